@@ -1,0 +1,19 @@
+package loopctl
+
+import "errors"
+
+// Errors that callers branch on with errors.Is. Each is wrapped with the values that led to it.
+var (
+	// ErrQueueFull says that the waiting queue is at its bound: try again later.
+	ErrQueueFull = errors.New("queue is full")
+	// ErrDraining says that the controller is shutting down and takes no new requests.
+	ErrDraining = errors.New("server is draining")
+	// ErrPromptTooLong says that prompt and completion don't fit the model's context.
+	ErrPromptTooLong = errors.New("prompt too long")
+	// ErrPagesExhausted says that the request could not fit the KV pages even alone.
+	ErrPagesExhausted = errors.New("not enough KV pages")
+	// ErrBadRequest says that a field of the request is out of its range.
+	ErrBadRequest = errors.New("bad request")
+	// ErrEngine says that a native call failed: the rows of that call are lost, the engine goes on.
+	ErrEngine = errors.New("engine call failed")
+)

@@ -1,0 +1,111 @@
+package bundle
+
+// Version is the manifest version that this code reads and writes.
+const Version = 1
+
+// FileName is the manifest's name inside a bundle.
+const FileName = "manifest.json"
+
+// Kinds of bundle.
+const (
+	// KindPaged has a KV cache in pages: packed rows, paged attention inside the graphs.
+	KindPaged = "paged"
+)
+
+// Manifest is the contract between a bundle and the engine: any graphs that keep it can be served.
+// docs/bundle-format.md explains each field; manifest.schema.json is the same as a JSON Schema.
+type Manifest struct {
+	ManifestVersion int    `json:"manifest_version"`
+	Name            string `json:"name"`   // [a-z0-9][a-z0-9._-]{0,63}; how clients call the model
+	Kind            string `json:"kind"`   // "paged"
+	Family          string `json:"family"` // looped_llama, ouro, …: where the graphs came from; the engine does not read it
+	Description     string `json:"description,omitempty"`
+	License         string `json:"license,omitempty"`
+	Source          Source `json:"source"`
+
+	HiddenSize int `json:"hidden_size"`
+	VocabSize  int `json:"vocab_size"` // columns of logits
+	Context    int `json:"context"`    // tokens of one sequence; the RoPE tables are this long
+
+	Attention Attention `json:"attention"`
+	Prelude   Graph     `json:"prelude"`
+	Block     Graph     `json:"block"`
+	Coda      Graph     `json:"coda"`
+
+	Loops LoopRange `json:"loops"`
+	State State     `json:"state"`
+	// Inject says that the prelude emits "inject" and the block reads it at each loop.
+	Inject bool  `json:"inject"`
+	Gate   *Gate `json:"gate,omitempty"`
+	// KVPolicies lists what the model allows, the default first: depth, latest, modulo:m.
+	KVPolicies []string `json:"kv_policies"`
+
+	Precision Precision `json:"precision"`
+	Tokens    Tokens    `json:"tokens"`
+
+	// Files has every other file of the bundle: what is not listed is not read.
+	Files map[string]File `json:"files"`
+}
+
+// Source says what the bundle was made from.
+type Source struct {
+	ModelType  string `json:"model_type"`
+	Checkpoint string `json:"checkpoint,omitempty"` // name of the folder exported, no path
+	SHA256     string `json:"sha256,omitempty"`     // of the checkpoint's weight files, in name order
+	Exporter   string `json:"exporter"`             // "loopserve <version>"
+}
+
+// Attention holds the shapes of the KV cache: the same in all three graphs.
+type Attention struct {
+	Heads   int `json:"heads"`
+	KVHeads int `json:"kv_heads"`
+	HeadDim int `json:"head_dim"`
+}
+
+// Graph is one of the three ONNX files.
+type Graph struct {
+	File   string `json:"file"`
+	Layers int    `json:"layers"` // attention layers; 0: the graph takes no paging inputs
+}
+
+// LoopRange says which loop counts the model serves.
+type LoopRange struct {
+	Min     int `json:"min"`
+	Default int `json:"default"`
+	Trained int `json:"trained"`
+	Max     int `json:"max"`
+}
+
+// State says what a row's latent is before its first loop.
+type State struct {
+	// Kind is "prelude" (the prelude's output hidden), "zeros", or "normal" (a truncated normal, seeded).
+	Kind  string  `json:"kind"`
+	Std   float64 `json:"std,omitempty"`   // of the normal before truncation at ±3 std
+	Scale float64 `json:"scale,omitempty"` // multiplies the drawn value
+}
+
+// Gate says what the block's "gate" output means.
+type Gate struct {
+	Kind string `json:"kind"` // "hazard": σ(gate) is the probability to stop at this loop, given that it came so far
+}
+
+// Precision says what the numbers in the graphs are.
+type Precision struct {
+	Activations string `json:"activations"` // f32 | f16 | bf16
+	Weights     string `json:"weights"`     // f32 | f16 | bf16 | int8 | int4
+	Embedding   string `json:"embedding"`
+	Head        string `json:"head"`
+}
+
+// Tokens are the special ids that serving needs.
+type Tokens struct {
+	BOS  *int32  `json:"bos,omitempty"`
+	PAD  *int32  `json:"pad,omitempty"`
+	Stop []int32 `json:"stop"` // any of them ends a sequence
+}
+
+// File is one file of the bundle.
+type File struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
