@@ -1,0 +1,55 @@
+# Two commands do all the set-up: `make run` serves the shipped model, `make test` passes every test.
+SHELL := /bin/bash
+GO ?= go
+ADDR ?= 127.0.0.1:8080
+# The tests' own limit: a hang must end with a stack, not with the shell's patience.
+TEST_TIMEOUT ?= 14m
+FUZZTIME ?= 20s
+TOOLS := internal/tools/go.mod
+
+.PHONY: run test build ort race nocgo cover fuzz bench lint fmt golden eval clean help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+run: build ## fetch ONNX Runtime, build, and serve the models of this repository on $(ADDR)
+	bin/loopserve serve --listen $(ADDR) --models models
+
+build: ort ## bin/loopserve
+	$(GO) build -o bin/loopserve ./cmd/loopserve
+
+ort: ## ONNX Runtime's shared library, pinned and checked by sha256, into .cache/
+	@python3 scripts/fetch_ort.py
+
+test: ort ## every test
+	$(GO) test -timeout $(TEST_TIMEOUT) ./...
+
+race: ort ## every test under the race detector
+	$(GO) test -race -timeout 30m ./...
+
+nocgo: ## everything but the native boundary, without a C compiler
+	CGO_ENABLED=0 $(GO) vet ./...
+	CGO_ENABLED=0 $(GO) test -timeout $(TEST_TIMEOUT) $$(CGO_ENABLED=0 $(GO) list ./... | grep -v -e /runtime/ort)
+
+cover: ort ## coverage of every package
+	$(GO) test -coverprofile coverage.out ./... && $(GO) tool cover -func coverage.out | tail -1
+
+fuzz: ## each fuzz target for $(FUZZTIME)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+bench: ort ## the benchmarks, for benchstat
+	$(GO) test -run '^$$' -bench . -count 6 ./... | tee bench.txt
+
+lint: ## golangci-lint with the layering rules
+	$(GO) tool -modfile=$(TOOLS) golangci-lint run ./...
+
+fmt: ## gofumpt
+	$(GO) tool -modfile=$(TOOLS) gofumpt -w .
+
+eval: build ## accuracy against loops of the shipped model, through the HTTP API
+	bin/loopserve eval --models models --model adder
+
+clean: ## what was built and fetched
+	rm -rf bin .cache coverage.out bench.txt
