@@ -1,0 +1,44 @@
+package evaluate
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Problem is one line of a problem file.
+type Problem struct {
+	Prompt string `json:"prompt"`
+	Answer string `json:"answer"`
+	Group  string `json:"group"` // difficulty, as the table's columns; may be empty
+}
+
+// ReadProblems reads JSON lines. An error names the line.
+func ReadProblems(r io.Reader) ([]Problem, error) {
+	var out []Problem
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for n := 1; lines.Scan(); n++ {
+		if strings.TrimSpace(lines.Text()) == "" {
+			continue
+		}
+		var p Problem
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if p.Prompt == "" || p.Answer == "" {
+			return nil, fmt.Errorf(`line %d: needs a "prompt" and an "answer", both not empty`, n)
+		}
+		out = append(out, p)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, errors.New(`no problems: each line is {"prompt": "12+30=", "answer": "42", "group": "2 terms"}`)
+	}
+	return out, nil
+}

@@ -1,0 +1,43 @@
+package kvcache
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// Arena is the KV memory of one stage: two tensors of [Pages·Layers, PageSize, KVHeads, HeadDim], on the device that
+// the sessions run on. On a CPU the system gives physical memory only to pages that have been written.
+type Arena struct {
+	Key, Value *ort.Buffer
+	Pages      int
+	Shape      Shape
+}
+
+// New allocates an arena, zeroed.
+func New(env *ort.Env, pages int, s Shape) (*Arena, error) {
+	bytes := int64(pages) * s.PageBytes() / 2
+	a := &Arena{Pages: pages, Shape: s}
+	var err error
+	if a.Key, err = env.NewDeviceBuffer(int(bytes)); err == nil {
+		a.Value, err = env.NewDeviceBuffer(int(bytes))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kv arena of %d pages, %d bytes: %w", pages, 2*bytes, err), a.Close())
+	}
+	return a, nil
+}
+
+// Dims are those of both tensors.
+func (a *Arena) Dims() (slabs, pageSize, kvHeads, headDim int64) {
+	return int64(a.Pages) * int64(a.Shape.Layers), int64(a.Shape.PageSize), int64(a.Shape.KVHeads), int64(a.Shape.HeadDim)
+}
+
+// Close frees the memory. It is safe on nil and more than once.
+func (a *Arena) Close() error {
+	if a == nil {
+		return nil
+	}
+	return errors.Join(a.Key.Close(), a.Value.Close())
+}
