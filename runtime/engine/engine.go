@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// Options size an engine. A zero field means its default.
+type Options struct {
+	MaxRows  int   // rows of a call, default 256
+	Latents  int   // rows between prelude and coda at one time, default 2·MaxRows
+	PageSize int   // tokens of a page, default 16
+	KVBytes  int64 // memory of all KV pages, default 1 GiB
+	Sequence int   // sequences that may run at one time, default 64: KV beyond what they can use is not allocated
+	Context  int   // tokens of one sequence, at most (and by default) the bundle's
+}
+
+func (o Options) withDefaults(m *bundle.Manifest) Options {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&o.MaxRows, 256)
+	def(&o.Latents, 2*o.MaxRows)
+	def(&o.PageSize, 16)
+	def(&o.Sequence, 64)
+	if o.KVBytes <= 0 {
+		o.KVBytes = 1 << 30
+	}
+	if o.Context <= 0 || o.Context > m.Context {
+		o.Context = m.Context
+	}
+	return o
+}
+
+// Engine runs one bundle. It implements loopctl.Engine.
+type Engine struct {
+	m      *bundle.Manifest
+	opt    Options
+	limits loopctl.Limits
+
+	prelude, block, coda stage
+
+	state  initialState
+	hidden *slots // each row's latent between calls
+	inject *slots // what the prelude injects; nil where the model does not
+	meta   metadata
+	rows   rowBuffers
+	views  [][]float32 // Coda's result: one view of the logits for each row
+}
+
+// New opens the bundle's three graphs on env and allocates every buffer. The error names the graph or the option that
+// is at fault; nothing is left open then.
+func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
+	m := &b.Manifest
+	if m.Kind != bundle.KindPaged {
+		return nil, fmt.Errorf("bundle %s: kind %q is not served by this engine, only %q", m.Name, m.Kind, bundle.KindPaged)
+	}
+	opt = opt.withDefaults(m)
+	e = &Engine{m: m, opt: opt}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("bundle %s: %w", m.Name, err), e.Close())
+			e = nil
+		}
+	}()
+	pages, err := e.plan()
+	if err != nil {
+		return e, err
+	}
+	e.limits = loopctl.Limits{
+		MaxRows: opt.MaxRows, Latents: opt.Latents, PageSize: opt.PageSize, Pages: pages,
+		Context: opt.Context, Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops),
+	}
+	for i, g := range []struct {
+		s    *stage
+		spec bundle.Graph
+	}{{&e.prelude, m.Prelude}, {&e.block, m.Block}, {&e.coda, m.Coda}} {
+		if err := g.s.open(env, b, loopctl.Stage(i), g.spec, pages[i], e.shape(g.spec.Layers)); err != nil {
+			return e, err
+		}
+	}
+	return e, e.allocate()
+}
+
+// shape is the KV shape of a stage with so many layers.
+func (e *Engine) shape(layers int) kvcache.Shape {
+	return kvcache.Shape{
+		Layers: layers, PageSize: e.opt.PageSize, KVHeads: e.m.Attention.KVHeads, HeadDim: e.m.Attention.HeadDim,
+		ElementSize: e.elementSize(),
+	}
+}
+
+func (e *Engine) elementSize() int {
+	if e.m.Precision.Activations == "f32" {
+		return 4
+	}
+	return 2
+}
+
+func (e *Engine) plan() ([3]int, error) {
+	stages := [3]kvcache.Shape{e.shape(e.m.Prelude.Layers), e.shape(e.m.Block.Layers), e.shape(e.m.Coda.Layers)}
+	return kvcache.Plan(e.opt.KVBytes, stages, e.m.Loops.Default, e.m.Loops.Max, e.opt.Sequence*e.opt.Context)
+}
+
+// Limits says what the engine holds.
+func (e *Engine) Limits() loopctl.Limits { return e.limits }
+
+// Manifest is the bundle's.
+func (e *Engine) Manifest() *bundle.Manifest { return e.m }
+
+// Close frees sessions and buffers. It is safe on a nil or half-made engine, and more than once.
+func (e *Engine) Close() error {
+	if e == nil {
+		return nil
+	}
+	return errors.Join(e.prelude.close(), e.block.close(), e.coda.close(),
+		e.hidden.close(), e.inject.close(), e.meta.close(), e.rows.close())
+}

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// metadata is what the attention nodes read of a batch: int32, packed before each call of a stage with layers.
+type metadata struct {
+	cumulative *ort.Buffer // [spans+1]
+	past       *ort.Buffer // [spans]
+	table      *ort.Buffer // [spans, columns]
+}
+
+// pack writes the batch's spans and returns the columns of the page table.
+func (m *metadata) pack(b *loopctl.Batch) (columns int) {
+	for i := range b.Spans {
+		columns = max(columns, len(b.Spans[i].Pages))
+	}
+	cumulative, past, table := m.cumulative.I32(), m.past.I32(), m.table.I32()
+	rows := int32(0)
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		cumulative[i] = rows
+		rows += int32(len(s.Rows))
+		past[i] = int32(s.Past)
+		line := table[i*columns : (i+1)*columns]
+		for j := copy(line, s.Pages); j < columns; j++ {
+			line[j] = -1
+		}
+	}
+	cumulative[len(b.Spans)] = rows
+	return columns
+}
+
+func (m *metadata) close() error { return closeAll(m.cumulative, m.past, m.table) }
+
+func packTokens(b *loopctl.Batch, dst []int64) {
+	at := 0
+	for i := range b.Spans {
+		for _, id := range b.Spans[i].Tokens {
+			dst[at] = int64(id)
+			at++
+		}
+	}
+}
+
+func packDepth(b *loopctl.Batch, dst []int64) {
+	at := 0
+	for i := range b.Spans {
+		for range b.Spans[i].Rows {
+			dst[at] = int64(b.Spans[i].Depth)
+			at++
+		}
+	}
+}
+
+// packLogitRows writes the packed rows of which logits are wanted, and returns how many they are.
+func packLogitRows(b *loopctl.Batch, dst []int64) int {
+	n, first := 0, 0
+	for i := range b.Spans {
+		for _, r := range b.Spans[i].LogitRows {
+			dst[n] = int64(first) + int64(r)
+			n++
+		}
+		first += len(b.Spans[i].Rows)
+	}
+	return n
+}
