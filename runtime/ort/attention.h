@@ -1,0 +1,55 @@
+// Paged attention on the CPU, float32: the contract of com.microsoft.PagedAttention (see docs/bundle-format.md).
+// No dependency on ONNX Runtime: customop.c calls it from the op, attention_test.go from tests.
+#ifndef LOOPSERVE_ATTENTION_H
+#define LOOPSERVE_ATTENTION_H
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LS_MAX_HEAD_DIM = 512 };  // bounds the stack scratch of a task
+
+typedef struct {
+  int64_t rows, spans, q_heads, kv_heads, head_dim;
+  int64_t slabs, page_size;   // of the cache tensors [slabs, page_size, kv_heads, head_dim]
+  int64_t columns;            // of block_table
+  int64_t layer, num_layers;  // page p of this layer is slab p*num_layers + layer
+  const float *q, *k, *v;     // row r starts at r * stride (in floats), so that q, k, v may be one packed tensor
+  int64_t q_stride, k_stride, v_stride;
+  float *key_cache, *value_cache;
+  const int32_t *cumulative;  // [spans+1] first packed row of each span, then rows
+  const int32_t *past;        // [spans] tokens in the cache before the span's first row
+  const int32_t *table;       // [spans, columns] pages; -1: unmapped
+  const float *cos, *sin;     // [positions, rotary_dim/2]; NULL: no RoPE
+  int64_t positions, rotary_dim;
+  int interleaved;            // RoPE pairs (2i, 2i+1) instead of (i, i+rotary_dim/2)
+  int qk_norm;                // RMSNorm per head on q and k: 0 none, 1 before RoPE, 2 after
+  const float *q_norm, *k_norm;  // gains [head_dim]; NULL: 1
+  float qk_norm_eps;
+  float scale, softcap;       // softcap 0: none
+  int64_t window;             // <= 0: none; otherwise a row sees itself and the window-1 tokens before it
+  float *out;                 // [rows, q_heads*head_dim]; also holds the rotated queries meanwhile
+} ls_attention_args;
+
+typedef void (*ls_body)(void *data, size_t index);
+// Runs body(data, 0..total-1), in any order, on any threads, and returns when all are done.
+typedef void (*ls_parallel_for)(void *context, ls_body body, size_t total, void *data);
+
+// Writes K and V of the rows into the caches and the attention into out. Checks all metadata before it touches any
+// memory: on an error it returns -1, with a message in err that names the field and the value.
+int ls_paged_attention(const ls_attention_args *a, size_t threads, ls_parallel_for run, void *context, char *err, size_t err_size);
+
+enum { LS_ISA_PORTABLE, LS_ISA_AVX2, LS_ISA_AVX512 };
+int ls_attention_isa(void);             // the best one that this processor has
+int ls_attention_force_isa(int isa);    // for tests: -1 gives the choice back; returns 0 where the processor has it
+
+// One instruction set's inner loops; each attention_<isa>.c defines one.
+typedef struct ls_task {
+  const ls_attention_args *a;
+  int64_t span, first, count;  // rows of the span in this tile
+  int64_t kv_head, head, heads;  // query heads [head, head+heads) share kv_head
+} ls_task;
+typedef struct {
+  void (*prepare)(const ls_attention_args *a, int64_t span, int64_t row);  // norm, RoPE, cache writes of one packed row
+  void (*attend)(const ls_task *t);
+} ls_kernels;
+extern const ls_kernels ls_kernels_portable, ls_kernels_avx2, ls_kernels_avx512;
+#endif
