@@ -1,0 +1,44 @@
+"""A Hugging Face folder: what `loopserve export` reads."""
+
+import json
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from . import addition
+from .config import ModelConfig
+from .model import LoopedLlama
+
+
+def write(model: LoopedLlama, folder: Path, *, trained_loops: int, max_loops: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens = addition.TOKENIZER
+    files = {
+        "config.json": model.config.to_hf(pad=tokens.PAD, eos=tokens.EOS, trained_loops=trained_loops, max_loops=max_loops),
+        "generation_config.json": {"eos_token_id": tokens.EOS, "pad_token_id": tokens.PAD, "do_sample": False},
+        "tokenizer.json": tokens.to_hf(),
+        "tokenizer_config.json": tokens.config_to_hf(model.config.max_position_embeddings),
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    weights = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def read(folder: Path) -> LoopedLlama:
+    config = ModelConfig.from_hf(json.loads((folder / "config.json").read_text()))
+    model = LoopedLlama(config)
+    model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    return model.requires_grad_(False)
+
+
+def write_problems(path: Path, count: int, seed: int = 1) -> None:
+    """`count` held-out problems, spread over the numbers of terms, as `loopserve eval` reads them."""
+    shares = [count // len(addition.TERMS) + (i < count % len(addition.TERMS)) for i in range(len(addition.TERMS))]
+    with path.open("w") as out:
+        for terms, n in zip(addition.TERMS, shares):
+            for row in addition.test_problems(terms, n, seed):
+                problem = {"prompt": addition.text(row), "answer": str(int(row.sum())), "group": f"{terms} terms"}
+                out.write(json.dumps(problem) + "\n")
+
+
