@@ -1,6 +1,9 @@
 package loopctl
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers branch on with errors.Is. Each is wrapped with the values that led to it.
 var (
@@ -17,3 +20,16 @@ var (
 	// ErrEngine says that a native call failed: the rows of that call are lost, the engine goes on.
 	ErrEngine = errors.New("engine call failed")
 )
+
+// FieldError says which field of a request is wrong, and what would be right. It is ErrBadRequest to errors.Is.
+type FieldError struct {
+	Field   string // as the wire spells it: loops, max_tokens, prompt
+	Value   any
+	Message string // what is wrong and the remedy
+}
+
+// Error returns field, value and message.
+func (e *FieldError) Error() string { return fmt.Sprintf("%s: %v: %s", e.Field, e.Value, e.Message) }
+
+// Unwrap makes every FieldError an ErrBadRequest.
+func (e *FieldError) Unwrap() error { return ErrBadRequest }

@@ -1,0 +1,110 @@
+package loopctl
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// pack makes the batch of one call: a span for each chunk.
+func (c *Controller) pack(st Stage, chunks []*chunk) {
+	b := &c.batch
+	b.Spans, b.Rows = b.Spans[:0], 0
+	for _, k := range chunks {
+		s := k.seq
+		first, slots := k.first, k.slots
+		span := Span{Seed: s.req.Seed}
+		plane := 0
+		switch st {
+		case StagePrelude:
+		case StageBlock:
+			span.Depth, plane = k.depth, planeOf(k.depth)
+		case StageCoda:
+			if c.limits.Pages[StageCoda] == 0 { // without layers: the last row alone
+				first, slots = k.end()-1, k.slots[k.rows()-1:]
+			}
+			if k.needsLogits() {
+				span.LogitRows = c.identity[len(slots)-1 : len(slots) : len(slots)]
+			}
+		}
+		end := first + len(slots)
+		span.Past, span.Rows, span.Tokens = first, slots, s.tokens[first:end:end]
+		span.Pages = s.tables[st].cover(&c.pools[st], plane, end, c.limits.PageSize)
+		b.Spans = append(b.Spans, span)
+		b.Rows += len(slots)
+	}
+}
+
+// call makes the native call on the packed batch. Whatever happens in it comes back as an error.
+func (c *Controller) call(st Stage) error {
+	t := &c.stats.Calls[st]
+	t.Rows, t.Spans = c.batch.Rows, len(c.batch.Spans)
+	start := c.cfg.Now()
+	err := c.guard(st)
+	t.Took = c.cfg.Now().Sub(start)
+	if err != nil {
+		err = fmt.Errorf("%w: %s of %d rows: %w", ErrEngine, st, c.batch.Rows, err)
+		t.Err = err
+		c.cfg.Logger.Error("engine call failed", "stage", st.String(), "rows", c.batch.Rows, "spans", len(c.batch.Spans), "err", err)
+	}
+	return err
+}
+
+func (c *Controller) guard(st Stage) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.cfg.Logger.Error("engine panicked", "stage", st.String(), "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	switch st {
+	case StagePrelude:
+		return c.engine.Prelude(&c.batch)
+	case StageBlock:
+		_, err := c.engine.Block(&c.batch)
+		return err
+	default:
+		c.logits, err = c.engine.Coda(&c.batch)
+		if err != nil {
+			return err
+		}
+		return c.checkLogits()
+	}
+}
+
+// checkLogits makes sure that every asked row is there, whole, before a picker sees it.
+func (c *Controller) checkLogits() error {
+	want := 0
+	for i := range c.batch.Spans {
+		want += len(c.batch.Spans[i].LogitRows)
+	}
+	if len(c.logits) != want {
+		return fmt.Errorf("%d rows of logits, want %d", len(c.logits), want)
+	}
+	for i, row := range c.logits {
+		if len(row) != c.limits.Vocab {
+			return fmt.Errorf("row %d has %d logits, want %d", i, len(row), c.limits.Vocab)
+		}
+	}
+	return nil
+}
+
+// fail ends the sequences of a call that failed. The others don't notice.
+func (c *Controller) fail(chunks []*chunk, err error) {
+	// A prompt may have two chunks here; ending its sequence retires both.
+	for _, k := range chunks {
+		if s := k.seq; s != nil {
+			c.end(s, Event{Finish: FinishError, Err: err})
+		}
+	}
+}
+
+// living drops the chunks that were retired.
+func living(chunks []*chunk) []*chunk {
+	kept := chunks[:0]
+	for _, k := range chunks {
+		if k.seq != nil {
+			kept = append(kept, k)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,69 @@
+package loopctl
+
+import "fmt"
+
+// check proves the books right: every page and every latent has one owner, every promise a sequence, every chunk its
+// place in the wavefront. It holds between ticks.
+func (c *Controller) check() error {
+	for st := range numStages {
+		tables := make([]*pageTable, len(c.running))
+		for i, s := range c.running {
+			tables[i] = &s.tables[st]
+		}
+		if err := c.pools[st].check(st, tables); err != nil {
+			return err
+		}
+	}
+	seen := make([]bool, c.limits.Latents)
+	own := func(slots []int32) error {
+		for _, id := range slots {
+			if seen[id] {
+				return fmt.Errorf("latents: slot %d has two owners", id)
+			}
+			seen[id] = true
+		}
+		return nil
+	}
+	if err := own(c.latents); err != nil {
+		return err
+	}
+	held, empty := len(c.latents), 0
+	for _, s := range c.running {
+		if err := s.check(own); err != nil {
+			return fmt.Errorf("request %q: %w", s.req.ID, err)
+		}
+		held += s.slots
+		if s.slots == 0 {
+			empty++
+		}
+	}
+	if held != c.limits.Latents || empty != c.emptyHanded || len(c.latents) < empty {
+		return fmt.Errorf("latents: %d accounted for of %d, %d empty-handed sequences and %d in the books, %d free",
+			held, c.limits.Latents, empty, c.emptyHanded, len(c.latents))
+	}
+	if len(c.running) == 0 && c.queued.Load() == 0 && c.gauges.backlog.Load() != 0 {
+		return fmt.Errorf("backlog: %d loop-steps owed to nobody", c.gauges.backlog.Load())
+	}
+	return nil
+}
+
+func (s *sequence) check(own func([]int32) error) error {
+	next, slots := s.fed, 0
+	for i := len(s.chunks) - 1; i >= 0; i-- {
+		k := s.chunks[i]
+		if k.seq != s || k.end() != next || k.rows() == 0 || k.depth < 1 || k.depth >= s.loops {
+			return fmt.Errorf("chunk %d has rows %d to %d at depth %d of %d, want an end at %d", i, k.first, k.end(), k.depth, s.loops, next)
+		}
+		if i > 0 && k.depth > s.chunks[i-1].depth {
+			return fmt.Errorf("chunk %d at depth %d overtook the one before it at %d", i, k.depth, s.chunks[i-1].depth)
+		}
+		next, slots = k.first, slots+k.rows()
+		if err := own(k.slots); err != nil {
+			return err
+		}
+	}
+	if slots != s.slots {
+		return fmt.Errorf("holds %d latents, %d in the books", slots, s.slots)
+	}
+	return nil
+}

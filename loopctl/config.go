@@ -1,0 +1,59 @@
+package loopctl
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config bounds what the controller takes on. A zero field means its default, a value beyond what the engine can do is
+// lowered to that.
+type Config struct {
+	// QueueLimit is how many requests may wait; Submit beyond it gives ErrQueueFull. Default 256.
+	QueueLimit int
+	// MaxRunning is how many sequences run at one time. Default 64; at most Limits.Latents, since each running
+	// sequence owns one latent slot that no other can take (that is why none can be locked out).
+	MaxRunning int
+	// RowBudget is how many prompt rows a block call may have beside decode rows, so that a long prompt does not
+	// stall those who decode. While nobody decodes, the call is filled. Default Limits.MaxRows/2.
+	RowBudget int
+	// ChunkRows is how many prompt rows travel together through the depths. Default RowBudget.
+	ChunkRows int
+	// StreamBuffer is how many events a stream holds before its sequence is parked. Default 64.
+	StreamBuffer int
+	// Observer is told of ticks and ends; nil means nobody is.
+	Observer Observer
+	// Logger gets failed calls; nil means slog.Default().
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults(l Limits) Config {
+	def := func(v *int, d, most int) {
+		if *v <= 0 {
+			*v = d
+		}
+		*v = max(1, min(*v, most))
+	}
+	const many = 1 << 30
+	def(&c.QueueLimit, 256, many)
+	def(&c.MaxRunning, 64, l.Latents)
+	def(&c.RowBudget, l.MaxRows/2, l.MaxRows)
+	def(&c.ChunkRows, c.RowBudget, l.MaxRows)
+	def(&c.StreamBuffer, 64, many)
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+type nobody struct{}
+
+func (nobody) Tick(*TickStats)          {}
+func (nobody) Finished(*Request, Event) {}

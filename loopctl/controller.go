@@ -1,0 +1,160 @@
+package loopctl
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+)
+
+// Controller schedules requests on an engine. Its engine goroutine, started by Start and joined by Close, alone
+// touches sequences, page tables and the engine; the methods of Controller may be called from anywhere.
+type Controller struct {
+	engine Engine
+	limits Limits
+	cfg    Config
+
+	submit   chan []*sequence // never blocks: queued bounds what is in it
+	queued   atomic.Int64     // requests accepted and not yet running, those inside submit too
+	draining atomic.Bool
+	closing  atomic.Bool
+	started  atomic.Bool
+	wake     chan struct{} // capacity 1: something changed, look again
+	idle     chan struct{} // closed when draining and nothing is left
+	gone     chan struct{} // closed when the engine goroutine has returned
+	gauges   gauges
+
+	core // what only the engine goroutine touches
+}
+
+// New prepares a controller for e. Nothing runs until Start.
+func New(e Engine, cfg Config) *Controller {
+	l := e.Limits()
+	cfg = cfg.withDefaults(l)
+	c := &Controller{
+		engine: e,
+		limits: l,
+		cfg:    cfg,
+		submit: make(chan []*sequence, cfg.QueueLimit),
+		wake:   make(chan struct{}, 1),
+		idle:   make(chan struct{}),
+		gone:   make(chan struct{}),
+	}
+	c.gauges.byDepth = make([]atomic.Int64, max(l.Loops.Max, 1)+1)
+	c.core = newCore(l, cfg)
+	return c
+}
+
+// Limits are the engine's.
+func (c *Controller) Limits() Limits { return c.limits }
+
+// Start starts the engine goroutine. Calling it again does nothing.
+func (c *Controller) Start() {
+	if c.started.CompareAndSwap(false, true) {
+		go c.run()
+	}
+}
+
+// Submit checks the requests and queues them all, or none. Each stream then gets tokens and, whatever happens, a last
+// event. The errors: ErrBadRequest (a *FieldError), ErrPromptTooLong, ErrPagesExhausted, ErrQueueFull, ErrDraining.
+func (c *Controller) Submit(reqs ...*Request) ([]*Stream, error) {
+	if len(reqs) == 0 {
+		return nil, nil
+	}
+	group := make([]*sequence, len(reqs))
+	streams := make([]*Stream, len(reqs))
+	for i, r := range reqs {
+		if err := c.validate(r); err != nil {
+			return nil, err
+		}
+		group[i] = c.newSequence(r)
+		streams[i] = group[i].stream
+	}
+	if err := c.enqueue(group); err != nil {
+		return nil, err
+	}
+	return streams, nil
+}
+
+// enqueue counts first and looks at draining second, while the engine goroutine does the reverse: so no group is
+// queued after it has decided to leave.
+func (c *Controller) enqueue(group []*sequence) error {
+	n := int64(len(group))
+	if now := c.queued.Add(n); now > int64(c.cfg.QueueLimit) {
+		c.queued.Add(-n)
+		c.nudge()
+		return queueFull(int(now-n), len(group), c.cfg.QueueLimit)
+	}
+	if c.draining.Load() {
+		c.queued.Add(-n)
+		c.nudge()
+		return ErrDraining
+	}
+	for _, s := range group {
+		c.gauges.backlog.Add(s.owed)
+		s.watch()
+	}
+	c.submit <- group
+	c.nudge()
+	return nil
+}
+
+// nudge wakes the engine goroutine, or makes its next sleep end at once.
+func (c *Controller) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Drain refuses new requests and waits until the accepted ones have ended, or until ctx does. Once called, the
+// controller never takes requests again.
+func (c *Controller) Drain(ctx context.Context) error {
+	c.draining.Store(true)
+	c.nudge()
+	if !c.started.Load() {
+		return nil
+	}
+	select {
+	case <-c.idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Close ends every sequence (FinishError with ErrDraining) and waits for the engine goroutine, which returns after the
+// native call that it may be in, or until ctx ends. Calling it again is safe. It does not close the engine.
+func (c *Controller) Close(ctx context.Context) error {
+	c.draining.Store(true)
+	c.closing.Store(true)
+	if c.started.CompareAndSwap(false, true) {
+		go c.run() // only to end what was queued
+	}
+	c.nudge()
+	select {
+	case <-c.gone:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errors.New("engine call still running"), context.Cause(ctx))
+	}
+}
+
+// run is the engine goroutine. It keeps to one thread because native libraries hang state on it: a CUDA device, the
+// floating-point mode, the last error.
+func (c *Controller) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(c.gone)
+	for !c.closing.Load() {
+		if c.tick() {
+			continue
+		}
+		if c.draining.Load() && c.empty() {
+			break
+		}
+		<-c.wake
+	}
+	c.abandon()
+	close(c.idle)
+}

@@ -1,0 +1,78 @@
+package loopctl
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// gauges are what the engine goroutine lets others read. Each is stored only when it changed.
+type gauges struct {
+	running, ticks, latents atomic.Int64
+	pages                   [numStages]atomic.Int64
+	byDepth                 []atomic.Int64
+	backlog                 atomic.Int64
+	pace                    atomic.Uint64 // seconds per loop-step, as bits
+}
+
+func set(g *atomic.Int64, v int64) {
+	if g.Load() != v {
+		g.Store(v)
+	}
+}
+
+// publish stores what Snapshot shows.
+func (c *Controller) publish() {
+	g := &c.gauges
+	set(&g.running, int64(len(c.running)))
+	set(&g.ticks, int64(c.stats.Tick))
+	set(&g.latents, int64(c.limits.Latents-len(c.latents)))
+	for st := range numStages {
+		set(&g.pages[st], int64(c.pools[st].total-c.pools[st].available()))
+	}
+	clear(c.flight)
+	for _, s := range c.running {
+		for _, k := range s.chunks {
+			c.flight[k.depth] += int64(k.rows())
+		}
+	}
+	for d, n := range c.flight {
+		set(&g.byDepth[d], n)
+	}
+}
+
+// time folds a tick into the pace: a running mean over about the last 32 ticks.
+func (g *gauges) time(t *TickStats) {
+	rows := t.Calls[StageBlock].Rows
+	if rows == 0 || t.Calls[StageBlock].Err != nil {
+		return
+	}
+	now := t.Took.Seconds() / float64(rows)
+	if old := math.Float64frombits(g.pace.Load()); old > 0 {
+		now = old + (now-old)/32
+	}
+	g.pace.Store(math.Float64bits(now))
+}
+
+// Snapshot returns the numbers of now. It never waits for the engine.
+func (c *Controller) Snapshot() Snapshot {
+	g := &c.gauges
+	s := Snapshot{
+		Running:            int(g.running.Load()),
+		Waiting:            int(c.queued.Load()),
+		Draining:           c.draining.Load(),
+		Ticks:              uint64(g.ticks.Load()),
+		PagesTotal:         c.limits.Pages,
+		LatentsUsed:        int(g.latents.Load()),
+		LatentsTotal:       c.limits.Latents,
+		RowsByDepth:        make([]int, len(g.byDepth)),
+		Backlog:            g.backlog.Load(),
+		SecondsPerLoopStep: math.Float64frombits(g.pace.Load()),
+	}
+	for st := range numStages {
+		s.PagesUsed[st] = int(g.pages[st].Load())
+	}
+	for d := range s.RowsByDepth {
+		s.RowsByDepth[d] = int(g.byDepth[d].Load())
+	}
+	return s
+}

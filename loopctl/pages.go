@@ -1,0 +1,134 @@
+package loopctl
+
+import "fmt"
+
+// pool accounts for one stage's pages. It knows owners only by number: bytes are the engine's.
+// A page is promised first (at admission) and taken later, so that taking never fails.
+type pool struct {
+	free     []int32 // a stack: the page given back last is warm
+	promised int     // pages reserved and not yet taken
+	total    int
+}
+
+func newPool(pages int) pool {
+	p := pool{free: make([]int32, pages), total: pages}
+	for i := range p.free {
+		p.free[i] = int32(pages - 1 - i) // the first taken is page 0: stories read better
+	}
+	return p
+}
+
+// available is how many pages nobody holds or was promised.
+func (p *pool) available() int { return len(p.free) - p.promised }
+
+// reserve promises n pages, or reports that they are not there.
+func (p *pool) reserve(n int) bool {
+	if n > p.available() {
+		return false
+	}
+	p.promised += n
+	return true
+}
+
+// take turns one promise into a page.
+func (p *pool) take() int32 {
+	id := p.free[len(p.free)-1]
+	p.free = p.free[:len(p.free)-1]
+	p.promised--
+	return id
+}
+
+// give puts pages back.
+func (p *pool) give(ids []int32) { p.free = append(p.free, ids...) }
+
+// unreserve takes a promise of n pages back.
+func (p *pool) unreserve(n int) { p.promised -= n }
+
+// pagesFor is how many pages hold that many tokens.
+func pagesFor(tokens, pageSize int) int { return (tokens + pageSize - 1) / pageSize }
+
+// planes is how many planes of a stage a sequence has.
+func planes(s Stage, loops int) int {
+	if s == StageBlock {
+		return planeOf(loops-1) + 1
+	}
+	return 1
+}
+
+// planeOf is the plane that a row reads and writes in its loop after depth loops: the policy `depth`, exact because
+// what a row reads was computed at its own depth.
+func planeOf(depth int) int { return depth }
+
+// pageTable is the pages of one sequence at one stage: for each plane a list, with room for the worst case.
+type pageTable struct {
+	planes   [][]int32
+	reserved int // promises not yet taken
+}
+
+func newPageTable(nplanes, perPlane int) pageTable {
+	t := pageTable{planes: make([][]int32, nplanes), reserved: nplanes * perPlane}
+	all := make([]int32, t.reserved)
+	for i := range t.planes {
+		t.planes[i] = all[i*perPlane : i*perPlane : (i+1)*perPlane]
+	}
+	return t
+}
+
+// cover makes the plane hold that many tokens and returns the pages that do.
+func (t *pageTable) cover(p *pool, plane, tokens, pageSize int) []int32 {
+	if t.planes == nil {
+		return nil // a stage without layers
+	}
+	n := pagesFor(tokens, pageSize)
+	pages := t.planes[plane]
+	for len(pages) < n {
+		pages = append(pages, p.take())
+		t.reserved--
+	}
+	t.planes[plane] = pages
+	return pages[:n:n]
+}
+
+// release gives everything back.
+func (t *pageTable) release(p *pool) {
+	for _, pages := range t.planes {
+		p.give(pages)
+	}
+	p.unreserve(t.reserved)
+	*t = pageTable{}
+}
+
+// check compares the pool with the tables of those who should hold its pages: each page has one owner.
+func (p *pool) check(s Stage, tables []*pageTable) error {
+	seen := make([]bool, p.total)
+	mark := func(ids []int32, who string) error {
+		for _, id := range ids {
+			if id < 0 || int(id) >= p.total {
+				return fmt.Errorf("%s pages: %s holds page %d of %d", s, who, id, p.total)
+			}
+			if seen[id] {
+				return fmt.Errorf("%s pages: page %d of %s has two owners", s, id, who)
+			}
+			seen[id] = true
+		}
+		return nil
+	}
+	if err := mark(p.free, "the free list"); err != nil {
+		return err
+	}
+	held, promised := 0, 0
+	for i, t := range tables {
+		promised += t.reserved
+		for plane, ids := range t.planes {
+			held += len(ids)
+			if err := mark(ids, fmt.Sprintf("table %d plane %d", i, plane)); err != nil {
+				return err
+			}
+		}
+	}
+	if held+len(p.free) != p.total || promised != p.promised {
+		return fmt.Errorf("%s pages: %d held + %d free of %d, %d promised to sequences and %d in the books",
+			s, held, len(p.free), p.total, promised, p.promised)
+	}
+	return nil
+}
