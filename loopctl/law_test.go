@@ -1,0 +1,183 @@
+package loopctl_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/loopctltest"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// mix is one random run: who comes when, and in how little space.
+type mix struct {
+	limits loopctl.Limits
+	cfg    loopctl.Config
+	reqs   []*loopctl.Request
+	at     []int // tick of arrival
+	cancel []int // tick of cancellation; 0: none
+}
+
+func randomMix(rng *rand.Rand) mix {
+	upTo := func(n int) int { return 1 + rng.IntN(n) }
+	m := mix{limits: loopctl.Limits{
+		MaxRows:  upTo(24),
+		Latents:  upTo(40),
+		PageSize: upTo(5),
+		Context:  40,
+		Vocab:    97,
+		Loops:    loopctl.LoopRange{Min: 1, Default: 3, Trained: 4, Max: 8},
+	}}
+	m.limits.Pages[loopctl.StageBlock] = 8 + rng.IntN(200)
+	for _, s := range []loopctl.Stage{loopctl.StagePrelude, loopctl.StageCoda} {
+		if rng.IntN(2) == 0 {
+			m.limits.Pages[s] = 8 + rng.IntN(60)
+		}
+	}
+	m.cfg = loopctl.Config{MaxRunning: upTo(12), RowBudget: upTo(24), ChunkRows: upTo(12), StreamBuffer: upTo(8), QueueLimit: 100, Logger: quiet}
+	for i := range upTo(16) {
+		r := &loopctl.Request{
+			ID: fmt.Sprint("r", i), Seed: uint64(rng.IntN(1000)), Loops: rng.IntN(9), MaxTokens: upTo(10),
+			Prompt: make([]int32, upTo(30)), Picker: loopctltest.Greedy{}, StopIDs: []int32{int32(rng.IntN(97))},
+		}
+		for j := range r.Prompt {
+			r.Prompt[j] = int32(rng.IntN(97))
+		}
+		m.reqs = append(m.reqs, r)
+		m.at = append(m.at, rng.IntN(30))
+		m.cancel = append(m.cancel, 0)
+		if rng.IntN(5) == 0 {
+			m.cancel[i] = m.at[i] + rng.IntN(40)
+		}
+	}
+	return m
+}
+
+// play runs the mix by hand, tick by tick, and gives what each request's reader saw.
+func (m mix) play(t *testing.T, rng *rand.Rand) {
+	t.Helper()
+	e := loopctltest.New(m.limits)
+	c := loopctl.New(e, m.cfg)
+	streams := make([]*loopctl.Stream, len(m.reqs))
+	got := make([][]int32, len(m.reqs))
+	last := make([]loopctl.Event, len(m.reqs))
+	pending := 0
+	for tick := 0; tick <= 70 || pending > 0; tick++ {
+		for i, r := range m.reqs {
+			if m.at[i] == tick {
+				s, err := c.Submit(r)
+				if err != nil {
+					if !errors.Is(err, loopctl.ErrPagesExhausted) {
+						t.Fatalf("submit: %v", err)
+					}
+					continue
+				}
+				streams[i] = s[0]
+				pending++
+			}
+			if m.cancel[i] == tick && streams[i] != nil {
+				streams[i].Cancel()
+			}
+		}
+		c.Turn()
+		if err := c.Check(); err != nil {
+			t.Fatalf("after tick %d: %v", tick, err)
+		}
+		for i, s := range streams {
+			for s != nil && last[i].Finish == loopctl.FinishNone && rng.IntN(3) > 0 { // some readers are slow
+				ev, ok := tryNext(s)
+				if !ok {
+					break
+				}
+				if ev.Token.ID >= 0 {
+					got[i] = append(got[i], ev.Token.ID)
+				}
+				if last[i] = ev; ev.Finish != loopctl.FinishNone {
+					pending--
+				}
+			}
+		}
+		if tick > 20000 {
+			t.Fatalf("%d requests hang; %+v", pending, c.Snapshot())
+		}
+	}
+	for _, err := range e.Breaches {
+		t.Fatal(err)
+	}
+	for i, r := range m.reqs {
+		if streams[i] == nil {
+			continue
+		}
+		want := loopctltest.Expect(m.limits, r)
+		if last[i].Finish == loopctl.FinishCancelled {
+			want = want[:min(len(got[i]), len(want))]
+		}
+		if !slices.Equal(got[i], want) {
+			t.Fatalf("%s: tokens %v in the mix, %v alone (end: %v %v)", r.ID, got[i], want, last[i].Finish, last[i].Err)
+		}
+	}
+	if err := c.CheckEmpty(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// tryNext is Next without waiting.
+func tryNext(s *loopctl.Stream) (loopctl.Event, bool) {
+	ev, err := s.Next(ended)
+	return ev, err == nil
+}
+
+// TestLaw is the law above all: a request's tokens are the same alone or in any mix of depths, however little memory
+// there is, whoever is cancelled, and however slowly the readers read.
+func TestLaw(t *testing.T) {
+	runs := 3000
+	if testing.Short() {
+		runs = 500
+	}
+	for seed := range runs {
+		rng := rand.New(rand.NewPCG(uint64(seed), 1))
+		m := randomMix(rng)
+		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { m.play(t, rng) }) {
+			return
+		}
+	}
+}
+
+// FuzzLaw looks for the mix that breaks it.
+func FuzzLaw(f *testing.F) {
+	f.Add(uint64(1), uint64(2))
+	f.Fuzz(func(t *testing.T, a, b uint64) {
+		rng := rand.New(rand.NewPCG(a, b))
+		randomMix(rng).play(t, rng)
+	})
+}
+
+// drainAll reads a stream to its end.
+func drainAll(t *testing.T, s *loopctl.Stream) (ids []int32, last loopctl.Event) {
+	t.Helper()
+	for {
+		ev, err := s.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			return ids, last
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = ev; ev.Token.ID >= 0 {
+			ids = append(ids, ev.Token.ID)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package loopctltest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Engine is a loopctl.Engine whose latents are arithmetic. It checks each batch against the contract: a breach is an
+// error of the call and stays in Breaches.
+type Engine struct {
+	// Fault, where set, is asked before each call; nth counts the calls of that stage from 1. It may return an error,
+	// panic, or sleep.
+	Fault func(stage loopctl.Stage, nth int) error
+	// Story, where set, is told of each call.
+	Story *Story
+	// Breaches are the batches that broke the contract.
+	Breaches []error
+
+	limits  loopctl.Limits
+	latents []latent
+	arena   [3][]int64 // one number per token: K and V in one
+	calls   [3]int
+	logits  [][]float32
+	hot     []int // which logit of a row is set
+	pages   [3][]int
+	slots   []int
+	serial  int
+}
+
+// latent is a row between prelude and coda.
+type latent struct {
+	h, inject   int64
+	depth, pos  int
+	token       int32
+	seed        uint64
+	initialized bool
+}
+
+// New makes an engine of these limits.
+func New(l loopctl.Limits) *Engine {
+	e := &Engine{limits: l, latents: make([]latent, l.Latents), slots: make([]int, l.Latents)}
+	for s, n := range l.Pages {
+		e.arena[s] = make([]int64, n*l.PageSize)
+		e.pages[s] = make([]int, n)
+	}
+	e.logits = make([][]float32, l.MaxRows)
+	for i := range e.logits {
+		e.logits[i] = make([]float32, l.Vocab)
+	}
+	e.hot = make([]int, l.MaxRows)
+	return e
+}
+
+// Limits returns what New was given.
+func (e *Engine) Limits() loopctl.Limits { return e.limits }
+
+// Prelude sets the rows' latents from token, position and seed.
+func (e *Engine) Prelude(b *loopctl.Batch) error {
+	if err := e.begin(loopctl.StagePrelude, b); err != nil {
+		return err
+	}
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		for r, slot := range s.Rows {
+			pos := s.Past + r
+			h := embed(s.Tokens[r], pos, s.Seed)
+			h = e.attend(loopctl.StagePrelude, s, pos, h)
+			e.latents[slot] = latent{h: h, inject: h, pos: pos, token: s.Tokens[r], seed: s.Seed, initialized: true}
+		}
+	}
+	return nil
+}
+
+// Block applies one loop to each row.
+func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
+	if err := e.begin(loopctl.StageBlock, b); err != nil {
+		return loopctl.RowInfo{}, err
+	}
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		for r, slot := range s.Rows {
+			l := &e.latents[slot]
+			l.h = loop(e.attend(loopctl.StageBlock, s, s.Past+r, l.h), l.inject, l.depth)
+			l.depth++
+		}
+	}
+	return loopctl.RowInfo{}, nil
+}
+
+// Coda sets, in each logits row, one logit to 1: the token that the latent says.
+func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
+	if err := e.begin(loopctl.StageCoda, b); err != nil {
+		return nil, err
+	}
+	n := 0
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		next := 0
+		for r, slot := range s.Rows {
+			h := e.attend(loopctl.StageCoda, s, s.Past+r, e.latents[slot].h)
+			if next < len(s.LogitRows) && int(s.LogitRows[next]) == r {
+				id := says(h, e.limits.Vocab)
+				e.logits[n][e.hot[n]] = 0
+				e.logits[n][id], e.hot[n] = 1, id
+				e.Story.says(s, id)
+				next, n = next+1, n+1
+			}
+		}
+	}
+	return e.logits[:n], nil
+}
+
+// attend writes the row's K and V into its page and adds what it sees: all rows up to its own.
+func (e *Engine) attend(st loopctl.Stage, s *loopctl.Span, pos int, h int64) int64 {
+	if e.limits.Pages[st] == 0 {
+		return h
+	}
+	size := e.limits.PageSize
+	e.arena[st][int(s.Pages[pos/size])*size+pos%size] = key(h, pos)
+	for i := range pos + 1 {
+		h += sees(e.arena[st][int(s.Pages[i/size])*size+i%size], pos-i)
+	}
+	return h % modulus
+}
+
+func (e *Engine) begin(st loopctl.Stage, b *loopctl.Batch) error {
+	e.calls[st]++
+	e.Story.call(st, b)
+	if e.Fault != nil {
+		if err := e.Fault(st, e.calls[st]); err != nil {
+			return err
+		}
+	}
+	e.serial++
+	rows := 0
+	for i := range b.Spans {
+		rows += len(b.Spans[i].Rows)
+		if err := e.checkSpan(st, &b.Spans[i]); err != nil {
+			err = fmt.Errorf("%s call %d, span %d: %w", st, e.calls[st], i, err)
+			e.Breaches = append(e.Breaches, err)
+			return err
+		}
+	}
+	if rows != b.Rows || rows > e.limits.MaxRows || rows == 0 {
+		err := fmt.Errorf("%s call %d: %d rows in spans, %d stated, at most %d", st, e.calls[st], rows, b.Rows, e.limits.MaxRows)
+		e.Breaches = append(e.Breaches, err)
+		return err
+	}
+	return nil
+}
+
+// checkSpan holds a span against the contract of loopctl.Span.
+func (e *Engine) checkSpan(st loopctl.Stage, s *loopctl.Span) error {
+	end := s.Past + len(s.Rows)
+	switch {
+	case len(s.Rows) == 0 || len(s.Rows) != len(s.Tokens):
+		return fmt.Errorf("%d rows and %d tokens", len(s.Rows), len(s.Tokens))
+	case s.Past < 0 || end > e.limits.Context:
+		return fmt.Errorf("positions %d to %d of a context of %d", s.Past, end, e.limits.Context)
+	case st != loopctl.StageBlock && s.Depth != 0:
+		return fmt.Errorf("depth %d", s.Depth)
+	case e.limits.Pages[st] == 0 && len(s.Pages) != 0:
+		return errors.New("pages for a stage without layers")
+	case e.limits.Pages[st] > 0 && len(s.Pages)*e.limits.PageSize < end:
+		return fmt.Errorf("%d pages for %d tokens", len(s.Pages), end)
+	}
+	for _, p := range s.Pages {
+		if p < 0 || int(p) >= e.limits.Pages[st] {
+			return fmt.Errorf("page %d of %d", p, e.limits.Pages[st])
+		}
+		if e.pages[st][p] == e.serial {
+			return fmt.Errorf("page %d is in two places of one call", p)
+		}
+		e.pages[st][p] = e.serial
+	}
+	for r, slot := range s.Rows {
+		if slot < 0 || int(slot) >= e.limits.Latents {
+			return fmt.Errorf("latent slot %d of %d", slot, e.limits.Latents)
+		}
+		if e.slots[slot] == e.serial {
+			return fmt.Errorf("latent slot %d is in two places of one call", slot)
+		}
+		e.slots[slot] = e.serial
+		if st == loopctl.StagePrelude {
+			continue
+		}
+		l := &e.latents[slot]
+		if !l.initialized || l.pos != s.Past+r || l.token != s.Tokens[r] || l.seed != s.Seed || (st == loopctl.StageBlock && l.depth != s.Depth) {
+			return fmt.Errorf("row %d: slot %d holds %+v, the span says position %d, token %d, depth %d", r, slot, *l, s.Past+r, s.Tokens[r], s.Depth)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package loopctltest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Story writes down what happens, to be read against a golden. Give it to the engine and, as Observer, to the
+// controller:
+//
+//	tick 3
+//	  prelude B(0..3)
+//	  block   A@2(5) B@0(0..3)
+//	  coda    A(5)→17
+//	  end     A length
+//
+// A@2(5) is the row at position 5 of sequence A, which has done 2 loops. A sequence is named by its request's Seed:
+// a letter where that is one ('A'), else the number.
+type Story struct {
+	text strings.Builder
+	tick strings.Builder // the lines of the tick that goes on
+}
+
+// String is the story so far.
+func (s *Story) String() string { return s.text.String() + s.tick.String() }
+
+func (s *Story) call(st loopctl.Stage, b *loopctl.Batch) {
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(&s.tick, "  %-7s", st)
+	if st == loopctl.StageCoda { // says writes the rows that have logits
+		for i := range b.Spans {
+			if len(b.Spans[i].LogitRows) == 0 {
+				fmt.Fprintf(&s.tick, " %s", rows(st, &b.Spans[i]))
+			}
+		}
+	} else {
+		for i := range b.Spans {
+			fmt.Fprintf(&s.tick, " %s", rows(st, &b.Spans[i]))
+		}
+	}
+	s.tick.WriteByte('\n')
+}
+
+func (s *Story) says(span *loopctl.Span, id int) {
+	if s == nil {
+		return
+	}
+	line := strings.TrimSuffix(s.tick.String(), "\n")
+	s.tick.Reset()
+	fmt.Fprintf(&s.tick, "%s %s→%d\n", line, rows(loopctl.StageCoda, span), id)
+}
+
+func rows(st loopctl.Stage, s *loopctl.Span) string {
+	name := Name(s.Seed)
+	if st == loopctl.StageBlock {
+		name = fmt.Sprintf("%s@%d", name, s.Depth)
+	}
+	if len(s.Rows) == 1 {
+		return fmt.Sprintf("%s(%d)", name, s.Past)
+	}
+	return fmt.Sprintf("%s(%d..%d)", name, s.Past, s.Past+len(s.Rows)-1)
+}
+
+// Name is how the story calls the request with this seed.
+func Name(seed uint64) string {
+	if 'A' <= seed && seed <= 'Z' {
+		return string(rune(seed))
+	}
+	return fmt.Sprint(seed)
+}
+
+// Tick puts the tick's number above its lines.
+func (s *Story) Tick(t *loopctl.TickStats) {
+	fmt.Fprintf(&s.text, "tick %d\n%s", t.Tick, s.tick.String())
+	if t.Parked > 0 {
+		fmt.Fprintf(&s.text, "  parked  %d\n", t.Parked)
+	}
+	s.tick.Reset()
+}
+
+// Finished writes the end of a request.
+func (s *Story) Finished(r *loopctl.Request, last loopctl.Event) {
+	fmt.Fprintf(&s.tick, "  end     %s %s\n", Name(r.Seed), last.Finish)
+}
