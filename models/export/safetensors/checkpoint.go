@@ -1,0 +1,154 @@
+package safetensors
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// File names of the layout.
+const (
+	single = "model.safetensors"
+	index  = "model.safetensors.index.json"
+)
+
+// Checkpoint is an open folder of weights. Close it when its tensors are read.
+type Checkpoint struct {
+	tensors map[string]*Tensor
+	files   []*os.File
+	names   []string // of the weight files, sorted
+}
+
+// Open reads the headers of every weight file in the folder. An error names the file, and the tensor where it is one.
+func Open(root *os.Root) (_ *Checkpoint, err error) {
+	c := &Checkpoint{tensors: map[string]*Tensor{}}
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	want, err := c.list(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.names {
+		if err := c.add(root, name, want); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for tensor, file := range want {
+		if c.tensors[tensor] == nil {
+			return nil, fmt.Errorf("%s: %w: it places tensor %q in %s, which has none of that name", index, ErrFormat, tensor, file)
+		}
+	}
+	return c, nil
+}
+
+// list fills c.names, and returns where the index, if there is one, places each tensor.
+func (c *Checkpoint) list(root *os.Root) (map[string]string, error) {
+	raw, err := readSmall(root, index)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.names = []string{single}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", index, err)
+	}
+	var in struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal(raw, &in); err != nil || len(in.WeightMap) == 0 {
+		return nil, fmt.Errorf("%s: %w: it has no weight_map", index, ErrFormat)
+	}
+	for tensor, file := range in.WeightMap {
+		if file == "" || strings.ContainsAny(file, `/\`) || file == ".." || file == "." {
+			return nil, fmt.Errorf("%s: %w: tensor %q is placed in %q, which is not a file of the folder", index, ErrFormat, tensor, file)
+		}
+		if !slices.Contains(c.names, file) {
+			c.names = append(c.names, file)
+		}
+	}
+	slices.Sort(c.names)
+	return in.WeightMap, nil
+}
+
+func (c *Checkpoint) add(root *os.Root, name string, want map[string]string) error {
+	f, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	c.files = append(c.files, f)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: not a regular file", ErrFormat)
+	}
+	entries, start, err := readHeader(f, info.Size())
+	if err != nil {
+		return err
+	}
+	for tensor, e := range entries {
+		if want != nil && want[tensor] != name {
+			return fmt.Errorf("%w: it holds tensor %q, which the index places in %q", ErrFormat, tensor, want[tensor])
+		}
+		c.tensors[tensor] = &Tensor{Name: tensor, DType: e.DType, Shape: e.Shape, file: f, offset: start + e.Offsets[0]}
+	}
+	return nil
+}
+
+// Names are those of all tensors, sorted.
+func (c *Checkpoint) Names() []string {
+	names := make([]string, 0, len(c.tensors))
+	for n := range c.tensors {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Tensor returns the tensor of that name, or nil.
+func (c *Checkpoint) Tensor(name string) *Tensor { return c.tensors[name] }
+
+// SHA256 is the digest of all weight files, in name order. It reads them whole.
+func (c *Checkpoint) SHA256() (string, error) {
+	h := sha256.New()
+	for _, f := range c.files {
+		if _, err := io.Copy(h, io.NewSectionReader(f, 0, 1<<62)); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Close closes the files. Tensors can't be read afterwards.
+func (c *Checkpoint) Close() error {
+	var errs []error
+	for _, f := range c.files {
+		errs = append(errs, f.Close())
+	}
+	c.files = nil
+	return errors.Join(errs...)
+}
+
+// readSmall reads a JSON file of the folder, of at most 64 MiB.
+func readSmall(root *os.Root, name string) ([]byte, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, 64<<20+1))
+	if err == nil && len(raw) > 64<<20 {
+		err = errors.New("larger than 64 MiB")
+	}
+	return raw, err
+}

@@ -1,0 +1,96 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+)
+
+// Tensor is a stored tensor. Its numbers are read when they are asked for.
+type Tensor struct {
+	Name   string
+	DType  DType
+	Shape  []int64
+	file   *os.File
+	offset int64
+}
+
+// Len is the number of elements.
+func (t *Tensor) Len() int64 {
+	n := int64(1)
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Read fills dst with the elements from `from` on, widened to float32. float16 and bfloat16 widen exactly.
+func (t *Tensor) Read(dst []float32, from int64) error {
+	size := t.DType.Size()
+	if t.DType != F32 && t.DType != F16 && t.DType != BF16 {
+		return fmt.Errorf("tensor %q: type %s is not read, only F32, F16 and BF16", t.Name, t.DType)
+	}
+	if from < 0 || from+int64(len(dst)) > t.Len() {
+		return fmt.Errorf("tensor %q: elements %d to %d of %d", t.Name, from, from+int64(len(dst)), t.Len())
+	}
+	var buf [1 << 16]byte
+	for len(dst) > 0 {
+		n := min(int64(len(buf))/size, int64(len(dst)))
+		raw := buf[:n*size]
+		if _, err := t.file.ReadAt(raw, t.offset+from*size); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		widen(dst[:n], raw, t.DType)
+		dst, from = dst[n:], from+n
+	}
+	return nil
+}
+
+// Ints reads an I64 tensor whole.
+func (t *Tensor) Ints() ([]int64, error) {
+	if t.DType != I64 {
+		return nil, fmt.Errorf("tensor %q: type %s, want I64", t.Name, t.DType)
+	}
+	raw := make([]byte, t.Len()*8)
+	if _, err := t.file.ReadAt(raw, t.offset); err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+	}
+	out := make([]int64, t.Len())
+	for i := range out {
+		out[i] = int64(binary.LittleEndian.Uint64(raw[8*i:]))
+	}
+	return out, nil
+}
+
+// Floats reads the tensor whole.
+func (t *Tensor) Floats() ([]float32, error) {
+	out := make([]float32, t.Len())
+	return out, t.Read(out, 0)
+}
+
+func widen(dst []float32, raw []byte, d DType) {
+	for i := range dst {
+		switch d {
+		case F32:
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		case BF16:
+			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16)
+		default:
+			dst[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
+		}
+	}
+}
+
+// half widens an IEEE float16.
+func half(h uint16) float32 {
+	sign, exponent, mantissa := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
+	switch exponent {
+	case 0: // zero or subnormal: mantissa · 2⁻²⁴
+		v := float32(mantissa) / (1 << 24)
+		return math.Float32frombits(math.Float32bits(v) | sign)
+	case 31:
+		return math.Float32frombits(sign | 0xff<<23 | mantissa<<13)
+	}
+	return math.Float32frombits(sign | (exponent+112)<<23 | mantissa<<13)
+}
