@@ -1,0 +1,56 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// authorize asks for a key on every route, known or not, but those that tell an orchestrator that the process lives.
+func (s *Server) authorize(c *gin.Context) {
+	if len(s.keys) == 0 || c.Request.URL.Path == "/livez" || c.Request.URL.Path == "/readyz" {
+		return
+	}
+	e := &apiError{Status: http.StatusUnauthorized, Type: typeAuth, Code: "invalid_api_key"}
+	scheme, key, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	key = strings.TrimSpace(key)
+	switch {
+	case key == "" || !strings.EqualFold(scheme, "bearer"):
+		e.Message = "no API key: send it in the header Authorization: Bearer KEY"
+	case !s.knows(key):
+		e.Message = "the API key is not known here: check it, or ask who runs this server"
+	default:
+		return
+	}
+	fail(c, e)
+}
+
+// knows compares digests, every one of them, so that its time tells nothing about any key.
+func (s *Server) knows(key string) bool {
+	sum := sha256.Sum256([]byte(key))
+	found := 0
+	for i := range s.keys {
+		found |= subtle.ConstantTimeCompare(sum[:], s.keys[i][:])
+	}
+	return found == 1
+}
+
+// CheckListen refuses an address that others can reach while no key is asked for, unless insecure says that this is
+// meant.
+func CheckListen(address string, hasKeys, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("listen address %q: %w: write it as 127.0.0.1:8080", address, err)
+	}
+	ip := net.ParseIP(host)
+	if hasKeys || insecure || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("listen address %q can be reached from other machines and no API key is set: "+
+		"set api_keys or api_key_file, listen on 127.0.0.1, or say --insecure if this is meant", address)
+}

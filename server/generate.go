@@ -1,0 +1,222 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/sampler"
+)
+
+// delta is what one event of the engine adds to a choice.
+type delta struct {
+	index  int
+	text   string
+	loops  int    // of the token; 0 where the event brought none
+	finish string // "stop" or "length" on the last delta of the choice
+	reason any    // stop string or stop id
+	stats  *loopctl.Stats
+	err    error // the choice, and with it the request, has failed
+}
+
+// generation is one request under way: a sequence for each choice, whose deltas come out of one channel.
+type generation struct {
+	target  target
+	params  *params
+	id      string
+	created int64
+	arrived time.Time
+	tally   tally
+
+	ctx     context.Context //nolint:containedctx // lives as long as the handler that made it
+	cancel  context.CancelCauseFunc
+	streams []*loopctl.Stream
+	deltas  chan delta
+	done    func() // tells the server that the request is over
+	wg      sync.WaitGroup
+}
+
+// start submits n sequences for each prompt. The caller must close the generation.
+func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*generation, error) {
+	done, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{
+		target: t, params: p, done: done,
+		created: time.Now().Unix(), arrived: c.GetTime(keyArrived),
+		deltas: make(chan delta),
+		tally:  tally{prompts: len(prompts)},
+	}
+	ctx, cancel := context.WithCancelCause(c.Request.Context())
+	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
+	g.ctx, g.cancel = ctx, func(cause error) { unhook(); cancel(cause) }
+
+	requests, err := g.requests(c.GetString(keyRequestID), prompts)
+	if err == nil {
+		g.streams, err = t.Generator.Submit(requests...)
+	}
+	if err != nil {
+		g.cancel(err)
+		done()
+		return nil, err
+	}
+	for i, stream := range g.streams {
+		f := &follower{
+			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name),
+			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
+			stopper: stopper{stops: p.Stop, include: p.IncludeStop},
+		}
+		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
+	}
+	return g, nil
+}
+
+func (g *generation) requests(id string, prompts []prompt) ([]*loopctl.Request, error) {
+	p := g.params
+	var stop []int32
+	if !p.IgnoreEOS {
+		stop = slices.Clone(g.target.StopIDs)
+	}
+	stop = append(stop, p.StopIDs...)
+	var out []*loopctl.Request
+	for i, prompt := range prompts {
+		g.tally.promptTokens += len(prompt.ids)
+		for j := range p.N {
+			sampling := p.Sampling
+			sampling.Seed += uint64(j) // as vLLM: the same seed gives different choices, and the same ones again
+			picker, err := sampler.New(sampling)
+			if err != nil {
+				return nil, badField("", codeValue, "%s", err.Error())
+			}
+			out = append(out, &loopctl.Request{
+				Context: g.ctx, ID: fmt.Sprintf("%s/%d", id, i*p.N+j),
+				Prompt: prompt.ids, MaxTokens: prompt.maxTokens, Loops: p.Depth.Applied,
+				Seed: p.stateSeed(), Picker: picker, StopIDs: stop, Arrived: g.arrived,
+			})
+		}
+	}
+	return out, nil
+}
+
+// next waits for a delta of any choice. Its error is why the request must end.
+func (g *generation) next() (delta, error) {
+	select {
+	case d := <-g.deltas:
+		if d.err == nil {
+			g.tally.add(d)
+		}
+		return d, d.err
+	case <-g.ctx.Done():
+		return delta{}, context.Cause(g.ctx)
+	}
+}
+
+// close ends what still runs and waits for it.
+func (g *generation) close() {
+	g.cancel(context.Canceled)
+	for _, s := range g.streams {
+		s.Cancel()
+	}
+	g.wg.Wait()
+	g.done()
+}
+
+// follower turns one stream's events into deltas.
+type follower struct {
+	index   int
+	stream  *loopctl.Stream
+	params  *params
+	model   *Model
+	tokens  *tokenObserver
+	decoder Decoder
+	stopper stopper
+}
+
+var errStreamEnded = errors.New("stream ended without its last event")
+
+func (f *follower) run(ctx context.Context, out chan<- delta) {
+	for {
+		e, err := f.stream.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			err = errStreamEnded
+		}
+		var d delta
+		if err == nil {
+			d = f.delta(ctx, e)
+		} else {
+			d.err = err
+		}
+		d.index = f.index
+		select {
+		case out <- d:
+		case <-ctx.Done():
+			return
+		}
+		if d.finish != "" || d.err != nil {
+			return
+		}
+	}
+}
+
+func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
+	d := delta{stats: e.Stats}
+	switch e.Finish {
+	case loopctl.FinishError:
+		d.err = e.Err
+		if d.err == nil {
+			d.err = loopctl.ErrEngine
+		}
+		return d
+	case loopctl.FinishCancelled:
+		d.err = context.Canceled
+		return d
+	}
+	d.loops = e.Loops
+	f.tokens.token(e.Loops)
+	stopID := e.Finish == loopctl.FinishStop
+	piece := ""
+	if !stopID || f.params.IncludeStop {
+		piece = f.decoder.Push(e.Token.ID)
+	}
+	if e.Finish != loopctl.FinishNone {
+		piece += f.decoder.Flush()
+		d.finish = e.Finish.String()
+	}
+	var hit string
+	if d.text, hit = f.stopper.push(piece); hit != "" {
+		d.finish, d.reason = "stop", hit
+		if d.stats == nil {
+			f.stream.Cancel()
+			d.stats = f.lastStats(ctx)
+		}
+		return d
+	}
+	if d.finish != "" {
+		d.text += f.stopper.flush()
+	}
+	if stopID && !slices.Contains(f.model.StopIDs, e.Token.ID) {
+		d.reason = e.Token.ID
+	}
+	return d
+}
+
+// lastStats reads a cancelled stream to its end, which comes within a tick.
+func (f *follower) lastStats(ctx context.Context) *loopctl.Stats {
+	for {
+		e, err := f.stream.Next(ctx)
+		if err != nil {
+			return nil
+		}
+		if e.Finish != loopctl.FinishNone {
+			return e.Stats
+		}
+	}
+}

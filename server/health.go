@@ -1,0 +1,46 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// getLive says that the process answers.
+func (s *Server) getLive(c *gin.Context) {
+	respond(c, http.StatusOK, gin.H{"status": "alive"})
+}
+
+// getReady says whether new requests are taken.
+func (s *Server) getReady(c *gin.Context) {
+	switch {
+	case s.isDraining():
+		s.fail(c, loopctl.ErrDraining)
+	case s.served.Load() == nil:
+		s.fail(c, errLoading)
+	default:
+		respond(c, http.StatusOK, gin.H{"status": "ready"})
+	}
+}
+
+func (s *Server) getVersion(c *gin.Context) {
+	respond(c, http.StatusOK, gin.H{"version": s.cfg.Version})
+}
+
+func (s *Server) noRoute(c *gin.Context) {
+	fail(c, &apiError{
+		Status: http.StatusNotFound, Type: typeInvalid, Code: "unknown_route",
+		Message: "no route " + c.Request.Method + " " + quote(c.Request.URL.Path) + ": the routes are under /v1, see docs/api.md",
+	})
+}
+
+// noMethod is answered with gin's Allow header.
+func (s *Server) noMethod(c *gin.Context) {
+	fail(c, &apiError{
+		Status: http.StatusMethodNotAllowed, Type: typeInvalid, Code: "method_not_allowed",
+		Message: "method " + quote(c.Request.Method) + " is not allowed on " + quote(c.Request.URL.Path) +
+			": use " + c.Writer.Header().Get("Allow"),
+	})
+}

@@ -1,0 +1,55 @@
+package server
+
+import "time"
+
+// Limits bound what one request may ask for. A zero field means its default.
+type Limits struct {
+	Prompts   int   // prompts in one request; 128
+	Choices   int   // n; 128
+	Sequences int   // prompts × n; 128
+	LoopSteps int64 // prompts × n × max_tokens × loops; 1 << 26
+	Stops     int   // stop strings; 16
+	StopBytes int   // bytes of a stop string; 256
+	StopIDs   int   // stop_token_ids; 64
+}
+
+// Config is how the server behaves. A zero field means its default.
+type Config struct {
+	// APIKeys are the bearer tokens that may come in; none means that no key is asked for.
+	APIKeys []string
+	// Version stands in GET /version.
+	Version string
+
+	BodyLimit     int64         // bytes of a request body; 4 MiB
+	HeaderTimeout time.Duration // for a request's header; 10 s
+	BodyTimeout   time.Duration // for its body; 30 s
+	WriteTimeout  time.Duration // for one write: a client that takes nothing for so long is gone; 30 s
+	IdleTimeout   time.Duration // of a connection between requests; 2 min
+	Limits        Limits
+}
+
+func def[T int | int64 | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.BodyLimit, 4<<20)
+	def(&c.HeaderTimeout, 10*time.Second)
+	def(&c.BodyTimeout, 30*time.Second)
+	def(&c.WriteTimeout, 30*time.Second)
+	def(&c.IdleTimeout, 2*time.Minute)
+	l := &c.Limits
+	def(&l.Prompts, 128)
+	def(&l.Choices, 128)
+	def(&l.Sequences, 128)
+	def(&l.LoopSteps, 1<<26)
+	def(&l.Stops, 16)
+	def(&l.StopBytes, 256)
+	def(&l.StopIDs, 64)
+	if c.Version == "" {
+		c.Version = "devel"
+	}
+	return c
+}

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// What a request carries from middleware to handlers and into the access log.
+const (
+	keyRequestID = "request_id"
+	keyArrived   = "arrived"
+	keyNotes     = "notes"
+	keyWrite     = "write_timeout"
+)
+
+const statusClientGone = 499 // nginx's number; in logs and metrics only, there is nobody to send it to
+
+// identify gives the request its id (the client's, made harmless, or a new one) and its arrival time.
+func (s *Server) identify(c *gin.Context) {
+	id := cleanID(c.GetHeader("X-Request-Id"))
+	if id == "" {
+		id = "req-" + strings.ToLower(rand.Text())
+	}
+	c.Set(keyRequestID, id)
+	c.Set(keyArrived, time.Now())
+	c.Set(keyWrite, s.cfg.WriteTimeout)
+	c.Writer.Header().Set("X-Request-Id", id)
+	c.Writer.Header().Set("X-Content-Type-Options", "nosniff")
+}
+
+// cleanID keeps what is safe in a header and in a log line, up to 128 characters.
+func cleanID(id string) string {
+	out := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("-_.:/+=@", r):
+			return r
+		}
+		return -1
+	}, id)
+	return out[:min(len(out), 128)]
+}
+
+// account logs each request once, when it is done, and counts it.
+func (s *Server) account(c *gin.Context) {
+	defer s.report(c) // also when recover ends the connection
+	c.Next()
+}
+
+func (s *Server) report(c *gin.Context) {
+	took := time.Since(c.GetTime(keyArrived))
+	status := c.Writer.Status()
+	if errors.Is(c.Request.Context().Err(), context.Canceled) {
+		status = statusClientGone
+	}
+	route := c.FullPath()
+	if route == "" {
+		route = "none"
+	}
+	s.metrics.http(route, c.Request.Method, status, took)
+	level := slog.LevelInfo
+	switch {
+	case status >= 500:
+		level = slog.LevelError
+	case route == "/livez" || route == "/readyz" || route == "/health" || route == "/metrics":
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{
+		slog.String("id", c.GetString(keyRequestID)), slog.String("method", c.Request.Method),
+		slog.String("path", c.Request.URL.Path), slog.Int("status", status),
+		slog.Duration("took", took), slog.Int("bytes", max(c.Writer.Size(), 0)),
+	}
+	if notes, ok := c.Get(keyNotes); ok {
+		attrs = append(attrs, notes.([]slog.Attr)...)
+	}
+	s.log.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request", attrs...)
+}
+
+// note adds a value to the request's line in the access log.
+func note(c *gin.Context, key string, value any) {
+	notes, _ := c.Get(keyNotes)
+	list, _ := notes.([]slog.Attr)
+	c.Set(keyNotes, append(list, slog.Any(key, value)))
+}
+
+// recover turns a panic of a handler into a 500, or ends the connection if the answer has begun. The stack is for the
+// log alone.
+func (s *Server) recover(c *gin.Context) {
+	defer func() {
+		p := recover()
+		switch {
+		case p == nil:
+			return
+		case p == http.ErrAbortHandler: //nolint:errorlint // net/http compares the panic value just so
+			panic(p)
+		}
+		s.log.Error("handler panicked", "id", c.GetString(keyRequestID), "path", c.Request.URL.Path,
+			"panic", p, "stack", string(debug.Stack()))
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler)
+		}
+		s.fail(c, errors.New("handler panicked"))
+	}()
+	c.Next()
+}
+
+// fail answers with what the table in errors.go says about err.
+func (s *Server) fail(c *gin.Context, err error) { fail(c, toAPI(err, s.backlog())) }
+
+// backlog is how long what is queued will take, over all models.
+func (s *Server) backlog() time.Duration {
+	seconds := 0.0
+	for _, m := range s.models() {
+		snap := m.Generator.Snapshot()
+		seconds += float64(snap.Backlog) * snap.SecondsPerLoopStep
+	}
+	return time.Duration(min(max(seconds, 0), 3600) * float64(time.Second))
+}
+
+// respond writes JSON. Writing has a deadline of its own, since generating may have used up the connection's.
+func respond(c *gin.Context, status int, v any) {
+	data, err := encode(v)
+	if err != nil { // a number that JSON has not: a mistake of ours
+		status, data = http.StatusInternalServerError, []byte(`{"error":{"message":"internal error","type":"server_error","param":null,"code":"internal_error"}}`)
+		note(c, "cause", err.Error())
+	}
+	h := c.Writer.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(data)))
+	setProcessing(c)
+	extendWrite(c)
+	c.Writer.WriteHeader(status)
+	_, _ = c.Writer.Write(data) // an error means that the client is gone
+}
+
+// extendWrite gives the next write its time.
+func extendWrite(c *gin.Context) {
+	// Not every writer has deadlines (a test's recorder has none): then there is no connection to hold up either.
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(c.GetDuration(keyWrite)))
+}
+
+func setProcessing(c *gin.Context) {
+	c.Writer.Header().Set("openai-processing-ms", strconv.FormatInt(time.Since(c.GetTime(keyArrived)).Milliseconds(), 10))
+}
+
+// encode is json.Marshal that leaves <, > and & as they are: the answer is read by programs, not inside HTML.
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}

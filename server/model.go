@@ -1,0 +1,124 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Generator runs requests; *loopctl.Controller is one.
+type Generator interface {
+	// Submit queues all requests or none.
+	Submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error)
+	Snapshot() loopctl.Snapshot
+}
+
+// Tokenizer is text to ids and back. It may be used from many goroutines at one time.
+type Tokenizer interface {
+	Encode(text string, addSpecial bool) ([]int32, error)
+	Decode(ids []int32, skipSpecial bool) (string, error)
+	// NewDecoder decodes one sequence id by id.
+	NewDecoder(skipSpecial bool) Decoder
+	// IDToToken is the vocabulary's own spelling of an id.
+	IDToToken(id int32) (string, bool)
+}
+
+// Decoder turns ids into pieces of text that are never taken back; Flush gives what was held back. Each piece is valid
+// UTF-8.
+type Decoder interface {
+	Push(id int32) string
+	Flush() string
+}
+
+// Model is what the server knows of a model that it serves. It is not changed after New.
+type Model struct {
+	Name        string
+	Description string
+	Created     int64 // Unix seconds
+	Generator   Generator
+	Tokenizer   Tokenizer
+	Loops       loopctl.LoopRange
+	Context     int // tokens of one sequence, prompt and completion together
+	Vocab       int
+	StopIDs     []int32 // any of them ends a sequence
+	BOS, PAD    *int32
+	KVPolicies  []string
+	// ChatTemplate is the source of the model's template; empty where it has none.
+	ChatTemplate string
+}
+
+// target is a model as a request names it.
+type target struct {
+	*Model
+	Alias int // loops after @; 0: none
+}
+
+// models are looked up by name, or as name@loops.
+type models []*Model
+
+func newModels(list []*Model) (models, error) {
+	for i, m := range list {
+		switch {
+		case m.Name == "" || strings.ContainsAny(m.Name, "@/ \t\n"):
+			return nil, fmt.Errorf("model name %q: must not be empty nor have @, / or space in it", m.Name)
+		case m.Generator == nil || m.Tokenizer == nil:
+			return nil, fmt.Errorf("model %s: needs a generator and a tokenizer", m.Name)
+		case m.Loops.Min < 1 || m.Loops.Default < m.Loops.Min || m.Loops.Max < m.Loops.Default:
+			return nil, fmt.Errorf("model %s: loops %+v: need 1 ≤ min ≤ default ≤ max", m.Name, m.Loops)
+		case m.Context < 1 || m.Vocab < 1:
+			return nil, fmt.Errorf("model %s: context %d and vocabulary %d must be positive", m.Name, m.Context, m.Vocab)
+		case slices.ContainsFunc(list[:i], func(o *Model) bool { return o.Name == m.Name }):
+			return nil, fmt.Errorf("model %s is there twice: rename one of them in its manifest", m.Name)
+		}
+	}
+	return list, nil
+}
+
+// find resolves a name. An empty one means the only model there is.
+func (ms models) find(name string) (target, error) {
+	if name == "" {
+		if len(ms) == 1 {
+			return target{Model: ms[0]}, nil
+		}
+		return target{}, badField("model", "missing_field", "model is missing: give one of %s", ms.names())
+	}
+	bare, suffix, isAlias := strings.Cut(name, "@")
+	for _, m := range ms {
+		if m.Name != bare {
+			continue
+		}
+		if !isAlias {
+			return target{Model: m}, nil
+		}
+		n, err := strconv.Atoi(suffix)
+		if err == nil && n >= m.Loops.Min && n <= m.Loops.Max {
+			return target{m, n}, nil
+		}
+		if suffix == "auto" {
+			return target{}, badField("model", "unsupported_field",
+				"model is %s: automatic depth is not supported by this version: use %s or %s@%d", quote(name), m.Name, m.Name, m.Loops.Default)
+		}
+		return target{}, badField("model", "loops_out_of_range",
+			"model is %s: after @ model %s takes an integer from %d to %d", quote(name), m.Name, m.Loops.Min, m.Loops.Max)
+	}
+	return target{}, &apiError{
+		Status: http.StatusNotFound, Type: typeInvalid, Code: "model_not_found", Param: "model",
+		Message: fmt.Sprintf("model %s is not served here: use one of %s", quote(name), ms.names()),
+	}
+}
+
+func (ms models) names() string {
+	const most = 8
+	var out []string
+	for _, m := range ms {
+		out = append(out, m.Name)
+	}
+	if len(out) > most {
+		out = append(out[:most], "… (GET /v1/models)")
+	}
+	return strings.Join(out, ", ")
+}

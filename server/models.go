@@ -1,0 +1,51 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+)
+
+// getModels lists each model, and its aliases at the least, default and most loops: enough for a client with nothing
+// but a list of models to choose from. Every other name@loops in range works as well.
+func (s *Server) getModels(c *gin.Context) {
+	list := modelList{Object: "list", Data: []modelCard{}}
+	for _, m := range s.models() {
+		list.Data = append(list.Data, card(target{Model: m}))
+		depths := []int{m.Loops.Min, m.Loops.Default, m.Loops.Max}
+		slices.Sort(depths)
+		for _, n := range slices.Compact(depths) {
+			list.Data = append(list.Data, card(target{m, n}))
+		}
+	}
+	respond(c, http.StatusOK, list)
+}
+
+// getModel takes aliases, too.
+func (s *Server) getModel(c *gin.Context) {
+	t, err := s.models().find(c.Param("id"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	respond(c, http.StatusOK, card(t))
+}
+
+func card(t target) modelCard {
+	m := modelCard{
+		ID: t.Name, Object: "model", Created: t.Created, OwnedBy: "loopserve",
+		Root: t.Name, MaxModelLen: t.Context, KVPolicies: t.KVPolicies, Description: t.Description,
+		Loops: cardLoops{
+			Min: t.Loops.Min, Max: t.Loops.Max, Default: t.Loops.Default, Trained: t.Loops.Trained,
+			ExitPolicies: []string{"none"},
+		},
+	}
+	if t.Alias != 0 {
+		m.ID = fmt.Sprintf("%s@%d", t.Name, t.Alias)
+		m.Parent = &t.Name
+		m.Loops.Default = t.Alias
+	}
+	return m
+}

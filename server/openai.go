@@ -1,0 +1,103 @@
+package server
+
+// The shapes of OpenAI's wire format that this server writes. Fields after a blank line are ours or vLLM's.
+
+type errorBody struct {
+	Error errorDetail `json:"error"`
+}
+
+type errorDetail struct {
+	Message string  `json:"message"`
+	Type    string  `json:"type"`
+	Param   *string `json:"param"`
+	Code    *string `json:"code"`
+}
+
+// completion is the answer of POST /v1/completions, and each chunk of a streamed one.
+type completion struct {
+	ID      string   `json:"id"`
+	Object  string   `json:"object"`
+	Created int64    `json:"created"`
+	Model   string   `json:"model"`
+	Choices []choice `json:"choices"`
+	Usage   *usage   `json:"usage"`
+
+	Timings *timings `json:"timings,omitempty"`
+}
+
+type choice struct {
+	Index        int     `json:"index"`
+	Text         string  `json:"text"`
+	Logprobs     *string `json:"logprobs"` // always null for now
+	FinishReason *string `json:"finish_reason"`
+
+	StopReason any   `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
+	Loops      []int `json:"loops,omitempty"`
+}
+
+type usage struct {
+	PromptTokens            int               `json:"prompt_tokens"`
+	CompletionTokens        int               `json:"completion_tokens"`
+	TotalTokens             int               `json:"total_tokens"`
+	PromptTokensDetails     promptDetails     `json:"prompt_tokens_details"`
+	CompletionTokensDetails completionDetails `json:"completion_tokens_details"`
+}
+
+type promptDetails struct {
+	CachedTokens int `json:"cached_tokens"`
+
+	Loops *loopUsage `json:"loops,omitempty"` // nil until the engine has told
+}
+
+type completionDetails struct {
+	ReasoningTokens int `json:"reasoning_tokens"`
+
+	Loops loopUsage `json:"loops"`
+}
+
+// loopUsage counts applications of the block to rows.
+type loopUsage struct {
+	Total int     `json:"total"`
+	Mean  float64 `json:"mean"` // per token
+	Max   int     `json:"max"`
+	Saved int     `json:"saved"` // loops under the cap that an exit policy did not run
+}
+
+// timings are of the whole request, all its choices together; docs/api.md has the definitions. Null is what one token
+// or no token cannot tell.
+type timings struct {
+	QueueTimeMS        *float64 `json:"queue_time_ms"`
+	TimeToFirstTokenMS *float64 `json:"time_to_first_token_ms"`
+	GenerationTimeMS   *float64 `json:"generation_time_ms"`
+	MeanITLMS          *float64 `json:"mean_itl_ms"`
+	TokensPerSecond    *float64 `json:"tokens_per_second"`
+	LoopsPerSecond     *float64 `json:"loops_per_second"`
+	MSPerLoop          *float64 `json:"ms_per_loop"`
+}
+
+type modelList struct {
+	Object string      `json:"object"`
+	Data   []modelCard `json:"data"`
+}
+
+type modelCard struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+
+	Root        string    `json:"root"`
+	Parent      *string   `json:"parent"` // the model that an alias stands for
+	MaxModelLen int       `json:"max_model_len"`
+	Loops       cardLoops `json:"loops"`
+	KVPolicies  []string  `json:"kv_policies,omitempty"`
+	Description string    `json:"description,omitempty"`
+}
+
+type cardLoops struct {
+	Min          int      `json:"min"`
+	Max          int      `json:"max"`
+	Default      int      `json:"default"`
+	Trained      int      `json:"trained"`
+	ExitPolicies []string `json:"exit_policies"`
+}

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/loopserve/loopserve/runtime/sampler"
+)
+
+// params is what a generation request asks for beside its prompt.
+type params struct {
+	Depth       depth
+	MaxTokens   int
+	maxGiven    bool
+	N           int
+	Sampling    sampler.Params
+	seedGiven   bool
+	Stop        []string
+	StopIDs     []int32 // of stop_token_ids
+	IgnoreEOS   bool
+	IncludeStop bool
+	SkipSpecial bool
+	AddSpecial  bool
+	ReturnLoops bool
+
+	Stream          bool
+	IncludeUsage    bool
+	ContinuousUsage bool
+}
+
+// reader collects the first error of a row of fields, so that readParams reads as a list.
+type reader struct {
+	b   body
+	err error
+}
+
+func (r *reader) integer(name string, def, lo, hi int64) int {
+	if r.err != nil {
+		return 0
+	}
+	v, err := r.b.integer(name, def, lo, hi)
+	r.err = err
+	return int(v)
+}
+
+func (r *reader) number(name string, def, lo, hi float64) float64 {
+	if r.err != nil {
+		return 0
+	}
+	v, err := r.b.number(name, def, lo, hi)
+	r.err = err
+	return v
+}
+
+func (r *reader) boolean(name string, def bool) bool {
+	if r.err != nil {
+		return false
+	}
+	v, err := r.b.boolean(name, def)
+	r.err = err
+	return v
+}
+
+// readParams reads the fields that every generating route shares. Depth comes first: it is what clients get wrong here
+// and nowhere else.
+func readParams(b body, m *Model, alias int, header string, lim Limits) (*params, error) {
+	if err := checkNames(b); err != nil {
+		return nil, err
+	}
+	d, err := loopsOf(b, m, alias, header)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSupported(b); err != nil {
+		return nil, err
+	}
+	r := &reader{b: b}
+	p := &params{Depth: d}
+	p.MaxTokens = r.integer("max_tokens", 16, 1, math.MaxInt32)
+	p.MaxTokens = r.integer("max_completion_tokens", int64(p.MaxTokens), 1, math.MaxInt32)
+	p.maxGiven = b.has("max_tokens") || b.has("max_completion_tokens")
+	p.N = r.integer("n", 1, 1, int64(lim.Choices))
+	p.Sampling = sampler.Params{
+		Temperature: r.number("temperature", 1, 0, 100),
+		TopP:        r.number("top_p", 1, 0, 1),
+		TopK:        r.integer("top_k", 0, -1, math.MaxInt32),
+		MinP:        r.number("min_p", 0, 0, 1),
+	}
+	p.readSeed(r)
+	p.IgnoreEOS = r.boolean("ignore_eos", false)
+	p.IncludeStop = r.boolean("include_stop_str_in_output", false)
+	p.SkipSpecial = r.boolean("skip_special_tokens", true)
+	p.AddSpecial = r.boolean("add_special_tokens", true)
+	p.ReturnLoops = r.boolean("return_loops", false)
+	p.Stream = r.boolean("stream", false)
+	if r.err != nil {
+		return nil, r.err
+	}
+	if b.has("top_p") && p.Sampling.TopP == 0 {
+		return nil, badField("top_p", codeValue, "top_p is 0: it must be above 0 and at most 1; for greedy choice set temperature to 0")
+	}
+	if err := p.readStops(b, m, lim); err != nil {
+		return nil, err
+	}
+	if err := p.readStreamOptions(b); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *params) readSeed(r *reader) {
+	if p.seedGiven = r.b.has("seed"); p.seedGiven {
+		p.Sampling.Seed = uint64(r.integer("seed", 0, math.MinInt64, math.MaxInt64))
+		return
+	}
+	p.Sampling.Seed = rand.Uint64()
+}
+
+// stateSeed decides a random initial state. Without a seed it is the same for all, so that greedy answers repeat.
+func (p *params) stateSeed() uint64 {
+	if p.seedGiven {
+		return p.Sampling.Seed
+	}
+	return 0
+}
+
+func (p *params) readStops(b body, m *Model, lim Limits) error {
+	stops, err := b.texts("stop")
+	if err != nil {
+		return err
+	}
+	if len(stops) > lim.Stops {
+		return badField("stop", codeValue, "stop has %d strings: at most %d are allowed", len(stops), lim.Stops)
+	}
+	for i, s := range stops {
+		switch {
+		case s == "" && len(stops) == 1:
+			return badField("stop", codeValue, "stop is empty: leave it out, or give at least one character")
+		case s == "":
+			return badField("stop", codeValue, "stop[%d] is empty: each stop string needs at least one character", i)
+		case len(s) > lim.StopBytes:
+			return badField("stop", codeValue, "stop[%d] has %d bytes: at most %d are allowed", i, len(s), lim.StopBytes)
+		}
+	}
+	p.Stop = stops
+	if b.has("stop_token_ids") {
+		p.StopIDs, err = ids(b["stop_token_ids"], "stop_token_ids", "stop_token_ids", m.Vocab)
+		if err != nil {
+			return err
+		}
+		if len(p.StopIDs) > lim.StopIDs {
+			return badField("stop_token_ids", codeValue, "stop_token_ids has %d ids: at most %d are allowed", len(p.StopIDs), lim.StopIDs)
+		}
+	}
+	return nil
+}
+
+func (p *params) readStreamOptions(b body) error {
+	o, err := b.object("stream_options")
+	if err != nil || o == nil {
+		return err
+	}
+	if !p.Stream {
+		return badField("stream_options", codeValue, "stream_options is given without \"stream\": true: set stream, or leave it out")
+	}
+	if p.IncludeUsage, err = o.boolean("include_usage", false); err != nil {
+		return inside("stream_options", err)
+	}
+	if p.ContinuousUsage, err = o.boolean("continuous_usage_stats", false); err != nil {
+		return inside("stream_options", err)
+	}
+	return nil
+}
+
+// inside tells the client in which object a field stands.
+func inside(object string, err error) error {
+	e := toAPI(err, 0)
+	e.Param = object + "." + e.Param
+	e.Message = object + "." + e.Message
+	return e
+}
+
+// checkCost bounds what one request may ask for in all.
+func (p *params) checkCost(prompts int, lim Limits) error {
+	if n := prompts * p.N; n > lim.Sequences {
+		return badField("n", "request_too_large", "%d prompts with n = %d are %d sequences: at most %d per request: send several requests",
+			prompts, p.N, n, lim.Sequences)
+	}
+	cost := float64(prompts) * float64(p.N) * float64(p.MaxTokens) * float64(p.Depth.Applied)
+	if cost > float64(lim.LoopSteps) {
+		return badField("max_tokens", "request_too_large",
+			"%s loop-steps asked for (%d sequences × %d tokens × %d loops): at most %d per request: lower max_tokens, n or loops",
+			fmt.Sprintf("%.0f", cost), prompts*p.N, p.MaxTokens, p.Depth.Applied, lim.LoopSteps)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Server answers HTTP. It is made by New, given its models by SetModels, and ended by Shutdown.
+type Server struct {
+	cfg     Config
+	keys    [][sha256.Size]byte
+	log     *slog.Logger
+	metrics *Metrics
+	router  *gin.Engine
+	http    *http.Server
+
+	served atomic.Pointer[models] // nil while loading
+	stop   context.Context        //nolint:containedctx // its end is the server's end, not a request's
+	halt   context.CancelCauseFunc
+
+	mu       sync.Mutex
+	draining bool
+	open     int           // requests that generate
+	idle     chan struct{} // closed when draining and open is 0
+}
+
+// New makes a server that answers 503 to everything but the health routes until SetModels is called. log and metrics may
+// be nil.
+func New(cfg Config, log *slog.Logger, metrics *Metrics) *Server {
+	if log == nil {
+		log = slog.Default()
+	}
+	if metrics == nil {
+		metrics = NewMetrics()
+	}
+	s := &Server{cfg: cfg.withDefaults(), log: log, metrics: metrics, idle: make(chan struct{})}
+	for _, k := range cfg.APIKeys {
+		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
+	}
+	s.stop, s.halt = context.WithCancelCause(context.Background())
+	s.router = s.routes()
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.cfg.HeaderTimeout,
+		WriteTimeout:      s.cfg.WriteTimeout, // each write of an answer moves it on
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return s
+}
+
+// SetModels makes the models available, once: from then on the server is ready.
+func (s *Server) SetModels(list ...*Model) error {
+	ms, err := newModels(list)
+	if err != nil {
+		return err
+	}
+	if len(ms) == 0 {
+		return errors.New("no models: give at least one bundle")
+	}
+	if !s.served.CompareAndSwap(nil, &ms) {
+		return errors.New("models are set already")
+	}
+	s.metrics.watch(ms)
+	return nil
+}
+
+func (s *Server) models() models {
+	if ms := s.served.Load(); ms != nil {
+		return *ms
+	}
+	return nil
+}
+
+// routes is the table of what is answered.
+func (s *Server) routes() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.RedirectTrailingSlash = false // ServeHTTP takes the slash away: a redirect would cost clients their body
+	r.HandleMethodNotAllowed = true
+	r.UseRawPath = true
+	r.ContextWithFallback = true
+	r.Use(s.identify, s.account, s.recover, s.authorize)
+	r.NoRoute(s.noRoute)
+	r.NoMethod(s.noMethod)
+
+	for _, path := range []string{"/livez", "/readyz", "/health", "/ready"} {
+		handler := s.getReady
+		if path == "/livez" {
+			handler = s.getLive
+		}
+		r.GET(path, handler)
+		r.HEAD(path, handler)
+	}
+	r.GET("/version", s.getVersion)
+	r.GET("/metrics", s.getMetrics)
+	r.GET("/v1/models", s.whenReady(s.getModels))
+	r.GET("/v1/models/:id", s.whenReady(s.getModel))
+	r.POST("/v1/completions", s.whenReady(s.postCompletions))
+	r.POST("/tokenize", s.whenReady(s.postTokenize))
+	r.POST("/detokenize", s.whenReady(s.postDetokenize))
+	r.GET("/tokenizer_info", s.whenReady(s.getTokenizerInfo))
+	return r
+}
+
+// ServeHTTP makes the server a handler, for tests and for programs with a listener of their own.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := strings.TrimRight(r.URL.Path, "/"); p != r.URL.Path && p != "" {
+		r = r.Clone(r.Context())
+		r.URL.Path, r.URL.RawPath = p, strings.TrimRight(r.URL.RawPath, "/")
+	}
+	s.router.ServeHTTP(w, r)
+}
+
+// Serve answers on l until Shutdown, which makes it return nil.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown drains: /readyz and new requests get 503 while what is open goes on to its end; then the listener closes.
+// When ctx ends first, open streams get an error event and end. It returns nil if nothing had to be cut short.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.draining {
+		s.draining = true
+		if s.open == 0 {
+			close(s.idle)
+		}
+	}
+	s.mu.Unlock()
+	var cut error
+	select {
+	case <-s.idle:
+	case <-ctx.Done():
+		cut = context.Cause(ctx)
+		s.halt(errShutdown)
+		select { // they end as soon as they see it; one whose client is stuck waits for its write deadline
+		case <-s.idle:
+		case <-time.After(2 * time.Second):
+		}
+	}
+	s.halt(errShutdown)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(last); err != nil {
+		return errors.Join(cut, err, s.http.Close())
+	}
+	return cut
+}
+
+// enter counts a generating request in; done counts it out. It fails while the server drains.
+func (s *Server) enter() (done func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return nil, loopctl.ErrDraining
+	}
+	s.open++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open--; s.open == 0 && s.draining {
+			close(s.idle)
+		}
+	}), nil
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// whenReady guards routes that need models.
+func (s *Server) whenReady(h gin.HandlerFunc) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if s.served.Load() == nil {
+			s.fail(c, errLoading)
+			return
+		}
+		h(c)
+	}
+}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+)
+
+// The tokenizer's routes are vLLM's: lm-evaluation-harness takes them for a remote tokenizer.
+
+func (s *Server) postTokenize(c *gin.Context) {
+	b, t, err := s.readRequest(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	r := &reader{b: b}
+	addSpecial, withText := r.boolean("add_special_tokens", true), r.boolean("return_token_strs", false)
+	if r.err == nil && !b.has("prompt") {
+		r.err = badField("prompt", "missing_field", "prompt is missing: give the text to tokenize")
+	}
+	text, err := b.text("prompt")
+	if r.err == nil {
+		r.err = err
+	}
+	if r.err != nil {
+		s.fail(c, r.err)
+		return
+	}
+	tokens, err := t.Tokenizer.Encode(text, addSpecial)
+	if err != nil {
+		s.fail(c, badField("prompt", "cannot_tokenize", "prompt cannot be tokenized: %s: change the text", err.Error()))
+		return
+	}
+	if tokens == nil {
+		tokens = []int32{}
+	}
+	out := gin.H{"count": len(tokens), "max_model_len": t.Context, "tokens": tokens, "token_strs": nil}
+	if withText {
+		strs := make([]string, len(tokens))
+		for i, id := range tokens {
+			strs[i], _ = t.Tokenizer.IDToToken(id)
+		}
+		out["token_strs"] = strs
+	}
+	respond(c, http.StatusOK, out)
+}
+
+func (s *Server) postDetokenize(c *gin.Context) {
+	b, t, err := s.readRequest(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	if !b.has("tokens") {
+		s.fail(c, badField("tokens", "missing_field", "tokens is missing: give a list of token ids"))
+		return
+	}
+	list, err := ids(b["tokens"], "tokens", "tokens", t.Vocab)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	text, err := t.Tokenizer.Decode(list, false)
+	if err != nil {
+		s.fail(c, badField("tokens", codeValue, "tokens cannot be decoded: %s", err.Error()))
+		return
+	}
+	respond(c, http.StatusOK, gin.H{"prompt": text})
+}
+
+// getTokenizerInfo names the special tokens. With several models, ?model= says which.
+func (s *Server) getTokenizerInfo(c *gin.Context) {
+	t, err := s.models().find(c.Query("model"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	name := func(id *int32) any {
+		if id == nil {
+			return nil
+		}
+		token, ok := t.Tokenizer.IDToToken(*id)
+		if !ok {
+			return nil
+		}
+		return token
+	}
+	out := gin.H{
+		"model": t.Name, "max_model_len": t.Context, "vocab_size": t.Vocab, "stop_token_ids": slices.Concat([]int32{}, t.StopIDs),
+		"bos_token": name(t.BOS), "pad_token": name(t.PAD), "eos_token": nil, "chat_template": nil,
+	}
+	if len(t.StopIDs) > 0 {
+		out["eos_token"] = name(&t.StopIDs[0])
+	}
+	if t.ChatTemplate != "" {
+		out["chat_template"] = t.ChatTemplate
+	}
+	respond(c, http.StatusOK, out)
+}
