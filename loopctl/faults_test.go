@@ -1,0 +1,191 @@
+package loopctl_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/loopctltest"
+)
+
+// TestFailedCalls: a call that fails or panics ends those in it, and only those; the next request gets its tokens.
+func TestFailedCalls(t *testing.T) {
+	for _, st := range []loopctl.Stage{loopctl.StagePrelude, loopctl.StageBlock, loopctl.StageCoda} {
+		for name, fault := range map[string]func(loopctl.Stage, int) error{
+			"error": loopctltest.FailAt(st, 2), "panic": loopctltest.PanicAt(st, 2),
+		} {
+			t.Run(fmt.Sprint(st, " ", name), func(t *testing.T) {
+				e := loopctltest.New(smallLimits())
+				e.Fault = fault
+				c := loopctl.New(e, loopctl.Config{Logger: quiet, ChunkRows: 2})
+				hit := submitAs(t, c, 1, 5, 4, 2)
+				for c.Turn() {
+				}
+				_, last := drainAll(t, hit)
+				if last.Finish != loopctl.FinishError || !errors.Is(last.Err, loopctl.ErrEngine) {
+					t.Fatalf("the end was %v %v", last.Finish, last.Err)
+				}
+				if name == "error" && !errors.Is(last.Err, loopctltest.ErrInjected) {
+					t.Errorf("the cause is lost: %v", last.Err)
+				}
+				if err := c.CheckEmpty(); err != nil {
+					t.Fatal(err)
+				}
+				r := request(5, 4, 2)
+				s, err := c.Submit(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for c.Turn() {
+				}
+				if ids, _ := drainAll(t, s[0]); !slices.Equal(ids, loopctltest.Expect(smallLimits(), r)) {
+					t.Errorf("afterwards: %v", ids)
+				}
+			})
+		}
+	}
+}
+
+type pickerFunc func([]float32) loopctl.Picked
+
+func (f pickerFunc) Pick(l []float32) loopctl.Picked { return f(l) }
+
+// TestBadPicker: a picker that panics or talks nonsense ends its own sequence; its neighbour doesn't notice.
+func TestBadPicker(t *testing.T) {
+	for name, f := range map[string]pickerFunc{
+		"panics":   func([]float32) loopctl.Picked { panic("no") },
+		"negative": func([]float32) loopctl.Picked { return loopctl.Picked{ID: -1} },
+		"too big":  func(l []float32) loopctl.Picked { return loopctl.Picked{ID: int32(len(l))} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := loopctl.New(loopctltest.New(smallLimits()), loopctl.Config{Logger: quiet})
+			bad, good := request(1, 2, 2), request(1, 2, 2)
+			bad.Picker = f
+			s, err := c.Submit(bad, good)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for c.Turn() {
+			}
+			if _, last := drainAll(t, s[0]); last.Finish != loopctl.FinishError || last.Err == nil {
+				t.Errorf("bad: %+v", last)
+			}
+			if ids, last := drainAll(t, s[1]); len(ids) != 2 || last.Finish != loopctl.FinishLength {
+				t.Errorf("good: %v %+v", ids, last)
+			}
+		})
+	}
+}
+
+// TestThousand: 1,000 requests from 8 clients, a third of them cancelled at random, a fault in every 50th block call,
+// and few pages. Nothing is lost, nothing leaks, each ends in its tokens or in an error value.
+func TestThousand(t *testing.T) {
+	l := smallLimits()
+	e := loopctltest.New(l)
+	e.Fault = func(s loopctl.Stage, n int) error {
+		if s == loopctl.StageBlock && n%50 == 0 {
+			return loopctltest.ErrInjected
+		}
+		return nil
+	}
+	seen := &ends{}
+	c := loopctl.New(e, loopctl.Config{Logger: quiet, QueueLimit: 20, StreamBuffer: 2, Observer: seen})
+	c.Start()
+	const clients, each = 8, 125
+	results := make(chan error, clients)
+	for id := range clients {
+		go func() { results <- client(t.Context(), c, l, uint64(id), each) }()
+	}
+	for range clients {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(append(e.Breaches, c.CheckEmpty())...); err != nil {
+		t.Error(err)
+	}
+	total := 0
+	for _, n := range seen.by {
+		total += n
+	}
+	if total != clients*each || seen.by[loopctl.FinishLength] == 0 || seen.by[loopctl.FinishCancelled] == 0 || seen.by[loopctl.FinishError] == 0 {
+		t.Errorf("ends: %v", seen.by)
+	}
+}
+
+type ends struct{ by [5]int }
+
+func (*ends) Tick(*loopctl.TickStats)                        {}
+func (n *ends) Finished(_ *loopctl.Request, e loopctl.Event) { n.by[e.Finish]++ }
+
+func client(ctx context.Context, c *loopctl.Controller, l loopctl.Limits, id uint64, n int) error {
+	rng := rand.New(rand.NewPCG(id, 3))
+	for i := range n {
+		r := request(1+rng.IntN(10), 1+rng.IntN(6), 1+rng.IntN(5))
+		r.Seed = id*1000 + uint64(i)
+		own, cancel := context.WithCancel(ctx)
+		r.Context = own
+		s, err := c.Submit(r)
+		for errors.Is(err, loopctl.ErrQueueFull) {
+			s, err = c.Submit(r)
+		}
+		if err != nil {
+			cancel()
+			return err
+		}
+		stopAt := -1
+		if rng.IntN(3) == 0 {
+			stopAt = rng.IntN(4)
+		}
+		err = read(ctx, s[0], loopctltest.Expect(l, r), stopAt, cancel)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("client %d, request %d: %w", id, i, err)
+		}
+	}
+	return nil
+}
+
+// read holds a stream against the tokens that it must have, and cancels after stopAt of them.
+func read(ctx context.Context, s *loopctl.Stream, want []int32, stopAt int, cancel func()) error {
+	for n := 0; ; n++ {
+		if n == stopAt {
+			cancel()
+		}
+		ev, err := s.Next(ctx)
+		if err != nil {
+			return err
+		}
+		switch ev.Finish {
+		case loopctl.FinishError:
+			if !errors.Is(ev.Err, loopctl.ErrEngine) {
+				return ev.Err
+			}
+			return nil
+		case loopctl.FinishCancelled:
+			if stopAt < 0 {
+				return errors.New("cancelled by nobody")
+			}
+			return nil
+		}
+		if n >= len(want) || ev.Token.ID != want[n] {
+			return fmt.Errorf("token %d is %d, want %v", n, ev.Token.ID, want)
+		}
+		if ev.Finish == loopctl.FinishLength {
+			if n != len(want)-1 {
+				return fmt.Errorf("ended after %d tokens of %d", n+1, len(want))
+			}
+			return nil
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package loopctl_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/loopctltest"
+)
+
+// In a bubble of synctest every goroutine must have ended when the test does: that is the leak check.
+
+func started(t *testing.T, cfg loopctl.Config, fault func(loopctl.Stage, int) error) *loopctl.Controller {
+	t.Helper()
+	e := loopctltest.New(smallLimits())
+	e.Fault = fault
+	cfg.Logger = quiet
+	c := loopctl.New(e, cfg)
+	c.Start()
+	return c
+}
+
+var slow = loopctltest.Slow(loopctl.StageBlock, time.Second)
+
+func TestDrainFinishesRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := started(t, loopctl.Config{MaxRunning: 1}, slow)
+		a, b := submitAs(t, c, 1, 1, 3, 2), submitAs(t, c, 2, 1, 2, 2) // b waits for a
+		time.Sleep(time.Second / 2)
+		drained := make(chan error)
+		go func() { drained <- c.Drain(t.Context()) }()
+		synctest.Wait()
+		if _, err := c.Submit(request(1, 1, 1)); !errors.Is(err, loopctl.ErrDraining) {
+			t.Errorf("submit while draining: %v", err)
+		}
+		for i, s := range []*loopctl.Stream{a, b} {
+			if ids, last := drainAll(t, s); last.Finish != loopctl.FinishLength {
+				t.Errorf("stream %d: %v, then %v", i, ids, last.Finish)
+			}
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDrainGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := started(t, loopctl.Config{}, slow)
+		s := submitAs(t, c, 1, 1, 20, 8)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := c.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("drain: %v", err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, last := drainAll(t, s); last.Finish != loopctl.FinishError || !errors.Is(last.Err, loopctl.ErrDraining) {
+			t.Errorf("the end was %v %v", last.Finish, last.Err)
+		}
+		if err := errors.Join(c.CheckEmpty(), c.Close(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCloseWaitsForTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := started(t, loopctl.Config{}, loopctltest.Slow(loopctl.StageBlock, time.Minute))
+		submitAs(t, c, 1, 1, 2, 2)
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("close within a call of a minute: %v", err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCloseUnstarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := loopctl.New(loopctltest.New(smallLimits()), loopctl.Config{Logger: quiet})
+		s := submitAs(t, c, 1, 1, 2, 2)
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, last := drainAll(t, s); !errors.Is(last.Err, loopctl.ErrDraining) {
+			t.Errorf("the end was %+v", last)
+		}
+	})
+}
+
+// TestIdleSleeps: with nothing to do, or with only parked sequences, the engine goroutine blocks. synctest.Wait would
+// not return if it span; each of the three wakers must bring it back.
+func TestIdleSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := started(t, loopctl.Config{StreamBuffer: 2}, nil)
+		synctest.Wait()
+		s := submitAs(t, c, 1, 1, 6, 2) // woken by Submit
+		synctest.Wait()
+		if ticks := c.Snapshot().Ticks; ticks != 4 {
+			t.Errorf("%d ticks with a buffer of 2 tokens at 2 loops, want 4", ticks)
+		}
+		if _, err := s.Next(t.Context()); err != nil { // woken by the reader
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if ticks := c.Snapshot().Ticks; ticks != 6 {
+			t.Errorf("%d ticks after one token was read, want 6", ticks)
+		}
+		s.Cancel() // woken by Cancel
+		s.Cancel()
+		synctest.Wait()
+		if snap := c.Snapshot(); snap.Running != 0 || snap.PagesUsed != [3]int{} {
+			t.Errorf("after Cancel: %+v", snap)
+		}
+		if ids, last := drainAll(t, s); len(ids) != 2 || last.Finish != loopctl.FinishCancelled || last.Token.ID != -1 || last.Err != nil {
+			t.Errorf("%v, then %+v", ids, last)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestContextCancelsWaiting: a request whose client hangs up in the queue leaves it, though nothing else happens.
+func TestContextCancelsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := started(t, loopctl.Config{MaxRunning: 1, StreamBuffer: 1}, nil)
+		parked := submitAs(t, c, 1, 1, 6, 2)
+		r := request(1, 1, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		r.Context = ctx
+		s, err := c.Submit(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, last := drainAll(t, s[0]); last.Finish != loopctl.FinishCancelled || !errors.Is(last.Err, context.DeadlineExceeded) {
+			t.Errorf("the end was %+v", last)
+		}
+		if got := c.Snapshot().Waiting; got != 0 {
+			t.Errorf("%d waiting", got)
+		}
+		parked.Cancel()
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStreamByHand(t *testing.T) {
+	s := loopctl.NewStream(1)
+	if !s.Push(loopctl.Event{Token: loopctl.Picked{ID: 7}}) || s.Push(loopctl.Event{}) {
+		t.Error("a stream of 1 takes one token")
+	}
+	s.Push(loopctl.Event{Finish: loopctl.FinishLength}) // the end always fits
+	for _, want := range []error{nil, nil, io.EOF, io.EOF} {
+		if _, err := s.Next(t.Context()); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	s.Cancel()
+	select {
+	case <-s.Done():
+	default:
+		t.Error("Done is open after Cancel")
+	}
+}
+
+func TestStats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := started(t, loopctl.Config{}, slow)
+		_, last := drainAll(t, submitAs(t, c, 1, 3, 4, 2))
+		want := loopctl.Stats{
+			Arrived: start, Scheduled: start, FirstToken: start.Add(2 * time.Second), Finished: start.Add(8 * time.Second),
+			PromptTokens: 3, CompletionTokens: 4, LoopsTotal: 8, LoopsMax: 2, PromptLoops: 6,
+		}
+		if *last.Stats != want {
+			t.Errorf("got  %+v\nwant %+v", *last.Stats, want)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
