@@ -1,0 +1,222 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// bpe is byte-pair encoding, over the characters of a piece or, behind a
+// ByteLevel pre-tokenizer, over its bytes.
+type bpe struct {
+	*vocabulary
+	merges    *pairTable
+	byteLevel bool
+
+	bytes    [256]int32       // byte-level: the symbol of each byte, -1 none
+	whole    map[string]int32 // byte-level with ignoreMerges: pieces that are tokens
+	fallback [256]int32       // <0x00> …
+
+	unk           int32 // -1: unknown characters are dropped
+	fuseUnk       bool
+	byteFallback  bool
+	ignoreMerges  bool
+	prefix, after string // continuing_subword_prefix, end_of_word_suffix
+}
+
+type bpeFile struct {
+	Dropout      *float64         `json:"dropout"`
+	Unk          *string          `json:"unk_token"`
+	Prefix       *string          `json:"continuing_subword_prefix"`
+	Suffix       *string          `json:"end_of_word_suffix"`
+	FuseUnk      bool             `json:"fuse_unk"`
+	ByteFallback bool             `json:"byte_fallback"`
+	IgnoreMerges bool             `json:"ignore_merges"`
+	Vocab        map[string]int32 `json:"vocab"`
+	Merges       mergeList        `json:"merges"`
+}
+
+func parseBPE(raw json.RawMessage, byteLevel bool) (model, error) {
+	var v bpeFile
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, fmt.Errorf("model BPE: %w", err)
+	}
+	if v.Dropout != nil && *v.Dropout != 0 {
+		return nil, unsupported("model BPE with dropout %g (its ids are random)", *v.Dropout)
+	}
+	vocab, err := newVocabulary(v.Vocab)
+	if err != nil {
+		return nil, fmt.Errorf("model BPE: %w", err)
+	}
+	m := &bpe{
+		vocabulary: vocab, byteLevel: byteLevel, unk: -1,
+		fuseUnk: v.FuseUnk, byteFallback: v.ByteFallback, ignoreMerges: v.IgnoreMerges,
+	}
+	if v.Prefix != nil {
+		m.prefix = *v.Prefix
+	}
+	if v.Suffix != nil {
+		m.after = *v.Suffix
+	}
+	if v.Unk != nil {
+		id, ok := vocab.id(*v.Unk)
+		if !ok {
+			return nil, fmt.Errorf("model BPE: unk_token %q is not in the vocabulary", *v.Unk)
+		}
+		m.unk = id
+	}
+	if m.byteFallback {
+		m.fallback = byteFallback(vocab.id)
+	}
+	if byteLevel {
+		m.indexBytes()
+	}
+	return m, m.readMerges(v.Merges)
+}
+
+func (m *bpe) indexBytes() {
+	for b, r := range charOfByte {
+		m.bytes[b] = -1
+		if id, ok := m.id(string(r)); ok {
+			m.bytes[b] = id
+		}
+	}
+	if m.ignoreMerges {
+		m.whole = make(map[string]int32, len(m.ids))
+		var buf []byte
+		for token, id := range m.ids {
+			if b, ok := appendBytes(buf[:0], token); ok {
+				buf = b
+				m.whole[string(b)] = id
+			}
+		}
+	}
+}
+
+func (m *bpe) readMerges(list mergeList) error {
+	m.merges = newPairTable(len(list))
+	for rank, pair := range list {
+		left, ok := m.id(pair[0])
+		if !ok {
+			return fmt.Errorf("model BPE: merge %d: %q is not in the vocabulary", rank+1, pair[0])
+		}
+		right, ok := m.id(pair[1])
+		if !ok {
+			return fmt.Errorf("model BPE: merge %d: %q is not in the vocabulary", rank+1, pair[1])
+		}
+		if len(pair[1]) < len(m.prefix) {
+			return fmt.Errorf("model BPE: merge %d: %q is shorter than the prefix %q", rank+1, pair[1], m.prefix)
+		}
+		merged := pair[0] + pair[1][len(m.prefix):]
+		id, ok := m.id(merged)
+		if !ok {
+			return fmt.Errorf("model BPE: merge %d: %q is not in the vocabulary", rank+1, merged)
+		}
+		m.merges.set(left, right, uint32(rank), id)
+	}
+	return nil
+}
+
+func (m *bpe) append(dst []int32, s *scratch, text []byte) ([]int32, error) {
+	slot := s.words.slot(text)
+	if slot != nil && slot.holds(text) {
+		return append(dst, slot.ids[:slot.idLen]...), nil
+	}
+	from := len(dst)
+	dst, err := m.encode(dst, s, text)
+	if err == nil && slot != nil {
+		slot.put(text, dst[from:])
+	}
+	return dst, err
+}
+
+func (m *bpe) encode(dst []int32, s *scratch, text []byte) ([]int32, error) {
+	if m.ignoreMerges {
+		words := m.ids
+		if m.byteLevel {
+			words = m.whole
+		}
+		if id, ok := words[string(text)]; ok {
+			return append(dst, id), nil
+		}
+	}
+	if len(text) > maxPiece {
+		return dst, errPieceTooLong
+	}
+	symbols := m.symbols(s.bpe.ids[:0], s, text)
+	s.bpe.ids = symbols
+	return append(dst, m.merge(&s.bpe, symbols)...), nil
+}
+
+// maxPiece bounds a piece so that positions fit 32 bits.
+const maxPiece = 1 << 30
+
+var errPieceTooLong = errors.New("a piece of text is over 1 GiB; shorten the prompt")
+
+// symbols appends the symbols that merging starts from.
+func (m *bpe) symbols(dst []int32, s *scratch, text []byte) []int32 {
+	if !m.byteLevel {
+		return m.characters(dst, s, text, nil)
+	}
+	if m.prefix == "" && m.after == "" {
+		for i, b := range text {
+			id := m.bytes[b]
+			if id < 0 { // a byte without a symbol: the general way from the start
+				return m.characters(dst[:len(dst)-i], s, nil, text)
+			}
+			dst = append(dst, id)
+		}
+		return dst
+	}
+	return m.characters(dst, s, nil, text)
+}
+
+// characters appends the symbols of each character of text, or of the letters
+// of the byte alphabet for raw.
+func (m *bpe) characters(dst []int32, s *scratch, text, raw []byte) []int32 {
+	if raw != nil {
+		s.bpe.spelled = appendAlphabet(s.bpe.spelled[:0], raw)
+		text = s.bpe.spelled
+	}
+	pending := false // an unknown character waits to be fused with more
+	for i := 0; i < len(text); {
+		end := i + runeLen(text[i:])
+		symbol := text[i:end]
+		if i > 0 && m.prefix != "" || end == len(text) && m.after != "" {
+			buf := s.bpe.affixed[:0]
+			if i > 0 {
+				buf = append(buf, m.prefix...)
+			}
+			buf = append(buf, symbol...)
+			if end == len(text) {
+				buf = append(buf, m.after...)
+			}
+			s.bpe.affixed, symbol = buf, buf
+		}
+		i = end
+		if id, ok := m.ids[string(symbol)]; ok {
+			if pending {
+				dst, pending = append(dst, m.unk), false
+			}
+			dst = append(dst, id)
+			continue
+		}
+		if m.byteFallback {
+			var ok bool
+			// A waiting unknown stays behind these: as the reference does.
+			if dst, ok = appendFallback(dst, &m.fallback, symbol); ok {
+				continue
+			}
+		}
+		if m.unk >= 0 {
+			if pending && !m.fuseUnk {
+				dst = append(dst, m.unk)
+			}
+			pending = true
+		}
+	}
+	if pending {
+		dst = append(dst, m.unk)
+	}
+	return dst
+}

@@ -1,0 +1,146 @@
+package tokenizer
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Config is what tokenizer_config.json says beside the tokenizer itself.
+type Config struct {
+	// BOS, EOS, PAD and UNK are the special tokens as text, "" where none is
+	// named.
+	BOS, EOS, PAD, UNK string
+	// AddBOS and AddEOS say whether special tokens stand around a text; nil
+	// leaves that to the post-processor.
+	AddBOS, AddEOS *bool
+	// ChatTemplate is the default chat template, "" where there is none.
+	ChatTemplate string
+	// ChatTemplates are the named ones ("default", "tool_use", …).
+	ChatTemplates map[string]string
+	// Special is every special token that the file names.
+	Special []string
+
+	added []addedToken // of added_tokens_decoder, by their ids
+}
+
+// ParseConfig reads a tokenizer_config.json; empty data is an empty Config.
+func ParseConfig(data []byte) (Config, error) {
+	var c Config
+	if len(data) == 0 {
+		return c, nil
+	}
+	var f struct {
+		BOS        specialToken          `json:"bos_token"`
+		EOS        specialToken          `json:"eos_token"`
+		PAD        specialToken          `json:"pad_token"`
+		UNK        specialToken          `json:"unk_token"`
+		SEP        specialToken          `json:"sep_token"`
+		CLS        specialToken          `json:"cls_token"`
+		MASK       specialToken          `json:"mask_token"`
+		AddBOS     *bool                 `json:"add_bos_token"`
+		AddEOS     *bool                 `json:"add_eos_token"`
+		Template   chatTemplates         `json:"chat_template"`
+		Added      map[string]addedToken `json:"added_tokens_decoder"`
+		Additional json.RawMessage       `json:"additional_special_tokens"`
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return c, fmt.Errorf("tokenizer_config.json: %w", err)
+	}
+	c.BOS, c.EOS, c.PAD, c.UNK = string(f.BOS), string(f.EOS), string(f.PAD), string(f.UNK)
+	c.AddBOS, c.AddEOS = f.AddBOS, f.AddEOS
+	c.ChatTemplates, c.ChatTemplate = f.Template, f.Template["default"]
+	var more []specialToken
+	if !absent(f.Additional) {
+		if err := json.Unmarshal(f.Additional, &more); err != nil {
+			return c, fmt.Errorf("tokenizer_config.json: additional_special_tokens: %w", err)
+		}
+	}
+	for _, tok := range append([]specialToken{f.BOS, f.EOS, f.UNK, f.SEP, f.PAD, f.CLS, f.MASK}, more...) {
+		if tok != "" && !slices.Contains(c.Special, string(tok)) {
+			c.Special = append(c.Special, string(tok))
+		}
+	}
+	for key, tok := range f.Added {
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil || id < 0 {
+			return c, fmt.Errorf("tokenizer_config.json: added_tokens_decoder: %q is not an id", key)
+		}
+		tok.ID = int32(id)
+		c.added = append(c.added, tok)
+	}
+	slices.SortFunc(c.added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
+	return c, nil
+}
+
+// merge adds the tokens that the configuration declares to those of
+// tokenizer.json, as transformers does when it loads both: a token declared
+// otherwise is declared anew, and special tokens that are no added tokens yet
+// become such.
+func (c Config) merge(tokens []addedToken) []addedToken {
+	tokens = slices.Clone(tokens)
+	known := map[string]int{}
+	for i, tok := range tokens {
+		known[tok.Content] = i
+	}
+	for _, tok := range c.added {
+		if i, ok := known[tok.Content]; ok {
+			tok.ID = tokens[i].ID
+			tokens[i] = tok
+			continue
+		}
+		known[tok.Content] = len(tokens)
+		tokens = append(tokens, tok)
+	}
+	return tokens
+}
+
+// specialToken reads "<s>" and {"content": "<s>", …}.
+type specialToken string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *specialToken) UnmarshalJSON(data []byte) error {
+	var text *string
+	if json.Unmarshal(data, &text) == nil {
+		if text != nil {
+			*s = specialToken(*text)
+		}
+		return nil
+	}
+	var tok struct {
+		Content string `json:"content"`
+	}
+	if err := json.Unmarshal(data, &tok); err != nil {
+		return fmt.Errorf("special token %s: neither text nor an object with content", clip(data))
+	}
+	*s = specialToken(tok.Content)
+	return nil
+}
+
+// chatTemplates reads one template or a list of named ones.
+type chatTemplates map[string]string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *chatTemplates) UnmarshalJSON(data []byte) error {
+	var one *string
+	if json.Unmarshal(data, &one) == nil {
+		if one != nil {
+			*t = chatTemplates{"default": *one}
+		}
+		return nil
+	}
+	var list []struct {
+		Name     string `json:"name"`
+		Template string `json:"template"`
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return fmt.Errorf("chat_template is neither text nor a list of {name, template}: %w", err)
+	}
+	*t = chatTemplates{}
+	for _, entry := range list {
+		(*t)[entry.Name] = entry.Template
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrUnsupported is wrapped by every refusal to load a tokenizer.json that has
+// a component which is not implemented exactly.
+var ErrUnsupported = errors.New("not supported exactly")
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("%s: %w; use another backend or another file", fmt.Sprintf(format, args...), ErrUnsupported)
+}
+
+// maxDepth bounds the nesting of Sequence components.
+const maxDepth = 16
+
+// file is the top level of tokenizer.json. Truncation and padding are not
+// read: a server never shortens or pads a prompt silently.
+type file struct {
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage `json:"decoder"`
+	Model         json.RawMessage `json:"model"`
+}
+
+// absent tells whether an optional component is missing or null.
+func absent(raw json.RawMessage) bool {
+	return len(raw) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null"))
+}
+
+// typeOf reads the "type" of a component.
+func typeOf(raw json.RawMessage) (string, error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return "", err
+	}
+	return head.Type, nil
+}
+
+// pattern is {"String": s} or {"Regex": r}.
+type pattern struct {
+	String *string
+	Regex  *string
+}
+
+func (p pattern) check(owner string) error {
+	if (p.String == nil) == (p.Regex == nil) {
+		return fmt.Errorf("%s: pattern must be one of String and Regex", owner)
+	}
+	return nil
+}
+
+// mergeList reads both spellings of merges: "a b" and ["a", "b"].
+type mergeList [][2]string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *mergeList) UnmarshalJSON(data []byte) error {
+	var lines []string
+	if err := json.Unmarshal(data, &lines); err == nil {
+		rank := 0
+		for _, line := range lines {
+			// A header line of merges.txt; a merge never starts so.
+			if strings.HasPrefix(line, "#version") {
+				continue
+			}
+			rank++
+			left, right, ok := strings.Cut(line, " ")
+			if !ok || strings.Contains(right, " ") {
+				return fmt.Errorf("merge %d: %q is not two tokens with a space between", rank, line)
+			}
+			*m = append(*m, [2]string{left, right})
+		}
+		return nil
+	}
+	var pairs [][]string
+	if err := json.Unmarshal(data, &pairs); err != nil {
+		return fmt.Errorf("merges: neither a list of strings nor of pairs: %w", err)
+	}
+	for i, p := range pairs {
+		if len(p) != 2 {
+			return fmt.Errorf("merge %d: %d tokens, want 2", i+1, len(p))
+		}
+		*m = append(*m, [2]string{p[0], p[1]})
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// model turns one piece of pre-tokenized text into ids.
+type model interface {
+	// append adds the ids of the piece; text is never empty.
+	append(dst []int32, s *scratch, text []byte) ([]int32, error)
+	// id and token are the vocabulary as the file spells it.
+	id(token string) (int32, bool)
+	token(id int32) (string, bool)
+	// size is the number of tokens.
+	size() int
+}
+
+func parseModel(raw json.RawMessage, byteLevel bool) (model, error) {
+	if absent(raw) {
+		return nil, fmt.Errorf("model is missing")
+	}
+	kind, err := typeOf(raw)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if kind == "" {
+		kind = guessModel(raw)
+	}
+	switch kind {
+	case "BPE":
+		return parseBPE(raw, byteLevel)
+	case "Unigram":
+		return parseUnigram(raw, byteLevel)
+	case "WordLevel":
+		return parseWordLevel(raw, byteLevel)
+	}
+	return nil, unsupported("model %q", kind)
+}
+
+// guessModel names the model of a file from before models had a type: only
+// BPE has merges.
+func guessModel(raw json.RawMessage) string {
+	var v struct {
+		Merges json.RawMessage `json:"merges"`
+	}
+	if json.Unmarshal(raw, &v) == nil && len(v.Merges) > 0 {
+		return "BPE"
+	}
+	return ""
+}
+
+// vocabulary is the two-way map of a model that numbers its tokens freely.
+type vocabulary struct {
+	ids    map[string]int32
+	tokens []string // by id, for dense ids
+	sparse map[int32]string
+	known  []bool
+}
+
+// maxID bounds ids: they index arrays, and no vocabulary comes near.
+const maxID = 1 << 24
+
+func newVocabulary(ids map[string]int32) (*vocabulary, error) {
+	v := &vocabulary{ids: ids}
+	limit := int32(2*len(ids) + 1024)
+	for token, id := range ids {
+		if id < 0 || id >= maxID {
+			return nil, fmt.Errorf("vocab: id %d of %q is not in 0 … %d", id, token, maxID-1)
+		}
+		if id >= limit {
+			if v.sparse == nil {
+				v.sparse = map[int32]string{}
+			}
+			v.sparse[id] = token
+			continue
+		}
+		for int(id) >= len(v.tokens) {
+			v.tokens, v.known = append(v.tokens, ""), append(v.known, false)
+		}
+		v.tokens[id], v.known[id] = token, true
+	}
+	return v, nil
+}
+
+func (v *vocabulary) id(token string) (int32, bool) {
+	id, ok := v.ids[token]
+	return id, ok
+}
+
+func (v *vocabulary) token(id int32) (string, bool) {
+	if id >= 0 && int(id) < len(v.tokens) {
+		return v.tokens[id], v.known[id]
+	}
+	token, ok := v.sparse[id]
+	return token, ok
+}
+
+func (v *vocabulary) size() int { return len(v.ids) }
+
+// byteFallback is the ids of <0x00> … <0xFF>, -1 where a token is missing.
+func byteFallback(id func(string) (int32, bool)) (table [256]int32) {
+	for b := range table {
+		table[b] = -1
+		if i, ok := id(fmt.Sprintf("<0x%02X>", b)); ok {
+			table[b] = i
+		}
+	}
+	return table
+}
+
+// appendFallback appends the ids of the bytes of b if all are there.
+func appendFallback(dst []int32, table *[256]int32, b []byte) ([]int32, bool) {
+	n := len(dst)
+	for _, c := range b {
+		if table[c] < 0 {
+			return dst[:n], false
+		}
+		dst = append(dst, table[c])
+	}
+	return dst, true
+}

@@ -1,0 +1,235 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/loopserve/loopserve/tokenizer/internal/ucd"
+)
+
+// preChain is the pre-tokenizers in order. byteLevel says that the last of
+// them hands bytes to the model: the model's vocabulary is then spelled in
+// the byte alphabet.
+type preChain struct {
+	steps     []preStep
+	byteLevel bool
+}
+
+func (c *preChain) run(s *scratch) error {
+	for _, step := range c.steps {
+		if err := step.split(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parsePreTokenizer(raw json.RawMessage) (*preChain, error) {
+	c := &preChain{}
+	if absent(raw) {
+		return c, nil
+	}
+	return c, c.parse(raw, 0)
+}
+
+func (c *preChain) parse(raw json.RawMessage, depth int) error {
+	kind, err := typeOf(raw)
+	if err != nil {
+		return fmt.Errorf("pre_tokenizer: %w", err)
+	}
+	if depth > maxDepth {
+		return fmt.Errorf("pre_tokenizer: nested deeper than %d", maxDepth)
+	}
+	if c.byteLevel {
+		return unsupported("pre_tokenizer %s behind ByteLevel", kind)
+	}
+	var v struct {
+		PreTokenizers    []json.RawMessage `json:"pretokenizers"`
+		Pattern          pattern           `json:"pattern"`
+		Behavior         string            `json:"behavior"`
+		Invert           bool              `json:"invert"`
+		AddPrefixSpace   *bool             `json:"add_prefix_space"`
+		UseRegex         *bool             `json:"use_regex"`
+		IndividualDigits bool              `json:"individual_digits"`
+		Replacement      string            `json:"replacement"`
+		PrependScheme    *string           `json:"prepend_scheme"`
+		Split            *bool             `json:"split"`
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return fmt.Errorf("pre_tokenizer %s: %w", kind, err)
+	}
+	add := func(m matcher, b behavior, invert bool) {
+		c.steps = append(c.steps, &finderStep{m, b, invert})
+	}
+	switch kind {
+	case "Sequence":
+		for _, sub := range v.PreTokenizers {
+			if err := c.parse(sub, depth+1); err != nil {
+				return err
+			}
+		}
+	case "ByteLevel":
+		if v.AddPrefixSpace == nil {
+			return fmt.Errorf("pre_tokenizer ByteLevel: add_prefix_space is missing")
+		}
+		if *v.AddPrefixSpace {
+			c.steps = append(c.steps, prefixSpace{})
+		}
+		if v.UseRegex == nil || *v.UseRegex {
+			add(gpt2{}, isolated, false)
+		}
+		c.byteLevel = true
+	case "Split":
+		b, ok := behaviors[v.Behavior]
+		if !ok {
+			return fmt.Errorf("pre_tokenizer Split: behavior %q is unknown", v.Behavior)
+		}
+		m, err := parsePattern("pre_tokenizer Split", v.Pattern)
+		if err != nil {
+			return err
+		}
+		add(m, b, v.Invert)
+	case "Digits":
+		if v.IndividualDigits {
+			add(charMatcher(ucd.IsNumeric), isolated, false)
+		} else {
+			add(charMatcher(ucd.IsNumeric), contiguous, false)
+		}
+	case "Punctuation":
+		b, ok := behaviors[v.Behavior]
+		if !ok && v.Behavior != "" {
+			return fmt.Errorf("pre_tokenizer Punctuation: behavior %q is unknown", v.Behavior)
+		}
+		add(charMatcher(ucd.IsPunct), b, false)
+	case "WhitespaceSplit":
+		add(charMatcher(ucd.IsSpace), removed, false)
+	case "Whitespace":
+		add(wordOrOther{}, removed, true)
+	case "Metaspace":
+		scheme := "always"
+		if v.PrependScheme != nil {
+			scheme = *v.PrependScheme
+		}
+		if v.AddPrefixSpace != nil && !*v.AddPrefixSpace && scheme != "never" {
+			if v.PrependScheme != nil {
+				return fmt.Errorf("pre_tokenizer Metaspace: add_prefix_space false does not match prepend_scheme %q", scheme)
+			}
+			return fmt.Errorf("pre_tokenizer Metaspace: add_prefix_space false needs prepend_scheme \"never\"")
+		}
+		step, err := newMetaspace(v.Replacement, scheme, v.Split == nil || *v.Split)
+		if err != nil {
+			return err
+		}
+		c.steps = append(c.steps, step)
+	default:
+		return unsupported("pre_tokenizer %q", kind)
+	}
+	return nil
+}
+
+// wordOrOther is the pattern \w+|[^\w\s]+ of the regex crate.
+type wordOrOther struct{}
+
+func (wordOrOther) next(b []byte, from int) (int, int, error) {
+	kind := func(r rune) int {
+		switch {
+		case ucd.IsWord(r):
+			return 1
+		case ucd.IsSpace(r):
+			return 0
+		}
+		return 2
+	}
+	start, want := -1, 0
+	for i := from; i < len(b); {
+		r, n := decodeRune(b[i:])
+		k := kind(r)
+		switch {
+		case start < 0 && k != 0:
+			start, want = i, k
+		case start >= 0 && k != want:
+			return start, i, nil
+		}
+		i += n
+	}
+	if start < 0 {
+		return -1, -1, nil
+	}
+	return start, len(b), nil
+}
+
+// prefixSpace is ByteLevel's add_prefix_space.
+type prefixSpace struct{}
+
+func (prefixSpace) split(s *scratch) error {
+	out := s.spare[:0]
+	for _, p := range s.pieces {
+		start := len(out)
+		if s.text[p.start] != ' ' {
+			out = append(out, ' ')
+		}
+		out = append(out, s.text[p.start:p.end]...)
+		s.more = append(s.more, piece{start, len(out), p.head})
+	}
+	s.text, s.spare = out, s.text
+	s.flip()
+	return nil
+}
+
+// metaspace writes spaces as a visible character and splits before each.
+type metaspace struct {
+	replacement    []byte
+	prepend, first bool // prepend everywhere, or at the head of the text only
+	cut            bool
+}
+
+func newMetaspace(replacement, scheme string, cut bool) (*metaspace, error) {
+	if utf8.RuneCountInString(replacement) != 1 {
+		return nil, fmt.Errorf("Metaspace: replacement %q is not one character", replacement)
+	}
+	m := &metaspace{replacement: []byte(replacement), cut: cut}
+	switch scheme {
+	case "always":
+		m.prepend = true
+	case "first":
+		m.first = true
+	case "never":
+	default:
+		return nil, fmt.Errorf("Metaspace: prepend_scheme %q is not first, never or always", scheme)
+	}
+	return m, nil
+}
+
+func (m *metaspace) split(s *scratch) error {
+	out := s.spare[:0]
+	for _, p := range s.pieces {
+		text := s.text[p.start:p.end]
+		start, whole := len(out), len(out)
+		if (m.prepend || m.first && p.head) && text[0] != ' ' && !hasPrefix(text, m.replacement) {
+			out = append(out, m.replacement...)
+		}
+		for i := 0; i < len(text); {
+			n := runeLen(text[i:])
+			space := text[i] == ' '
+			if m.cut && len(out) > start && (space || hasPrefix(text[i:], m.replacement)) {
+				s.more = append(s.more, piece{start, len(out), p.head && start == whole})
+				start = len(out)
+			}
+			if space {
+				out = append(out, m.replacement...)
+			} else {
+				out = append(out, text[i:i+n]...)
+			}
+			i += n
+		}
+		s.more = append(s.more, piece{start, len(out), p.head && start == whole})
+	}
+	s.text, s.spare = out, s.text
+	s.flip()
+	return nil
+}
+
+func hasPrefix(b, prefix []byte) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == string(prefix)
+}
