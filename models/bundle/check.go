@@ -1,0 +1,107 @@
+package bundle
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+var (
+	nameRule   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	policyRule = regexp.MustCompile(`^(depth|latest|modulo:[1-9][0-9]{0,3})$`)
+	hexRule    = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// Check says what is wrong with the manifest's values, by field, with what they may be.
+func (m *Manifest) Check() error {
+	if !nameRule.MatchString(m.Name) {
+		return fmt.Errorf("name is %q, must be 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", m.Name)
+	}
+	if m.Kind != KindPaged {
+		return fmt.Errorf("kind is %q, must be %q", m.Kind, KindPaged)
+	}
+	for _, f := range []struct {
+		field     string
+		v         int
+		low, high int
+	}{
+		{"hidden_size", m.HiddenSize, 1, 1 << 20},
+		{"vocab_size", m.VocabSize, 1, 1 << 24},
+		{"context", m.Context, 1, 1 << 24},
+		{"attention.heads", m.Attention.Heads, 1, 1 << 12},
+		{"attention.kv_heads", m.Attention.KVHeads, 1, 1 << 12},
+		{"attention.head_dim", m.Attention.HeadDim, 1, 512},
+		{"prelude.layers", m.Prelude.Layers, 0, 1000},
+		{"block.layers", m.Block.Layers, 0, 1000},
+		{"coda.layers", m.Coda.Layers, 0, 1000},
+		{"loops.min", m.Loops.Min, 1, 1 << 16},
+		{"loops.default", m.Loops.Default, m.Loops.Min, 1 << 16},
+		{"loops.trained", m.Loops.Trained, 1, 1 << 16},
+		{"loops.max", m.Loops.Max, m.Loops.Default, 1 << 16},
+	} {
+		if f.v < f.low || f.v > f.high {
+			return fmt.Errorf("%s is %d, must be %d to %d", f.field, f.v, f.low, f.high)
+		}
+	}
+	if m.Attention.Heads%m.Attention.KVHeads != 0 {
+		return fmt.Errorf("attention.heads %d is not a multiple of attention.kv_heads %d", m.Attention.Heads, m.Attention.KVHeads)
+	}
+	for _, f := range []struct {
+		field, v string
+		of       []string
+	}{
+		{"state.kind", m.State.Kind, []string{"prelude", "zeros", "normal"}},
+		{"precision.activations", m.Precision.Activations, []string{"f32", "f16", "bf16"}},
+		{"precision.weights", m.Precision.Weights, []string{"f32", "f16", "bf16", "int8", "int4"}},
+	} {
+		if !slices.Contains(f.of, f.v) {
+			return fmt.Errorf("%s is %q, must be one of %v", f.field, f.v, f.of)
+		}
+	}
+	if m.State.Kind == "normal" && !(m.State.Std > 0 && m.State.Scale > 0) {
+		return fmt.Errorf("state.std is %v and state.scale %v, a normal state needs both positive", m.State.Std, m.State.Scale)
+	}
+	if m.Gate != nil && m.Gate.Kind != "hazard" {
+		return fmt.Errorf("gate.kind is %q, must be \"hazard\"", m.Gate.Kind)
+	}
+	if len(m.KVPolicies) == 0 {
+		return fmt.Errorf("kv_policies is empty, must list at least \"depth\"")
+	}
+	for _, p := range m.KVPolicies {
+		if !policyRule.MatchString(p) {
+			return fmt.Errorf("kv_policies has %q, must be depth, latest or modulo:m", p)
+		}
+	}
+	for _, id := range m.Tokens.Stop {
+		if id < 0 || int(id) >= m.VocabSize {
+			return fmt.Errorf("tokens.stop has %d, the vocabulary has 0 to %d", id, m.VocabSize-1)
+		}
+	}
+	return m.checkFiles()
+}
+
+func (m *Manifest) checkFiles() error {
+	for name, f := range m.Files {
+		if !plainName(name) || name == FileName {
+			return fmt.Errorf("files has %q, must be a plain file name", name)
+		}
+		if f.Size < 0 || f.SHA256 != "" && !hexRule.MatchString(f.SHA256) {
+			return fmt.Errorf("files[%q] has size %d and sha256 %q", name, f.Size, f.SHA256)
+		}
+	}
+	for _, g := range m.graphs() {
+		if _, ok := m.Files[g.File]; !ok {
+			return fmt.Errorf("%s.file is %q, which files does not list", g.stage, g.File)
+		}
+	}
+	return nil
+}
+
+type namedGraph struct {
+	Graph
+	stage string
+}
+
+func (m *Manifest) graphs() []namedGraph {
+	return []namedGraph{{m.Prelude, "prelude"}, {m.Block, "block"}, {m.Coda, "coda"}}
+}

@@ -1,0 +1,179 @@
+package export
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/loopserve/loopserve/models/bundle"
+)
+
+// config is a checkpoint's config.json. A family takes the keys that it knows; what is left must be harmless.
+type config struct {
+	keys map[string]json.RawMessage
+	errs []error
+}
+
+// harmless keys say nothing about the math of inference.
+var harmless = []string{
+	"architectures", "auto_map", "bos_token_id", "eos_token_id", "pad_token_id", "model_type", "torch_dtype", "dtype",
+	"transformers_version", "use_cache", "initializer_range", "attention_dropout", "pretraining_tp", "_name_or_path",
+	"tokenizer_class", "return_dict", "output_attentions", "output_hidden_states", "loopserve",
+}
+
+func readConfig(root *os.Root) (*config, error) {
+	f, err := root.Open("config.json")
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w (export takes a Hugging Face checkpoint folder)", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	c := &config{}
+	if err := json.Unmarshal(raw, &c.keys); err != nil {
+		return nil, fmt.Errorf("config.json: not a JSON object: %w", err)
+	}
+	return c, nil
+}
+
+func (c *config) fail(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("config.json: "+format, args...))
+}
+
+// take decodes a key into v and strikes it off; it reports whether the key is there and not null.
+func (c *config) take(key string, v any) bool {
+	raw, ok := c.keys[key]
+	delete(c.keys, key)
+	if !ok || string(raw) == "null" {
+		return false
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		c.fail("%s is %s: %v", key, raw, err)
+		return false
+	}
+	return true
+}
+
+// size takes a whole number in [low, high]; def stands in where the key is absent, and −1 makes it required.
+func (c *config) size(key string, low, high, def int) int {
+	v := def
+	if !c.take(key, &v) && def < 0 {
+		c.fail("%s is missing", key)
+		return low
+	}
+	if v < low || v > high {
+		c.fail("%s is %d, must be %d to %d", key, v, low, high)
+		return low
+	}
+	return v
+}
+
+func (c *config) number(key string, def float64) float64 {
+	v := def
+	if !c.take(key, &v) && math.IsNaN(def) {
+		c.fail("%s is missing", key)
+	}
+	if !(v > 0) || math.IsInf(v, 0) {
+		c.fail("%s is %v, must be a positive number", key, v)
+		return 1
+	}
+	return v
+}
+
+// must refuses a key with any value but those: another one would change the math.
+func (c *config) must(key string, allowed ...string) {
+	raw, ok := c.keys[key]
+	delete(c.keys, key)
+	if ok && !slices.Contains(allowed, string(raw)) {
+		c.fail("%s is %s, which this exporter does not implement (only %s)", key, raw, strings.Join(allowed, ", "))
+	}
+}
+
+// done returns every error found, and one for each key that nobody took.
+func (c *config) done() error {
+	var left []string
+	for key := range c.keys {
+		if !slices.Contains(harmless, key) {
+			left = append(left, key)
+		}
+	}
+	slices.Sort(left)
+	for _, key := range left {
+		c.fail("unknown key %s (value %.80s): it may change the math, so it is refused", key, c.keys[key])
+	}
+	return errors.Join(c.errs...)
+}
+
+// rope takes rope_theta and rope_scaling (none or llama3) and gives the inverse frequencies of `rotary` dimensions.
+func (c *config) rope(rotary int) []float64 {
+	inverse := inverseFrequencies(c.number("rope_theta", math.NaN()), rotary)
+	var s struct {
+		RopeType string  `json:"rope_type"`
+		Type     string  `json:"type"`
+		Factor   float64 `json:"factor"`
+		Low      float64 `json:"low_freq_factor"`
+		High     float64 `json:"high_freq_factor"`
+		Original float64 `json:"original_max_position_embeddings"`
+	}
+	if !c.take("rope_scaling", &s) {
+		return inverse
+	}
+	if kind := s.RopeType + s.Type; kind != "llama3" && kind != "llama3llama3" {
+		if kind != "default" {
+			c.fail("rope_scaling of type %q is not implemented (only llama3)", kind)
+		}
+		return inverse
+	}
+	if !(s.Factor >= 1 && s.High > s.Low && s.Low > 0 && s.Original > 0) {
+		c.fail("rope_scaling llama3 needs factor >= 1, high_freq_factor > low_freq_factor > 0 and original_max_position_embeddings > 0")
+		return inverse
+	}
+	for i, f := range inverse { // the rule of Llama 3.1: long wavelengths are stretched, short ones kept, those between blended
+		wavelength := 2 * math.Pi / f
+		switch {
+		case wavelength > s.Original/s.Low:
+			inverse[i] = f / s.Factor
+		case wavelength >= s.Original/s.High:
+			blend := (s.Original/wavelength - s.Low) / (s.High - s.Low)
+			inverse[i] = (1-blend)*f/s.Factor + blend*f
+		}
+	}
+	return inverse
+}
+
+// loops takes the hint {"loopserve": {"loops": {…}}}; without it, def.
+func (c *config) loops(def bundle.LoopRange) bundle.LoopRange {
+	hint := struct {
+		Loops *bundle.LoopRange `json:"loops"`
+	}{&def}
+	c.take("loopserve", &hint)
+	if r := def; !(1 <= r.Min && r.Min <= r.Default && r.Default <= r.Max && r.Trained >= 1) {
+		c.fail("loopserve.loops is %+v: needs 1 <= min <= default <= max and trained >= 1", r)
+	}
+	return def
+}
+
+// ids takes a token id that may be absent, one, or a list.
+func (c *config) ids(key string) []int32 {
+	var one int32
+	var many []int32
+	raw := c.keys[key]
+	delete(c.keys, key)
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	if json.Unmarshal(raw, &one) == nil {
+		return []int32{one}
+	}
+	if err := json.Unmarshal(raw, &many); err != nil {
+		c.fail("%s is %s, must be a token id or a list of them", key, raw)
+	}
+	return many
+}

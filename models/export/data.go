@@ -1,0 +1,99 @@
+package export
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// dataFile is the external data of all three graphs. A tensor that two graphs use (tied embeddings) is written once.
+type dataFile struct {
+	name    string
+	w       *bufio.Writer
+	f       *os.File
+	at      int64
+	written map[string]onnx.Place // by what it holds
+}
+
+// alignment lets the runtime map large tensors straight from the file: it wants page boundaries.
+const alignment = 4096
+
+func newDataFile(root *os.Root, name string) (*dataFile, error) {
+	f, err := root.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	return &dataFile{name: name, f: f, w: bufio.NewWriterSize(f, 1<<20), written: map[string]onnx.Place{}}, nil
+}
+
+// place writes one tensor with the bytes that fill produces, unless key was written before.
+func (d *dataFile) place(key string, fill func(w *bufio.Writer) (int64, error)) (onnx.Place, error) {
+	if p, ok := d.written[key]; ok {
+		return p, nil
+	}
+	if pad := (alignment - d.at%alignment) % alignment; pad > 0 {
+		if _, err := d.w.Write(make([]byte, pad)); err != nil {
+			return onnx.Place{}, err
+		}
+		d.at += pad
+	}
+	n, err := fill(d.w)
+	if err != nil {
+		return onnx.Place{}, err
+	}
+	p := onnx.Place{File: d.name, Offset: d.at, Length: n}
+	d.at += n
+	d.written[key] = p
+	return p, nil
+}
+
+func (d *dataFile) close() error {
+	if err := d.w.Flush(); err != nil {
+		d.f.Close()
+		return err
+	}
+	if err := d.f.Sync(); err != nil {
+		d.f.Close()
+		return err
+	}
+	return d.f.Close()
+}
+
+// rows streams a matrix [n, k] made of stored ones stacked on each other, a row at a time. The slice is reused.
+func rows(parts []*safetensors.Tensor, each func(row []float32) error) error {
+	for _, t := range parts {
+		k := int64(1)
+		if len(t.Shape) > 1 {
+			k = t.Shape[1]
+		}
+		row := make([]float32, k)
+		for r := range t.Shape[0] {
+			if err := t.Read(row, r*k); err != nil {
+				return err
+			}
+			if err := each(row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func writeFloats(w *bufio.Writer, values []float32) (int64, error) {
+	var b [4]byte
+	for _, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return 0, fmt.Errorf("a weight is %v: the checkpoint is damaged", v)
+		}
+		binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
+		if _, err := w.Write(b[:]); err != nil {
+			return 0, err
+		}
+	}
+	return int64(4 * len(values)), nil
+}

@@ -1,0 +1,221 @@
+package export
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// Weight precisions of Options.
+const (
+	WeightsF32  = "f32"
+	WeightsInt8 = "int8"
+	WeightsInt4 = "int4"
+)
+
+// Options of an export.
+type Options struct {
+	Name     string // of the model; default: the output folder's
+	Weights  string // f32 (default), int8 or int4; embedding, norms and RoPE stay f32
+	Force    bool   // replace an existing bundle
+	Exporter string // "loopserve <version>"
+	// Progress is told how many bytes of data are written, and the tensor just done.
+	Progress func(written int64, tensor string)
+}
+
+// family builds the graphs of one model type.
+type family interface {
+	describe(m *bundle.Manifest)
+	build(b *builder) (prelude, block, coda *onnx.Graph)
+}
+
+// families by config.json's model_type; each family's file adds itself.
+var families = map[string]func(c *config) (family, error){}
+
+// Families are the model types that can be exported, sorted.
+func Families() []string { return slices.Sorted(maps.Keys(families)) }
+
+// ErrUnsupported says that the checkpoint is of a family that is not implemented.
+var ErrUnsupported = errors.New("unsupported model type")
+
+// companions are copied beside the graphs where the checkpoint has them.
+var companions = []string{
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
+	"README.md", "eval.jsonl",
+}
+
+// Export reads the checkpoint folder hf and writes a bundle to out. It writes beside out and renames at the end: out is
+// either whole or not there. An error names the file, key or tensor at fault.
+func Export(ctx context.Context, hf, out string, opt Options) (*bundle.Manifest, error) {
+	if opt.Weights == "" {
+		opt.Weights = WeightsF32
+	}
+	if !slices.Contains([]string{WeightsF32, WeightsInt8, WeightsInt4}, opt.Weights) {
+		return nil, fmt.Errorf("weights %q: must be f32, int8 or int4", opt.Weights)
+	}
+	out = filepath.Clean(out)
+	if opt.Name == "" {
+		opt.Name = filepath.Base(out)
+	}
+	if _, err := os.Stat(out); err == nil && !opt.Force {
+		return nil, fmt.Errorf("%s exists: choose another place, or --force to replace it", out)
+	}
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(out), "."+filepath.Base(out)+".partial-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	m, err := write(ctx, hf, temp, opt)
+	if err != nil {
+		return nil, fmt.Errorf("export %s: %w", hf, err)
+	}
+	return m, replace(temp, out, opt.Force)
+}
+
+// replace moves temp to out. With force, what was there is moved aside first and removed last.
+func replace(temp, out string, force bool) error {
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return err
+	}
+	old := temp + ".old"
+	if force {
+		if err := os.Rename(out, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.Rename(temp, out); err != nil {
+		return errors.Join(err, os.Rename(old, out))
+	}
+	return os.RemoveAll(old)
+}
+
+func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, error) {
+	source, err := os.OpenRoot(hf)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	target, err := os.OpenRoot(to)
+	if err != nil {
+		return nil, err
+	}
+	defer target.Close()
+	c, err := readConfig(source)
+	if err != nil {
+		return nil, err
+	}
+	modelType, f, err := choose(c)
+	if err != nil {
+		return nil, err
+	}
+	ckpt, err := safetensors.Open(source)
+	if err != nil {
+		return nil, err
+	}
+	defer ckpt.Close()
+	m := &bundle.Manifest{
+		ManifestVersion: bundle.Version, Name: opt.Name, Kind: bundle.KindPaged, Family: modelType,
+		Source:    bundle.Source{ModelType: modelType, Checkpoint: filepath.Base(filepath.Clean(hf)), Exporter: opt.Exporter},
+		Prelude:   bundle.Graph{File: "prelude.onnx"},
+		Block:     bundle.Graph{File: "block.onnx"},
+		Coda:      bundle.Graph{File: "coda.onnx"},
+		Precision: bundle.Precision{Activations: "f32", Weights: opt.Weights, Embedding: "f32", Head: opt.Weights},
+	}
+	f.describe(m)
+	if err := writeGraphs(ctx, f, ckpt, target, m, opt); err != nil {
+		return nil, err
+	}
+	if m.Source.SHA256, err = ckpt.SHA256(); err != nil {
+		return nil, err
+	}
+	if err := copyCompanions(source, target, m); err != nil {
+		return nil, err
+	}
+	return m, bundle.Save(to, m)
+}
+
+func choose(c *config) (string, family, error) {
+	var modelType string
+	if raw, ok := c.keys["model_type"]; ok {
+		if err := json.Unmarshal(raw, &modelType); err != nil {
+			return "", nil, fmt.Errorf("config.json: model_type is %s, must be a string", raw)
+		}
+	}
+	make, ok := families[modelType]
+	if !ok {
+		return "", nil, fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, modelType, strings.Join(Families(), ", "))
+	}
+	f, err := make(c)
+	return modelType, f, err
+}
+
+func writeGraphs(ctx context.Context, f family, ckpt *safetensors.Checkpoint, target *os.Root, m *bundle.Manifest, opt Options) error {
+	data, err := newDataFile(target, "weights.data")
+	if err != nil {
+		return err
+	}
+	b := &builder{opt: opt, ckpt: ckpt, data: data, ctx: ctx, seen: map[*onnx.Graph]map[string]bool{}, used: map[string]bool{}}
+	prelude, block, coda := f.build(b)
+	if err := errors.Join(b.err, data.close()); err != nil {
+		return err
+	}
+	for _, g := range []struct {
+		file  string
+		graph *onnx.Graph
+	}{{m.Prelude.File, prelude}, {m.Block.File, block}, {m.Coda.File, coda}} {
+		if err := writeFile(target, g.file, g.graph.Encode(opt.Exporter)); err != nil {
+			return err
+		}
+	}
+	m.Files = map[string]bundle.File{m.Prelude.File: {}, m.Block.File: {}, m.Coda.File: {}, data.name: {}}
+	return nil
+}
+
+func writeFile(target *os.Root, name string, content []byte) error {
+	f, err := target.Create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		f.Close()
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func copyCompanions(source, target *os.Root, m *bundle.Manifest) error {
+	for _, name := range companions {
+		in, err := source.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		content, err := io.ReadAll(io.LimitReader(in, 256<<20))
+		in.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := writeFile(target, name, content); err != nil {
+			return err
+		}
+		m.Files[name] = bundle.File{}
+	}
+	return nil
+}
