@@ -1,131 +1,215 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"io"
+	"os"
+	"strings"
 )
 
-// value is an input or output as the contract states it, or as a graph declares it. A dim of −1 is dynamic.
-type value struct {
-	name string
-	kind int64 // TensorProto.DataType
-	dims []int64
-}
+// maxGraph is protobuf's own limit of a file.
+const maxGraph = 1<<31 - 1
 
-// TensorProto.DataType
+// element types of the contract, by TensorProto.DataType.
 const (
-	typeFloat    = 1
-	typeInt32    = 6
-	typeInt64    = 7
-	typeFloat16  = 10
-	typeBFloat16 = 16
+	elemFloat    = 1
+	elemInt32    = 6
+	elemInt64    = 7
+	elemFloat16  = 10
+	elemBFloat16 = 16
 )
 
-func (m *Manifest) float() int64 {
-	switch m.Precision.Activations {
-	case "f16":
-		return typeFloat16
-	case "bf16":
-		return typeBFloat16
-	}
-	return typeFloat
+var elemNames = map[int64]string{
+	0: "no tensor", elemFloat: "float32", elemInt32: "int32", elemInt64: "int64", elemFloat16: "float16", elemBFloat16: "bfloat16",
+	2: "uint8", 3: "int8", 9: "bool", 11: "float64",
 }
 
-// contract gives a stage's inputs and outputs: those that must be there, and those that may.
-func (m *Manifest) contract(g namedGraph) (in, out, may []value) {
-	f, d, rows := m.float(), int64(m.HiddenSize), int64(-1)
-	ids := value{"input_ids", typeInt64, []int64{rows}}
-	hidden, inject := value{"hidden", f, []int64{rows, d}}, value{"inject", f, []int64{rows, d}}
-	switch g.stage {
-	case "prelude":
-		in = []value{ids}
-		if m.State.Kind == "prelude" {
-			out = append(out, hidden)
-		}
-		if m.Inject {
-			out = append(out, inject)
-		}
-	case "block":
-		in = []value{hidden}
-		if m.Inject {
-			in = append(in, inject)
-		}
-		out = []value{{"hidden_out", f, []int64{rows, d}}, {"delta", typeFloat, []int64{rows}}}
-		if m.Gate != nil {
-			out = append(out, value{"gate", typeFloat, []int64{rows}})
-		}
-		may = []value{ids, {"depth", typeInt64, []int64{rows}}}
-	case "coda":
-		in = []value{hidden, {"logit_rows", typeInt64, []int64{-1}}}
-		out = []value{{"logits", typeFloat, []int64{-1, int64(m.VocabSize)}}}
-		may = []value{{"final_hidden", f, []int64{-1, d}}}
-	}
-	if g.Layers > 0 {
-		cache := []int64{-1, -1, int64(m.Attention.KVHeads), int64(m.Attention.HeadDim)}
-		in = append(in, value{"key_cache", f, cache}, value{"value_cache", f, cache},
-			value{"cumulative_sequence_length", typeInt32, []int64{-1}}, value{"past_seqlens", typeInt32, []int64{-1}},
-			value{"block_table", typeInt32, []int64{-1, -1}})
-		may = append(may, value{"key_cache_out", f, cache}, value{"value_cache_out", f, cache})
-	}
-	return in, out, may
+// port is an input or output that the contract names. A dimension of −1 must be dynamic, of −2 may be anything.
+type port struct {
+	name     string
+	elem     int64
+	dims     []int64
+	form     string // the shape in words
+	why      string
+	optional bool
 }
 
-var typeNames = map[int64]string{typeFloat: "float32", typeInt32: "int32", typeInt64: "int64", typeFloat16: "float16", typeBFloat16: "bfloat16"}
+const (
+	dynamic  = -1
+	anything = -2
+)
 
-func typeName(t int64) string {
-	if s, ok := typeNames[t]; ok {
-		return s
+// checkGraphs reads the three graphs and compares them with what the manifest promises.
+func checkGraphs(root *os.Root, m *Manifest) error {
+	for _, g := range m.graphs() {
+		raw, err := readGraph(root, g.graph.File)
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.graph.File, err)
+		}
+		if err := checkGraph(raw, m, g); err != nil {
+			return fmt.Errorf("%s (%s): %w", g.graph.File, g.stage, err)
+		}
 	}
-	return fmt.Sprintf("element type %d", t)
+	return nil
 }
 
-// compare says in plain words how a graph's declarations differ from the contract.
-func compare(what string, got, must, may []value) error {
-	for _, w := range must {
-		i := slices.IndexFunc(got, func(v value) bool { return v.name == w.name })
-		if i < 0 {
-			return fmt.Errorf("it has no %s %q: it must be %s of shape %s", what, w.name, typeName(w.kind), shape(w.dims))
-		}
-		if err := agree(what, got[i], w); err != nil {
+func readGraph(root *os.Root, name string) ([]byte, error) {
+	f, size, err := openPlain(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > maxGraph {
+		return nil, fmt.Errorf("%d bytes, a graph has at most %d: put its weights into external data", size, maxGraph)
+	}
+	raw := make([]byte, size)
+	_, err = io.ReadFull(f, raw)
+	return raw, err
+}
+
+func checkGraph(raw []byte, m *Manifest, g stageGraph) error {
+	model, err := readModel(raw)
+	if err != nil {
+		return err
+	}
+	for _, e := range model.external {
+		if err := e.check(m); err != nil {
 			return err
 		}
 	}
-	for _, g := range got {
-		same := func(v value) bool { return v.name == g.name }
-		if i := slices.IndexFunc(may, same); i >= 0 {
-			if err := agree(what, g, may[i]); err != nil {
-				return err
+	if model.attention != g.graph.Layers {
+		return fmt.Errorf("it has %d PagedAttention nodes, %s.layers says %d: one node for each layer", model.attention, g.stage, g.graph.Layers)
+	}
+	inputs, outputs := m.contract(g)
+	return errors.Join(
+		compare("input", inputs, withoutDefaults(model)),
+		compare("output", outputs, model.outputs),
+	)
+}
+
+// withoutDefaults leaves out inputs that have an initializer of the same name: nobody needs to feed them.
+func withoutDefaults(m *model) []tensorInfo {
+	var needed []tensorInfo
+	for _, v := range m.inputs {
+		if !m.initializers[v.name] {
+			needed = append(needed, v)
+		}
+	}
+	return needed
+}
+
+// contract is the table of docs/bundle-format.md for one graph.
+func (m *Manifest) contract(g stageGraph) (inputs, outputs []port) {
+	d, act := int64(m.HiddenSize), int64(elemFloat)
+	switch m.Precision.Activations {
+	case "f16":
+		act = elemFloat16
+	case "bf16":
+		act = elemBFloat16
+	}
+	vector := func(name, why string, optional bool) port {
+		return port{name, act, []int64{dynamic, d}, fmt.Sprintf("[rows, %d]", d), why, optional}
+	}
+	row := func(name string, elem int64, why string, optional bool) port {
+		return port{name, elem, []int64{dynamic}, "[rows]", why, optional}
+	}
+	ids := func(optional bool) port { return row("input_ids", elemInt64, "the tokens", optional) }
+	switch g.stage {
+	case "prelude":
+		inputs = append(inputs, ids(false))
+		if m.State.Kind == "prelude" {
+			outputs = append(outputs, vector("hidden", "the state before the first loop (state.kind is prelude)", false))
+		}
+		if m.Inject {
+			outputs = append(outputs, vector("inject", "what every loop reads (inject is true)", false))
+		}
+	case "block":
+		inputs = append(inputs, vector("hidden", "the state that the last loop left", false))
+		if m.Inject {
+			inputs = append(inputs, vector("inject", "what the prelude injects (inject is true)", false))
+		}
+		inputs = append(inputs, ids(true), row("depth", elemInt64, "the loops done before", true))
+		outputs = append(outputs, vector("hidden_out", "the state after this loop", false),
+			row("delta", elemFloat, "the relative change of the state, for exit policies", false))
+		if m.Gate != nil {
+			outputs = append(outputs, row("gate", elemFloat, "the exit gate's logit (the manifest has a gate)", false))
+		}
+	case "coda":
+		inputs = append(inputs, vector("hidden", "the state after the last loop", false),
+			port{"logit_rows", elemInt64, []int64{dynamic}, "[m]", "the rows of which logits are wanted", false})
+		outputs = append(outputs, port{"logits", elemFloat, []int64{dynamic, int64(m.VocabSize)}, fmt.Sprintf("[m, %d]", m.VocabSize), "what is sampled from", false},
+			port{"final_hidden", elemFloat, []int64{dynamic, d}, fmt.Sprintf("[m, %d]", d), "what the head is applied to", true})
+	}
+	if g.graph.Layers > 0 {
+		more, caches := m.paging(act)
+		inputs, outputs = append(inputs, more...), append(outputs, caches...)
+	}
+	return inputs, outputs
+}
+
+// paging are the inputs of a graph with attention; CUDA's operator gives the caches back as outputs.
+func (m *Manifest) paging(act int64) (inputs, outputs []port) {
+	heads, dim := int64(m.Attention.KVHeads), int64(m.Attention.HeadDim)
+	for _, name := range []string{"key_cache", "value_cache"} {
+		p := port{name, act, []int64{dynamic, anything, heads, dim}, fmt.Sprintf("[pages, page_size, %d, %d]", heads, dim), "the KV pages", false}
+		inputs = append(inputs, p)
+		p.name, p.optional, p.dims = name+"_out", true, []int64{anything, anything, heads, dim}
+		outputs = append(outputs, p)
+	}
+	return append(inputs,
+		port{"cumulative_sequence_length", elemInt32, []int64{dynamic}, "[spans+1]", "where each span's rows begin", false},
+		port{"past_seqlens", elemInt32, []int64{dynamic}, "[spans]", "the tokens in the cache before each span", false},
+		port{"block_table", elemInt32, []int64{dynamic, dynamic}, "[spans, max_pages]", "the page table", false}), outputs
+}
+
+// compare reports every difference at once: who makes a graph by hand wants the whole list.
+func compare(what string, want []port, have []tensorInfo) error {
+	var errs []error
+	byName := map[string]tensorInfo{}
+	for _, v := range have {
+		byName[v.name] = v
+	}
+	for _, p := range want {
+		v, ok := byName[p.name]
+		delete(byName, p.name)
+		switch {
+		case !ok && !p.optional:
+			errs = append(errs, fmt.Errorf("the %s %s is missing: %s %s, %s", what, p.name, elemNames[p.elem], p.form, p.why))
+		case ok:
+			if why := p.differs(v); why != "" {
+				errs = append(errs, fmt.Errorf("the %s %s %s: want %s %s, %s", what, p.name, why, elemNames[p.elem], p.form, p.why))
 			}
-		} else if !slices.ContainsFunc(must, same) {
-			return fmt.Errorf("it has an %s %q, which the contract does not know", what, g.name)
 		}
 	}
-	return nil
+	for _, v := range have {
+		if _, left := byName[v.name]; left && what == "input" {
+			errs = append(errs, fmt.Errorf("the input %s is not one of the contract's: nothing would feed it (docs/bundle-format.md)", v.name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
-func agree(what string, got, want value) error {
-	ok := got.kind == want.kind && len(got.dims) == len(want.dims)
-	for i := 0; ok && i < len(want.dims); i++ {
-		ok = got.dims[i] == want.dims[i] || want.dims[i] == -1 && got.dims[i] == -1
-	}
-	if !ok {
-		return fmt.Errorf("its %s %q is %s of shape %s: it must be %s of shape %s (? is a dynamic axis)",
-			what, got.name, typeName(got.kind), shape(got.dims), typeName(want.kind), shape(want.dims))
-	}
-	return nil
-}
-
-func shape(dims []int64) string {
-	s := "["
-	for i, d := range dims {
-		if i > 0 {
-			s += ", "
+func (p port) differs(v tensorInfo) string {
+	if v.elem != p.elem {
+		name, ok := elemNames[v.elem]
+		if !ok {
+			name = fmt.Sprintf("ONNX type %d", v.elem)
 		}
-		if d < 0 {
-			s += "?"
-		} else {
-			s += fmt.Sprint(d)
+		return "is " + name
+	}
+	if !v.ranked || len(v.dims) != len(p.dims) {
+		return fmt.Sprintf("has %d dimensions", len(v.dims))
+	}
+	for i, want := range p.dims {
+		got := v.dims[i]
+		switch {
+		case want == anything || got == want:
+		case want == dynamic:
+			return fmt.Sprintf("has dimension %d fixed at %d, and it must be dynamic", i, got)
+		case got != dynamic: // a dynamic axis where the size is known is checked by the runtime
+			return "has the shape " + strings.ReplaceAll(fmt.Sprint(v.dims), "-1", "?")
 		}
 	}
-	return s + "]"
+	return ""
 }

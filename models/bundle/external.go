@@ -1,0 +1,173 @@
+package bundle
+
+import (
+	"fmt"
+	"math/bits"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// external is a tensor whose bytes are in another file.
+type external struct {
+	tensor         string
+	location       string
+	offset, length int64
+}
+
+// tensor reads a TensorProto. keep says that it is an initializer of the main graph.
+func (m *model) tensor(raw []byte, keep bool) error {
+	var name string
+	var entries [][]byte
+	var dims []int64
+	var elem int64
+	outside := false
+	err := fields(raw, func(f field) (err error) {
+		switch f.tag {
+		case 1: // dims, packed or not
+			if f.bytes != nil {
+				dims, err = packed(dims, f.bytes)
+				return err
+			}
+			d, err := f.varint()
+			dims = append(dims, d)
+			return err
+		case 2:
+			elem, err = f.varint()
+		case 8:
+			var b []byte
+			b, err = f.sub()
+			name = string(b)
+		case 13:
+			var b []byte
+			b, err = f.sub()
+			entries = append(entries, b)
+		case 14:
+			var where int64
+			where, err = f.varint()
+			outside = outside || where != 0
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", name, err)
+	}
+	if keep {
+		m.initializers[name] = true
+	}
+	if !outside && len(entries) == 0 {
+		return nil
+	}
+	e, err := readExternal(entries)
+	if err != nil {
+		return fmt.Errorf("tensor %q: external data: %w", name, err)
+	}
+	size, err := byteSize(elem, dims)
+	if err != nil {
+		return fmt.Errorf("tensor %q: external data: %w", name, err)
+	}
+	if e.length < 0 {
+		e.length = size
+	}
+	if e.length != size {
+		return fmt.Errorf("tensor %q: external data: length %d, its type and shape %v take %d bytes", name, e.length, dims, size)
+	}
+	e.tensor = name
+	m.external = append(m.external, e)
+	return nil
+}
+
+// readExternal reads the key-value pairs. A key that is not known, or stands twice, is refused: the runtime might
+// understand it otherwise.
+func readExternal(entries [][]byte) (external, error) {
+	e := external{length: -1}
+	seen := map[string]bool{}
+	for _, raw := range entries {
+		var key, value string
+		if err := fields(raw, func(f field) error {
+			b, err := f.sub()
+			switch f.tag {
+			case 1:
+				key = string(b)
+			case 2:
+				value = string(b)
+			}
+			return err
+		}); err != nil {
+			return e, err
+		}
+		if seen[key] {
+			return e, fmt.Errorf("%q stands twice", key)
+		}
+		seen[key] = true
+		var err error
+		switch key {
+		case "location":
+			e.location = value
+		case "offset":
+			e.offset, err = strconv.ParseInt(value, 10, 64)
+		case "length":
+			e.length, err = strconv.ParseInt(value, 10, 64)
+			if e.length < 0 {
+				return e, fmt.Errorf("length %q", value)
+			}
+		case "checksum": // the manifest has the file's
+		default:
+			return e, fmt.Errorf("the key %q is not known", key)
+		}
+		if err != nil {
+			return e, fmt.Errorf("%s %q is not a number", key, value)
+		}
+	}
+	if !filePattern.MatchString(e.location) {
+		return e, fmt.Errorf("location %q is not a plain file name", e.location)
+	}
+	if e.offset < 0 {
+		return e, fmt.Errorf("offset %d", e.offset)
+	}
+	return e, nil
+}
+
+// elementBits by TensorProto.DataType; 0: a type whose external data is refused (strings, complex numbers).
+var elementBits = [...]int64{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4}
+
+func byteSize(elem int64, dims []int64) (int64, error) {
+	if elem < 0 || elem >= int64(len(elementBits)) || elementBits[elem] == 0 {
+		return 0, fmt.Errorf("element type %d can't be outside the graph", elem)
+	}
+	n := uint64(elementBits[elem])
+	for _, d := range dims {
+		if d < 0 {
+			return 0, fmt.Errorf("shape %v", dims)
+		}
+		hi, lo := bits.Mul64(n, uint64(d))
+		if hi != 0 || lo > 1<<60 {
+			return 0, fmt.Errorf("shape %v is too large", dims)
+		}
+		n = lo
+	}
+	return int64((n + 7) / 8), nil
+}
+
+func packed(dims []int64, raw []byte) ([]int64, error) {
+	for len(raw) > 0 {
+		v, n := protowire.ConsumeVarint(raw)
+		if n < 0 {
+			return nil, errWire
+		}
+		dims, raw = append(dims, int64(v)), raw[n:]
+	}
+	return dims, nil
+}
+
+// check says whether the tensor's bytes are inside a file that the manifest lists.
+func (e external) check(m *Manifest) error {
+	f, ok := m.Files[e.location]
+	if !ok {
+		return fmt.Errorf("tensor %q lies in %q, which the manifest does not list", e.tensor, e.location)
+	}
+	if e.offset > f.Size || e.length > f.Size-e.offset {
+		return fmt.Errorf("tensor %q takes bytes %d to %d of %s, which has %d", e.tensor, e.offset, e.offset+e.length, e.location, f.Size)
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package bundle
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Limits of the reader. Graphs of ours nest one level and have some hundred nodes.
+const (
+	maxNesting = 16
+	maxNodes   = 1 << 20
+)
+
+// domains are those whose operators a bundle may use. Anything else would be a kernel that we did not register.
+var domains = []string{"", "ai.onnx", "com.microsoft", "loopserve"}
+
+// model is what the reader keeps of an ONNX file.
+type model struct {
+	inputs, outputs []tensorInfo
+	initializers    map[string]bool
+	external        []external
+	attention       int // PagedAttention nodes, subgraphs included
+
+	nodes int
+}
+
+// tensorInfo is a graph's declared input or output. A dimension is −1 where it is dynamic.
+type tensorInfo struct {
+	name   string
+	elem   int64
+	ranked bool
+	dims   []int64
+}
+
+// readModel reads an ONNX file: graph, subgraphs in attributes, and functions. It refuses what could make the runtime
+// read or run something else than what is checked here.
+func readModel(raw []byte) (*model, error) {
+	m := &model{initializers: map[string]bool{}}
+	graphs := 0
+	err := fields(raw, func(f field) error {
+		switch f.tag {
+		case 7:
+			if graphs++; graphs > 1 {
+				return fmt.Errorf("%w: two graphs", errWire) // parsers merge them
+			}
+			b, err := f.sub()
+			if err != nil {
+				return err
+			}
+			return m.graph(b, 0)
+		case 20:
+			return fmt.Errorf("it holds training information: only inference graphs are served")
+		case 25:
+			b, err := f.sub()
+			if err != nil {
+				return err
+			}
+			return m.function(b)
+		}
+		return nil
+	})
+	if err == nil && graphs == 0 {
+		err = fmt.Errorf("%w: no graph", errWire)
+	}
+	return m, err
+}
+
+func (m *model) graph(raw []byte, depth int) error {
+	if depth > maxNesting {
+		return fmt.Errorf("graphs nest more than %d deep", maxNesting)
+	}
+	return fields(raw, func(f field) error {
+		switch f.tag {
+		case 1, 5, 11, 12, 15:
+		default:
+			return nil
+		}
+		b, err := f.sub()
+		if err != nil {
+			return err
+		}
+		switch {
+		case f.tag == 1:
+			return m.node(b, depth)
+		case f.tag == 5:
+			return m.tensor(b, depth == 0)
+		case f.tag == 15:
+			return fmt.Errorf("it has a sparse initializer: store it dense")
+		case depth == 0:
+			return m.value(b, f.tag == 11)
+		}
+		return nil
+	})
+}
+
+func (m *model) function(raw []byte) error {
+	return fields(raw, func(f field) error {
+		if f.tag != 7 && f.tag != 11 {
+			return nil
+		}
+		b, err := f.sub()
+		if err != nil {
+			return err
+		}
+		if f.tag == 11 {
+			return m.attribute(b, 1)
+		}
+		return m.node(b, 1)
+	})
+}
+
+func (m *model) node(raw []byte, depth int) error {
+	if m.nodes++; m.nodes > maxNodes {
+		return fmt.Errorf("more than %d nodes", maxNodes)
+	}
+	var name, op, domain string
+	err := fields(raw, func(f field) error {
+		if f.tag != 3 && f.tag != 4 && f.tag != 5 && f.tag != 7 {
+			return nil
+		}
+		b, err := f.sub()
+		if err != nil {
+			return err
+		}
+		switch f.tag {
+		case 3:
+			name = string(b)
+		case 4:
+			op = string(b)
+		case 5:
+			return m.attribute(b, depth)
+		case 7:
+			domain = string(b)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("node %q (%s): %w", name, op, err)
+	}
+	if !slices.Contains(domains, domain) {
+		return fmt.Errorf("node %q is the operator %s of the domain %q: a bundle may use ONNX's own, com.microsoft and loopserve",
+			name, op, domain)
+	}
+	if op == "PagedAttention" {
+		m.attention++
+	}
+	return nil
+}
+
+func (m *model) attribute(raw []byte, depth int) error {
+	tensors, graphs := 0, 0
+	return fields(raw, func(f field) error {
+		switch f.tag {
+		case 5, 10: // t, tensors
+			b, err := f.sub()
+			if err != nil {
+				return err
+			}
+			if f.tag == 5 {
+				if tensors++; tensors > 1 {
+					return fmt.Errorf("%w: an attribute with two tensors", errWire)
+				}
+			}
+			return m.tensor(b, false)
+		case 6, 11: // g, graphs
+			b, err := f.sub()
+			if err != nil {
+				return err
+			}
+			if f.tag == 6 {
+				if graphs++; graphs > 1 {
+					return fmt.Errorf("%w: an attribute with two graphs", errWire)
+				}
+			}
+			return m.graph(b, depth+1)
+		case 22, 23:
+			return fmt.Errorf("it has a sparse tensor: store it dense")
+		}
+		return nil
+	})
+}
+
+// value reads a ValueInfoProto of the main graph.
+func (m *model) value(raw []byte, input bool) error {
+	var v tensorInfo
+	err := fields(raw, func(f field) error {
+		if f.tag != 1 && f.tag != 2 {
+			return nil
+		}
+		b, err := f.sub()
+		if err != nil {
+			return err
+		}
+		if f.tag == 1 {
+			v.name = string(b)
+			return nil
+		}
+		return fields(b, func(f field) error { // TypeProto
+			if f.tag != 1 {
+				return nil
+			}
+			tensor, err := f.sub()
+			if err != nil {
+				return err
+			}
+			return v.tensorType(tensor)
+		})
+	})
+	if input {
+		m.inputs = append(m.inputs, v)
+	} else {
+		m.outputs = append(m.outputs, v)
+	}
+	return err
+}
+
+func (v *tensorInfo) tensorType(raw []byte) error {
+	return fields(raw, func(f field) (err error) {
+		switch f.tag {
+		case 1:
+			v.elem, err = f.varint()
+		case 2:
+			v.ranked = true
+			var shape []byte
+			if shape, err = f.sub(); err == nil {
+				err = fields(shape, v.dim)
+			}
+		}
+		return err
+	})
+}
+
+func (v *tensorInfo) dim(f field) error {
+	if f.tag != 1 {
+		return nil
+	}
+	b, err := f.sub()
+	if err != nil {
+		return err
+	}
+	size := int64(-1)
+	err = fields(b, func(f field) (err error) {
+		if f.tag == 1 {
+			size, err = f.varint()
+		}
+		return err
+	})
+	v.dims = append(v.dims, size)
+	return err
+}
