@@ -52,12 +52,16 @@ type script struct {
 func (s *script) submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 	s.mu.Lock()
 	s.requests = append(s.requests, reqs...)
+	s.wg.Add(len(reqs)) // before anybody can see the requests and wait
 	s.mu.Unlock()
 	var out []*loopctl.Stream
 	for _, r := range reqs {
 		st := loopctl.NewStream(4)
 		out = append(out, st)
-		s.wg.Go(func() { s.speak(r, st) })
+		go func() {
+			defer s.wg.Done()
+			s.speak(r, st)
+		}()
 	}
 	return out, nil
 }

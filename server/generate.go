@@ -59,15 +59,21 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
 	g.ctx, g.cancel = ctx, func(cause error) { unhook(); cancel(cause) }
 
+	accepted := false
+	defer func() { // also when Submit panics: the request must not count as open for ever
+		if !accepted {
+			g.cancel(context.Canceled)
+			done()
+		}
+	}()
 	requests, err := g.requests(c.GetString(keyRequestID), prompts)
-	if err == nil {
-		g.streams, err = t.Generator.Submit(requests...)
-	}
 	if err != nil {
-		g.cancel(err)
-		done()
 		return nil, err
 	}
+	if g.streams, err = t.Generator.Submit(requests...); err != nil {
+		return nil, err
+	}
+	accepted = true
 	for i, stream := range g.streams {
 		f := &follower{
 			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name),
