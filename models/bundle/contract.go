@@ -3,13 +3,8 @@ package bundle
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 )
-
-// maxGraph is protobuf's own limit of a file.
-const maxGraph = 1<<31 - 1
 
 // element types of the contract, by TensorProto.DataType.
 const (
@@ -40,35 +35,8 @@ const (
 	anything = -2
 )
 
-// checkGraphs reads the three graphs and compares them with what the manifest promises.
-func checkGraphs(root *os.Root, m *Manifest) error {
-	for _, g := range m.graphs() {
-		raw, err := readGraph(root, g.graph.File)
-		if err != nil {
-			return fmt.Errorf("%s: %w", g.graph.File, err)
-		}
-		if err := checkGraph(raw, m, g); err != nil {
-			return fmt.Errorf("%s (%s): %w", g.graph.File, g.stage, err)
-		}
-	}
-	return nil
-}
-
-func readGraph(root *os.Root, name string) ([]byte, error) {
-	f, size, err := openPlain(root, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if size > maxGraph {
-		return nil, fmt.Errorf("%d bytes, a graph has at most %d: put its weights into external data", size, maxGraph)
-	}
-	raw := make([]byte, size)
-	_, err = io.ReadFull(f, raw)
-	return raw, err
-}
-
-func checkGraph(raw []byte, m *Manifest, g stageGraph) error {
+// checkGraph compares a graph with what the manifest promises of it.
+func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
 	model, err := readModel(raw)
 	if err != nil {
 		return err
@@ -78,8 +46,8 @@ func checkGraph(raw []byte, m *Manifest, g stageGraph) error {
 			return err
 		}
 	}
-	if model.attention != g.graph.Layers {
-		return fmt.Errorf("it has %d PagedAttention nodes, %s.layers says %d: one node for each layer", model.attention, g.stage, g.graph.Layers)
+	if model.attention != g.Layers {
+		return fmt.Errorf("it has %d PagedAttention nodes, %s.layers says %d: one node for each layer", model.attention, g.stage, g.Layers)
 	}
 	inputs, outputs := m.contract(g)
 	return errors.Join(
@@ -100,7 +68,7 @@ func withoutDefaults(m *model) []tensorInfo {
 }
 
 // contract is the table of docs/bundle-format.md for one graph.
-func (m *Manifest) contract(g stageGraph) (inputs, outputs []port) {
+func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
 	d, act := int64(m.HiddenSize), int64(elemFloat)
 	switch m.Precision.Activations {
 	case "f16":
@@ -141,7 +109,7 @@ func (m *Manifest) contract(g stageGraph) (inputs, outputs []port) {
 		outputs = append(outputs, port{"logits", elemFloat, []int64{dynamic, int64(m.VocabSize)}, fmt.Sprintf("[m, %d]", m.VocabSize), "what is sampled from", false},
 			port{"final_hidden", elemFloat, []int64{dynamic, d}, fmt.Sprintf("[m, %d]", d), "what the head is applied to", true})
 	}
-	if g.graph.Layers > 0 {
+	if g.Layers > 0 {
 		more, caches := m.paging(act)
 		inputs, outputs = append(inputs, more...), append(outputs, caches...)
 	}

@@ -119,7 +119,7 @@ func readExternal(entries [][]byte) (external, error) {
 			return e, fmt.Errorf("%s %q is not a number", key, value)
 		}
 	}
-	if !filePattern.MatchString(e.location) {
+	if !plainName(e.location) {
 		return e, fmt.Errorf("location %q is not a plain file name", e.location)
 	}
 	if e.offset < 0 {
