@@ -56,6 +56,15 @@ func (f *finderStep) split(s *scratch) error {
 func (f *finderStep) isolate(s *scratch, p piece) error {
 	text := s.text[p.start:p.end]
 	done := 0
+	if e, ok := f.pattern.(*expression); ok {
+		err := e.each(text, func(start, end int) {
+			s.add(p, p.start+done, p.start+start)
+			s.add(p, p.start+start, p.start+end)
+			done = end
+		})
+		s.add(p, p.start+done, p.end)
+		return err
+	}
 	for at := 0; at < len(text); {
 		start, end, err := f.pattern.next(text, at)
 		if err != nil {
@@ -67,9 +76,6 @@ func (f *finderStep) isolate(s *scratch, p piece) error {
 		s.add(p, p.start+done, p.start+start)
 		s.add(p, p.start+start, p.start+end)
 		done, at = end, end
-		if start == end { // an empty match still cuts
-			at += runeLen(text[at:])
-		}
 	}
 	s.add(p, p.start+done, p.end)
 	return nil
@@ -118,27 +124,37 @@ func (f *finderStep) merge(s *scratch, p piece) error {
 // events lists the matches of text and what lies between them.
 func (f *finderStep) events(list []event, text []byte) ([]event, error) {
 	done := 0
-	for at := 0; at < len(text); {
-		start, end, err := f.pattern.next(text, at)
-		if err != nil {
-			return list, err
-		}
-		if start < 0 {
-			break
-		}
+	err := eachMatch(f.pattern, text, func(start, end int) {
 		if done < start {
 			list = append(list, event{done, start, f.invert})
 		}
 		list = append(list, event{start, end, !f.invert})
-		done, at = end, end
-		if start == end {
-			at += runeLen(text[at:])
-		}
+		done = end
+	})
+	if err != nil {
+		return list, err
 	}
 	if done < len(text) {
 		list = append(list, event{done, len(text), f.invert})
 	}
 	return list, nil
+}
+
+// eachMatch visits the matches of text in order. Only an expression can match
+// nothing at all, which its own each deals with.
+func eachMatch(m matcher, text []byte, visit func(start, end int)) error {
+	if e, ok := m.(*expression); ok {
+		return e.each(text, visit)
+	}
+	for at := 0; at < len(text); {
+		start, end, err := m.next(text, at)
+		if err != nil || start < 0 {
+			return err
+		}
+		visit(start, end)
+		at = end
+	}
+	return nil
 }
 
 // runeLen is the length of the first character of b, at least 1 so that loops

@@ -158,24 +158,17 @@ type replaceStep struct {
 
 func (r replaceStep) apply(dst, src []byte, head *bool) ([]byte, error) {
 	done := 0
-	for at := 0; at < len(src); {
-		start, end, err := r.next(src, at)
-		if err != nil {
-			return dst, err
-		}
-		if start < 0 {
-			break
-		}
+	err := eachMatch(r.matcher, src, func(start, end int) {
 		if start == 0 && end > runeLen(src) {
 			// A replacement is aligned with the last character it replaces.
 			*head = false
 		}
 		dst = append(dst, src[done:start]...)
 		dst = append(dst, r.content...)
-		done, at = end, end
-		if start == end {
-			at += runeLen(src[at:])
-		}
+		done = end
+	})
+	if err != nil {
+		return dst, err
 	}
 	return append(dst, src[done:]...), nil
 }

@@ -11,6 +11,9 @@ func parsePattern(owner string, p pattern) (matcher, error) {
 		return nil, err
 	}
 	if p.String != nil {
+		if *p.String == "" {
+			return nil, unsupported("%s: an empty string as pattern", owner)
+		}
 		return literalMatcher(*p.String), nil
 	}
 	if m, ok := knownScanner(*p.Regex); ok {

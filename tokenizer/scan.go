@@ -16,9 +16,6 @@ func decodeRune(b []byte) (rune, int) {
 }
 
 func (s literalMatcher) next(text []byte, from int) (int, int, error) {
-	if s == "" { // an empty pattern matches before every character, as an expression would
-		return from, from, nil
-	}
 	i := bytes.Index(text[from:], []byte(s))
 	if i < 0 {
 		return -1, -1, nil

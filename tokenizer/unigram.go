@@ -56,9 +56,12 @@ func parseUnigram(raw json.RawMessage, byteLevel bool) (model, error) {
 	order := make([]int32, len(v.Vocab))
 	for i, entry := range v.Vocab {
 		var token string
-		var score float64
-		if len(entry) != 2 || json.Unmarshal(entry[0], &token) != nil || json.Unmarshal(entry[1], &score) != nil {
+		if len(entry) != 2 || json.Unmarshal(entry[0], &token) != nil {
 			return nil, fmt.Errorf("model Unigram: vocab entry %d is not [token, score]", i)
+		}
+		score, ok := parseScore(string(entry[1]))
+		if !ok {
+			return nil, fmt.Errorf("model Unigram: vocab entry %d: %s is not a score", i, clip(entry[1]))
 		}
 		m.tokens, m.scores = append(m.tokens, token), append(m.scores, score)
 		m.ids[token] = int32(i)

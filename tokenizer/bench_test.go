@@ -1,0 +1,146 @@
+package tokenizer_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/tokenizer"
+)
+
+// BenchmarkEncode encodes the strings of the vectors, one call each. The
+// backends stand side by side; sugarme runs over the first of them only.
+func BenchmarkEncode(b *testing.B) {
+	dir := golden.Dir(b, "tokenizers")
+	list := texts(b, dir)
+	for _, name := range vectorNames(b, dir) {
+		b.Run(name+"/native", func(b *testing.B) { benchEncode(b, loadVector(b, dir, name), list) })
+		b.Run(name+"/sugarme", func(b *testing.B) {
+			folder := b.TempDir()
+			if err := os.WriteFile(filepath.Join(folder, "tokenizer.json"), tokenizerJSON(b, dir, name), 0o600); err != nil {
+				b.Fatal(err)
+			}
+			tok, err := tokenizer.OpenDir(folder, tokenizer.Sugarme)
+			if err != nil {
+				b.Skipf("does not load: %v", err)
+			}
+			benchEncode(b, tok, list[:200])
+		})
+	}
+}
+
+func benchEncode(b *testing.B, tok tokenizer.Tokenizer, list []text) {
+	size := 0
+	for _, t := range list {
+		size += len(t.given)
+	}
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	var ids []int32
+	for b.Loop() {
+		for _, t := range list {
+			ids, _ = tok.AppendEncode(ids[:0], t.given, false)
+		}
+	}
+}
+
+// BenchmarkProse is English prose without much repetition, as prompts are.
+func BenchmarkProse(b *testing.B) {
+	dir := golden.Dir(b, "tokenizers")
+	prose, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range vectorNames(b, dir) {
+		b.Run(name, func(b *testing.B) {
+			benchEncode(b, loadVector(b, dir, name), []text{{given: string(prose)}})
+		})
+	}
+}
+
+// BenchmarkDecode decodes token by token, as a server streams.
+func BenchmarkDecode(b *testing.B) {
+	dir := golden.Dir(b, "tokenizers")
+	for _, name := range vectorNames(b, dir) {
+		b.Run(name, func(b *testing.B) {
+			tok := loadVector(b, dir, name)
+			ids, err := tok.Encode(strings.Repeat("The quick brown fox jumps over 13 lazy dogs. ", 50), false)
+			if err != nil {
+				b.Fatal(err)
+			}
+			d := tok.NewDecoder(false)
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, id := range ids {
+					d.Push(id)
+				}
+				d.Flush()
+			}
+		})
+	}
+}
+
+// TestLongStrings holds the promise that no string of a megabyte takes over a
+// second, whatever it holds. The limit here is wider since CI's machines are
+// slow and shared.
+func TestLongStrings(t *testing.T) {
+	dir := golden.Dir(t, "tokenizers")
+	const size = 1 << 20
+	limit := 4 * time.Second
+	for _, name := range vectorNames(t, dir) {
+		t.Run(name, func(t *testing.T) {
+			tok := loadVector(t, dir, name)
+			for what, text := range longStrings(size) {
+				start := time.Now()
+				if _, err := tok.Encode(text, true); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+				took := time.Since(start)
+				if took > limit {
+					t.Errorf("%s: %v, over %v", what, took, limit)
+				}
+				if took > time.Second/2 || testing.Verbose() {
+					t.Logf("%s: %v", what, took.Round(time.Millisecond))
+				}
+			}
+		})
+	}
+}
+
+func longStrings(size int) map[string]string {
+	rng := rand.New(rand.NewPCG(3, 4))
+	random := func(alphabet string) string {
+		runes := []rune(alphabet)
+		var b strings.Builder
+		for b.Len() < size {
+			b.WriteRune(runes[rng.IntN(len(runes))])
+		}
+		return b.String()
+	}
+	return map[string]string{
+		"one letter":       strings.Repeat("a", size),
+		"random letters":   random("abcdefghijklmnopqrstuvwxyz"),
+		"two letters":      random("ab"),
+		"spaces":           strings.Repeat(" ", size),
+		"newlines":         strings.Repeat("\n", size),
+		"spaces and lines": random(" \n\t"),
+		"digits":           random("0123456789"),
+		"punctuation":      random("!?=-<>|/\\'\"(){}[]"),
+		"apostrophes":      strings.Repeat("'s", size/2),
+		"CJK":              random("漢字仮名交文日本語中国"),
+		"combining marks":  "a" + strings.Repeat("\u0301\u0316", size/4),
+		"accented":         random("éàüñçåøßæœ"),
+		"capitals":         random("ABCabc"),
+		"emoji":            random("😀👩‍🚀🇩🇪👍🏽"),
+		"angle brackets":   strings.Repeat("<|", size/2),
+		"special tokens":   strings.Repeat("<s></s><|im_start|>[MASK] ", size/26),
+		"controls":         random("\x00\x01\u200b\ufeff"),
+		"invalid bytes":    strings.Repeat("\xff\xe2\x82", size/3),
+		"space and digits": " " + random("0123456789"),
+		"space and ʼ":      " " + random("aʼ"),
+	}
+}

@@ -1,0 +1,78 @@
+package tokenizer
+
+import "strings"
+
+// StopMatcher looks for stop strings in a stream of pieces, also across their
+// borders. It holds back only what could still become a stop string.
+type StopMatcher struct {
+	stops []string
+	held  string
+	hit   string
+}
+
+// NewStopMatcher watches for stops; empty ones are left out.
+func NewStopMatcher(stops []string) *StopMatcher {
+	m := &StopMatcher{}
+	for _, s := range stops {
+		if s != "" {
+			m.stops = append(m.stops, s)
+		}
+	}
+	return m
+}
+
+// Push takes the next piece and returns the text that may be shown. Where a
+// stop string is complete, emit ends before it, hit is that string, and
+// whatever is pushed later is dropped. Of several the one that is complete
+// first wins, among those the one that starts first.
+func (m *StopMatcher) Push(piece string) (emit, hit string, stopped bool) {
+	if m.hit != "" {
+		return "", m.hit, true
+	}
+	if len(m.stops) == 0 {
+		return piece, "", false
+	}
+	text := m.held + piece
+	start, end := -1, 0
+	for _, s := range m.stops {
+		// What was held has no stop string in it.
+		from := max(0, len(m.held)-len(s)+1)
+		at := strings.Index(text[from:], s)
+		if at < 0 {
+			continue
+		}
+		at += from
+		if stop := at + len(s); start < 0 || stop < end || stop == end && at < start {
+			start, end, m.hit = at, stop, s
+		}
+	}
+	if start >= 0 {
+		m.held = ""
+		return text[:start], m.hit, true
+	}
+	keep := m.partial(text)
+	m.held = text[len(text)-keep:]
+	return text[:len(text)-keep], "", false
+}
+
+// partial is the length of the longest end of text that begins a stop string.
+func (m *StopMatcher) partial(text string) int {
+	keep := 0
+	for _, s := range m.stops {
+		for n := min(len(s)-1, len(text)); n > keep; n-- {
+			if strings.HasSuffix(text, s[:n]) {
+				keep = n
+				break
+			}
+		}
+	}
+	return keep
+}
+
+// Flush ends the stream: what was held back is text after all. The matcher
+// is then as new.
+func (m *StopMatcher) Flush() string {
+	held := m.held
+	m.held, m.hit = "", ""
+	return held
+}
