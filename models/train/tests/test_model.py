@@ -14,6 +14,11 @@ from looptrain.model import LoopedLlama
 
 VECTORS = Path(os.environ.get("LOOPSERVE_VECTORS", Path(__file__).parents[4] / "shared"))
 CASES = sorted((VECTORS / "golden" / "looped-llama").glob("*"))
+REQUIRED = os.environ.get("LOOPSERVE_REQUIRE_VECTORS") == "1"
+
+
+def test_vectors_are_there_where_they_are_required():
+    assert CASES or not REQUIRED, f"no golden vectors under {VECTORS}: set LOOPSERVE_VECTORS"
 
 
 @pytest.mark.skipif(not CASES, reason=f"no golden vectors under {VECTORS}")
