@@ -3,6 +3,7 @@ package loopctl_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
+
+var runs = flag.Int("runs", 3000, "random mixes that TestLaw plays")
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -143,11 +146,11 @@ func tryNext(s *loopctl.Stream) (loopctl.Event, bool) {
 // TestLaw is the law above all: a request's tokens are the same alone or in any mix of depths, however little memory
 // there is, whoever is cancelled, and however slowly the readers read.
 func TestLaw(t *testing.T) {
-	runs := 3000
+	n := *runs
 	if testing.Short() {
-		runs = 500
+		n = min(n, 500)
 	}
-	for seed := range runs {
+	for seed := range n {
 		rng := rand.New(rand.NewPCG(uint64(seed), 1))
 		m := randomMix(rng)
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { m.play(t, rng) }) {

@@ -196,3 +196,28 @@ func TestStats(t *testing.T) {
 		}
 	})
 }
+
+// TestEndForgetsContext: a request's context outlives it (a connection has many); it must not keep the stream.
+func TestEndForgetsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := started(t, loopctl.Config{}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		r := request(1, 1, 1)
+		r.Context = ctx
+		s, err := c.Submit(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		drainAll(t, s[0])
+		cancel()
+		synctest.Wait()
+		select {
+		case <-s[0].Done():
+			t.Error("the context still knows the stream")
+		default:
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

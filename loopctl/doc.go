@@ -1,0 +1,30 @@
+// Package loopctl is loop control: it decides who runs, at which depth, until when. A looped model applies one block
+// again and again; since the block is the same at every depth, rows of different requests and of different depths share
+// one call. A row leaves at its own depth and a new one joins at depth 0 in the next tick: nobody waits for the deepest.
+//
+//	            ┌───────────── one tick: at most three native calls ─────────────┐
+//	Submit ──▶ admit ──▶ choose ──▶ prelude ──▶ block ──▶ exit ──▶ coda ──▶ sample ──▶ Stream
+//	  queue    pages?    who runs   A(0..3)     A@0(0..3)   who has  C(7)     C: 42
+//	  (bound)  latents?  now        depth 0     B@3(9)      looped            │
+//	             ▲                              C@7(7)      enough            │ stop? its pages are free
+//	             │                                ▲ not yet │                 │ else
+//	             └────────────────────────────────┴─────────┴─────────────────┘ the new token enters
+//
+// B@3(9) is the row at position 9 of B, which has done 3 loops. testdata has whole stories of this kind.
+//
+// The law above all: a request's tokens are the same alone or in any mix of depths. What it stands on:
+//   - each (sequence, depth) has a page table of its own, a plane, so a row sees K and V of its own depth only;
+//   - chunks of a prompt are a wavefront: one is always at a lower depth than the one before it, so that all it must
+//     see was written by an earlier call;
+//   - pages are reserved for the worst case when a request is admitted, and every running sequence owns one latent slot:
+//     whoever runs can end, whatever the others do.
+//
+// Decode rows go first; prompts take turns at the rest, RowBudget rows at most. A request that does not fit waits, in
+// order; one that never will is refused. A slow reader parks its own sequence. A failed call ends its own rows.
+//
+// One engine goroutine, started by Start and joined by Close, alone touches sequences, page tables and the Engine:
+// there is no lock. Others meet it at the submit channel, at the streams, and at a few atomic numbers (Snapshot).
+//
+// The package imports the standard library alone. It knows no tensor, no text, no HTTP; it accounts for pages and never
+// sees their bytes. loopctltest has an engine to test it with.
+package loopctl
