@@ -27,7 +27,7 @@ type core struct {
 	turn             []*sequence
 	flight           []int64 // rows in flight by depth, for publish
 	stats            TickStats
-	started0         time.Time
+	began         time.Time
 }
 
 func newCore(l Limits, cfg Config) core {
@@ -147,7 +147,7 @@ func (c *Controller) enter(s *sequence, n int) *chunk {
 	s.fed += n
 	s.chunks = append(s.chunks, k)
 	if s.stats.Scheduled.IsZero() {
-		s.stats.Scheduled = c.started0
+		s.stats.Scheduled = c.began
 	}
 	return k
 }

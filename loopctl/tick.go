@@ -19,7 +19,7 @@ func (c *Controller) tick() bool {
 }
 
 func (c *Controller) begin() {
-	c.started0 = c.cfg.Now()
+	c.began = c.cfg.Now()
 	byDepth := c.stats.ByDepth
 	clear(byDepth)
 	c.stats = TickStats{Tick: c.stats.Tick, ByDepth: byDepth}
@@ -98,7 +98,7 @@ func (c *Controller) finish() bool {
 	c.stats.Tick++
 	t := &c.stats
 	t.Running, t.Waiting = len(c.running), int(c.queued.Load())
-	t.Took = c.cfg.Now().Sub(c.started0)
+	t.Took = c.cfg.Now().Sub(c.began)
 	c.gauges.time(t)
 	c.cfg.Observer.Tick(t)
 	return true
