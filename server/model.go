@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // Generator runs requests; *loopctl.Controller is one.
@@ -17,7 +18,7 @@ type Generator interface {
 	Snapshot() loopctl.Snapshot
 }
 
-// Tokenizer is text to ids and back. It may be used from many goroutines at one time.
+// Tokenizer is text to ids and back; what the package tokenizer opens is one. It may be used from many goroutines at one time.
 type Tokenizer interface {
 	Encode(text string, addSpecial bool) ([]int32, error)
 	Decode(ids []int32, skipSpecial bool) (string, error)
@@ -27,12 +28,9 @@ type Tokenizer interface {
 	IDToToken(id int32) (string, bool)
 }
 
-// Decoder turns ids into pieces of text that are never taken back; Flush gives what was held back. Each piece is valid
-// UTF-8.
-type Decoder interface {
-	Push(id int32) string
-	Flush() string
-}
+// Decoder turns ids into pieces of text. It is the tokenizer package's own interface: one of ours would be another type,
+// and no tokenizer would fit Tokenizer.
+type Decoder = tokenizer.Decoder
 
 // Model is what the server knows of a model that it serves. It is not changed after New.
 type Model struct {

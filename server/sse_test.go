@@ -173,7 +173,7 @@ func TestStuckReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() { served <- srv.Serve(smallBuffers{l}) }()
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestStuckReader(t *testing.T) {
 	for n, _ := s.count(); n == 0; n, _ = s.count() {
 		time.Sleep(time.Millisecond)
 	}
-	s.wg.Wait() // 40000 events are megabytes: more than the sockets hold
+	s.wg.Wait() // 40000 events are more than the sockets hold
 	if _, cancelled := s.count(); cancelled != 1 {
 		t.Error("the sequence ran to its end although nobody read")
 	}
@@ -197,6 +197,17 @@ func TestStuckReader(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
+}
+
+// smallBuffers makes a listener's connections block soon.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		_ = c.(*net.TCPConn).SetWriteBuffer(4096)
+	}
+	return c, err
 }
 
 func FuzzEventFraming(f *testing.F) {
