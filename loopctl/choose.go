@@ -88,7 +88,7 @@ func (c *Controller) chooseDecode(s *sequence) {
 // choosePrompt plans a prompt's chunks, the deepest first, then one that enters. A chunk is cut only where it could
 // not run otherwise: pieces march on apart.
 func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
-	for i := 0; i < len(s.chunks); i++ {
+	for i := range len(s.chunks) { // a cut adds one, for which there is no room
 		if !s.clear(i) {
 			continue
 		}

@@ -27,7 +27,7 @@ type core struct {
 	turn             []*sequence
 	flight           []int64 // rows in flight by depth, for publish
 	stats            TickStats
-	began         time.Time
+	began            time.Time
 }
 
 func newCore(l Limits, cfg Config) core {

@@ -2,9 +2,9 @@ package loopctl_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,7 +60,7 @@ func play(t *testing.T, setup string) string {
 	for line := range strings.Lines(setup) {
 		line = strings.TrimSpace(line)
 		word, rest, _ := strings.Cut(line, " ")
-		v := values(rest)
+		v := values(t, rest)
 		switch word {
 		case "limits":
 			over(&l.MaxRows, v["rows"])
@@ -77,9 +77,8 @@ func play(t *testing.T, setup string) string {
 		case "fail":
 			fault = loopctltest.FailAt(loopctl.StageBlock, v["block"])
 		case "at":
-			var tick int
-			fmt.Sscan(rest, &tick)
-			_, what, _ := strings.Cut(rest, " ")
+			when, what, _ := strings.Cut(rest, " ")
+			tick := number(t, when)
 			events[tick] = append(events[tick], what)
 			lastEvent = max(lastEvent, tick)
 		}
@@ -91,7 +90,7 @@ func play(t *testing.T, setup string) string {
 	for tick, idle := 1, 0; idle == 0 || tick <= lastEvent; tick++ {
 		for _, what := range events[tick] {
 			name, rest, _ := strings.Cut(what, " ")
-			switch v := values(rest); name {
+			switch v := values(t, rest); name {
 			case "cancel":
 				streams[rest].Cancel()
 			case "read":
@@ -121,13 +120,11 @@ func play(t *testing.T, setup string) string {
 	return story.String()
 }
 
-func values(s string) map[string]int {
+func values(t *testing.T, s string) map[string]int {
 	v := map[string]int{}
 	for word := range strings.FieldsSeq(s) {
 		if name, val, ok := strings.Cut(word, "="); ok {
-			var n int
-			fmt.Sscan(val, &n)
-			v[name] = n
+			v[name] = number(t, val)
 		}
 	}
 	return v
@@ -137,4 +134,13 @@ func over(to *int, v int) {
 	if v != 0 {
 		*to = v
 	}
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
