@@ -10,6 +10,8 @@ var (
 	nameRule   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	policyRule = regexp.MustCompile(`^(depth|latest|modulo:[1-9][0-9]{0,3})$`)
 	hexRule    = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+	weightTypes = []string{"f32", "f16", "bf16", "int8", "int4"}
 )
 
 // Check says what is wrong with the manifest's values, by field, with what they may be.
@@ -52,7 +54,9 @@ func (m *Manifest) Check() error {
 	}{
 		{"state.kind", m.State.Kind, []string{"prelude", "zeros", "normal"}},
 		{"precision.activations", m.Precision.Activations, []string{"f32", "f16", "bf16"}},
-		{"precision.weights", m.Precision.Weights, []string{"f32", "f16", "bf16", "int8", "int4"}},
+		{"precision.weights", m.Precision.Weights, weightTypes},
+		{"precision.embedding", m.Precision.Embedding, weightTypes},
+		{"precision.head", m.Precision.Head, weightTypes},
 	} {
 		if !slices.Contains(f.of, f.v) {
 			return fmt.Errorf("%s is %q, must be one of %v", f.field, f.v, f.of)
@@ -72,12 +76,27 @@ func (m *Manifest) Check() error {
 			return fmt.Errorf("kv_policies has %q, must be depth, latest or modulo:m", p)
 		}
 	}
+	if err := m.checkTokens(); err != nil {
+		return err
+	}
+	return m.checkFiles()
+}
+
+func (m *Manifest) checkTokens() error {
 	for _, id := range m.Tokens.Stop {
 		if id < 0 || int(id) >= m.VocabSize {
 			return fmt.Errorf("tokens.stop has %d, the vocabulary has 0 to %d", id, m.VocabSize-1)
 		}
 	}
-	return m.checkFiles()
+	for _, t := range []struct {
+		field string
+		id    *int32
+	}{{"tokens.bos", m.Tokens.BOS}, {"tokens.pad", m.Tokens.PAD}} {
+		if t.id != nil && (*t.id < 0 || int(*t.id) >= m.VocabSize) {
+			return fmt.Errorf("%s is %d, the vocabulary has 0 to %d", t.field, *t.id, m.VocabSize-1)
+		}
+	}
+	return nil
 }
 
 func (m *Manifest) checkFiles() error {
@@ -89,9 +108,14 @@ func (m *Manifest) checkFiles() error {
 			return fmt.Errorf("files[%q] has size %d and sha256 %q", name, f.Size, f.SHA256)
 		}
 	}
-	for _, g := range m.graphs() {
+	for i, g := range m.graphs() {
 		if _, ok := m.Files[g.File]; !ok {
 			return fmt.Errorf("%s.file is %q, which files does not list", g.stage, g.File)
+		}
+		for _, other := range m.graphs()[:i] {
+			if other.File == g.File {
+				return fmt.Errorf("%s.file and %s.file are both %q, each stage has its own graph", other.stage, g.stage, g.File)
+			}
 		}
 	}
 	return nil

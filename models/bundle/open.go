@@ -122,9 +122,6 @@ func Parse(raw []byte) (*Manifest, error) {
 	if err := dec.Decode(m); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
 	}
-	if dec.More() {
-		return nil, fmt.Errorf("%w: something follows the manifest", ErrManifest)
-	}
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // errWire says that bytes are not protobuf, or not as ONNX has it.
-var errWire = errors.New("not a whole ONNX file (truncated or damaged)")
+var errWire = errors.New("it is not an ONNX model (truncated or damaged)")
 
 // field is one field of a message: bytes for a length-delimited one, number for a varint.
 type field struct {
