@@ -28,7 +28,9 @@ func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bund
 	if s.session, err = env.Load(b.Path(g.File), ort.SessionOptions{}); err != nil {
 		return fmt.Errorf("load %s: %w", which, err)
 	}
-	s.call = s.session.NewCall()
+	if s.call, err = s.session.NewCall(); err != nil {
+		return fmt.Errorf("%s: %w", which, err)
+	}
 	in := func(name string) int { return s.session.Input(name) }
 	s.ids, s.hiddenIn, s.injectIn, s.depth, s.logitRows = in("input_ids"), in("hidden"), in("inject"), in("depth"), in("logit_rows")
 	s.keys, s.values = in("key_cache"), in("value_cache")
@@ -40,7 +42,7 @@ func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bund
 	}
 	s.logits, s.finalHidden, s.keysOut, s.valuesOut = out("logits"), out("final_hidden"), out("key_cache_out"), out("value_cache_out")
 	if g.Layers > 0 {
-		if s.arena, err = kvcache.New(env, pages, shape); err != nil {
+		if s.arena, err = kvcache.New(s.session, pages, shape); err != nil {
 			return fmt.Errorf("%s: %w", which, err)
 		}
 	}
@@ -67,5 +69,5 @@ func (s *stage) run(b *loopctl.Batch, meta *metadata) error {
 }
 
 func (s *stage) close() error {
-	return errors.Join(s.session.Close(), s.arena.Close())
+	return errors.Join(s.call.Close(), s.arena.Close(), s.session.Close()) // the arena may be memory of the session's device
 }

@@ -15,13 +15,13 @@ type Arena struct {
 	Shape      Shape
 }
 
-// New allocates an arena, zeroed.
-func New(env *ort.Env, pages int, s Shape) (*Arena, error) {
-	bytes := int64(pages) * s.PageBytes() / 2
-	a := &Arena{Pages: pages, Shape: s}
+// New allocates an arena, zeroed, where the session computes.
+func New(s *ort.Session, pages int, shape Shape) (*Arena, error) {
+	bytes := int64(pages) * shape.PageBytes() / 2
+	a := &Arena{Pages: pages, Shape: shape}
 	var err error
-	if a.Key, err = env.NewDeviceBuffer(int(bytes)); err == nil {
-		a.Value, err = env.NewDeviceBuffer(int(bytes))
+	if a.Key, err = s.NewDeviceBuffer(int(bytes)); err == nil {
+		a.Value, err = s.NewDeviceBuffer(int(bytes))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kv arena of %d pages, %d bytes: %w", pages, 2*bytes, err), a.Close())

@@ -1,3 +1,5 @@
+//go:build cgo
+
 #include "attention.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,5 @@
+//go:build cgo
+
 #if defined(__x86_64__)
 #pragma GCC target("avx2,fma")
 #define LS_W 8

@@ -1,3 +1,5 @@
+//go:build cgo
+
 // Any processor: vectors of four floats, which SSE2 and NEON have and GCC breaks up elsewhere.
 #define LS_W 4
 #define LS_KEYS 2

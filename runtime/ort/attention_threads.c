@@ -1,3 +1,5 @@
+//go:build cgo
+
 #include "attention_threads.h"
 
 #include <pthread.h>

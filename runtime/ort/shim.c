@@ -88,12 +88,11 @@ OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops) {
   return s;
 }
 
-OrtStatus *ls_session_probe(const OrtEnv *env, const char *path, const OrtSessionOptions *options) {
-  OrtSession *session = NULL;
-  OrtStatus *s = ls_ort.CreateSession(env, path, options, &session);
-  if (session != NULL) ls_ort.ReleaseSession(session);
-  return s;
+OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **out) {
+  return ls_ort.CreateSession(env, path, options, out);
 }
+
+void ls_session_release(OrtSession *session) { ls_ort.ReleaseSession(session); }
 
 OrtStatus *ls_session_count(const OrtSession *s, int output, size_t *count) {
   return output ? ls_ort.SessionGetOutputCount(s, count) : ls_ort.SessionGetInputCount(s, count);

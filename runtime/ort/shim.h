@@ -27,8 +27,8 @@ OrtStatus *ls_has_provider(const char *name, int *found);
 
 // ls_options_prepare takes the session's own pool away and, for CPU sessions, adds the domain `loopserve`.
 OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops);
-// ls_session_probe creates a session and releases it: the status is what it is for, since the binding drops codes.
-OrtStatus *ls_session_probe(const OrtEnv *env, const char *path, const OrtSessionOptions *options);
+OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **out);
+void ls_session_release(OrtSession *session);
 
 typedef struct ls_slot_info {
   char *name;          // the default allocator's; ls_slot_info_release gives it back

@@ -1,0 +1,111 @@
+package ort
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// LibraryEnv names the environment variable that points at another library.
+const LibraryEnv = "LOOPSERVE_ORT_LIB"
+
+//go:embed pin.json
+var pinJSON []byte
+
+// Pin is the one release of ONNX Runtime that the project is built and tested with.
+type Pin struct {
+	Version string               `json:"version"`
+	Files   map[string]PinnedLib `json:"files"` // by architecture as `uname -m` says it
+}
+
+// PinnedLib is the pinned library of one architecture.
+type PinnedLib struct {
+	Wheel       string `json:"wheel"`
+	WheelSHA256 string `json:"wheel_sha256"`
+	Member      string `json:"member"` // the library's path in the wheel
+	SHA256      string `json:"sha256"`
+}
+
+// Pinned returns the pin, from pin.json.
+func Pinned() Pin {
+	var p Pin
+	if err := json.Unmarshal(pinJSON, &p); err != nil {
+		return Pin{} // a test reads it: cannot happen in a build that passed
+	}
+	return p
+}
+
+func machine() string {
+	return map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
+}
+
+// places are where `make ort` and an installed copy put the library, in order: beside the executable (bin/../.cache,
+// lib), the working folder's .cache, the user's cache.
+func places(p Pin) []string {
+	name := "libonnxruntime.so." + p.Version
+	cached := filepath.Join("ort", p.Version, machine(), name)
+	var out []string
+	if exe, err := os.Executable(); err == nil {
+		home := filepath.Dir(filepath.Dir(exe))
+		out = append(out, filepath.Join(home, ".cache", cached), filepath.Join(home, "lib", name))
+	}
+	if dir, err := os.Getwd(); err == nil {
+		for { // a test runs in its package's folder: look in the folders above, as far as the module goes
+			out = append(out, filepath.Join(dir, ".cache", cached))
+			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || dir == filepath.Dir(dir) {
+				break
+			}
+			dir = filepath.Dir(dir)
+		}
+	}
+	if dir, err := os.UserCacheDir(); err == nil {
+		out = append(out, filepath.Join(dir, "loopserve", cached))
+	}
+	return out
+}
+
+// findLibrary returns the library's path: the option, the environment variable, or the pinned one with the right hash.
+func findLibrary(option string) (string, error) {
+	for _, named := range []struct{ path, by string }{{option, "the ort_library setting"}, {os.Getenv(LibraryEnv), LibraryEnv}} {
+		if named.path == "" {
+			continue
+		}
+		if _, err := os.Stat(named.path); err != nil {
+			return "", fmt.Errorf("%w: %s names %s: %w", ErrLibrary, named.by, named.path, err)
+		}
+		return named.path, nil
+	}
+	pin := Pinned()
+	want, ok := pin.Files[machine()]
+	if !ok {
+		return "", fmt.Errorf("%w: none is pinned for %s: set %s to a libonnxruntime.so of version %s or newer", ErrLibrary, runtime.GOARCH, LibraryEnv, pin.Version)
+	}
+	tried := places(pin)
+	for _, path := range tried {
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		sum, err := fileSHA256(f)
+		f.Close()
+		if err != nil || sum != want.SHA256 {
+			return "", fmt.Errorf("%w: %s is damaged: its sha256 is %s, pinned is %s: delete it and run `make ort`", ErrLibrary, path, sum, want.SHA256)
+		}
+		return path, nil
+	}
+	return "", fmt.Errorf("%w: version %s is in none of %v: run `make ort`, or set %s to a libonnxruntime.so", ErrLibrary, pin.Version, tried, LibraryEnv)
+}
+
+func fileSHA256(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

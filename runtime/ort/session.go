@@ -1,0 +1,145 @@
+//go:build cgo
+
+package ort
+
+/*
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	binding "github.com/yalue/onnxruntime_go"
+)
+
+// Session is a loaded graph. It may be shared; each user makes its own Call.
+type Session struct {
+	ptr     *C.OrtSession
+	env     *Env
+	path    string
+	inputs  []TensorInfo
+	outputs []TensorInfo
+	space   *space // the device's memory; nil on the CPU
+}
+
+// Load loads a graph from disk, with its external data beside it.
+func (e *Env) Load(path string, opt SessionOptions) (s *Session, err error) {
+	o, err := e.options(opt)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
+	cpath := C.CString(path)
+	defer C.free(unsafe.Pointer(cpath))
+	s = &Session{env: e, path: path}
+	if err := failed("load "+path, C.ls_session_create(handle, cpath, optionsPointer(o), &s.ptr)); err != nil {
+		return nil, err
+	}
+	trace.opened(s, "session "+path)
+	if s.inputs, err = s.describe(0); err == nil {
+		s.outputs, err = s.describe(1)
+	}
+	if err == nil && e.provider == ProviderCUDA {
+		s.space, err = openSpace(s, "Cuda", e.opt.DeviceID)
+	}
+	if err != nil {
+		s.Close() //nolint:errcheck // nothing in Close fails
+		return nil, err
+	}
+	return s, nil
+}
+
+func (e *Env) options(opt SessionOptions) (*binding.SessionOptions, error) {
+	o, err := binding.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	var level binding.GraphOptimizationLevel = binding.GraphOptimizationLevelEnableAll
+	if opt.NoOptimize {
+		level = binding.GraphOptimizationLevelDisableAll
+	}
+	err = o.SetGraphOptimizationLevel(level)
+	if err == nil {
+		err = o.SetMemPattern(false) // the pattern is of one shape, and ours change from call to call
+	}
+	ops := C.int(1)
+	if err == nil && e.provider == ProviderCUDA {
+		err, ops = e.appendCUDA(o), 0
+	}
+	if err == nil {
+		err = failed("prepare session options", C.ls_options_prepare(optionsPointer(o), ops))
+	}
+	if err != nil {
+		o.Destroy() //nolint:errcheck // the first error is the one to tell
+		return nil, err
+	}
+	return o, nil
+}
+
+// optionsPointer is the OrtSessionOptions* inside the binding's struct, which holds that pointer and nothing else:
+// abi_test.go fails when that changes.
+func optionsPointer(o *binding.SessionOptions) *C.OrtSessionOptions {
+	return *(**C.OrtSessionOptions)(unsafe.Pointer(o))
+}
+
+func (s *Session) describe(output C.int) ([]TensorInfo, error) {
+	var n C.size_t
+	if err := failed("count of "+s.path, C.ls_session_count(s.ptr, output, &n)); err != nil {
+		return nil, err
+	}
+	out := make([]TensorInfo, n)
+	for i := range out {
+		var info C.ls_slot_info
+		err := failed("describe "+s.path, C.ls_session_slot(s.ptr, output, C.size_t(i), &info))
+		if err == nil && (info._type == 0 || info.rank > C.LS_MAX_RANK) {
+			err = fmt.Errorf("%s: %q is no tensor of rank %d or less", s.path, C.GoString(info.name), int(C.LS_MAX_RANK))
+		}
+		if err == nil {
+			out[i] = TensorInfo{Name: C.GoString(info.name), Type: ElementType(info._type)}
+			for d := range int(info.rank) {
+				out[i].Dims = append(out[i].Dims, int64(info.dims[d]))
+			}
+		}
+		C.ls_slot_info_release(&info)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Inputs describes the inputs, in order.
+func (s *Session) Inputs() []TensorInfo { return s.inputs }
+
+// Outputs describes the outputs, in order.
+func (s *Session) Outputs() []TensorInfo { return s.outputs }
+
+// Input is the place of the input of that name, or −1.
+func (s *Session) Input(name string) int { return find(s.inputs, name) }
+
+// Output is the place of the output of that name, or −1.
+func (s *Session) Output(name string) int { return find(s.outputs, name) }
+
+func find(infos []TensorInfo, name string) int {
+	for i := range infos {
+		if infos[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Close releases the graph. Its Calls must be closed before.
+func (s *Session) Close() error {
+	if s == nil || s.ptr == nil {
+		return nil
+	}
+	s.space.close()
+	C.ls_session_release(s.ptr)
+	s.ptr = nil
+	trace.closed(s)
+	return nil
+}
