@@ -59,7 +59,9 @@ type Error struct {
 }
 
 // Error gives all three.
-func (e *Error) Error() string { return fmt.Sprintf("%s: ONNX Runtime: %s: %s", e.Op, e.Code, e.Message) }
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: ONNX Runtime: %s: %s", e.Op, e.Code, e.Message)
+}
 
 // Unwrap makes errors.Is see the code.
 func (e *Error) Unwrap() error { return e.Code }

@@ -152,3 +152,13 @@ func readSmall(root *os.Root, name string) ([]byte, error) {
 	}
 	return raw, err
 }
+
+// OpenFile reads one file of the format, whatever its name.
+func OpenFile(root *os.Root, name string) (*Checkpoint, error) {
+	c := &Checkpoint{tensors: map[string]*Tensor{}, names: []string{name}}
+	if err := c.add(root, name, nil); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
