@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/models/bundle"
+)
+
+func modelsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "models [folder …]",
+		Short:   "List the bundles of folders, with their loops and sizes",
+		Example: "  loopserve models models",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = []string{"models"}
+			}
+			dirs, err := serving.FindBundles(args)
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tFAMILY\tLAYERS\tLOOPS\tCONTEXT\tWEIGHTS\tSIZE\tFOLDER")
+			for _, dir := range dirs {
+				b, err := bundle.Open(dir, bundle.Options{SkipHash: true})
+				if err != nil {
+					return err
+				}
+				m, size := &b.Manifest, int64(0)
+				for _, f := range m.Files {
+					size += f.Size
+				}
+				fmt.Fprintf(w, "%s\t%s\t%d + %d×L + %d\t%d…%d (%d)\t%d\t%s\t%.1f MB\t%s\n", m.Name, m.Family, m.Prelude.Layers, m.Block.Layers,
+					m.Coda.Layers, m.Loops.Min, m.Loops.Max, m.Loops.Default, m.Context, m.Precision.Weights, float64(size)/1e6, dir)
+			}
+			return w.Flush()
+		},
+	}
+}
