@@ -2,11 +2,18 @@ package tokenizer
 
 // bpeScratch is the working memory of one merge.
 type bpeScratch struct {
-	ids              []int32 // symbols; a merged-away one keeps its place
-	ranks            []uint32
-	prev, next       []int32
+	ids              []int32
+	nodes            []mergeNode
 	heap             []uint64 // rank<<32 | position
 	spelled, affixed []byte
+}
+
+// mergeNode is a symbol in the list; its fields are read together, so they lie
+// in one line of the cache.
+type mergeNode struct {
+	id         int32
+	rank       uint32 // of the pair with the next symbol
+	prev, next int32
 }
 
 // shortPiece is up to how many symbols a scan for the lowest rank beats the
@@ -62,18 +69,18 @@ func (m *bpe) mergeShort(s *bpeScratch, ids []int32) []int32 {
 // and linear in memory whatever the text is.
 func (m *bpe) mergeLong(s *bpeScratch, ids []int32) []int32 {
 	n := len(ids)
-	s.prev, s.next = resize(s.prev, n), resize(s.next, n)
-	s.ranks = resize(s.ranks, n)
-	heap := s.heap[:0]
-	for i := range ids {
-		s.prev[i], s.next[i] = int32(i-1), int32(i+1)
-		s.ranks[i] = noRank
+	if cap(s.nodes) < n {
+		s.nodes = make([]mergeNode, n+n/4)
+	}
+	nodes, heap := s.nodes[:n], s.heap[:0]
+	for i, id := range ids {
+		rank := noRank
 		if i+1 < n {
-			s.ranks[i], _ = m.merges.get(ids[i], ids[i+1])
-			if s.ranks[i] != noRank {
-				heap = append(heap, uint64(s.ranks[i])<<32|uint64(i))
+			if rank, _ = m.merges.get(id, ids[i+1]); rank != noRank {
+				heap = append(heap, uint64(rank)<<32|uint64(i))
 			}
 		}
+		nodes[i] = mergeNode{id, rank, int32(i - 1), int32(i + 1)}
 	}
 	for i := len(heap)/4 + 1; i >= 0; i-- {
 		sink(heap, i)
@@ -81,58 +88,48 @@ func (m *bpe) mergeLong(s *bpeScratch, ids []int32) []int32 {
 	for len(heap) > 0 {
 		top := heap[0]
 		at := int32(uint32(top))
+		node := &nodes[at]
 		// A candidate is stale once its pair has another rank or is gone.
-		if s.ranks[at] != uint32(top>>32) {
+		if node.rank != uint32(top>>32) {
 			heap = pop(heap)
 			continue
 		}
-		right := s.next[at]
-		_, ids[at] = m.merges.get(ids[at], ids[right])
-		after := s.next[right]
-		s.next[at] = after
-		s.ranks[right] = noRank
-		ids[right] = -1
-		replaced := false // the popped place is free for the first new candidate
-		candidate := func(i, j int32) {
-			rank, _ := m.merges.get(ids[i], ids[j])
-			s.ranks[i] = rank
-			if rank == noRank {
-				return
-			}
-			key := uint64(rank)<<32 | uint64(uint32(i))
-			if !replaced {
-				replaced = true
-				heap[0] = key
+		right := &nodes[node.next]
+		_, node.id = m.merges.get(node.id, right.id)
+		node.next, node.rank, right.rank = right.next, noRank, noRank
+		free := true // the popped place can take the first new candidate
+		if int(node.next) < n {
+			after := &nodes[node.next]
+			after.prev = at
+			node.rank, _ = m.merges.get(node.id, after.id)
+			if node.rank != noRank {
+				heap[0], free = uint64(node.rank)<<32|uint64(at), false
 				sink(heap, 0)
-				return
 			}
-			heap = push(heap, key)
 		}
-		s.ranks[at] = noRank
-		if int(after) < n {
-			s.prev[after] = at
-			candidate(at, after)
+		if node.prev >= 0 {
+			before := &nodes[node.prev]
+			before.rank, _ = m.merges.get(before.id, node.id)
+			if before.rank != noRank {
+				key := uint64(before.rank)<<32 | uint64(node.prev)
+				if free {
+					heap[0], free = key, false
+					sink(heap, 0)
+				} else {
+					heap = push(heap, key)
+				}
+			}
 		}
-		if before := s.prev[at]; before >= 0 {
-			candidate(before, at)
-		}
-		if !replaced {
+		if free {
 			heap = pop(heap)
 		}
 	}
 	s.heap = heap
 	out := ids[:0]
-	for i := int32(0); int(i) < n; i = s.next[i] {
-		out = append(out, ids[i])
+	for i := int32(0); int(i) < n; i = nodes[i].next {
+		out = append(out, nodes[i].id)
 	}
 	return out
-}
-
-func resize[T int32 | uint32](b []T, n int) []T {
-	if cap(b) < n {
-		return make([]T, n, n+n/4)
-	}
-	return b[:n]
 }
 
 // The heap has four children a node: fewer lines of memory on the way down.

@@ -88,8 +88,7 @@ func (t *native) normalForm(content string) (string, error) {
 	}
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)
-	head := true
-	err := t.norm.run(s, []byte(content), &head)
+	err := t.norm.run(s, []byte(content))
 	return string(s.text), err
 }
 
@@ -165,15 +164,15 @@ func (t *native) text(dst []int32, s *scratch) ([]int32, error) {
 			dst = append(dst, at.id)
 			continue
 		}
-		head := at.start == 0
-		if err := t.norm.run(s, s.input[at.start:at.end], &head); err != nil {
+		s.head = at.start == 0
+		if err := t.norm.run(s, s.input[at.start:at.end]); err != nil {
 			return dst, err
 		}
 		var err error
 		if t.added.after == nil {
-			dst, err = t.plain(dst, s, head)
+			dst, err = t.plain(dst, s, s.head)
 		} else {
-			dst, err = t.normalized(dst, s, head)
+			dst, err = t.normalized(dst, s, s.head)
 		}
 		if err != nil {
 			return dst, err

@@ -20,13 +20,13 @@ type normChain []normStep
 
 // run leaves the normal form of src in s.text; src is not one of s's buffers,
 // or is s.text itself.
-func (c normChain) run(s *scratch, src []byte, head *bool) error {
+func (c normChain) run(s *scratch, src []byte) error {
 	if len(c) == 0 {
 		s.text = append(s.text[:0], src...)
 		return nil
 	}
 	for _, step := range c {
-		out, err := step.apply(s.spare[:0], src, head)
+		out, err := step.apply(s.spare[:0], src, &s.head)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,9 @@ type piece struct {
 type scratch struct {
 	input []byte // the caller's text, as valid UTF-8
 
+	// head: the text under way comes from the start of the caller's, and no
+	// normalizer has cut that start off.
+	head   bool
 	normal []byte // a normal form that added tokens are cut out of
 	text   []byte // what pieces point into
 	spare  []byte // the buffer that a rewriting step fills
@@ -32,7 +35,7 @@ const maxKept = 1 << 20
 func (s *scratch) keep() bool {
 	return cap(s.input) <= maxKept && cap(s.text) <= maxKept && cap(s.spare) <= maxKept && cap(s.normal) <= maxKept &&
 		cap(s.pieces) <= maxKept/8 && cap(s.more) <= maxKept/8 && cap(s.events) <= maxKept/8 &&
-		cap(s.bpe.ids) <= maxKept/4 && cap(s.unigram.nodes) <= maxKept/16
+		cap(s.bpe.ids) <= maxKept/4 && cap(s.bpe.nodes) <= maxKept/16 && cap(s.unigram.nodes) <= maxKept/16
 }
 
 // add appends the non-empty part [start, end) of p to the list being filled.

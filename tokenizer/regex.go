@@ -45,6 +45,8 @@ func knownScanner(expression string) (matcher, bool) {
 		return gpt2{}, true
 	case huginnPattern:
 		return huginn{}, true
+	case ` {2,}`: // of every converted SentencePiece model
+		return twoSpaces{}, true
 	}
 	at := countedNumbers.FindStringSubmatchIndex(expression)
 	if at == nil {

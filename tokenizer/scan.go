@@ -23,6 +23,22 @@ func (s literalMatcher) next(text []byte, from int) (int, int, error) {
 	return from + i, from + i + len(s), nil
 }
 
+// twoSpaces is the pattern " {2,}".
+type twoSpaces struct{}
+
+func (twoSpaces) next(text []byte, from int) (int, int, error) {
+	i := bytes.Index(text[from:], []byte("  "))
+	if i < 0 {
+		return -1, -1, nil
+	}
+	start := from + i
+	end := start + 2
+	for end < len(text) && text[end] == ' ' {
+		end++
+	}
+	return start, end, nil
+}
+
 // Character classes of the split patterns.
 func isLetter(r rune) bool { return ucd.In(r, ucd.L) }
 func isNumber(r rune) bool { return ucd.In(r, ucd.N) }

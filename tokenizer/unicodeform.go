@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"sync"
 	"unicode/utf8"
 
 	"github.com/loopserve/loopserve/tokenizer/internal/ucd"
@@ -33,6 +34,8 @@ type segment struct {
 	classes []uint8
 }
 
+var segments = sync.Pool{New: func() any { return new(segment) }}
+
 func (f unicodeForm) apply(dst, src []byte, _ *bool) ([]byte, error) {
 	n := quick(src)
 	if n == len(src) || f.inert(src[n:]) {
@@ -42,16 +45,17 @@ func (f unicodeForm) apply(dst, src []byte, _ *bool) ([]byte, error) {
 		n--
 	}
 	dst, src = append(dst, src[:n]...), src[n:]
-	// Arrays on the stack hold any usual segment.
-	var runes [32]rune
-	var classes [32]uint8
-	seg := segment{runes[:0], classes[:0]}
+	seg := segments.Get().(*segment)
 	for i := 0; i < len(src); {
 		r, size := decodeRune(src[i:])
 		i += size
-		dst = f.push(dst, &seg, r)
+		dst = f.push(dst, seg, r)
 	}
-	return f.flush(dst, &seg), nil
+	dst = f.flush(dst, seg)
+	if cap(seg.runes) <= maxKept {
+		segments.Put(seg)
+	}
+	return dst, nil
 }
 
 // inert tells whether the form leaves src alone, by a test that says no too
