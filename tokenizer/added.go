@@ -55,6 +55,9 @@ func newAddedVocab(tokens []addedToken, m model, normalize func(string) (string,
 			if err != nil {
 				return nil, fmt.Errorf("added token %q: %w", tok.Content, err)
 			}
+			if form == "" {
+				return nil, unsupported("added token %q, which normalizes to nothing", tok.Content)
+			}
 			delete(v.form, id)
 			if form != tok.Content {
 				v.form[id] = form
@@ -175,6 +178,10 @@ func (c *cursor) next() bool {
 		}
 		if tok.RStrip {
 			end = len(c.b) - len(trimSpaceLeft(c.b[end:]))
+		}
+		if start >= end { // another token took the spaces that it is made of
+			c.done = max(c.done, end)
+			continue
 		}
 		if c.done < start {
 			c.id, c.start, c.end = -1, c.done, start
