@@ -72,7 +72,7 @@ func places(p Pin) []string {
 
 // findLibrary returns the library's path: the option, the environment variable, or the pinned one with the right hash.
 func findLibrary(option string) (string, error) {
-	for _, named := range []struct{ path, by string }{{option, "the ort_library setting"}, {os.Getenv(LibraryEnv), LibraryEnv}} {
+	for _, named := range []struct{ path, by string }{{option, "ort_lib (" + LibraryEnv + ")"}, {os.Getenv(LibraryEnv), LibraryEnv}} {
 		if named.path == "" {
 			continue
 		}

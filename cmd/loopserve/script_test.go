@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/loopserve/loopserve/internal/golden"
+)
+
+// The scripts run this test binary as the command, so that what they see is what a user sees.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"loopserve": func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := root().ExecuteContext(ctx); err != nil {
+			if err != errSaid { //nolint:errorlint // main's own rule, on an error that nothing wraps
+				fmt.Fprintln(os.Stderr, "loopserve:", err)
+			}
+			os.Exit(1)
+		}
+	}})
+}
+
+func TestScripts(t *testing.T) {
+	repo, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("REPO", repo)
+			env.Setenv("MODELS", filepath.Join(repo, "models"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("LOOPSERVE_ORT_LIB", library(repo))
+			return nil
+		},
+	})
+}
+
+// library is the pinned library, which the test binary (built elsewhere) would not find by itself.
+func library(repo string) string {
+	found, err := filepath.Glob(filepath.Join(repo, ".cache", "ort", "*", "*", "libonnxruntime.so.*"))
+	if err != nil || len(found) == 0 {
+		return os.Getenv("LOOPSERVE_ORT_LIB")
+	}
+	return found[0]
+}
+
+// The golden case, exported and verified by the commands themselves.
+func TestExportAndVerifyGolden(t *testing.T) {
+	cases, err := golden.Find(golden.Dir(t, "golden/looped-llama"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LOOPSERVE_ORT_LIB", library("../.."))
+	for _, dir := range cases {
+		out := filepath.Join(t.TempDir(), "tiny")
+		run(t, "export", dir, "-o", out)
+		run(t, "verify", out, "--golden", dir)
+	}
+}
+
+func run(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := root()
+	cmd.SetArgs(args)
+	cmd.SetOut(t.Output())
+	cmd.SetErr(t.Output())
+	if err := cmd.ExecuteContext(t.Context()); err != nil {
+		t.Fatalf("loopserve %v: %v", args, err)
+	}
+}
