@@ -120,8 +120,12 @@ func TestSums(t *testing.T) {
 
 // TestIDs compares ids and decoded texts with Hugging Face's, string by
 // string, for every tokenizer of the vectors.
-func TestIDs(t *testing.T) {
-	dir := golden.Dir(t, "tokenizers")
+func TestIDs(t *testing.T) { checkIDs(t, golden.Dir(t, "tokenizers")) }
+
+// TestSmallIDs does the same with the small set that ships with the package.
+func TestSmallIDs(t *testing.T) { checkIDs(t, "testdata") }
+
+func checkIDs(t *testing.T, dir string) {
 	list := texts(t, dir)
 	for _, name := range vectorNames(t, dir) {
 		t.Run(name, func(t *testing.T) {
@@ -197,8 +201,11 @@ func sameIDs(t *testing.T, tok tokenizer.Tokenizer, list []text, line []byte) bo
 
 // TestStreams decodes the sequences of the vectors whole and token by token:
 // pieces are valid UTF-8 and together are the whole.
-func TestStreams(t *testing.T) {
-	dir := golden.Dir(t, "tokenizers")
+func TestStreams(t *testing.T) { checkStreams(t, golden.Dir(t, "tokenizers")) }
+
+func TestSmallStreams(t *testing.T) { checkStreams(t, "testdata") }
+
+func checkStreams(t *testing.T, dir string) {
 	for _, name := range vectorNames(t, dir) {
 		t.Run(name, func(t *testing.T) {
 			tok := loadVector(t, dir, name)
