@@ -105,7 +105,7 @@ func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
 		}
 	case "coda":
 		inputs = append(inputs, vector("hidden", "the state after the last loop", false),
-			port{"logit_rows", elemInt64, []int64{dynamic}, "[m]", "the rows of which logits are wanted", false})
+			port{"logit_rows", elemInt64, []int64{dynamic}, "[m]", "the rows of which logits are wanted", false}, ids(true))
 		outputs = append(outputs, port{"logits", elemFloat, []int64{dynamic, int64(m.VocabSize)}, fmt.Sprintf("[m, %d]", m.VocabSize), "what is sampled from", false},
 			port{"final_hidden", elemFloat, []int64{dynamic, d}, fmt.Sprintf("[m, %d]", d), "what the head is applied to", true})
 	}

@@ -5,19 +5,26 @@ import (
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
-	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // attentionSpec is what all layers of a model share.
 type attentionSpec struct {
 	heads, kvHeads, headDim int
-	cos, sin                []float32 // [context, rotary/2]
-	rotary                  int
-	interleaved             bool
+	cos, sin                []float32 // [context, head_dim/2]
+	interleaved             bool      // RoPE turns neighbours instead of halves
+	headNorm                float64   // epsilon of a gainless RMSNorm per head after RoPE; 0: none
+	pages                   string    // name of the page table's input; "": block_table
 }
 
 func (a attentionSpec) shape() bundle.Attention {
 	return bundle.Attention{Heads: a.heads, KVHeads: a.kvHeads, HeadDim: a.headDim}
+}
+
+func (a attentionSpec) table() string {
+	if a.pages == "" {
+		return "block_table"
+	}
+	return a.pages
 }
 
 // paging declares the inputs that a graph with attention layers takes.
@@ -27,57 +34,30 @@ func (a attentionSpec) paging(g *onnx.Graph) {
 	g.Input("value_cache", onnx.Float, cache...)
 	g.Input("cumulative_sequence_length", onnx.Int32, onnx.Dynamic("spans_plus_1"))
 	g.Input("past_seqlens", onnx.Int32, onnx.Dynamic("spans"))
-	g.Input("block_table", onnx.Int32, onnx.Dynamic("spans"), onnx.Dynamic("max_pages"))
+	g.Input(a.table(), onnx.Int32, onnx.Dynamic("spans"), onnx.Dynamic("max_pages"))
 }
 
-// attend appends one layer's attention over packed q|k|v.
-func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv string, layer, layers int) string {
-	half := int64(a.rotary / 2)
-	cos, sin := "", ""
-	if half > 0 {
-		positions := int64(len(a.cos)) / half
-		cos = b.table(g, "rope_cos", a.cos, positions, half)
-		sin = b.table(g, "rope_sin", a.sin, positions, half)
-	}
+// attend appends one layer's attention over query, key, value, or over packed ones where the last two are "".
+func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, layers int) string {
+	half := int64(a.headDim / 2)
+	positions := int64(len(a.cos)) / half
 	flag := map[bool]int{true: 1}
+	attrs := []onnx.Attr{
+		{Name: "num_heads", V: a.heads}, {Name: "kv_num_heads", V: a.kvHeads},
+		{Name: "layer", V: layer}, {Name: "num_layers", V: layers},
+		{Name: "do_rotary", V: 1}, {Name: "rotary_interleaved", V: flag[a.interleaved]},
+	}
+	if a.headNorm > 0 {
+		attrs = append(attrs, onnx.Attr{Name: "qk_norm", V: 2}, onnx.Attr{Name: "qk_norm_epsilon", V: a.headNorm})
+	}
 	return g.Node(onnx.Loopserve, "PagedAttention", []string{
-		qkv, "", "", "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", "block_table", cos, sin,
-	},
-		onnx.Attr{Name: "num_heads", V: a.heads}, onnx.Attr{Name: "kv_num_heads", V: a.kvHeads},
-		onnx.Attr{Name: "layer", V: layer}, onnx.Attr{Name: "num_layers", V: layers},
-		onnx.Attr{Name: "do_rotary", V: flag[half > 0]}, onnx.Attr{Name: "rotary_interleaved", V: flag[a.interleaved]})
+		qkv[0], qkv[1], qkv[2], "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", a.table(),
+		b.floats(g, "rope_cos", a.cos, positions, half), b.floats(g, "rope_sin", a.sin, positions, half),
+	}, attrs...)
 }
 
-// table is a computed float32 matrix, written once for all graphs and declared once in each.
-func (b *builder) table(g *onnx.Graph, name string, values []float32, dims ...int64) string {
-	if b.seen[g] == nil {
-		b.seen[g] = map[string]bool{}
-	}
-	if !b.seen[g][name] {
-		b.seen[g][name] = true
-		place := b.put(name, func(w *bufio.Writer) (int64, error) { return writeFloats(w, values) })
-		g.External(name, onnx.Float, place, dims...)
-	}
-	return name
-}
-
-// llamaLayer is one pre-norm decoder layer's tensors.
-type llamaLayer struct {
-	norm1, norm2, q, k, v, o, gate, up, down *safetensors.Tensor
-}
-
-// llamaStack appends layers on h: x ← x + Attn(N1 x); x ← x + MLP(N2 x). The last sum gets the name output.
-func (b *builder) llamaStack(g *onnx.Graph, a attentionSpec, h string, layers []llamaLayer, eps float64, output string) {
-	normed := b.rmsNorm(g, h, layers[0].norm1, eps)
-	for i, l := range layers {
-		qkv := b.linear(g, normed, b.opt.Weights, l.q, l.k, l.v)
-		branch := b.linear(g, b.attend(g, a, qkv, i, len(layers)), b.opt.Weights, l.o)
-		normed, h = b.addNorm(g, h, branch, l.norm2, eps)
-		branch = b.swiGLU(g, normed, l.gate, l.up, l.down)
-		if i+1 < len(layers) {
-			normed, h = b.addNorm(g, h, branch, layers[i+1].norm1, eps)
-		} else {
-			g.NodeTo("", "Add", []string{h, branch}, []string{output})
-		}
-	}
+// floats is a computed float32 initializer, in the data file once for all graphs.
+func (b *builder) floats(g *onnx.Graph, name string, values []float32, dims ...int64) string {
+	place := b.put(name, func(w *bufio.Writer) (int64, error) { return writeFloats(w, values) })
+	return g.External(name, onnx.Float, place, dims...)
 }

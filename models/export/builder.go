@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
@@ -15,10 +14,12 @@ type builder struct {
 	opt  Options
 	ckpt *safetensors.Checkpoint
 	data *dataFile
-	seen map[*onnx.Graph]map[string]bool // initializers that a graph has declared
-	used map[string]bool                 // tensors that the family asked for
-	ctx  context.Context                 //nolint:containedctx // one export's, looked at before each tensor
-	err  error                           // the first one
+	used map[string]bool // tensors that the family asked for
+	ctx  context.Context //nolint:containedctx // one export's, looked at before each tensor
+	err  error           // the first one
+
+	eps     float64 // of every RMSNorm
+	pending *sum    // an addition that the next norm may take into its node
 }
 
 // tensor returns a stored tensor of exactly this shape. What is missing or has another shape is the builder's error,
@@ -39,6 +40,13 @@ func (b *builder) tensor(name string, shape ...int) *safetensors.Tensor {
 	}
 	return &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: want}
 }
+
+// indexed is the tensor prefix.i.rest.
+func (b *builder) indexed(prefix string, i int, rest string, shape ...int) *safetensors.Tensor {
+	return b.tensor(name(prefix, i, rest), shape...)
+}
+
+func name(prefix string, i int, rest string) string { return fmt.Sprintf("%s.%d.%s", prefix, i, rest) }
 
 func (b *builder) fail(format string, args ...any) {
 	if b.err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 type config struct {
 	keys map[string]json.RawMessage
 	errs []error
+	root *os.Root // the checkpoint's folder
 }
 
 // harmless keys say nothing about the math of inference.
@@ -36,7 +38,7 @@ func readConfig(root *os.Root) (*config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
-	c := &config{}
+	c := &config{root: root}
 	if err := json.Unmarshal(raw, &c.keys); err != nil {
 		return nil, fmt.Errorf("config.json: not a JSON object: %w", err)
 	}
@@ -59,6 +61,13 @@ func (c *config) take(key string, v any) bool {
 		return false
 	}
 	return true
+}
+
+// name looks at a key that names something, and leaves it.
+func (c *config) name(key string, v *string) {
+	if raw, ok := c.keys[key]; ok && json.Unmarshal(raw, v) != nil {
+		c.fail("%s is %s, must be a string", key, raw)
+	}
 }
 
 // size takes a whole number in [low, high]; def stands in where the key is absent, and −1 makes it required.
@@ -96,6 +105,13 @@ func (c *config) must(key string, allowed ...string) {
 	}
 }
 
+// ignore strikes off keys that say nothing while the options they belong to are off.
+func (c *config) ignore(keys ...string) {
+	for _, key := range keys {
+		delete(c.keys, key)
+	}
+}
+
 // done returns every error found, and one for each key that nobody took.
 func (c *config) done() error {
 	var left []string
@@ -111,9 +127,26 @@ func (c *config) done() error {
 	return errors.Join(c.errs...)
 }
 
-// rope takes rope_theta and rope_scaling (none or llama3) and gives the inverse frequencies of `rotary` dimensions.
-func (c *config) rope(rotary int) []float64 {
-	inverse := inverseFrequencies(c.number("rope_theta", math.NaN()), rotary)
+// rope takes θ under its key, and rope_scaling (none or llama3), and gives the tables of a head. Newer configs have
+// both in rope_parameters.
+func (c *config) rope(theta string, dim, positions int) (cos, sin []float32) {
+	if raw, ok := c.keys["rope_parameters"]; ok && string(raw) != "null" {
+		var base struct {
+			Theta json.RawMessage `json:"rope_theta"`
+		}
+		c.take("rope_parameters", &base)
+		if base.Theta != nil {
+			c.keys[theta] = base.Theta
+		}
+		c.keys["rope_scaling"] = raw
+	}
+	inverse := inverseFrequencies(c.number(theta, math.NaN()), dim)
+	c.scale(inverse)
+	return ropeTables(inverse, positions)
+}
+
+// scale applies rope_scaling to the frequencies.
+func (c *config) scale(inverse []float64) {
 	var s struct {
 		RopeType string  `json:"rope_type"`
 		Type     string  `json:"type"`
@@ -123,17 +156,17 @@ func (c *config) rope(rotary int) []float64 {
 		Original float64 `json:"original_max_position_embeddings"`
 	}
 	if !c.take("rope_scaling", &s) {
-		return inverse
+		return
 	}
 	if kind := s.RopeType + s.Type; kind != "llama3" && kind != "llama3llama3" {
 		if kind != "default" {
 			c.fail("rope_scaling of type %q is not implemented (only llama3)", kind)
 		}
-		return inverse
+		return
 	}
 	if !(s.Factor >= 1 && s.High > s.Low && s.Low > 0 && s.Original > 0) {
 		c.fail("rope_scaling llama3 needs factor >= 1, high_freq_factor > low_freq_factor > 0 and original_max_position_embeddings > 0")
-		return inverse
+		return
 	}
 	for i, f := range inverse { // the rule of Llama 3.1: long wavelengths are stretched, short ones kept, those between blended
 		wavelength := 2 * math.Pi / f
@@ -145,7 +178,6 @@ func (c *config) rope(rotary int) []float64 {
 			inverse[i] = (1-blend)*f/s.Factor + blend*f
 		}
 	}
-	return inverse
 }
 
 // loops takes the hint {"loopserve": {"loops": {…}}}; without it, def.
@@ -154,26 +186,24 @@ func (c *config) loops(def bundle.LoopRange) bundle.LoopRange {
 		Loops *bundle.LoopRange `json:"loops"`
 	}{&def}
 	c.take("loopserve", &hint)
-	if r := def; !(1 <= r.Min && r.Min <= r.Default && r.Default <= r.Max && r.Trained >= 1) {
+	if r := def; r.Min < 1 || r.Default < r.Min || r.Max < r.Default || r.Trained < 1 {
 		c.fail("loopserve.loops is %+v: needs 1 <= min <= default <= max and trained >= 1", r)
 	}
 	return def
 }
 
-// ids takes a token id that may be absent, one, or a list.
-func (c *config) ids(key string) []int32 {
-	var one int32
-	var many []int32
-	raw := c.keys[key]
-	delete(c.keys, key)
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil
+// optional decodes another JSON file of the folder, and reports whether it is there.
+func (c *config) optional(name string, v any) bool {
+	f, err := c.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
 	}
-	if json.Unmarshal(raw, &one) == nil {
-		return []int32{one}
+	if err == nil {
+		defer f.Close()
+		err = json.NewDecoder(io.LimitReader(f, 256<<20)).Decode(v)
 	}
-	if err := json.Unmarshal(raw, &many); err != nil {
-		c.fail("%s is %s, must be a token id or a list of them", key, raw)
+	if err != nil {
+		c.errs = append(c.errs, fmt.Errorf("%s: %w", name, err))
 	}
-	return many
+	return err == nil
 }

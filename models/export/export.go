@@ -2,7 +2,6 @@ package export
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,11 +37,15 @@ type Options struct {
 // family builds the graphs of one model type.
 type family interface {
 	describe(m *bundle.Manifest)
+	epsilon() float64 // of its norms
 	build(b *builder) (prelude, block, coda *onnx.Graph)
 }
 
+// names reports whether the checkpoint has a tensor: some families are told apart by that alone.
+type names func(tensor string) bool
+
 // families by config.json's model_type; each family's file adds itself.
-var families = map[string]func(c *config) (family, error){}
+var families = map[string]func(c *config, has names) (family, error){}
 
 // Families are the model types that can be exported, sorted.
 func Families() []string { return slices.Sorted(maps.Keys(families)) }
@@ -119,15 +122,15 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 	if err != nil {
 		return nil, err
 	}
-	modelType, f, err := choose(c)
-	if err != nil {
-		return nil, err
-	}
 	ckpt, err := safetensors.Open(source)
 	if err != nil {
 		return nil, err
 	}
 	defer ckpt.Close()
+	modelType, f, err := choose(c, func(tensor string) bool { return ckpt.Tensor(tensor) != nil })
+	if err != nil {
+		return nil, err
+	}
 	m := &bundle.Manifest{
 		ManifestVersion: bundle.Version, Name: opt.Name, Kind: bundle.KindPaged, Family: modelType,
 		Source:    bundle.Source{ModelType: modelType, Checkpoint: filepath.Base(filepath.Clean(hf)), Exporter: opt.Exporter},
@@ -149,18 +152,21 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 	return m, bundle.Save(to, m)
 }
 
-func choose(c *config) (string, family, error) {
+func choose(c *config, has names) (string, family, error) {
 	var modelType string
-	if raw, ok := c.keys["model_type"]; ok {
-		if err := json.Unmarshal(raw, &modelType); err != nil {
-			return "", nil, fmt.Errorf("config.json: model_type is %s, must be a string", raw)
+	for _, key := range []string{"model_type", "_class_name"} { // Parcae's configs have only the latter
+		if modelType == "" {
+			c.name(key, &modelType)
 		}
+	}
+	if len(c.errs) > 0 {
+		return "", nil, errors.Join(c.errs...)
 	}
 	make, ok := families[modelType]
 	if !ok {
 		return "", nil, fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, modelType, strings.Join(Families(), ", "))
 	}
-	f, err := make(c)
+	f, err := make(c, has)
 	return modelType, f, err
 }
 
@@ -169,7 +175,7 @@ func writeGraphs(ctx context.Context, f family, ckpt *safetensors.Checkpoint, ta
 	if err != nil {
 		return err
 	}
-	b := &builder{opt: opt, ckpt: ckpt, data: data, ctx: ctx, seen: map[*onnx.Graph]map[string]bool{}, used: map[string]bool{}}
+	b := &builder{opt: opt, ckpt: ckpt, data: data, ctx: ctx, eps: f.epsilon(), used: map[string]bool{}}
 	prelude, block, coda := f.build(b)
 	if err := errors.Join(b.err, data.close()); err != nil {
 		return err

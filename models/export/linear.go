@@ -12,6 +12,7 @@ import (
 // linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: float32 by Gemm with the
 // weights as they are stored, int8 and int4 by MatMulNBits.
 func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safetensors.Tensor) string {
+	b.flush(g)
 	n, k := int64(0), parts[0].Shape[1]
 	var names []string
 	for _, t := range parts {

@@ -41,10 +41,11 @@ type Graph struct {
 	inputs       []byte
 	outputs      []byte
 	count        int
+	declared     map[string]bool // initializers
 }
 
 // NewGraph starts a graph.
-func NewGraph(name string) *Graph { return &Graph{name: name} }
+func NewGraph(name string) *Graph { return &Graph{name: name, declared: map[string]bool{}} }
 
 // Attr is a node's attribute: V is an int, float64, string, []int64.
 type Attr struct {
@@ -60,16 +61,18 @@ func (g *Graph) Node(domain, op string, inputs []string, attrs ...Attr) string {
 
 // NodeN appends a node with n outputs, named after the operator.
 func (g *Graph) NodeN(domain, op string, inputs []string, n int, attrs ...Attr) []string {
-	g.count++
 	outputs := make([]string, n)
 	for i := range outputs {
-		outputs[i] = fmt.Sprintf("%s_%d", op, g.count)
-		if i > 0 {
-			outputs[i] = fmt.Sprintf("%s_%d_%d", op, g.count, i)
-		}
+		outputs[i] = g.Name(op)
 	}
 	g.NodeTo(domain, op, inputs, outputs, attrs...)
 	return outputs
+}
+
+// Name makes a name that no other value has.
+func (g *Graph) Name(after string) string {
+	g.count++
+	return fmt.Sprintf("%s_%d", after, g.count)
 }
 
 // NodeTo appends a node with the outputs named by the caller; an empty name is an output that is not wanted.
@@ -151,8 +154,18 @@ func value(name string, t Type, dims []Dim) []byte {
 	return message(text(nil, 1, name), 2, message(nil, 1, tensor))
 }
 
+// declare reports whether an initializer of the name is there already: the same name is the same tensor.
+func (g *Graph) declare(name string) bool {
+	was := g.declared[name]
+	g.declared[name] = true
+	return was
+}
+
 // Ints appends a small int64 initializer; no dims make it a scalar of one value.
 func (g *Graph) Ints(name string, values []int64, dims ...int64) string {
+	if g.declare(name) {
+		return name
+	}
 	raw := make([]byte, 0, 8*len(values))
 	for _, v := range values {
 		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
@@ -163,6 +176,9 @@ func (g *Graph) Ints(name string, values []int64, dims ...int64) string {
 
 // Floats appends a small float32 initializer.
 func (g *Graph) Floats(name string, values []float32, dims ...int64) string {
+	if g.declare(name) {
+		return name
+	}
 	raw := make([]byte, 0, 4*len(values))
 	for _, v := range values {
 		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
@@ -179,6 +195,9 @@ type Place struct {
 
 // External appends an initializer whose bytes are in another file.
 func (g *Graph) External(name string, t Type, at Place, dims ...int64) string {
+	if g.declare(name) {
+		return name
+	}
 	b := tensorHead(name, t, dims)
 	for _, kv := range [][2]string{{"location", at.File}, {"offset", fmt.Sprint(at.Offset)}, {"length", fmt.Sprint(at.Length)}} {
 		b = message(b, 13, text(text(nil, 1, kv[0]), 2, kv[1]))

@@ -82,13 +82,13 @@ func parseHeader(raw []byte) (map[string]entry, error) {
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
-			return nil, fmt.Errorf("%w: header: %v", ErrFormat, err)
+			return nil, fmt.Errorf("%w: header: %w", ErrFormat, err)
 		}
 		name, _ := key.(string)
 		if name == "__metadata__" {
 			var ignored map[string]string
 			if err := dec.Decode(&ignored); err != nil {
-				return nil, fmt.Errorf("%w: __metadata__: %v", ErrFormat, err)
+				return nil, fmt.Errorf("%w: __metadata__: %w", ErrFormat, err)
 			}
 			continue
 		}
@@ -97,12 +97,12 @@ func parseHeader(raw []byte) (map[string]entry, error) {
 		}
 		var e entry
 		if err := dec.Decode(&e); err != nil {
-			return nil, fmt.Errorf("%w: tensor %q: %v", ErrFormat, name, err)
+			return nil, fmt.Errorf("%w: tensor %q: %w", ErrFormat, name, err)
 		}
 		entries[name] = e
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil, fmt.Errorf("%w: header: %v", ErrFormat, err)
+		return nil, fmt.Errorf("%w: header: %w", ErrFormat, err)
 	}
 	return entries, nil
 }

@@ -1,0 +1,157 @@
+package export
+
+import (
+	"math"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// frame is what every family has: sizes, layers by stage, loops, tokens. A family embeds it and builds on its graphs.
+type frame struct {
+	hidden, ffn, vocab, context int
+	prelude, loop, coda         int // attention layers
+	eps                         float64
+	attention                   attentionSpec
+	loops                       bundle.LoopRange
+	tokens                      bundle.Tokens
+	inject                      bool
+	gate                        bool
+	policies                    []string // of the KV cache, beside depth
+}
+
+func (f *frame) epsilon() float64 { return f.eps }
+
+func (f *frame) describe(m *bundle.Manifest) {
+	m.HiddenSize, m.VocabSize, m.Context = f.hidden, f.vocab, f.context
+	m.Attention = f.attention.shape()
+	m.Prelude.Layers, m.Block.Layers, m.Coda.Layers = f.prelude, f.loop, f.coda
+	m.Loops, m.Tokens, m.Inject = f.loops, f.tokens, f.inject
+	m.State = bundle.State{Kind: "prelude"}
+	if f.inject { // those families start from noise; zeros make a request repeat, and shared prefixes possible
+		m.State = bundle.State{Kind: "zeros"}
+	}
+	if f.gate {
+		m.Gate = &bundle.Gate{Kind: "hazard"}
+	}
+	m.KVPolicies = append([]string{"depth"}, f.policies...)
+}
+
+// heads takes the attention's sizes from a config in Llama's words.
+func (f *frame) heads(c *config) {
+	a := &f.attention
+	a.heads = c.size("num_attention_heads", 1, 1<<12, -1)
+	a.kvHeads = c.size("num_key_value_heads", 1, 1<<12, a.heads)
+	a.headDim = c.size("head_dim", 2, 512, max(2, f.hidden/a.heads))
+	if a.heads%a.kvHeads != 0 {
+		c.fail("num_attention_heads %d is not a multiple of num_key_value_heads %d", a.heads, a.kvHeads)
+	}
+	if a.headDim%2 != 0 {
+		c.fail("head_dim is %d, must be even for RoPE", a.headDim)
+		a.headDim++
+	}
+}
+
+// llama takes what the families that descend from Llama have in common.
+func (f *frame) llama(c *config) {
+	const most = 1 << 20
+	f.hidden, f.ffn = c.size("hidden_size", 1, most, -1), c.size("intermediate_size", 1, most, -1)
+	f.vocab, f.context = c.size("vocab_size", 1, 1<<24, -1), c.size("max_position_embeddings", 1, 1<<24, -1)
+	f.eps = c.number("rms_norm_eps", math.NaN())
+	f.heads(c)
+	f.attention.cos, f.attention.sin = c.rope("rope_theta", f.attention.headDim, f.context)
+	c.must("hidden_act", `"silu"`)
+	c.must("attention_bias", "false", "null")
+	c.must("mlp_bias", "false", "null")
+	c.must("sliding_window", "null")
+	f.tokens = c.tokens()
+}
+
+// widths are those of query, and of key or value.
+func (f *frame) widths() (q, kv int) {
+	return f.attention.heads * f.attention.headDim, f.attention.kvHeads * f.attention.headDim
+}
+
+// llamaLayer are the tensors of layer i in Llama's names; norms are the names of its norms in order of use.
+func (f *frame) llamaLayer(b *builder, i int, norms ...string) layer {
+	t := func(name string, shape ...int) *safetensors.Tensor {
+		return b.indexed("model.layers", i, name+".weight", shape...)
+	}
+	q, kv := f.widths()
+	l := layer{
+		qkv: []*safetensors.Tensor{
+			t("self_attn.q_proj", q, f.hidden), t("self_attn.k_proj", kv, f.hidden), t("self_attn.v_proj", kv, f.hidden),
+		},
+		o:    t("self_attn.o_proj", f.hidden, q),
+		fc:   []*safetensors.Tensor{t("mlp.gate_proj", f.ffn, f.hidden), t("mlp.up_proj", f.ffn, f.hidden)},
+		proj: t("mlp.down_proj", f.hidden, f.ffn),
+	}
+	for _, name := range norms {
+		l.norms = append(l.norms, t(name, f.hidden))
+	}
+	return l
+}
+
+// startPrelude begins the prelude and gives the embedded rows, times scale.
+func (f *frame) startPrelude(b *builder, table *safetensors.Tensor, scale float64) (g *onnx.Graph, ids, x string) {
+	g = onnx.NewGraph("prelude")
+	ids = g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
+	if f.prelude > 0 {
+		f.attention.paging(g)
+	}
+	x = b.gather(g, ids, table)
+	if scale != 1 {
+		x = g.Node("", "Mul", []string{x, g.Floats("embedding_scale", []float32{float32(scale)})})
+	}
+	return g, ids, x
+}
+
+// startBlock begins the block; with an injection, the input inject is declared too.
+func (f *frame) startBlock() (g *onnx.Graph, h string) {
+	g = onnx.NewGraph("block")
+	h = f.state(g, "hidden")
+	if f.inject {
+		f.state(g, "inject")
+	}
+	f.attention.paging(g)
+	return g, h
+}
+
+// finishBlock declares the block's outputs, which stand under hidden_out.
+func (f *frame) finishBlock(b *builder, g *onnx.Graph, h string) {
+	f.emit(g, "hidden_out")
+	b.relativeChange(g, h, "hidden_out", "delta")
+}
+
+// startCoda begins the coda.
+func (f *frame) startCoda() (g *onnx.Graph, h string) {
+	g = onnx.NewGraph("coda")
+	h = f.state(g, "hidden")
+	g.Input("logit_rows", onnx.Int64, onnx.Dynamic("logits"))
+	if f.coda > 0 {
+		f.attention.paging(g)
+	}
+	return g, h
+}
+
+// finishCoda appends norm (where there is one) and head on the rows of which logits are wanted.
+func (f *frame) finishCoda(b *builder, g *onnx.Graph, h string, norm, head *safetensors.Tensor) {
+	h = g.Node("", "Gather", []string{h, "logit_rows"}, onnx.Attr{Name: "axis", V: 0})
+	if norm != nil {
+		h = b.norm(g, h, norm)
+	}
+	g.NodeTo("", "Identity", []string{h}, []string{"final_hidden"})
+	g.NodeTo("", "Identity", []string{b.linear(g, h, b.opt.Weights, head)}, []string{"logits"})
+	g.Output("logits", onnx.Float, onnx.Dynamic("logits"), onnx.Fixed(f.vocab))
+	g.Output("final_hidden", onnx.Float, onnx.Dynamic("logits"), onnx.Fixed(f.hidden))
+}
+
+// state declares an input [rows, hidden]; emit an output.
+func (f *frame) state(g *onnx.Graph, name string) string {
+	return g.Input(name, onnx.Float, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
+}
+
+func (f *frame) emit(g *onnx.Graph, name string) {
+	g.Output(name, onnx.Float, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
+}

@@ -1,0 +1,126 @@
+package export
+
+import (
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// placement says where a decoder layer's norms are.
+type placement int
+
+// The placements of the families. N1 … N4 are a layer's norms in the order of use.
+const (
+	preNorm        placement = iota // x ← x + A(N1 x);      x ← x + M(N2 x)
+	branchSandwich                  // x ← x + N2(A(N1 x));  x ← x + N4(M(N3 x))
+	sumSandwich                     // x ← N2(x + A(N1 x));  x ← N4(x + M(N3 x))
+	branchPostNorm                  // x ← x + N1(A(x));     x ← x + N2(M(x))
+)
+
+// layer is one decoder layer's tensors.
+type layer struct {
+	norms []*safetensors.Tensor
+
+	qkv          []*safetensors.Tensor // query, key, value: stacked to one product
+	bias         string                // initializer [(heads+2·kv_heads)·head_dim] that is added to it, or ""
+	qNorm, kNorm *safetensors.Tensor   // RMSNorm over the whole width, before RoPE; nil: none
+	o            *safetensors.Tensor
+	value        *valueEmbedding // nil: none
+
+	activation activation
+	fc         []*safetensors.Tensor // gate and up stacked, or what is squared
+	proj       *safetensors.Tensor
+}
+
+// activation says what an MLP does between its products.
+type activation int
+
+// The activations of the families.
+const (
+	swiGLU     activation = iota // silu(first half) ⊙ second half
+	halfSquare                   // ½·relu²
+)
+
+// stack appends layers on h. after, where not nil, is a norm applied to what the last layer leaves. The result gets
+// the name output.
+func (b *builder) stack(g *onnx.Graph, a attentionSpec, p placement, h string, layers []layer, after *safetensors.Tensor, output string) {
+	for i, l := range layers {
+		attend := func(x string) string { return b.attention(g, a, l, x, i, len(layers)) }
+		mlp := func(x string) string { return b.mlp(g, l, x) }
+		switch p {
+		case preNorm:
+			h = b.add(g, h, attend(b.norm(g, h, l.norms[0])))
+			h = b.add(g, h, mlp(b.norm(g, h, l.norms[1])))
+		case branchSandwich:
+			h = b.add(g, h, b.norm(g, attend(b.norm(g, h, l.norms[0])), l.norms[1]))
+			h = b.add(g, h, b.norm(g, mlp(b.norm(g, h, l.norms[2])), l.norms[3]))
+		case sumSandwich:
+			h = b.norm(g, b.add(g, h, attend(b.norm(g, h, l.norms[0]))), l.norms[1])
+			h = b.norm(g, b.add(g, h, mlp(b.norm(g, h, l.norms[2]))), l.norms[3])
+		case branchPostNorm:
+			h = b.add(g, h, b.norm(g, attend(h), l.norms[0]))
+			h = b.add(g, h, b.norm(g, mlp(h), l.norms[1]))
+		}
+	}
+	if after != nil {
+		h = b.norm(g, h, after)
+	}
+	if s := b.pending; s != nil && s.output == h {
+		s.output = output
+		b.flush(g)
+		return
+	}
+	g.NodeTo("", "Identity", []string{h}, []string{output})
+}
+
+// attention appends one layer's attention branch on x.
+func (b *builder) attention(g *onnx.Graph, a attentionSpec, l layer, x string, i, n int) string {
+	qkv := b.linear(g, x, b.opt.Weights, l.qkv...)
+	if l.bias != "" {
+		qkv = g.Node("", "Add", []string{qkv, l.bias})
+	}
+	if l.qNorm == nil && l.value == nil {
+		return b.linear(g, b.attend(g, a, []string{qkv, "", ""}, i, n), b.opt.Weights, l.o)
+	}
+	q, kv := int64(a.heads*a.headDim), int64(a.kvHeads*a.headDim)
+	parts := g.NodeN("", "Split", []string{qkv, g.Ints("qkv_widths", []int64{q, kv, kv}, 3)}, 3, onnx.Attr{Name: "axis", V: 1})
+	if l.qNorm != nil {
+		parts[0], parts[1] = b.norm(g, parts[0], l.qNorm), b.norm(g, parts[1], l.kNorm)
+	}
+	if l.value != nil {
+		parts[2] = b.addValues(g, a, *l.value, x, parts[2])
+	}
+	return b.linear(g, b.attend(g, a, parts, i, n), b.opt.Weights, l.o)
+}
+
+// mlp appends one layer's MLP branch on x.
+func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
+	wide := b.linear(g, x, b.opt.Weights, l.fc...)
+	if l.activation == halfSquare {
+		r := g.Node("", "Relu", []string{wide})
+		half := g.Node("", "Mul", []string{r, g.Floats("half", []float32{0.5})})
+		return b.linear(g, g.Node("", "Mul", []string{r, half}), b.opt.Weights, l.proj)
+	}
+	halves := g.NodeN("", "Split", []string{wide}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2})
+	// QuickGelu with alpha 1 is x·σ(x), silu, in one node.
+	act := g.Node(onnx.Microsoft, "QuickGelu", []string{halves[0]}, onnx.Attr{Name: "alpha", V: 1.0})
+	return b.linear(g, g.Node("", "Mul", []string{act, halves[1]}), b.opt.Weights, l.proj)
+}
+
+// valueEmbedding adds 2σ(gate·x[:k]) ⊙ table[ids] to the values of a layer, one gate for each key-value head.
+type valueEmbedding struct {
+	ids   string // int64 [rows]
+	table *safetensors.Tensor
+	gate  *safetensors.Tensor // [kv_heads, k]
+}
+
+func (b *builder) addValues(g *onnx.Graph, a attentionSpec, v valueEmbedding, x, values string) string {
+	first := g.Node("", "Slice", []string{x, g.Ints("zero", []int64{0}, 1), g.Ints("gate_width", []int64{v.gate.Shape[1]}, 1), g.Ints("axis_1", []int64{1}, 1)})
+	gate := g.Node("", "Sigmoid", []string{b.linear(g, first, WeightsF32, v.gate)})
+	gate = g.Node("", "Mul", []string{gate, g.Floats("two", []float32{2})})
+	gate = g.Node("", "Unsqueeze", []string{gate, g.Ints("axis_2", []int64{2}, 1)})
+	kv, dim := int64(a.kvHeads), int64(a.headDim)
+	heads := g.Ints("value_heads", []int64{-1, kv, dim}, 3)
+	rows := g.Node("", "Reshape", []string{b.gather(g, v.ids, v.table), heads})
+	add := g.Node("", "Reshape", []string{g.Node("", "Mul", []string{gate, rows}), g.Ints("value_width", []int64{-1, kv * dim}, 2)})
+	return g.Node("", "Add", []string{values, add})
+}

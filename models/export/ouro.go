@@ -1,0 +1,72 @@
+package export
+
+import (
+	"slices"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// ouro is ByteDance's Ouro (arXiv 2510.25741): all layers and the final norm are inside the loop, norms sandwich each
+// branch, and after every loop a linear gate says how likely it is to stop there. The head reads the normed state as
+// it is. Its early_exit_threshold chooses among loops that are all computed: here that is a request's exit policy.
+type ouro struct{ frame }
+
+func init() { families["ouro"] = newOuro }
+
+func newOuro(c *config, _ names) (family, error) {
+	m := &ouro{}
+	m.llama(c)
+	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
+	n := c.size("total_ut_steps", 1, 1<<16, -1)
+	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	m.gate, m.policies = true, []string{"latest"}
+	c.must("tie_word_embeddings", "false")
+	c.must("use_sliding_window", "false", "null")
+	c.must("early_exit_step", "null")
+	c.must("early_exit_threshold", "1.0", "1", "null") // another one would read out earlier loops
+	c.must("use_weighted_exit", "false", "null")
+	c.must("use_qk_norm", "false", "null")
+	c.ignore("max_window_layers") // of sliding windows, which are off
+	var types []string
+	if c.take("layer_types", &types) && slices.ContainsFunc(types, func(s string) bool { return s != "full_attention" }) {
+		c.fail("layer_types is %v, only full_attention is implemented", types)
+	}
+	// The released configs name only <|endoftext|>; a chat's turn ends with <|im_end|>, id 2 of the same vocabulary.
+	if m.vocab > 2 && !slices.Contains(m.tokens.Stop, 2) {
+		m.tokens.Stop = append(m.tokens.Stop, 2)
+	}
+	return m, c.done()
+}
+
+func (m *ouro) apply(b *builder, g *onnx.Graph, a attentionSpec, h, output string) {
+	layers := make([]layer, m.loop)
+	for i := range layers {
+		layers[i] = m.llamaLayer(b, i, "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
+	}
+	b.stack(g, a, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), output)
+}
+
+func (m *ouro) build(b *builder) (prelude, block, coda *onnx.Graph) {
+	prelude, _, x := m.startPrelude(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden), 1)
+	prelude.NodeTo("", "Identity", []string{x}, []string{"hidden"})
+	m.emit(prelude, "hidden")
+
+	block, h := m.startBlock()
+	m.apply(b, block, m.attention, h, "hidden_out")
+	m.finishBlock(b, block, h)
+	b.exitGate(block, b.tensor("model.early_exit_gate.weight", 1, m.hidden), b.tensor("model.early_exit_gate.bias", 1))
+
+	coda, h = m.startCoda()
+	m.finishCoda(b, coda, h, nil, b.tensor("lm_head.weight", m.vocab, m.hidden))
+	b.leftover("rotary_emb.inv_freq")
+	return prelude, block, coda
+}
+
+// exitGate appends the gate's logit for each row. It is float32 whatever the weights are: a threshold decides on it.
+func (b *builder) exitGate(g *onnx.Graph, weight, bias *safetensors.Tensor) {
+	logit := g.Node("", "Add", []string{b.linear(g, "hidden_out", WeightsF32, weight), b.vector(g, bias)})
+	g.NodeTo("", "Reshape", []string{logit, g.Ints("gate_shape", []int64{-1}, 1)}, []string{"gate"})
+	g.Output("gate", onnx.Float, onnx.Dynamic("rows"))
+}

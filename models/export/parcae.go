@@ -1,0 +1,176 @@
+package export
+
+import (
+	"math"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// parcae is Parcae (arXiv 2604.12946): the state decays by channel and takes in the injected e through B at every
+// loop; query and key are normed without gain after RoPE; some layers add a value embedding of the token, gated by
+// head; the MLP is ½·relu².
+type parcae struct {
+	frame
+	preludeNorm bool
+	has         names
+}
+
+func init() { families["ParcaeConfig"] = newParcae }
+
+// torchEpsilon is what torch's rms_norm takes where none is given, in float32.
+const torchEpsilon = 1.1920929e-07
+
+func newParcae(c *config, has names) (family, error) {
+	const most = 1 << 20
+	m := &parcae{has: has}
+	m.inject = true
+	m.hidden, m.ffn = c.size("n_embd", 1, most, -1), c.size("intermediate_size", 1, most, -1)
+	vocab := c.size("vocab_size", 1, 1<<24, -1)
+	m.vocab, m.context = c.size("padded_vocab_size", vocab, 1<<24, vocab), c.size("block_size", 1, 1<<24, -1)
+	m.prelude, m.loop = c.size("n_layers_in_prelude", 0, 1000, -1), c.size("n_layers_in_recurrent_block", 1, 1000, -1)
+	m.coda = c.size("n_layers_in_coda", 0, 1000, -1)
+	m.eps = c.number("norm_eps", math.NaN())
+	m.heads(c)
+	m.attention.interleaved, m.attention.headNorm = true, torchEpsilon
+	m.rope(c)
+	c.take("prelude_norm", &m.preludeNorm)
+	for key, value := range map[string]string{
+		"block_class_name": `"TransformerPreNormBlock"`, "norm_class_name": `"RMSNorm"`, "mlp_class_name": `"BaseMLP"`,
+		"nonlin_name": `"ReLU2"`, "model_class_name": `"Parcae"`, "injection_type": `"diagonal"`, "qk_norm": "true",
+		"qk_bias": "false", "bias": "false", "tie_embeddings": "true", "use_abacus": "false", "debias_attention": "false",
+		"center_attention": "false", "clip_qkv": "null", "logit_softcap": "null", "randomize_positions_from": "null",
+		"mup_model_scaling_factor": "1", "recurrent_num_attention_heads": "null", "lockstep_n": "false", "lockstep_k": "false",
+		"_is_recurrent_block_config": "false", "init_strategy": `"scaled-zero"`, "recurrent_iteration_method": `"per-sequence"`,
+	} {
+		c.must(key, value)
+	}
+	if n := c.size("recurrent_embedding_dimension", 1, most, m.hidden); n != m.hidden {
+		c.fail("recurrent_embedding_dimension is %d, only n_embd's %d is implemented", n, m.hidden)
+	}
+	if n := c.size("recurrent_intermediation_embedding_dimension", 1, most, m.ffn); n != m.ffn {
+		c.fail("recurrent_intermediation_embedding_dimension is %d, only intermediate_size's %d is implemented", n, m.ffn)
+	}
+	// Of training, of initialisation, or of the random state that zeros stand in for.
+	c.ignore("name", "hf_config", "padding_multiple", "attn_impl", "init_orthogonal", "skip_initialization", "use_fused_head",
+		"activation_checkpoint_impl", "simple_ops", "strategy", "state_init", "sampling_scheme", "mean_backprop_depth",
+		"curriculum_target", "_class_name")
+	n := c.size("mean_recurrence", 1, 1<<16, -1)
+	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	m.policies = []string{"latest"}
+	m.tokens = c.tokenizerTokens()
+	return m, c.done()
+}
+
+func (m *parcae) rope(c *config) {
+	settings := struct {
+		Use      bool    `json:"use_rope"`
+		Condense float64 `json:"rope_condense_ratio"`
+		Base     float64 `json:"rope_base"`
+	}{Base: 50000}
+	c.take("rope_settings", &settings)
+	if !settings.Use || settings.Condense != 1 || !(settings.Base > 0) || math.IsInf(settings.Base, 0) {
+		c.fail("rope_settings is %+v: only use_rope true, rope_condense_ratio 1 and a positive rope_base are implemented", settings)
+		settings.Base = 1
+	}
+	m.attention.cos, m.attention.sin = ropeTables(inverseFrequencies(settings.Base, m.attention.headDim), m.context)
+}
+
+// layers are those of a stage; first is the index of its first one among all layers, by which value embeddings go.
+func (m *parcae) layers(b *builder, g *onnx.Graph, stage string, first, n int) []layer {
+	out := make([]layer, n)
+	q, kv := m.widths()
+	for i := range out {
+		t := func(name string, shape ...int) *safetensors.Tensor {
+			return b.indexed("transformer."+stage, i, name+".weight", shape...)
+		}
+		out[i] = layer{
+			norms: []*safetensors.Tensor{t("norm_1", m.hidden), t("norm_2", m.hidden)},
+			qkv:   []*safetensors.Tensor{t("attn.c_q", q, m.hidden), t("attn.c_k", kv, m.hidden), t("attn.c_v", kv, m.hidden)},
+			o:     t("attn.c_proj", m.hidden, q), activation: halfSquare,
+			fc: []*safetensors.Tensor{t("mlp.fc", m.ffn, m.hidden)}, proj: t("mlp.proj", m.hidden, m.ffn),
+			value: m.value(b, g, stage, i, first+i),
+		}
+	}
+	return out
+}
+
+// value is a layer's value embedding: it acts only where both its table and the layer's gate are stored.
+func (m *parcae) value(b *builder, g *onnx.Graph, stage string, i, global int) *valueEmbedding {
+	gate, table := name("transformer."+stage, i, "attn.ve_gate.weight"), name("value_embeds", global, "weight")
+	if !m.has(gate) || !m.has(table) {
+		b.used[gate], b.used[table] = true, true // one without the other does nothing upstream
+		return nil
+	}
+	const gateInputs = 32
+	_, kv := m.widths()
+	return &valueEmbedding{
+		ids: "input_ids", table: b.tensor(table, m.vocab, kv), gate: b.tensor(gate, m.attention.kvHeads, min(gateInputs, m.hidden)),
+	}
+}
+
+// usesIDs declares input_ids in block or coda where one of their layers has a value embedding.
+func (m *parcae) usesIDs(g *onnx.Graph, layers []layer) {
+	for _, l := range layers {
+		if l.value != nil {
+			g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
+			return
+		}
+	}
+}
+
+func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
+	t := func(name string, shape ...int) *safetensors.Tensor {
+		return b.tensor("transformer."+name+".weight", shape...)
+	}
+	embed := t("wte", m.vocab, m.hidden)
+	prelude, _, x := m.startPrelude(b, embed, 1)
+	var norm *safetensors.Tensor
+	if m.preludeNorm {
+		norm = t("ln_prelude", m.hidden)
+	}
+	b.stack(prelude, m.attention, preNorm, x, m.layers(b, prelude, "prelude", 0, m.prelude), norm, "inject")
+	m.emit(prelude, "inject")
+
+	block, h := m.startBlock()
+	layers := m.layers(b, block, "core_block", m.prelude, m.loop)
+	m.usesIDs(block, layers)
+	b.stack(block, m.attention, preNorm, m.takeIn(b, block, h), layers, nil, "hidden_out")
+	m.finishBlock(b, block, h)
+
+	coda, h = m.startCoda()
+	layers = m.layers(b, coda, "coda", m.prelude+m.loop, m.coda)
+	m.usesIDs(coda, layers)
+	b.stack(coda, m.attention, preNorm, b.linear(coda, h, b.opt.Weights, t("C", m.hidden, m.hidden)), layers, nil, "last")
+	m.finishCoda(b, coda, "last", t("ln_f", m.hidden), embed)
+	b.leftover("freqs_cis", "lm_head.weight") // a table, recomputed; and stored beside what it is tied to
+	return prelude, block, coda
+}
+
+// takeIn appends the injection: exp(−softplus(dt)·exp(A)) ⊙ h + softplus(dt) ⊙ B·e, its two vectors in float64.
+func (m *parcae) takeIn(b *builder, g *onnx.Graph, h string) string {
+	logA, bias := b.tensor("transformer.adapter.A_log", m.hidden), b.tensor("transformer.adapter.dt_bias", m.hidden)
+	decay, dt := make([]float32, m.hidden), make([]float32, m.hidden)
+	if b.err == nil {
+		a, err := logA.Floats()
+		if err != nil {
+			b.fail("%v", err)
+			return h
+		}
+		d, err := bias.Floats()
+		if err != nil {
+			b.fail("%v", err)
+			return h
+		}
+		for i := range a {
+			step := math.Max(float64(d[i]), 0) + math.Log1p(math.Exp(-math.Abs(float64(d[i])))) // softplus
+			decay[i], dt[i] = float32(math.Exp(-step*math.Exp(float64(a[i])))), float32(step)
+		}
+	}
+	n := int64(m.hidden)
+	kept := g.Node("", "Mul", []string{h, b.floats(g, "adapter.decay", decay, n)})
+	in := b.linear(g, "inject", b.opt.Weights, b.tensor("transformer.adapter.B", m.hidden, m.hidden))
+	taken := g.Node("", "Mul", []string{in, b.floats(g, "adapter.dt", dt, n)})
+	return g.Node("", "Add", []string{kept, taken})
+}

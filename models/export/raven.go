@@ -1,0 +1,159 @@
+package export
+
+import (
+	"math"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// raven is the skeleton of everything that calls itself huginn_raven: a prelude whose output e is injected at every
+// loop through a linear map of [state; e], a core, a coda. The state starts at zero.
+type raven struct {
+	frame
+	place      placement
+	normState  bool // ln_f on the state after the last loop, and its same gain again before the head (Huginn)
+	wholeNorms bool // q_norm and k_norm over the whole width (OLMo)
+	qkBias     bool
+	scale      float64 // of the embedding
+	tied       bool
+}
+
+func init() { families["huginn_raven"] = newRaven }
+
+// newRaven tells the families apart by their tensors: the model_type is the same, the math is not, and configs carry
+// each other's leftovers.
+func newRaven(c *config, has names) (family, error) {
+	m := &raven{}
+	m.inject = true
+	m.sizes(c)
+	var init struct {
+		Scale float64 `json:"embed_scale"`
+	}
+	if c.take("init_values", &init); !(init.Scale > 0) || math.IsInf(init.Scale, 0) {
+		c.fail("init_values.embed_scale is %v, must be a positive number", init.Scale)
+	}
+	m.scale = init.Scale
+	c.take("tie_embeddings", &m.tied)
+	c.must("nonlin_name", `"SiLU"`)
+	c.must("mlp_class_name", `"GatedMLP"`)
+	c.must("norm_class_name", `"RMSNorm_llama"`, `"RMSNorm"`)
+	c.must("block_class_name", `"SandwichBlock"`)
+	c.must("injection_type", `"linear"`)
+	c.must("bias", "false")
+	c.must("test_time_noise", "0", "0.0")
+	c.must("initial_state_mode", `"random"`)
+	// Of training, of initialisation, or of the random state that zeros stand in for.
+	c.ignore("activation_checkpoint_impl", "architecture_class_name", "effective_expected_depth", "init_orthogonal",
+		"init_strategy", "mean_backprop_depth", "sampling_scheme", "state_init", "test_time_noise_type", "padding_multiple")
+	n := c.size("mean_recurrence", 1, 1<<16, -1)
+	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	if has("transformer.core_block.0.norm_3.weight") {
+		m.huginn(c)
+	} else {
+		m.retrofit(c, has("transformer.core_block.0.attn.q_norm.weight"))
+	}
+	return m, c.done()
+}
+
+func (m *raven) sizes(c *config) {
+	const most = 1 << 20
+	m.hidden, m.ffn = c.size("n_embd", 1, most, -1), c.size("intermediate_size", 1, most, -1)
+	vocab := c.size("vocab_size", 1, 1<<24, -1)
+	m.vocab = c.size("padded_vocab_size", vocab, 1<<24, vocab)
+	m.context = c.size("block_size", 1, 1<<24, -1)
+	c.ignore("max_position_embeddings")
+	m.prelude, m.loop = c.size("n_layers_in_prelude", 0, 1000, -1), c.size("n_layers_in_recurrent_block", 1, 1000, -1)
+	m.coda = c.size("n_layers_in_coda", 0, 1000, -1)
+	all := m.prelude + m.loop + m.coda
+	if n := c.size("n_layers", 1, 3000, all); n != all {
+		c.fail("n_layers is %d, but prelude, core and coda have %d + %d + %d", n, m.prelude, m.loop, m.coda)
+	}
+	m.eps = c.number("norm_eps", math.NaN())
+	heads := c.size("n_heads", 1, 1<<12, -1)
+	if n := c.size("num_attention_heads", 1, 1<<12, heads); n != heads {
+		c.fail("num_attention_heads is %d, n_heads is %d", n, heads)
+	}
+	a := &m.attention
+	a.heads, a.kvHeads = heads, c.size("num_key_value_heads", 1, 1<<12, heads)
+	a.headDim = c.size("head_dim", 2, 512, max(2, m.hidden/heads))
+	if a.heads%a.kvHeads != 0 || a.heads*a.headDim != m.hidden || a.headDim%2 != 0 {
+		c.fail("n_embd %d, n_heads %d, num_key_value_heads %d and head_dim %d do not fit each other", m.hidden, a.heads, a.kvHeads, a.headDim)
+		a.headDim = 2
+	}
+}
+
+// layers are those of a stage: transformer.<stage>.0 … n−1.
+func (m *raven) layers(b *builder, g *onnx.Graph, stage string, n int) []layer {
+	out := make([]layer, n)
+	q, kv := m.widths()
+	for i := range out {
+		t := func(name string, shape ...int) *safetensors.Tensor {
+			return b.indexed("transformer."+stage, i, name+".weight", shape...)
+		}
+		l := layer{
+			norms: []*safetensors.Tensor{t("norm_1", m.hidden), t("norm_2", m.hidden)},
+			qkv:   []*safetensors.Tensor{t("attn.Wqkv", q+2*kv, m.hidden)}, o: t("attn.proj", m.hidden, q),
+			fc: []*safetensors.Tensor{t("mlp.fc", 2*m.ffn, m.hidden)}, proj: t("mlp.proj", m.hidden, m.ffn),
+		}
+		if m.place == sumSandwich {
+			l.norms = append(l.norms, t("norm_3", m.hidden), t("norm_4", m.hidden))
+		}
+		if m.qkBias {
+			l.bias = b.headBias(g, b.indexed("transformer."+stage, i, "attn.qk_bias", 2, 1, m.attention.heads, m.attention.headDim), kv)
+		}
+		if m.wholeNorms {
+			l.qNorm, l.kNorm = t("attn.q_norm", q), t("attn.k_norm", kv)
+		}
+		out[i] = l
+	}
+	return out
+}
+
+// headBias is a stored bias of query and key, [2, 1, heads, head_dim], as one of packed q|k|v: nothing for the values.
+func (b *builder) headBias(g *onnx.Graph, t *safetensors.Tensor, values int) string {
+	n := t.Len() + int64(values)
+	packed := make([]float32, n)
+	if b.err == nil {
+		if err := t.Read(packed[:t.Len()], 0); err != nil {
+			b.fail("%v", err)
+		}
+	}
+	return b.floats(g, t.Name, packed, n)
+}
+
+func (m *raven) apply(b *builder, g *onnx.Graph, a attentionSpec, h, output string) {
+	both := g.Node("", "Concat", []string{h, "inject"}, onnx.Attr{Name: "axis", V: 1})
+	x := b.linear(g, both, b.opt.Weights, b.tensor("transformer.adapter.weight", m.hidden, 2*m.hidden))
+	b.stack(g, a, m.place, x, m.layers(b, g, "core_block", m.loop), nil, output)
+}
+
+func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
+	embed := b.tensor("transformer.wte.weight", m.vocab, m.hidden)
+	prelude, _, x := m.startPrelude(b, embed, m.scale)
+	b.stack(prelude, m.attention, m.place, x, m.layers(b, prelude, "prelude", m.prelude), nil, "inject")
+	m.emit(prelude, "inject")
+
+	block, h := m.startBlock()
+	m.apply(b, block, m.attention, h, "hidden_out")
+	m.finishBlock(b, block, h)
+
+	coda, h = m.startCoda()
+	last := b.tensor("transformer.ln_f.weight", m.hidden)
+	if m.normState {
+		h = b.norm(coda, h, last)
+	}
+	b.stack(coda, m.attention, m.place, h, m.layers(b, coda, "coda", m.coda), nil, "last")
+	head := embed
+	if !m.tied {
+		head = b.tensor("lm_head.weight", m.vocab, m.hidden)
+	}
+	m.finishCoda(b, coda, "last", last, head)
+	ignored := []string{"freqs_cis"} // a table, recomputed
+	if m.tied {
+		ignored = append(ignored, "lm_head.weight") // stored beside what it is tied to
+	}
+	b.leftover(ignored...)
+	return prelude, block, coda
+}
