@@ -44,6 +44,14 @@ func checkError(t *testing.T, a answer, status int, code, param, message string)
 	}
 }
 
+func manyFields(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"f%d":1`, i)
+	}
+	return "{" + b.String()[1:] + "}"
+}
+
 func TestBadInput(t *testing.T) {
 	s := &script{text: "ab", finish: loopctl.FinishLength}
 	ts, _ := serve(t, s, server.Config{})
@@ -126,11 +134,14 @@ func TestBadInput(t *testing.T) {
 		{`{"prompt":["a",""]}`, bad, "empty_prompt", "prompt", "prompt[1] is empty: model adder needs at least one token to start from"},
 		{`{"prompt":["a",[1]]}`, bad, "invalid_type", "prompt", `prompt[1] is a list and prompt[0] is "a", a string: all must be of one kind: prompt is a string, a list of strings, a list of token ids or a list of such lists`},
 		{`{"prompt":[1,2.5]}`, bad, "invalid_type", "prompt", "prompt[1] is 2.5: it must be a token id, an integer from 0 to 255"},
+		{`{"prompt":[1,"2,3"]}`, bad, "invalid_type", "prompt", `prompt[1] is "2,3", a string: it must be a token id, an integer from 0 to 255`},
+		{`{"prompt":[1,[2,3]]}`, bad, "invalid_type", "prompt", "prompt[1] is a list: it must be a token id, an integer from 0 to 255"},
+		{`{"prompt":[1,null]}`, bad, "invalid_type", "prompt", "prompt[1] is null: it must be a token id, an integer from 0 to 255"},
 		{`{"prompt":[1,-1]}`, bad, "token_id_out_of_range", "prompt", "prompt[1] is -1: token ids go from 0 to 255"},
 		{`{"prompt":[[1],[99999999999]]}`, bad, "token_id_out_of_range", "prompt", "prompt[1][0] is 99999999999: token ids go from 0 to 255"},
 		{`{"prompt":"☃"}`, bad, "cannot_tokenize", "prompt", `prompt cannot be tokenized: letter '☃' is unknown: change the text, or send token ids`},
 		{`{"prompt":"` + strings.Repeat("a", 64) + `"}`, bad, "context_length_exceeded", "prompt", "prompt has 64 tokens: model adder has a context of 64 tokens for prompt and completion together: shorten the prompt to 63"},
-		{`{"prompt":[` + strings.Repeat(`"a",`, 128) + `"a"]}`, bad, "request_too_large", "prompt", "prompt has 129 prompts: at most 128 per request: send several requests"},
+		{`{"prompt":[` + strings.Repeat(`"a",`, 128) + `"a"]}`, bad, "request_too_large", "prompt", "prompt has more than 128 prompts: send several requests"},
 		{`{"prompt":["a","b"],"n":100}`, bad, "request_too_large", "n", "2 prompts with n = 100 are 200 sequences: at most 128 per request: send several requests"},
 		// not JSON
 		{``, bad, "invalid_json", "null", "request body is not valid JSON: it is empty: send one JSON object"},
@@ -138,6 +149,7 @@ func TestBadInput(t *testing.T) {
 		{`[1]`, bad, "invalid_json", "null", `request body is not valid JSON: it starts with "[", not with {: send one JSON object`},
 		{`{"prompt":"a"`, bad, "invalid_json", "null", "request body is not valid JSON: unexpected end of JSON input (at byte 13): send one JSON object"},
 		{`{"prompt":"a"} x`, bad, "invalid_json", "null", "request body is not valid JSON: invalid character 'x' after top-level value (at byte 16): send one JSON object"},
+		{manyFields(257), bad, "too_many_fields", "null", "request body has more than 256 fields: send fewer"},
 		{"{\"prompt\":\"\xff\"}", bad, "invalid_json", "null", "request body is not valid JSON: it is not UTF-8: send one JSON object"},
 		{`{"x":` + strings.Repeat("[", 100000) + `}`, bad, "invalid_json", "null", "request body is not valid JSON: it is nested deeper than 64 levels: send one JSON object"},
 	}

@@ -18,6 +18,9 @@ import (
 // maxNesting bounds how deep a body's JSON may go: no field of this API needs more than a few levels.
 const maxNesting = 64
 
+// maxFields bounds how many fields an object of the body has: fields that nobody knows are kept until the request ends.
+const maxFields = 256
+
 // body is a JSON object whose fields are decoded when asked for, so that each can be refused with its own words.
 type body map[string]json.RawMessage
 
@@ -125,6 +128,9 @@ func parseBody(data []byte) (body, error) {
 		name, _ := key.(string)
 		if _, twice := b[name]; twice {
 			return nil, badField(name, "duplicate_field", "field %s is given twice: give it once", quote(name))
+		}
+		if len(b) == maxFields {
+			return nil, badField("", "too_many_fields", "request body has more than %d fields: send fewer", maxFields)
 		}
 		var raw json.RawMessage
 		if err := d.Decode(&raw); err != nil {

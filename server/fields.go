@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -148,24 +149,40 @@ func (b body) texts(name string) ([]string, error) {
 	return v, nil
 }
 
-// ids reads a list of token ids, each below vocab. where is how messages call it: "prompt", "prompt[2]".
+// ids reads a list of token ids, each below vocab. where is how messages call it: "prompt", "prompt[2]". It cuts the
+// text at commas instead of decoding it: a body of ids would become ten times its size in memory.
 func ids(raw json.RawMessage, param, where string, vocab int) ([]int32, error) {
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
+	var nested []json.RawMessage
+	if raw[0] != '[' || bytes.ContainsAny(raw[1:], `"[{`) && json.Unmarshal(raw, &nested) != nil {
 		return nil, badField(param, codeType, "%s is %s: it must be a list of token ids", where, show(raw))
 	}
-	out := make([]int32, len(list))
-	for i, item := range list {
+	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
+	if len(inner) == 0 {
+		return []int32{}, nil
+	}
+	out := make([]int32, 0, bytes.Count(inner, []byte(","))+1)
+	items := bytes.SplitSeq(inner, []byte(","))
+	if nested != nil { // an item has commas of its own, and is an error
+		items = func(yield func([]byte) bool) {
+			for _, item := range nested {
+				if !yield(item) {
+					return
+				}
+			}
+		}
+	}
+	for item := range items {
+		item = bytes.TrimSpace(item)
 		v, ok := wholeNumber(item)
 		if !ok {
 			return nil, badField(param, codeType, "%s[%d] is %s: it must be a token id, an integer from 0 to %d",
-				where, i, show(item), vocab-1)
+				where, len(out), show(item), vocab-1)
 		}
 		if v < 0 || v >= int64(vocab) {
 			return nil, badField(param, "token_id_out_of_range", "%s[%d] is %s: token ids go from 0 to %d",
-				where, i, show(item), vocab-1)
+				where, len(out), show(item), vocab-1)
 		}
-		out[i] = int32(v)
+		out = append(out, int32(v))
 	}
 	return out, nil
 }

@@ -70,10 +70,12 @@ func (s *Server) report(c *gin.Context) {
 	s.metrics.http(route, c.Request.Method, status, took)
 	level := slog.LevelInfo
 	switch {
-	case status >= 500:
-		level = slog.LevelError
 	case route == "/livez" || route == "/readyz" || route == "/health" || route == "/metrics":
 		level = slog.LevelDebug
+	case status == http.StatusServiceUnavailable: // load, or an end that somebody asked for
+		level = slog.LevelWarn
+	case status >= 500:
+		level = slog.LevelError
 	}
 	attrs := []slog.Attr{
 		slog.String("id", c.GetString(keyRequestID)), slog.String("method", c.Request.Method),

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -44,25 +45,34 @@ func split(raw json.RawMessage, lim Limits) ([]json.RawMessage, error) {
 	if raw[0] == '"' {
 		return []json.RawMessage{raw}, nil
 	}
-	var list []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+	if raw[0] != '[' {
 		return nil, badField("prompt", codeType, "prompt is %s: it must be %s", show(raw), want)
 	}
-	if len(list) == 0 {
+	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
+	switch {
+	case len(inner) == 0:
 		return nil, badField("prompt", "empty_prompt", "prompt is an empty list: give at least one prompt")
-	}
-	if first := list[0][0]; first != '"' && first != '[' {
+	case inner[0] != '"' && inner[0] != '[':
 		return []json.RawMessage{raw}, nil
 	}
-	for i, item := range list {
-		if item[0] != list[0][0] {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil {
+		return nil, notJSON("%s", err.Error())
+	}
+	var list []json.RawMessage
+	for d.More() {
+		i := len(list)
+		if i == lim.Prompts {
+			return nil, badField("prompt", "request_too_large", "prompt has more than %d prompts: send several requests", lim.Prompts)
+		}
+		var item json.RawMessage
+		if err := d.Decode(&item); err != nil {
+			return nil, notJSON("%s", err.Error())
+		}
+		if list = append(list, item); item[0] != list[0][0] {
 			return nil, badField("prompt", codeType, "prompt[%d] is %s and prompt[0] is %s: all must be of one kind: prompt is %s",
 				i, show(item), show(list[0]), want)
 		}
-	}
-	if len(list) > lim.Prompts {
-		return nil, badField("prompt", "request_too_large", "prompt has %d prompts: at most %d per request: send several requests",
-			len(list), lim.Prompts)
 	}
 	return list, nil
 }
