@@ -1,0 +1,244 @@
+//go:build cgo
+
+package engine_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export"
+	"github.com/loopserve/loopserve/models/export/exporttest"
+	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// unrolled runs L loops of a block as one graph, on memory of its own, for the lanes of an engine.
+type unrolled struct {
+	call                            *ort.Call
+	arena                           *kvcache.Arena
+	hidden, out, delta              *ort.Buffer
+	cumulative, past                *ort.Buffer
+	tables                          []*ort.Buffer
+	hiddenIn, pastIn, cumulativeIn  int
+	keysIn, valuesIn, hiddenOut     int
+	tableIn, deltaOut               []int
+	rows, width, columns, contextOf int
+}
+
+// unroll exports and loads the graph of so many loops, with the bundle's weights, and binds what never changes.
+func unroll(tb testing.TB, env *ort.Env, e *engine.Engine, dir string, loops, rows int) *unrolled {
+	tb.Helper()
+	b, err := bundle.Open(dir, bundle.Options{SkipHash: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file := filepath.Join(tb.TempDir(), "unrolled.onnx")
+	for name := range b.Manifest.Files {
+		if filepath.Ext(name) == ".data" { // beside the graph, where it looks for it
+			if err := os.Link(b.Path(name), filepath.Join(filepath.Dir(file), name)); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	if err := export.ExportUnrolled(b, file, loops); err != nil {
+		tb.Fatal(err)
+	}
+	session, err := env.Load(file, ort.SessionOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := &b.Manifest
+	u := &unrolled{rows: rows, width: m.HiddenSize}
+	tb.Cleanup(func() {
+		for _, b := range append(u.tables, u.hidden, u.out, u.delta, u.cumulative, u.past) {
+			b.Close() //nolint:errcheck // unmapping what was mapped
+		}
+		u.call.Close()  //nolint:errcheck // nothing in it fails
+		u.arena.Close() //nolint:errcheck // as the buffers
+		session.Close() //nolint:errcheck // nothing in it fails
+	})
+	must := func(err error) {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	buffer := func(bytes int) *ort.Buffer {
+		b, err := ort.NewBuffer(bytes)
+		must(err)
+		return b
+	}
+	l := e.Limits()
+	u.call, err = session.NewCall()
+	must(err)
+	u.arena, err = kvcache.New(session, l.Pages[loopctl.StageBlock], kvcache.Shape{
+		Layers: m.Block.Layers, PageSize: l.PageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, ElementSize: 4,
+	})
+	must(err)
+	u.hidden, u.out, u.delta = buffer(rows*u.width*4), buffer(rows*u.width*4), buffer(loops*rows*4)
+	u.cumulative, u.past = buffer((rows+1)*4), buffer(rows*4)
+	for i := range rows + 1 {
+		u.cumulative.I32()[i] = int32(i)
+	}
+	n, d := int64(rows), int64(u.width)
+	slabs, size, heads, dim := u.arena.Dims()
+	u.call.In(session.Input("hidden"), u.hidden, n, d)
+	u.call.In(session.Input("key_cache"), u.arena.Key, slabs, size, heads, dim)
+	u.call.In(session.Input("value_cache"), u.arena.Value, slabs, size, heads, dim)
+	u.call.In(session.Input("cumulative_sequence_length"), u.cumulative, n+1)
+	u.call.In(session.Input("past_seqlens"), u.past, n)
+	u.call.Out(session.Output("hidden_out"), u.out, n, d)
+	for t := range loops {
+		u.tables = append(u.tables, buffer(rows*l.Context*4))
+		u.tableIn = append(u.tableIn, session.Input(fmt.Sprintf("block_table_%d", t)))
+		u.call.Out(session.Output(fmt.Sprintf("delta_%d", t)), u.delta, n)
+	}
+	return u
+}
+
+// place gives the graph the lanes' position and page tables.
+func (u *unrolled) place(s *lanes) {
+	for i := range u.rows {
+		u.past.I32()[i] = int32(s.past)
+	}
+	for t, table := range u.tables {
+		b := s.at(t)
+		columns := len(b.Spans[0].Pages)
+		for i := range b.Spans {
+			copy(table.I32()[i*columns:], b.Spans[i].Pages)
+		}
+		u.call.In(u.tableIn[t], table, int64(u.rows), int64(columns))
+	}
+}
+
+// take copies the lanes' latents from the engine.
+func (u *unrolled) take(tb testing.TB, e *engine.Engine) {
+	for i := range u.rows {
+		if err := e.Latent(int32(i), u.hidden.F32()[i*u.width:(i+1)*u.width]); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// The unrolled graph gives what the same number of block calls from Go give, token after token.
+func TestUnrolledEqualsTheLoop(t *testing.T) {
+	ort.CheckLeaks(t)
+	env := openEnv(t)
+	random := filepath.Join(t.TempDir(), "random")
+	exportRandom(t, exporttest.LoopedLlama{Hidden: 48, Heads: 4, KVHeads: 2, FFN: 80, Vocab: 64, Loop: 3, Context: 64}, export.WeightsF32, random)
+	for name, dir := range map[string]string{"adder": adder, "random 3⊗5": random} {
+		t.Run(name, func(t *testing.T) {
+			const rows, loops = 3, 5
+			e := openEngine(t, env, dir, engine.Options{PageSize: 4})
+			s := newLanes(t, e, rows, loops, 0)
+			u := unroll(t, env, e, dir, loops, rows)
+			latent := make([]float32, u.width)
+			for s.past < 11 {
+				if err := e.Prelude(s.at(0)); err != nil {
+					t.Fatal(err)
+				}
+				u.place(s)
+				u.take(t, e)
+				if err := u.call.Run(); err != nil {
+					t.Fatal(err)
+				}
+				for depth := range loops {
+					if _, err := e.Block(s.at(depth)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i := range rows {
+					if err := e.Latent(int32(i), latent); err != nil {
+						t.Fatal(err)
+					}
+					if got := u.out.F32()[i*u.width : (i+1)*u.width]; !slices.Equal(got, latent) {
+						t.Fatalf("position %d, lane %d: %v unrolled, %v looped", s.past, i, got[:4], latent[:4])
+					}
+				}
+				s.past++
+			}
+		})
+	}
+}
+
+func exportRandom(tb testing.TB, size exporttest.LoopedLlama, weights, out string) {
+	tb.Helper()
+	hf := filepath.Join(tb.TempDir(), "checkpoint")
+	if err := size.Write(hf, 1); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := export.Export(tb.Context(), hf, out, export.Options{Exporter: "test", Weights: weights}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkGoLoop is what the loop in Go costs (docs/adr/0003): L block calls from Go, with packing, gathering and
+// scattering, against one call of a graph that applies the block L times, in turn. ns/op is both together;
+// go/unrolled is the ratio of the medians, and of the fastest.
+func BenchmarkGoLoop(b *testing.B) {
+	env := openEnv(b)
+	big := exporttest.LoopedLlama{Hidden: 1024, Heads: 16, FFN: 2816, Vocab: 32000, Loop: 4, Context: 512}
+	for _, c := range []struct {
+		name    string
+		weights string // of a random checkpoint; "": the shipped model
+		loops   int
+		rows    []int
+		past    int
+	}{
+		{"adder/loops=8", "", 8, []int{1, 16}, 30},
+		{"adder/loops=12", "", 12, []int{1, 16}, 30},
+		{"hidden=1024/f32/loops=4", export.WeightsF32, 4, []int{1, 8}, 200},
+		{"hidden=1024/int4/loops=4", export.WeightsInt4, 4, []int{1, 8}, 200},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			dir := adder
+			if c.weights != "" {
+				dir = filepath.Join(b.TempDir(), "bundle")
+				exportRandom(b, big, c.weights, dir)
+			}
+			for _, rows := range c.rows {
+				b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) { goLoop(b, env, dir, c.loops, rows, c.past) })
+			}
+		})
+	}
+}
+
+func goLoop(b *testing.B, env *ort.Env, dir string, loops, rows, past int) {
+	e := openEngine(b, env, dir, engine.Options{MaxRows: rows})
+	s := newLanes(b, e, rows, loops, past)
+	u := unroll(b, env, e, dir, loops, rows)
+	u.place(s)
+	if err := e.Prelude(s.at(0)); err != nil {
+		b.Fatal(err)
+	}
+	u.take(b, e)
+	var inGo, inGraph []float64
+	b.ReportAllocs()
+	for b.Loop() {
+		began := time.Now()
+		for depth := range loops {
+			if _, err := e.Block(s.at(depth)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		between := time.Now()
+		if err := u.call.Run(); err != nil {
+			b.Fatal(err)
+		}
+		inGo = append(inGo, between.Sub(began).Seconds())
+		inGraph = append(inGraph, time.Since(between).Seconds())
+	}
+	slices.Sort(inGo)
+	slices.Sort(inGraph)
+	b.ReportMetric(1e6*inGo[len(inGo)/2], "go-µs")
+	b.ReportMetric(1e6*inGraph[len(inGraph)/2], "unrolled-µs")
+	b.ReportMetric(inGo[len(inGo)/2]/inGraph[len(inGraph)/2], "go/unrolled")
+	b.ReportMetric(inGo[0]/inGraph[0], "go/unrolled-fastest")
+}
