@@ -13,18 +13,10 @@ type attentionSpec struct {
 	cos, sin                []float32 // [context, head_dim/2]
 	interleaved             bool      // RoPE turns neighbours instead of halves
 	headNorm                float64   // epsilon of a gainless RMSNorm per head after RoPE; 0: none
-	pages                   string    // name of the page table's input; "": block_table
 }
 
 func (a attentionSpec) shape() bundle.Attention {
 	return bundle.Attention{Heads: a.heads, KVHeads: a.kvHeads, HeadDim: a.headDim}
-}
-
-func (a attentionSpec) table() string {
-	if a.pages == "" {
-		return "block_table"
-	}
-	return a.pages
 }
 
 // paging declares the inputs that a graph with attention layers takes.
@@ -34,7 +26,7 @@ func (a attentionSpec) paging(g *onnx.Graph) {
 	g.Input("value_cache", onnx.Float, cache...)
 	g.Input("cumulative_sequence_length", onnx.Int32, onnx.Dynamic("spans_plus_1"))
 	g.Input("past_seqlens", onnx.Int32, onnx.Dynamic("spans"))
-	g.Input(a.table(), onnx.Int32, onnx.Dynamic("spans"), onnx.Dynamic("max_pages"))
+	g.Input("block_table", onnx.Int32, onnx.Dynamic("spans"), onnx.Dynamic("max_pages"))
 }
 
 // attend appends one layer's attention over query, key, value, or over packed ones where the last two are "".
@@ -51,7 +43,7 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 		attrs = append(attrs, onnx.Attr{Name: "qk_norm", V: 2}, onnx.Attr{Name: "qk_norm_epsilon", V: a.headNorm})
 	}
 	return g.Node(onnx.Loopserve, "PagedAttention", []string{
-		qkv[0], qkv[1], qkv[2], "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", a.table(),
+		qkv[0], qkv[1], qkv[2], "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", "block_table",
 		b.floats(g, "rope_cos", a.cos, positions, half), b.floats(g, "rope_sin", a.sin, positions, half),
 	}, attrs...)
 }

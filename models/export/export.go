@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
-	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // Weight precisions of Options.
@@ -33,25 +30,6 @@ type Options struct {
 	// Progress is told how many bytes of data are written, and the tensor just done.
 	Progress func(written int64, tensor string)
 }
-
-// family builds the graphs of one model type.
-type family interface {
-	describe(m *bundle.Manifest)
-	epsilon() float64 // of its norms
-	build(b *builder) (prelude, block, coda *onnx.Graph)
-}
-
-// names reports whether the checkpoint has a tensor: some families are told apart by that alone.
-type names func(tensor string) bool
-
-// families by config.json's model_type; each family's file adds itself.
-var families = map[string]func(c *config, has names) (family, error){}
-
-// Families are the model types that can be exported, sorted.
-func Families() []string { return slices.Sorted(maps.Keys(families)) }
-
-// ErrUnsupported says that the checkpoint is of a family that is not implemented.
-var ErrUnsupported = errors.New("unsupported model type")
 
 // companions are copied beside the graphs where the checkpoint has them.
 var companions = []string{
@@ -108,75 +86,44 @@ func replace(temp, out string, force bool) error {
 }
 
 func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, error) {
-	source, err := os.OpenRoot(hf)
+	s, err := openSource(hf)
 	if err != nil {
 		return nil, err
 	}
-	defer source.Close()
+	defer s.close()
 	target, err := os.OpenRoot(to)
 	if err != nil {
 		return nil, err
 	}
 	defer target.Close()
-	c, err := readConfig(source)
-	if err != nil {
-		return nil, err
-	}
-	ckpt, err := safetensors.Open(source)
-	if err != nil {
-		return nil, err
-	}
-	defer ckpt.Close()
-	modelType, f, err := choose(c, func(tensor string) bool { return ckpt.Tensor(tensor) != nil })
-	if err != nil {
-		return nil, err
-	}
 	m := &bundle.Manifest{
-		ManifestVersion: bundle.Version, Name: opt.Name, Kind: bundle.KindPaged, Family: modelType,
-		Source:    bundle.Source{ModelType: modelType, Checkpoint: filepath.Base(filepath.Clean(hf)), Exporter: opt.Exporter},
+		ManifestVersion: bundle.Version, Name: opt.Name, Kind: bundle.KindPaged, Family: s.modelType,
+		Source:    bundle.Source{ModelType: s.modelType, Checkpoint: filepath.Base(filepath.Clean(hf)), Exporter: opt.Exporter},
 		Prelude:   bundle.Graph{File: "prelude.onnx"},
 		Block:     bundle.Graph{File: "block.onnx"},
 		Coda:      bundle.Graph{File: "coda.onnx"},
 		Precision: bundle.Precision{Activations: "f32", Weights: opt.Weights, Embedding: "f32", Head: opt.Weights},
 	}
-	f.describe(m)
-	if err := writeGraphs(ctx, f, ckpt, target, m, opt); err != nil {
+	s.family.describe(m)
+	if err := writeGraphs(ctx, s, target, m, opt); err != nil {
 		return nil, err
 	}
-	if m.Source.SHA256, err = ckpt.SHA256(); err != nil {
+	if m.Source.SHA256, err = s.ckpt.SHA256(); err != nil {
 		return nil, err
 	}
-	if err := copyCompanions(source, target, m); err != nil {
+	if err := copyCompanions(s.root, target, m); err != nil {
 		return nil, err
 	}
 	return m, bundle.Save(to, m)
 }
 
-func choose(c *config, has names) (string, family, error) {
-	var modelType string
-	for _, key := range []string{"model_type", "_class_name"} { // Parcae's configs have only the latter
-		if modelType == "" {
-			c.name(key, &modelType)
-		}
-	}
-	if len(c.errs) > 0 {
-		return "", nil, errors.Join(c.errs...)
-	}
-	make, ok := families[modelType]
-	if !ok {
-		return "", nil, fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, modelType, strings.Join(Families(), ", "))
-	}
-	f, err := make(c, has)
-	return modelType, f, err
-}
-
-func writeGraphs(ctx context.Context, f family, ckpt *safetensors.Checkpoint, target *os.Root, m *bundle.Manifest, opt Options) error {
+func writeGraphs(ctx context.Context, s *source, target *os.Root, m *bundle.Manifest, opt Options) error {
 	data, err := newDataFile(target, "weights.data")
 	if err != nil {
 		return err
 	}
-	b := &builder{opt: opt, ckpt: ckpt, data: data, ctx: ctx, eps: f.epsilon(), used: map[string]bool{}}
-	prelude, block, coda := f.build(b)
+	b := s.builder(ctx, data, opt)
+	prelude, block, coda := s.family.build(b)
 	if err := errors.Join(b.err, data.close()); err != nil {
 		return err
 	}

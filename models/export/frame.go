@@ -97,9 +97,6 @@ func (f *frame) llamaLayer(b *builder, i int, norms ...string) layer {
 func (f *frame) startPrelude(b *builder, table *safetensors.Tensor, scale float64) (g *onnx.Graph, ids, x string) {
 	g = onnx.NewGraph("prelude")
 	ids = g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
-	if f.prelude > 0 {
-		f.attention.paging(g)
-	}
 	x = b.gather(g, ids, table)
 	if scale != 1 {
 		x = g.Node("", "Mul", []string{x, g.Floats("embedding_scale", []float32{float32(scale)})})
@@ -107,21 +104,21 @@ func (f *frame) startPrelude(b *builder, table *safetensors.Tensor, scale float6
 	return g, ids, x
 }
 
-// startBlock begins the block; with an injection, the input inject is declared too.
+// startBlock begins the block; with an injection, the input inject is declared too. The paging inputs come with the
+// first layer.
 func (f *frame) startBlock() (g *onnx.Graph, h string) {
 	g = onnx.NewGraph("block")
 	h = f.state(g, "hidden")
 	if f.inject {
 		f.state(g, "inject")
 	}
-	f.attention.paging(g)
 	return g, h
 }
 
 // finishBlock declares the block's outputs, which stand under hidden_out.
 func (f *frame) finishBlock(b *builder, g *onnx.Graph, h string) {
 	f.emit(g, "hidden_out")
-	b.relativeChange(g, h, "hidden_out", "delta")
+	b.relativeChange(g, h, "hidden_out")
 }
 
 // startCoda begins the coda.
@@ -129,9 +126,6 @@ func (f *frame) startCoda() (g *onnx.Graph, h string) {
 	g = onnx.NewGraph("coda")
 	h = f.state(g, "hidden")
 	g.Input("logit_rows", onnx.Int64, onnx.Dynamic("logits"))
-	if f.coda > 0 {
-		f.attention.paging(g)
-	}
 	return g, h
 }
 

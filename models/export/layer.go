@@ -43,6 +43,9 @@ const (
 // stack appends layers on h. after, where not nil, is a norm applied to what the last layer leaves. The result gets
 // the name output.
 func (b *builder) stack(g *onnx.Graph, a attentionSpec, p placement, h string, layers []layer, after *safetensors.Tensor, output string) {
+	if len(layers) > 0 {
+		a.paging(g)
+	}
 	for i, l := range layers {
 		attend := func(x string) string { return b.attention(g, a, l, x, i, len(layers)) }
 		mlp := func(x string) string { return b.mlp(g, l, x) }

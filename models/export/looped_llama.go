@@ -14,7 +14,7 @@ type loopedLlama struct {
 
 func init() { families["looped_llama"] = newLoopedLlama }
 
-func newLoopedLlama(c *config, _ names) (family, error) {
+func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 	m := &loopedLlama{}
 	m.prelude, m.loop = c.size("num_prelude_layers", 0, 1000, 0), c.size("num_loop_layers", 1, 1000, -1)
 	m.coda = c.size("num_coda_layers", 0, 1000, 0)
@@ -38,9 +38,9 @@ func (m *loopedLlama) layers(b *builder, from, n int) []layer {
 	return out
 }
 
-// apply appends one application of the block.
-func (m *loopedLlama) apply(b *builder, g *onnx.Graph, a attentionSpec, h, output string) {
-	b.stack(g, a, preNorm, h, m.layers(b, m.prelude, m.loop), nil, output)
+// apply appends the block.
+func (m *loopedLlama) apply(b *builder, g *onnx.Graph, h string) {
+	b.stack(g, m.attention, preNorm, h, m.layers(b, m.prelude, m.loop), nil, "hidden_out")
 }
 
 func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -50,7 +50,7 @@ func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	m.emit(prelude, "hidden")
 
 	block, h := m.startBlock()
-	m.apply(b, block, m.attention, h, "hidden_out")
+	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda()

@@ -15,7 +15,7 @@ type nanbeige struct {
 
 func init() { families["nanbeige"] = newNanbeige }
 
-func newNanbeige(c *config, _ names) (family, error) {
+func newNanbeige(c *config, _ hasTensor) (family, error) {
 	m := &nanbeige{}
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
@@ -44,12 +44,12 @@ func newNanbeige(c *config, _ names) (family, error) {
 	return m, c.done()
 }
 
-func (m *nanbeige) apply(b *builder, g *onnx.Graph, a attentionSpec, h, output string) {
+func (m *nanbeige) apply(b *builder, g *onnx.Graph, h string) {
 	layers := make([]layer, m.loop)
 	for i := range layers {
 		layers[i] = m.llamaLayer(b, i, "input_layernorm", "post_attention_layernorm")
 	}
-	b.stack(g, a, preNorm, h, layers, m.finalNorm(b, !m.normOnce), output)
+	b.stack(g, m.attention, preNorm, h, layers, m.finalNorm(b, !m.normOnce), "hidden_out")
 }
 
 // finalNorm is model.norm where it is wanted.
@@ -66,7 +66,7 @@ func (m *nanbeige) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	m.emit(prelude, "hidden")
 
 	block, h := m.startBlock()
-	m.apply(b, block, m.attention, h, "hidden_out")
+	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda()

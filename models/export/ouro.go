@@ -15,7 +15,7 @@ type ouro struct{ frame }
 
 func init() { families["ouro"] = newOuro }
 
-func newOuro(c *config, _ names) (family, error) {
+func newOuro(c *config, _ hasTensor) (family, error) {
 	m := &ouro{}
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
@@ -40,12 +40,12 @@ func newOuro(c *config, _ names) (family, error) {
 	return m, c.done()
 }
 
-func (m *ouro) apply(b *builder, g *onnx.Graph, a attentionSpec, h, output string) {
+func (m *ouro) apply(b *builder, g *onnx.Graph, h string) {
 	layers := make([]layer, m.loop)
 	for i := range layers {
 		layers[i] = m.llamaLayer(b, i, "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
 	}
-	b.stack(g, a, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), output)
+	b.stack(g, m.attention, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), "hidden_out")
 }
 
 func (m *ouro) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -54,7 +54,7 @@ func (m *ouro) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	m.emit(prelude, "hidden")
 
 	block, h := m.startBlock()
-	m.apply(b, block, m.attention, h, "hidden_out")
+	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 	b.exitGate(block, b.tensor("model.early_exit_gate.weight", 1, m.hidden), b.tensor("model.early_exit_gate.bias", 1))
 

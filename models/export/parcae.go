@@ -2,6 +2,7 @@ package export
 
 import (
 	"math"
+	"slices"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -14,15 +15,15 @@ import (
 type parcae struct {
 	frame
 	preludeNorm bool
-	has         names
+	has         hasTensor
 }
 
-func init() { families["ParcaeConfig"] = newParcae }
+func init() { families["parcae"] = newParcae }
 
 // torchEpsilon is what torch's rms_norm takes where none is given, in float32.
 const torchEpsilon = 1.1920929e-07
 
-func newParcae(c *config, has names) (family, error) {
+func newParcae(c *config, has hasTensor) (family, error) {
 	const most = 1 << 20
 	m := &parcae{has: has}
 	m.inject = true
@@ -78,7 +79,7 @@ func (m *parcae) rope(c *config) {
 }
 
 // layers are those of a stage; first is the index of its first one among all layers, by which value embeddings go.
-func (m *parcae) layers(b *builder, g *onnx.Graph, stage string, first, n int) []layer {
+func (m *parcae) layers(b *builder, stage string, first, n int) []layer {
 	out := make([]layer, n)
 	q, kv := m.widths()
 	for i := range out {
@@ -90,14 +91,14 @@ func (m *parcae) layers(b *builder, g *onnx.Graph, stage string, first, n int) [
 			qkv:   []*safetensors.Tensor{t("attn.c_q", q, m.hidden), t("attn.c_k", kv, m.hidden), t("attn.c_v", kv, m.hidden)},
 			o:     t("attn.c_proj", m.hidden, q), activation: halfSquare,
 			fc: []*safetensors.Tensor{t("mlp.fc", m.ffn, m.hidden)}, proj: t("mlp.proj", m.hidden, m.ffn),
-			value: m.value(b, g, stage, i, first+i),
+			value: m.value(b, stage, i, first+i),
 		}
 	}
 	return out
 }
 
 // value is a layer's value embedding: it acts only where both its table and the layer's gate are stored.
-func (m *parcae) value(b *builder, g *onnx.Graph, stage string, i, global int) *valueEmbedding {
+func (m *parcae) value(b *builder, stage string, i, global int) *valueEmbedding {
 	gate, table := name("transformer."+stage, i, "attn.ve_gate.weight"), name("value_embeds", global, "weight")
 	if !m.has(gate) || !m.has(table) {
 		b.used[gate], b.used[table] = true, true // one without the other does nothing upstream
@@ -110,14 +111,17 @@ func (m *parcae) value(b *builder, g *onnx.Graph, stage string, i, global int) *
 	}
 }
 
-// usesIDs declares input_ids in block or coda where one of their layers has a value embedding.
-func (m *parcae) usesIDs(g *onnx.Graph, layers []layer) {
-	for _, l := range layers {
-		if l.value != nil {
-			g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
-			return
-		}
+// usesIDs reports whether a layer has a value embedding: the graph then reads the tokens again.
+func usesIDs(layers []layer) bool {
+	return slices.ContainsFunc(layers, func(l layer) bool { return l.value != nil })
+}
+
+func (m *parcae) apply(b *builder, g *onnx.Graph, h string) {
+	layers := m.layers(b, "core_block", m.prelude, m.loop)
+	if usesIDs(layers) {
+		g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
 	}
+	b.stack(g, m.attention, preNorm, m.takeIn(b, g, h), layers, nil, "hidden_out")
 }
 
 func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -130,18 +134,18 @@ func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	if m.preludeNorm {
 		norm = t("ln_prelude", m.hidden)
 	}
-	b.stack(prelude, m.attention, preNorm, x, m.layers(b, prelude, "prelude", 0, m.prelude), norm, "inject")
+	b.stack(prelude, m.attention, preNorm, x, m.layers(b, "prelude", 0, m.prelude), norm, "inject")
 	m.emit(prelude, "inject")
 
 	block, h := m.startBlock()
-	layers := m.layers(b, block, "core_block", m.prelude, m.loop)
-	m.usesIDs(block, layers)
-	b.stack(block, m.attention, preNorm, m.takeIn(b, block, h), layers, nil, "hidden_out")
+	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda()
-	layers = m.layers(b, coda, "coda", m.prelude+m.loop, m.coda)
-	m.usesIDs(coda, layers)
+	layers := m.layers(b, "coda", m.prelude+m.loop, m.coda)
+	if usesIDs(layers) {
+		coda.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
+	}
 	b.stack(coda, m.attention, preNorm, b.linear(coda, h, b.opt.Weights, t("C", m.hidden, m.hidden)), layers, nil, "last")
 	m.finishCoda(b, coda, "last", t("ln_f", m.hidden), embed)
 	b.leftover("freqs_cis", "lm_head.weight") // a table, recomputed; and stored beside what it is tied to

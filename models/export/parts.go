@@ -67,16 +67,15 @@ func (b *builder) gather(g *onnx.Graph, ids string, table *safetensors.Tensor) s
 	return g.Node("", "Gather", []string{g.External(table.Name, onnx.Float, place, table.Shape...), ids}, onnx.Attr{Name: "axis", V: 0})
 }
 
-// relativeChange appends delta = ‖h′−h‖/‖h′‖ for each row under the given name. The floor keeps a zero state from
-// dividing by zero.
-func (b *builder) relativeChange(g *onnx.Graph, before, after, name string) {
+// relativeChange appends delta = ‖h′−h‖/‖h′‖ for each row. The floor keeps a zero state from dividing by zero.
+func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
 	axes := g.Ints("delta_axes", []int64{-1}, 1)
 	floor := g.Floats("delta_floor", []float32{1e-30})
 	keep := onnx.Attr{Name: "keepdims", V: 0}
 	change := g.Node("", "ReduceL2", []string{g.Node("", "Sub", []string{after, before}), axes}, keep)
 	size := g.Node("", "Max", []string{g.Node("", "ReduceL2", []string{after, axes}, keep), floor})
-	g.NodeTo("", "Div", []string{change, size}, []string{name})
-	g.Output(name, onnx.Float, onnx.Dynamic("rows"))
+	g.NodeTo("", "Div", []string{change, size}, []string{"delta"})
+	g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
 }
 
 // ropeTables gives cos and sin [positions, dim/2], always from the config and in float64: checkpoints store them in

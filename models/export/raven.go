@@ -24,7 +24,7 @@ func init() { families["huginn_raven"] = newRaven }
 
 // newRaven tells the families apart by their tensors: the model_type is the same, the math is not, and configs carry
 // each other's leftovers.
-func newRaven(c *config, has names) (family, error) {
+func newRaven(c *config, has hasTensor) (family, error) {
 	m := &raven{}
 	m.inject = true
 	m.sizes(c)
@@ -123,10 +123,10 @@ func (b *builder) headBias(g *onnx.Graph, t *safetensors.Tensor, values int) str
 	return b.floats(g, t.Name, packed, n)
 }
 
-func (m *raven) apply(b *builder, g *onnx.Graph, a attentionSpec, h, output string) {
+func (m *raven) apply(b *builder, g *onnx.Graph, h string) {
 	both := g.Node("", "Concat", []string{h, "inject"}, onnx.Attr{Name: "axis", V: 1})
 	x := b.linear(g, both, b.opt.Weights, b.tensor("transformer.adapter.weight", m.hidden, 2*m.hidden))
-	b.stack(g, a, m.place, x, m.layers(b, g, "core_block", m.loop), nil, output)
+	b.stack(g, m.attention, m.place, x, m.layers(b, g, "core_block", m.loop), nil, "hidden_out")
 }
 
 func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -136,7 +136,7 @@ func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	m.emit(prelude, "inject")
 
 	block, h := m.startBlock()
-	m.apply(b, block, m.attention, h, "hidden_out")
+	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda()

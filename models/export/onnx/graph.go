@@ -41,7 +41,7 @@ type Graph struct {
 	inputs       []byte
 	outputs      []byte
 	count        int
-	declared     map[string]bool // initializers
+	declared     map[string]bool // inputs and initializers
 }
 
 // NewGraph starts a graph.
@@ -129,8 +129,11 @@ func Fixed(n int) Dim { return Dim{Size: int64(n)} }
 // Dynamic is a dimension that may differ from call to call.
 func Dynamic(name string) Dim { return Dim{Name: name} }
 
-// Input declares an input and returns its name.
+// Input declares an input, once, and returns its name.
 func (g *Graph) Input(name string, t Type, dims ...Dim) string {
+	if g.declare(name) {
+		return name
+	}
 	g.inputs = message(g.inputs, 11, value(name, t, dims))
 	return name
 }
@@ -154,7 +157,7 @@ func value(name string, t Type, dims []Dim) []byte {
 	return message(text(nil, 1, name), 2, message(nil, 1, tensor))
 }
 
-// declare reports whether an initializer of the name is there already: the same name is the same tensor.
+// declare reports whether an input or initializer of the name is there already: the same name is the same tensor.
 func (g *Graph) declare(name string) bool {
 	was := g.declared[name]
 	g.declared[name] = true

@@ -1,0 +1,96 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// family builds the graphs of one model type.
+type family interface {
+	describe(m *bundle.Manifest)
+	epsilon() float64 // of its norms
+	build(b *builder) (prelude, block, coda *onnx.Graph)
+}
+
+// hasTensor reports whether the checkpoint has a tensor: some families are told apart by that alone.
+type hasTensor func(tensor string) bool
+
+// families by config.json's model_type; each family's file adds itself.
+var families = map[string]func(c *config, has hasTensor) (family, error){}
+
+// Families are the model types that can be exported, sorted.
+func Families() []string { return slices.Sorted(maps.Keys(families)) }
+
+// ErrUnsupported says that the checkpoint is of a family that is not implemented.
+var ErrUnsupported = errors.New("unsupported model type")
+
+// source is an open checkpoint, and the family that understands it.
+type source struct {
+	root      *os.Root
+	ckpt      *safetensors.Checkpoint
+	modelType string
+	family    family
+}
+
+func openSource(hf string) (_ *source, err error) {
+	s := &source{}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.root, err = os.OpenRoot(hf); err != nil {
+		return nil, err
+	}
+	c, err := readConfig(s.root)
+	if err != nil {
+		return nil, err
+	}
+	if s.ckpt, err = safetensors.Open(s.root); err != nil {
+		return nil, err
+	}
+	return s, s.choose(c)
+}
+
+func (s *source) close() {
+	if s.ckpt != nil {
+		_ = s.ckpt.Close() // read only: nothing is lost
+	}
+	if s.root != nil {
+		_ = s.root.Close()
+	}
+}
+
+// classNames are the families whose configs have a _class_name and no model_type.
+var classNames = map[string]string{"ParcaeConfig": "parcae"}
+
+func (s *source) choose(c *config) (err error) {
+	var class string
+	c.name("model_type", &s.modelType)
+	c.name("_class_name", &class)
+	if len(c.errs) > 0 {
+		return errors.Join(c.errs...)
+	}
+	if s.modelType == "" {
+		s.modelType = classNames[class]
+	}
+	make, ok := families[s.modelType]
+	if !ok {
+		return fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, s.modelType+class, strings.Join(Families(), ", "))
+	}
+	s.family, err = make(c, func(tensor string) bool { return s.ckpt.Tensor(tensor) != nil })
+	return err
+}
+
+func (s *source) builder(ctx context.Context, data *dataFile, opt Options) *builder {
+	return &builder{opt: opt, ckpt: s.ckpt, data: data, ctx: ctx, eps: s.family.epsilon(), used: map[string]bool{}}
+}
