@@ -35,9 +35,12 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 	positions := int64(len(a.cos)) / half
 	flag := map[bool]int{true: 1}
 	attrs := []onnx.Attr{
-		{Name: "num_heads", V: a.heads}, {Name: "kv_num_heads", V: a.kvHeads},
-		{Name: "layer", V: layer}, {Name: "num_layers", V: layers},
-		{Name: "do_rotary", V: 1}, {Name: "rotary_interleaved", V: flag[a.interleaved]},
+		{Name: "num_heads", V: a.heads},
+		{Name: "kv_num_heads", V: a.kvHeads},
+		{Name: "layer", V: layer},
+		{Name: "num_layers", V: layers},
+		{Name: "do_rotary", V: 1},
+		{Name: "rotary_interleaved", V: flag[a.interleaved]},
 	}
 	if a.headNorm > 0 {
 		attrs = append(attrs, onnx.Attr{Name: "qk_norm", V: 2}, onnx.Attr{Name: "qk_norm_epsilon", V: a.headNorm})

@@ -58,10 +58,15 @@ func (s LoopedLlama) Tensors() []Tensor {
 	}
 	for i := range s.Prelude + s.Loop + s.Coda {
 		for _, t := range []Tensor{
-			{"input_layernorm", Gain, []int64{d}}, {"post_attention_layernorm", Gain, []int64{d}},
-			{"self_attn.q_proj", Matrix, []int64{q, d}}, {"self_attn.k_proj", Matrix, []int64{kv, d}},
-			{"self_attn.v_proj", Matrix, []int64{kv, d}}, {"self_attn.o_proj", Matrix, []int64{d, q}},
-			{"mlp.gate_proj", Matrix, []int64{f, d}}, {"mlp.up_proj", Matrix, []int64{f, d}}, {"mlp.down_proj", Matrix, []int64{d, f}},
+			{"input_layernorm", Gain, []int64{d}},
+			{"post_attention_layernorm", Gain, []int64{d}},
+			{"self_attn.q_proj", Matrix, []int64{q, d}},
+			{"self_attn.k_proj", Matrix, []int64{kv, d}},
+			{"self_attn.v_proj", Matrix, []int64{kv, d}},
+			{"self_attn.o_proj", Matrix, []int64{d, q}},
+			{"mlp.gate_proj", Matrix, []int64{f, d}},
+			{"mlp.up_proj", Matrix, []int64{f, d}},
+			{"mlp.down_proj", Matrix, []int64{d, f}},
 		} {
 			t.Name = fmt.Sprintf("model.layers.%d.%s.weight", i, t.Name)
 			tensors = append(tensors, t)
