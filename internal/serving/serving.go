@@ -110,7 +110,7 @@ func (p *Process) load(dir string, metrics *server.Metrics) (*server.Model, erro
 	return &server.Model{
 		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: c, Tokenizer: tok,
 		Loops: loopctl.LoopRange(m.Loops), Context: l.Context, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
-		KVPolicies: m.KVPolicies, ChatTemplate: tok.Config().ChatTemplate,
+		KVPolicies: []string{"depth"}, ChatTemplate: tok.Config().ChatTemplate,
 	}, nil
 }
 
