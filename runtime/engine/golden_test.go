@@ -68,7 +68,12 @@ func (w logWriter) Write(p []byte) (int, error) {
 
 func openEnv(t testing.TB) *ort.Env {
 	t.Helper()
-	env, err := ort.Open(ort.Options{Threads: 2})
+	return openEnvOf(t, 2)
+}
+
+func openEnvOf(t testing.TB, threads int) *ort.Env {
+	t.Helper()
+	env, err := ort.Open(ort.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
