@@ -20,11 +20,15 @@ func (q quantizer) row(w *bufio.Writer, row []float32, scales *[]float32) (int64
 		block := row[from:min(from+blockSize, len(row))]
 		scale := q.scale(block)
 		*scales = append(*scales, scale)
+		inverse, most := float32(0), float32(zero-1)
+		if scale != 0 {
+			inverse = 1 / scale
+		}
 		var codes [blockSize]byte
 		for i := range codes {
 			codes[i] = byte(zero)
-			if i < len(block) && scale != 0 {
-				codes[i] = byte(q.code(block[i], scale) + zero)
+			if i < len(block) {
+				codes[i] = byte(int(nearest(block[i]*inverse, most)) + zero)
 			}
 		}
 		n := blockSize
@@ -42,19 +46,34 @@ func (q quantizer) row(w *bufio.Writer, row []float32, scales *[]float32) (int64
 	return written, nil
 }
 
-func (q quantizer) code(v, scale float32) int {
-	most := 1<<(q.bits-1) - 1
-	return max(-most-1, min(most, int(math.RoundToEven(float64(v/scale)))))
+// nearest rounds to the nearest integer, ties to even, for |x| under 2²²: adding 1.5·2²³ leaves no bits for a fraction.
+// What is beyond ±(most+1), most is clipped. Branches, and not min and max, because Go's take care of NaN and of −0,
+// which costs more than all the rest here.
+func nearest(x, most float32) float32 {
+	const shift = 3 << 22
+	if x > most {
+		return most
+	}
+	if x < -most-1 {
+		return -most - 1
+	}
+	return float32(x+shift) - shift
 }
 
 // scale is the one that spends the range on the block's extreme; with 4 bits, of a few around it the one with the
 // least squared error: 15 levels are too few to leave one of them unused.
 func (q quantizer) scale(block []float32) float32 {
-	extreme := float32(0)
+	low, high := block[0], block[0]
 	for _, v := range block {
-		if abs(v) > abs(extreme) {
-			extreme = v
+		if v < low {
+			low = v
+		} else if v > high {
+			high = v
 		}
+	}
+	extreme := high
+	if -low > high {
+		extreme = low
 	}
 	if extreme == 0 {
 		return 0
@@ -63,17 +82,12 @@ func (q quantizer) scale(block []float32) float32 {
 	if q.bits == 8 {
 		return abs(extreme) / most
 	}
-	best, least := float32(0), math.Inf(1)
+	best, least := float32(0), float32(math.Inf(1))
 	// −8 has no positive counterpart: a scale of the extreme's opposite sign lets the extreme take it.
-	for _, full := range []float32{-extreme / (most + 1), abs(extreme) / most} {
+	for _, full := range [2]float32{-extreme / (most + 1), abs(extreme) / most} {
 		for step := range 9 {
 			scale := full * (1 - 0.03*float32(step))
-			sum := 0.0
-			for _, v := range block {
-				d := float64(v - scale*float32(q.code(v, scale)))
-				sum += d * d
-			}
-			if sum < least {
+			if sum := q.error(block, scale); sum < least {
 				best, least = scale, sum
 			}
 		}
@@ -81,4 +95,15 @@ func (q quantizer) scale(block []float32) float32 {
 	return best
 }
 
-func abs(v float32) float32 { return float32(math.Abs(float64(v))) }
+// error is the block's squared error with that scale.
+func (q quantizer) error(block []float32, scale float32) float32 {
+	most := float32(int(1)<<(q.bits-1) - 1)
+	inverse, sum := 1/scale, float32(0)
+	for _, v := range block {
+		d := v - scale*nearest(v*inverse, most)
+		sum += d * d
+	}
+	return sum
+}
+
+func abs(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ (1 << 31)) }

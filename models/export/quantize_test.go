@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -100,5 +101,26 @@ func TestInt4SearchBeatsPlainRounding(t *testing.T) {
 	t.Logf("mean squared error %.5f, plain rounding %.5f", searched/4096, plain/4096)
 	if searched > 0.85*plain {
 		t.Errorf("squared error %.4f of plain rounding's", searched/plain)
+	}
+}
+
+func BenchmarkQuantize(b *testing.B) {
+	r := rand.New(rand.NewPCG(5, 6))
+	row := make([]float32, 2048)
+	for i := range row {
+		row[i] = float32(r.NormFloat64())
+	}
+	for name, bits := range map[string]int{"int8": 8, "int4": 4} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(4 * len(row)))
+			w := bufio.NewWriter(io.Discard)
+			var scales []float32
+			for b.Loop() {
+				scales = scales[:0]
+				if _, err := (quantizer{bits}).row(w, row, &scales); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
