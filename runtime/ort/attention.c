@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TILE = 16 };  // query vectors that share one pass over the keys: rows × heads of a group
-
 static atomic_int forced_isa = -1;
 
 int ls_attention_isa(void) {
@@ -42,6 +40,7 @@ static int check_shapes(const ls_attention_args *a, char *err, size_t err_size) 
   if (a->rows < 0 || a->spans < 0 || a->page_size < 1 || a->slabs < 0 || a->columns < 0) REFUSE("rows, spans, page_size, slabs or columns is negative");
   if (a->num_layers < 1 || a->layer < 0 || a->layer >= a->num_layers) REFUSE("layer is %lld, must be 0..%lld", (long long)a->layer, (long long)a->num_layers - 1);
   if (a->cos && (a->rotary_dim < 2 || a->rotary_dim % 2 || a->rotary_dim > a->head_dim)) REFUSE("rotary_dim is %lld, must be even and at most head_dim %lld", (long long)a->rotary_dim, (long long)a->head_dim);
+  if (a->qk_norm < 0 || a->qk_norm > 2) REFUSE("qk_norm is %d, must be 0..2", a->qk_norm);
   return 0;
 }
 
@@ -65,22 +64,18 @@ static int check_spans(const ls_attention_args *a, char *err, size_t err_size) {
   return 0;
 }
 
-// The work of a call, cut into tasks that threads take one by one: lengths differ too much for fixed shares.
+// The work of a call: tasks are taken one by one, for lengths differ too much for fixed shares.
 typedef struct {
-  const ls_attention_args *a;
-  const ls_kernels *k;
-  int64_t tile_rows, head_chunk, chunks;  // query rows and heads of a task; head chunks of a row
-  atomic_size_t next, span_hint;
+  ls_plan plan;
+  atomic_size_t next;
   size_t tasks;
+  float *parts;
 } work;
-
-static int64_t span_rows(const ls_attention_args *a, int64_t s) { return a->cumulative[s + 1] - a->cumulative[s]; }
-static int64_t tiles(const work *w, int64_t rows) { return (rows + w->tile_rows - 1) / w->tile_rows; }
 
 static void prepare_some(void *data, size_t unused) {
   (void)unused;
   work *w = data;
-  const ls_attention_args *a = w->a;
+  const ls_attention_args *a = w->plan.a;
   enum { CHUNK = 8 };
   for (;;) {
     int64_t from = (int64_t)atomic_fetch_add(&w->next, 1) * CHUNK, to = from + CHUNK < a->rows ? from + CHUNK : a->rows;
@@ -92,7 +87,7 @@ static void prepare_some(void *data, size_t unused) {
     }
     for (int64_t r = from; r < to; r++) {
       while (r >= a->cumulative[lo + 1]) lo++;
-      w->k->prepare(a, lo, r);
+      w->plan.k->prepare(a, lo, r);
     }
   }
 }
@@ -100,25 +95,18 @@ static void prepare_some(void *data, size_t unused) {
 static void attend_some(void *data, size_t unused) {
   (void)unused;
   work *w = data;
-  const ls_attention_args *a = w->a;
-  int64_t span = 0, before = 0;  // tasks of the spans before `span`: this thread's task numbers only grow
+  int64_t span = 0, before = 0, used = 0, base = 0;  // tasks and parts before `span`: this thread's numbers only grow
+  ls_cut cut = ls_plan_span(&w->plan, 0, &used);
   for (;;) {
     int64_t n = (int64_t)atomic_fetch_add(&w->next, 1);
     if (n >= (int64_t)w->tasks) return;
-    for (;;) {
-      int64_t here = tiles(w, span_rows(a, span)) * w->chunks;
-      if (n < before + here) break;
-      before += here;
-      span++;
+    while (n >= before + cut.tiles * cut.chunks * cut.parts) {
+      before += cut.tiles * cut.chunks * cut.parts;
+      base = used;
+      cut = ls_plan_span(&w->plan, ++span, &used);
     }
-    int64_t rows = span_rows(a, span), all = tiles(w, rows), local = n - before;
-    int64_t tile = all - 1 - local % all, chunk = local / all;  // the last tile sees the most keys: longest first
-    int64_t group = a->q_heads / a->kv_heads, per_group = (group + w->head_chunk - 1) / w->head_chunk;
-    int64_t kv_head = chunk / per_group, within = chunk % per_group * w->head_chunk;
-    ls_task t = {.a = a, .span = span, .first = tile * w->tile_rows, .kv_head = kv_head, .head = kv_head * group + within};
-    t.count = rows - t.first < w->tile_rows ? rows - t.first : w->tile_rows;
-    t.heads = group - within < w->head_chunk ? group - within : w->head_chunk;
-    w->k->attend(&t);
+    ls_task t = ls_plan_task(&w->plan, &cut, span, n - before, w->parts + base);
+    w->plan.k->attend(&t);
   }
 }
 
@@ -135,19 +123,12 @@ static void spread(work *w, ls_body body, size_t tasks, double cost, size_t thre
 int ls_paged_attention(const ls_attention_args *a, size_t threads, ls_parallel_for run, void *context, char *err, size_t err_size) {
   if (check_shapes(a, err, err_size) || check_spans(a, err, err_size)) return -1;
   if (a->rows == 0) return 0;
-  int64_t group = a->q_heads / a->kv_heads;
-  work w = {.a = a, .k = kernels()};
-  w.head_chunk = group < TILE ? group : TILE;
-  w.tile_rows = TILE / w.head_chunk;
-  w.chunks = a->kv_heads * ((group + w.head_chunk - 1) / w.head_chunk);
-  double pairs = 0;
-  for (int64_t s = 0; s < a->spans; s++) {
-    double rows = (double)span_rows(a, s);
-    w.tasks += (size_t)(tiles(&w, span_rows(a, s)) * w.chunks);
-    pairs += rows * ((double)a->past[s] + rows / 2);
-  }
-  double width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
+  float parts[LS_PART_FLOATS];
+  work w = {.parts = parts};
+  double cost = 0, width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
+  w.plan = ls_plan_call(a, kernels(), threads, &w.tasks, &cost);
   spread(&w, prepare_some, (size_t)((a->rows + 7) / 8), (double)a->rows * width * 4, threads, run, context);
-  spread(&w, attend_some, w.tasks, pairs * (double)(a->q_heads * a->head_dim) * 4, threads, run, context);
+  spread(&w, attend_some, w.tasks, cost, threads, run, context);
+  ls_join_parts(&w.plan, parts);
   return 0;
 }

@@ -42,14 +42,37 @@ int ls_attention_isa(void);             // the best one that this processor has
 int ls_attention_force_isa(int isa);    // for tests: -1 gives the choice back; returns 0 where the processor has it
 
 // One instruction set's inner loops; each attention_<isa>.c defines one.
+enum { LS_FEW_VECTORS = 64, LS_FEW_FLOATS = 8192 };  // query vectors of a `few` task, and their numbers, at most
 typedef struct ls_task {
   const ls_attention_args *a;
-  int64_t span, first, count;  // rows of the span in this tile
-  int64_t kv_head, head, heads;  // query heads [head, head+heads) share kv_head
+  int64_t span, first, count;  // rows of the span in this task
+  int64_t from, to;            // keys: positions of the span
+  int64_t kv_head, kv_heads;   // more than one KV head: only with `few`, and then all of each one's query heads
+  int64_t head, heads;         // query heads [head, head+heads) share kv_head, the next `heads` the next KV head
+  int few;                     // few query vectors for each KV head: stream the keys, rather than tile them
+  float *part;                 // not NULL: other tasks see other keys; per row and head of the span, head_dim + 2 numbers
 } ls_task;
 typedef struct {
   void (*prepare)(const ls_attention_args *a, int64_t span, int64_t row);  // norm, RoPE, cache writes of one packed row
   void (*attend)(const ls_task *t);
+  int64_t tile, few;  // query vectors of a task, and up to how many for a KV head `few` pays
 } ls_kernels;
 extern const ls_kernels ls_kernels_portable, ls_kernels_avx2, ls_kernels_avx512;
+
+// How a call is cut into tasks: attention_plan.c. Everything is computed from the lengths, nothing is stored.
+typedef struct {
+  const ls_attention_args *a;
+  const ls_kernels *k;
+  double target;  // cost of a task that keeps all threads busy to the end
+} ls_plan;
+typedef struct {
+  int64_t tiles, chunks, parts;  // of rows, of heads, of keys; their product is the number of tasks
+  int64_t tile_rows, head_chunk, kv_chunk, low;  // low: the first key that the span's first row sees
+  int few;
+} ls_cut;
+enum { LS_PART_FLOATS = 1 << 16, LS_PARTS = 64 };  // of a call: what the calling thread's stack has for parts
+ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks, double *cost);
+ls_cut ls_plan_span(const ls_plan *p, int64_t span, int64_t *parts_used);  // parts_used: floats, over spans in order
+ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t span, int64_t number, float *parts);
+void ls_join_parts(const ls_plan *p, const float *parts);
 #endif

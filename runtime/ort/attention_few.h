@@ -1,0 +1,142 @@
+// Decode: few query vectors for each KV head, so what counts is how the keys and values stream in. A task walks them
+// once, position by position with all of its KV heads side by side, as they lie in memory, and says ahead what comes.
+// LS_FQ is how many queries share a block of four keys in registers.
+
+enum { FEW_KEYS = 32, FEW_AHEAD = 32, LINE = 16 };  // LINE: floats of a cache line
+
+// s[i][0..3] = q[i]·k[0..3] for NQ queries.
+#define FEW_SCORES(NQ)                                                                                     \
+  static inline void few_scores_##NQ(const float *q, const float *const *k, int64_t at, int64_t hd, float *s) { \
+    vf acc[NQ][4];                                                                                         \
+    const float *row[4] = {k[0] + at, k[1] + at, k[2] + at, k[3] + at};                                    \
+    memset(acc, 0, sizeof acc);                                                                            \
+    int64_t d = 0;                                                                                         \
+    for (; d + LS_W <= hd; d += LS_W) {                                                                    \
+      vf kv[4];                                                                                            \
+      for (int j = 0; j < 4; j++) kv[j] = load(row[j] + d);                                                \
+      for (int i = 0; i < NQ; i++) {                                                                       \
+        vf qv = load(q + i * hd + d);                                                                      \
+        for (int j = 0; j < 4; j++) acc[i][j] += qv * kv[j];                                               \
+      }                                                                                                    \
+    }                                                                                                      \
+    for (int i = 0; i < NQ; i++) {                                                                         \
+      quad x = sum4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);                                           \
+      for (int64_t e = d; e < hd; e++)                                                                     \
+        for (int j = 0; j < 4; j++) x[j] += q[i * hd + e] * row[j][e];                                     \
+      memcpy(s + i * FEW_KEYS, &x, sizeof x);                                                              \
+    }                                                                                                      \
+  }
+FEW_SCORES(1)
+FEW_SCORES(2)
+#if LS_FQ > 2
+FEW_SCORES(4)
+#endif
+
+static inline void few_scores(const float *q, int64_t nq, const float *const *k, int64_t at, int64_t hd, float *s) {
+  int64_t i = 0;
+#if LS_FQ > 2
+  for (; i + 4 <= nq; i += 4) few_scores_4(q + i * hd, k, at, hd, s + i * FEW_KEYS);
+#endif
+  for (; i + 2 <= nq; i += 2) few_scores_2(q + i * hd, k, at, hd, s + i * FEW_KEYS);
+  if (i < nq) few_scores_1(q + i * hd, k, at, hd, s + i * FEW_KEYS);
+}
+
+// acc = acc·fix + Σ_j p[j]·v[j] for n values of one query.
+#define FEW_VALUES(NV)                                                                                                       \
+  static inline void few_values_##NV(float *acc, float fix, const float *p, const float *const *v, int64_t at, int64_t n) {  \
+    vf x[NV];                                                                                                                \
+    for (int c = 0; c < NV; c++) x[c] = load(acc + c * LS_W) * fix;                                                          \
+    for (int64_t j = 0; j < n; j++)                                                                                          \
+      for (int c = 0; c < NV; c++) x[c] += load(v[j] + at + c * LS_W) * p[j];                                                \
+    for (int c = 0; c < NV; c++) store(acc + c * LS_W, x[c]);                                                                \
+  }
+FEW_VALUES(1)
+FEW_VALUES(4)
+#if LS_W < 16
+FEW_VALUES(8)
+#endif
+
+static inline void few_values(float *acc, float fix, const float *p, const float *const *v, int64_t at, int64_t n, int64_t hd) {
+  int64_t d = 0;
+#if LS_W < 16
+  for (; d + 8 * LS_W <= hd; d += 8 * LS_W) few_values_8(acc + d, fix, p, v, at + d, n);
+#endif
+  for (; d + 4 * LS_W <= hd; d += 4 * LS_W) few_values_4(acc + d, fix, p, v, at + d, n);
+  for (; d + LS_W <= hd; d += LS_W) few_values_1(acc + d, fix, p, v, at + d, n);
+  for (; d < hd; d++) {
+    float s = acc[d] * fix;
+    for (int64_t j = 0; j < n; j++) s += p[j] * v[j][at + d];
+    acc[d] = s;
+  }
+}
+
+// One pass of online softmax over a row of scores, padded with -∞ to FEW_KEYS: the factor for what was summed before.
+static inline float few_softmax(float *s, float *top, float *total) {
+  vf m = (vf){} + *top, t = {};
+  for (int j = 0; j < FEW_KEYS; j += LS_W) m = LS_MAX(m, load(s + j));
+  float high = largest(m), fix = exp2f(*top - high);
+  for (int j = 0; j < FEW_KEYS; j += LS_W) {
+    vf e = exp2_neg(load(s + j) - high);
+    store(s + j, e);
+    t += e;
+  }
+  *total = *total * fix + sum(t);
+  *top = high;
+  return fix;
+}
+
+static inline void fetch(const float *const *rows, int64_t at, int64_t hd) {
+  for (int j = 0; j < 4; j++)
+    for (int64_t d = 0; d < hd; d += LINE) __builtin_prefetch(rows[j] + at + d);
+}
+
+static void attend_few(const ls_task *t) {
+  const ls_attention_args *a = t->a;
+  int64_t hd = a->head_dim, nq = t->count * t->heads, all = nq * t->kv_heads, first = a->past[t->span] + t->first, low = t->from;
+  float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * FEW_KEYS], top[LS_FEW_VECTORS], total[LS_FEW_VECTORS], fix[LS_FEW_VECTORS];
+  // What the walk reads in order: the tile's keys, its values, the next tile's keys.
+  const float *walk[2 * FEW_KEYS + FEW_AHEAD + 4];
+  int64_t ahead = 4;  // keys that are asked for in advance: some 8 KiB
+  while (ahead < FEW_AHEAD && ahead * t->kv_heads * hd < 2048) ahead += 4;
+  float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
+  memset(acc, 0, (size_t)(all * hd) * sizeof *acc);
+  for (int64_t i = 0; i < all; i++) {
+    const float *from = task_query(t, i);
+    for (int64_t d = 0; d < hd; d++) q[i * hd + d] = from[d] * factor;
+    top[i] = -FLT_MAX, total[i] = 0;
+  }
+  for (; low < t->to; low += FEW_KEYS) {
+    int64_t n = t->to - low < FEW_KEYS ? t->to - low : FEW_KEYS, padded = (n + 3) / 4 * 4;
+    const float **k = walk, **v = walk + padded, **next = v + padded;
+    for (int64_t j = 0; j < padded; j++) {
+      int64_t at = slot(a, t->span, low + (j < n ? j : n - 1), t->kv_head);
+      k[j] = a->key_cache + at, v[j] = a->value_cache + at;
+    }
+    for (int64_t j = 0; j < ahead; j++) {
+      int64_t p = low + n + j < t->to ? low + n + j : t->to - 1;
+      next[j] = a->key_cache + slot(a, t->span, p, t->kv_head);
+    }
+    for (int64_t j = 0; j < padded; j += 4)
+      for (int64_t h = 0; h < t->kv_heads; h++) {
+        fetch(k + j + ahead, h * hd, hd);
+        few_scores(q + h * nq * hd, nq, k + j, h * hd, hd, s + h * nq * FEW_KEYS + j);
+      }
+    for (int64_t i = 0; i < all; i++) {
+      float *row = s + i * FEW_KEYS;
+      int64_t position = first + i % nq / t->heads, seen = position + 1 - low < n ? position + 1 - low : n;
+      if (a->softcap > 0)
+        for (int64_t j = 0; j < FEW_KEYS; j += LS_W) store(row + j, cap(load(row + j), a->softcap));
+      for (int64_t j = seen > 0 ? seen : 0; j < FEW_KEYS; j++) row[j] = -INFINITY;
+      if (a->window > 0)
+        for (int64_t j = 0; j < n && low + j <= position - a->window; j++) row[j] = -INFINITY;
+      fix[i] = few_softmax(row, top + i, total + i);
+    }
+    for (int64_t j = 0; j < n; j += 4)
+      for (int64_t h = 0; h < t->kv_heads; h++) {
+        fetch(v + j + ahead, h * hd, hd);
+        int64_t some = n - j < 4 ? n - j : 4;
+        for (int64_t i = h * nq; i < (h + 1) * nq; i++) few_values(acc + i * hd, j ? 1 : fix[i], s + i * FEW_KEYS + j, v + j, h * hd, some, hd);
+      }
+  }
+  for (int64_t i = 0; i < all; i++) finish(t, i, acc + i * hd, top[i], total[i]);
+}

@@ -1,0 +1,121 @@
+//go:build cgo
+
+// How a call is cut into tasks: rows into tiles, heads into chunks and, where that leaves threads idle, keys into parts
+// that are joined at the end.
+#include <math.h>
+
+#include "attention.h"
+
+enum { PART_KEYS = 256 };  // a part of fewer keys does not pay for its joining
+
+static int64_t at_least_1(double x) { return x < 1 ? 1 : x > INT32_MAX ? INT32_MAX : (int64_t)x; }
+static int64_t parted(int64_t n, int64_t size) { return (n + size - 1) / size; }
+static int64_t span_rows(const ls_attention_args *a, int64_t s) { return a->cumulative[s + 1] - a->cumulative[s]; }
+
+static int64_t span_low(const ls_attention_args *a, int64_t s) {
+  int64_t low = a->past[s] - a->window + 1;
+  return a->window > 0 && low > 0 ? low : 0;
+}
+
+// What one KV head of a span costs, in multiply-adds: a key that is only read counts as some arithmetic too.
+static double head_cost(const ls_attention_args *a, int64_t s) {
+  double rows = (double)span_rows(a, s), group = (double)(a->q_heads / a->kv_heads);
+  double keys = (double)(a->past[s] - span_low(a, s)) + rows / 2;
+  if (a->window > 0 && keys > (double)a->window) keys = (double)a->window;
+  return rows > 0 ? (rows * group * 2 + 8) * keys * (double)a->head_dim : 0;
+}
+
+ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
+  const ls_attention_args *a = p->a;
+  int64_t rows = span_rows(a, s), group = a->q_heads / a->kv_heads, keys = a->past[s] + rows - span_low(a, s);
+  double cost = head_cost(a, s);
+  ls_cut c = {.chunks = 1, .parts = 1, .low = span_low(a, s)};
+  if (rows == 0) return c;
+  c.few = rows * group <= p->k->few && rows * group * a->head_dim <= LS_FEW_FLOATS;
+  if (c.few) {
+    int64_t most = LS_FEW_VECTORS / (rows * group), room = LS_FEW_FLOATS / (rows * group * a->head_dim);
+    c.tiles = 1, c.tile_rows = rows, c.head_chunk = group;
+    c.kv_chunk = at_least_1(p->target / cost);
+    if (c.kv_chunk > most) c.kv_chunk = most;
+    if (c.kv_chunk > room) c.kv_chunk = room;
+    if (c.kv_chunk > a->kv_heads) c.kv_chunk = a->kv_heads;
+    c.chunks = parted(a->kv_heads, c.kv_chunk);
+  } else {
+    c.head_chunk = group < p->k->tile ? group : p->k->tile;
+    c.tile_rows = p->k->tile / c.head_chunk, c.kv_chunk = 1;
+    c.tiles = parted(rows, c.tile_rows);
+    c.tile_rows = parted(rows, c.tiles);  // equal tiles, rather than a small one at the end
+    c.chunks = a->kv_heads * parted(group, c.head_chunk);
+  }
+  if (c.tiles > 1) return c;
+  int64_t parts = at_least_1(cost / (p->target * (double)parted(group, c.head_chunk))), most = keys / PART_KEYS;
+  if (parts > most) parts = most;
+  if (parts > LS_PARTS) parts = LS_PARTS;
+  int64_t floats = parts * rows * a->q_heads * (a->head_dim + 2);
+  if (parts < 2 || *parts_used + floats > LS_PART_FLOATS) return c;
+  c.parts = parts;
+  *parts_used += floats;
+  return c;
+}
+
+ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t number, float *parts) {
+  const ls_attention_args *a = p->a;
+  int64_t rows = span_rows(a, s), group = a->q_heads / a->kv_heads, per_group = parted(group, c->head_chunk);
+  int64_t tile = c->tiles - 1 - number % c->tiles;  // the last tile sees the most keys: longest first
+  int64_t chunk = number / c->tiles % c->chunks, part = number / c->tiles / c->chunks;
+  ls_task t = {.a = a, .span = s, .first = tile * c->tile_rows, .few = c->few};
+  t.count = rows - t.first < c->tile_rows ? rows - t.first : c->tile_rows;
+  t.kv_head = chunk / per_group * c->kv_chunk;
+  t.kv_heads = a->kv_heads - t.kv_head < c->kv_chunk ? a->kv_heads - t.kv_head : c->kv_chunk;
+  int64_t within = chunk % per_group * c->head_chunk;
+  t.head = t.kv_head * group + within;
+  t.heads = group - within < c->head_chunk ? group - within : c->head_chunk;
+  t.from = a->window > 0 && a->past[s] + t.first - a->window + 1 > 0 ? a->past[s] + t.first - a->window + 1 : 0;
+  t.to = a->past[s] + t.first + t.count;
+  if (c->parts > 1) {
+    int64_t keys = t.to - t.from, share = parted(keys, c->parts), low = t.from;
+    t.from = low + part * share < t.to ? low + part * share : t.to;
+    t.to = t.from + share < t.to ? t.from + share : t.to;
+    t.part = parts + part * rows * a->q_heads * (a->head_dim + 2);
+  }
+  return t;
+}
+
+ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks, double *cost) {
+  ls_plan p = {.a = a, .k = k, .target = INFINITY};
+  int64_t used = 0;
+  *tasks = 0, *cost = 0;
+  for (int64_t s = 0; s < a->spans; s++) *cost += head_cost(a, s) * (double)a->kv_heads;
+  if (threads > 1) p.target = *cost / (double)(4 * threads) + 1;
+  for (int64_t s = 0; s < a->spans; s++) {
+    ls_cut c = ls_plan_span(&p, s, &used);
+    *tasks += (size_t)(c.tiles * c.chunks * c.parts);
+  }
+  return p;
+}
+
+// Each row and head of a span that was cut by keys: its parts weighed by how much of the softmax each has seen.
+static void join_span(const ls_attention_args *a, int64_t s, int64_t count, const float *parts) {
+  int64_t hd = a->head_dim, vectors = span_rows(a, s) * a->q_heads, stride = vectors * (hd + 2);
+  float *out = a->out + a->cumulative[s] * a->q_heads * hd;
+  for (int64_t i = 0; i < vectors; i++, out += hd, parts += hd + 2) {
+    float top = parts[hd], total = 0, weight[LS_PARTS];
+    for (int64_t p = 1; p < count; p++) top = parts[p * stride + hd] > top ? parts[p * stride + hd] : top;
+    for (int64_t p = 0; p < count; p++) {
+      weight[p] = exp2f(parts[p * stride + hd] - top);
+      total += weight[p] * parts[p * stride + hd + 1];
+    }
+    for (int64_t p = 0; p < count; p++) {
+      float f = weight[p] / total;
+      for (int64_t d = 0; d < hd; d++) out[d] = parts[p * stride + d] * f + (p ? out[d] : 0);
+    }
+  }
+}
+
+void ls_join_parts(const ls_plan *p, const float *parts) {
+  int64_t used = 0, base = 0;
+  for (int64_t s = 0; s < p->a->spans; s++, base = used) {
+    ls_cut c = ls_plan_span(p, s, &used);
+    if (c.parts > 1) join_span(p->a, s, c.parts, parts + base);
+  }
+}
