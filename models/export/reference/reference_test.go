@@ -1,0 +1,75 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// The reference gives upstream's own numbers, within the vectors' tolerance: it may then judge other sizes.
+func TestAgreesWithUpstream(t *testing.T) {
+	cases, err := golden.Find(golden.Dir(t, "golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range cases {
+		c, err := golden.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tolerance := c.Within("logits")
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		m, err := Open(path)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		compare(t, m, path, tolerance)
+	}
+}
+
+func compare(t *testing.T, m *Model, path string, tolerance float64) {
+	t.Helper()
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	answers, err := safetensors.OpenFile(root, golden.Answers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answers.Close()
+	ids64, err := answers.Tensor("prompt_1/ids").Ints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]int, len(ids64))
+	for i, id := range ids64 {
+		ids[i] = int(id)
+	}
+	for loops := 1; loops <= 12; loops++ {
+		stored := answers.Tensor(fmt.Sprintf("prompt_1/T_%d/logits", loops))
+		if stored == nil {
+			continue
+		}
+		want, err := stored.Floats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		worst := 0.0
+		got := m.Run(ids, loops).Logits
+		for i, w := range want {
+			width := len(got[0])
+			worst = math.Max(worst, math.Abs(got[i/width][i%width]-float64(w)))
+		}
+		if worst > tolerance {
+			t.Errorf("%s at %d loops: logits differ by %.2g, tolerance %.2g", m.family, loops, worst, tolerance)
+		}
+	}
+}
