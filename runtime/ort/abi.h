@@ -30,7 +30,6 @@ typedef struct OrtCustomOp OrtCustomOp;
 typedef struct OrtKernelInfo OrtKernelInfo;
 typedef struct OrtKernelContext OrtKernelContext;
 typedef struct OrtShapeInferContext OrtShapeInferContext;
-typedef struct OrtSyncStream OrtSyncStream;
 typedef struct OrtApi OrtApi;
 
 // C's enums of the ABI by their underlying types: unsigned where no member is negative, int where one is.
@@ -42,7 +41,7 @@ typedef int ls_allocator_type;     // OrtAllocatorType
 typedef int ls_mem_type;           // OrtMemType
 
 enum { LS_FAIL = 1, LS_INVALID_ARGUMENT = 2 };
-enum { LS_TYPE_UNDEFINED = 0, LS_TYPE_FLOAT = 1, LS_TYPE_UINT8 = 2, LS_TYPE_INT32 = 6 };
+enum { LS_TYPE_UNDEFINED = 0, LS_TYPE_FLOAT = 1, LS_TYPE_INT32 = 6 };
 enum { LS_REQUIRED = 0, LS_OPTIONAL = 1 };
 enum { LS_DEVICE_ALLOCATOR = 0 };
 enum { LS_MEM_DEFAULT = 0 };
@@ -53,6 +52,8 @@ enum { LS_MEM_DEFAULT = 0 };
   X(1, ls_code, GetErrorCode, (const OrtStatus *))                                                                   \
   X(2, const char *, GetErrorMessage, (const OrtStatus *))                                                           \
   X(7, OrtStatus *, CreateSession, (const OrtEnv *, const char *, const OrtSessionOptions *, OrtSession **))         \
+  X(8, OrtStatus *, CreateSessionFromArray,                                                                          \
+    (const OrtEnv *, const void *, size_t, const OrtSessionOptions *, OrtSession **))                                \
   X(9, OrtStatus *, Run,                                                                                             \
     (OrtSession *, const OrtRunOptions *, const char *const *, const OrtValue *const *, size_t, const char *const *, \
      size_t, OrtValue **))                                                                                           \
@@ -104,9 +105,7 @@ enum { LS_MEM_DEFAULT = 0 };
   X(148, OrtStatus *, SetGlobalInterOpNumThreads, (OrtThreadingOptions *, int))                                      \
   X(149, OrtStatus *, SetGlobalSpinControl, (OrtThreadingOptions *, int))                                            \
   X(274, OrtStatus *, KernelContext_ParallelFor,                                                                     \
-    (const OrtKernelContext *, void (*)(void *, size_t), size_t, size_t, void *))                                    \
-  X(386, OrtStatus *, CopyTensors,                                                                                   \
-    (const OrtEnv *, const OrtValue *const *, OrtValue *const *, OrtSyncStream *, size_t))
+    (const OrtKernelContext *, void (*)(void *, size_t), size_t, size_t, void *))
 
 // ls_api holds the entries by name; ls_library_load fills it from the library's table.
 typedef struct ls_api {

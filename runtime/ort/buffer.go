@@ -3,13 +3,11 @@
 package ort
 
 /*
-#include <stdlib.h>
 #include "shim.h"
 */
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -76,14 +74,6 @@ func view[T any](b *Buffer) []T {
 	return unsafe.Slice((*T)(b.ptr), n)[:n:n]
 }
 
-// CopyFrom copies the first n bytes of src, whichever of the two is on a device.
-func (b *Buffer) CopyFrom(src *Buffer, n int) error {
-	if n < 0 || n > b.size || n > src.size {
-		return fmt.Errorf("copy of %d bytes from a buffer of %d to one of %d", n, src.size, b.size)
-	}
-	return failed("copy", C.ls_copy(handle, b.ptr, b.info(), src.ptr, src.info(), C.size_t(n)))
-}
-
 func (b *Buffer) info() *C.OrtMemoryInfo {
 	if b.device == nil {
 		return nil
@@ -101,46 +91,10 @@ func (b *Buffer) Close() error {
 	b.ptr, b.size = nil, 0
 	if b.device != nil {
 		C.ls_space_free(b.device.allocator, ptr)
+		b.device.session.users.Add(-1)
 		return nil
 	}
 	mem := b.host
 	b.host = nil
 	return unix.Munmap(mem)
-}
-
-// space is memory that a session's provider allocates from.
-type space struct {
-	info      *C.OrtMemoryInfo
-	allocator *C.OrtAllocator
-}
-
-func openSpace(s *Session, name string, device int) (*space, error) {
-	cname := C.CString(name)
-	defer C.free(unsafe.Pointer(cname))
-	sp := &space{}
-	if err := failed("allocator of "+name, C.ls_space_open(s.ptr, cname, C.int(device), &sp.info, &sp.allocator)); err != nil {
-		return nil, err
-	}
-	return sp, nil
-}
-
-func (sp *space) alloc(bytes int) (*Buffer, error) {
-	if bytes < 0 {
-		return nil, fmt.Errorf("a buffer of %d bytes", bytes)
-	}
-	b := &Buffer{size: bytes, device: sp}
-	if err := failed("allocate", C.ls_space_alloc(sp.allocator, C.size_t(max(bytes, 1)), &b.ptr)); err != nil {
-		return nil, err
-	}
-	if b.ptr == nil {
-		return nil, errors.New("the device has no memory left")
-	}
-	trace.opened(b, fmt.Sprintf("device buffer of %d bytes", bytes))
-	return b, nil
-}
-
-func (sp *space) close() {
-	if sp != nil {
-		C.ls_space_close(sp.info, sp.allocator)
-	}
 }

@@ -61,6 +61,10 @@ static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKern
     free(a);
     return refuse("PagedAttention: num_heads and kv_num_heads are required and positive");
   }
+  if (a->qk_norm < 0 || a->qk_norm > 2) {
+    free(a);
+    return refuse("PagedAttention: qk_norm must be 0 (none), 1 (before RoPE) or 2 (after)");
+  }
   *kernel = a;
   return NULL;
 }
@@ -69,6 +73,7 @@ static void destroy(void *kernel) { free(kernel); }
 
 // One input as the kernel wants it: data, and as many dims as its rank.
 typedef struct {
+  int present;  // an empty tensor is present and may have no data
   void *data;
   int64_t dims[4];
 } input;
@@ -82,6 +87,7 @@ static OrtStatus *read_input(const OrtKernelContext *context, int i, input *out)
   memset(out, 0, sizeof *out);
   OrtStatus *s = ls_ort.KernelContext_GetInput(context, (size_t)i, &value);
   if (s != NULL || value == NULL) return s;
+  out->present = 1;
   s = ls_ort.GetTensorTypeAndShape(value, &info);
   if (s != NULL) return s;
   ls_type want = i >= IN_CUMULATIVE && i <= IN_TABLE ? LS_TYPE_INT32 : LS_TYPE_FLOAT;
@@ -105,8 +111,8 @@ static OrtStatus *read_input(const OrtKernelContext *context, int i, input *out)
 
 // Checks the tensors' shapes against each other and fills the kernel's arguments. Contents are the kernel's to check.
 static int arrange(const attributes *at, const input *in, ls_attention_args *a, char *message) {
-  MUST(in[IN_QUERY].data || in[IN_QUERY].dims[0] == 0, "query is missing")
-  for (int i = IN_KEYS; i <= IN_TABLE; i++) MUST(in[i].data || in[i].dims[0] == 0, "%s is missing", input_names[i])
+  MUST(in[IN_QUERY].present, "query is missing")
+  for (int i = IN_KEYS; i <= IN_TABLE; i++) MUST(in[i].present, "%s is missing", input_names[i])
   const int64_t *cache = in[IN_KEYS].dims, hd = cache[3];
   *a = (ls_attention_args){
       .rows = in[IN_QUERY].dims[0], .spans = in[IN_PAST].dims[0], .q_heads = at->heads, .kv_heads = at->kv_heads, .head_dim = hd,
@@ -120,7 +126,7 @@ static int arrange(const attributes *at, const input *in, ls_attention_args *a, 
   MUST(cache[2] == at->kv_heads, "the caches have %lld KV heads, kv_num_heads is %lld", (long long)cache[2], (long long)at->kv_heads)
   MUST(in[IN_CUMULATIVE].dims[0] == a->spans + 1, "cumulative_sequence_length has %lld entries for %lld spans", (long long)in[IN_CUMULATIVE].dims[0], (long long)a->spans)
   MUST(in[IN_TABLE].dims[0] == a->spans, "block_table has %lld rows for %lld spans", (long long)in[IN_TABLE].dims[0], (long long)a->spans)
-  if (in[IN_KEY].data == NULL && in[IN_VALUE].data == NULL) {
+  if (!in[IN_KEY].present && !in[IN_VALUE].present) {
     MUST(width == q_width + 2 * kv_width, "packed query has %lld columns, must have %lld", (long long)width, (long long)(q_width + 2 * kv_width))
     a->k = a->q + q_width, a->v = a->k + kv_width;
     a->q_stride = a->k_stride = a->v_stride = width;
@@ -132,12 +138,13 @@ static int arrange(const attributes *at, const input *in, ls_attention_args *a, 
     a->q_stride = q_width, a->k_stride = a->v_stride = kv_width;
   }
   if (at->rotary) {
-    MUST(in[IN_COS].data && in[IN_SIN].data, "do_rotary needs cos_cache and sin_cache")
+    MUST(in[IN_COS].present && in[IN_SIN].present, "do_rotary needs cos_cache and sin_cache")
     MUST(memcmp(in[IN_COS].dims, in[IN_SIN].dims, 2 * sizeof(int64_t)) == 0, "cos_cache and sin_cache differ in shape")
+    MUST(in[IN_COS].dims[0] > 0, "cos_cache is empty")
     a->cos = in[IN_COS].data, a->sin = in[IN_SIN].data;
     a->positions = in[IN_COS].dims[0], a->rotary_dim = 2 * in[IN_COS].dims[1];
   }
-  for (int i = IN_QNORM; i <= IN_KNORM; i++) MUST(in[i].data == NULL || in[i].dims[0] == hd, "%s has %lld entries, head_dim is %lld", input_names[i], (long long)in[i].dims[0], (long long)hd)
+  for (int i = IN_QNORM; i <= IN_KNORM; i++) MUST(!in[i].present || in[i].dims[0] == hd, "%s has %lld entries, head_dim is %lld", input_names[i], (long long)in[i].dims[0], (long long)hd)
   a->scale = at->scale;
   if (a->scale == 0) a->scale = 1 / __builtin_sqrtf((float)hd);
   return 0;

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	binding "github.com/yalue/onnxruntime_go"
@@ -34,8 +35,10 @@ var (
 	mu      sync.Mutex
 	handle  *C.OrtEnv
 	holders int
-	loaded  string // path of the library, once one is loaded: it stays for the life of the process
-	version string
+	// sessions that are open: the library crashes when its environment goes before them.
+	sessions atomic.Int64
+	loaded   string // path of the library, once one is loaded: it stays for the life of the process
+	version  string
 )
 
 // Open loads the library, makes the environment with one thread pool, and checks the provider. While an environment is
@@ -97,6 +100,9 @@ func start(opt Options) error {
 }
 
 func load(path string) (string, error) {
+	if err := checkELF(path); err != nil {
+		return "", fmt.Errorf("%w: %s is no shared library or damaged: %w: run `make ort`, or set LOOPSERVE_ORT_LIB to a sound libonnxruntime.so", ErrLibrary, path, err)
+	}
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
 	message := (*C.char)(C.calloc(1, 1024))
@@ -179,7 +185,8 @@ func (e *Env) Provider() string { return e.provider }
 // Threads is the size of the pool.
 func (e *Env) Threads() int { return e.opt.Threads }
 
-// Close ends the environment with its last holder. Sessions must be closed before.
+// Close ends the environment with its last holder. Sessions must be closed before: while one is open this is an error,
+// and the environment stays as it is.
 func (e *Env) Close() error {
 	if e == nil {
 		return nil
@@ -192,6 +199,9 @@ func (e *Env) Close() error {
 func (e *Env) close() error {
 	if e.closed {
 		return nil
+	}
+	if n := sessions.Load(); n > 0 && holders == 1 {
+		return fmt.Errorf("close ONNX Runtime: %d sessions are still open", n)
 	}
 	e.closed = true
 	trace.closed(e)
@@ -214,3 +224,6 @@ func failed(op string, s *C.OrtStatus) error {
 	C.ls_status_release(s)
 	return err
 }
+
+// liveValues counts the OrtValues that calls and copies hold.
+func liveValues() int64 { return int64(C.ls_live_values()) }

@@ -39,8 +39,8 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// CheckLeaks fails the test if it ends with more native objects open (sessions, calls, buffers, environments) than it
-// began with, and says where each was opened. Tests of one process that run in parallel can't use it.
+// CheckLeaks fails the test if it ends with more native objects open (sessions, calls, buffers, environments, ONNX
+// Runtime's values) than it began with, and says where each was opened. Tests of one process that run in parallel can't use it.
 func CheckLeaks(t TB) {
 	t.Helper()
 	trace.mu.Lock()
@@ -50,6 +50,7 @@ func CheckLeaks(t TB) {
 	for o := range trace.open {
 		before[o] = true
 	}
+	values := liveValues()
 	t.Cleanup(func() {
 		trace.mu.Lock()
 		defer trace.mu.Unlock()
@@ -57,6 +58,9 @@ func CheckLeaks(t TB) {
 			if !before[o] {
 				t.Errorf("left open: %s", what)
 			}
+		}
+		if n := liveValues() - values; n > 0 {
+			t.Errorf("left open: %d values of ONNX Runtime", n)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package ort
 
 import (
 	"crypto/sha256"
+	"debug/elf"
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
@@ -100,6 +101,26 @@ func findLibrary(option string) (string, error) {
 		return path, nil
 	}
 	return "", fmt.Errorf("%w: version %s is in none of %v: run `make ort`, or set %s to a libonnxruntime.so", ErrLibrary, pin.Version, tried, LibraryEnv)
+}
+
+// checkELF finds a file that is no shared library, or is cut short, before the loader maps it: reading past the end of a
+// mapped file is SIGBUS, not an error.
+func checkELF(path string) error {
+	stat, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if end := p.Off + p.Filesz; end < p.Off || end > uint64(stat.Size()) {
+			return fmt.Errorf("it is cut short: %d bytes, a segment ends at %d", stat.Size(), end)
+		}
+	}
+	return nil
 }
 
 func fileSHA256(r io.Reader) (string, error) {

@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 
 	binding "github.com/yalue/onnxruntime_go"
@@ -22,11 +23,15 @@ type Session struct {
 	path    string
 	inputs  []TensorInfo
 	outputs []TensorInfo
-	space   *space // the device's memory; nil on the CPU
+	space   *space       // the device's memory; nil on the CPU
+	users   atomic.Int64 // calls and device buffers that are open
 }
 
 // Load loads a graph from disk, with its external data beside it.
 func (e *Env) Load(path string, opt SessionOptions) (s *Session, err error) {
+	if e.closed {
+		return nil, fmt.Errorf("load %s: the environment is closed", path)
+	}
 	o, err := e.options(opt)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -38,6 +43,7 @@ func (e *Env) Load(path string, opt SessionOptions) (s *Session, err error) {
 	if err := failed("load "+path, C.ls_session_create(handle, cpath, optionsPointer(o), &s.ptr)); err != nil {
 		return nil, err
 	}
+	sessions.Add(1)
 	trace.opened(s, "session "+path)
 	if s.inputs, err = s.describe(0); err == nil {
 		s.outputs, err = s.describe(1)
@@ -46,7 +52,7 @@ func (e *Env) Load(path string, opt SessionOptions) (s *Session, err error) {
 		s.space, err = openSpace(s, "Cuda", e.opt.DeviceID)
 	}
 	if err != nil {
-		s.Close() //nolint:errcheck // nothing in Close fails
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -132,14 +138,19 @@ func find(infos []TensorInfo, name string) int {
 	return -1
 }
 
-// Close releases the graph. Its Calls must be closed before.
+// Close releases the graph. Its calls and device buffers must be closed before: while one is open this is an error, and
+// the session stays as it is.
 func (s *Session) Close() error {
 	if s == nil || s.ptr == nil {
 		return nil
 	}
+	if n := s.users.Load(); n > 0 {
+		return fmt.Errorf("close %s: %d calls or device buffers are still open", s.path, n)
+	}
 	s.space.close()
 	C.ls_session_release(s.ptr)
 	s.ptr = nil
+	sessions.Add(-1)
 	trace.closed(s)
 	return nil
 }

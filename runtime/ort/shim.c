@@ -92,6 +92,11 @@ OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessi
   return ls_ort.CreateSession(env, path, options, out);
 }
 
+OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes, const OrtSessionOptions *options,
+                                  OrtSession **out) {
+  return ls_ort.CreateSessionFromArray(env, model, bytes, options, out);
+}
+
 void ls_session_release(OrtSession *session) { ls_ort.ReleaseSession(session); }
 
 OrtStatus *ls_session_count(const OrtSession *s, int output, size_t *count) {
@@ -237,16 +242,4 @@ OrtStatus *ls_space_alloc(OrtAllocator *allocator, size_t bytes, void **out) {
 void ls_space_free(OrtAllocator *allocator, void *p) {
   OrtStatus *s = ls_ort.AllocatorFree(allocator, p);
   if (s != NULL) ls_ort.ReleaseStatus(s);  // Close has no use for it: the memory is the provider's from here
-}
-
-OrtStatus *ls_copy(const OrtEnv *env, void *dst, const OrtMemoryInfo *dst_space, void *src,
-                   const OrtMemoryInfo *src_space, size_t bytes) {
-  OrtValue *from = NULL, *to = NULL;
-  int64_t shape[1] = {(int64_t)bytes};
-  OrtStatus *s = tensor(src, bytes, src_space, shape, 1, LS_TYPE_UINT8, &from);
-  if (s == NULL) s = tensor(dst, bytes, dst_space, shape, 1, LS_TYPE_UINT8, &to);
-  if (s == NULL) s = ls_ort.CopyTensors(env, (const OrtValue *const *)&from, (OrtValue *const *)&to, NULL, 1);
-  release_value(&from);
-  release_value(&to);
-  return s;
 }

@@ -28,6 +28,8 @@ OrtStatus *ls_has_provider(const char *name, int *found);
 // ls_options_prepare takes the session's own pool away and, for CPU sessions, adds the domain `loopserve`.
 OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops);
 OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **out);
+OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes, const OrtSessionOptions *options,
+                                  OrtSession **out);
 void ls_session_release(OrtSession *session);
 
 typedef struct ls_slot_info {
@@ -77,9 +79,6 @@ OrtStatus *ls_space_open(const OrtSession *s, const char *name, int device, OrtM
 void ls_space_close(OrtMemoryInfo *info, OrtAllocator *allocator);
 OrtStatus *ls_space_alloc(OrtAllocator *allocator, size_t bytes, void **out);
 void ls_space_free(OrtAllocator *allocator, void *p);
-// ls_copy moves bytes between two places; a NULL space is host memory.
-OrtStatus *ls_copy(const OrtEnv *env, void *dst, const OrtMemoryInfo *dst_space, void *src,
-                   const OrtMemoryInfo *src_space, size_t bytes);
 
 // ls_live_values counts the OrtValues that this package made and has not released.
 int64_t ls_live_values(void);

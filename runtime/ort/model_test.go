@@ -1,0 +1,172 @@
+//go:build cgo
+
+package ort
+
+import (
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A small encoder of ONNX graphs in protobuf's wire format: enough for the tests of this package, which must not lean
+// on the exporter that they help to trust. Field numbers are those of onnx.proto3.
+// Upstream: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+
+type proto []byte
+
+func (p proto) varint(field int, v int64) proto {
+	return binary.AppendUvarint(binary.AppendUvarint(p, uint64(field)<<3), uint64(v))
+}
+
+func (p proto) bytes(field int, b []byte) proto {
+	p = binary.AppendUvarint(binary.AppendUvarint(p, uint64(field)<<3|2), uint64(len(b)))
+	return append(p, b...)
+}
+
+func (p proto) text(field int, s string) proto { return p.bytes(field, []byte(s)) }
+
+func (p proto) float(field int, f float32) proto {
+	return binary.LittleEndian.AppendUint32(binary.AppendUvarint(p, uint64(field)<<3|5), math.Float32bits(f))
+}
+
+// value is a graph's input or output: a dimension is an int (fixed) or a string (dynamic).
+type value struct {
+	name string
+	t    ElementType
+	dims []any
+}
+
+func (v value) encode() proto {
+	var shape proto
+	for _, d := range v.dims {
+		switch d := d.(type) {
+		case int:
+			shape = shape.bytes(1, proto{}.varint(1, int64(d)))
+		case string:
+			shape = shape.bytes(1, proto{}.text(2, d))
+		}
+	}
+	tensor := proto{}.varint(1, int64(v.t)).bytes(2, shape)
+	return proto{}.text(1, v.name).bytes(2, proto{}.bytes(1, tensor))
+}
+
+// node is an operator: an empty name in inputs is an optional input that is left out.
+type node struct {
+	domain, op      string
+	inputs, outputs []string
+	attributes      map[string]any // int or float32
+}
+
+func (n node) encode() proto {
+	var p proto
+	for _, s := range n.inputs {
+		p = p.text(1, s)
+	}
+	for _, s := range n.outputs {
+		p = p.text(2, s)
+	}
+	p = p.text(3, n.op+"_of_test").text(4, n.op)
+	for name, v := range n.attributes {
+		switch v := v.(type) {
+		case int:
+			p = p.bytes(5, proto{}.text(1, name).varint(3, int64(v)).varint(20, 2))
+		case float32:
+			p = p.bytes(5, proto{}.text(1, name).float(2, v).varint(20, 1))
+		}
+	}
+	return p.text(7, n.domain)
+}
+
+type graph struct {
+	nodes           []node
+	inputs, outputs []value
+}
+
+func (g graph) encode() []byte {
+	var p proto
+	for _, n := range g.nodes {
+		p = p.bytes(1, n.encode())
+	}
+	p = p.text(2, "test")
+	for _, v := range g.inputs {
+		p = p.bytes(11, v.encode())
+	}
+	for _, v := range g.outputs {
+		p = p.bytes(12, v.encode())
+	}
+	return proto{}.varint(1, 10).bytes(7, p).
+		bytes(8, proto{}.text(1, "").varint(2, 21)).
+		bytes(8, proto{}.text(1, "loopserve").varint(2, 1))
+}
+
+func (g graph) file(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "graph.onnx")
+	if err := os.WriteFile(path, g.encode(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// open opens the environment for a test and closes it after it; a test that needs the library fails without it.
+func open(t testing.TB) *Env {
+	t.Helper()
+	e, err := Open(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// load loads a graph and a call of it for a test.
+func (g graph) load(t testing.TB) (*Session, *Call) {
+	t.Helper()
+	s, err := open(t).Load(g.file(t), SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.NewCall()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, c
+}
+
+// buffer makes a host buffer for a test.
+func buffer(t testing.TB, bytes int) *Buffer {
+	t.Helper()
+	b, err := NewBuffer(bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// sum is the graph y = x + x over [rows, 2].
+func sum() graph {
+	return graph{
+		nodes:   []node{{op: "Add", inputs: []string{"x", "x"}, outputs: []string{"y"}}},
+		inputs:  []value{{"x", Float32, []any{"rows", 2}}},
+		outputs: []value{{"y", Float32, []any{"rows", 2}}},
+	}
+}

@@ -1,0 +1,96 @@
+//go:build cgo
+
+package ort
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestSessionDescribesItsGraph(t *testing.T) {
+	CheckLeaks(t)
+	g := graph{
+		nodes: []node{{op: "Gather", inputs: []string{"table", "ids"}, outputs: []string{"out"}}},
+		inputs: []value{
+			{"table", Float32, []any{7, 3}},
+			{"ids", Int64, []any{"rows"}},
+		},
+		outputs: []value{{"out", Float32, []any{"rows", 3}}},
+	}
+	s, _ := g.load(t)
+	want := []TensorInfo{{"table", Float32, []int64{7, 3}}, {"ids", Int64, []int64{-1}}}
+	if got := s.Inputs(); !reflect.DeepEqual(got, want) {
+		t.Errorf("inputs %v", got)
+	}
+	if got := s.Outputs(); !reflect.DeepEqual(got, []TensorInfo{{"out", Float32, []int64{-1, 3}}}) {
+		t.Errorf("outputs %v", got)
+	}
+	if s.Input("ids") != 1 || s.Output("out") != 0 || s.Input("out") != -1 {
+		t.Error("names and places differ")
+	}
+}
+
+// ONNX Runtime's codes survive the way through Go: callers branch on them.
+func TestLoadErrorsKeepTheirCode(t *testing.T) {
+	CheckLeaks(t)
+	e := open(t)
+	unknown := sum()
+	unknown.nodes[0].op = "Addd"
+	foreign := sum()
+	foreign.nodes[0].domain = "loopserve"
+	whole := sum().encode()
+	for _, test := range []struct {
+		name string
+		file []byte // nil: there is none
+		code Code
+	}{
+		{"no file", nil, NoSuchFile},
+		{"no protobuf", []byte("not a graph at all"), InvalidProtobuf},
+		{"cut short", whole[:len(whole)/2], InvalidProtobuf},
+		{"an unknown op", unknown.encode(), InvalidGraph},
+		{"an op that the domain lacks", foreign.encode(), Fail},
+	} {
+		path := filepath.Join(t.TempDir(), "graph.onnx")
+		if test.file != nil {
+			if err := os.WriteFile(path, test.file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := e.Load(path, SessionOptions{})
+		var full *Error
+		if !errors.As(err, &full) || !errors.Is(err, test.code) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, want code %v and the path", test.name, err, test.code)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestEnvironmentIsSharedAndOutlivesItsSessions(t *testing.T) {
+	CheckLeaks(t)
+	first, second := open(t), open(t)
+	s, err := first.Load(sum().file(t), SessionOptions{NoOptimize: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := second.Load(sum().file(t), SessionOptions{}); err == nil {
+		t.Error("a closed environment loads")
+	}
+	if err := first.Close(); err == nil || !strings.Contains(err.Error(), "1 sessions are still open") {
+		t.Errorf("the environment closes under a session: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
