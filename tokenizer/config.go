@@ -94,6 +94,12 @@ func (c Config) merge(tokens []addedToken) []addedToken {
 		known[tok.Content] = len(tokens)
 		tokens = append(tokens, tok)
 	}
+	for _, content := range c.Special {
+		if _, ok := known[content]; !ok {
+			known[content] = len(tokens)
+			tokens = append(tokens, addedToken{Content: content, Special: true})
+		}
+	}
 	return tokens
 }
 

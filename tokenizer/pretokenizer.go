@@ -112,10 +112,7 @@ func (c *preChain) parse(raw json.RawMessage, depth int) error {
 			scheme = *v.PrependScheme
 		}
 		if v.AddPrefixSpace != nil && !*v.AddPrefixSpace && scheme != "never" {
-			if v.PrependScheme != nil {
-				return fmt.Errorf("pre_tokenizer Metaspace: add_prefix_space false does not match prepend_scheme %q", scheme)
-			}
-			return fmt.Errorf("pre_tokenizer Metaspace: add_prefix_space false needs prepend_scheme \"never\"")
+			return fmt.Errorf("pre_tokenizer Metaspace: add_prefix_space false needs prepend_scheme \"never\", has %q", scheme)
 		}
 		step, err := newMetaspace(v.Replacement, scheme, v.Split == nil || *v.Split)
 		if err != nil {
