@@ -100,6 +100,9 @@ func (m *Model) settle() error {
 	case c.ModelType != "looped_llama" && c.ModelType != "ouro" && c.ModelType != "nanbeige":
 		return fmt.Errorf("no reference for model_type %q", c.ModelType)
 	}
+	if m.kvHeads == 0 {
+		m.kvHeads = m.heads
+	}
 	if s := c.Scaling; s != nil {
 		m.rope.factor, m.rope.low, m.rope.high, m.rope.original = s.Factor, s.Low, s.High, s.Original
 	}

@@ -1,0 +1,175 @@
+package exporttest
+
+import (
+	"fmt"
+	"math"
+)
+
+// Size are the sizes of a checkpoint of one of the published families.
+type Size struct {
+	Hidden, Heads, KVHeads, HeadDim, FFN, Vocab, Context int
+	Prelude, Loop, Coda, Loops                           int
+	Theta                                                float64
+}
+
+// Checkpoint is a config with the tensors that it asks for: Write takes both.
+type Checkpoint struct {
+	Config  map[string]any
+	Tensors []Tensor
+}
+
+func (c *Checkpoint) add(kind Kind, name string, shape ...int) {
+	t := Tensor{Name: name, Kind: kind}
+	for _, d := range shape {
+		t.Shape = append(t.Shape, int64(d))
+	}
+	c.Tensors = append(c.Tensors, t)
+}
+
+// llama adds what families in Llama's names share; norms are each layer's.
+func (s Size) llama(modelType string, norms ...string) *Checkpoint {
+	c := &Checkpoint{Config: map[string]any{
+		"model_type": modelType, "hidden_size": s.Hidden, "intermediate_size": s.FFN, "vocab_size": s.Vocab,
+		"max_position_embeddings": s.Context, "num_attention_heads": s.Heads, "num_key_value_heads": s.KVHeads,
+		"head_dim": s.HeadDim, "num_hidden_layers": s.Loop, "rms_norm_eps": 1e-6, "rope_theta": s.Theta, "rope_scaling": nil,
+		"hidden_act": "silu", "tie_word_embeddings": false, "bos_token_id": 0, "eos_token_id": 0,
+	}}
+	q, kv := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
+	c.add(Matrix, "model.embed_tokens.weight", s.Vocab, s.Hidden)
+	c.add(Gain, "model.norm.weight", s.Hidden)
+	c.add(Matrix, "lm_head.weight", s.Vocab, s.Hidden)
+	for i := range s.Loop {
+		at := fmt.Sprintf("model.layers.%d.", i)
+		for _, norm := range norms {
+			c.add(Gain, at+norm+".weight", s.Hidden)
+		}
+		c.add(Matrix, at+"self_attn.q_proj.weight", q, s.Hidden)
+		c.add(Matrix, at+"self_attn.k_proj.weight", kv, s.Hidden)
+		c.add(Matrix, at+"self_attn.v_proj.weight", kv, s.Hidden)
+		c.add(Matrix, at+"self_attn.o_proj.weight", s.Hidden, q)
+		c.add(Matrix, at+"mlp.gate_proj.weight", s.FFN, s.Hidden)
+		c.add(Matrix, at+"mlp.up_proj.weight", s.FFN, s.Hidden)
+		c.add(Matrix, at+"mlp.down_proj.weight", s.Hidden, s.FFN)
+	}
+	return c
+}
+
+// Ouro is an Ouro checkpoint of s.Loop layers.
+func (s Size) Ouro() *Checkpoint {
+	c := s.llama("ouro", "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
+	c.Config["total_ut_steps"], c.Config["early_exit_threshold"] = s.Loops, 1.0
+	c.add(Matrix, "model.early_exit_gate.weight", 1, s.Hidden)
+	c.add(Vector, "model.early_exit_gate.bias", 1)
+	return c
+}
+
+// Nanbeige is a Nanbeige4.2 checkpoint of s.Loop layers.
+func (s Size) Nanbeige() *Checkpoint {
+	c := s.llama("nanbeige", "input_layernorm", "post_attention_layernorm")
+	c.Config["num_loops"], c.Config["skip_loop_final_norm"] = s.Loops, false
+	return c
+}
+
+// raven adds what Huginn and the retrofits share.
+func (s Size) raven(norms int) *Checkpoint {
+	c := &Checkpoint{Config: map[string]any{
+		"model_type": "huginn_raven", "n_embd": s.Hidden, "intermediate_size": s.FFN, "vocab_size": s.Vocab,
+		"padded_vocab_size": s.Vocab, "block_size": s.Context, "n_heads": s.Heads, "num_attention_heads": s.Heads,
+		"num_key_value_heads": s.KVHeads, "n_layers_in_prelude": s.Prelude, "n_layers_in_recurrent_block": s.Loop,
+		"n_layers_in_coda": s.Coda, "n_layers": s.Prelude + s.Loop + s.Coda, "mean_recurrence": s.Loops, "norm_eps": 1e-6,
+		"rope_base": 50000, "injection_type": "linear", "bias": false, "nonlin_name": "SiLU", "mlp_class_name": "GatedMLP",
+		"block_class_name": "SandwichBlock", "norm_class_name": "RMSNorm_llama", "test_time_noise": 0, "qk_bias": false,
+		"init_values": map[string]any{"embed_scale": 1.0},
+	}}
+	kv := s.KVHeads * s.Hidden / s.Heads
+	c.add(Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
+	c.add(Matrix, "transformer.adapter.weight", s.Hidden, 2*s.Hidden)
+	c.add(Gain, "transformer.ln_f.weight", s.Hidden)
+	s.stages(func(at string, _ int) {
+		for i := range norms {
+			c.add(Gain, fmt.Sprintf("%snorm_%d.weight", at, i+1), s.Hidden)
+		}
+		c.add(Matrix, at+"attn.Wqkv.weight", s.Hidden+2*kv, s.Hidden)
+		c.add(Matrix, at+"attn.proj.weight", s.Hidden, s.Hidden)
+		c.add(Matrix, at+"mlp.fc.weight", 2*s.FFN, s.Hidden)
+		c.add(Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
+	})
+	return c
+}
+
+// stages calls each for every layer with its prefix, and its index among all.
+func (s Size) stages(each func(at string, global int)) {
+	global := 0
+	for _, stage := range []struct {
+		name string
+		n    int
+	}{{"prelude", s.Prelude}, {"core_block", s.Loop}, {"coda", s.Coda}} {
+		for i := range stage.n {
+			each(fmt.Sprintf("transformer.%s.%d.", stage.name, i), global)
+			global++
+		}
+	}
+}
+
+// Huginn is a Huginn checkpoint: multi-head, tied, with a bias on query and key.
+func (s Size) Huginn() *Checkpoint {
+	s.KVHeads = s.Heads
+	c := s.raven(4)
+	c.Config["qk_bias"], c.Config["tie_embeddings"] = true, true
+	c.Config["init_values"] = map[string]any{"embed_scale": math.Sqrt(float64(s.Hidden))}
+	s.stages(func(at string, _ int) { c.add(Vector, at+"attn.qk_bias", 2, 1, s.Heads, s.Hidden/s.Heads) })
+	return c
+}
+
+// Retrofit is a recurrent Llama, or an OLMo.
+func (s Size) Retrofit(olmo bool) *Checkpoint {
+	c := s.raven(2)
+	c.Config["tie_embeddings"], c.Config["rope_theta"] = false, s.Theta
+	c.add(Matrix, "lm_head.weight", s.Vocab, s.Hidden)
+	if !olmo {
+		c.Config["rope_scaling"] = map[string]any{
+			"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
+		}
+		return c
+	}
+	s.stages(func(at string, _ int) {
+		c.add(Gain, at+"attn.q_norm.weight", s.Hidden)
+		c.add(Gain, at+"attn.k_norm.weight", s.KVHeads*s.Hidden/s.Heads)
+	})
+	return c
+}
+
+// Parcae is a Parcae checkpoint with value embeddings on the odd layers.
+func (s Size) Parcae() *Checkpoint {
+	s.KVHeads = s.Heads
+	c := &Checkpoint{Config: map[string]any{
+		"_class_name": "ParcaeConfig", "n_embd": s.Hidden, "intermediate_size": s.FFN, "vocab_size": s.Vocab,
+		"block_size": s.Context, "num_attention_heads": s.Heads, "n_layers_in_prelude": s.Prelude,
+		"n_layers_in_recurrent_block": s.Loop, "n_layers_in_coda": s.Coda, "mean_recurrence": s.Loops, "norm_eps": 1e-5,
+		"rope_settings": map[string]any{"use_rope": true, "rope_condense_ratio": 1, "rope_base": s.Theta},
+		"prelude_norm":  true, "injection_type": "diagonal", "qk_norm": true, "tie_embeddings": true,
+	}}
+	c.add(Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
+	for _, name := range []string{"ln_prelude", "ln_f"} {
+		c.add(Gain, "transformer."+name+".weight", s.Hidden)
+	}
+	c.add(Matrix, "transformer.C.weight", s.Hidden, s.Hidden)
+	c.add(Matrix, "transformer.adapter.B", s.Hidden, s.Hidden)
+	c.add(Vector, "transformer.adapter.A_log", s.Hidden)
+	c.add(Vector, "transformer.adapter.dt_bias", s.Hidden)
+	s.stages(func(at string, global int) {
+		for _, name := range []string{"norm_1", "norm_2"} {
+			c.add(Gain, at+name+".weight", s.Hidden)
+		}
+		for _, name := range []string{"c_q", "c_k", "c_v", "c_proj"} {
+			c.add(Matrix, at+"attn."+name+".weight", s.Hidden, s.Hidden)
+		}
+		c.add(Matrix, at+"mlp.fc.weight", s.FFN, s.Hidden)
+		c.add(Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
+		if global%2 == 1 {
+			c.add(Matrix, at+"attn.ve_gate.weight", s.Heads, min(32, s.Hidden))
+			c.add(Vector, fmt.Sprintf("value_embeds.%d.weight", global), s.Vocab, s.Hidden)
+		}
+	})
+	return c
+}
