@@ -183,7 +183,7 @@ type metaspace struct {
 
 func newMetaspace(replacement, scheme string, cut bool) (*metaspace, error) {
 	if utf8.RuneCountInString(replacement) != 1 {
-		return nil, fmt.Errorf("Metaspace: replacement %q is not one character", replacement)
+		return nil, fmt.Errorf("pre_tokenizer Metaspace: replacement %q is not one character", replacement)
 	}
 	m := &metaspace{replacement: []byte(replacement), cut: cut}
 	switch scheme {
@@ -193,7 +193,7 @@ func newMetaspace(replacement, scheme string, cut bool) (*metaspace, error) {
 		m.first = true
 	case "never":
 	default:
-		return nil, fmt.Errorf("Metaspace: prepend_scheme %q is not first, never or always", scheme)
+		return nil, fmt.Errorf("pre_tokenizer Metaspace: prepend_scheme %q is not first, never or always", scheme)
 	}
 	return m, nil
 }

@@ -134,7 +134,7 @@ func (t *translator) member(fold bool) (runeSet, error) {
 	high := low
 	if t.peek(0) == '-' && t.peek(1) != ']' && t.peek(1) >= 0 {
 		t.at++
-		if high, set, err = t.item(); err != nil {
+		if high, _, err = t.item(); err != nil {
 			return nil, err
 		}
 		if high < low {
