@@ -153,3 +153,23 @@ func TestTiedWeightsAreStoredOnce(t *testing.T) {
 		t.Errorf("an int4 head has its own bytes, tied (%d) or not (%d)", tied, untied)
 	}
 }
+
+// What Parcae publishes is a pytorch_model.bin: it gives the same bundle as the safetensors file.
+func TestPyTorchFileGivesTheSameWeights(t *testing.T) {
+	from := filepath.Join(golden.Dir(t, "golden"), "parcae", "tiny-2-2-2")
+	alone := changed(t, from, "name", "parcae-tiny")
+	if err := os.Remove(filepath.Join(alone, "model.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	var hashes [2]string
+	for i, dir := range []string{from, alone} {
+		m, err := export.Export(t.Context(), dir, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes[i] = m.Files["weights.data"].SHA256
+	}
+	if hashes[0] != hashes[1] {
+		t.Errorf("weights.data is %s from safetensors and %s from pytorch_model.bin", hashes[0], hashes[1])
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
+	"github.com/loopserve/loopserve/models/export/torchbin"
 )
 
 // family builds the graphs of one model type.
@@ -55,10 +57,21 @@ func openSource(hf string) (_ *source, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.ckpt, err = safetensors.Open(s.root); err != nil {
+	if s.ckpt, err = openWeights(s.root); err != nil {
 		return nil, err
 	}
 	return s, s.choose(c)
+}
+
+// openWeights prefers safetensors; a pytorch_model.bin is read where it stands alone.
+func openWeights(root *os.Root) (*safetensors.Checkpoint, error) {
+	c, err := safetensors.Open(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, statErr := root.Stat(torchbin.FileName); statErr == nil {
+			return torchbin.Open(root)
+		}
+	}
+	return c, err
 }
 
 func (s *source) close() {

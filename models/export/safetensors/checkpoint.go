@@ -51,6 +51,15 @@ func Open(root *os.Root) (_ *Checkpoint, err error) {
 	return c, nil
 }
 
+// From is a checkpoint whose tensors another format has placed in one file, which it closes. Their names are distinct.
+func From(f *os.File, name string, tensors []*Tensor) *Checkpoint {
+	c := &Checkpoint{tensors: map[string]*Tensor{}, files: []*os.File{f}, names: []string{name}}
+	for _, t := range tensors {
+		c.tensors[t.Name] = t
+	}
+	return c
+}
+
 // list fills c.names, and returns where the index, if there is one, places each tensor.
 func (c *Checkpoint) list(root *os.Root) (map[string]string, error) {
 	raw, err := readSmall(root, index)

@@ -16,6 +16,11 @@ type Tensor struct {
 	offset int64
 }
 
+// At is a tensor at a place of a file, which the caller has checked to hold it.
+func At(name string, dtype DType, shape []int64, file *os.File, offset int64) *Tensor {
+	return &Tensor{Name: name, DType: dtype, Shape: shape, file: file, offset: offset}
+}
+
 // Len is the number of elements.
 func (t *Tensor) Len() int64 {
 	n := int64(1)
