@@ -24,12 +24,12 @@ type Config struct {
 	APIKeyFile string   `yaml:"api_key_file"`
 	Insecure   bool     `yaml:"insecure"`
 
-	Models     []string `yaml:"models"`
-	Tokenizer  string   `yaml:"tokenizer"`
-	Provider   string   `yaml:"provider"`
-	DeviceID   int      `yaml:"device_id"`
-	Threads    int      `yaml:"threads"`
-	ORTLib     string   `yaml:"ort_lib"`
+	Models    []string `yaml:"models"`
+	Tokenizer string   `yaml:"tokenizer"`
+	Provider  string   `yaml:"provider"`
+	DeviceID  int      `yaml:"device_id"`
+	Threads   int      `yaml:"threads"`
+	ORTLib    string   `yaml:"ort_lib"`
 
 	KVMemory   Bytes `yaml:"kv_memory"`
 	PageSize   int   `yaml:"page_size"`

@@ -100,10 +100,10 @@ func note(c *gin.Context, key string, value any) {
 func (s *Server) recover(c *gin.Context) {
 	defer func() {
 		p := recover()
-		switch {
-		case p == nil:
+		switch p {
+		case nil:
 			return
-		case p == http.ErrAbortHandler: //nolint:errorlint // net/http compares the panic value just so
+		case http.ErrAbortHandler: // net/http compares the panic value just so
 			panic(p)
 		}
 		s.log.Error("handler panicked", "id", c.GetString(keyRequestID), "path", c.Request.URL.Path,
