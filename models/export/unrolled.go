@@ -170,9 +170,12 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 		for _, f := range all {
 			name := ""
 			if f.number == graphInput || f.number == graphOutput {
-				one, e := stringsIn([]field{f}, f.number, valueName)
-				if e != nil || len(one) != 1 {
-					return nil, fmt.Errorf("an input or output without a name: %w", e)
+				one, err := stringsIn([]field{f}, f.number, valueName)
+				if err != nil {
+					return nil, err
+				}
+				if len(one) != 1 {
+					return nil, errors.New("an input or output without a name")
 				}
 				name = one[0]
 			}

@@ -138,7 +138,7 @@ func (s *script) Finished(_ *loopctl.Request, last loopctl.Event) {
 func (s *script) run(t *testing.T, e *engine.Engine, cfg loopctl.Config) {
 	t.Helper()
 	cfg.Observer = s
-	s.t, s.c, s.done = t, loopctl.New(e, cfg), make(chan *player)
+	s.t, s.c, s.done = t, loopctl.New(e, cfg), make(chan *player, len(s.players))
 	s.players[0].submit(t, s.c, s.done)
 	s.arrived = 1
 	s.c.Start()
