@@ -86,6 +86,10 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 	}
 	e.hidden.gather(b, e.rows.hiddenIn)
 	s.call.In(s.hiddenIn, e.rows.hiddenIn, rows, d)
+	if s.ids >= 0 { // value embeddings look the token up again
+		packTokens(b, e.rows.ids.I64())
+		s.call.In(s.ids, e.rows.ids, rows)
+	}
 	s.call.In(s.logitRows, e.rows.logitRows, int64(m))
 	s.call.Out(s.logits, e.rows.logits, int64(m), int64(vocab))
 	if s.finalHidden >= 0 {
@@ -100,6 +104,16 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		e.views = append(e.views, all[i*vocab:(i+1)*vocab:(i+1)*vocab])
 	}
 	return e.views, nil
+}
+
+func (e *Engine) stage(which loopctl.Stage) *stage {
+	switch which {
+	case loopctl.StagePrelude:
+		return &e.prelude
+	case loopctl.StageBlock:
+		return &e.block
+	}
+	return &e.coda
 }
 
 // check refuses what would overrun a buffer: a bug of the caller, met with an error and not with lost memory.
@@ -119,7 +133,7 @@ func (e *Engine) check(stage loopctl.Stage, b *loopctl.Batch) error {
 				return fmt.Errorf("%s call: logit row %d outside a span of %d rows", stage, r, len(s.Rows))
 			}
 		}
-		if len(s.Tokens) != len(s.Rows) && (stage == loopctl.StagePrelude || e.block.ids >= 0 && stage == loopctl.StageBlock) {
+		if len(s.Tokens) != len(s.Rows) && e.stage(stage).ids >= 0 {
 			return fmt.Errorf("%s call: a span of %d rows has %d tokens", stage, len(s.Rows), len(s.Tokens))
 		}
 	}

@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		if !slices.Contains(export.Families(), c.ModelType) {
+		if !slices.Contains(export.Families(), c.ModelType) && !slices.Contains(export.Families(), c.Family) {
 			continue // a family that this version does not export; an issue of its own
 		}
 		ran++
