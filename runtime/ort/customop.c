@@ -28,17 +28,53 @@ void ls_custom_ops_threads(size_t n) { pool_threads = n > 0 ? n : 1; }
 
 static OrtStatus *refuse(const char *message) { return ls_ort.CreateStatus(LS_INVALID_ARGUMENT, message); }
 
-// An attribute that the node does not have keeps its default; a status for that is no failure.
-static void integer(const OrtKernelInfo *info, const char *name, int64_t *v) {
-  int64_t x;
-  OrtStatus *s = ls_ort.KernelInfoGetAttribute_int64(info, name, &x);
-  if (s == NULL) *v = x; else ls_ort.ReleaseStatus(s);
+static OrtStatus *wrong_type(const char *name, const char *want) {
+  char message[MESSAGE];
+  snprintf(message, sizeof message, "PagedAttention: attribute %s must be %s", name, want);
+  return refuse(message);
 }
 
-static void real(const OrtKernelInfo *info, const char *name, float *v) {
+static int failed(OrtStatus *s) {
+  if (s == NULL) return 0;
+  ls_ort.ReleaseStatus(s);
+  return 1;
+}
+
+// An attribute that the node does not have keeps its default. One that can only be read as the other type is a mistake,
+// which a default would hide.
+static OrtStatus *integer(const OrtKernelInfo *info, const char *name, int64_t *v) {
+  int64_t x;
+  float other;
+  if (!failed(ls_ort.KernelInfoGetAttribute_int64(info, name, &x))) return *v = x, NULL;
+  return failed(ls_ort.KernelInfoGetAttribute_float(info, name, &other)) ? NULL : wrong_type(name, "an integer");
+}
+
+static OrtStatus *real(const OrtKernelInfo *info, const char *name, float *v) {
   float x;
-  OrtStatus *s = ls_ort.KernelInfoGetAttribute_float(info, name, &x);
-  if (s == NULL) *v = x; else ls_ort.ReleaseStatus(s);
+  int64_t other;
+  if (!failed(ls_ort.KernelInfoGetAttribute_float(info, name, &x))) return *v = x, NULL;
+  return failed(ls_ort.KernelInfoGetAttribute_int64(info, name, &other)) ? NULL : wrong_type(name, "a float");
+}
+
+static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
+  const struct {
+    const char *name;
+    int64_t *to;
+  } integers[] = {{"num_heads", &a->heads},         {"kv_num_heads", &a->kv_heads},      {"layer", &a->layer},
+                  {"num_layers", &a->layers},       {"local_window_size", &a->window},   {"do_rotary", &a->rotary},
+                  {"rotary_interleaved", &a->interleaved}, {"qk_norm", &a->qk_norm}};
+  const struct {
+    const char *name;
+    float *to;
+  } reals[] = {{"scale", &a->scale}, {"softcap", &a->softcap}, {"qk_norm_epsilon", &a->epsilon}};
+  OrtStatus *s = NULL;
+  for (size_t i = 0; s == NULL && i < sizeof integers / sizeof *integers; i++) s = integer(info, integers[i].name, integers[i].to);
+  for (size_t i = 0; s == NULL && i < sizeof reals / sizeof *reals; i++) s = real(info, reals[i].name, reals[i].to);
+  if (s != NULL) return s;
+  if (a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads) return refuse("PagedAttention: num_heads and kv_num_heads are required and positive, and kv_num_heads divides num_heads");
+  if (a->layers < 1 || a->layer < 0 || a->layer >= a->layers) return refuse("PagedAttention: layer must be 0 to num_layers - 1");
+  if (a->qk_norm < 0 || a->qk_norm > 2) return refuse("PagedAttention: qk_norm must be 0 (none), 1 (before RoPE) or 2 (after)");
+  return NULL;
 }
 
 static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKernelInfo *info, void **kernel) {
@@ -46,24 +82,10 @@ static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKern
   attributes *a = calloc(1, sizeof *a);
   if (a == NULL) return ls_ort.CreateStatus(LS_FAIL, "out of memory");
   a->layers = 1, a->window = -1, a->epsilon = 1e-6f;
-  integer(info, "num_heads", &a->heads);
-  integer(info, "kv_num_heads", &a->kv_heads);
-  integer(info, "layer", &a->layer);
-  integer(info, "num_layers", &a->layers);
-  integer(info, "local_window_size", &a->window);
-  integer(info, "do_rotary", &a->rotary);
-  integer(info, "rotary_interleaved", &a->interleaved);
-  integer(info, "qk_norm", &a->qk_norm);
-  real(info, "scale", &a->scale);
-  real(info, "softcap", &a->softcap);
-  real(info, "qk_norm_epsilon", &a->epsilon);
-  if (a->heads < 1 || a->kv_heads < 1) {
+  OrtStatus *s = read_attributes(info, a);
+  if (s != NULL) {
     free(a);
-    return refuse("PagedAttention: num_heads and kv_num_heads are required and positive");
-  }
-  if (a->qk_norm < 0 || a->qk_norm > 2) {
-    free(a);
-    return refuse("PagedAttention: qk_norm must be 0 (none), 1 (before RoPE) or 2 (after)");
+    return s;
   }
   *kernel = a;
   return NULL;

@@ -84,8 +84,8 @@ func start(opt Options) error {
 	if opt.Spin {
 		spin = 1
 	}
-	const warnings = 2 // ORT_LOGGING_LEVEL_WARNING would repeat what errors say
-	if err := failed("create environment", C.ls_env_create(warnings+1, C.int(opt.Threads), spin, &handle)); err != nil {
+	const fatal = 4 // ORT_LOGGING_LEVEL_FATAL: what is logged below that, every call gives back as a status too
+	if err := failed("create environment", C.ls_env_create(fatal, C.int(opt.Threads), spin, &handle)); err != nil {
 		return err
 	}
 	C.ls_custom_ops_threads(C.size_t(opt.Threads))

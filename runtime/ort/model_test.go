@@ -67,7 +67,7 @@ func (n node) encode() proto {
 	for _, s := range n.outputs {
 		p = p.text(2, s)
 	}
-	p = p.text(3, n.op+"_of_test").text(4, n.op)
+	p = p.text(3, n.op+"_to_"+n.outputs[0]).text(4, n.op)
 	for name, v := range n.attributes {
 		switch v := v.(type) {
 		case int:
@@ -82,6 +82,22 @@ func (n node) encode() proto {
 type graph struct {
 	nodes           []node
 	inputs, outputs []value
+	weights         []weight
+}
+
+// weight is a float32 matrix inside the graph.
+type weight struct {
+	name          string
+	rows, columns int
+	data          []float32
+}
+
+func (w weight) encode() proto {
+	raw := make([]byte, 0, 4*len(w.data))
+	for _, f := range w.data {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(f))
+	}
+	return proto{}.varint(1, int64(w.rows)).varint(1, int64(w.columns)).varint(2, int64(Float32)).text(8, w.name).bytes(9, raw)
 }
 
 func (g graph) encode() []byte {
@@ -90,6 +106,9 @@ func (g graph) encode() []byte {
 		p = p.bytes(1, n.encode())
 	}
 	p = p.text(2, "test")
+	for _, w := range g.weights {
+		p = p.bytes(5, w.encode())
+	}
 	for _, v := range g.inputs {
 		p = p.bytes(11, v.encode())
 	}

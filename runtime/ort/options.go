@@ -23,6 +23,8 @@ type Options struct {
 type SessionOptions struct {
 	// NoOptimize keeps the graph as it is written: for tests that look at single nodes.
 	NoOptimize bool
+
+	ownPool bool // the session keeps its own threads: for the benchmark behind docs/adr/0001
 }
 
 // TensorInfo describes an input or output.

@@ -9,6 +9,7 @@ package ort
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"unsafe"
@@ -76,7 +77,12 @@ func (e *Env) options(opt SessionOptions) (*binding.SessionOptions, error) {
 		err, ops = e.appendCUDA(o), 0
 	}
 	if err == nil {
-		err = failed("prepare session options", C.ls_options_prepare(optionsPointer(o), ops))
+		var own C.int
+		if opt.ownPool {
+			own = 1
+			err = o.SetIntraOpNumThreads(e.opt.Threads)
+		}
+		err = errors.Join(err, failed("prepare session options", C.ls_options_prepare(optionsPointer(o), ops, own)))
 	}
 	if err != nil {
 		o.Destroy() //nolint:errcheck // the first error is the one to tell

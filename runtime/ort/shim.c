@@ -82,8 +82,8 @@ OrtStatus *ls_has_provider(const char *name, int *found) {
   return ls_ort.ReleaseAvailableProviders(names, count);
 }
 
-OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops) {
-  OrtStatus *s = ls_ort.DisablePerSessionThreads(options);
+OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_pool) {
+  OrtStatus *s = own_pool ? NULL : ls_ort.DisablePerSessionThreads(options);
   if (s == NULL && with_ops) s = ls_custom_ops(options);
   return s;
 }

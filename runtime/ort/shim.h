@@ -25,8 +25,9 @@ void ls_env_release(OrtEnv *env);
 // ls_has_provider sets *found to whether the library was built with the execution provider.
 OrtStatus *ls_has_provider(const char *name, int *found);
 
-// ls_options_prepare takes the session's own pool away and, for CPU sessions, adds the domain `loopserve`.
-OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops);
+// ls_options_prepare takes the session's own pool away, unless own_pool, and, for CPU sessions, adds the domain
+// `loopserve`.
+OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_pool);
 OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **out);
 OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes, const OrtSessionOptions *options,
                                   OrtSession **out);

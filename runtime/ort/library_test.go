@@ -1,0 +1,158 @@
+//go:build cgo
+
+package ort
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestPinNamesBothArchitectures(t *testing.T) {
+	p := Pinned()
+	for _, arch := range []string{"x86_64", "aarch64"} {
+		f := p.Files[arch]
+		if len(f.SHA256) != 64 || len(f.WheelSHA256) != 64 || !strings.Contains(f.Wheel, p.Version) || !strings.HasSuffix(f.Member, ".so."+p.Version) {
+			t.Errorf("%s: %+v", arch, f)
+		}
+	}
+}
+
+// Whatever is wrong with the library, the error says which file and what to do.
+func TestWrongLibraries(t *testing.T) {
+	good, err := findLibrary("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, content []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, test := range []struct {
+		name, path string
+		says       []string
+	}{
+		{"text", write("text.so", []byte("not found, said the proxy\n")), []string{"no shared library"}},
+		{"empty", write("empty.so", nil), []string{"no shared library"}},
+		{"cut short", write("short.so", image[:len(image)/2]), []string{"damaged"}},
+		{"another library", shared(t, "int answer(void) { return 42; }"), []string{"no symbol OrtGetApiBase"}},
+		{
+			"an older release",
+			shared(t, `typedef struct { const void *(*api)(unsigned); const char *(*version)(void); } base;
+static const void *api(unsigned v) { return 0; }
+static const char *version(void) { return "1.10.0"; }
+static base b = {api, version};
+const base *OrtGetApiBase(void) { return &b; }`),
+			[]string{"is version 1.10.0, at least 1.24 is needed"},
+		},
+	} {
+		_, err := load(test.path)
+		for _, says := range append(test.says, test.path, "make ort", LibraryEnv) {
+			if !errors.Is(err, ErrLibrary) || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: error %v, want %q in it", test.name, err, says)
+			}
+		}
+	}
+}
+
+func shared(t *testing.T, source string) string {
+	t.Helper()
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "lib.c"), filepath.Join(dir, "lib.so")
+	if err := os.WriteFile(in, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cc, err := exec.Command("go", "env", "CC").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append(strings.Fields(string(cc)), "-shared", "-fPIC", "-o", out, in)
+	if said, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	return out
+}
+
+func TestWhereTheLibraryIsLookedFor(t *testing.T) {
+	pin := Pinned()
+	home := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", home)
+	t.Setenv(LibraryEnv, "")
+	t.Chdir(t.TempDir()) // far from the module's own .cache
+
+	_, err := findLibrary("")
+	if !errors.Is(err, ErrLibrary) || !strings.Contains(err.Error(), "make ort") || !strings.Contains(err.Error(), LibraryEnv) || !strings.Contains(err.Error(), home) {
+		t.Errorf("nowhere: %v", err)
+	}
+
+	// A file in the cache that is not the pinned one is refused before it is loaded.
+	cached := filepath.Join(home, "loopserve", "ort", pin.Version, machine(), "libonnxruntime.so."+pin.Version)
+	if err := os.MkdirAll(filepath.Dir(cached), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cached, []byte("flipped"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = findLibrary("")
+	if !errors.Is(err, ErrLibrary) || !strings.Contains(err.Error(), cached+" is damaged") || !strings.Contains(err.Error(), "make ort") {
+		t.Errorf("damaged: %v", err)
+	}
+
+	// The variable and the option go before the cache, the option first; a file that is not there is an error that
+	// names who named it.
+	t.Setenv(LibraryEnv, cached)
+	if path, err := findLibrary(""); path != cached {
+		t.Errorf("%s: %v", path, err)
+	}
+	if path, err := findLibrary(cached + ".2"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an option that names nothing: %s, %v", path, err)
+	}
+	t.Setenv(LibraryEnv, filepath.Join(home, "none.so"))
+	if _, err := findLibrary(""); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), LibraryEnv) {
+		t.Errorf("a variable that names nothing: %v", err)
+	}
+}
+
+// The pinned library has no CUDA: cuda is an error that says what to install, auto is the CPU with the reason logged.
+func TestProviders(t *testing.T) {
+	CheckLeaks(t)
+	hold := open(t) // one environment for all that follows
+	_, err := Open(Options{Provider: ProviderCUDA})
+	if !errors.Is(err, ErrProvider) {
+		t.Fatalf("cuda without CUDA: %v", err)
+	}
+	for _, says := range []string{"CUDA", "onnxruntime-gpu", LibraryEnv, "provider: cpu"} {
+		if !strings.Contains(err.Error(), says) {
+			t.Errorf("cuda: %v, want %q in it", err, says)
+		}
+	}
+	if _, err := Open(Options{Provider: "rocm"}); !errors.Is(err, ErrProvider) || !strings.Contains(err.Error(), `"rocm"`) {
+		t.Errorf("an unknown provider: %v", err)
+	}
+	var log bytes.Buffer
+	e, err := Open(Options{Provider: ProviderAuto, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Provider() != ProviderCPU || !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "onnxruntime-gpu") {
+		t.Errorf("auto chose %s and logged %q", e.Provider(), log.String())
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if hold.Provider() != ProviderCPU {
+		t.Errorf("provider %s", hold.Provider())
+	}
+}
