@@ -33,7 +33,7 @@ func (m *machine) getItem(x, key Value) (Value, error) {
 // on every Python object are refused as the sandbox refuses them.
 func (m *machine) attribute(x Value, name string) (Value, bool, error) {
 	if u, ok := x.(*Undefined); ok {
-		if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
+		if dunders[name] {
 			return unsafeAttr(x, name), true, nil
 		}
 		return nil, false, u.fail()
@@ -113,6 +113,9 @@ func (m *machine) attribute(x Value, name string) (Value, bool, error) {
 			return v.stop, true, nil
 		case "step":
 			return v.step, true, nil
+		}
+		if f := sequenceMethods[name]; f != nil {
+			return bound(name, x, f), true, nil
 		}
 	case *generator:
 		switch name {
@@ -222,6 +225,9 @@ func (m *machine) runes(v Value) (text, error) {
 	if n == len(s) {
 		return text{s: s, n: int64(n)}, m.work(n)
 	}
+	if err := m.slowWork(len(s)); err != nil {
+		return text{}, err
+	}
 	if err := m.grow(int64(4 * n)); err != nil {
 		return text{}, err
 	}
@@ -253,7 +259,7 @@ func (m *machine) evalSlice(x Value, e *sliceExpr, s *scope) (Value, error) {
 		}
 		n, ok := asInt(v)
 		if !ok {
-			return undefinedAttr(x, &Tuple{}), nil
+			return nil, typeErr("slice indices must be integers or None or have an __index__ method")
 		}
 		bounds[i] = &n
 	}
@@ -276,7 +282,10 @@ func (m *machine) evalSlice(x Value, e *sliceExpr, s *scope) (Value, error) {
 		start, step, n := sliceRange(v.n, bounds)
 		return &rangeValue{start: v.start + start*v.step, stop: v.start + (start+n*step)*v.step, step: v.step * step, n: n}, nil
 	}
-	return undefinedAttr(x, &Tuple{}), nil
+	if _, ok := x.(*Dict); ok {
+		return nil, typeErr("unhashable type: 'slice'")
+	}
+	return nil, typeErr("'%s' object is not subscriptable", typeName(x))
 }
 
 // sliceRange gives the first offset, the step and the number of elements.

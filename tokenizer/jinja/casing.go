@@ -153,24 +153,29 @@ func isDigitRune(r rune) bool {
 	return unicode.Is(unicode.Nd, r) || strings.ContainsRune("²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", r) || (r >= 0x2460 && r <= 0x2468)
 }
 
+func selfSlow(m *machine, self Value) (string, error) {
+	s, _ := asString(self)
+	return s, m.slowWork(len(s))
+}
+
 // classMethod tests that s is not empty and all of its characters pass.
 func classMethod(pass func(rune) bool) method {
 	return func(m *machine, self Value, a *args) (Value, error) {
-		s, err := selfText(m, self)
+		s, err := selfSlow(m, self)
 		return s != "" && strings.IndexFunc(s, func(r rune) bool { return !pass(r) }) < 0, err
 	}
 }
 
 func emptyToo(pass func(rune) bool) method {
 	return func(m *machine, self Value, a *args) (Value, error) {
-		s, err := selfText(m, self)
+		s, err := selfSlow(m, self)
 		return strings.IndexFunc(s, func(r rune) bool { return !pass(r) }) < 0, err
 	}
 }
 
 func casedMethod(test func(string) bool) method {
 	return func(m *machine, self Value, a *args) (Value, error) {
-		s, err := selfText(m, self)
+		s, err := selfSlow(m, self)
 		return test(s), err
 	}
 }

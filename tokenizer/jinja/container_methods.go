@@ -88,7 +88,11 @@ var sequenceMethods = map[string]method{
 			return nil, err
 		}
 		n := int64(0)
-		for _, x := range sequenceItems(self) {
+		items, err := sequenceItems(m, self)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range items {
 			same, err := m.equal(x, p[0])
 			if err != nil {
 				return nil, err
@@ -102,7 +106,10 @@ var sequenceMethods = map[string]method{
 		if err != nil {
 			return nil, err
 		}
-		items := sequenceItems(self)
+		items, err := sequenceItems(m, self)
+		if err != nil {
+			return nil, err
+		}
 		from, to, err := findRange(p[1], p[2], int64(len(items)))
 		if err != nil {
 			return nil, err
@@ -116,12 +123,12 @@ var sequenceMethods = map[string]method{
 	},
 }
 
-func sequenceItems(v Value) []Value {
+func sequenceItems(m *machine, v Value) ([]Value, error) {
 	switch v := v.(type) {
 	case *List:
-		return v.Items
+		return v.Items, nil
 	case *Tuple:
-		return v.Items
+		return v.Items, nil
 	}
-	return nil
+	return m.list(v)
 }

@@ -119,6 +119,9 @@ func hashKey(m *machine, v Value) (dictKey, error) {
 		return dictKey{kind: 'f', n: int64(math.Float64bits(v))}, nil
 	case *Undefined:
 		return dictKey{kind: 'U'}, nil
+	case *rangeValue:
+		s, _ := scalarStr(v)
+		return dictKey{kind: 'r', s: s}, nil
 	case *Tuple:
 		if err := m.enter(); err != nil {
 			return dictKey{}, err

@@ -127,6 +127,9 @@ func textFilter(name string, f func(string) string) filter {
 		if err != nil {
 			return nil, err
 		}
+		if err := m.slowWork(len(s)); err != nil {
+			return nil, err
+		}
 		if err := m.grow(int64(2 * len(s))); err != nil {
 			return nil, err
 		}
@@ -211,6 +214,9 @@ func filterIndent(m *machine, v Value, a *args) (Value, error) {
 		return nil, u.fail()
 	}
 	s, ok := asString(v)
+	if isList(v) {
+		return nil, failf("AttributeError", "'list' object has no attribute 'splitlines'")
+	}
 	if !ok {
 		return nil, typeErr("unsupported operand type(s) for +=: '%s' and 'str'", typeName(v))
 	}
@@ -284,15 +290,15 @@ func filterTruncate(m *machine, v Value, a *args) (Value, error) {
 	if leeway < 0 {
 		return nil, failf("AssertionError", "expected leeway >= 0, got %d", leeway)
 	}
-	if _, err := needText(v); err != nil {
-		return nil, err
+	if n, err := m.length(v); err != nil || n <= length || n-length <= leeway {
+		return v, err
+	}
+	if !isStr(v) {
+		return nil, failf("AttributeError", "'%s' object has no attribute 'rsplit'", typeName(v))
 	}
 	t, err := m.runes(v)
 	if err != nil {
 		return nil, err
-	}
-	if t.n <= length || t.n-length <= leeway {
-		return v, nil
 	}
 	cut := t.slice(0, length-int64(runeLen(end)))
 	if p[1] == absent || !truth(p[1]) {
@@ -306,6 +312,9 @@ func filterTruncate(m *machine, v Value, a *args) (Value, error) {
 func filterWordcount(m *machine, v Value, _ *args) (Value, error) {
 	s, err := m.softText(v)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.slowWork(len(s)); err != nil {
 		return nil, err
 	}
 	n := int64(0)

@@ -68,7 +68,7 @@ func (m *machine) pull(next func() (Value, bool, error)) (Value, bool, error) {
 		return nil, false, err
 	}
 	defer m.leave()
-	if err := m.step(1); err != nil {
+	if err := m.step(4); err != nil {
 		return nil, false, err
 	}
 	return next()
@@ -111,6 +111,9 @@ func selectFilter(name string, attr, keep bool) filter {
 // prepareTest makes the predicate of select and its kin from the arguments
 // [attribute,] [test name, test arguments…].
 func (m *machine) prepareTest(a *args, attr bool) (func(Value) (bool, error), error) {
+	if err := m.step(4); err != nil {
+		return nil, err
+	}
 	get := identity
 	pos := a.pos
 	if attr {

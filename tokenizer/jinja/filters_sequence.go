@@ -24,13 +24,11 @@ func filterFirst(m *machine, v Value, _ *args) (Value, error) {
 func filterLast(m *machine, v Value, _ *args) (Value, error) {
 	var n int64
 	switch v.(type) {
-	case string, Markup, *List, *Tuple, *rangeValue, *Dict, *dictView:
+	case string, Markup, *List, *Tuple, *rangeValue, *Dict, *dictView, *Undefined:
 		var err error
 		if n, err = m.length(v); err != nil {
 			return nil, err
 		}
-	case *Undefined:
-		return nil, typeErr("'Undefined' object is not reversible")
 	default:
 		return nil, typeErr("'%s' object is not reversible", typeName(v))
 	}
@@ -132,11 +130,20 @@ func filterReverse(m *machine, v Value, _ *args) (Value, error) {
 	for i, j := 0, len(items)-1; i < j; i, j = i+1, j-1 {
 		items[i], items[j] = items[j], items[i]
 	}
+	kind := "reversed"
 	switch v.(type) {
-	case *generator, *Undefined: // no reversed(): Jinja makes a list
+	case *generator: // no reversed(): Jinja makes a list
 		return &List{Items: items}, nil
+	case *List:
+		kind = "list_reverseiterator"
+	case *Dict:
+		kind = "dict_reversekeyiterator"
+	case *dictView:
+		kind = "dict_reverseitemiterator"
+	case *rangeValue:
+		kind = "range_iterator"
 	}
-	return &generator{kind: "list_reverseiterator", next: overItems(m, items)}, nil
+	return &generator{kind: kind, next: overItems(m, items)}, nil
 }
 
 func identity(v Value) (Value, error) { return v, nil }
@@ -147,7 +154,7 @@ func (m *machine) attrGetter(path, def Value) (func(Value) (Value, error), error
 	parts := []Value{path}
 	if s, ok := asString(path); ok {
 		parts = parts[:0]
-		if err := m.grow(int64(16 * len(s))); err != nil {
+		if err := m.grow(int64(16*len(s) + 64)); err != nil {
 			return nil, err
 		}
 		for _, p := range strings.Split(s, ".") {
@@ -183,6 +190,9 @@ func (m *machine) caseless(v Value) (Value, error) {
 	if !ok {
 		return v, nil
 	}
+	if err := m.slowWork(len(s)); err != nil {
+		return nil, err
+	}
 	return pyLower(s), m.grow(int64(len(s)))
 }
 
@@ -208,6 +218,9 @@ func (m *machine) sortKey(attr, sensitive, def Value) (func(Value) (Value, error
 }
 
 func (m *machine) keysOf(items []Value, key func(Value) (Value, error)) ([]Value, error) {
+	if err := m.step(8 + len(items)); err != nil {
+		return nil, err
+	}
 	if err := m.grow(int64(48 * len(items))); err != nil {
 		return nil, err
 	}

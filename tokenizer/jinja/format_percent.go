@@ -64,7 +64,7 @@ func (m *machine) percent(format string, v Value) (string, error) {
 		b.WriteString(text)
 		format = rest
 	}
-	if _, isTuple := v.(*Tuple); used < len(list) && !usedName && (isTuple || !isDict && !isList(v)) {
+	if _, isTuple := v.(*Tuple); used < len(list) && !usedName && (isTuple || !subscriptable(v)) {
 		return "", typeErr("not all arguments converted during string formatting")
 	}
 	if err := m.grow(int64(len(format))); err != nil {
@@ -72,6 +72,16 @@ func (m *machine) percent(format string, v Value) (string, error) {
 	}
 	b.WriteString(format)
 	return b.String(), nil
+}
+
+// subscriptable values are taken for a mapping, so that unused ones are no
+// error, as in Python.
+func subscriptable(v Value) bool {
+	switch v.(type) {
+	case *Dict, *List, *Undefined, *rangeValue:
+		return true
+	}
+	return false
 }
 
 func isList(v Value) bool { _, ok := v.(*List); return ok }

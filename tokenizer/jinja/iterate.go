@@ -35,7 +35,7 @@ func (m *machine) iterate(v Value) (func() (Value, bool, error), error) {
 		return func() (Value, bool, error) {
 			for _, r := range s[i:] {
 				i += len(string(r))
-				return likeText(v, string(r)), true, m.step(1)
+				return string(r), true, m.step(1)
 			}
 			return nil, false, nil
 		}, nil
@@ -86,7 +86,7 @@ func (m *machine) list(v Value) ([]Value, error) {
 // length is Python's len(v).
 func (m *machine) length(v Value) (int64, error) {
 	if s, ok := asString(v); ok {
-		return int64(runeLen(s)), m.work(len(s))
+		return int64(runeLen(s)), m.work(4 * len(s))
 	}
 	switch v := v.(type) {
 	case *Undefined:

@@ -12,7 +12,7 @@ type Limits struct {
 	Source  int   // bytes of template source; default 256 KiB
 	Nesting int   // nested brackets, operators and blocks at parse; default 128
 	Depth   int   // nested evaluations at run, macro calls included; default 800
-	Steps   int64 // units of work: about one node visited or 64 bytes handled; default 400,000
+	Steps   int64 // units of work: about one node visited or 64 bytes handled; default 150,000
 	Memory  int64 // bytes of strings and lists made during a render, freed or not; default 12 MiB
 	Output  int64 // bytes of rendered text; default 4 MiB
 	Range   int   // elements of one range(); default 100,000, as Jinja's sandbox has it
@@ -41,7 +41,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Source, 256<<10)
 	def(&l.Nesting, 128)
 	def(&l.Depth, 800)
-	def64(&l.Steps, 400_000)
+	def64(&l.Steps, 150_000)
 	def64(&l.Memory, 12<<20)
 	def64(&l.Output, 4<<20)
 	def(&l.Range, 100_000)

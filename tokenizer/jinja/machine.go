@@ -94,6 +94,9 @@ func (m *machine) work(n int) error {
 	return m.step(n / 64)
 }
 
+// slowWork charges for going through n bytes character by character.
+func (m *machine) slowWork(n int) error { return m.step(n / 8) }
+
 // grow charges for n bytes about to be made.
 func (m *machine) grow(n int64) error {
 	if n < 0 || n > m.memory {

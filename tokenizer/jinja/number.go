@@ -24,6 +24,24 @@ func checkedInt(n *big.Int) (Value, error) {
 	return normInt(n), nil
 }
 
+// bigWork charges for arithmetic on integers past 64 bits: their product's size
+// in words, and the result's bytes.
+func (m *machine) bigWork(a, b Value) error {
+	x, okX := a.(*big.Int)
+	y, okY := b.(*big.Int)
+	if !okX && !okY {
+		return nil
+	}
+	words := 2
+	if okX {
+		words += len(x.Bits())
+	}
+	if okY {
+		words += len(y.Bits())
+	}
+	return m.grow(int64(64 * words))
+}
+
 // asInt gives an int or bool that fits.
 func asInt(v Value) (int64, bool) {
 	switch v := v.(type) {

@@ -13,6 +13,9 @@ func (m *machine) binary(op string, a, b Value) (Value, error) {
 		}
 	}
 	if isNumber(a) && isNumber(b) {
+		if err := m.bigWork(a, b); err != nil {
+			return nil, err
+		}
 		return arith(op, a, b)
 	}
 	switch op {
@@ -28,6 +31,9 @@ func (m *machine) binary(op string, a, b Value) (Value, error) {
 			if v, ok, err := m.repeat(b, n); ok {
 				return v, err
 			}
+		}
+		if isSequence(a) && isInt(b) || isSequence(b) && isInt(a) {
+			return nil, failf("OverflowError", "cannot fit 'int' into an index-sized integer")
 		}
 		if isSequence(a) {
 			return nil, typeErr("can't multiply sequence by non-int of type '%s'", typeName(b))

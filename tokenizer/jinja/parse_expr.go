@@ -43,6 +43,9 @@ func (p *parser) expression(cond bool) (expr, error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.soft == 0 {
+			p.pending = nil
+		}
 		x = c
 		line = p.cur.line
 	}

@@ -145,7 +145,10 @@ func caseMethod(name string, f func(string) string) method {
 		if err != nil {
 			return nil, err
 		}
-		if err := m.grow(int64(2 * len(s))); err != nil { // before the work
+		if err := m.slowWork(len(s)); err != nil { // before the work
+			return nil, err
+		}
+		if err := m.grow(int64(2 * len(s))); err != nil {
 			return nil, err
 		}
 		return likeText(self, f(s)), nil

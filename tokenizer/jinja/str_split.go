@@ -258,11 +258,11 @@ func joinMethod(m *machine, self Value, a *args) (Value, error) {
 		if !isText {
 			return nil, typeErr("sequence item %d: expected str instance, %s found", i, typeName(v))
 		}
-		if i > 0 {
-			s = sep + s
-		}
-		if err := m.grow(int64(len(s))); err != nil {
+		if err := m.grow(int64(len(s) + len(sep))); err != nil {
 			return nil, err
+		}
+		if i > 0 {
+			b.WriteString(sep)
 		}
 		b.WriteString(s)
 	}

@@ -33,6 +33,16 @@ func remainderTest(want int64) func(*machine, Value, *args) (bool, error) {
 	}
 }
 
+func nameTest(known func(string) bool) func(*machine, Value, *args) (bool, error) {
+	return func(m *machine, v Value, _ *args) (bool, error) {
+		if _, err := hashKey(m, v); err != nil {
+			return false, err
+		}
+		s, ok := asString(v)
+		return ok && known(s), nil
+	}
+}
+
 func init() { // here, because select and map lead from filters to tests and back
 	testTable = map[string]func(*machine, Value, *args) (bool, error){
 		"defined":   is(func(v Value) bool { _, u := v.(*Undefined); return !u }),
@@ -51,7 +61,7 @@ func init() { // here, because select and map lead from filters to tests and bac
 		"mapping": is(func(v Value) bool { _, ok := v.(*Dict); return ok }),
 		"sequence": is(func(v Value) bool {
 			switch v.(type) {
-			case string, Markup, *List, *Tuple, *Dict, *rangeValue:
+			case string, Markup, *List, *Tuple, *Dict, *rangeValue, *Undefined:
 				return true
 			}
 			return false
@@ -113,8 +123,8 @@ func init() { // here, because select and map lead from filters to tests and bac
 			}
 			return m.contains(p[0], v)
 		},
-		"filter": is(func(v Value) bool { s, ok := asString(v); return ok && filterTable[s] != nil }),
-		"test":   is(func(v Value) bool { s, ok := asString(v); return ok && testTable[s] != nil }),
+		"filter": nameTest(func(s string) bool { return filterTable[s] != nil }),
+		"test":   nameTest(func(s string) bool { return testTable[s] != nil }),
 		"==":     compareTest("=="), "eq": compareTest("=="), "equalto": compareTest("=="),
 		"!=": compareTest("!="), "ne": compareTest("!="),
 		">": compareTest(">"), "gt": compareTest(">"), "greaterthan": compareTest(">"),

@@ -93,6 +93,11 @@ func (m *machine) writeRepr(b *strings.Builder, v Value) error {
 		}
 		return put(quoteRepr(s))
 	}
+	if n, ok := v.(*big.Int); ok {
+		if err := m.grow(int64(64 * len(n.Bits()))); err != nil {
+			return err
+		}
+	}
 	if s, ok := scalarStr(v); ok {
 		return put(s)
 	}
