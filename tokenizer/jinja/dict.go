@@ -111,7 +111,7 @@ func hashKey(m *machine, v Value) (dictKey, error) {
 	case int64:
 		return dictKey{kind: 'i', n: v}, nil
 	case *big.Int:
-		return dictKey{kind: 'b', s: v.String()}, m.work(len(v.Bits()) * 64)
+		return dictKey{kind: 'b', s: v.String()}, m.bigText(v)
 	case float64:
 		if v == math.Trunc(v) && math.Abs(v) < 1<<62 {
 			return dictKey{kind: 'i', n: int64(v)}, nil

@@ -164,6 +164,9 @@ func (m *machine) formatNumber(f *spec, v Value) (sign, body string, err error) 
 		body, err = m.formatFloat(f, math.Abs(x))
 		return signOf(f, math.Signbit(x)), body, err
 	}
+	if err := m.bigText(v); err != nil {
+		return "", "", err
+	}
 	n := toBig(v)
 	abs := new(big.Int).Abs(n)
 	sign = signOf(f, n.Sign() < 0)

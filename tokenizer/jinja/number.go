@@ -42,6 +42,15 @@ func (m *machine) bigWork(a, b Value) error {
 	return m.grow(int64(64 * words))
 }
 
+// bigText charges for turning such an integer into digits, which is slow.
+func (m *machine) bigText(v Value) error {
+	n, ok := v.(*big.Int)
+	if !ok {
+		return nil
+	}
+	return m.step(5 * len(n.Bits()))
+}
+
 // asInt gives an int or bool that fits.
 func asInt(v Value) (int64, bool) {
 	switch v := v.(type) {

@@ -93,10 +93,8 @@ func (m *machine) writeRepr(b *strings.Builder, v Value) error {
 		}
 		return put(quoteRepr(s))
 	}
-	if n, ok := v.(*big.Int); ok {
-		if err := m.grow(int64(64 * len(n.Bits()))); err != nil {
-			return err
-		}
+	if err := m.bigText(v); err != nil {
+		return err
 	}
 	if s, ok := scalarStr(v); ok {
 		return put(s)

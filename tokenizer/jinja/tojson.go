@@ -99,6 +99,9 @@ func (w *jsonWriter) value(v Value) error {
 		return err
 	}
 	defer w.m.leave()
+	if err := w.m.bigText(v); err != nil {
+		return err
+	}
 	if s, ok := jsonScalar(v); ok {
 		return w.put(s)
 	}
@@ -206,6 +209,9 @@ func (w *jsonWriter) object(d *Dict) error {
 		}
 		key, ok := asString(d.keys[i])
 		if !ok {
+			if err := w.m.bigText(d.keys[i]); err != nil {
+				return err
+			}
 			if key, ok = jsonScalar(d.keys[i]); !ok {
 				return typeErr("keys must be str, int, float, bool or None, not %s", typeName(d.keys[i]))
 			}
