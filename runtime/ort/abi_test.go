@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -160,7 +161,7 @@ func TestLibraryKnowsTheTable(t *testing.T) {
 	}
 	var version int
 	if m := regexp.MustCompile(`#define ORT_API_VERSION (\d+)`).FindSubmatch(header); m != nil {
-		fmt.Sscan(string(m[1]), &version)
+		version, _ = strconv.Atoi(string(m[1])) // 0 fails below
 	}
 	var major, minor int
 	if _, err := fmt.Sscanf(e.Version(), "%d.%d", &major, &minor); err != nil || version == 0 || (major == 1 && minor < version) {
