@@ -3,7 +3,8 @@
 
 The library ships inside the onnxruntime wheel. pip only downloads it (nothing is installed, so an externally managed
 Python is no obstacle), for a fixed Python version, so that every machine gets the same file. Does nothing when the
-right library is there. LOOPSERVE_ORT_LIB makes all of this needless.
+right library is there. LOOPSERVE_ORT_LIB makes all of this needless. (npm's onnxruntime-node, which carries the same
+library, had no release of this version when it was pinned: without pip there is only LOOPSERVE_ORT_LIB.)
 """
 import hashlib
 import json

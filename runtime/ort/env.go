@@ -141,7 +141,7 @@ func (e *Env) choose() error {
 	return err
 }
 
-// tryCUDA makes session options with the CUDA provider: the library loads the provider's own libraries then.
+// tryCUDA makes a session with the CUDA provider, of a graph of one node: that needs all of its libraries and a device.
 func (e *Env) tryCUDA() error {
 	name := C.CString("CUDAExecutionProvider")
 	defer C.free(unsafe.Pointer(name))
@@ -158,7 +158,20 @@ func (e *Env) tryCUDA() error {
 		return err
 	}
 	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
-	if err := e.appendCUDA(o); err != nil {
+	// The append loads the provider's libraries; only a session opens the device.
+	err = e.appendCUDA(o)
+	if err == nil {
+		err = failed("prepare session options", C.ls_options_prepare(optionsPointer(o), 0, 0))
+	}
+	if err == nil {
+		model := C.CBytes([]byte(identity))
+		defer C.free(model)
+		var probe *C.OrtSession
+		if err = failed("open the device", C.ls_session_create_from(handle, model, C.size_t(len(identity)), optionsPointer(o), &probe)); err == nil {
+			C.ls_session_release(probe)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%w: CUDA: %w: %s", ErrProvider, err, remedy)
 	}
 	return nil
