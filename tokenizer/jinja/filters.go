@@ -24,7 +24,7 @@ func init() { // here, because map and select lead back to this table
 		"escape": filterEscape, "e": filterEscape, "forceescape": filterForceEscape,
 		"attr":  filterAttr,
 		"lower": textFilter("lower", pyLower), "upper": textFilter("upper", pyUpper),
-		"capitalize": textFilter("capitalize", pyCapitalize), "title": textFilter("title", filterTitle),
+		"capitalize": textFilter("capitalize", pyCapitalize), "title": titleFilter,
 		"trim": filterTrim, "replace": filterReplace, "indent": filterIndent, "center": filterCenter,
 		"truncate": filterTruncate, "wordcount": filterWordcount, "format": filterFormat,
 		"urlencode": filterURLEncode,
@@ -135,6 +135,13 @@ func textFilter(name string, f func(string) string) filter {
 		}
 		return likeText(v, f(s)), nil
 	}
+}
+
+// titleFilter joins words anew, so even Markup gives a plain str.
+func titleFilter(m *machine, v Value, a *args) (Value, error) {
+	out, err := textFilter("title", filterTitle)(m, v, a)
+	s, _ := asString(out)
+	return s, err
 }
 
 // filterTitle raises the first letter after a space, hyphen or opening bracket.

@@ -9,10 +9,7 @@ func filterBatch(m *machine, v Value, a *args) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, err := m.iterate(v)
-	if err != nil {
-		next = func() (Value, bool, error) { return nil, false, err }
-	}
+	next := m.iterateLate(v)
 	over := false
 	var held []Value // read past the full batch
 	return &generator{kind: "generator", next: func() (Value, bool, error) {

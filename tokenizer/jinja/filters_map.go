@@ -1,10 +1,7 @@
 package jinja
 
 func filterMap(m *machine, v Value, a *args) (Value, error) {
-	next, err := m.lazily(v)
-	if err != nil {
-		return nil, err
-	}
+	next := m.lazily(v)
 	var fn func(Value) (Value, error)
 	prepare := func() error {
 		if len(a.pos) == 0 {
@@ -51,15 +48,20 @@ func filterMap(m *machine, v Value, a *args) (Value, error) {
 
 // lazily gives the iteration of v, or nil if v is false. What cannot be
 // iterated fails when it is, as in Jinja's generators.
-func (m *machine) lazily(v Value) (func() (Value, bool, error), error) {
+func (m *machine) lazily(v Value) func() (Value, bool, error) {
 	if !truth(v) {
-		return nil, nil
+		return nil
 	}
+	return m.iterateLate(v)
+}
+
+// iterateLate is iterate whose error comes with the first element.
+func (m *machine) iterateLate(v Value) func() (Value, bool, error) {
 	next, err := m.iterate(v)
 	if err != nil {
-		return func() (Value, bool, error) { return nil, false, err }, nil
+		return func() (Value, bool, error) { return nil, false, err }
 	}
-	return next, nil
+	return next
 }
 
 // pull bounds how deep generators read from generators.
@@ -76,10 +78,7 @@ func (m *machine) pull(next func() (Value, bool, error)) (Value, bool, error) {
 
 func selectFilter(name string, attr, keep bool) filter {
 	return func(m *machine, v Value, a *args) (Value, error) {
-		next, err := m.lazily(v)
-		if err != nil {
-			return nil, err
-		}
+		next := m.lazily(v)
 		var test func(Value) (bool, error)
 		return &generator{kind: "generator", next: func() (Value, bool, error) {
 			if next == nil {
@@ -156,10 +155,7 @@ func filterUnique(m *machine, v Value, a *args) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, err := m.iterate(v)
-	if err != nil {
-		next = func() (Value, bool, error) { return nil, false, err }
-	}
+	next := m.iterateLate(v)
 	seen := NewDict()
 	return &generator{kind: "generator", next: func() (Value, bool, error) {
 		for {

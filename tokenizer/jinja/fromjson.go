@@ -28,7 +28,7 @@ func FromJSON(data []byte) (Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read JSON for a template: %w", err)
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself at the end
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("read JSON for a template: text after the value at byte %d", dec.InputOffset())
 	}
 	return v, nil

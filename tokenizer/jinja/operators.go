@@ -8,7 +8,7 @@ import (
 // in Python; an undefined operand is an error.
 func (m *machine) binary(op string, a, b Value) (Value, error) {
 	for _, v := range [2]Value{a, b} {
-		if u, ok := v.(*Undefined); ok && !(op == "%" && isStr(a)) {
+		if u, ok := v.(*Undefined); ok && (op != "%" || !isStr(a)) {
 			return nil, u.fail()
 		}
 	}

@@ -103,9 +103,10 @@ func (p *parser) compare() (expr, error) {
 		case "==", "!=", "<", "<=", ">", ">=":
 			op = p.cur.kind
 		case tokName:
-			if p.cur.text == "in" {
+			switch p.cur.text {
+			case "in":
 				op = "in"
-			} else if p.cur.text == "not" {
+			case "not":
 				next, err := p.look()
 				if err != nil {
 					return nil, err
@@ -275,10 +276,7 @@ func (p *parser) primary() (expr, error) {
 func (p *parser) tuple(cond bool, ends []string, parens bool) (expr, error) {
 	var items []expr
 	isTuple := false
-	for {
-		if p.is(tokVarEnd) || p.is(tokBlkEnd) || p.is(")") || p.isName(ends...) {
-			break
-		}
+	for !p.is(tokVarEnd) && !p.is(tokBlkEnd) && !p.is(")") && !p.isName(ends...) {
 		x, err := p.expression(cond)
 		if err != nil {
 			return nil, err

@@ -224,10 +224,7 @@ func (p *parser) target(stop string, attrs bool) (target, error) {
 	line := p.cur.line
 	var items []target
 	isTuple := false
-	for {
-		if p.is(tokVarEnd) || p.is(tokBlkEnd) || p.is(")") || (stop != "" && p.isName(stop)) {
-			break
-		}
+	for !p.is(tokVarEnd) && !p.is(tokBlkEnd) && !p.is(")") && !p.isName(stop) {
 		t, err := p.oneTarget(attrs)
 		if err != nil {
 			return target{}, err

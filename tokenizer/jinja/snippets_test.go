@@ -73,7 +73,7 @@ func compareSnippet(c *vectorCase, got string, err error) string {
 	}
 	class, msg, _ := strings.Cut(c.Err, ": ")
 	switch {
-	case e.Class != class && !(class == "SyntaxError" && e.Class == "TemplateSyntaxError"):
+	case e.Class != class && (class != "SyntaxError" || e.Class != "TemplateSyntaxError"):
 		return "got error " + err.Error() + "\n  want error " + c.Err
 	case (class == "UndefinedError" || class == "SecurityError" || class == "TemplateError" || class == "TemplateAssertionError") &&
 		e.Msg != msg && !strings.Contains(msg, "on line"):

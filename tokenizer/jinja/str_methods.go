@@ -203,7 +203,6 @@ func selfWindow(m *machine, self, start, end Value) (string, error) {
 }
 
 func findRange(start, end Value, n int64) (i, j int64, err error) {
-	j = n
 	at := func(v Value, def int64) (int64, error) {
 		if v == absent || v == nil {
 			return def, nil
