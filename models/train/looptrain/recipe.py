@@ -9,7 +9,7 @@ class Recipe:
     """Muon for the layers' matrices, AdamW for the rest; constant rate, then a cosine to zero."""
 
     seed: int = 0
-    steps: int = 2400
+    steps: int = 1300
     rows: int = 256  # trees in a batch: three problems each once four terms are drawn
     matrix_rate: float = 0.01
     other_rate: float = 2e-3
@@ -26,7 +26,7 @@ class Recipe:
     terms: tuple[float, float, float] = (0.1, 0.2, 0.7)
     early_terms_until: float = 0.1
     early_loops_until: float = 0.3
-    evaluate_every: int = field(default=400, compare=False)
+    evaluate_every: int = field(default=200, compare=False)
 
     def rate(self, step: int) -> float:
         """The factor on both rates at a step counted from 0."""
