@@ -2,7 +2,7 @@
 // once, position by position with all of its KV heads side by side, as they lie in memory, and says ahead what comes.
 // LS_FQ is how many queries share a block of four keys in registers.
 
-enum { FEW_KEYS = 32, FEW_AHEAD = 32, LINE = 16 };  // LINE: floats of a cache line
+enum { FEW_KEYS = 32, FEW_AHEAD = 32 };
 
 // s[i][0..3] = q[i]·k[0..3] for NQ queries.
 #define FEW_SCORES(NQ)                                                                                     \
@@ -95,9 +95,10 @@ static void attend_few(const ls_task *t) {
   int64_t hd = a->head_dim, nq = t->count * t->heads, all = nq * t->kv_heads, first = a->past[t->span] + t->first, low = t->from;
   float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * FEW_KEYS], top[LS_FEW_VECTORS], total[LS_FEW_VECTORS], fix[LS_FEW_VECTORS];
   // What the walk reads in order: the tile's keys, its values, the next tile's keys.
-  const float *walk[2 * FEW_KEYS + FEW_AHEAD + 4];
+  const float *walk[2 * FEW_KEYS + FEW_AHEAD + 8];
   int64_t ahead = 4;  // keys that are asked for in advance: some 8 KiB
   while (ahead < FEW_AHEAD && ahead * t->kv_heads * hd < 2048) ahead += 4;
+  int narrow = t->kv_heads * hd < 512;  // longer rows the processor fetches ahead by itself
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
   memset(acc, 0, (size_t)(all * hd) * sizeof *acc);
   for (int64_t i = 0; i < all; i++) {
@@ -107,18 +108,15 @@ static void attend_few(const ls_task *t) {
   }
   for (; low < t->to; low += FEW_KEYS) {
     int64_t n = t->to - low < FEW_KEYS ? t->to - low : FEW_KEYS, padded = (n + 3) / 4 * 4;
-    const float **k = walk, **v = walk + padded, **next = v + padded;
-    for (int64_t j = 0; j < padded; j++) {
-      int64_t at = slot(a, t->span, low + (j < n ? j : n - 1), t->kv_head);
-      k[j] = a->key_cache + at, v[j] = a->value_cache + at;
-    }
-    for (int64_t j = 0; j < ahead; j++) {
-      int64_t p = low + n + j < t->to ? low + n + j : t->to - 1;
-      next[j] = a->key_cache + slot(a, t->span, p, t->kv_head);
-    }
+    const float **k = walk, **v = walk + padded, **next = v + padded, *unused[FEW_AHEAD];
+    locate(a, t->span, low, n, t->kv_head, k, v);
+    for (int64_t j = n; j < padded; j++) k[j] = k[n - 1], v[j] = v[n - 1];
+    int64_t more = t->to - low - n < ahead ? t->to - low - n : ahead;
+    locate(a, t->span, low + n, more, t->kv_head, next, unused);
+    for (int64_t j = more; j < ahead + 4; j++) next[j] = q;
     for (int64_t j = 0; j < padded; j += 4)
       for (int64_t h = 0; h < t->kv_heads; h++) {
-        fetch(k + j + ahead, h * hd, hd);
+        if (narrow) fetch(k + j + ahead, h * hd, hd);
         few_scores(q + h * nq * hd, nq, k + j, h * hd, hd, s + h * nq * FEW_KEYS + j);
       }
     for (int64_t i = 0; i < all; i++) {
@@ -131,10 +129,10 @@ static void attend_few(const ls_task *t) {
         for (int64_t j = 0; j < n && low + j <= position - a->window; j++) row[j] = -INFINITY;
       fix[i] = few_softmax(row, top + i, total + i);
     }
-    for (int64_t j = 0; j < n; j += 4)
+    for (int64_t j = 0; j < n; j += 8)
       for (int64_t h = 0; h < t->kv_heads; h++) {
-        fetch(v + j + ahead, h * hd, hd);
-        int64_t some = n - j < 4 ? n - j : 4;
+        if (narrow) fetch(v + j + ahead, h * hd, hd), fetch(v + j + 4 + ahead, h * hd, hd);
+        int64_t some = n - j < 8 ? n - j : 8;
         for (int64_t i = h * nq; i < (h + 1) * nq; i++) few_values(acc + i * hd, j ? 1 : fix[i], s + i * FEW_KEYS + j, v + j, h * hd, some, hd);
       }
   }

@@ -40,6 +40,16 @@ static inline int64_t slot(const ls_attention_args *a, int64_t span, int64_t pos
   return ((slab * a->page_size + position % a->page_size) * a->kv_heads + kv_head) * a->head_dim;
 }
 
+// Fills k and v with where n positions of a span lie, page by page: a division for each would cost as much as a key.
+static inline void locate(const ls_attention_args *a, int64_t span, int64_t from, int64_t n, int64_t kv_head, const float **k, const float **v) {
+  const int32_t *page = a->table + span * a->columns + from / a->page_size;
+  int64_t in_page = from % a->page_size, step = a->kv_heads * a->head_dim;
+  for (int64_t j = 0; j < n; page++, in_page = 0) {
+    int64_t slab = (int64_t)*page * a->num_layers + a->layer, at = ((slab * a->page_size + in_page) * a->kv_heads + kv_head) * a->head_dim;
+    for (; in_page < a->page_size && j < n; in_page++, j++, at += step) k[j] = a->key_cache + at, v[j] = a->value_cache + at;
+  }
+}
+
 static void prepare(const ls_attention_args *a, int64_t span, int64_t row) {
   int64_t position = a->past[span] + (row - a->cumulative[span]), hd = a->head_dim;
   size_t wide = (size_t)(a->kv_heads * hd) * sizeof(float);

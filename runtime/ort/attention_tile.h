@@ -92,6 +92,11 @@ static void tile_mask(const ls_attention_args *a, float *s, int64_t from, int64_
   }
 }
 
+// Asks for a row that the second-level cache may have lost: rows that are a power of two apart share few of its sets.
+static inline void fetch_row(const float *row, int64_t hd) {
+  for (int64_t d = 0; d < hd; d += LINE) __builtin_prefetch(row + d, 0, 2);
+}
+
 static void attend_tile(const ls_task *t) {
   const ls_attention_args *a = t->a;
   int64_t hd = a->head_dim, nq = t->count * t->heads, first = a->past[t->span] + t->first, last = first + t->count - 1;
@@ -111,12 +116,14 @@ static void attend_tile(const ls_task *t) {
   }
   for (int64_t from = t->from; from < t->to; from += TILE_KEYS) {
     int64_t n = t->to - from < TILE_KEYS ? t->to - from : TILE_KEYS;
-    for (int64_t j = 0; j < n; j++) {
-      int64_t at = slot(a, t->span, from + j, t->kv_head);
-      k[j] = a->key_cache + at, v[j] = a->value_cache + at;
-    }
+    locate(a, t->span, from, n, t->kv_head, k, v);
     for (int64_t j = n; j < n + LS_QK; j++) k[j] = k[n - 1];
+    const float *next_k[TILE_KEYS], *unused[TILE_KEYS];
+    int64_t more = t->to - from - n < TILE_KEYS ? t->to - from - n : TILE_KEYS;
+    locate(a, t->span, from + n, more, t->kv_head, next_k, unused);
     for (int64_t j = 0; j < n; j += LS_QK) {
+      for (int64_t i = j; i < j + LS_QK && i < n; i++) fetch_row(v[i], hd);
+      for (int64_t i = j; i < j + LS_QK && i < more; i++) fetch_row(next_k[i], hd);
       if (lanes == LS_W) tile_scores_1(qt, k + j, hd, s + j * TILE_QUERIES);
       else if (lanes == 2 * LS_W) tile_scores_2(qt, k + j, hd, s + j * TILE_QUERIES);
 #if LS_QV > 2

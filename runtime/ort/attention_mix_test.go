@@ -1,0 +1,109 @@
+//go:build cgo
+
+package ort
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// One KV head and one long row leave nothing to share out but the keys: more threads, more parts.
+func TestAttentionCutByKeys(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(11, 12))
+		for _, c := range []shape{
+			{qHeads: 1, kvHeads: 1, headDim: 64, spans: []span{{2999, 1}}},
+			{qHeads: 20, kvHeads: 1, headDim: 32, spans: []span{{2000, 1}, {0, 0}, {5, 1}}},
+			{qHeads: 40, kvHeads: 1, headDim: 16, spans: []span{{1023, 1}}},
+			{qHeads: 2, kvHeads: 2, headDim: 31, spans: []span{{1500, 2}, {3, 1}}, softcap: 4},
+			{qHeads: 4, kvHeads: 2, headDim: 80, spans: []span{{1800, 3}}, window: 1000},
+		} {
+			for _, threads := range []int{2, 7, 64} {
+				c.pageSize, c.layers, c.rotary = 7, 1, c.headDim/2*2
+				a := newCase(rng, c)
+				a.threads = threads
+				a.compare(t, fmt.Sprintf("%+v on %d threads", c, threads))
+			}
+		}
+	})
+}
+
+// Rows with gaps between them, and a guard before and after every buffer that is written: guards and gaps stay as
+// they are, and the inputs too.
+func TestAttentionWritesOnlyItsOwn(t *testing.T) {
+	const guard, mark = 64, float32(12345)
+	guarded := func(s []float32) (inside, all []float32) {
+		all = slices.Repeat([]float32{mark}, len(s)+2*guard)
+		copy(all[guard:], s)
+		return all[guard : guard+len(s) : guard+len(s)], all
+	}
+	widen := func(s []float32, rows, width, stride int) []float32 {
+		wide := slices.Repeat([]float32{mark}, rows*stride)
+		for r := range rows {
+			copy(wide[r*stride:], s[r*width:(r+1)*width])
+		}
+		return wide
+	}
+	eachISA(t, func(t *testing.T) {
+		for _, headDim := range []int{1, 8, 31, 64, 200, 512} {
+			for _, spans := range [][]span{{{0, 0}, {37, 1}, {0, 0}, {3, 40}, {0, 0}}, {{300, 2}}, {{0, 0}}, {}} {
+				a := newCase(rand.New(rand.NewPCG(13, 14)), shape{qHeads: 6, kvHeads: 2, headDim: headDim, pageSize: 5, layers: 2, layer: 1, spans: spans})
+				a.threads = 3
+				rows := int(a.cumulative[len(a.past)])
+				a.q, a.qStride = widen(a.q, rows, a.qStride, a.qStride+3), a.qStride+3
+				a.k, a.kStride = widen(a.k, rows, a.kStride, a.kStride+5), a.kStride+5
+				a.v, a.vStride = widen(a.v, rows, a.vStride, a.vStride+9), a.vStride+9
+				var out, keys, values []float32
+				a.out, out = guarded(a.out)
+				a.keys, keys = guarded(a.keys)
+				a.values, values = guarded(a.values)
+				inputs := slices.Concat(a.q, a.k, a.v)
+				a.compare(t, fmt.Sprintf("head_dim %d, %v", headDim, spans))
+				if !slices.Equal(inputs, slices.Concat(a.q, a.k, a.v)) {
+					t.Errorf("head_dim %d, %v: an input changed", headDim, spans)
+				}
+				for name, all := range map[string][]float32{"output": out, "key cache": keys, "value cache": values} {
+					for i := range guard {
+						if all[i] != mark || all[len(all)-1-i] != mark {
+							t.Fatalf("head_dim %d, %v: wrote outside the %s", headDim, spans, name)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// The law, for this operator: what a sequence gets does not depend on who else is in the call.
+func TestAttentionIsTheSameInAnyMix(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		s := shape{qHeads: 8, kvHeads: 2, headDim: 64, pageSize: 16, layers: 1, rotary: 64, spans: []span{{700, 1}, {0, 90}, {33, 5}, {0, 0}, {2100, 1}, {15, 1}}}
+		mix := newCase(rand.New(rand.NewPCG(15, 16)), s)
+		for i := range s.spans {
+			alone := *mix
+			from, to := int(mix.cumulative[i]), int(mix.cumulative[i+1])
+			alone.cumulative, alone.past = []int32{0, int32(to - from)}, mix.past[i:i+1]
+			alone.table = mix.table[i*mix.columns : (i+1)*mix.columns]
+			alone.q, alone.k, alone.v = mix.q[from*mix.qStride:], mix.k[from*mix.kStride:], mix.v[from*mix.vStride:]
+			alone.keys, alone.values = slices.Clone(mix.keys), slices.Clone(mix.values)
+			width := mix.qHeads * mix.headDim
+			alone.out, alone.threads = make([]float32, (to-from)*width), 2
+			if err := alone.run(); err != nil {
+				t.Fatal(err)
+			}
+			together := *mix
+			together.keys, together.values, together.out = slices.Clone(mix.keys), slices.Clone(mix.values), make([]float32, len(mix.out))
+			if err := together.run(); err != nil {
+				t.Fatal(err)
+			}
+			for j, x := range alone.out {
+				if d := math.Abs(float64(x - together.out[from*width+j])); d > 1e-6 {
+					t.Fatalf("span %d: output[%d] is %v alone and %v in the mix", i, j, x, together.out[from*width+j])
+				}
+			}
+		}
+	})
+}
