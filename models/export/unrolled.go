@@ -12,14 +12,14 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
-// ExportUnrolled writes one graph that applies the bundle's block loops times: what a runtime without a loop in Go
+// Unrolled writes one graph that applies the bundle's block loops times: what a runtime without a loop in Go
 // would run at a fixed depth. It is made for the benchmark of that loop's cost and is no part of a bundle. The nodes
 // are the block's own, copied and renamed, and the weights are the bundle's: file must lie in the bundle's folder, or
 // in one that holds the same external data.
 //
 // Inputs and outputs are the block's, except that loop t has a page table of its own, block_table_t, and the outputs
 // of each row's numbers are by loop: delta_t and, where there is a gate, gate_t. hidden_out is the last loop's.
-func ExportUnrolled(b *bundle.Bundle, file string, loops int) error {
+func Unrolled(b *bundle.Bundle, file string, loops int) error {
 	if loops < 1 {
 		return fmt.Errorf("unroll %s: %d loops, must be at least 1", b.Manifest.Name, loops)
 	}

@@ -64,7 +64,7 @@ func namesOf(t *testing.T, all []field, number, inside protowire.Number) []strin
 func TestUnrolledHasTheBlockOnceForEachLoop(t *testing.T) {
 	b := tinyBundle(t)
 	file := filepath.Join(b.Dir, "unrolled.onnx")
-	if err := ExportUnrolled(b, file, 3); err != nil {
+	if err := Unrolled(b, file, 3); err != nil {
 		t.Fatal(err)
 	}
 	read := func(file string) []field {
@@ -145,7 +145,7 @@ func TestUnrolledRefuses(t *testing.T) {
 			} else {
 				defer os.WriteFile(block, whole, 0o644) //nolint:errcheck // a later case would say so
 			}
-			err := ExportUnrolled(b, file, c.loops)
+			err := Unrolled(b, file, c.loops)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}

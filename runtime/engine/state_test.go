@@ -23,7 +23,7 @@ func filled(t *testing.T, m *bundle.Manifest, spans ...loopctl.Span) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.close() }) //nolint:errcheck // unmapping what was mapped
+	t.Cleanup(func() { s.close() })
 	for i := range s.mem.Bytes() {
 		s.mem.Bytes()[i] = 0xee // what the slot's last owner left
 	}

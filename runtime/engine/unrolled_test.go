@@ -40,7 +40,7 @@ func unroll(tb testing.TB, env *ort.Env, e *engine.Engine, dir string, loops, ro
 		tb.Fatal(err)
 	}
 	file := filepath.Join(dir, fmt.Sprintf("unrolled_%d.onnx", loops))
-	if err := export.ExportUnrolled(b, file, loops); err != nil {
+	if err := export.Unrolled(b, file, loops); err != nil {
 		tb.Fatal(err)
 	}
 	session, err := env.Load(file, ort.SessionOptions{})
@@ -51,11 +51,11 @@ func unroll(tb testing.TB, env *ort.Env, e *engine.Engine, dir string, loops, ro
 	u := &unrolled{rows: rows, width: m.HiddenSize}
 	tb.Cleanup(func() {
 		for _, b := range append(u.tables, u.hidden, u.out, u.delta, u.cumulative, u.past) {
-			b.Close() //nolint:errcheck // unmapping what was mapped
+			b.Close()
 		}
-		u.call.Close()  //nolint:errcheck // nothing in it fails
-		u.arena.Close() //nolint:errcheck // as the buffers
-		session.Close() //nolint:errcheck // nothing in it fails
+		u.call.Close()
+		u.arena.Close()
+		session.Close()
 	})
 	must := func(err error) {
 		tb.Helper()
