@@ -113,7 +113,7 @@ static void attend_some(void *data, size_t unused) {
 static void spread(work *w, ls_body body, size_t tasks, double cost, size_t threads, ls_parallel_for run, void *context) {
   atomic_store(&w->next, 0);
   size_t n = tasks < threads ? tasks : threads;
-  if (n < 2 || cost < 50e3 || !run) {  // about 5 µs of work: less than waking a thread costs
+  if (n < 2 || cost < 250e3 || !run) {  // about 5 µs of work: less than waking a thread costs
     body(w, 0);
   } else {
     run(context, body, n, w);
@@ -127,7 +127,7 @@ int ls_paged_attention(const ls_attention_args *a, size_t threads, ls_parallel_f
   work w = {.parts = parts};
   double cost = 0, width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
   w.plan = ls_plan_call(a, kernels(), threads, &w.tasks, &cost);
-  spread(&w, prepare_some, (size_t)((a->rows + 7) / 8), (double)a->rows * width * 4, threads, run, context);
+  spread(&w, prepare_some, (size_t)((a->rows + 7) / 8), (double)a->rows * width * 10, threads, run, context);
   spread(&w, attend_some, w.tasks, cost, threads, run, context);
   ls_join_parts(&w.plan, parts);
   return 0;

@@ -6,32 +6,53 @@
 
 enum { MAX_THREADS = 64 };
 
-typedef struct {
+// Threads that stay: each waits for a round that has a share for it. They live as long as the process.
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t begin, end;
+  size_t started, busy, total;
+  unsigned long round;
   ls_body body;
   void *data;
-  size_t index;
-} share;
+} crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
+static pthread_mutex_t one_call = PTHREAD_MUTEX_INITIALIZER;
 
-static void *run_share(void *p) {
-  share *s = p;
-  s->body(s->data, s->index);
+static void *work_on(void *p) {
+  size_t index = (size_t)p;
+  unsigned long seen = 0;
+  pthread_mutex_lock(&crew.lock);
+  for (;;) {
+    while (crew.round == seen) pthread_cond_wait(&crew.begin, &crew.lock);
+    seen = crew.round;
+    if (index >= crew.total) continue;
+    pthread_mutex_unlock(&crew.lock);
+    crew.body(crew.data, index);
+    pthread_mutex_lock(&crew.lock);
+    if (--crew.busy == 0) pthread_cond_signal(&crew.end);
+  }
   return NULL;
 }
 
-// Starts a thread for each index but the first. Dear next to a pool: benchmarks on two threads understate the kernel.
 static void run_threads(void *context, ls_body body, size_t total, void *data) {
   (void)context;
-  pthread_t thread[MAX_THREADS];
-  share s[MAX_THREADS];
-  size_t started = 0;
-  for (size_t i = 1; i < total && i < MAX_THREADS; i++) {
-    s[i] = (share){body, data, i};
-    if (pthread_create(&thread[i], NULL, run_share, &s[i]) != 0) break;
-    started = i;
+  pthread_mutex_lock(&one_call);
+  pthread_mutex_lock(&crew.lock);
+  while (crew.started + 1 < total && crew.started + 1 < MAX_THREADS) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, work_on, (void *)(crew.started + 1)) != 0) break;
+    pthread_detach(thread);
+    crew.started++;
   }
-  for (size_t i = started + 1; i < total; i++) body(data, i);
+  size_t theirs = crew.started + 1 < total ? crew.started : total - 1;
+  crew.body = body, crew.data = data, crew.total = theirs + 1, crew.busy = theirs, crew.round++;
+  pthread_cond_broadcast(&crew.begin);
+  pthread_mutex_unlock(&crew.lock);
   body(data, 0);
-  for (size_t i = 1; i <= started; i++) pthread_join(thread[i], NULL);
+  for (size_t i = theirs + 1; i < total; i++) body(data, i);
+  pthread_mutex_lock(&crew.lock);
+  while (crew.busy > 0) pthread_cond_wait(&crew.end, &crew.lock);
+  pthread_mutex_unlock(&crew.lock);
+  pthread_mutex_unlock(&one_call);
 }
 
 int ls_paged_attention_threads(const ls_attention_args *a, size_t threads, char *err, size_t err_size) {

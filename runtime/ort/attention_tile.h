@@ -134,7 +134,10 @@ static void attend_tile(const ls_task *t) {
       for (int64_t i = 0; i < n * TILE_QUERIES; i += LS_W) store(s + i, cap(load(s + i), a->softcap));
     if (from + n - 1 > first || (a->window > 0 && from <= last - a->window)) tile_mask(a, s, from, n, lanes, position);
     tile_softmax(s, n, lanes, top, total, fix);
-    for (int64_t i = 0; i < nq; i += LS_PQ) tile_values(acc + i * hd, s + i, fix + i, v, n, hd);
+    for (int64_t i = 0; i < nq; i += LS_PQ) {
+      int64_t seen = position[i + LS_PQ <= nq ? i + LS_PQ - 1 : nq - 1] + 1 - from;  // by the block's last row
+      tile_values(acc + i * hd, s + i, fix + i, v, seen < n ? seen : n, hd);
+    }
   }
   for (int64_t i = 0; i < nq; i++) finish(t, i, acc + i * hd, top[i], total[i]);
 }
