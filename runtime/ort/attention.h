@@ -67,7 +67,7 @@ typedef struct {
 } ls_plan;
 typedef struct {
   int64_t tiles, chunks, parts;  // of rows, of heads, of keys; their product is the number of tasks
-  int64_t tile_rows, head_chunk, kv_chunk, low;  // low: the first key that the span's first row sees
+  int64_t tile_rows, head_chunk, kv_chunk;  // of a task: rows, query heads for a KV head, KV heads
   int few;
 } ls_cut;
 enum { LS_PART_FLOATS = 1 << 16, LS_PARTS = 64 };  // of a call: what the calling thread's stack has for parts

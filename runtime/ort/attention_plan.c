@@ -6,7 +6,7 @@
 
 #include "attention.h"
 
-enum { PART_KEYS = 256 };  // a part of fewer keys does not pay for its joining
+enum { PART_KEYS = 128 };  // a part of fewer keys does not pay for its joining
 
 static int64_t at_least_1(double x) { return x < 1 ? 1 : x > INT32_MAX ? INT32_MAX : (int64_t)x; }
 static int64_t parted(int64_t n, int64_t size) { return (n + size - 1) / size; }
@@ -25,36 +25,39 @@ static double head_cost(const ls_attention_args *a, int64_t s) {
   return rows > 0 ? (rows * group * 2 + 8) * keys * (double)a->head_dim : 0;
 }
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Into how many parts the keys of a span are cut, of the number that is wanted.
+static int64_t cut_keys(const ls_attention_args *a, int64_t rows, int64_t keys, int64_t wanted, int64_t *parts_used) {
+  int64_t parts = least(least(wanted, keys / PART_KEYS), LS_PARTS), floats = rows * a->q_heads * (a->head_dim + 2);
+  parts = least(parts, (LS_PART_FLOATS - *parts_used) / floats);
+  if (parts < 2) return 1;
+  *parts_used += parts * floats;
+  return parts;
+}
+
 ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   const ls_attention_args *a = p->a;
   int64_t rows = span_rows(a, s), group = a->q_heads / a->kv_heads, keys = a->past[s] + rows - span_low(a, s);
   double cost = head_cost(a, s);
-  ls_cut c = {.chunks = 1, .parts = 1, .low = span_low(a, s)};
+  ls_cut c = {.tiles = 0, .chunks = 1, .parts = 1};
   if (rows == 0) return c;
   c.few = rows * group <= p->k->few && rows * group * a->head_dim <= LS_FEW_FLOATS;
-  if (c.few) {
-    int64_t most = LS_FEW_VECTORS / (rows * group), room = LS_FEW_FLOATS / (rows * group * a->head_dim);
+  if (c.few) {  // by keys before heads: rows of all heads stream in almost twice as fast as rows of a few
+    int64_t wanted = at_least_1(cost * (double)a->kv_heads / p->target + 0.5);
+    int64_t most = least(LS_FEW_VECTORS / (rows * group), LS_FEW_FLOATS / (rows * group * a->head_dim));
+    c.parts = cut_keys(a, rows, keys, wanted, parts_used);
+    c.kv_chunk = least(parted(a->kv_heads, least(parted(wanted, c.parts), a->kv_heads)), most);
     c.tiles = 1, c.tile_rows = rows, c.head_chunk = group;
-    c.kv_chunk = at_least_1(p->target / cost);
-    if (c.kv_chunk > most) c.kv_chunk = most;
-    if (c.kv_chunk > room) c.kv_chunk = room;
-    if (c.kv_chunk > a->kv_heads) c.kv_chunk = a->kv_heads;
     c.chunks = parted(a->kv_heads, c.kv_chunk);
-  } else {
-    c.head_chunk = group < p->k->tile ? group : p->k->tile;
-    c.tile_rows = p->k->tile / c.head_chunk, c.kv_chunk = 1;
-    c.tiles = parted(rows, c.tile_rows);
-    c.tile_rows = parted(rows, c.tiles);  // equal tiles, rather than a small one at the end
-    c.chunks = a->kv_heads * parted(group, c.head_chunk);
+    return c;
   }
-  if (c.tiles > 1) return c;
-  int64_t parts = at_least_1(cost / (p->target * (double)parted(group, c.head_chunk))), most = keys / PART_KEYS;
-  if (parts > most) parts = most;
-  if (parts > LS_PARTS) parts = LS_PARTS;
-  int64_t floats = parts * rows * a->q_heads * (a->head_dim + 2);
-  if (parts < 2 || *parts_used + floats > LS_PART_FLOATS) return c;
-  c.parts = parts;
-  *parts_used += floats;
+  int64_t per_group = parted(group, least(group, p->k->tile));
+  c.head_chunk = least(group, p->k->tile), c.kv_chunk = 1;
+  c.tiles = parted(rows, p->k->tile / c.head_chunk);
+  c.tile_rows = parted(rows, c.tiles);  // equal tiles, rather than a small one at the end
+  c.chunks = a->kv_heads * per_group;
+  if (c.tiles == 1) c.parts = cut_keys(a, rows, keys, at_least_1(cost / (p->target * (double)per_group)), parts_used);
   return c;
 }
 

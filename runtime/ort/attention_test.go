@@ -62,7 +62,7 @@ func newCase(rng *rand.Rand, s shape) *attention {
 	a.columns++ // one column that nobody needs
 	free := rng.Perm(pages + 3)
 	a.slabs = len(free) * s.layers
-	for i, sp := range s.spans {
+	for _, sp := range s.spans {
 		n := (sp.past + sp.rows + s.pageSize - 1) / s.pageSize
 		for c := range a.columns {
 			if c < n {
@@ -72,7 +72,6 @@ func newCase(rng *rand.Rand, s shape) *attention {
 				a.table = append(a.table, -1)
 			}
 		}
-		_ = i
 	}
 	qw, kw := s.qHeads*s.headDim, s.kvHeads*s.headDim
 	if s.packed {
