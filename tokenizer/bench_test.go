@@ -88,12 +88,15 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 // TestLongStrings holds the promise that no string of a megabyte takes over a
-// second, whatever it holds. It counts processor time, and allows twice that
-// for machines that are slow or whose caches are shared.
+// second, whatever it holds: it logs the slowest. It counts processor time and
+// fails at ten times the promise, which a slow machine does not reach and merges
+// that are quadratic do.
 func TestLongStrings(t *testing.T) {
 	dir := golden.Dir(t, "tokenizers")
-	const size = 1 << 20
-	limit := 2 * time.Second
+	size, limit := 1<<20, 10*time.Second
+	if raceEnabled { // ten times slower, and looking for something else
+		size = 1 << 17
+	}
 	for _, name := range vectorNames(t, dir) {
 		t.Run(name, func(t *testing.T) {
 			tok := loadVector(t, dir, name)
