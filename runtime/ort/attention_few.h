@@ -1,8 +1,9 @@
 // Decode: few query vectors for each KV head, so what counts is how the keys and values stream in. A task walks them
 // once, position by position with all of its KV heads side by side, as they lie in memory, and says ahead what comes.
-// LS_FQ is how many queries share a block of four keys in registers.
+// With more than FEW_QUERIES for a KV head the tile kernel is faster. LS_FQ is how many queries share a block of four
+// keys in registers.
 
-enum { FEW_KEYS = 32, FEW_AHEAD = 32 };
+enum { FEW_QUERIES = 4, FEW_KEYS = 32, FEW_AHEAD = 32 };
 
 // s[i][0..3] = q[i]·k[0..3] for NQ queries.
 #define FEW_SCORES(NQ)                                                                                     \
@@ -41,32 +42,48 @@ static inline void few_scores(const float *q, int64_t nq, const float *const *k,
   if (i < nq) few_scores_1(q + i * hd, k, at, hd, s + i * FEW_KEYS);
 }
 
-// acc = acc·fix + Σ_j p[j]·v[j] for n values of one query.
-#define FEW_VALUES(NV)                                                                                                       \
-  static inline void few_values_##NV(float *acc, float fix, const float *p, const float *const *v, int64_t at, int64_t n) {  \
-    vf x[NV];                                                                                                                \
-    for (int c = 0; c < NV; c++) x[c] = load(acc + c * LS_W) * fix;                                                          \
-    for (int64_t j = 0; j < n; j++)                                                                                          \
-      for (int c = 0; c < NV; c++) x[c] += load(v[j] + at + c * LS_W) * p[j];                                                \
-    for (int c = 0; c < NV; c++) store(acc + c * LS_W, x[c]);                                                                \
+// acc[i] = acc[i]·fix[i] + Σ_j p[i][j]·v[j] for NQ queries and NV vectors of the head.
+#define FEW_VALUES(NQ, NV)                                                                                                   \
+  static inline void few_values_##NQ##_##NV(float *acc, const float *fix, const float *p, const float *const *v, int64_t at, int64_t n, int64_t hd) { \
+    vf x[NQ][NV];                                                                                                            \
+    for (int i = 0; i < NQ; i++)                                                                                             \
+      for (int c = 0; c < NV; c++) x[i][c] = load(acc + i * hd + c * LS_W) * fix[i];                                         \
+    for (int64_t j = 0; j < n; j++) {                                                                                        \
+      vf b[NV];                                                                                                              \
+      for (int c = 0; c < NV; c++) b[c] = load(v[j] + at + c * LS_W);                                                        \
+      for (int i = 0; i < NQ; i++)                                                                                           \
+        for (int c = 0; c < NV; c++) x[i][c] += b[c] * p[i * FEW_KEYS + j];                                                  \
+    }                                                                                                                        \
+    for (int i = 0; i < NQ; i++)                                                                                             \
+      for (int c = 0; c < NV; c++) store(acc + i * hd + c * LS_W, x[i][c]);                                                  \
   }
-FEW_VALUES(1)
-FEW_VALUES(4)
+FEW_VALUES(1, 1)
+FEW_VALUES(1, 4)
+FEW_VALUES(2, 1)
+FEW_VALUES(2, 4)
 #if LS_W < 16
-FEW_VALUES(8)
+FEW_VALUES(1, 8)
 #endif
 
-static inline void few_values(float *acc, float fix, const float *p, const float *const *v, int64_t at, int64_t n, int64_t hd) {
-  int64_t d = 0;
+static inline void few_values(float *acc, int64_t nq, const float *fix, const float *p, const float *const *v, int64_t at, int64_t n, int64_t hd) {
+  for (int64_t i = 0; i < nq; acc += 2 * hd, p += 2 * FEW_KEYS, fix += 2, i += 2) {
+    int64_t d = 0;
+    if (i + 1 < nq) {
+      for (; d + 4 * LS_W <= hd; d += 4 * LS_W) few_values_2_4(acc + d, fix, p, v, at + d, n, hd);
+      for (; d + LS_W <= hd; d += LS_W) few_values_2_1(acc + d, fix, p, v, at + d, n, hd);
+    } else {
 #if LS_W < 16
-  for (; d + 8 * LS_W <= hd; d += 8 * LS_W) few_values_8(acc + d, fix, p, v, at + d, n);
+      for (; d + 8 * LS_W <= hd; d += 8 * LS_W) few_values_1_8(acc + d, fix, p, v, at + d, n, hd);
 #endif
-  for (; d + 4 * LS_W <= hd; d += 4 * LS_W) few_values_4(acc + d, fix, p, v, at + d, n);
-  for (; d + LS_W <= hd; d += LS_W) few_values_1(acc + d, fix, p, v, at + d, n);
-  for (; d < hd; d++) {
-    float s = acc[d] * fix;
-    for (int64_t j = 0; j < n; j++) s += p[j] * v[j][at + d];
-    acc[d] = s;
+      for (; d + 4 * LS_W <= hd; d += 4 * LS_W) few_values_1_4(acc + d, fix, p, v, at + d, n, hd);
+      for (; d + LS_W <= hd; d += LS_W) few_values_1_1(acc + d, fix, p, v, at + d, n, hd);
+    }
+    for (; d < hd; d++)
+      for (int64_t r = 0; r < 2 && i + r < nq; r++) {
+        float s = acc[r * hd + d] * fix[r];
+        for (int64_t j = 0; j < n; j++) s += p[r * FEW_KEYS + j] * v[j][at + d];
+        acc[r * hd + d] = s;
+      }
   }
 }
 
@@ -74,7 +91,7 @@ static inline void few_values(float *acc, float fix, const float *p, const float
 static inline float few_softmax(float *s, float *top, float *total) {
   vf m = (vf){} + *top, t = {};
   for (int j = 0; j < FEW_KEYS; j += LS_W) m = LS_MAX(m, load(s + j));
-  float high = largest(m), fix = exp2f(*top - high);
+  float high = largest(m), fix = high == *top ? 1 : exp2f(*top - high);  // mostly it is
   for (int j = 0; j < FEW_KEYS; j += LS_W) {
     vf e = exp2_neg(load(s + j) - high);
     store(s + j, e);
@@ -87,7 +104,7 @@ static inline float few_softmax(float *s, float *top, float *total) {
 
 static inline void fetch(const float *const *rows, int64_t at, int64_t hd) {
   for (int j = 0; j < 4; j++)
-    for (int64_t d = 0; d < hd; d += LINE) __builtin_prefetch(rows[j] + at + d);
+    for (int64_t d = 0; d < hd; d += LINE) __builtin_prefetch(rows[j] + at + d, 0, 2);
 }
 
 static void attend_few(const ls_task *t) {
@@ -96,9 +113,11 @@ static void attend_few(const ls_task *t) {
   float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * FEW_KEYS], top[LS_FEW_VECTORS], total[LS_FEW_VECTORS], fix[LS_FEW_VECTORS];
   // What the walk reads in order: the tile's keys, its values, the next tile's keys.
   const float *walk[2 * FEW_KEYS + FEW_AHEAD + 8];
-  int64_t ahead = 4;  // keys that are asked for in advance: some 8 KiB
-  while (ahead < FEW_AHEAD && ahead * t->kv_heads * hd < 2048) ahead += 4;
+  int64_t ahead = 4;  // keys that are asked for in advance: some 32 KiB, into the second-level cache
+  while (ahead < FEW_AHEAD && ahead * t->kv_heads * hd < 8192) ahead += 4;
   int narrow = t->kv_heads * hd < 512;  // longer rows the processor fetches ahead by itself
+  float ones[LS_FEW_VECTORS];
+  for (int64_t i = 0; i < nq; i++) ones[i] = 1;
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
   memset(acc, 0, (size_t)(all * hd) * sizeof *acc);
   for (int64_t i = 0; i < all; i++) {
@@ -132,8 +151,7 @@ static void attend_few(const ls_task *t) {
     for (int64_t j = 0; j < n; j += 8)
       for (int64_t h = 0; h < t->kv_heads; h++) {
         if (narrow) fetch(v + j + ahead, h * hd, hd), fetch(v + j + 4 + ahead, h * hd, hd);
-        int64_t some = n - j < 8 ? n - j : 8;
-        for (int64_t i = h * nq; i < (h + 1) * nq; i++) few_values(acc + i * hd, j ? 1 : fix[i], s + i * FEW_KEYS + j, v + j, h * hd, some, hd);
+        few_values(acc + h * nq * hd, nq, j ? ones : fix + h * nq, s + h * nq * FEW_KEYS + j, v + j, h * hd, n - j < 8 ? n - j : 8, hd);
       }
   }
   for (int64_t i = 0; i < all; i++) finish(t, i, acc + i * hd, top[i], total[i]);

@@ -33,4 +33,4 @@ static void attend(const ls_task *t) {
   else attend_tile(t);
 }
 
-const ls_kernels LS_NAME(ls_kernels) = {prepare, attend, TILE_QUERIES, LS_W / 2};
+const ls_kernels LS_NAME(ls_kernels) = {prepare, attend, TILE_QUERIES, FEW_QUERIES};

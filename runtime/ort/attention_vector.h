@@ -43,11 +43,11 @@ static inline quad sum4(vf a, vf b, vf c, vf d) {
 }
 
 static inline float largest(vf v) {
-  float s[LS_W], m;
+  float s[LS_W];
   memcpy(s, &v, sizeof v);
-  m = s[0];
-  for (int i = 1; i < LS_W; i++) m = s[i] > m ? s[i] : m;
-  return m;
+  for (int half = LS_W / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) s[i] = s[i] > s[i + half] ? s[i] : s[i + half];
+  return s[0];
 }
 
 // 2^x for x <= 0: a minimax polynomial of degree 5 on [-1/2, 1/2] (relative error 7e-8 before rounding). Below -125 it
