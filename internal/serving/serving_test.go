@@ -112,7 +112,7 @@ func TestDrainWithAnOpenStream(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("not stopped after the drain")
 	}
-	if _, err := http.Get(url + "/livez"); err == nil { //nolint:bodyclose // there is no answer
+	if _, err := http.Get(url + "/livez"); err == nil {
 		t.Error("still answering")
 	}
 }
