@@ -24,7 +24,7 @@ func verifyCommand() *cobra.Command {
 With --golden it runs the vectors of a reference and prints, for each prompt and loop count, the largest absolute
 difference of logits and hidden states, and whether greedy tokens agree. The exit code is 1 where anything fails.`,
 		Example: `  loopserve verify models/adder
-  loopserve verify /tmp/tiny --golden ../shared/golden/looped-llama/tiny-2x4`,
+  loopserve verify ./tiny --golden ../shared/golden/looped-llama/tiny-2x4`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			b, err := bundle.Open(args[0], bundle.Options{})
