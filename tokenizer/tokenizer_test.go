@@ -14,6 +14,9 @@ import (
 
 // Nothing is allocated for a text that was seen before, beyond the result.
 func TestEncodeAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under the race detector sync.Pool drops what it is given at random")
+	}
 	for _, name := range vectorNames(t, "testdata") {
 		if name == "expression" {
 			continue // regexp2 allocates a match each
