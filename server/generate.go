@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/sampler"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // delta is what one event of the engine adds to a choice.
@@ -78,7 +79,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 		f := &follower{
 			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name),
 			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
-			stopper: stopper{stops: p.Stop, include: p.IncludeStop},
+			stops:   tokenizer.NewStopMatcher(p.Stop),
 		}
 		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
 	}
@@ -143,7 +144,7 @@ type follower struct {
 	model   *Model
 	tokens  *tokenObserver
 	decoder Decoder
-	stopper stopper
+	stops   *tokenizer.StopMatcher
 }
 
 var errStreamEnded = errors.New("stream ended without its last event")
@@ -197,7 +198,10 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 		d.finish = e.Finish.String()
 	}
 	var hit string
-	if d.text, hit = f.stopper.push(piece); hit != "" {
+	if d.text, hit, _ = f.stops.Push(piece); hit != "" {
+		if f.params.IncludeStop {
+			d.text += hit
+		}
 		d.finish, d.reason = "stop", hit
 		if d.stats == nil {
 			f.stream.Cancel()
@@ -206,7 +210,7 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 		return d
 	}
 	if d.finish != "" {
-		d.text += f.stopper.flush()
+		d.text += f.stops.Flush()
 	}
 	if stopID && !slices.Contains(f.model.StopIDs, e.Token.ID) {
 		d.reason = e.Token.ID
