@@ -97,7 +97,7 @@ func serveLocally(ctx context.Context, models string) (stop func() error, url st
 	}
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
-		return nil, "", err
+		return nil, "", errors.Join(err, p.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)

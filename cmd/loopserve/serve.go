@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,7 +35,7 @@ func serveCommand() *cobra.Command {
 			}
 			l, err := net.Listen("tcp", cfg.Listen)
 			if err != nil {
-				return fmt.Errorf("listen is %q: %w: is another server running there?", cfg.Listen, err)
+				return errors.Join(fmt.Errorf("listen is %q: %w: is another server running there?", cfg.Listen, err), p.Close())
 			}
 			return p.Run(cmd.Context(), l)
 		},

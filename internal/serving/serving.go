@@ -40,7 +40,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, er
 	p = &Process{cfg: cfg, log: log}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.close())
+			err = errors.Join(err, p.Close())
 			p = nil
 		}
 	}()
@@ -131,12 +131,13 @@ func (p *Process) Run(ctx context.Context, l net.Listener) error {
 		}
 		err = <-served
 	}
-	err = errors.Join(err, p.close())
+	err = errors.Join(err, p.Close())
 	p.log.Info("stopped")
 	return err
 }
 
-func (p *Process) close() error {
+// Close ends what still generates and frees everything. Run does it itself: it is for a process that never ran.
+func (p *Process) Close() error {
 	var errs []error
 	for _, part := range p.parts {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
