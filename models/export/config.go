@@ -180,16 +180,19 @@ func (c *config) scale(inverse []float64) {
 	}
 }
 
-// loops takes the hint {"loopserve": {"loops": {…}}}; without it, def.
-func (c *config) loops(def bundle.LoopRange) bundle.LoopRange {
+// loops takes the trained count under its family's key and gives 1 to twice that, the trained count by default; or what
+// the hint {"loopserve": {"loops": {…}}} says.
+func (c *config) loops(trained string) bundle.LoopRange {
+	n := c.size(trained, 1, 1<<16, -1)
+	r := bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n}
 	hint := struct {
 		Loops *bundle.LoopRange `json:"loops"`
-	}{&def}
+	}{&r}
 	c.take("loopserve", &hint)
-	if r := def; r.Min < 1 || r.Default < r.Min || r.Max < r.Default || r.Trained < 1 {
+	if r.Min < 1 || r.Default < r.Min || r.Max < r.Default || r.Trained < 1 {
 		c.fail("loopserve.loops is %+v: needs 1 <= min <= default <= max and trained >= 1", r)
 	}
-	return def
+	return r
 }
 
 // optional decodes another JSON file of the folder, and reports whether it is there.

@@ -1,7 +1,6 @@
 package export
 
 import (
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 )
 
@@ -22,8 +21,7 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 		c.fail("num_hidden_layers is %d, but prelude, loop and coda layers are %d + %d + %d", n, m.prelude, m.loop, m.coda)
 	}
 	m.llama(c)
-	n := c.size("num_loops", 1, 1<<16, -1)
-	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	m.loops = c.loops("num_loops")
 	c.take("tie_word_embeddings", &m.tied)
 	m.policies = []string{"latest"}
 	return m, c.done()

@@ -1,7 +1,6 @@
 package export
 
 import (
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -19,8 +18,7 @@ func newNanbeige(c *config, _ hasTensor) (family, error) {
 	m := &nanbeige{}
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
-	n := c.size("num_loops", 1, 1<<16, -1)
-	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	m.loops = c.loops("num_loops")
 	m.policies = []string{"latest"}
 	c.take("skip_loop_final_norm", &m.normOnce)
 	c.must("tie_word_embeddings", "false")

@@ -3,7 +3,6 @@ package export
 import (
 	"slices"
 
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -19,8 +18,7 @@ func newOuro(c *config, _ hasTensor) (family, error) {
 	m := &ouro{}
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
-	n := c.size("total_ut_steps", 1, 1<<16, -1)
-	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	m.loops = c.loops("total_ut_steps")
 	m.gate, m.policies = true, []string{"latest"}
 	c.must("tie_word_embeddings", "false")
 	c.must("use_sliding_window", "false", "null")

@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -57,8 +56,7 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	c.ignore("name", "hf_config", "padding_multiple", "attn_impl", "init_orthogonal", "skip_initialization", "use_fused_head",
 		"activation_checkpoint_impl", "simple_ops", "strategy", "state_init", "sampling_scheme", "mean_backprop_depth",
 		"curriculum_target", "_class_name")
-	n := c.size("mean_recurrence", 1, 1<<16, -1)
-	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	m.loops = c.loops("mean_recurrence")
 	m.policies = []string{"latest"}
 	m.tokens = c.tokenizerTokens()
 	return m, c.done()

@@ -3,7 +3,6 @@ package export
 import (
 	"math"
 
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -47,8 +46,7 @@ func newRaven(c *config, has hasTensor) (family, error) {
 	// Of training, of initialisation, or of the random state that zeros stand in for.
 	c.ignore("activation_checkpoint_impl", "architecture_class_name", "effective_expected_depth", "init_orthogonal",
 		"init_strategy", "mean_backprop_depth", "sampling_scheme", "state_init", "test_time_noise_type", "padding_multiple")
-	n := c.size("mean_recurrence", 1, 1<<16, -1)
-	m.loops = c.loops(bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n})
+	m.loops = c.loops("mean_recurrence")
 	if has("transformer.core_block.0.norm_3.weight") {
 		m.huginn(c)
 	} else {
