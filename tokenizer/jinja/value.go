@@ -30,9 +30,6 @@ type Tuple struct {
 	fields []string // names of the items: groupby's grouper and list
 }
 
-// NewList makes a list of the given values.
-func NewList(items ...Value) *List { return &List{Items: items} }
-
 // Undefined is Jinja's default Undefined: it prints as nothing, is false and
 // empty, and any other use is an error.
 type Undefined struct {
