@@ -29,6 +29,8 @@ func newNoop(rows int) *noop {
 func (n *noop) Limits() loopctl.Limits                        { return n.limits }
 func (n *noop) Prelude(*loopctl.Batch) error                  { return nil }
 func (n *noop) Block(*loopctl.Batch) (loopctl.RowInfo, error) { return loopctl.RowInfo{}, nil }
+func (*noop) Fill([]loopctl.Fill) error                       { return nil }
+
 func (n *noop) Coda(b *loopctl.Batch) ([][]float32, error) {
 	rows := 0
 	for i := range b.Spans {

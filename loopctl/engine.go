@@ -25,6 +25,9 @@ type Limits struct {
 	Context  int            // tokens of one sequence, prompt and completion together
 	Vocab    int            // logits of a row
 	Loops    LoopRange      // loops that a request may ask for
+	Delta    bool           // Block gives RowInfo.Delta
+	Gate     bool           // Block gives RowInfo.Gate
+	KV       KVPolicy       // of the block
 }
 
 // LoopRange is the range of loops that a model serves.
@@ -80,4 +83,21 @@ type Engine interface {
 	// Coda runs the coda and returns one logits row of Limits().Vocab float32 for each LogitRows entry,
 	// span after span. They are the engine's memory, good until the next Coda.
 	Coda(b *Batch) ([][]float32, error)
+	// Fill copies the K and V of single rows, all layers of the block, from one page to others: a row that left early
+	// is found in the planes that it did not reach.
+	Fill(fills []Fill) error
+}
+
+// Fill is one row's copy. The place inside a page is Position mod PageSize in all of them.
+type Fill struct {
+	Position int
+	From     int32
+	To       []int32
+}
+
+// LatentReader is an Engine whose latents can be read.
+type LatentReader interface {
+	// Latent copies a slot's state into dst, which has the model's hidden size.
+	Latent(slot int32, dst []float32) error
+	HiddenSize() int
 }

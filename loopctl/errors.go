@@ -17,6 +17,8 @@ var (
 	ErrPagesExhausted = errors.New("not enough KV pages")
 	// ErrBadRequest says that a field of the request is out of its range.
 	ErrBadRequest = errors.New("bad request")
+	// ErrDeadline says that the request's deadline came before its end.
+	ErrDeadline = errors.New("deadline exceeded")
 	// ErrEngine says that a native call failed: the rows of that call are lost, the engine goes on.
 	ErrEngine = errors.New("engine call failed")
 )

@@ -112,6 +112,18 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 	return e.logits[:n], nil
 }
 
+// Fill copies single rows between pages.
+func (e *Engine) Fill(fills []loopctl.Fill) error {
+	size := e.limits.PageSize
+	arena := e.arena[loopctl.StageBlock]
+	for _, f := range fills {
+		for _, to := range f.To {
+			arena[int(to)*size+f.Position%size] = arena[int(f.From)*size+f.Position%size]
+		}
+	}
+	return nil
+}
+
 // attend writes the row's K and V into its page and adds what it sees: all rows up to its own.
 func (e *Engine) attend(st loopctl.Stage, s *loopctl.Span, pos int, h int64) int64 {
 	if e.limits.Pages[st] == 0 {

@@ -1,0 +1,66 @@
+package loopctl
+
+// ExitKind is the number that an exit policy looks at.
+type ExitKind uint8
+
+// The policies. A row leaves after the first loop, at or above MinLoops, at which its number passes the threshold.
+const (
+	// ExitNone never leaves early: every row does Loops loops.
+	ExitNone ExitKind = iota
+	// ExitDelta leaves when the latent's relative change ‖h'−h‖/‖h'‖ is below the threshold. The graph emits it: free.
+	ExitDelta
+	// ExitGate leaves when the gate's cumulative exit probability reaches the threshold (Ouro's hazard CDF). Free.
+	ExitGate
+	// ExitKL leaves when Σ p_prev·(log p_prev − log p_now) of two loops in a row is below the threshold; the first p_prev
+	// is uniform. It costs a coda call per loop.
+	ExitKL
+	// ExitEntropy leaves when the entropy's change between two loops, in nats, is below the threshold. A coda call per loop.
+	ExitEntropy
+	// ExitArgmax leaves when the most likely token has stayed the same for as many loops as the threshold says. A coda
+	// call per loop.
+	ExitArgmax
+	numExits
+)
+
+// String returns the policy as the wire spells it.
+func (k ExitKind) String() string {
+	return [...]string{"none", "delta", "gate", "kl", "entropy", "argmax"}[k]
+}
+
+// Probes says whether the policy needs the coda's logits after every loop. Such policies act on rows that need logits
+// anyway, the last of the prompt and the generated ones; other prompt rows do all loops.
+func (k ExitKind) Probes() bool { return k >= ExitKL && k < numExits }
+
+// ExitPolicy decides when a row leaves the loop.
+type ExitPolicy struct {
+	Kind ExitKind
+	// Threshold is the policy's; 0 means its default (DefaultThreshold).
+	Threshold float64
+	// MinLoops is the least that a row does; 0 means the model's least.
+	MinLoops int
+	// Agree is how many loops in a row must pass the threshold; 0 means 1.
+	Agree int
+}
+
+// DefaultThreshold is Huginn's for delta, kl, entropy and argmax (5 equal loops) and 0.5 for the gate.
+func (k ExitKind) DefaultThreshold() float64 {
+	switch k {
+	case ExitDelta:
+		return 0.03
+	case ExitGate:
+		return 0.5
+	case ExitKL, ExitEntropy:
+		return 1e-3
+	case ExitArgmax:
+		return 5
+	default:
+		return 0
+	}
+}
+
+// KVPolicy says which plane of the block's KV memory a row at a depth reads and writes.
+type KVPolicy struct {
+	// Planes is how many planes a sequence has at most: plane = depth mod Planes. 0 is the policy `depth`, one plane for
+	// each depth and exact; 1 is `latest`; others are `modulo:m`.
+	Planes int
+}
