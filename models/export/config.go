@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +59,22 @@ func (c *config) take(key string, v any) bool {
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
 		c.fail("%s is %s: %v", key, raw, err)
+		return false
+	}
+	return true
+}
+
+// strict is take for an object of which every key must be known: another one is refused by its name.
+func (c *config) strict(key string, v any) bool {
+	raw, ok := c.keys[key]
+	delete(c.keys, key)
+	if !ok || string(raw) == "null" {
+		return false
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		c.fail("%s is %.200s: %v", key, raw, err)
 		return false
 	}
 	return true
@@ -125,59 +142,6 @@ func (c *config) done() error {
 		c.fail("unknown key %s (value %.80s): it may change the math, so it is refused", key, c.keys[key])
 	}
 	return errors.Join(c.errs...)
-}
-
-// rope takes θ under its key, and rope_scaling (none or llama3), and gives the tables of a head. Newer configs have
-// both in rope_parameters.
-func (c *config) rope(theta string, dim, positions int) (cos, sin []float32) {
-	if raw, ok := c.keys["rope_parameters"]; ok && string(raw) != "null" {
-		var base struct {
-			Theta json.RawMessage `json:"rope_theta"`
-		}
-		c.take("rope_parameters", &base)
-		if base.Theta != nil {
-			c.keys[theta] = base.Theta
-		}
-		c.keys["rope_scaling"] = raw
-	}
-	inverse := inverseFrequencies(c.number(theta, math.NaN()), dim)
-	c.scale(inverse)
-	return ropeTables(inverse, positions)
-}
-
-// scale applies rope_scaling to the frequencies.
-func (c *config) scale(inverse []float64) {
-	var s struct {
-		RopeType string  `json:"rope_type"`
-		Type     string  `json:"type"`
-		Factor   float64 `json:"factor"`
-		Low      float64 `json:"low_freq_factor"`
-		High     float64 `json:"high_freq_factor"`
-		Original float64 `json:"original_max_position_embeddings"`
-	}
-	if !c.take("rope_scaling", &s) {
-		return
-	}
-	if kind := s.RopeType + s.Type; kind != "llama3" && kind != "llama3llama3" {
-		if kind != "default" {
-			c.fail("rope_scaling of type %q is not implemented (only llama3)", kind)
-		}
-		return
-	}
-	if !(s.Factor >= 1 && s.High > s.Low && s.Low > 0 && s.Original > 0) {
-		c.fail("rope_scaling llama3 needs factor >= 1, high_freq_factor > low_freq_factor > 0 and original_max_position_embeddings > 0")
-		return
-	}
-	for i, f := range inverse { // the rule of Llama 3.1: long wavelengths are stretched, short ones kept, those between blended
-		wavelength := 2 * math.Pi / f
-		switch {
-		case wavelength > s.Original/s.Low:
-			inverse[i] = f / s.Factor
-		case wavelength >= s.Original/s.High:
-			blend := (s.Original/wavelength - s.Low) / (s.High - s.Low)
-			inverse[i] = (1-blend)*f/s.Factor + blend*f
-		}
-	}
 }
 
 // loops takes the trained count under its family's key and gives 1 to twice that, the trained count by default; or what

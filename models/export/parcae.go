@@ -68,7 +68,7 @@ func (m *parcae) rope(c *config) {
 		Condense float64 `json:"rope_condense_ratio"`
 		Base     float64 `json:"rope_base"`
 	}{Base: 50000}
-	c.take("rope_settings", &settings)
+	c.strict("rope_settings", &settings)
 	if !settings.Use || settings.Condense != 1 || !(settings.Base > 0) || math.IsInf(settings.Base, 0) {
 		c.fail("rope_settings is %+v: only use_rope true, rope_condense_ratio 1 and a positive rope_base are implemented", settings)
 		settings.Base = 1

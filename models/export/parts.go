@@ -2,7 +2,6 @@ package export
 
 import (
 	"bufio"
-	"math"
 
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
@@ -76,26 +75,4 @@ func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
 	size := g.Node("", "Max", []string{g.Node("", "ReduceL2", []string{after, axes}, keep), floor})
 	g.NodeTo("", "Div", []string{change, size}, []string{"delta"})
 	g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
-}
-
-// ropeTables gives cos and sin [positions, dim/2], always from the config and in float64: checkpoints store them in
-// whatever precision, or not at all.
-func ropeTables(inverse []float64, positions int) (cos, sin []float32) {
-	cos, sin = make([]float32, 0, positions*len(inverse)), make([]float32, 0, positions*len(inverse))
-	for p := range positions {
-		for _, f := range inverse {
-			s, c := math.Sincos(float64(p) * f)
-			cos, sin = append(cos, float32(c)), append(sin, float32(s))
-		}
-	}
-	return cos, sin
-}
-
-// inverseFrequencies are θ^(−2i/dim).
-func inverseFrequencies(theta float64, dim int) []float64 {
-	out := make([]float64, dim/2)
-	for i := range out {
-		out[i] = math.Pow(theta, -float64(2*i)/float64(dim))
-	}
-	return out
 }
