@@ -25,6 +25,8 @@ func (s *Server) authorize(c *gin.Context) {
 	case !s.knows(key):
 		e.Message = "the API key is not known here: check it, or ask who runs this server"
 	default:
+		sum := sha256.Sum256([]byte(key))
+		c.Set(keyTenant, string(sum[:]))
 		return
 	}
 	fail(c, e)

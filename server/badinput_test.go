@@ -87,11 +87,8 @@ func TestBadInput(t *testing.T) {
 		{`"Loops":8`, bad, "unknown_field", "Loops", `field "Loops" is not known here: the field is "loops"`},
 		{`"return-loops":true`, bad, "unknown_field", "return-loops", `field "return-loops" is not known here: the field is "return_loops"`},
 		{`"extra_body":{"loops":8}`, bad, "unknown_field", "extra_body", `extra_body is an option of client libraries, not a field of the body: put loops at the top level`},
-		{`"model":"adder@13"`, bad, "loops_out_of_range", "model", `model is "adder@13": after @ model adder takes an integer from 1 to 12`},
-		{`"model":"adder@x"`, bad, "loops_out_of_range", "model", `model is "adder@x": after @ model adder takes an integer from 1 to 12`},
-		{`"model":"adder@auto"`, bad, "unsupported_field", "model", `model is "adder@auto": automatic depth is not supported by this version: use adder or adder@4`},
-		{`"exit_policy":"gate"`, bad, "unsupported_field", "exit_policy", gone("exit_policy", `"gate", a string`, `leave it out or send "none", and set loops`)},
-		{`"min_loops":2`, bad, "unsupported_field", "min_loops", gone("min_loops", "2", "set loops")},
+		{`"model":"adder@13"`, bad, "loops_out_of_range", "model", `model is "adder@13": after @ model adder takes an integer from 1 to 12, or auto`},
+		{`"model":"adder@x"`, bad, "loops_out_of_range", "model", `model is "adder@x": after @ model adder takes an integer from 1 to 12, or auto`},
 		// other fields
 		{`"max_tokens":0`, bad, "invalid_value", "max_tokens", "max_tokens is 0: it must be an integer, at least 1"},
 		{`"max_tokens":-5`, bad, "invalid_value", "max_tokens", "max_tokens is -5: it must be an integer, at least 1"},

@@ -59,7 +59,7 @@ func TestOpenAIClient(t *testing.T) {
 	})
 	t.Run("models", func(t *testing.T) {
 		page, err := client.Models.List(t.Context())
-		if err != nil || len(page.Data) != 4 || page.Data[0].ID != "adder" {
+		if err != nil || len(page.Data) != 5 || page.Data[0].ID != "adder" {
 			t.Errorf("%v %+v", err, page)
 		}
 		m, err := client.Models.Get(t.Context(), "adder@8")

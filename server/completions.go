@@ -29,7 +29,7 @@ func (s *Server) beginCompletion(c *gin.Context) (*generation, error) {
 		return nil, err
 	}
 	lim := s.cfg.Limits
-	p, err := readParams(b, t.Model, t.Alias, c.GetHeader("X-Loops"), lim)
+	p, err := readParams(b, t, c.GetHeader("X-Loops"), lim)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (s *Server) beginCompletion(c *gin.Context) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkCost(len(prompts), lim); err != nil {
+	if err := p.checkCost(len(prompts), t.Model, lim); err != nil {
 		return nil, err
 	}
 	g, err := s.start(c, t, p, prompts)
@@ -97,7 +97,7 @@ func (s *Server) collectCompletion(c *gin.Context, g *generation) {
 		}
 	}
 	out.Usage = g.tally.usage(len(g.streams), g.params.Depth.Applied)
-	out.Timings = g.tally.timings()
+	out.Timings = g.tally.timings(g.params.Depth.Draft > 0)
 	if q := out.Timings.QueueTimeMS; q != nil {
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
 	}
@@ -116,6 +116,9 @@ func (g *generation) apply(ch *choice, d delta) {
 	ch.Index = d.index
 	if g.params.ReturnLoops && d.loops > 0 {
 		ch.Loops = append(ch.Loops, d.loops)
+	}
+	if d.lens != nil {
+		ch.Lens = append(ch.Lens, d.lens)
 	}
 	if d.finish != "" {
 		ch.FinishReason, ch.StopReason = &d.finish, d.reason

@@ -68,6 +68,7 @@ var statuses = []struct {
 	{loopctl.ErrPromptTooLong, http.StatusBadRequest, typeInvalid, "context_length_exceeded", "prompt", "", false},
 	{loopctl.ErrPagesExhausted, http.StatusBadRequest, typeInvalid, "kv_memory_exceeded", "max_tokens", "", false},
 	{loopctl.ErrBadRequest, http.StatusBadRequest, typeInvalid, "invalid_value", "", "", false},
+	{loopctl.ErrDeadline, http.StatusGatewayTimeout, typeServer, "deadline_exceeded", "timeout_ms", "timeout_ms was over before the answer was complete: allow more, or ask for fewer tokens or loops", false},
 	{loopctl.ErrEngine, http.StatusInternalServerError, typeServer, "engine_error", "", "the model's engine failed on this request; other requests are not affected", false},
 }
 
@@ -90,7 +91,7 @@ func toAPI(err error, wait time.Duration) *apiError {
 		if f, ok := errors.AsType[*loopctl.FieldError](err); ok {
 			e.Param = f.Field
 		}
-		e.noRetry = s.status == http.StatusInternalServerError
+		e.noRetry = s.status == http.StatusInternalServerError || s.status == http.StatusGatewayTimeout // by its own wish
 		return e
 	}
 	return &apiError{

@@ -174,7 +174,7 @@ func model(name string, g server.Generator) *server.Model {
 	return &server.Model{
 		Name: name, Created: 1700000000, Generator: g, Tokenizer: letters{},
 		Loops:   loopctl.LoopRange{Min: 1, Default: 4, Trained: 8, Max: 12},
-		Context: 64, Vocab: 256, StopIDs: []int32{0}, BOS: &bos, KVPolicies: []string{"depth"},
+		Context: 64, Vocab: 256, StopIDs: []int32{0}, BOS: &bos, KVPolicies: []string{"depth"}, KVPolicy: "depth", Delta: true,
 	}
 }
 

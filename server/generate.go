@@ -20,7 +20,8 @@ import (
 type delta struct {
 	index  int
 	text   string
-	loops  int    // of the token; 0 where the event brought none
+	loops  int // of the token; 0 where the event brought none
+	lens   *lensToken
 	finish string // "stop" or "length" on the last delta of the choice
 	reason any    // stop string or stop id
 	stats  *loopctl.Stats
@@ -34,6 +35,7 @@ type generation struct {
 	id      string
 	created int64
 	arrived time.Time
+	tenant  string // separates prefix caches
 	tally   tally
 
 	ctx     context.Context //nolint:containedctx // lives as long as the handler that made it
@@ -54,7 +56,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 		target: t, params: p, done: done,
 		created: time.Now().Unix(), arrived: c.GetTime(keyArrived),
 		deltas: make(chan delta),
-		tally:  tally{prompts: len(prompts)},
+		tally:  tally{prompts: len(prompts)}, tenant: s.tenant(c),
 	}
 	ctx, cancel := context.WithCancelCause(c.Request.Context())
 	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
@@ -79,7 +81,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 		f := &follower{
 			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name),
 			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
-			stops:   tokenizer.NewStopMatcher(p.Stop),
+			stops:   tokenizer.NewStopMatcher(p.Stop), speller: speller{tokenizer: t.Tokenizer},
 		}
 		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
 	}
@@ -103,11 +105,14 @@ func (g *generation) requests(id string, prompts []prompt) ([]*loopctl.Request, 
 			if err != nil {
 				return nil, badField("", codeValue, "%s", err.Error())
 			}
-			out = append(out, &loopctl.Request{
+			r := &loopctl.Request{
 				Context: g.ctx, ID: fmt.Sprintf("%s/%d", id, i*p.N+j),
-				Prompt: prompt.ids, MaxTokens: prompt.maxTokens, Loops: p.Depth.Applied,
+				Prompt: prompt.ids, MaxTokens: p.Depth.tokensWithin(prompt.maxTokens, g.target.Model),
 				Seed: p.stateSeed(), Picker: picker, StopIDs: stop, Arrived: g.arrived,
-			})
+			}
+			p.Depth.apply(r)
+			p.Schedule.apply(r, g.tenant)
+			out = append(out, r)
 		}
 	}
 	return out, nil
@@ -118,7 +123,7 @@ func (g *generation) next() (delta, error) {
 	select {
 	case d := <-g.deltas:
 		if d.err == nil {
-			g.tally.add(d)
+			g.tally.add(d, len(g.streams))
 		}
 		return d, d.err
 	case <-g.ctx.Done():
@@ -145,6 +150,8 @@ type follower struct {
 	tokens  *tokenObserver
 	decoder Decoder
 	stops   *tokenizer.StopMatcher
+	speller speller
+	loops   int // so far
 }
 
 var errStreamEnded = errors.New("stream ended without its last event")
@@ -188,6 +195,14 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 	}
 	d.loops = e.Loops
 	f.tokens.token(e.Loops)
+	if len(e.Lens) > 0 {
+		d.lens = lensOf(e, f.speller.spell)
+	}
+	f.loops += e.Loops
+	if e.Finish == loopctl.FinishNone && f.params.Depth.spent(f.loops) {
+		f.stream.Cancel()
+		e.Finish, d.stats = loopctl.FinishLength, f.lastStats(ctx)
+	}
 	stopID := e.Finish == loopctl.FinishStop
 	piece := ""
 	if !stopID || f.params.IncludeStop {

@@ -17,6 +17,9 @@ type Limits struct {
 type Config struct {
 	// APIKeys are the bearer tokens that may come in; none means that no key is asked for.
 	APIKeys []string
+	// SharePrefixes lets requests of different API keys use each other's prefix cache. Off, a key cannot measure what
+	// another one has sent.
+	SharePrefixes bool
 	// Version stands in GET /version.
 	Version string
 

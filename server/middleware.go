@@ -22,6 +22,7 @@ const (
 	keyArrived   = "arrived"
 	keyNotes     = "notes"
 	keyWrite     = "write_timeout"
+	keyTenant    = "tenant" // digest of the API key
 )
 
 const statusClientGone = 499 // nginx's number; in logs and metrics only, there is nobody to send it to

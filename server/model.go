@@ -44,18 +44,32 @@ type Model struct {
 	Vocab       int
 	StopIDs     []int32 // any of them ends a sequence
 	BOS, PAD    *int32
-	KVPolicies  []string
+	KVPolicies  []string // that the model allows
+	KVPolicy    string   // the one in force
+	// Delta and Gate say what the block emits for exit policies.
+	Delta, Gate bool
+	// Recommended is what name@auto stands for; the zero value leaves it to the server.
+	Recommended AutoPolicy
+	// HiddenSize is the length of a latent; 0 where the engine is no loopctl.LatentReader, and there are no embeddings.
+	HiddenSize int
 	// ChatTemplate is the source of the model's template; empty where it has none.
 	ChatTemplate string
+}
+
+// AutoPolicy is an adaptive depth: an exit policy and the most loops under it.
+type AutoPolicy struct {
+	Exit  loopctl.ExitPolicy
+	Loops int
 }
 
 // target is a model as a request names it.
 type target struct {
 	*Model
-	Alias int // loops after @; 0: none
+	Alias int  // loops after @; 0: none
+	Auto  bool // name@auto
 }
 
-// models are looked up by name, or as name@loops.
+// models are looked up by name, or as name@loops or name@auto.
 type models []*Model
 
 func newModels(list []*Model) (models, error) {
@@ -94,14 +108,13 @@ func (ms models) find(name string) (target, error) {
 		}
 		n, err := strconv.Atoi(suffix)
 		if err == nil && n >= m.Loops.Min && n <= m.Loops.Max {
-			return target{m, n}, nil
+			return target{Model: m, Alias: n}, nil
 		}
 		if suffix == "auto" {
-			return target{}, badField("model", "unsupported_field",
-				"model is %s: automatic depth is not supported by this version: use %s or %s@%d", quote(name), m.Name, m.Name, m.Loops.Default)
+			return target{Model: m, Auto: true}, nil
 		}
 		return target{}, badField("model", "loops_out_of_range",
-			"model is %s: after @ model %s takes an integer from %d to %d", quote(name), m.Name, m.Loops.Min, m.Loops.Max)
+			"model is %s: after @ model %s takes an integer from %d to %d, or auto", quote(name), m.Name, m.Loops.Min, m.Loops.Max)
 	}
 	return target{}, &apiError{
 		Status: http.StatusNotFound, Type: typeInvalid, Code: "model_not_found", Param: "model",

@@ -8,8 +8,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// getModels lists each model, and its aliases at the least, default and most loops: enough for a client with nothing
-// but a list of models to choose from. Every other name@loops in range works as well.
+// getModels lists each model, and its aliases at the least, default and most loops and at an adaptive depth: enough for
+// a client with nothing but a list of models to choose from. Every other name@loops in range works as well.
 func (s *Server) getModels(c *gin.Context) {
 	list := modelList{Object: "list", Data: []modelCard{}}
 	for _, m := range s.models() {
@@ -17,8 +17,9 @@ func (s *Server) getModels(c *gin.Context) {
 		depths := []int{m.Loops.Min, m.Loops.Default, m.Loops.Max}
 		slices.Sort(depths)
 		for _, n := range slices.Compact(depths) {
-			list.Data = append(list.Data, card(target{m, n}))
+			list.Data = append(list.Data, card(target{Model: m, Alias: n}))
 		}
+		list.Data = append(list.Data, card(target{Model: m, Auto: true}))
 	}
 	respond(c, http.StatusOK, list)
 }
@@ -39,12 +40,18 @@ func card(t target) modelCard {
 		Root: t.Name, MaxModelLen: t.Context, KVPolicies: t.KVPolicies, Description: t.Description,
 		Loops: cardLoops{
 			Min: t.Loops.Min, Max: t.Loops.Max, Default: t.Loops.Default, Trained: t.Loops.Trained,
-			ExitPolicies: []string{"none"},
+			ExitPolicies: t.exitPolicies(), ReasoningEffort: effortTable(t.Model),
 		},
+		KVPolicy: t.KVPolicy, Embeddings: t.HiddenSize,
 	}
-	if t.Alias != 0 {
-		m.ID = fmt.Sprintf("%s@%d", t.Name, t.Alias)
-		m.Parent = &t.Name
+	a := t.auto()
+	m.Loops.Auto = cardAuto{Loops: a.Loops, ExitPolicy: a.Exit.Kind.String(), ExitThreshold: a.Exit.Threshold, MinLoops: max(a.Exit.MinLoops, t.Loops.Min)}
+	switch {
+	case t.Auto:
+		m.ID, m.Parent = t.Name+"@auto", &t.Name
+		m.Loops.Default = a.Loops
+	case t.Alias != 0:
+		m.ID, m.Parent = fmt.Sprintf("%s@%d", t.Name, t.Alias), &t.Name
 		m.Loops.Default = t.Alias
 	}
 	return m

@@ -33,6 +33,8 @@ type choice struct {
 
 	StopReason any   `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
 	Loops      []int `json:"loops,omitempty"`
+	// Lens has an entry for each token, where return_lens asked for it.
+	Lens []*lensToken `json:"lens,omitempty"`
 }
 
 type usage struct {
@@ -61,6 +63,8 @@ type loopUsage struct {
 	Mean  float64 `json:"mean"` // per token
 	Max   int     `json:"max"`
 	Saved int     `json:"saved"` // loops under the cap that an exit policy did not run
+	// Granted is the cap that applied, the lowest of all choices; below what was asked for only under elastic depth.
+	Granted int `json:"granted,omitempty"`
 }
 
 // timings are of the whole request, all its choices together; docs/api.md has the definitions. Null is what one token
@@ -73,6 +77,9 @@ type timings struct {
 	TokensPerSecond    *float64 `json:"tokens_per_second"`
 	LoopsPerSecond     *float64 `json:"loops_per_second"`
 	MSPerLoop          *float64 `json:"ms_per_loop"`
+
+	Drafted  *int `json:"drafted,omitempty"` // tokens guessed, where draft_loops asked for it
+	Accepted *int `json:"accepted,omitempty"`
 }
 
 type modelList struct {
@@ -91,6 +98,8 @@ type modelCard struct {
 	MaxModelLen int       `json:"max_model_len"`
 	Loops       cardLoops `json:"loops"`
 	KVPolicies  []string  `json:"kv_policies,omitempty"`
+	KVPolicy    string    `json:"kv_policy,omitempty"`
+	Embeddings  int       `json:"embedding_size,omitempty"`
 	Description string    `json:"description,omitempty"`
 }
 
@@ -100,4 +109,14 @@ type cardLoops struct {
 	Default      int      `json:"default"`
 	Trained      int      `json:"trained"`
 	ExitPolicies []string `json:"exit_policies"`
+	Auto         cardAuto `json:"auto"` // what @auto stands for
+	// ReasoningEffort is what each reasoning_effort stands for.
+	ReasoningEffort map[string]int `json:"reasoning_effort"`
+}
+
+type cardAuto struct {
+	Loops         int     `json:"loops"` // the most
+	ExitPolicy    string  `json:"exit_policy"`
+	ExitThreshold float64 `json:"exit_threshold"`
+	MinLoops      int     `json:"min_loops"`
 }

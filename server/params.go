@@ -11,6 +11,7 @@ import (
 // params is what a generation request asks for beside its prompt.
 type params struct {
 	Depth       depth
+	Schedule    schedule
 	MaxTokens   int
 	maxGiven    bool
 	N           int
@@ -64,11 +65,16 @@ func (r *reader) boolean(name string, def bool) bool {
 
 // readParams reads the fields that every generating route shares. Depth comes first: it is what clients get wrong here
 // and nowhere else.
-func readParams(b body, m *Model, alias int, header string, lim Limits) (*params, error) {
+func readParams(b body, t target, header string, lim Limits) (*params, error) {
 	if err := checkNames(b); err != nil {
 		return nil, err
 	}
-	d, err := loopsOf(b, m, alias, header)
+	m := t.Model
+	d, err := readDepth(b, t, header)
+	if err != nil {
+		return nil, err
+	}
+	sched, err := readSchedule(b)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +82,7 @@ func readParams(b body, m *Model, alias int, header string, lim Limits) (*params
 		return nil, err
 	}
 	r := &reader{b: b}
-	p := &params{Depth: d}
+	p := &params{Depth: d, Schedule: sched}
 	p.MaxTokens = r.integer("max_tokens", 16, 1, math.MaxInt32)
 	p.MaxTokens = r.integer("max_completion_tokens", int64(p.MaxTokens), 1, math.MaxInt32)
 	p.maxGiven = b.has("max_tokens") || b.has("max_completion_tokens")
@@ -182,12 +188,21 @@ func inside(object string, err error) error {
 }
 
 // checkCost bounds what one request may ask for in all.
-func (p *params) checkCost(prompts int, lim Limits) error {
+func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
 	if n := prompts * p.N; n > lim.Sequences {
 		return badField("n", "request_too_large", "%d prompts with n = %d are %d sequences: at most %d per request: send several requests",
 			prompts, p.N, n, lim.Sequences)
 	}
-	cost := float64(prompts) * float64(p.N) * float64(p.MaxTokens) * float64(p.Depth.Applied)
+	tokens := p.Depth.tokensWithin(p.MaxTokens, m)
+	cost := float64(prompts) * float64(p.N) * float64(tokens) * float64(p.Depth.Applied)
+	if entries := cost * float64(p.Depth.Lens); entries > mostLensEntries {
+		return badField("return_lens", "request_too_large",
+			"return_lens asks for %.0f entries (%d sequences × %d tokens × %d loops × %d): at most %d per request: lower return_lens, max_tokens, n or loops",
+			entries, prompts*p.N, tokens, p.Depth.Applied, p.Depth.Lens, mostLensEntries)
+	}
+	if p.Depth.Lens > 0 {
+		cost *= 2 // the coda runs after each loop, beside the block
+	}
 	if cost > float64(lim.LoopSteps) {
 		return badField("max_tokens", "request_too_large",
 			"%s loop-steps asked for (%d sequences × %d tokens × %d loops): at most %d per request: lower max_tokens, n or loops",

@@ -13,18 +13,20 @@ func TestModels(t *testing.T) {
 	ts, _ := serve(t, &script{}, server.Config{})
 	a := send(t, ts, "GET", "/v1/models/", "")
 	const first = `{"id":"adder","object":"model","created":1700000000,"owned_by":"loopserve","root":"adder","parent":null,"max_model_len":64,` +
-		`"loops":{"min":1,"max":12,"default":4,"trained":8,"exit_policies":["none"]},"kv_policies":["depth"]}`
+		`"loops":{"min":1,"max":12,"default":4,"trained":8,"exit_policies":["none","delta","kl","entropy","argmax"],` +
+		`"auto":{"loops":8,"exit_policy":"delta","exit_threshold":0.03,"min_loops":1},` +
+		`"reasoning_effort":{"high":8,"low":2,"medium":4,"minimal":1,"none":1,"xhigh":12}},"kv_policies":["depth"],"kv_policy":"depth"}`
 	var list struct {
 		Object string
 		Data   []json.RawMessage
 	}
-	if err := json.Unmarshal([]byte(a.body), &list); err != nil || list.Object != "list" || len(list.Data) != 4 {
+	if err := json.Unmarshal([]byte(a.body), &list); err != nil || list.Object != "list" || len(list.Data) != 5 {
 		t.Fatalf("%v %s", err, a.body)
 	}
 	if string(list.Data[0]) != first {
 		t.Errorf("got  %s\nwant %s", list.Data[0], first)
 	}
-	for i, want := range []string{"adder", "adder@1", "adder@4", "adder@12"} {
+	for i, want := range []string{"adder", "adder@1", "adder@4", "adder@12", "adder@auto"} {
 		var card struct {
 			ID     string
 			Parent *string

@@ -33,7 +33,7 @@ func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *d
 		}
 		var t *timings
 		if open == 0 && !p.IncludeUsage {
-			t = g.tally.timings()
+			t = g.tally.timings(g.params.Depth.Draft > 0)
 		}
 		ch := make(g, &d)
 		ch.attach(u, t)
@@ -43,7 +43,7 @@ func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *d
 	}
 	if p.IncludeUsage {
 		ch := make(g, nil)
-		ch.attach(g.tally.usage(n, p.Depth.Applied), g.tally.timings())
+		ch.attach(g.tally.usage(n, p.Depth.Applied), g.tally.timings(g.params.Depth.Draft > 0))
 		if w.send(ch) != nil {
 			return
 		}

@@ -13,16 +13,22 @@ type tally struct {
 	tokens, loops         int
 	maxLoops              int
 	stats                 []*loopctl.Stats // of the choices that have ended
+	cached                int              // prompt tokens from the prefix cache, of each prompt's first choice
 }
 
-func (t *tally) add(d delta) {
+// add counts a delta of one of sequences choices, numbered prompt by prompt.
+func (t *tally) add(d delta, sequences int) {
 	if d.loops > 0 {
 		t.tokens++
 		t.loops += d.loops
 		t.maxLoops = max(t.maxLoops, d.loops)
 	}
-	if d.stats != nil {
-		t.stats = append(t.stats, d.stats)
+	if d.stats == nil {
+		return
+	}
+	t.stats = append(t.stats, d.stats)
+	if perPrompt := sequences / max(t.prompts, 1); perPrompt < 2 || d.index%perPrompt == 0 {
+		t.cached += d.stats.CachedTokens // the others find what the first one left, which says nothing
 	}
 }
 
@@ -35,33 +41,50 @@ func (t *tally) usage(choices int, applied int) *usage {
 		return u
 	}
 	p := &loopUsage{}
-	rows := 0
+	rows, deepest := 0, 0
+	done := &u.CompletionTokensDetails.Loops
 	for _, s := range t.stats {
-		u.CompletionTokensDetails.Loops.Saved += s.LoopsSaved
+		done.Saved += s.LoopsSaved
 		p.Total += s.PromptLoops
-		rows += s.PromptTokens
+		rows += s.PromptTokens - s.CachedTokens
+		granted := s.LoopsGranted
+		if granted == 0 { // a generator that does not say
+			granted = applied
+		}
+		if deepest = max(deepest, granted); done.Granted == 0 || granted < done.Granted {
+			done.Granted = granted
+		}
 	}
 	p.Mean = mean(p.Total, rows)
 	if p.Total > 0 {
-		p.Max = applied
+		p.Max = deepest
 	}
 	u.PromptTokensDetails.Loops = p
+	u.PromptTokensDetails.CachedTokens = t.cached
 	return u
 }
 
 func mean(total, n int) float64 {
-	if n == 0 {
+	if n <= 0 {
 		return 0
 	}
 	return float64(total) / float64(n)
 }
 
-// timings of all choices together: from the first arrival to the last end.
-func (t *tally) timings() *timings {
+// timings of all choices together: from the first arrival to the last end. drafts says that draft_loops was asked for.
+func (t *tally) timings(drafts bool) *timings {
 	var scheduled, first, finished time.Time
 	var queue, decoding time.Duration
 	queued, gaps := 0, 0
+	out := &timings{}
+	if drafts {
+		out.Drafted, out.Accepted = new(int), new(int)
+	}
 	for _, s := range t.stats {
+		if drafts {
+			*out.Drafted += s.Drafted
+			*out.Accepted += s.Accepted
+		}
 		if !s.Scheduled.IsZero() {
 			queue += s.Scheduled.Sub(s.Arrived)
 			queued++
@@ -79,7 +102,6 @@ func (t *tally) timings() *timings {
 			gaps += s.CompletionTokens - 1
 		}
 	}
-	out := &timings{}
 	if queued > 0 {
 		out.QueueTimeMS = ms(queue / time.Duration(queued))
 	}

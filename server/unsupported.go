@@ -41,15 +41,7 @@ var unsupported = []struct {
 	{"truncate_prompt_tokens", nil, "shorten the prompt before sending it"},
 	{"prompt_embeds", nil, "send text or token ids"},
 	{"chat_template", nil, "templates come from the model only"},
-	{"exit_policy", []string{`"none"`, `""`}, `leave it out or send "none", and set loops`},
-	{"exit_threshold", nil, "set loops"},
-	{"min_loops", nil, "set loops"},
 	{"prefill_loops", nil, "set loops, which holds for the prompt, too"},
-	{"loop_budget", nil, "set loops and max_tokens"},
-	{"replay_loops", nil, "set loops"},
-	{"target_itl_ms", nil, "set loops"},
-	{"reasoning_effort", nil, "set loops"},
-	{"return_lens", []string{"0", "false"}, ""},
 }
 
 // checkSupported refuses what this version cannot do. best_of is only more work where it exceeds n.

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// depth is how deep a request's tokens go.
+type depth struct {
+	Requested int // 0: nobody asked, the model's default applies
+	Applied   int // loops of each token, or the most that Exit allows
+	Exit      loopctl.ExitPolicy
+	Replay    []int
+	Elastic   bool
+	TargetITL time.Duration
+	Draft     int
+	Budget    int // loops of the whole answer; 0: no bound
+	Lens      int // tokens of each loop to report; 0: none
+}
+
+// least is the fewest loops that a token of the request may take.
+func (d *depth) least(m *Model) int {
+	switch {
+	case len(d.Replay) > 0:
+		return slices.Min(d.Replay)
+	case d.Exit.Kind == loopctl.ExitNone && !d.Elastic:
+		return d.Applied
+	}
+	return max(d.Exit.MinLoops, m.Loops.Min)
+}
+
+// mostLens bounds return_lens, and mostLensEntries what one answer may hold of it: each entry is some 40 bytes.
+const (
+	mostLens        = 20
+	mostLensEntries = 1 << 20
+)
+
+// readDepth reads all fields of the depth, and refuses combinations that contradict each other.
+func readDepth(b body, t target, header string) (d depth, err error) {
+	m := t.Model
+	if d.Requested, d.Applied, err = loopsOf(b, t, header); err != nil {
+		return d, err
+	}
+	if err := d.readPolicy(b, t); err != nil {
+		return d, err
+	}
+	if d.Replay, err = replayOf(b, m); err != nil {
+		return d, err
+	}
+	if len(d.Replay) > 0 {
+		if err := d.fitReplay(b, m); err != nil {
+			return d, err
+		}
+	}
+	r := &reader{b: b}
+	d.readElastic(r)
+	d.Draft = r.integer("draft_loops", 0, 0, int64(m.Loops.Max))
+	d.Budget = r.integer("loop_budget", 0, 1, math.MaxInt32)
+	d.Lens = readLens(r)
+	if r.err != nil {
+		return d, r.err
+	}
+	return d, d.contradictions(b, m)
+}
+
+// fitReplay makes the cap, at which prompts run, hold the deepest token.
+func (d *depth) fitReplay(b body, m *Model) error {
+	deepest := slices.Max(d.Replay)
+	if d.Requested == 0 {
+		d.Applied = max(d.Applied, deepest)
+	}
+	if deepest > d.Applied {
+		return badField("replay_loops", "loops_out_of_range",
+			"replay_loops goes up to %d and loops is %d: loops must be at least the deepest: give the loops of the answer that you replay", deepest, d.Applied)
+	}
+	if d.Exit.Kind != loopctl.ExitNone && (b.has("exit_policy") || b.has("exit_threshold") || b.has("exit_agree")) {
+		return conflict("replay_loops", "exit_policy", "the depths are given: leave one of the two out")
+	}
+	d.Exit = loopctl.ExitPolicy{} // an alias's or the model's own: the depths are given
+	if b.has("min_loops") {
+		return conflict("replay_loops", "min_loops", "the depths are given: leave one of the two out")
+	}
+	return nil
+}
+
+// readElastic: a wish for a time between tokens allows the depth to be lowered, unless that is denied.
+func (d *depth) readElastic(r *reader) {
+	ms := r.number("target_itl_ms", 0, 0, 3_600_000)
+	if r.err == nil && r.b.has("target_itl_ms") && ms == 0 {
+		r.err = badField("target_itl_ms", codeValue, "target_itl_ms is 0: it must be above 0, the milliseconds between two tokens to aim at")
+	}
+	d.TargetITL = time.Duration(ms * float64(time.Millisecond))
+	d.Elastic = r.boolean("elastic", ms > 0)
+	if r.err == nil && ms > 0 && !d.Elastic {
+		r.err = conflict("target_itl_ms", "elastic", "the time is met by lowering the depth: set elastic to true, or leave target_itl_ms out")
+	}
+}
+
+func conflict(field, other, remedy string) error {
+	return badField(field, "conflicting_fields", "%s and %s exclude each other: %s", field, other, remedy)
+}
+
+// contradictions are fields that are right alone and make no sense together.
+func (d *depth) contradictions(b body, m *Model) error {
+	fixed := ""
+	switch {
+	case len(d.Replay) > 0:
+		fixed = "replay_loops"
+	case d.Draft > 0:
+		fixed = "draft_loops"
+	}
+	switch {
+	case fixed != "" && b.has("target_itl_ms"):
+		return conflict(fixed, "target_itl_ms", "it needs a depth that stays: leave one of the two out")
+	case fixed != "" && d.Elastic:
+		return conflict(fixed, "elastic", "it needs a depth that stays: leave one of the two out")
+	case d.Draft > 0 && len(d.Replay) > 0:
+		return conflict("draft_loops", "replay_loops", "guessing ahead needs one depth for all tokens: leave one of the two out")
+	case d.Draft > 0 && d.Exit.Kind != loopctl.ExitNone:
+		return conflict("draft_loops", "exit_policy", `guessing ahead needs one depth for all tokens: send exit_policy "none", or leave draft_loops out`)
+	case d.Draft >= d.Applied && d.Draft > 0:
+		return badField("draft_loops", "loops_out_of_range", "draft_loops is %d and loops is %d: a guess must take fewer loops than the answer", d.Draft, d.Applied)
+	case d.Draft > 0 && d.Draft < m.Loops.Min:
+		return badField("draft_loops", "loops_out_of_range", "draft_loops is %d: model %s takes an integer from %d to %d, or 0 for no guesses",
+			d.Draft, m.Name, m.Loops.Min, m.Loops.Max-1)
+	case d.Budget > 0 && d.Budget < d.Applied:
+		return badField("loop_budget", codeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", d.Budget, d.Applied)
+	}
+	return nil
+}
+
+// tokensWithin is how many of max tokens the loop budget may allow at best. Where each token takes the same number of
+// loops it is how many there will be; otherwise the budget ends the answer when what is left may not do for a token.
+func (d *depth) tokensWithin(maxTokens int, m *Model) int {
+	if d.Budget == 0 {
+		return maxTokens
+	}
+	return min(maxTokens, max(d.Budget/d.least(m), 1))
+}
+
+// spent says whether after so many loops the budget may not do for one more token.
+func (d *depth) spent(loops int) bool { return d.Budget > 0 && loops+d.Applied > d.Budget }
+
+// apply puts the depth on a request.
+func (d *depth) apply(r *loopctl.Request) {
+	r.Loops, r.Exit, r.Replay = d.Applied, d.Exit, d.Replay
+	r.Elastic, r.TargetITL, r.Draft, r.Lens = d.Elastic, d.TargetITL, d.Draft, d.Lens
+}

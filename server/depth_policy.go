@@ -1,0 +1,179 @@
+package server
+
+import (
+	"math"
+	"strings"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// exitKinds are all policies, in the order in which clients see them.
+var exitKinds = []loopctl.ExitKind{
+	loopctl.ExitNone, loopctl.ExitDelta, loopctl.ExitGate, loopctl.ExitKL, loopctl.ExitEntropy, loopctl.ExitArgmax,
+}
+
+// allows says whether the model emits what a policy looks at. Logits it always has.
+func (m *Model) allows(k loopctl.ExitKind) bool {
+	switch k {
+	case loopctl.ExitDelta:
+		return m.Delta
+	case loopctl.ExitGate:
+		return m.Gate
+	}
+	return true
+}
+
+// exitPolicies names what the model allows.
+func (m *Model) exitPolicies() []string {
+	var out []string
+	for _, k := range exitKinds {
+		if m.allows(k) {
+			out = append(out, k.String())
+		}
+	}
+	return out
+}
+
+// auto is the policy that name@auto stands for: the model's own recommendation, or the cheapest that it allows, at its
+// default threshold and up to the depth that the model was trained at.
+func (m *Model) auto() AutoPolicy {
+	a := m.Recommended
+	if a.Exit.Kind == loopctl.ExitNone {
+		a.Exit.Kind = loopctl.ExitKL
+		if m.Delta {
+			a.Exit.Kind = loopctl.ExitDelta
+		}
+	}
+	if a.Exit.Threshold == 0 {
+		a.Exit.Threshold = a.Exit.Kind.DefaultThreshold()
+	}
+	if a.Loops == 0 {
+		a.Loops = m.trained()
+	}
+	return a
+}
+
+// policyNames are spellings of other code bases, each with ours. Those of another meaning are refused with the policy
+// that comes nearest.
+var policyNames = map[string]loopctl.ExitKind{
+	"latent_delta": loopctl.ExitDelta, "latent-diff": loopctl.ExitDelta, "entropy-diff": loopctl.ExitEntropy, "argmax-stability": loopctl.ExitArgmax,
+}
+
+var nearPolicies = map[string]string{
+	"logit_delta": `"kl" compares the logits of two loops, "delta" the latents`,
+	"latent":      `write "delta"`, "delta_h": `write "delta"`, "logits": `write "kl"`, "minp-kl": `write "kl"`, "hazard": `write "gate"`,
+	"ponder": `write "gate"`, "q_exit": `write "gate"`, "confidence": `"entropy" is nearest`, "fixed": `write "none"`, "off": `write "none"`,
+}
+
+// readPolicy reads exit_policy, min_loops, exit_threshold and exit_agree over what the alias brings.
+func (d *depth) readPolicy(b body, t target) error {
+	m := t.Model
+	name, err := b.text("exit_policy")
+	if err != nil {
+		return err
+	}
+	switch {
+	case name == "auto" || name == "" && t.Auto:
+		a := m.auto()
+		d.Exit = a.Exit
+		if d.Requested == 0 {
+			d.Applied = a.Loops
+		}
+	case name != "":
+		if d.Exit.Kind, err = policyOf(name, m); err != nil {
+			return err
+		}
+	}
+	r := &reader{b: b}
+	least := r.integer("min_loops", 0, int64(m.Loops.Min), int64(m.Loops.Max))
+	d.Exit.Agree = r.integer("exit_agree", int64(d.Exit.Agree), 1, int64(m.Loops.Max))
+	if r.err != nil {
+		return r.err
+	}
+	if b.has("min_loops") {
+		d.Exit.MinLoops = least
+		if least > d.Applied {
+			return badField("min_loops", "loops_out_of_range", "min_loops is %d and loops is %d: min_loops must not exceed it", least, d.Applied)
+		}
+	}
+	d.Exit.MinLoops = min(d.Exit.MinLoops, d.Applied)
+	if d.Exit.Kind == loopctl.ExitNone {
+		return d.withoutPolicy(b, m)
+	}
+	if b.has("exit_threshold") {
+		d.Exit.Threshold, err = thresholdOf(b, d.Exit.Kind, m)
+	}
+	return err
+}
+
+// withoutPolicy refuses fields that a policy would read. min_loops also bounds elastic depth, and is what loops is
+// lowered to.
+func (d *depth) withoutPolicy(b body, m *Model) error {
+	for _, field := range []string{"exit_threshold", "exit_agree", "min_loops"} {
+		if !b.has(field) || field == "min_loops" && (b.has("elastic") || b.has("target_itl_ms") || d.Exit.MinLoops == d.Applied || b.has("replay_loops")) {
+			continue
+		}
+		return badField(field, "missing_field", "%s is given without an exit policy, which would read it: set exit_policy to one of %s, or leave %s out",
+			field, strings.Join(m.exitPolicies()[1:], ", "), field)
+	}
+	return nil
+}
+
+func policyOf(name string, m *Model) (loopctl.ExitKind, error) {
+	kind, ok := policyNames[name]
+	for _, k := range exitKinds {
+		if k.String() == name {
+			kind, ok = k, true
+		}
+	}
+	allowed := append(m.exitPolicies(), "auto")
+	switch {
+	case !ok && nearPolicies[name] != "":
+		return 0, badField("exit_policy", codeValue, "exit_policy is %s, which is not known here: %s; the policies are %s",
+			quote(name), nearPolicies[name], strings.Join(allowed, ", "))
+	case !ok:
+		return 0, badField("exit_policy", codeValue, "exit_policy is %s: model %s takes one of %s", quote(name), m.Name, strings.Join(allowed, ", "))
+	case !m.allows(kind):
+		lacks := "a gate"
+		if kind == loopctl.ExitDelta {
+			lacks = "the latent's change"
+		}
+		return 0, badField("exit_policy", "unsupported_policy", "exit_policy is %s: model %s does not emit %s: use one of %s",
+			quote(name), m.Name, lacks, strings.Join(allowed, ", "))
+	}
+	return kind, nil
+}
+
+// thresholds are what each policy's threshold may be: above low, at most high.
+var thresholds = map[loopctl.ExitKind]struct {
+	high  float64
+	means string
+}{
+	loopctl.ExitDelta:   {2, "the latent's relative change below which a token leaves"},
+	loopctl.ExitGate:    {1, "the probability at which a token leaves"},
+	loopctl.ExitKL:      {100, "the divergence of two loops below which a token leaves"},
+	loopctl.ExitEntropy: {100, "the change of entropy, in nats, below which a token leaves"},
+}
+
+func thresholdOf(b body, k loopctl.ExitKind, m *Model) (float64, error) {
+	if k == loopctl.ExitArgmax {
+		v, err := b.integer("exit_threshold", 0, 1, int64(m.Loops.Max))
+		if err != nil {
+			e := toAPI(err, 0)
+			e.Message += ": for how many loops the most likely token must stay the same"
+			return 0, e
+		}
+		return float64(v), nil
+	}
+	want := thresholds[k]
+	v, err := b.number("exit_threshold", 0, math.SmallestNonzeroFloat64, want.high)
+	if err == nil {
+		return v, nil
+	}
+	code := codeValue
+	if raw := b["exit_threshold"]; raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		code = codeType
+	}
+	return 0, badField("exit_threshold", code, "exit_threshold is %s: for policy %s it must be a number above 0 and at most %v: %s (default %v)",
+		show(b["exit_threshold"]), k, want.high, want.means, k.DefaultThreshold())
+}

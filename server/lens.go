@@ -1,0 +1,86 @@
+package server
+
+import (
+	"math"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// lensToken is the loop lens of one generated token: what it would have been after each of its loops.
+type lensToken struct {
+	Token string     `json:"token"`
+	ID    int32      `json:"id"`
+	Loops []lensLoop `json:"loops"`
+}
+
+// lensLoop is one loop of it. What the model does not emit is null.
+type lensLoop struct {
+	Loop    int         `json:"loop"`
+	Entropy *float64    `json:"entropy"` // of the whole distribution, in nats
+	Delta   *float64    `json:"delta"`   // the latent's relative change in this loop
+	Gate    *float64    `json:"gate"`    // probability to stop at this loop, given that it came so far
+	Top     []lensGuess `json:"top"`     // best first
+}
+
+type lensGuess struct {
+	Token string  `json:"token"`
+	ID    int32   `json:"id"`
+	Prob  float64 `json:"prob"`
+}
+
+// readLens reads return_lens: how many tokens to show per loop, or true for 5.
+func readLens(r *reader) int {
+	if r.err != nil || !r.b.has("return_lens") {
+		return 0
+	}
+	switch string(r.b["return_lens"]) {
+	case "true":
+		return 5
+	case "false":
+		return 0
+	}
+	return r.integer("return_lens", 0, 0, mostLens)
+}
+
+// lensOf gives an event's lens its wire form.
+func lensOf(e loopctl.Event, spell func(id int32) string) *lensToken {
+	out := &lensToken{Token: spell(e.Token.ID), ID: e.Token.ID, Loops: make([]lensLoop, len(e.Lens))}
+	for i, v := range e.Lens {
+		l := lensLoop{Loop: v.Loop, Entropy: finite(float64(v.Entropy)), Delta: finite(float64(v.Delta)), Gate: finite(1 / (1 + math.Exp(-float64(v.Gate))))}
+		l.Top = make([]lensGuess, len(v.Top))
+		for j, t := range v.Top {
+			l.Top[j] = lensGuess{spell(t.ID), t.ID, math.Exp(float64(t.Logprob))}
+		}
+		out.Loops[i] = l
+	}
+	return out
+}
+
+// finite is v, or nothing where JSON has no number for it.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+// speller shows single ids as text, each computed once: a lens names the same few ids again and again.
+type speller struct {
+	tokenizer Tokenizer
+	known     map[int32]string
+}
+
+func (s *speller) spell(id int32) string {
+	if text, ok := s.known[id]; ok {
+		return text
+	}
+	text, err := s.tokenizer.Decode([]int32{id}, false)
+	if err != nil || text == "" {
+		text, _ = s.tokenizer.IDToToken(id)
+	}
+	if s.known == nil {
+		s.known = map[int32]string{}
+	}
+	s.known[id] = text
+	return text
+}
