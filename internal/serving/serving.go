@@ -110,8 +110,20 @@ func (p *Process) load(dir string, metrics *server.Metrics) (*server.Model, erro
 	return &server.Model{
 		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: c, Tokenizer: tok,
 		Loops: loopctl.LoopRange(m.Loops), Context: l.Context, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
-		KVPolicies: []string{"depth"}, ChatTemplate: tok.Config().ChatTemplate,
+		KVPolicies: m.KVPolicies, KVPolicy: kvPolicy(l.KV), ChatTemplate: tok.Config().ChatTemplate,
+		Delta: true, Gate: m.Gate != nil, HiddenSize: e.HiddenSize(), // every block gives the delta: docs/bundle-format.md
 	}, nil
+}
+
+// kvPolicy is the policy's name as manifests spell it.
+func kvPolicy(p loopctl.KVPolicy) string {
+	switch p.Planes {
+	case 0:
+		return "depth"
+	case 1:
+		return "latest"
+	}
+	return fmt.Sprintf("modulo:%d", p.Planes)
 }
 
 // Run serves on l until ctx ends, then drains: open requests have drain_timeout to end. It closes everything.
