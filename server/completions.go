@@ -29,7 +29,7 @@ func (s *Server) beginCompletion(c *gin.Context) (*generation, error) {
 		return nil, err
 	}
 	lim := s.cfg.Limits
-	p, err := readParams(b, t, c.GetHeader("X-Loops"), lim)
+	p, err := readParams(b, t, c.GetHeader("X-Loops"), false, lim)
 	if err != nil {
 		return nil, err
 	}
@@ -126,14 +126,14 @@ func (g *generation) apply(ch *choice, d delta) {
 }
 
 // completionChunk is the chunk of one delta; without one it is the last chunk, which has the usage alone.
-func completionChunk(g *generation, d *delta) chunk {
+func completionChunk(g *generation, d *delta) []chunk {
 	out := g.completion()
 	if d != nil {
 		ch := choice{Text: d.text}
 		g.apply(&ch, *d)
 		out.Choices = append(out.Choices, ch)
 	}
-	return out
+	return []chunk{out}
 }
 
 func (c *completion) attach(u *usage, t *timings) { c.Usage, c.Timings = u, t }

@@ -68,7 +68,7 @@ func TestMixedDepthsOverHTTP(t *testing.T) {
 			for _, r := range prompt {
 				ids = append(ids, r)
 			}
-			want := loopctltest.Expect(ctl.Limits(), &loopctl.Request{Prompt: ids, MaxTokens: 20, Loops: loops, StopIDs: []int32{0}})
+			want := loopctltest.Expect(ctl.Limits(), &loopctl.Request{Prompt: ids, MaxTokens: 20, Loops: loops, StopIDs: []int32{0}}, 1).Tokens
 			text, _ := letters{}.Decode(want, true)
 			text = strings.TrimSuffix(text, "\x00")
 			stream := i%2 == 0

@@ -65,7 +65,7 @@ func (r *reader) boolean(name string, def bool) bool {
 
 // readParams reads the fields that every generating route shares. Depth comes first: it is what clients get wrong here
 // and nowhere else.
-func readParams(b body, t target, header string, lim Limits) (*params, error) {
+func readParams(b body, t target, header string, chat bool, lim Limits) (*params, error) {
 	if err := checkNames(b); err != nil {
 		return nil, err
 	}
@@ -78,12 +78,16 @@ func readParams(b body, t target, header string, lim Limits) (*params, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSupported(b); err != nil {
+	if err := checkSupported(b, chat); err != nil {
 		return nil, err
 	}
 	r := &reader{b: b}
 	p := &params{Depth: d, Schedule: sched}
-	p.MaxTokens = r.integer("max_tokens", 16, 1, math.MaxInt32)
+	most := 16 // OpenAI's default for completions; a chat's is what the context leaves
+	if chat {
+		most = m.Context
+	}
+	p.MaxTokens = r.integer("max_tokens", int64(most), 1, math.MaxInt32)
 	p.MaxTokens = r.integer("max_completion_tokens", int64(p.MaxTokens), 1, math.MaxInt32)
 	p.maxGiven = b.has("max_tokens") || b.has("max_completion_tokens")
 	p.N = r.integer("n", 1, 1, int64(lim.Choices))
@@ -97,7 +101,7 @@ func readParams(b body, t target, header string, lim Limits) (*params, error) {
 	p.IgnoreEOS = r.boolean("ignore_eos", false)
 	p.IncludeStop = r.boolean("include_stop_str_in_output", false)
 	p.SkipSpecial = r.boolean("skip_special_tokens", true)
-	p.AddSpecial = r.boolean("add_special_tokens", true)
+	p.AddSpecial = r.boolean("add_special_tokens", !chat) // a template writes its own
 	p.ReturnLoops = r.boolean("return_loops", false)
 	p.Stream = r.boolean("stream", false)
 	if r.err != nil {

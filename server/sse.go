@@ -13,9 +13,9 @@ type chunk interface {
 	attach(u *usage, t *timings)
 }
 
-// stream answers with one event per token, in the order in which the choices' tokens come, and the closing "[DONE]"
+// stream answers with one event per token (two for a chat's first), in the order in which the choices' tokens come, and the closing "[DONE]"
 // that clients wait for. The last chunk carries the timings: the one with the usage, if that was asked for.
-func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *delta) chunk) {
+func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *delta) []chunk) {
 	w := newEventWriter(c)
 	n, p := len(g.streams), g.params
 	for open := n; open > 0; {
@@ -35,16 +35,22 @@ func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *d
 		if open == 0 && !p.IncludeUsage {
 			t = g.tally.timings(g.params.Depth.Draft > 0)
 		}
-		ch := make(g, &d)
-		ch.attach(u, t)
-		if w.send(ch) != nil {
-			return // the client is gone
+		parts := make(g, &d)
+		for i, part := range parts {
+			if i < len(parts)-1 {
+				part.attach(u, nil)
+			} else {
+				part.attach(u, t)
+			}
+			if w.send(part) != nil {
+				return // the client is gone
+			}
 		}
 	}
 	if p.IncludeUsage {
-		ch := make(g, nil)
-		ch.attach(g.tally.usage(n, p.Depth.Applied), g.tally.timings(g.params.Depth.Draft > 0))
-		if w.send(ch) != nil {
+		last := make(g, nil)[0]
+		last.attach(g.tally.usage(n, p.Depth.Applied), g.tally.timings(p.Depth.Draft > 0))
+		if w.send(last) != nil {
 			return
 		}
 	}

@@ -45,8 +45,11 @@ var unsupported = []struct {
 }
 
 // checkSupported refuses what this version cannot do. best_of is only more work where it exceeds n.
-func checkSupported(b body) error {
+func checkSupported(b body, chat bool) error {
 	for _, u := range unsupported {
+		if chat && u.field == "tools" { // a template may take them: readChat
+			continue
+		}
 		if !b.has(u.field) || slices.Contains(u.harmless, compact(b[u.field])) {
 			continue
 		}
