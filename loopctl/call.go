@@ -17,12 +17,15 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		switch st {
 		case StagePrelude:
 		case StageBlock:
-			span.Depth, plane = k.depth, planeOf(k.depth)
+			span.Depth, plane = k.depth, c.limits.KV.planeOf(k.depth)
 		case StageCoda:
-			if c.limits.Pages[StageCoda] == 0 { // without layers: the last row alone
+			switch {
+			case k.scores() && !k.probed:
+				span.LogitRows = c.identity[:len(slots):len(slots)]
+			case c.limits.Pages[StageCoda] == 0: // without layers: the last row alone
 				first, slots = k.end()-1, k.slots[k.rows()-1:]
-			}
-			if k.needsLogits() {
+				span.LogitRows = c.identity[:1:1]
+			case k.needsLogits() || k.probed:
 				span.LogitRows = c.identity[len(slots)-1 : len(slots) : len(slots)]
 			}
 		}
@@ -60,8 +63,11 @@ func (c *Controller) guard(st Stage) (err error) {
 	case StagePrelude:
 		return c.engine.Prelude(&c.batch)
 	case StageBlock:
-		_, err := c.engine.Block(&c.batch)
-		return err
+		c.info, err = c.engine.Block(&c.batch)
+		if err != nil {
+			return err
+		}
+		return c.checkInfo()
 	default:
 		c.logits, err = c.engine.Coda(&c.batch)
 		if err != nil {
@@ -69,6 +75,30 @@ func (c *Controller) guard(st Stage) (err error) {
 		}
 		return c.checkLogits()
 	}
+}
+
+// checkInfo makes sure that the numbers that the engine announced are there, one for each row.
+func (c *Controller) checkInfo() error {
+	if c.limits.Delta && len(c.info.Delta) != c.batch.Rows {
+		return fmt.Errorf("%d deltas for %d rows", len(c.info.Delta), c.batch.Rows)
+	}
+	if c.limits.Gate && len(c.info.Gate) != c.batch.Rows {
+		return fmt.Errorf("%d gates for %d rows", len(c.info.Gate), c.batch.Rows)
+	}
+	return nil
+}
+
+// guardFill copies rows that left to the planes that they skipped.
+func (c *Controller) guardFill() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: fill panicked: %v", ErrEngine, p)
+		}
+	}()
+	if err := c.engine.Fill(c.fills); err != nil {
+		return fmt.Errorf("%w: fill of %d rows: %w", ErrEngine, len(c.fills), err)
+	}
+	return nil
 }
 
 // checkLogits makes sure that every asked row is there, whole, before a picker sees it.

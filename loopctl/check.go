@@ -10,7 +10,7 @@ func (c *Controller) check() error {
 		for i, s := range c.running {
 			tables[i] = &s.tables[st]
 		}
-		if err := c.pools[st].check(st, tables); err != nil {
+		if err := c.pools[st].check(st, tables, c.prefix.byKey); err != nil {
 			return err
 		}
 	}
@@ -51,11 +51,11 @@ func (s *sequence) check(own func([]int32) error) error {
 	next, slots := s.fed, 0
 	for i := len(s.chunks) - 1; i >= 0; i-- {
 		k := s.chunks[i]
-		if k.seq != s || k.end() != next || k.rows() == 0 || k.depth < 1 || k.depth >= s.loops {
+		if k.seq != s || k.end() > next || k.rows() == 0 || k.depth < 1 || k.depth > s.loops || !k.left && k.depth >= s.loops {
 			return fmt.Errorf("chunk %d has rows %d to %d at depth %d of %d, want an end at %d", i, k.first, k.end(), k.depth, s.loops, next)
 		}
-		if i > 0 && k.depth > s.chunks[i-1].depth {
-			return fmt.Errorf("chunk %d at depth %d overtook the one before it at %d", i, k.depth, s.chunks[i-1].depth)
+		if b := s.before(i); b != nil && !k.left && k.depth > b.depth {
+			return fmt.Errorf("chunk %d at depth %d overtook the one before it at %d", i, k.depth, b.depth)
 		}
 		next, slots = k.first, slots+k.rows()
 		if err := own(k.slots); err != nil {

@@ -4,27 +4,35 @@ package loopctl
 const patience = 8
 
 // choose plans the block call. Decode rows go first, one for each sequence that decodes; prompts take turns at what is
-// left, at most RowBudget rows while somebody decodes. Where there is not room for all, those who were served go to
-// the back: with n sequences that can run, each is served within n ticks, whatever the depths.
+// left, at most RowBudget rows while somebody decodes; guesses get what nobody else wants. Where there is not room for
+// all, those who were served go to the back: with n sequences that can run, each is served within n ticks, whatever
+// the depths.
 func (c *Controller) choose() {
 	decodes, prompts := c.census()
-	room := c.limits.MaxRows
+	room := c.limits.MaxRows - c.atTheDoor()
 	kept := 0
 	if prompts > 0 && decodes >= room && c.hungry >= patience {
-		kept = max(1, min(c.cfg.RowBudget, room/4))
+		kept = min(room, max(1, min(c.cfg.RowBudget, c.limits.MaxRows/4)))
 	}
 	for _, s := range c.running {
-		if s.ready && s.decoding() && room > kept {
-			c.chooseDecode(s)
-			room--
+		if s.ready && room > kept {
+			room -= c.chooseDecode(s)
 		}
 	}
-	if len(c.plan) > 0 && room > c.cfg.RowBudget {
-		room = c.cfg.RowBudget
+	left := room
+	if len(c.plan) > 0 {
+		room = min(room, c.cfg.RowBudget)
+	}
+	c.blocked = false
+	for _, s := range c.running {
+		if s.ready && room > 0 {
+			n := c.choosePrompt(s, room)
+			room, left = room-n, left-n
+		}
 	}
 	for _, s := range c.running {
-		if s.ready && !s.decoding() && room > 0 {
-			room -= c.choosePrompt(s, room)
+		if s.draft > 0 && s.ready && left > 0 {
+			left -= c.chooseGuesses(s, left)
 		}
 	}
 	if prompts > 0 && c.stats.Prefill == 0 {
@@ -37,72 +45,189 @@ func (c *Controller) choose() {
 
 // census marks who can run, parks those whose reader is behind, and counts the runnable rows.
 func (c *Controller) census() (decodes, prompts int) {
+	c.gate = c.cfg.Scheduling != ScheduleLockstep || !c.anyInFlight()
 	for _, s := range c.running {
-		s.served, s.ready = false, true
-		if !s.decoding() {
-			prompts += s.runnable(c.cfg.ChunkRows)
-			continue
-		}
-		if len(s.chunks) == 0 && s.stream.park() {
-			s.ready = false
+		s.served, s.ready, s.held = false, true, false
+		if s.known > len(s.req.Prompt) && s.fed < s.known && s.stream.park() {
 			c.stats.Parked++
+			s.held, s.ready = true, len(s.chunks) > 0 // rows of its prompt may still loop
+		}
+		if !s.ready {
 			continue
 		}
-		decodes++
+		d, p := c.runnable(s)
+		decodes, prompts = decodes+d, prompts+p
 	}
 	c.stats.Runnable = decodes + prompts
 	return decodes, prompts
 }
 
-// runnable is how many of a prompt's rows could be in the next block call.
-func (s *sequence) runnable(chunkRows int) int {
-	n := 0
-	for i, k := range s.chunks {
-		if s.clear(i) {
-			n += k.rows()
+// anyInFlight says that some row has begun its loops and not ended them.
+func (c *Controller) anyInFlight() bool {
+	for _, s := range c.running {
+		for _, k := range s.chunks {
+			if !k.left {
+				return true
+			}
 		}
 	}
-	if s.mayEnter() {
-		n += min(chunkRows, s.unfed())
+	return false
+}
+
+// atTheDoor is how many rows wait for the coda that could go there now: they get their room before new ones loop.
+func (c *Controller) atTheDoor() int {
+	n := 0
+	for _, s := range c.running {
+		for _, k := range s.chunks {
+			if !k.left {
+				break
+			}
+			n += c.codaRows(k)
+		}
+	}
+	return min(n, c.limits.MaxRows)
+}
+
+// runnable is how many rows of s could be in the next block call. Guesses don't count: they are a use for room, not a
+// need of it.
+func (c *Controller) runnable(s *sequence) (decodes, prompts int) {
+	for i, k := range s.chunks {
+		switch {
+		case k.left || !c.maybe(s, i):
+		case !k.decode:
+			prompts += k.rows()
+		case k.first == s.known-1:
+			decodes++
+		}
+	}
+	if c.mayEnter(s) {
+		if s.decoding() {
+			if s.fed == s.known-1 {
+				decodes++
+			}
+		} else {
+			prompts += c.entrance(s)
+		}
+	}
+	return decodes, prompts
+}
+
+// before is the chunk before chunk i that still loops; nil if none does.
+func (s *sequence) before(i int) *chunk {
+	for i--; i >= 0; i-- {
+		if !s.chunks[i].left {
+			return s.chunks[i]
+		}
+	}
+	return nil
+}
+
+// clear says whether chunk i may run: the one before it must have been at this depth in an earlier call, or be in this
+// very one. (All K and V of a call are written before any of its rows looks.)
+func (c *Controller) clear(s *sequence, i int) bool {
+	b := s.before(i)
+	return b == nil || s.chunks[i].depth < b.depth || s.chunks[i].depth == b.depth && b.chosen == c.turns
+}
+
+// maybe is clear, if all before i get their room.
+func (c *Controller) maybe(s *sequence, i int) bool {
+	b := s.before(i)
+	return b == nil || s.chunks[i].depth <= b.depth
+}
+
+// mayEnter says whether a further chunk may enter at depth 0.
+func (c *Controller) mayEnter(s *sequence) bool {
+	if !c.gate || s.held || s.unfed() == 0 {
+		return false
+	}
+	b := s.before(len(s.chunks))
+	switch {
+	case b == nil:
+		return len(s.chunks) == 0 || !c.solo(s, s.fed)
+	case s.wraps || c.solo(s, s.fed):
+		return false
+	default:
+		return b.depth > 0
+	}
+}
+
+// solo says whether the row at a position must be alone: it will be probed, and the coda's layers look at all rows
+// before it.
+func (c *Controller) solo(s *sequence, position int) bool { return position == s.known-1 && c.solos(s) }
+
+func (c *Controller) solos(s *sequence) bool {
+	return c.limits.Pages[StageCoda] > 0 && (s.req.Lens > 0 || s.varies && s.exit.Kind.Probes())
+}
+
+// entrance is how many rows the next chunk of a prompt has, if there is room for it.
+func (c *Controller) entrance(s *sequence) int {
+	n := min(c.cfg.ChunkRows, s.known-s.fed)
+	if s.wraps { // always the same cut, since rows of a chunk see each other at their own depth
+		switch prompt := len(s.req.Prompt); {
+		case s.fed >= prompt:
+			n = 1
+		default:
+			n = min(c.cfg.WrapRows-s.fed%c.cfg.WrapRows, prompt-s.fed)
+			if n > 1 && s.fed+n == prompt && c.solos(s) {
+				n-- // also when it is computed again and will not be probed
+			}
+		}
+		return n
+	}
+	if n > 1 && c.solo(s, s.fed+n-1) {
+		n--
 	}
 	return n
 }
 
-// clear says whether chunk i may run: the one before it must have been at this depth, in an earlier call.
-func (s *sequence) clear(i int) bool { return i == 0 || s.chunks[i].depth < s.chunks[i-1].depth }
-
-// mayEnter says whether a further chunk may enter at depth 0.
-func (s *sequence) mayEnter() bool {
-	n := len(s.chunks)
-	return s.unfed() > 0 && (n == 0 || s.chunks[n-1].depth > 0)
-}
-
-func (c *Controller) chooseDecode(s *sequence) {
-	s.served = true
-	if len(s.chunks) == 0 {
-		c.fresh = append(c.fresh, c.enter(s, 1))
+// chooseDecode plans the newest known row of a sequence that decodes.
+func (c *Controller) chooseDecode(s *sequence) (used int) {
+	if s.decoding() && s.fed == s.known-1 && c.mayEnter(s) && c.spareLatents(s) > 0 {
+		k := c.enter(s, 1)
+		k.decode = true
+		c.fresh = append(c.fresh, k)
+		c.take(s, k)
+		return 1
 	}
-	c.plan = append(c.plan, s.chunks[0])
+	for i := len(s.chunks) - 1; i >= 0; i-- {
+		if k := s.chunks[i]; k.decode && !k.left && k.first == s.known-1 && c.clear(s, i) {
+			c.take(s, k)
+			return 1
+		}
+	}
+	return 0
 }
 
 // choosePrompt plans a prompt's chunks, the deepest first, then one that enters. A chunk is cut only where it could
 // not run otherwise: pieces march on apart.
 func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
+	if s.wraps && s.inLoop() > room { // its rows are at one depth and stay together
+		c.blocked = true
+		return 0
+	}
 	for i := range len(s.chunks) { // a cut adds one, for which there is no room
-		if !s.clear(i) {
+		k := s.chunks[i]
+		if k.left || k.decode || !c.clear(s, i) {
 			continue
 		}
-		if s.chunks[i].rows() > room-used {
-			if c.stats.Prefill > 0 {
+		if k.rows() > room-used {
+			if c.stats.Prefill > 0 || room <= used {
 				return used
 			}
 			c.split(s, i, room-used)
 		}
-		used += c.choosePiece(s, s.chunks[i])
+		used += c.choosePiece(s, k)
 	}
-	whole := min(c.cfg.ChunkRows, s.unfed())
+	if s.decoding() || c.blocked || !c.mayEnter(s) {
+		return used
+	}
+	whole := c.entrance(s)
 	n := min(whole, room-used, c.spareLatents(s))
-	if n < 1 || !s.mayEnter() || (2*n < whole && c.stats.Prefill > 0) {
+	if s.wraps && n < whole {
+		c.blocked = true // whoever comes behind it must not take what it waits for
+		return used
+	}
+	if n < 1 || (2*n < whole && c.stats.Prefill > 0) {
 		return used // a sliver would be a span of its own at every depth: better wait a tick
 	}
 	k := c.enter(s, n)
@@ -110,11 +235,26 @@ func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
 	return used + c.choosePiece(s, k)
 }
 
+// inLoop is how many rows of s loop.
+func (s *sequence) inLoop() int {
+	n := 0
+	for _, k := range s.chunks {
+		if !k.left {
+			n += k.rows()
+		}
+	}
+	return n
+}
+
 func (c *Controller) choosePiece(s *sequence, k *chunk) int {
-	s.served = true
-	c.plan = append(c.plan, k)
+	c.take(s, k)
 	c.stats.Prefill += k.rows()
 	return k.rows()
+}
+
+func (c *Controller) take(s *sequence, k *chunk) {
+	s.served, k.chosen = true, c.turns
+	c.plan = append(c.plan, k)
 }
 
 // spareLatents is how many slots s may take and leave one for each sequence that holds none.
@@ -129,8 +269,14 @@ func (c *Controller) spareLatents(s *sequence) int {
 // split cuts chunk i of s after n rows.
 func (c *Controller) split(s *sequence, i, n int) {
 	k := s.chunks[i]
-	rest := &chunk{seq: s, first: k.first + n, depth: k.depth, slots: append(make([]int32, 0, c.cfg.ChunkRows), k.slots[n:]...)}
+	rest := c.blank()
+	rest.seq, rest.first, rest.depth, rest.decode, rest.left, rest.chosen = s, k.first+n, k.depth, k.decode, k.left, k.chosen
+	rest.slots = append(rest.slots, k.slots[n:]...)
 	k.slots = k.slots[:n]
+	if len(k.states) > 0 {
+		rest.states = append(rest.states, k.states[n:]...)
+		k.states = k.states[:n]
+	}
 	s.chunks = append(s.chunks, nil)
 	copy(s.chunks[i+2:], s.chunks[i+1:])
 	s.chunks[i+1] = rest

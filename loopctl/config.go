@@ -18,6 +18,20 @@ type Config struct {
 	RowBudget int
 	// ChunkRows is how many prompt rows travel together through the depths. Default RowBudget.
 	ChunkRows int
+	// WrapRows is how many prompt rows travel together under a KV policy that writes planes more than once (latest,
+	// modulo): rows of a chunk see each other at their own depth, so the cut is always the same. At most ChunkRows and
+	// a quarter of MaxRows. Default 32.
+	WrapRows int
+	// ReserveTokens is how many tokens beyond its prompt a request gets pages for when it is admitted. Those that grow
+	// beyond get theirs page by page; when none are left the youngest is preempted. Negative: for all its MaxTokens, so
+	// that nobody is preempted but for priority. Default 64.
+	ReserveTokens int
+	// Scheduling is how depths share calls. The zero value is ScheduleDepth.
+	Scheduling Scheduling
+	// Elastic says when requests that allow it are given fewer loops.
+	Elastic Elastic
+	// NoPrefixCache turns the prefix cache off.
+	NoPrefixCache bool
 	// StreamBuffer is how many events a stream holds before its sequence is parked. Default 64.
 	StreamBuffer int
 	// Observer is told of ticks and ends; nil means nobody is.
@@ -40,7 +54,12 @@ func (c Config) withDefaults(l Limits) Config {
 	def(&c.MaxRunning, 64, l.Latents)
 	def(&c.RowBudget, l.MaxRows/2, l.MaxRows)
 	def(&c.ChunkRows, c.RowBudget, l.MaxRows)
+	def(&c.WrapRows, 32, min(c.ChunkRows, c.RowBudget, max(l.MaxRows/4, 1), l.Latents-c.MaxRunning+1))
 	def(&c.StreamBuffer, 64, many)
+	if c.ReserveTokens == 0 {
+		c.ReserveTokens = 64
+	}
+	c.Elastic = c.Elastic.withDefaults()
 	if c.Observer == nil {
 		c.Observer = nobody{}
 	}
@@ -57,3 +76,17 @@ type nobody struct{}
 
 func (nobody) Tick(*TickStats)          {}
 func (nobody) Finished(*Request, Event) {}
+
+// Scheduling is how depths share calls.
+type Scheduling uint8
+
+const (
+	// ScheduleDepth lets rows enter in any tick: rows of all depths share calls, nobody waits for the deepest.
+	ScheduleDepth Scheduling = iota
+	// ScheduleLockstep lets rows enter only when all have left: a batch waits for its deepest row. It is what other
+	// servers do, kept to compare with.
+	ScheduleLockstep
+)
+
+// String returns the word of the configuration.
+func (s Scheduling) String() string { return [...]string{"depth", "lockstep"}[s] }

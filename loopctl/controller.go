@@ -92,7 +92,7 @@ func (c *Controller) enqueue(group []*sequence) error {
 	}
 	for _, s := range group {
 		c.gauges.backlog.Add(s.owed)
-		s.watch()
+		c.watch(s)
 	}
 	c.submit <- group
 	c.nudge()
@@ -153,6 +153,7 @@ func (c *Controller) run() {
 		if c.draining.Load() && c.empty() {
 			break
 		}
+		c.audit()
 		<-c.wake
 	}
 	c.abandon()

@@ -2,6 +2,8 @@ package loopctl
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -18,12 +20,24 @@ type core struct {
 	running []*sequence // those served longest ago come first, once there is not room for all
 	ended   int         // of running, those that forget must remove
 
+	prefix prefixCache
+
 	fresh, plan, out []*chunk    // of this tick's prelude, block and coda
-	spare            []*chunk    // retired ones, to be used again
+	probes, visit    []*chunk    // rows only looked at, and all of the coda call
+	spare, retired   []*chunk    // to be used again; retired in this tick: from the next on
 	batch            Batch       // of the call being made
 	logits           [][]float32 // the engine's, good until the next coda call
-	identity         []int32     // 0, 1, 2 …: LogitRows are slices of it
-	hungry           int         // ticks in a row in which decode rows left no room for prompts
+	info             RowInfo     // the engine's, good until the next block call
+	fills            []Fill      // copies to make
+	fillTo           []int32     // what their slices point into
+	going            []bool      // which rows of a chunk leave
+	latent           []float32   // for Pool
+	turns, audited   uint64      // ticks tried; at the last audit
+	arrivals         uint64
+	gate             bool    // this tick: rows may enter
+	blocked          bool    // this tick: no prompt may enter any more
+	identity         []int32 // 0, 1, 2 …: LogitRows are slices of it
+	hungry           int     // ticks in a row in which decode rows left no room for prompts
 	turn             []*sequence
 	flight           []int64 // rows in flight by depth, for publish
 	stats            TickStats
@@ -31,7 +45,7 @@ type core struct {
 }
 
 func newCore(l Limits, cfg Config) core {
-	c := core{identity: make([]int32, l.MaxRows), latents: make([]int32, l.Latents)}
+	c := core{prefix: newPrefixCache(), identity: make([]int32, l.MaxRows), latents: make([]int32, l.Latents)}
 	for s := range numStages {
 		c.pools[s] = newPool(l.Pages[s])
 	}
@@ -42,6 +56,10 @@ func newCore(l Limits, cfg Config) core {
 		c.latents[i] = int32(l.Latents - 1 - i)
 	}
 	c.stats.ByDepth = make([]int, max(l.Loops.Max, 1))
+	c.stats.Exits = make([][]int, numExits)
+	for i := range c.stats.Exits {
+		c.stats.Exits[i] = make([]int, max(l.Loops.Max, 1)+1)
+	}
 	c.flight = make([]int64, len(c.stats.ByDepth)+1)
 	c.running = make([]*sequence, 0, cfg.MaxRunning)
 	return c
@@ -52,26 +70,49 @@ func (c *Controller) receive() {
 	for {
 		select {
 		case group := <-c.submit:
-			c.waiting = append(c.waiting, group...)
+			for _, s := range group {
+				c.arrivals++
+				s.serial = c.arrivals
+				c.wait(s)
+			}
 		default:
 			return
 		}
 	}
 }
 
-// reap ends those whose client is gone, waiting or running.
+// wait puts s into the queue: by priority, then by arrival.
+func (c *Controller) wait(s *sequence) {
+	at := len(c.waiting)
+	for at > 0 && s.comesBefore(c.waiting[at-1]) {
+		at--
+	}
+	c.waiting = slices.Insert(c.waiting, at, s)
+}
+
+// reap ends those whose client is gone or whose deadline has come, waiting or running.
 func (c *Controller) reap() {
-	for _, s := range c.running {
+	over := func(s *sequence) (e Event, yes bool) {
 		if s.stream.cancelled.Load() {
-			c.end(s, Event{Finish: FinishCancelled, Err: s.cause()})
+			return Event{Finish: FinishCancelled, Err: s.cause()}, true
+		}
+		if d := s.req.Deadline; !d.IsZero() && !c.began.Before(d) {
+			err := fmt.Errorf("%w: %v after arrival, with %d tokens generated", ErrDeadline, c.began.Sub(s.req.Arrived).Round(time.Millisecond), s.stats.CompletionTokens)
+			return Event{Finish: FinishError, Err: err}, true
+		}
+		return Event{}, false
+	}
+	for _, s := range c.running {
+		if e, yes := over(s); yes {
+			c.end(s, e)
 		}
 	}
 	c.forget()
 	kept := c.waiting[:0]
 	for _, s := range c.waiting {
-		if s.stream.cancelled.Load() {
+		if e, yes := over(s); yes {
 			c.queued.Add(-1)
-			c.end(s, Event{Finish: FinishCancelled, Err: s.cause()})
+			c.end(s, e)
 			continue
 		}
 		kept = append(kept, s)
@@ -89,56 +130,112 @@ func (s *sequence) cause() error {
 }
 
 // admit lets waiting requests run, in order. The first one that does not fit holds up the rest: passing it would let a
-// stream of small requests starve it (docs/adr/0002).
+// stream of small requests starve it (docs/adr/0002). It may preempt those of lower rank.
 func (c *Controller) admit() {
-	n := 0
-	for _, s := range c.waiting {
-		if len(c.running) >= c.cfg.MaxRunning || len(c.latents) <= c.emptyHanded || !c.reserve(s) {
-			break
+	for len(c.waiting) > 0 {
+		s := c.waiting[0]
+		for !c.fits() || !c.reserve(s) {
+			if !c.makeRoom(s) {
+				return
+			}
 		}
-		n++
+		c.waiting = slices.Delete(c.waiting, 0, 1)
 		c.queued.Add(-1)
 		c.emptyHanded++
-		s.tokens = append(make([]int32, 0, len(s.req.Prompt)+s.req.MaxTokens), s.req.Prompt...)
 		s.running = true
 		c.running = append(c.running, s)
 	}
-	if n > 0 {
-		kept := copy(c.waiting, c.waiting[n:])
-		clear(c.waiting[kept:])
-		c.waiting = c.waiting[:kept]
-	}
 }
 
-// reserve promises s the pages of its worst case, at all stages or at none.
+// fits says that there is a place and a latent for one more.
+func (c *Controller) fits() bool {
+	return len(c.running) < c.cfg.MaxRunning && len(c.latents) > c.emptyHanded
+}
+
+// reserve promises s the pages of its tokens and some to grow into, at all stages or at none. What the prefix cache has
+// it takes from there.
 func (c *Controller) reserve(s *sequence) bool {
-	need := c.worstCase(s.req)
+	c.grant(s)
+	if s.tokens == nil {
+		s.tokens = append(make([]int32, 0, len(s.req.Prompt)+s.req.MaxTokens), s.req.Prompt...)
+	}
+	hit := c.match(s)
+	for _, key := range s.keys[:hit] { // what it will use must not be evicted for it
+		c.prefix.use(c.prefix.byKey[key])
+	}
+	need := c.admission(s)
 	for st := range numStages {
-		if need[st] > c.pools[st].available() {
-			return false
+		need[st] -= hit * c.limits.KV.planesIn(st, s.loops, c.limits.Pages)
+	}
+	ok := c.promise(need)
+	for i := hit - 1; i >= 0; i-- {
+		c.prefix.drop(c.prefix.byKey[s.keys[i]])
+	}
+	if !ok {
+		return false
+	}
+	rows := rowsOf(s.req)
+	for st := range numStages {
+		if n := c.limits.KV.planesIn(st, s.loops, c.limits.Pages); n > 0 {
+			s.tables[st] = newPageTable(n, pagesFor(rows, c.limits.PageSize), need[st])
 		}
 	}
-	for st := range numStages {
-		if need[st] > 0 {
-			n := planes(st, s.loops)
-			c.pools[st].reserve(need[st])
-			s.tables[st] = newPageTable(n, need[st]/n)
-		}
-	}
+	s.cover = c.coverAt(s)
+	c.adopt(s, hit)
 	return true
+}
+
+// coverAt is how many tokens the pages of s hold after its admission: those it has and room to grow, whole pages.
+func (c *Controller) coverAt(s *sequence) int {
+	most := rowsOf(s.req)
+	ahead := most
+	if c.cfg.ReserveTokens >= 0 {
+		ahead = min(most, s.known+c.cfg.ReserveTokens)
+	}
+	return pagesFor(ahead, c.limits.PageSize) * c.limits.PageSize
+}
+
+// admission is how many pages of each stage s needs to be admitted, cached ones included.
+func (c *Controller) admission(s *sequence) [numStages]int {
+	perPlane := pagesFor(c.coverAt(s), c.limits.PageSize)
+	var need [numStages]int
+	for st := range numStages {
+		need[st] = perPlane * c.limits.KV.planesIn(st, s.loops, c.limits.Pages)
+	}
+	return need
+}
+
+// release gives all pages of s back.
+func (c *Controller) release(s *sequence) {
+	for st := range numStages {
+		s.tables[st].release(&c.pools[st])
+	}
+	c.unshare(s)
+	s.cover = 0
+}
+
+// blank is a chunk to be filled in.
+func (c *Controller) blank() *chunk {
+	if last := len(c.spare) - 1; last >= 0 {
+		k := c.spare[last]
+		c.spare = c.spare[:last]
+		*k = chunk{slots: k.slots[:0], states: k.states[:0]}
+		return k
+	}
+	return &chunk{slots: make([]int32, 0, c.cfg.ChunkRows)}
 }
 
 // enter makes a chunk of the next n tokens of s, each with a latent.
 func (c *Controller) enter(s *sequence, n int) *chunk {
-	var k *chunk
-	if last := len(c.spare) - 1; last >= 0 {
-		k, c.spare = c.spare[last], c.spare[:last]
-	} else {
-		k = &chunk{slots: make([]int32, 0, c.cfg.ChunkRows)}
-	}
-	k.seq, k.first, k.depth = s, s.fed, 0
+	k := c.blank()
+	k.seq, k.first = s, s.fed
 	free := len(c.latents) - n
-	k.slots = append(k.slots[:0], c.latents[free:]...)
+	k.slots = append(k.slots, c.latents[free:]...)
+	if s.varies && s.exit.free() {
+		for range n {
+			k.states = append(k.states, rowState{rest: 1})
+		}
+	}
 	c.latents = c.latents[:free]
 	if s.slots == 0 {
 		c.emptyHanded--
@@ -167,23 +264,28 @@ func (c *Controller) retire(k *chunk) {
 		c.emptyHanded++
 	}
 	k.seq, k.slots = nil, k.slots[:0]
-	c.spare = append(c.spare, k)
+	c.retired = append(c.retired, k)
 }
 
 // end frees all that s holds and tells its reader. The caller removes it from waiting; forget removes it from running.
 func (c *Controller) end(s *sequence, e Event) {
+	c.takeBack(s)
+	if s.running && e.Finish != FinishError {
+		c.share(s)
+	}
 	for len(s.chunks) > 0 {
 		c.retire(s.chunks[0])
 	}
-	for st := range numStages {
-		s.tables[st].release(&c.pools[st])
-	}
+	c.release(s)
 	if s.running {
 		c.emptyHanded--
 		c.ended++
 	}
 	s.ended = true
 	s.stop()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
 	c.pay(s, int(s.owed))
 	s.stats.Finished = c.cfg.Now()
 	if e.Finish == FinishCancelled || e.Finish == FinishError {
@@ -211,6 +313,7 @@ func (c *Controller) forget() {
 
 // pay takes loop-steps off the backlog.
 func (c *Controller) pay(s *sequence, steps int) {
+	steps = min(steps, int(s.owed))
 	s.owed -= int64(steps)
 	c.gauges.backlog.Add(-int64(steps))
 }

@@ -27,6 +27,7 @@ type Limits struct {
 	Loops    LoopRange      // loops that a request may ask for
 	Delta    bool           // Block gives RowInfo.Delta
 	Gate     bool           // Block gives RowInfo.Gate
+	Seeded   bool           // the initial state depends on Span.Seed
 	KV       KVPolicy       // of the block
 }
 
@@ -56,7 +57,8 @@ type Span struct {
 	LogitRows []int32
 }
 
-// Batch is what one native call works on: spans, packed in order, never padded.
+// Batch is what one native call works on: spans, packed in order, never padded. Spans of one sequence at one depth may
+// stand in one batch, in order of position: all K and V of the call are written before any row looks.
 type Batch struct {
 	Spans []Span
 	Rows  int // sum of len(Span.Rows)

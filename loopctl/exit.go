@@ -1,65 +1,212 @@
 package loopctl
 
-import (
-	"fmt"
-	"time"
-)
-
-// exit moves the chunks that have reached their depth out of the loop. Rows that nobody will look at again give
-// their latents back at once.
+// exit moves rows out of the loop: those that have reached their depth, and those whose policy says so from numbers of
+// the graph. Then it lists who goes through the coda: rows that left, in order where that matters, and rows whose
+// logits are only looked at.
 func (c *Controller) exit() {
-	bare := c.limits.Pages[StageCoda] == 0
+	first := 0
 	for _, k := range c.plan {
-		s := k.seq
-		if k.depth < s.loops {
-			continue
+		rows, s, depth := k.rows(), k.seq, k.depth
+		decides := k.needsLogits()
+		if s.varies {
+			c.leave(k, first)
+		} else if k.left = depth >= s.loops; k.left {
+			c.count(k)
 		}
-		if k.first < len(s.req.Prompt) {
-			s.stats.PromptLoops += k.depth * k.rows()
+		first += rows
+		if decides && s.req.Lens > 0 { // the row that decides is the chunk's last
+			s.seeLens(depth, &c.info, first-1)
 		}
-		if bare && !k.needsLogits() {
-			c.retire(k)
-			continue
+	}
+	c.fill()
+	c.settle()
+}
+
+// leave decides row by row, cuts the chunk where some leave and others stay, and notes what must be filled. The
+// chunk's rows are in the packed call from row packed on.
+func (c *Controller) leave(k *chunk, packed int) {
+	s := k.seq
+	n := k.rows()
+	c.going = c.going[:0]
+	same := true
+	for i := range n {
+		target, fixed := s.target(k.first + i)
+		goes := k.depth >= target
+		if !fixed && s.exit.free() {
+			goes = s.exit.passes(&k.states[i], at(c.info.Delta, packed+i), at(c.info.Gate, packed+i)) && k.depth >= s.exit.MinLoops || goes
 		}
-		c.out = append(c.out, k)
+		c.going = append(c.going, goes)
+		same = same && goes == c.going[0]
+	}
+	if same {
+		if k.left = c.going[0]; k.left {
+			c.count(k)
+		}
+		return
+	}
+	place := c.indexOf(k)
+	for from := 0; from < n; place++ {
+		to := from + 1
+		for to < n && c.going[to] == c.going[from] {
+			to++
+		}
+		piece := s.chunks[place]
+		if to < n {
+			c.split(s, place, to-from)
+		}
+		piece.left = c.going[from]
+		if piece.left {
+			c.count(piece)
+		}
+		from = to
 	}
 }
 
-// emit samples the next token of s and sends it; the last one ends the sequence.
-func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Time) {
-	tok, err := pick(s.req.Picker, logits)
-	if err != nil {
-		c.cfg.Logger.Error("picker failed", "request", s.req.ID, "err", err)
-		c.end(s, Event{Finish: FinishError, Err: err})
-		return
+func at(numbers []float32, i int) float32 {
+	if i < len(numbers) {
+		return numbers[i]
 	}
-	st := &s.stats
-	if st.CompletionTokens == 0 {
-		st.FirstToken = now
-	}
-	st.CompletionTokens++
-	st.LoopsTotal += loops
-	st.LoopsMax = max(st.LoopsMax, loops)
-	c.stats.Tokens++
-	e := Event{Token: tok, Loops: loops, Finish: s.stops(tok.ID)}
-	if e.Finish != FinishNone {
-		c.end(s, e)
-		return
-	}
-	s.tokens = append(s.tokens, tok.ID)
-	s.stream.Push(e)
+	return 0
 }
 
-// pick asks the picker, whose panic or nonsense must not reach the other sequences.
-func pick(p Picker, logits []float32) (tok Picked, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: picker panicked: %v", ErrEngine, v)
+func (c *Controller) indexOf(k *chunk) int {
+	for i, other := range k.seq.chunks {
+		if other == k {
+			return i
 		}
-	}()
-	tok = p.Pick(logits)
-	if tok.ID < 0 || int(tok.ID) >= len(logits) {
-		return tok, fmt.Errorf("%w: picker chose token %d of a vocabulary of %d", ErrEngine, tok.ID, len(logits))
 	}
-	return tok, nil
+	return -1
+}
+
+// count books a chunk's rows as having left at its depth: once for each row.
+func (c *Controller) count(k *chunk) {
+	s := k.seq
+	for i := range k.rows() {
+		s.note(k.first+i, k.depth)
+	}
+	c.stats.Exits[s.exit.Kind][k.depth] += k.rows()
+	if prompt := min(k.end(), len(s.req.Prompt)) - k.first; prompt > 0 {
+		s.stats.PromptLoops += k.depth * prompt
+	}
+	if skipped := s.loops - k.depth; skipped > 0 {
+		c.pay(s, min(skipped*k.rows(), int(s.owed)))
+	}
+	c.noteFills(k)
+}
+
+// noteFills lists the copies that make rows, which left before the last plane, visible at the depths that they skipped.
+func (c *Controller) noteFills(k *chunk) {
+	s := k.seq
+	if !s.varies || c.limits.Pages[StageBlock] == 0 {
+		return
+	}
+	t := &s.tables[StageBlock]
+	size := c.limits.PageSize
+	for i := range k.rows() {
+		position := k.first + i
+		if k.depth >= len(t.planes) {
+			return
+		}
+		from := len(c.fillTo)
+		for plane := k.depth; plane < len(t.planes); plane++ {
+			pages := t.cover(&c.pools[StageBlock], plane, position+1, size)
+			c.fillTo = append(c.fillTo, pages[position/size])
+		}
+		c.fills = append(c.fills, Fill{
+			Position: position, From: t.planes[k.depth-1][position/size], To: c.fillTo[from:len(c.fillTo):len(c.fillTo)],
+		})
+	}
+}
+
+// fill makes the copies. Where it fails the sequences of this tick that vary cannot go on.
+func (c *Controller) fill() {
+	if len(c.fills) == 0 {
+		return
+	}
+	c.stats.Fills += len(c.fills)
+	err := c.guardFill()
+	c.fills, c.fillTo = c.fills[:0], c.fillTo[:0]
+	if err == nil {
+		return
+	}
+	c.cfg.Logger.Error("fill failed", "err", err)
+	for _, s := range c.running {
+		if s.varies && !s.ended {
+			c.end(s, Event{Finish: FinishError, Err: err})
+		}
+	}
+}
+
+// settle lists who goes through the coda, in the order in which they may, as many rows as a call takes.
+func (c *Controller) settle() {
+	c.probes = c.probes[:0]
+	room := c.limits.MaxRows
+	for _, k := range c.plan {
+		if s := k.seq; s != nil {
+			if k = c.probeOf(s); k != nil && !k.probed {
+				k.probed = true
+				c.probes = append(c.probes, k)
+				room -= c.codaRows(k)
+			}
+		}
+	}
+	bare := c.limits.Pages[StageCoda] == 0
+	for _, s := range c.running {
+		for i := 0; i < len(s.chunks); {
+			k := s.chunks[i]
+			switch {
+			case !k.left && s.ordered:
+				i = len(s.chunks) // nobody passes it
+				continue
+			case !k.left:
+				i++
+				continue
+			case bare && !k.needsLogits() && !k.scores():
+				c.show(k)
+				c.retire(k)
+				continue
+			case c.codaRows(k) > room:
+				if n := room; n > 0 && c.codaRows(k) == k.rows() && s.ordered { // as much as there is room for
+					c.split(s, i, n)
+					s.chunks[i+1].left = true
+					continue
+				}
+				i = len(s.chunks)
+				continue
+			}
+			room -= c.codaRows(k)
+			c.out = append(c.out, k)
+			i++
+		}
+	}
+}
+
+// codaRows is how many rows a chunk has in the coda call. Without layers, and but for scoring, only the last one counts.
+func (c *Controller) codaRows(k *chunk) int {
+	if c.limits.Pages[StageCoda] == 0 && !k.scores() {
+		return 1
+	}
+	return k.rows()
+}
+
+// probeOf is the chunk of s whose logits are to be looked at in this tick without its leaving; nil if none is.
+func (c *Controller) probeOf(s *sequence) *chunk {
+	for i := len(s.chunks) - 1; i >= 0; i-- {
+		k := s.chunks[i]
+		if k.left || k.chosen != c.turns {
+			continue
+		}
+		switch {
+		case k.needsLogits() && (s.req.Lens > 0 || s.varies && s.exit.probesAt(k.depth) && !s.fixed(k.end()-1)):
+			return k
+		case s.drafts(k):
+			return k
+		}
+	}
+	return nil
+}
+
+func (s *sequence) fixed(position int) bool {
+	_, fixed := s.target(position)
+	return fixed
 }

@@ -64,3 +64,54 @@ type KVPolicy struct {
 	// each depth and exact; 1 is `latest`; others are `modulo:m`.
 	Planes int
 }
+
+// withDefaults fills in what the request left open.
+func (p ExitPolicy) withDefaults(l LoopRange) ExitPolicy {
+	if p.Threshold == 0 {
+		p.Threshold = p.Kind.DefaultThreshold()
+	}
+	if p.MinLoops == 0 {
+		p.MinLoops = max(l.Min, 1)
+	}
+	p.Agree = max(p.Agree, 1)
+	return p
+}
+
+// free says that the policy decides from numbers that the block's graph emits.
+func (p *ExitPolicy) free() bool { return p.Kind == ExitDelta || p.Kind == ExitGate }
+
+// probesAt says whether a row that needs logits is probed after so many loops: early enough for a decision at MinLoops.
+func (p *ExitPolicy) probesAt(depth int) bool {
+	if !p.Kind.Probes() {
+		return false
+	}
+	before := p.Agree
+	if p.Kind == ExitArgmax {
+		before += int(p.Threshold)
+	}
+	return depth >= p.MinLoops-before
+}
+
+// passes is whether a row's number, out of the graph, says that it may leave. It must be asked after every loop.
+func (p *ExitPolicy) passes(r *rowState, delta, gate float32) bool {
+	switch p.Kind {
+	case ExitDelta:
+		return r.count(p, float64(delta) < p.Threshold)
+	case ExitGate:
+		stop, rest := Hazard(r.rest, gate)
+		r.cdf, r.rest = r.cdf+stop, rest
+		return r.count(p, r.cdf >= p.Threshold)
+	default:
+		return false
+	}
+}
+
+// count is whether enough loops in a row passed.
+func (r *rowState) count(p *ExitPolicy, passed bool) bool {
+	if !passed {
+		r.agree = 0
+		return false
+	}
+	r.agree++
+	return r.agree >= p.Agree
+}

@@ -8,6 +8,9 @@ func (c *Controller) Turn() bool { return c.tick() }
 // Check is the invariants' check.
 func (c *Controller) Check() error { return c.check() }
 
+// WrapRows is the configured number, with its default and bounds.
+func (c *Controller) WrapRows() int { return c.cfg.WrapRows }
+
 // CheckEmpty also wants everything given back.
 func (c *Controller) CheckEmpty() error {
 	err := c.check()
@@ -26,13 +29,13 @@ func Pool(pages int) *pool { p := newPool(pages); return &p }
 
 // The page accounting, for the fuzz against a naive model.
 var (
-	NewPageTable = newPageTable
+	NewPageTable = func(planes, perPlane int) pageTable { return newPageTable(planes, perPlane, planes*perPlane) }
 	PagesFor     = pagesFor
 )
 
 func (p *pool) Reserve(n int) bool                      { return p.reserve(n) }
 func (p *pool) Available() int                          { return p.available() }
-func (p *pool) Check(tables []*pageTable) error         { return p.check(StageBlock, tables) }
+func (p *pool) Check(tables []*pageTable) error         { return p.check(StageBlock, tables, nil) }
 func (t *pageTable) Release(p *pool)                    { t.release(p) }
 func (t *pageTable) Cover(p *pool, a, b, c int) []int32 { return t.cover(p, a, b, c) }
 

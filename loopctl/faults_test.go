@@ -42,7 +42,7 @@ func TestFailedCalls(t *testing.T) {
 				}
 				for c.Turn() {
 				}
-				if ids, _ := drainAll(t, s[0]); !slices.Equal(ids, loopctltest.Expect(smallLimits(), r)) {
+				if ids, _ := drainAll(t, s[0]); !slices.Equal(ids, loopctltest.Expect(smallLimits(), r, 1).Tokens) {
 					t.Errorf("afterwards: %v", ids)
 				}
 			})
@@ -147,7 +147,7 @@ func client(ctx context.Context, c *loopctl.Controller, l loopctl.Limits, id uin
 		if rng.IntN(3) == 0 {
 			stopAt = rng.IntN(4)
 		}
-		err = read(ctx, s[0], loopctltest.Expect(l, r), stopAt, cancel)
+		err = read(ctx, s[0], loopctltest.Expect(l, r, 1).Tokens, stopAt, cancel)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("client %d, request %d: %w", id, i, err)

@@ -8,10 +8,13 @@ import (
 // gauges are what the engine goroutine lets others read. Each is stored only when it changed.
 type gauges struct {
 	running, ticks, latents atomic.Int64
-	pages                   [numStages]atomic.Int64
+	pages, cached           [numStages]atomic.Int64
+	queries, hits           atomic.Int64 // of the prefix cache
+	audits, mismatches      atomic.Int64
 	byDepth                 []atomic.Int64
 	backlog                 atomic.Int64
 	pace                    atomic.Uint64 // seconds per loop-step, as bits
+	tick                    atomic.Uint64 // seconds per tick that called the block, as bits
 }
 
 func set(g *atomic.Int64, v int64) {
@@ -27,8 +30,11 @@ func (c *Controller) publish() {
 	set(&g.ticks, int64(c.stats.Tick))
 	set(&g.latents, int64(c.limits.Latents-len(c.latents)))
 	for st := range numStages {
-		set(&g.pages[st], int64(c.pools[st].total-c.pools[st].available()))
+		set(&g.pages[st], int64(c.pools[st].total-c.pools[st].available()-c.prefix.evictable[st]))
+		set(&g.cached[st], int64(c.prefix.evictable[st]))
 	}
+	set(&g.queries, c.prefix.queries)
+	set(&g.hits, c.prefix.hits)
 	clear(c.flight)
 	for _, s := range c.running {
 		for _, k := range s.chunks {
@@ -46,11 +52,16 @@ func (g *gauges) time(t *TickStats) {
 	if rows == 0 || t.Calls[StageBlock].Err != nil {
 		return
 	}
-	now := t.Took.Seconds() / float64(rows)
-	if old := math.Float64frombits(g.pace.Load()); old > 0 {
+	fold(&g.pace, t.Took.Seconds()/float64(rows))
+	fold(&g.tick, t.Took.Seconds())
+}
+
+// fold moves a running mean.
+func fold(mean *atomic.Uint64, now float64) {
+	if old := math.Float64frombits(mean.Load()); old > 0 {
 		now = old + (now-old)/32
 	}
-	g.pace.Store(math.Float64bits(now))
+	mean.Store(math.Float64bits(now))
 }
 
 // Snapshot returns the numbers of now. It never waits for the engine.
@@ -67,9 +78,15 @@ func (c *Controller) Snapshot() Snapshot {
 		RowsByDepth:        make([]int, len(g.byDepth)),
 		Backlog:            g.backlog.Load(),
 		SecondsPerLoopStep: math.Float64frombits(g.pace.Load()),
+		SecondsPerTick:     math.Float64frombits(g.tick.Load()),
+		PrefixQueries:      g.queries.Load(),
+		PrefixHits:         g.hits.Load(),
+		Audits:             g.audits.Load(),
+		Mismatches:         g.mismatches.Load(),
 	}
 	for st := range numStages {
 		s.PagesUsed[st] = int(g.pages[st].Load())
+		s.PagesCached[st] = int(g.cached[st].Load())
 	}
 	for d := range s.RowsByDepth {
 		s.RowsByDepth[d] = int(g.byDepth[d].Load())

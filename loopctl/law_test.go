@@ -44,15 +44,24 @@ func randomMix(rng *rand.Rand) mix {
 			m.limits.Pages[s] = 8 + rng.IntN(60)
 		}
 	}
-	m.cfg = loopctl.Config{MaxRunning: upTo(12), RowBudget: upTo(24), ChunkRows: upTo(12), StreamBuffer: upTo(8), QueueLimit: 100, Logger: quiet}
+	m.limits.KV.Planes = max(rng.IntN(8)-3, 0)
+	m.cfg = loopctl.Config{
+		MaxRunning: upTo(12), RowBudget: upTo(24), ChunkRows: upTo(12), WrapRows: upTo(8), StreamBuffer: upTo(8), QueueLimit: 100, Logger: quiet,
+		ReserveTokens: rng.IntN(12) - 1, NoPrefixCache: rng.IntN(4) == 0, Scheduling: loopctl.Scheduling(rng.IntN(8) / 7),
+	}
+	seeds, priorities := 1+rng.IntN(1000), upTo(3)
 	for i := range upTo(16) {
 		r := &loopctl.Request{
-			ID: fmt.Sprint("r", i), Seed: uint64(rng.IntN(1000)), Loops: rng.IntN(9), MaxTokens: upTo(10),
+			ID: fmt.Sprint("r", i), Seed: uint64(rng.IntN(seeds)), Loops: rng.IntN(9), MaxTokens: upTo(10), Priority: rng.IntN(priorities),
 			Prompt: make([]int32, upTo(30)), Picker: loopctltest.Greedy{}, StopIDs: []int32{int32(rng.IntN(97))},
 		}
 		for j := range r.Prompt {
 			r.Prompt[j] = int32(rng.IntN(97))
 		}
+		if i > 0 && rng.IntN(2) == 0 { // a prefix that others have
+			copy(r.Prompt, m.reqs[rng.IntN(i)].Prompt[:])
+		}
+		depth(r, m.limits, rng)
 		m.reqs = append(m.reqs, r)
 		m.at = append(m.at, rng.IntN(30))
 		m.cancel = append(m.cancel, 0)
@@ -63,6 +72,35 @@ func randomMix(rng *rand.Rand) mix {
 	return m
 }
 
+// depth draws what a request says about its loops.
+func depth(r *loopctl.Request, l loopctl.Limits, rng *rand.Rand) {
+	loops := r.Loops
+	if loops == 0 {
+		loops = l.Loops.Default
+	}
+	switch rng.IntN(4) {
+	case 0: // a fixed depth
+	case 1:
+		if l.KV.Planes == 0 && loops > 1 {
+			r.Draft = 1 + rng.IntN(loops-1)
+		}
+	case 2:
+		for range rng.IntN(6) {
+			r.Replay = append(r.Replay, 1+rng.IntN(loops))
+		}
+	default:
+		r.Exit = loopctl.ExitPolicy{Kind: loopctl.ExitKind(rng.IntN(6)), MinLoops: rng.IntN(loops + 1), Agree: rng.IntN(3)}
+		switch r.Exit.Kind {
+		case loopctl.ExitDelta, loopctl.ExitGate:
+			r.Exit.Threshold = 0.05 + rng.Float64()*0.8
+		case loopctl.ExitKL, loopctl.ExitEntropy:
+			r.Exit.Threshold = 0.001 + rng.Float64()*0.1
+		case loopctl.ExitArgmax:
+			r.Exit.Threshold = float64(1 + rng.IntN(3))
+		}
+	}
+}
+
 // play runs the mix by hand, tick by tick, and gives what each request's reader saw.
 func (m mix) play(t *testing.T, rng *rand.Rand) {
 	t.Helper()
@@ -70,6 +108,8 @@ func (m mix) play(t *testing.T, rng *rand.Rand) {
 	c := loopctl.New(e, m.cfg)
 	streams := make([]*loopctl.Stream, len(m.reqs))
 	got := make([][]int32, len(m.reqs))
+	loops := make([][]int, len(m.reqs))
+	wrap := c.WrapRows()
 	last := make([]loopctl.Event, len(m.reqs))
 	pending := 0
 	for tick := 0; tick <= 70 || pending > 0; tick++ {
@@ -100,7 +140,7 @@ func (m mix) play(t *testing.T, rng *rand.Rand) {
 					break
 				}
 				if ev.Token.ID >= 0 {
-					got[i] = append(got[i], ev.Token.ID)
+					got[i], loops[i] = append(got[i], ev.Token.ID), append(loops[i], ev.Loops)
 				}
 				if last[i] = ev; ev.Finish != loopctl.FinishNone {
 					pending--
@@ -118,12 +158,14 @@ func (m mix) play(t *testing.T, rng *rand.Rand) {
 		if streams[i] == nil {
 			continue
 		}
-		want := loopctltest.Expect(m.limits, r)
+		alone := loopctltest.Expect(m.limits, r, wrap)
 		if last[i].Finish == loopctl.FinishCancelled {
-			want = want[:min(len(got[i]), len(want))]
+			n := min(len(got[i]), len(alone.Tokens))
+			alone.Tokens, alone.Loops = alone.Tokens[:n], alone.Loops[:n]
 		}
-		if !slices.Equal(got[i], want) {
-			t.Fatalf("%s: tokens %v in the mix, %v alone (end: %v %v)", r.ID, got[i], want, last[i].Finish, last[i].Err)
+		if !slices.Equal(got[i], alone.Tokens) || !slices.Equal(loops[i], alone.Loops) {
+			t.Fatalf("%s (%d loops, %+v, replay %v, draft %d, %d planes): tokens %v in the mix, %v alone; loops %v, %v (end: %v %v)", r.ID, r.Loops,
+				r.Exit, r.Replay, r.Draft, m.limits.KV.Planes, got[i], alone.Tokens, loops[i], alone.Loops, last[i].Finish, last[i].Err)
 		}
 	}
 	if err := c.CheckEmpty(); err != nil {

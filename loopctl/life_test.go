@@ -186,7 +186,7 @@ func TestStats(t *testing.T) {
 		_, last := drainAll(t, submitAs(t, c, 1, 3, 4, 2))
 		want := loopctl.Stats{
 			Arrived: start, Scheduled: start, FirstToken: start.Add(2 * time.Second), Finished: start.Add(8 * time.Second),
-			PromptTokens: 3, CompletionTokens: 4, LoopsTotal: 8, LoopsMax: 2, PromptLoops: 6,
+			PromptTokens: 3, CompletionTokens: 4, LoopsTotal: 8, LoopsMax: 2, LoopsGranted: 2, PromptLoops: 6,
 		}
 		if *last.Stats != want {
 			t.Errorf("got  %+v\nwant %+v", *last.Stats, want)

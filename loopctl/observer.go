@@ -26,10 +26,18 @@ type TickStats struct {
 	Runnable int                  // rows that could have been in the block call had it had room for all
 	Prefill  int                  // rows of the block call that belong to prompts
 	Tokens   int                  // tokens sampled
-	Running  int                  // sequences running when the tick ended
-	Waiting  int                  // requests waiting when the tick ended
-	Parked   int                  // sequences that waited for their reader
-	Took     time.Duration        // the whole tick
+	Exits    [][]int              // rows that left the loop, by ExitKind and loops done
+	Probes   int                  // rows of the coda call that were only looked at
+	Fills    int                  // rows copied to planes that they skipped
+	Drafted  int                  // tokens guessed
+	Accepted int                  // guesses that were right
+	Cached   int                  // tokens whose pages came from the prefix cache
+	// Preempted sequences lost their pages and wait again; Degraded ones were given fewer loops than they asked for.
+	Preempted, Degraded int
+	Running             int           // sequences running when the tick ended
+	Waiting             int           // requests waiting when the tick ended
+	Parked              int           // sequences that waited for their reader
+	Took                time.Duration // the whole tick
 }
 
 // Snapshot is what the controller holds at about one moment: its numbers are read one by one while the engine goes on.
@@ -38,6 +46,12 @@ type Snapshot struct {
 	Draining         bool
 	Ticks            uint64
 	PagesUsed        [numStages]int // pages promised to running sequences, in use or not yet
+	PagesCached      [numStages]int // pages that only the prefix cache holds: free, if somebody needs them
+	PrefixQueries    int64          // tokens of admitted requests that could have been in the prefix cache
+	PrefixHits       int64          // tokens that were
+	Audits           int64          // times that the books were proved while nobody ran
+	Mismatches       int64          // times that they did not add up
+	SecondsPerTick   float64        // a running mean: a decode row does one loop in that time
 	PagesTotal       [numStages]int
 	LatentsUsed      int
 	LatentsTotal     int

@@ -48,26 +48,44 @@ func (p *pool) unreserve(n int) { p.promised -= n }
 func pagesFor(tokens, pageSize int) int { return (tokens + pageSize - 1) / pageSize }
 
 // planes is how many planes of a stage a sequence has.
-func planes(s Stage, loops int) int {
-	if s == StageBlock {
-		return planeOf(loops-1) + 1
+func (p KVPolicy) planes(s Stage, loops int) int {
+	switch {
+	case s != StageBlock:
+		return 1
+	case p.Planes > 0:
+		return min(p.Planes, loops)
+	default:
+		return loops
 	}
-	return 1
 }
 
-// planeOf is the plane that a row reads and writes in its loop after depth loops: the policy `depth`, exact because
-// what a row reads was computed at its own depth.
-func planeOf(depth int) int { return depth }
+// planesIn is planes for a stage that may have no layers.
+func (p KVPolicy) planesIn(s Stage, loops int, pages [numStages]int) int {
+	if pages[s] == 0 {
+		return 0
+	}
+	return p.planes(s, loops)
+}
+
+// planeOf is the plane that a row reads and writes in its loop after depth loops. Under the policy `depth` that is
+// exact: what a row reads was computed at its own depth.
+func (p KVPolicy) planeOf(depth int) int {
+	if p.Planes > 0 {
+		return depth % p.Planes
+	}
+	return depth
+}
 
 // pageTable is the pages of one sequence at one stage: for each plane a list, with room for the worst case.
 type pageTable struct {
 	planes   [][]int32
 	reserved int // promises not yet taken
+	shared   int // leading pages of each plane that are the prefix cache's
 }
 
-func newPageTable(nplanes, perPlane int) pageTable {
-	t := pageTable{planes: make([][]int32, nplanes), reserved: nplanes * perPlane}
-	all := make([]int32, t.reserved)
+func newPageTable(nplanes, perPlane, reserved int) pageTable {
+	t := pageTable{planes: make([][]int32, nplanes), reserved: reserved}
+	all := make([]int32, nplanes*perPlane)
 	for i := range t.planes {
 		t.planes[i] = all[i*perPlane : i*perPlane : (i+1)*perPlane]
 	}
@@ -92,14 +110,50 @@ func (t *pageTable) cover(p *pool, plane, tokens, pageSize int) []int32 {
 // release gives everything back.
 func (t *pageTable) release(p *pool) {
 	for _, pages := range t.planes {
-		p.give(pages)
+		if t.shared < len(pages) {
+			p.give(pages[t.shared:])
+		}
 	}
 	p.unreserve(t.reserved)
 	*t = pageTable{}
 }
 
+// own is how many pages release would free.
+func (t *pageTable) own() int {
+	n := t.reserved
+	for _, pages := range t.planes {
+		n += max(len(pages)-t.shared, 0)
+	}
+	return n
+}
+
+// adopt appends a cached page to each plane, as many as there are.
+func (t *pageTable) adopt(pages []int32) {
+	for plane := range t.planes {
+		t.planes[plane] = append(t.planes[plane], pages[plane])
+	}
+	t.shared++
+}
+
+// column is page i of every plane.
+func (t *pageTable) column(i int) []int32 {
+	var out []int32
+	for _, pages := range t.planes {
+		out = append(out, pages[i])
+	}
+	return out
+}
+
+// swap gives page i of every plane back and takes the cache's, which holds the same.
+func (t *pageTable) swap(i int, pages []int32, p *pool) {
+	for plane := range t.planes {
+		p.give(t.planes[plane][i : i+1])
+		t.planes[plane][i] = pages[plane]
+	}
+}
+
 // check compares the pool with the tables of those who should hold its pages: each page has one owner.
-func (p *pool) check(s Stage, tables []*pageTable) error {
+func (p *pool) check(s Stage, tables []*pageTable, cache map[cacheKey]*cached) error {
 	seen := make([]bool, p.total)
 	mark := func(ids []int32, who string) error {
 		for _, id := range ids {
@@ -120,11 +174,21 @@ func (p *pool) check(s Stage, tables []*pageTable) error {
 	for i, t := range tables {
 		promised += t.reserved
 		for plane, ids := range t.planes {
+			ids = ids[min(t.shared, len(ids)):]
 			held += len(ids)
 			if err := mark(ids, fmt.Sprintf("table %d plane %d", i, plane)); err != nil {
 				return err
 			}
 		}
+	}
+	for _, e := range cache {
+		held += len(e.pages[s])
+		if err := mark(e.pages[s], "the prefix cache"); err != nil {
+			return err
+		}
+	}
+	if promised > len(p.free) {
+		return fmt.Errorf("%s pages: %d promised, %d free", s, promised, len(p.free))
 	}
 	if held+len(p.free) != p.total || promised != p.promised {
 		return fmt.Errorf("%s pages: %d held + %d free of %d, %d promised to sequences and %d in the books",

@@ -73,7 +73,7 @@ func (s *Stream) Done() <-chan struct{} { return s.done }
 // closes the stream, after which Push must not be called. One goroutine pushes.
 func (s *Stream) Push(e Event) bool {
 	if e.Finish == FinishNone {
-		if !s.room() {
+		if !s.room(1) {
 			return false
 		}
 		s.events <- e
@@ -84,16 +84,16 @@ func (s *Stream) Push(e Event) bool {
 	return true
 }
 
-// room reports whether a token fits. Only the pusher may ask: nobody else makes the answer worse.
-func (s *Stream) room() bool { return len(s.events) < cap(s.events)-1 }
+// room reports whether n tokens fit. Only the pusher may ask: nobody else makes the answer worse.
+func (s *Stream) room(n int) bool { return len(s.events)+n < cap(s.events) }
 
 // park reports whether the sequence must wait for its reader, and arranges that the reader wakes the engine.
 func (s *Stream) park() bool {
-	if s.room() {
+	if s.room(1) {
 		return false
 	}
 	s.parked.Store(true)
-	if s.room() { // the reader came between the two lines and saw no flag
+	if s.room(1) { // the reader came between the two lines and saw no flag
 		s.parked.Store(false)
 		return false
 	}

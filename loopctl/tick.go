@@ -5,14 +5,15 @@ package loopctl
 func (c *Controller) tick() bool {
 	c.begin()
 	c.receive() // what Submit queued
-	c.reap()    // cancelled: gone before anything else, their pages with them
+	c.reap()    // cancelled or too late: gone before anything else, their pages with them
 	c.admit()   // waiting → running while pages and latents suffice
+	c.grow()    // pages for the next token of each; who gets none is preempted
 	c.choose()  // which rows run: those in flight and those that enter, decode rows first
 
 	c.prelude() // rows that enter, depth 0
 	c.block()   // all chosen rows, whatever their depth
-	c.exit()    // who has reached its depth leaves the loop
-	c.coda()    // who left and needs logits
+	c.exit()    // who has reached its depth, or may leave by the graph's numbers, leaves the loop
+	c.coda()    // who left and needs logits, and who is only looked at
 	c.sample()  // logits → id; stop? → the pages are free; else the sequence enters again next tick
 
 	return c.finish()
@@ -20,10 +21,15 @@ func (c *Controller) tick() bool {
 
 func (c *Controller) begin() {
 	c.began = c.cfg.Now()
-	byDepth := c.stats.ByDepth
+	c.turns++
+	byDepth, exits := c.stats.ByDepth, c.stats.Exits
 	clear(byDepth)
-	c.stats = TickStats{Tick: c.stats.Tick, ByDepth: byDepth}
-	c.fresh, c.plan, c.out = c.fresh[:0], c.plan[:0], c.out[:0]
+	for _, e := range exits {
+		clear(e)
+	}
+	c.stats = TickStats{Tick: c.stats.Tick, ByDepth: byDepth, Exits: exits}
+	c.fresh, c.plan, c.out, c.probes, c.visit = c.fresh[:0], c.plan[:0], c.out[:0], c.probes[:0], c.visit[:0]
+	c.spare, c.retired = append(c.spare, c.retired...), c.retired[:0]
 }
 
 // prelude runs the chunks that enter. All of them are in the block's plan too, unless this call fails.
@@ -56,47 +62,30 @@ func (c *Controller) block() {
 	}
 }
 
-// coda runs the chunks that left the loop. Where it has layers every row goes through it, since later ones will look
-// at its K and V; otherwise only the row whose logits are needed does.
+// coda runs the chunks that left the loop, and those whose logits are to be looked at. Where it has layers every row
+// goes through it, since later ones will look at its K and V; otherwise only rows whose logits are needed do.
 func (c *Controller) coda() {
-	if len(c.out) == 0 {
+	c.visit = append(append(c.visit, c.out...), c.probes...)
+	if len(c.visit) == 0 {
 		return
 	}
-	c.pack(StageCoda, c.out)
+	c.stats.Probes = len(c.probes)
+	c.pack(StageCoda, c.visit)
 	if err := c.call(StageCoda); err != nil {
-		c.fail(c.out, err)
-		c.out = c.out[:0]
+		c.fail(c.visit, err)
+		c.visit = c.visit[:0]
 	}
-}
-
-// sample turns logits into tokens and lets the chunks' latents go.
-func (c *Controller) sample() {
-	next := 0
-	now := c.cfg.Now()
-	for _, k := range c.out {
-		s, logits := k.seq, []float32(nil)
-		if k.needsLogits() {
-			logits = c.logits[next]
-			next++
-		}
-		loops := k.depth
-		c.retire(k)
-		if logits != nil {
-			c.emit(s, logits, loops, now)
-		}
-	}
-	c.logits = nil
 }
 
 // finish counts, tells the observer, and forgets those who ended.
 func (c *Controller) finish() bool {
 	c.forget()
 	c.publish()
-	if len(c.plan) == 0 && c.stats.Calls[StagePrelude].Rows == 0 && c.stats.Calls[StageBlock].Rows == 0 {
+	t := &c.stats
+	if len(c.plan) == 0 && t.Calls[StagePrelude].Rows == 0 && t.Calls[StageBlock].Rows == 0 && t.Calls[StageCoda].Rows == 0 && t.Preempted == 0 {
 		return false
 	}
-	c.stats.Tick++
-	t := &c.stats
+	t.Tick++
 	t.Running, t.Waiting = len(c.running), int(c.queued.Load())
 	t.Took = c.cfg.Now().Sub(c.began)
 	c.gauges.time(t)

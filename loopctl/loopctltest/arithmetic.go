@@ -1,8 +1,6 @@
 package loopctltest
 
 import (
-	"slices"
-
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -21,45 +19,17 @@ func loop(h, inject int64, depth int) int64 { return (h*5 + inject + int64(depth
 
 func says(h int64, vocab int) int { return int(h % int64(vocab)) }
 
-// Expect works out a request's tokens alone: no pages, no ticks, no other sequences, one token after the other.
-// It is the other side of the law: alone = in any mix of depths.
-func Expect(l loopctl.Limits, r *loopctl.Request) []int32 {
-	loops := r.Loops
-	if loops == 0 {
-		loops = l.Loops.Default
-	}
-	planes := make([][]int64, loops+2) // prelude, one for each depth, coda
-	attend := func(st loopctl.Stage, plane, pos int, h int64) int64 {
-		if l.Pages[st] == 0 {
-			return h
-		}
-		planes[plane] = append(planes[plane], key(h, pos))
-		for i, k := range planes[plane] {
-			h += sees(k, pos-i)
-		}
-		return h % modulus
-	}
-	tokens := slices.Clone(r.Prompt)
-	for pos := 0; ; pos++ {
-		inject := attend(loopctl.StagePrelude, 0, pos, embed(tokens[pos], pos, r.Seed))
-		h := inject
-		for d := range loops {
-			h = loop(attend(loopctl.StageBlock, 1+d, pos, h), inject, d)
-		}
-		h = attend(loopctl.StageCoda, 1+loops, pos, h)
-		if pos < len(tokens)-1 {
-			continue
-		}
-		id := int32(says(h, l.Vocab))
-		tokens = append(tokens, id)
-		if len(tokens) == len(r.Prompt)+r.MaxTokens || slices.Contains(r.StopIDs, id) {
-			return tokens[len(r.Prompt):]
-		}
-	}
-}
+// change and gate are the numbers that the block emits; sure is the logit of the token that a latent says, all others
+// being 0: it decides entropies.
+func change(h int64) float32 { return float32(h*7%100) / 100 }
+func gate(h int64) float32   { return float32(h%41-20) / 5 }
+func sure(h int64) float32   { return 1 + float32(h/97%8) }
 
 // Greedy is the picker that takes the largest logit.
 type Greedy struct{}
+
+// Fork returns the same: it has no state.
+func (g Greedy) Fork() loopctl.Forker { return g }
 
 // Pick returns the first of the largest.
 func (Greedy) Pick(logits []float32) loopctl.Picked {

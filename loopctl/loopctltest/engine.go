@@ -19,12 +19,13 @@ type Engine struct {
 	Breaches []error
 
 	limits  loopctl.Limits
+	info    loopctl.RowInfo
 	latents []latent
 	arena   [3][]int64 // one number per token: K and V in one
 	calls   [3]int
 	logits  [][]float32
 	hot     []int // which logit of a row is set
-	pages   [3][]int
+	written [3][]int
 	slots   []int
 	serial  int
 }
@@ -40,10 +41,11 @@ type latent struct {
 
 // New makes an engine of these limits.
 func New(l loopctl.Limits) *Engine {
+	l.Delta, l.Gate, l.Seeded = true, true, true
 	e := &Engine{limits: l, latents: make([]latent, l.Latents), slots: make([]int, l.Latents)}
 	for s, n := range l.Pages {
 		e.arena[s] = make([]int64, n*l.PageSize)
-		e.pages[s] = make([]int, n)
+		e.written[s] = make([]int, n*l.PageSize)
 	}
 	e.logits = make([][]float32, l.MaxRows)
 	for i := range e.logits {
@@ -55,6 +57,15 @@ func New(l loopctl.Limits) *Engine {
 
 // Limits returns what New was given.
 func (e *Engine) Limits() loopctl.Limits { return e.limits }
+
+// HiddenSize is 1: a latent is a number.
+func (e *Engine) HiddenSize() int { return 1 }
+
+// Latent reads a slot.
+func (e *Engine) Latent(slot int32, dst []float32) error {
+	dst[0] = float32(e.latents[slot].h)
+	return nil
+}
 
 // Prelude sets the rows' latents from token, position and seed.
 func (e *Engine) Prelude(b *loopctl.Batch) error {
@@ -78,15 +89,18 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 	if err := e.begin(loopctl.StageBlock, b); err != nil {
 		return loopctl.RowInfo{}, err
 	}
+	e.info.Delta, e.info.Gate = e.info.Delta[:0], e.info.Gate[:0]
 	for i := range b.Spans {
 		s := &b.Spans[i]
 		for r, slot := range s.Rows {
 			l := &e.latents[slot]
 			l.h = loop(e.attend(loopctl.StageBlock, s, s.Past+r, l.h), l.inject, l.depth)
 			l.depth++
+			e.info.Delta = append(e.info.Delta, change(l.h))
+			e.info.Gate = append(e.info.Gate, gate(l.h))
 		}
 	}
-	return loopctl.RowInfo{}, nil
+	return e.info, nil
 }
 
 // Coda sets, in each logits row, one logit to 1: the token that the latent says.
@@ -103,7 +117,7 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 			if next < len(s.LogitRows) && int(s.LogitRows[next]) == r {
 				id := says(h, e.limits.Vocab)
 				e.logits[n][e.hot[n]] = 0
-				e.logits[n][id], e.hot[n] = 1, id
+				e.logits[n][id], e.hot[n] = sure(h), id
 				e.Story.says(s, id)
 				next, n = next+1, n+1
 			}
@@ -182,10 +196,13 @@ func (e *Engine) checkSpan(st loopctl.Stage, s *loopctl.Span) error {
 		if p < 0 || int(p) >= e.limits.Pages[st] {
 			return fmt.Errorf("page %d of %d", p, e.limits.Pages[st])
 		}
-		if e.pages[st][p] == e.serial {
-			return fmt.Errorf("page %d is in two places of one call", p)
+	}
+	for pos := s.Past; pos < end && e.limits.Pages[st] > 0; pos++ { // others may read the page, but nobody else writes here
+		place := int(s.Pages[pos/e.limits.PageSize])*e.limits.PageSize + pos%e.limits.PageSize
+		if e.written[st][place] == e.serial {
+			return fmt.Errorf("position %d: its place in page %d is written twice in one call", pos, s.Pages[pos/e.limits.PageSize])
 		}
-		e.pages[st][p] = e.serial
+		e.written[st][place] = e.serial
 	}
 	for r, slot := range s.Rows {
 		if slot < 0 || int(slot) >= e.limits.Latents {

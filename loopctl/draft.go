@@ -1,0 +1,79 @@
+package loopctl
+
+// Drafting guesses a token from the logits after a few loops and lets the guess enter at depth 0 while its predecessor
+// still loops: a wavefront of one-row chunks, each guessed from the one before it. When the predecessor's logits at full
+// depth choose the guess, its loops are already done, in planes that are exactly those of plain decoding. When they
+// choose another token, the guesses are taken back: what they wrote lies behind the newest row and is written over.
+//
+// Guesses are picked by a copy of the sequence's picker with its random state, so at any temperature a guess is right
+// exactly where plain decoding would have drawn the same token: the answer does not change.
+
+// drafts says whether the next token is to be guessed from chunk k, which has just been looped.
+func (s *sequence) drafts(k *chunk) bool {
+	return s.draft > 0 && k.decode && !k.left && k.depth == s.draft && k.end() == len(s.tokens) &&
+		len(s.tokens) < rowsOf(s.req) && len(s.tokens) < s.cover && s.stream.room(len(s.tokens)-s.known+2)
+}
+
+// guessFrom appends the token that the logits after a few loops say.
+func (c *Controller) guessFrom(s *sequence, logits []float32) {
+	if s.guess == nil {
+		s.guess = s.req.Picker.(Forker).Fork() // Submit has checked
+	}
+	tok, err := pick(s.guess, logits)
+	if err != nil {
+		c.cfg.Logger.Error("picker failed on a draft", "request", s.req.ID, "err", err)
+		s.draft, s.guess = 0, nil
+		return
+	}
+	s.tokens = append(s.tokens, tok.ID)
+	s.stats.Drafted++
+	c.stats.Drafted++
+}
+
+// confirm takes a token that full depth chose into the sequence. A right guess is there already; wrong ones go.
+func (c *Controller) confirm(s *sequence, id int32) {
+	if s.known < len(s.tokens) {
+		if s.tokens[s.known] == id {
+			s.known++
+			s.stats.Accepted++
+			c.stats.Accepted++
+			if s.known == len(s.tokens) {
+				s.guess = nil // the original has caught up with the copy
+			}
+			return
+		}
+		c.takeBack(s)
+	}
+	s.tokens = append(s.tokens, id)
+	s.known++
+}
+
+// takeBack drops all guesses and the rows that they are.
+func (c *Controller) takeBack(s *sequence) {
+	if len(s.tokens) <= s.known {
+		return
+	}
+	for n := len(s.chunks); n > 0 && s.chunks[n-1].first >= s.known; n-- {
+		c.retire(s.chunks[n-1])
+	}
+	s.tokens, s.guess = s.tokens[:s.known], nil
+	s.fed = min(s.fed, s.known)
+}
+
+// chooseGuesses plans the rows of guesses, and lets one more enter.
+func (c *Controller) chooseGuesses(s *sequence, room int) (used int) {
+	for i, k := range s.chunks {
+		if used < room && k.decode && !k.left && k.first >= s.known && c.clear(s, i) {
+			c.take(s, k)
+			used++
+		}
+	}
+	if used < room && s.fed >= s.known && s.unfed() > 0 && c.mayEnter(s) && c.spareLatents(s) > 0 {
+		k := c.enter(s, 1)
+		k.decode = true
+		c.fresh = append(c.fresh, k)
+		c.take(s, k)
+		used++
+	}
+	return used
+}

@@ -1,0 +1,201 @@
+package loopctltest
+
+import (
+	"math"
+	"slices"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Answer is what a request comes to.
+type Answer struct {
+	Tokens []int32
+	Loops  []int // of each token
+}
+
+// Expect works out a request's tokens alone: no pages, no ticks, no other sequences, no cache, no guesses. It is the
+// other side of the law: alone = in any mix of depths. wrap is Config.WrapRows, which counts only where planes are
+// written more than once.
+func Expect(l loopctl.Limits, r *loopctl.Request, wrap int) Answer {
+	m := &machine{l: l, r: r, loops: r.Loops, planes: map[[2]int][]int64{}}
+	if m.loops == 0 {
+		m.loops = l.Loops.Default
+	}
+	tokens := slices.Clone(r.Prompt)
+	var out Answer
+	for pos := 0; ; {
+		n := 1
+		if p := l.KV.Planes; p > 0 && p < m.loops && pos < len(r.Prompt) {
+			n = min(wrap-pos%wrap, len(r.Prompt)-pos)
+			if l.Pages[loopctl.StageCoda] > 0 && r.Exit.Kind.Probes() && pos+n == len(r.Prompt) && n > 1 {
+				n--
+			}
+		}
+		h, loops := m.run(tokens, pos, n)
+		pos += n
+		if pos < len(tokens) {
+			continue
+		}
+		id := int32(says(h, l.Vocab))
+		tokens = append(tokens, id)
+		out.Tokens, out.Loops = append(out.Tokens, id), append(out.Loops, loops)
+		if len(tokens) == len(r.Prompt)+r.MaxTokens || slices.Contains(r.StopIDs, id) {
+			return out
+		}
+	}
+}
+
+// machine is one sequence, computed the plain way.
+type machine struct {
+	l      loopctl.Limits
+	r      *loopctl.Request
+	loops  int
+	planes map[[2]int][]int64 // by stage and plane: one number for each position
+}
+
+func (m *machine) write(st loopctl.Stage, plane, pos int, h int64) {
+	at := [2]int{int(st), plane}
+	for len(m.planes[at]) <= pos {
+		m.planes[at] = append(m.planes[at], 0)
+	}
+	m.planes[at][pos] = key(h, pos)
+}
+
+func (m *machine) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
+	if m.l.Pages[st] == 0 {
+		return h
+	}
+	m.write(st, plane, pos, h)
+	for i, k := range m.planes[[2]int{int(st), plane}][:pos+1] {
+		h += sees(k, pos-i)
+	}
+	return h % modulus
+}
+
+// run takes n rows from position first through all stages, each loop of all of them before the next. It returns what
+// the last one says and the loops that it did.
+func (m *machine) run(tokens []int32, first, n int) (h int64, loops int) {
+	hs, injects, gone := make([]int64, n), make([]int64, n), make([]int, n)
+	rules := make([]rule, n)
+	for i := range n {
+		pos := first + i
+		hs[i] = m.attend(loopctl.StagePrelude, 0, pos, embed(tokens[pos], pos, m.r.Seed))
+		injects[i] = hs[i]
+		rules[i] = rule{m: m, position: pos, decides: pos >= len(m.r.Prompt)-1}
+	}
+	for d := range m.loops {
+		plane, last := d, m.loops
+		if p := m.l.KV.Planes; p > 0 {
+			plane, last = d%p, min(p, m.loops)
+		}
+		for i := range n {
+			if gone[i] > 0 {
+				continue
+			}
+			hs[i] = loop(m.attend(loopctl.StageBlock, plane, first+i, hs[i]), injects[i], d)
+		}
+		for i := range n {
+			if gone[i] > 0 || !rules[i].leaves(d+1, hs[i]) {
+				continue
+			}
+			gone[i] = d + 1
+			if m.l.Pages[loopctl.StageBlock] > 0 {
+				for later := d + 1; later < last; later++ { // seen by those who go deeper
+					at := [2]int{int(loopctl.StageBlock), later}
+					m.write(loopctl.StageBlock, later, first+i, 0)
+					m.planes[at][first+i] = m.planes[[2]int{int(loopctl.StageBlock), plane}][first+i]
+				}
+			}
+		}
+	}
+	for i := range n {
+		h = m.attend(loopctl.StageCoda, 0, first+i, hs[i])
+	}
+	return h, gone[n-1]
+}
+
+// rule decides for one row.
+type rule struct {
+	m           *machine
+	position    int
+	decides     bool
+	agree, same int
+	cdf, stay   float64
+	entropy     float64
+	says        int
+	logit       float64
+	seen        bool
+}
+
+func (u *rule) leaves(depth int, h int64) bool {
+	x, r := u.m.r.Exit, u.m.r
+	if n := len(r.Replay); n > 0 {
+		if t := u.position - len(r.Prompt) + 1; t >= 0 {
+			return depth >= r.Replay[min(t, n-1)]
+		}
+		return depth >= u.m.loops
+	}
+	if depth >= u.m.loops {
+		return true
+	}
+	threshold := x.Threshold
+	if threshold == 0 {
+		threshold = x.Kind.DefaultThreshold()
+	}
+	pass := false
+	switch {
+	case x.Kind == loopctl.ExitDelta:
+		pass = float64(change(h)) < threshold
+	case x.Kind == loopctl.ExitGate:
+		if depth == 1 {
+			u.stay = 1
+		}
+		p := 1 / (1 + math.Exp(-float64(gate(h))))
+		u.cdf += p * u.stay
+		u.stay *= 1 - p
+		pass = u.cdf >= threshold
+	case x.Kind.Probes() && u.decides:
+		pass = u.probe(h, threshold)
+	}
+	if !pass {
+		u.agree = 0
+		return false
+	}
+	u.agree++
+	return u.agree >= max(x.Agree, 1) && depth >= max(x.MinLoops, 1)
+}
+
+// probe looks at the logits: one of them stands out, by `logit`.
+func (u *rule) probe(h int64, threshold float64) bool {
+	if u.m.l.Pages[loopctl.StageCoda] > 0 {
+		h = u.m.attend(loopctl.StageCoda, 0, u.position, h)
+	}
+	id, logit := says(h, u.m.l.Vocab), float64(sure(h))
+	others := float64(u.m.l.Vocab - 1)
+	logZ := math.Log(math.Exp(logit) + others)
+	entropy := logZ - math.Exp(logit-logZ)*logit
+	seen, before, lastLogit, lastID := u.seen, u.entropy, u.logit, u.says
+	u.seen, u.entropy, u.logit, u.says = true, entropy, logit, id
+	if !seen {
+		return false
+	}
+	if id == lastID {
+		u.same++
+	} else {
+		u.same = 0
+	}
+	switch u.m.r.Exit.Kind {
+	case loopctl.ExitEntropy:
+		return math.Abs(entropy-before) < threshold
+	case loopctl.ExitArgmax:
+		return float64(u.same) >= threshold
+	default: // KL of two distributions that each have one logit that is not 0
+		z := math.Log(math.Exp(lastLogit) + others)
+		p := math.Exp(lastLogit - z)
+		kl := logZ - z + p*lastLogit
+		if id == lastID {
+			return kl-p*logit < threshold
+		}
+		return kl-math.Exp(-z)*logit < threshold
+	}
+}

@@ -1,0 +1,182 @@
+package loopctl
+
+import (
+	"fmt"
+	"time"
+)
+
+// sample hands the logits to those who wait for them: the next token of a sequence, the scorer of a prompt, a policy
+// that probes, a draft.
+func (c *Controller) sample() {
+	now := c.cfg.Now()
+	next := 0
+	for i, k := range c.visit {
+		n := len(c.batch.Spans[i].LogitRows)
+		logits := c.logits[next : next+n]
+		next += n
+		switch {
+		case k.seq == nil: // its sequence ended, or took it back, a line before
+		case k.probed:
+			k.probed = false
+			c.inspect(k, logits[0], now)
+		default:
+			c.deliver(k, logits, now)
+		}
+	}
+	c.fill()
+	c.logits = nil
+}
+
+// deliver takes a chunk that has left out of the engine. logits has one row, or one for each of its rows if it scores.
+func (c *Controller) deliver(k *chunk, logits [][]float32, now time.Time) {
+	s := k.seq
+	if k.scores() {
+		for i, row := range logits {
+			if err := s.score(k.first+i, row); err != nil {
+				c.cfg.Logger.Error("scorer failed", "request", s.req.ID, "err", err)
+				c.end(s, Event{Finish: FinishError, Err: err})
+				return
+			}
+		}
+	}
+	loops, decides := k.depth, k.needsLogits()
+	c.show(k)
+	if k.seq == nil { // the reader of latents failed
+		return
+	}
+	c.retire(k)
+	if decides {
+		last := logits[len(logits)-1]
+		s.look(last)
+		c.emit(s, last, loops, now)
+	}
+}
+
+// inspect looks at the logits of a row that goes on, unless they say that it need not.
+func (c *Controller) inspect(k *chunk, logits []float32, now time.Time) {
+	s := k.seq
+	if s.draft > 0 {
+		c.guessFrom(s, logits)
+		return
+	}
+	s.look(logits)
+	if !s.varies || !s.exit.probesAt(k.depth) || s.fixed(k.end()-1) || !s.probe.passes(&s.exit, logits) || k.depth < s.exit.MinLoops {
+		return
+	}
+	if n := k.rows(); n > 1 { // of a prompt's chunk the last row alone leaves
+		at := c.indexOf(k)
+		c.split(s, at, n-1)
+		k = s.chunks[at+1]
+	}
+	k.left = true
+	c.count(k)
+	loops := k.depth
+	c.show(k)
+	if k.seq == nil {
+		return
+	}
+	c.retire(k)
+	c.emit(s, logits, loops, now)
+}
+
+// emit samples the next token of s and sends it; the last one ends the sequence.
+func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Time) {
+	lens := s.probe.lens
+	s.probe.reset()
+	if s.req.MaxTokens == 0 {
+		c.end(s, Event{Token: Picked{ID: -1}, Finish: FinishLength})
+		return
+	}
+	tok, err := pick(s.req.Picker, logits)
+	if err != nil {
+		c.cfg.Logger.Error("picker failed", "request", s.req.ID, "err", err)
+		c.end(s, Event{Finish: FinishError, Err: err})
+		return
+	}
+	st := &s.stats
+	first := st.CompletionTokens == 0
+	if first {
+		st.FirstToken = now
+	}
+	st.CompletionTokens++
+	st.LoopsTotal += loops
+	st.LoopsMax = max(st.LoopsMax, loops)
+	st.LoopsSaved += max(s.loops-loops, 0)
+	c.stats.Tokens++
+	e := Event{Token: tok, Loops: loops, Lens: lens, Finish: s.stops(tok.ID)}
+	if e.Finish != FinishNone {
+		c.end(s, e)
+		return
+	}
+	c.confirm(s, tok.ID)
+	if first {
+		c.share(s)
+	}
+	s.stream.Push(e)
+}
+
+// pick asks the picker, whose panic or nonsense must not reach the other sequences.
+func pick(p Picker, logits []float32) (tok Picked, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: picker panicked: %v", ErrEngine, v)
+		}
+	}()
+	tok = p.Pick(logits)
+	if tok.ID < 0 || int(tok.ID) >= len(logits) {
+		return tok, fmt.Errorf("%w: picker chose token %d of a vocabulary of %d", ErrEngine, tok.ID, len(logits))
+	}
+	return tok, nil
+}
+
+// score shows the scorer a prompt row's logits: each position once, also where the prompt had to be computed again.
+func (s *sequence) score(position int, logits []float32) (err error) {
+	if position >= len(s.req.Prompt)-1 || position < s.scored {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: scorer panicked: %v", ErrEngine, v)
+		}
+	}()
+	s.scored = position + 1
+	s.req.Scorer.Score(position, logits)
+	return nil
+}
+
+// show gives the latents of a prompt's rows that left the loop to whoever pools them.
+func (c *Controller) show(k *chunk) {
+	s := k.seq
+	if s.req.Pool == nil {
+		return
+	}
+	for i, slot := range k.slots {
+		position := k.first + i
+		if position >= len(s.req.Prompt) || position < s.pooled {
+			continue
+		}
+		s.pooled = position + 1
+		if err := c.pool(s, position, slot); err != nil {
+			c.cfg.Logger.Error("pool failed", "request", s.req.ID, "err", err)
+			c.end(s, Event{Finish: FinishError, Err: err})
+			return
+		}
+	}
+}
+
+func (c *Controller) pool(s *sequence, position int, slot int32) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: pool panicked: %v", ErrEngine, v)
+		}
+	}()
+	reader := c.engine.(LatentReader) // Submit has checked
+	if len(c.latent) == 0 {
+		c.latent = make([]float32, reader.HiddenSize())
+	}
+	if err := reader.Latent(slot, c.latent); err != nil {
+		return fmt.Errorf("%w: %w", ErrEngine, err)
+	}
+	s.req.Pool(position, c.latent)
+	return nil
+}
