@@ -56,11 +56,13 @@ difference of logits and hidden states, and whether greedy tokens agree. The exi
 				return err
 			}
 			defer func() { err = errors.Join(err, e.Close()) }()
-			report, err := parity.Check(e, c, 0)
+			report, err := parity.Check(e, c, parity.Options{})
 			if err != nil {
 				return err
 			}
 			report.Write(w)
+			fmt.Fprintln(w)
+			report.WriteSummary(w)
 			if !report.OK() {
 				fmt.Fprintln(w, "the bundle does not give the reference's numbers")
 				return errSaid

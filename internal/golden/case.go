@@ -47,10 +47,18 @@ func Open(dir string) (*Case, error) {
 	return c, nil
 }
 
-// Within is the largest allowed difference of a kind of number: logits, hidden, final_hidden, …
+// Within is the largest allowed difference of a kind of number: logits, hidden, final_hidden, …, criteria.kl.
 func (c *Case) Within(kind string) float64 {
-	v, _ := c.Tolerance[kind].(float64)
-	return v
+	of := c.Tolerance
+	for {
+		outer, inner, nested := strings.Cut(kind, ".")
+		if !nested {
+			v, _ := of[kind].(float64)
+			return v
+		}
+		of, _ = of[outer].(map[string]any)
+		kind = inner
+	}
 }
 
 // Close closes the files.
@@ -71,6 +79,29 @@ func (c *Case) Floats(name string) ([]float32, []int64, error) {
 
 // Has reports whether there is an answer of that name.
 func (c *Case) Has(name string) bool { return c.values.Tensor(name) != nil }
+
+// Names are the answers whose names begin with prefix, sorted.
+func (c *Case) Names(prefix string) []string {
+	var out []string
+	for _, name := range c.values.Names() {
+		if strings.HasPrefix(name, prefix) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Folders are the parts of names between prefix and the next slash, sorted, each once.
+func (c *Case) Folders(prefix string) []string {
+	var out []string
+	for _, name := range c.Names(prefix) {
+		if folder, _, inside := strings.Cut(name[len(prefix):], "/"); inside && !slices.Contains(out, folder) {
+			out = append(out, folder)
+		}
+	}
+	return out
+}
 
 // IDs is a named list of token ids.
 func (c *Case) IDs(name string) ([]int32, error) {

@@ -1,205 +1,158 @@
 package parity
 
 import (
+	"cmp"
 	"fmt"
-	"io"
-	"math"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/loopserve/loopserve/internal/golden"
-	"github.com/loopserve/loopserve/runtime/sampler"
 )
 
-// Line is one comparison.
-type Line struct {
-	What      string  // prompt_1/T_4/logits, …
-	MaxDiff   float64 // largest absolute difference; for greedy, of the logits
-	Tolerance float64
-	Tokens    int // greedy: tokens compared
-	Differ    int // greedy: tokens that differ where the reference's top two are further apart than 2·tolerance
+// Options say how the sequences are fed.
+type Options struct {
+	Chunk   int  // tokens of a prompt in one call; 0: all of them
+	Company bool // another sequence, at another depth, rides along in the calls
 }
 
-// OK reports whether the line is within tolerance.
-func (l Line) OK() bool { return l.MaxDiff <= l.Tolerance && l.Differ == 0 }
-
-// Report is a case's comparisons.
-type Report struct{ Lines []Line }
-
-// OK reports whether every line is.
-func (r Report) OK() bool {
-	for _, l := range r.Lines {
-		if !l.OK() {
-			return false
+// Check runs everything that the case has answers for: every prompt at every loop count, and the continuations.
+func Check(e Engine, c *golden.Case, opt Options) (Report, error) {
+	k := &checker{e: e, c: c, opt: opt, read: map[string]bool{}, why: map[string]string{}}
+	folders := c.Folders("")
+	slices.SortStableFunc(folders, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	for _, folder := range folders {
+		if err := k.folder(folder); err != nil {
+			return k.r, fmt.Errorf("%s: %w", folder, err)
 		}
 	}
-	return len(r.Lines) > 0
-}
-
-// Write prints the report as a table.
-func (r Report) Write(w io.Writer) {
-	fmt.Fprintln(w, "| compared | max abs difference | tolerance | greedy tokens equal | |\n|---|---:|---:|---:|---|")
-	for _, l := range r.Lines {
-		tokens, verdict := "", "ok"
-		if l.Tokens > 0 {
-			tokens = fmt.Sprintf("%d of %d", l.Tokens-l.Differ, l.Tokens)
-		}
-		if !l.OK() {
-			verdict = "**differs**"
-		}
-		fmt.Fprintf(w, "| %s | %.2e | %.1e | %s | %s |\n", l.What, l.MaxDiff, l.Tolerance, tokens, verdict)
-	}
-}
-
-// Check runs every prompt of the case at every loop count, in chunks of at most chunk tokens (0: whole), and the greedy
-// continuations.
-func Check(e Latents, c *golden.Case, chunk int) (Report, error) {
-	k := &checker{e: e, c: c, chunk: chunk}
-	for i := 0; c.Has(fmt.Sprintf("prompt_%d/ids", i)); i++ {
-		prompt := fmt.Sprintf("prompt_%d", i)
-		for _, loops := range c.Loops(prompt) {
-			if err := k.prompt(prompt, loops); err != nil {
-				return k.r, fmt.Errorf("%s at %d loops: %w", prompt, loops, err)
-			}
-		}
-	}
-	for _, loops := range c.Loops("greedy") {
-		if err := k.greedy(loops); err != nil {
-			return k.r, fmt.Errorf("greedy at %d loops: %w", loops, err)
-		}
-	}
+	k.leave()
 	return k.r, nil
 }
 
+// rank is the order of a report: prompts, plain continuations, the rest.
+func rank(folder string) int {
+	switch {
+	case strings.HasPrefix(folder, "prompt_"):
+		return 0
+	case folder == "greedy":
+		return 1
+	}
+	return 2
+}
+
 type checker struct {
-	e     Latents
-	c     *golden.Case
-	chunk int
-	r     Report
+	e    Engine
+	c    *golden.Case
+	opt  Options
+	r    Report
+	read map[string]bool   // the answers that were compared
+	why  map[string]string // why others were not
 }
 
-func (k *checker) add(what, kind string, diff float64) {
-	k.r.Lines = append(k.r.Lines, Line{What: what, MaxDiff: diff, Tolerance: k.c.Within(kind)})
-}
-
-// far is the largest absolute difference; NaN counts as infinite.
-func far(got, want []float32) float64 {
-	worst := 0.0
-	for i := range want {
-		d := math.Abs(float64(got[i]) - float64(want[i]))
-		if math.IsNaN(d) {
-			d = math.Inf(1)
-		}
-		worst = max(worst, d)
-	}
-	return worst
-}
-
-func (k *checker) prompt(prompt string, loops int) error {
-	ids, err := k.c.IDs(prompt + "/ids")
-	if err != nil {
-		return err
-	}
-	at := fmt.Sprintf("%s/T_%d/", prompt, loops)
-	want, shape, err := k.c.Floats(at + "logits")
-	if err != nil {
-		return err
-	}
-	vocab, width := int(shape[1]), 0
-	skip := len(ids) - int(shape[0]) // the reference keeps the last rows only
-	hidden := map[int][]float32{}
-	for s := 0; k.c.Has(fmt.Sprintf("%shidden_step_%d", at, s)); s++ {
-		v, sh, err := k.c.Floats(fmt.Sprintf("%shidden_step_%d", at, s))
-		if err != nil {
-			return err
-		}
-		hidden[s], width = v, int(sh[1])
-	}
-	final, finalShape := []float32(nil), []int64(nil)
-	if k.c.Has(at + "final_hidden") {
-		if final, finalShape, err = k.c.Floats(at + "final_hidden"); err != nil {
-			return err
-		}
-	}
-	worst, worstHidden, worstFinal := 0.0, 0.0, 0.0
-	state := make([]float32, width)
-	seq := newSequence(k.e, loops)
-	for from := 0; from < len(ids); {
-		to := len(ids)
-		if k.chunk > 0 {
-			to = min(to, from+k.chunk)
-		}
-		logits, err := seq.feed(ids[from:to], func(loop, row int, slot int32) error {
-			w, ok := hidden[loop]
-			if !ok {
-				return nil
-			}
-			if err := k.e.Latent(slot, state); err != nil {
-				return err
-			}
-			worstHidden = max(worstHidden, far(state, w[(from+row)*width:(from+row+1)*width]))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for i, l := range logits {
-			row := from + i - skip
-			if row < 0 {
-				continue
-			}
-			worst = max(worst, far(l, want[row*vocab:(row+1)*vocab]))
-			if h := k.e.FinalHidden(i); final != nil && h != nil {
-				d := int(finalShape[1])
-				worstFinal = max(worstFinal, far(h, final[row*d:(row+1)*d]))
+func (k *checker) folder(folder string) error {
+	switch {
+	case strings.HasPrefix(folder, "prompt_"):
+		for _, loops := range k.c.Loops(folder) {
+			if err := k.prompt(folder, loops); err != nil {
+				return fmt.Errorf("%d loops: %w", loops, err)
 			}
 		}
-		from = to
-	}
-	k.add(at+"logits", "logits", worst)
-	if len(hidden) > 0 {
-		k.add(at+fmt.Sprintf("hidden_step_0…%d", len(hidden)-1), "hidden", worstHidden)
-	}
-	if final != nil {
-		k.add(at+"final_hidden", "final_hidden", worstFinal)
+	case folder == "greedy":
+		for _, loops := range k.c.Loops(folder) {
+			at := folder + "/T_" + strconv.Itoa(loops) + "/"
+			if err := k.greedy(at, "greedy logits and tokens", loops, loops); err != nil {
+				return fmt.Errorf("%d loops: %w", loops, err)
+			}
+		}
+	case strings.HasPrefix(folder, "cache_compress-s"):
+		return k.compressed(folder)
+	case folder == "adaptive":
+		for _, rule := range k.c.Folders("adaptive/") {
+			theta, err := strconv.ParseFloat(strings.TrimPrefix(rule, "latent-diff_"), 64)
+			if err != nil {
+				continue // another rule: it is listed as left
+			}
+			for _, cache := range k.c.Folders("adaptive/" + rule + "/") {
+				if !strings.HasPrefix(cache, "cache_latest-m") {
+					continue
+				}
+				if err := k.adaptive("adaptive/"+rule+"/"+cache+"/", theta); err != nil {
+					return fmt.Errorf("%s, %s: %w", rule, cache, err)
+				}
+			}
+		}
 	}
 	return nil
 }
 
-// greedy continues prompt_1 with a cache, as the reference did, following the reference's tokens: after one token that
-// differs everything would.
-func (k *checker) greedy(loops int) error {
-	at := fmt.Sprintf("greedy/T_%d/", loops)
-	prompt, err := k.c.IDs("prompt_1/ids")
-	if err != nil {
-		return err
+// sequence is a new sequence with so many planes, whose calls have at most so many rows.
+func (k *checker) sequence(planes, rows int) *sequence {
+	s := newSequence(k.e, planes)
+	if !k.opt.Company {
+		return s
 	}
-	tokens, err := k.c.IDs(at + "tokens")
-	if err != nil {
-		return err
+	tokens := make([]int32, 31)
+	for i := range tokens {
+		tokens[i] = int32((i*i + 3*i + 1) % k.e.Limits().Vocab)
 	}
-	want, shape, err := k.c.Floats(at + "logits")
-	if err != nil {
-		return err
+	s.company = newCompany(s, tokens, min(planes+1, k.e.Limits().Loops.Max), rows)
+	return s
+}
+
+func (k *checker) add(what, kind, label string, diff float64) {
+	k.r.Lines = append(k.r.Lines, Line{What: what, Kind: label, MaxDiff: diff, Tolerance: k.c.Within(kind)})
+}
+
+func (k *checker) floats(name string) ([]float32, []int64, error) {
+	k.read[name] = true
+	return k.c.Floats(name)
+}
+
+func (k *checker) ids(name string) ([]int32, error) {
+	k.read[name] = true
+	return k.c.IDs(name)
+}
+
+// ids64 are whole numbers that are no tokens.
+func (k *checker) ids64(name string) ([]int, error) {
+	ids, err := k.ids(name)
+	out := make([]int, len(ids))
+	for i, v := range ids {
+		out[i] = int(v)
 	}
-	margin, _, err := k.c.Floats(at + "margin")
-	if err != nil {
-		return err
-	}
-	vocab := int(shape[1])
-	line := Line{What: at + "tokens", Tolerance: k.c.Within("logits"), Tokens: len(tokens)}
-	seq := newSequence(k.e, loops)
-	input := prompt
-	for i, token := range tokens {
-		logits, err := seq.feed(input, nil)
-		if err != nil {
-			return err
+	return out, err
+}
+
+// reasons say why answers are left, by a part of their name.
+var reasons = []struct{ part, why string }{
+	{"/cache_full/", "later tokens do not see a row at depths that it skipped: no KV policy of a bundle"},
+	{"cache_compress-r", "all layers of a loop share a slot: no KV policy of a bundle"},
+	{"/given_state/", "an engine takes no initial state from outside"},
+	{"/prelude", "an engine does not show what the prelude injects; every hidden state depends on it"},
+	{"/latents_returned_by_forward", "a norm of a hidden state, which is compared itself"},
+}
+
+// leave lists what was not compared: one line for each folder, or for what one reason is about.
+func (k *checker) leave() {
+	for _, name := range k.c.Names("") {
+		if k.read[name] {
+			continue
 		}
-		last := logits[len(logits)-1]
-		line.MaxDiff = max(line.MaxDiff, far(last, want[i*vocab:(i+1)*vocab]))
-		if sampler.Argmax(last) != token && float64(margin[i]) > 2*line.Tolerance {
-			line.Differ++
+		what, why := name, k.why[name]
+		if cut := strings.LastIndexByte(name, '/'); why == "" && strings.Count(name, "/") > 1 {
+			what = name[:cut]
 		}
-		input = tokens[i : i+1]
+		for _, r := range reasons {
+			if before, _, found := strings.Cut(name, r.part); found && why == "" {
+				what, why = before+strings.TrimSuffix(r.part, "/"), r.why
+			}
+		}
+		if why == "" {
+			why = "nothing here knows this answer"
+		}
+		if line := what + ": " + why; !slices.Contains(k.r.Left, line) {
+			k.r.Left = append(k.r.Left, line)
+		}
 	}
-	k.r.Lines = append(k.r.Lines, line)
-	return nil
 }

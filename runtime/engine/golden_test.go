@@ -15,8 +15,8 @@ import (
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// Every case of an exportable family gives the reference's logits, states and greedy tokens: whole, in chunks that
-// cross page borders, and token by token.
+// Every case of an exportable family gives the reference's logits, states, gates, exits and greedy tokens: whole, in
+// chunks that cross page borders, token by token, and with another sequence at another depth in every call.
 func TestGolden(t *testing.T) {
 	dir := golden.Dir(t, "golden")
 	env := openEnv(t)
@@ -39,10 +39,13 @@ func TestGolden(t *testing.T) {
 		if _, err := export.Export(t.Context(), path, out, export.Options{Exporter: "test"}); err != nil {
 			t.Fatal(err)
 		}
-		for name, chunk := range map[string]int{"whole": 0, "chunks": 7, "one by one": 1} {
+		for name, opt := range map[string]parity.Options{
+			"whole": {}, "chunks": {Chunk: 7}, "one by one": {Chunk: 1},
+			"in company": {Company: true}, "chunks in company": {Chunk: 7, Company: true},
+		} {
 			t.Run(c.Family+"/"+filepath.Base(path)+"/"+name, func(t *testing.T) {
 				e := openEngine(t, env, out, engine.Options{PageSize: 16, KVBytes: 64 << 20})
-				report, err := parity.Check(e, c, chunk)
+				report, err := parity.Check(e, c, opt)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -53,7 +53,7 @@ func TestOtherSizes(t *testing.T) {
 				}
 				e := openEngine(t, env, out, engine.Options{PageSize: 8, KVBytes: 64 << 20})
 				for _, chunk := range []int{0, 5} {
-					report, err := parity.Check(e, checkpoint, chunk)
+					report, err := parity.Check(e, checkpoint, parity.Options{Chunk: chunk})
 					if err != nil {
 						t.Fatal(err)
 					}
