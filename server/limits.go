@@ -20,6 +20,8 @@ type Config struct {
 	// SharePrefixes lets requests of different API keys use each other's prefix cache. Off, a key cannot measure what
 	// another one has sent.
 	SharePrefixes bool
+	// TemplateArgs are names that requests may set in chat_template_kwargs, beside the usual ones.
+	TemplateArgs []string
 	// Version stands in GET /version.
 	Version string
 

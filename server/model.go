@@ -54,6 +54,8 @@ type Model struct {
 	HiddenSize int
 	// ChatTemplate is the source of the model's template; empty where it has none.
 	ChatTemplate string
+
+	chat *chatTemplate // set when the model is taken in
 }
 
 // AutoPolicy is an adaptive depth: an exit policy and the most loops under it.
@@ -86,6 +88,9 @@ func newModels(list []*Model) (models, error) {
 		case slices.ContainsFunc(list[:i], func(o *Model) bool { return o.Name == m.Name }):
 			return nil, fmt.Errorf("model %s is there twice: rename one of them in its manifest", m.Name)
 		}
+	}
+	for _, m := range list {
+		m.chat = newChatTemplate(m)
 	}
 	return list, nil
 }

@@ -110,6 +110,7 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/v1/models", s.whenReady(s.getModels))
 	r.GET("/v1/models/:id", s.whenReady(s.getModel))
 	r.POST("/v1/completions", s.whenReady(s.postCompletions))
+	r.POST("/v1/chat/completions", s.whenReady(s.postChat))
 	r.POST("/tokenize", s.whenReady(s.postTokenize))
 	r.POST("/detokenize", s.whenReady(s.postDetokenize))
 	r.GET("/tokenizer_info", s.whenReady(s.getTokenizerInfo))

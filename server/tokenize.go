@@ -16,21 +16,20 @@ func (s *Server) postTokenize(c *gin.Context) {
 		return
 	}
 	r := &reader{b: b}
-	addSpecial, withText := r.boolean("add_special_tokens", true), r.boolean("return_token_strs", false)
-	if r.err == nil && !b.has("prompt") {
-		r.err = badField("prompt", "missing_field", "prompt is missing: give the text to tokenize")
-	}
-	text, err := b.text("prompt")
-	if r.err == nil {
-		r.err = err
-	}
+	chat := b.has("messages")
+	addSpecial, withText := r.boolean("add_special_tokens", !chat), r.boolean("return_token_strs", false)
 	if r.err != nil {
 		s.fail(c, r.err)
 		return
 	}
-	tokens, err := t.Tokenizer.Encode(text, addSpecial)
+	var tokens []int32
+	if chat {
+		tokens, err = s.chatIDs(c.Request.Context(), b, t, addSpecial)
+	} else {
+		tokens, err = tokenizeText(b, t, addSpecial)
+	}
 	if err != nil {
-		s.fail(c, badField("prompt", "cannot_tokenize", "prompt cannot be tokenized: %s: change the text", err.Error()))
+		s.endFailed(c, err)
 		return
 	}
 	if tokens == nil {
@@ -45,6 +44,21 @@ func (s *Server) postTokenize(c *gin.Context) {
 		out["token_strs"] = strs
 	}
 	respond(c, http.StatusOK, out)
+}
+
+func tokenizeText(b body, t target, addSpecial bool) ([]int32, error) {
+	if !b.has("prompt") {
+		return nil, badField("prompt", "missing_field", "prompt is missing: give the text to tokenize, or messages")
+	}
+	text, err := b.text("prompt")
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := t.Tokenizer.Encode(text, addSpecial)
+	if err != nil {
+		return nil, badField("prompt", "cannot_tokenize", "prompt cannot be tokenized: %s: change the text", err.Error())
+	}
+	return tokens, nil
 }
 
 func (s *Server) postDetokenize(c *gin.Context) {

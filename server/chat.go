@@ -1,0 +1,203 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+)
+
+// postChat is OpenAI's chat completion: the model's template makes a prompt of the messages, and the rest is a
+// completion.
+func (s *Server) postChat(c *gin.Context) {
+	g, err := s.beginChat(c)
+	if err != nil {
+		s.endFailed(c, err)
+		return
+	}
+	defer g.close()
+	if g.params.Stream {
+		s.stream(c, g, chatChunks(len(g.streams)))
+		return
+	}
+	s.collectChat(c, g)
+}
+
+// chatUnsupported are fields of OpenAI's chat that are of no use here, each with the values that ask for nothing.
+var chatUnsupported = []struct {
+	field    string
+	harmless []string
+	instead  string
+}{
+	{"echo", []string{"false"}, "leave the field out"},
+	{"best_of", []string{"1"}, "set n"},
+	{"prompt_logprobs", []string{"false"}, "use /v1/completions with echo"},
+	{"functions", []string{"[]"}, "use tools"},
+	{"function_call", []string{`"none"`, `"auto"`}, "use tools"},
+	{"modalities", []string{`["text"]`}, "models served here read and write text only"},
+	{"audio", nil, "models served here read and write text only"},
+	{"prediction", nil, "set draft_loops"},
+	{"web_search_options", nil, "leave the field out"},
+}
+
+// beginChat reads the request and submits it.
+func (s *Server) beginChat(c *gin.Context) (*generation, error) {
+	b, t, err := s.readRequest(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range chatUnsupported {
+		if b.has(u.field) && !slices.Contains(u.harmless, compact(b[u.field])) {
+			return nil, badField(u.field, "unsupported_field", "%s is %s: a chat does not take the field: %s", u.field, show(b[u.field]), u.instead)
+		}
+	}
+	if b.has("prompt") && !b.has("messages") {
+		return nil, badField("prompt", "unknown_field", "prompt is a field of /v1/completions: send messages, or use that route")
+	}
+	lim := s.cfg.Limits
+	p, err := readParams(b, t, c.GetHeader("X-Loops"), true, lim)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := s.chatIDs(c.Request.Context(), b, t, p.AddSpecial)
+	if err != nil {
+		return nil, err
+	}
+	most, err := fit(len(ids), "messages", t.Model, p)
+	if err != nil {
+		return nil, aboutMessages(err)
+	}
+	p.MaxTokens = most
+	if err := p.checkCost(1, t.Model, lim); err != nil {
+		return nil, err
+	}
+	g, err := s.start(c, t, p, []prompt{{ids: ids, maxTokens: most}})
+	if err != nil {
+		return nil, aboutMessages(err)
+	}
+	g.id = "chatcmpl-" + c.GetString(keyRequestID)
+	setLoopHeaders(c, t, p.Depth)
+	return g, nil
+}
+
+// aboutMessages corrects the field of an error about the prompt: a chat has none by that name.
+func aboutMessages(err error) error {
+	e := toAPI(err, 0)
+	if e.Param != "prompt" {
+		return err
+	}
+	e.Param = "messages"
+	return e
+}
+
+// chatCompletion is the answer of POST /v1/chat/completions, and each chunk of a streamed one.
+type chatCompletion struct {
+	ID      string       `json:"id"`
+	Object  string       `json:"object"`
+	Created int64        `json:"created"`
+	Model   string       `json:"model"`
+	Choices []chatChoice `json:"choices"`
+	Usage   *usage       `json:"usage"`
+
+	Timings *timings `json:"timings,omitempty"`
+}
+
+type chatChoice struct {
+	Index        int          `json:"index"`
+	Message      *chatMessage `json:"message,omitempty"`
+	Delta        *chatDelta   `json:"delta,omitempty"`
+	Logprobs     *chatLogs    `json:"logprobs"`
+	FinishReason *string      `json:"finish_reason"`
+
+	StopReason any          `json:"stop_reason"`
+	Loops      []int        `json:"loops,omitempty"`
+	Lens       []*lensToken `json:"lens,omitempty"`
+}
+
+type chatMessage struct {
+	Role    string  `json:"role"`
+	Content string  `json:"content"`
+	Refusal *string `json:"refusal"` // always null: nothing here refuses
+}
+
+type chatDelta struct {
+	Role    string `json:"role,omitempty"`
+	Content string `json:"content"`
+}
+
+func (c *chatCompletion) attach(u *usage, t *timings) { c.Usage, c.Timings = u, t }
+
+func (g *generation) chatCompletion(object string) *chatCompletion {
+	return &chatCompletion{ID: g.id, Object: object, Created: g.created, Model: g.target.Name, Choices: []chatChoice{}}
+}
+
+// applyChat sets what a delta says beside text.
+func (g *generation) applyChat(ch *chatChoice, d delta) {
+	ch.Index = d.index
+	if g.params.ReturnLoops && d.loops > 0 {
+		ch.Loops = append(ch.Loops, d.loops)
+	}
+	if d.lens != nil {
+		ch.Lens = append(ch.Lens, d.lens)
+	}
+	if d.finish != "" {
+		ch.FinishReason, ch.StopReason = &d.finish, d.reason
+	}
+}
+
+// chatChunks makes the chunks of n choices: before a choice's first text comes one with the role. It waits for that
+// text, since clients take a choice's first chunk for its first token.
+func chatChunks(n int) func(*generation, *delta) []chunk {
+	opened := make([]bool, n)
+	return func(g *generation, d *delta) []chunk {
+		out := g.chatCompletion("chat.completion.chunk")
+		if d == nil {
+			return []chunk{out}
+		}
+		ch := chatChoice{Delta: &chatDelta{Content: d.text}}
+		g.applyChat(&ch, *d)
+		out.Choices = append(out.Choices, ch)
+		if opened[d.index] {
+			return []chunk{out}
+		}
+		opened[d.index] = true
+		first := g.chatCompletion("chat.completion.chunk")
+		first.Choices = append(first.Choices, chatChoice{Index: d.index, Delta: &chatDelta{Role: "assistant"}})
+		return []chunk{first, out}
+	}
+}
+
+// collectChat answers with the whole completion.
+func (s *Server) collectChat(c *gin.Context, g *generation) {
+	texts := make([][]byte, len(g.streams))
+	out := g.chatCompletion("chat.completion")
+	out.Choices = make([]chatChoice, len(g.streams))
+	for open := len(g.streams); open > 0; {
+		d, err := g.next()
+		if err != nil {
+			s.endFailed(c, err)
+			return
+		}
+		ch := &out.Choices[d.index]
+		texts[d.index] = append(texts[d.index], d.text...)
+		g.applyChat(ch, d)
+		if d.finish != "" {
+			ch.Message = &chatMessage{Role: "assistant", Content: string(texts[d.index])}
+			open--
+		}
+	}
+	out.Usage = g.tally.usage(len(g.streams), g.params.Depth.Applied)
+	out.Timings = g.tally.timings(g.params.Depth.Draft > 0)
+	if q := out.Timings.QueueTimeMS; q != nil {
+		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
+	}
+	note(c, "tokens", out.Usage.CompletionTokens)
+	respond(c, http.StatusOK, out)
+}
+
+// chatLogs are the log-probabilities of a choice's tokens.
+type chatLogs struct {
+	Content []json.RawMessage `json:"content"`
+}

@@ -1,0 +1,268 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/loopserve/loopserve/tokenizer"
+	"github.com/loopserve/loopserve/tokenizer/jinja"
+)
+
+// plainTemplate serves models that have no chat template of their own. Such a model knows no turns, so it reads what
+// it would read in a completion: the last question alone, and the beginning of an answer where there is one.
+const plainTemplate = `{%- set ns = namespace(start=0) -%}
+{%- for m in messages -%}{%- if m.role == 'user' -%}{%- set ns.start = loop.index0 -%}{%- endif -%}{%- endfor -%}
+{%- for m in messages[ns.start:] -%}{{ m.content or '' }}{%- endfor -%}`
+
+// renderTime bounds a template's run, beside the interpreter's own bounds on steps and memory.
+const renderTime = 2 * time.Second
+
+// templateArgs are the arguments that a request may pass to a template. A name that is not among them could be one that
+// the template uses for itself.
+var templateArgs = []string{"enable_thinking", "thinking", "reasoning_effort", "date_string", "tools_in_user_message"}
+
+// mostArg bounds an argument's JSON.
+const mostArg = 1024
+
+// chatTemplate is a model's template, compiled when it is first used.
+type chatTemplate struct {
+	source   string
+	own      bool // of the model
+	special  map[string]string
+	bos, eos string
+	compiled func() (*jinja.Template, error)
+	tools    *chatTemplate // the one for requests with tools, where the model has one
+}
+
+func newChatTemplate(m *Model) *chatTemplate {
+	t := &chatTemplate{source: m.ChatTemplate, own: m.ChatTemplate != "", special: map[string]string{}}
+	if !t.own {
+		t.source = plainTemplate
+	}
+	t.bos, t.eos = m.token(m.BOS), ""
+	if len(m.StopIDs) > 0 {
+		t.eos = m.token(&m.StopIDs[0])
+	}
+	pad := m.token(m.PAD)
+	named := map[string]string{}
+	if c, ok := m.Tokenizer.(interface{ Config() tokenizer.Config }); ok { // what Hugging Face's own code reads
+		config := c.Config()
+		t.bos, t.eos, pad = config.BOS, config.EOS, config.PAD
+		named = config.ChatTemplates
+		if config.UNK != "" {
+			t.special["unk_token"] = config.UNK
+		}
+	}
+	if pad != "" {
+		t.special["pad_token"] = pad
+	}
+	t.compile()
+	if source := named["tool_use"]; source != "" {
+		tools := *t
+		tools.source, tools.own = source, true
+		tools.compile()
+		t.tools = &tools
+	}
+	return t
+}
+
+func (t *chatTemplate) compile() {
+	source := t.source
+	t.compiled = sync.OnceValues(func() (*jinja.Template, error) { return jinja.ParseChat(source, jinja.Limits{}) })
+}
+
+// token is an id's spelling, empty where there is none.
+func (m *Model) token(id *int32) string {
+	if id == nil {
+		return ""
+	}
+	text, _ := m.Tokenizer.IDToToken(*id)
+	return text
+}
+
+// mentions says whether the template has a variable: a rough look, which never misses one.
+func (t *chatTemplate) mentions(name string) bool { return strings.Contains(t.source, name) }
+
+// chatText renders a request's conversation.
+func (s *Server) chatText(ctx context.Context, b body, t target) (string, error) {
+	tpl := t.chat
+	tools, err := readTools(b)
+	if err != nil {
+		return "", err
+	}
+	if len(tools) > 0 {
+		if tpl.tools != nil {
+			tpl = tpl.tools
+		}
+		if !tpl.mentions("tools") {
+			return "", badField("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.Name)
+		}
+	}
+	developer := "system"
+	if tpl.mentions("developer") {
+		developer = "developer"
+	}
+	talk, err := readMessages(b, developer)
+	if err != nil {
+		return "", err
+	}
+	r := &reader{b: b}
+	resume := r.boolean("continue_final_message", false)
+	chat := jinja.Chat{
+		Messages: talk.messages, Tools: tools, BOS: tpl.bos, EOS: tpl.eos, Special: tpl.special,
+		AddGenerationPrompt: r.boolean("add_generation_prompt", !resume),
+	}
+	if r.err != nil {
+		return "", r.err
+	}
+	if resume && chat.AddGenerationPrompt {
+		return "", conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
+	}
+	if chat.Documents, err = readDocuments(b, tpl, t.Name); err != nil {
+		return "", err
+	}
+	if chat.Kwargs, err = s.readKwargs(b); err != nil {
+		return "", err
+	}
+	text, err := tpl.render(ctx, chat, t.Name)
+	if err != nil || !resume {
+		return text, err
+	}
+	return cutAfter(text, talk.last)
+}
+
+func (t *chatTemplate) render(ctx context.Context, chat jinja.Chat, model string) (string, error) {
+	parsed, err := t.compiled()
+	if err != nil {
+		return "", badField("messages", "chat_template_failed", "the chat template of model %s cannot be run here: %s: send the text itself to /v1/completions", model, err.Error())
+	}
+	bounded, cancel := context.WithTimeout(ctx, renderTime)
+	defer cancel()
+	text, err := parsed.RenderChat(bounded, chat)
+	var over *jinja.LimitError
+	raised, isRaised := jinja.Raised(err)
+	switch {
+	case err == nil:
+		return text, nil
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case isRaised:
+		return "", badField("messages", codeValue, "the chat template of model %s refuses the conversation: %s", model, raised)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &over):
+		return "", badField("messages", "request_too_large", "the chat template of model %s did not come to its end within its bounds: send a shorter conversation", model)
+	}
+	return "", badField("messages", "chat_template_failed", "the chat template of model %s failed on the conversation: %s: change the messages, or send the text itself to /v1/completions", model, err.Error())
+}
+
+// cutAfter ends a rendered conversation with the last message's text, so that the model goes on with it: what a template
+// puts behind a message is gone. The rule is Hugging Face's: the last place where the stripped text stands, with its
+// trailing space where the template kept it.
+func cutAfter(text, last string) (string, error) {
+	bare := strings.TrimSpace(last)
+	at := strings.LastIndex(text, bare)
+	if bare == "" || at < 0 {
+		return "", badField("continue_final_message", codeValue, "continue_final_message is true and the last message's text is not in the prompt that the template makes: there is nothing to go on with: give a text, or leave the field out")
+	}
+	if whole := strings.TrimLeft(last, " \t\r\n\v\f"); strings.HasPrefix(text[at:], whole) {
+		return text[:at+len(whole)], nil
+	}
+	return text[:at+len(bare)], nil
+}
+
+// readTools returns the tools that the template shall see. Calls in the answer are not parsed: it is text.
+func readTools(b body) (json.RawMessage, error) {
+	choice := "auto"
+	if b.has("tool_choice") {
+		var err error
+		if b["tool_choice"][0] != '"' {
+			choice = "a certain one"
+		} else if choice, err = b.text("tool_choice"); err != nil {
+			return nil, err
+		}
+	}
+	if !b.has("tools") {
+		return nil, nil
+	}
+	var list []struct {
+		Type     string `json:"type"`
+		Function struct {
+			Name string `json:"name"`
+		} `json:"function"`
+	}
+	if b["tools"][0] != '[' || json.Unmarshal(b["tools"], &list) != nil {
+		return nil, badField("tools", codeType, `tools is %s: it must be a list of {"type": "function", "function": {…}}`, show(b["tools"]))
+	}
+	for i, tool := range list {
+		if tool.Type != "function" || tool.Function.Name == "" {
+			return nil, badField("tools", codeValue, `tools[%d] must have "type": "function" and a function with a name`, i)
+		}
+	}
+	switch {
+	case len(list) == 0 || choice == "none":
+		return nil, nil
+	case choice != "auto":
+		return nil, badField("tool_choice", "unsupported_field", `tool_choice is %s: a call cannot be forced here: send "auto" or "none"`, show(b["tool_choice"]))
+	}
+	return b["tools"], nil
+}
+
+func readDocuments(b body, t *chatTemplate, model string) (json.RawMessage, error) {
+	switch {
+	case !b.has("documents"):
+		return nil, nil
+	case b["documents"][0] != '[':
+		return nil, badField("documents", codeType, "documents is %s: it must be a list of objects", show(b["documents"]))
+	case !t.mentions("documents"):
+		return nil, badField("documents", "unsupported_field", "documents is given and the chat template of model %s takes none: put them into a message", model)
+	}
+	return b["documents"], nil
+}
+
+// readKwargs reads chat_template_kwargs, and the effort for templates that speak of it.
+func (s *Server) readKwargs(b body) (map[string]any, error) {
+	const field = "chat_template_kwargs"
+	args, err := b.object(field)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	if b.has("reasoning_effort") {
+		if out["reasoning_effort"], err = b.text("reasoning_effort"); err != nil {
+			return nil, err
+		}
+	}
+	allowed := slices.Concat(templateArgs, s.cfg.TemplateArgs)
+	for name, raw := range args {
+		switch {
+		case !slices.Contains(allowed, name):
+			return nil, badField(field, "unsupported_field", "%s has %s, which a request may not set: the names are %s", field, quote(name), strings.Join(allowed, ", "))
+		case raw[0] == '{' || raw[0] == '[':
+			return nil, badField(field, codeType, "%s.%s is %s: it must be a string, a number, true or false", field, name, show(raw))
+		case len(raw) > mostArg:
+			return nil, badField(field, codeValue, "%s.%s has %d bytes: at most %d are allowed", field, name, len(raw), mostArg)
+		}
+		out[name] = raw
+	}
+	return out, nil
+}
+
+// chatIDs are the tokens of a request's conversation.
+func (s *Server) chatIDs(ctx context.Context, b body, t target, addSpecial bool) ([]int32, error) {
+	text, err := s.chatText(ctx, b, t)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := t.Tokenizer.Encode(text, addSpecial)
+	if err != nil {
+		return nil, badField("messages", "cannot_tokenize", "messages cannot be tokenized: %s: change the text", err.Error())
+	}
+	if len(ids) == 0 {
+		return nil, badField("messages", "empty_prompt", "messages make an empty prompt: model %s needs at least one token to start from", t.Name)
+	}
+	return ids, nil
+}
