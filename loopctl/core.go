@@ -160,16 +160,10 @@ func (c *Controller) reserve(s *sequence) bool {
 		s.tokens = append(make([]int32, 0, len(s.req.Prompt)+s.req.MaxTokens), s.req.Prompt...)
 	}
 	hit := c.match(s)
-	for _, key := range s.keys[:hit] { // what it will use must not be evicted for it
-		c.prefix.use(c.prefix.byKey[key])
-	}
-	need := c.admission(s)
-	for st := range numStages {
-		need[st] -= hit * c.limits.KV.planesIn(st, s.loops, c.limits.Pages)
-	}
-	ok := c.promise(need)
-	for i := hit - 1; i >= 0; i-- {
-		c.prefix.drop(c.prefix.byKey[s.keys[i]])
+	need, ok := c.promiseWith(s, hit)
+	if !ok && hit > 0 { // what is cached may be deeper than s needs, and then holds pages that it cannot spare
+		hit = 0
+		need, ok = c.promiseWith(s, 0)
 	}
 	if !ok {
 		return false
@@ -183,6 +177,22 @@ func (c *Controller) reserve(s *sequence) bool {
 	s.cover = c.coverAt(s)
 	c.adopt(s, hit)
 	return true
+}
+
+// promiseWith promises s what it needs beside its first hit pages, which the cache has.
+func (c *Controller) promiseWith(s *sequence, hit int) (need [numStages]int, ok bool) {
+	for _, key := range s.keys[:hit] { // what it will use must not be evicted for it
+		c.prefix.use(c.prefix.byKey[key])
+	}
+	need = c.admission(s)
+	for st := range numStages {
+		need[st] -= hit * c.limits.KV.planesIn(st, s.loops, c.limits.Pages)
+	}
+	ok = c.promise(need)
+	for i := hit - 1; i >= 0; i-- {
+		c.prefix.drop(c.prefix.byKey[s.keys[i]])
+	}
+	return need, ok
 }
 
 // coverAt is how many tokens the pages of s hold after its admission: those it has and room to grow, whole pages.

@@ -15,7 +15,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
-var runs = flag.Int("runs", 3000, "random mixes that TestLaw plays")
+var runs = flag.Int("runs", 10000, "random mixes that TestLaw plays")
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -35,7 +35,7 @@ func randomMix(rng *rand.Rand) mix {
 		Latents:  upTo(40),
 		PageSize: upTo(5),
 		Context:  40,
-		Vocab:    97,
+		Vocab:    []int{3, 97}[rng.IntN(2)],
 		Loops:    loopctl.LoopRange{Min: 1, Default: 3, Trained: 4, Max: 8},
 	}}
 	m.limits.Pages[loopctl.StageBlock] = 8 + rng.IntN(200)
@@ -53,10 +53,13 @@ func randomMix(rng *rand.Rand) mix {
 	for i := range upTo(16) {
 		r := &loopctl.Request{
 			ID: fmt.Sprint("r", i), Seed: uint64(rng.IntN(seeds)), Loops: rng.IntN(9), MaxTokens: upTo(10), Priority: rng.IntN(priorities),
-			Prompt: make([]int32, upTo(30)), Picker: loopctltest.Greedy{}, StopIDs: []int32{int32(rng.IntN(97))},
+			Prompt: make([]int32, upTo(30)), Picker: loopctltest.Greedy{},
+		}
+		if rng.IntN(2) == 0 {
+			r.StopIDs = []int32{int32(rng.IntN(m.limits.Vocab))}
 		}
 		for j := range r.Prompt {
-			r.Prompt[j] = int32(rng.IntN(97))
+			r.Prompt[j] = int32(rng.IntN(m.limits.Vocab))
 		}
 		if i > 0 && rng.IntN(2) == 0 { // a prefix that others have
 			copy(r.Prompt, m.reqs[rng.IntN(i)].Prompt[:])
@@ -102,9 +105,10 @@ func depth(r *loopctl.Request, l loopctl.Limits, rng *rand.Rand) {
 }
 
 // play runs the mix by hand, tick by tick, and gives what each request's reader saw.
-func (m mix) play(t *testing.T, rng *rand.Rand) {
+func (m mix) play(t *testing.T, rng *rand.Rand) (seen coverage) {
 	t.Helper()
 	e := loopctltest.New(m.limits)
+	m.cfg.Observer = &seen
 	c := loopctl.New(e, m.cfg)
 	streams := make([]*loopctl.Stream, len(m.reqs))
 	got := make([][]int32, len(m.reqs))
@@ -171,6 +175,45 @@ func (m mix) play(t *testing.T, rng *rand.Rand) {
 	if err := c.CheckEmpty(); err != nil {
 		t.Fatal(err)
 	}
+	return seen
+}
+
+// coverage counts what a mix made happen.
+type coverage struct {
+	preempted, drafted, accepted, cached, fills, probes, early, parked, shared int
+}
+
+func (v *coverage) Tick(t *loopctl.TickStats) {
+	v.preempted += t.Preempted
+	v.drafted += t.Drafted
+	v.accepted += t.Accepted
+	v.cached += t.Cached
+	v.fills += t.Fills
+	v.probes += t.Probes
+	v.parked += t.Parked
+	depths := 0
+	for _, n := range t.ByDepth {
+		depths += min(n, 1)
+	}
+	v.shared += min(max(depths-1, 0), 1)
+}
+
+func (v *coverage) Finished(_ *loopctl.Request, last loopctl.Event) {
+	if last.Stats.LoopsSaved > 0 {
+		v.early++
+	}
+}
+
+func (v *coverage) add(o coverage) {
+	v.preempted += o.preempted
+	v.drafted += o.drafted
+	v.accepted += o.accepted
+	v.cached += o.cached
+	v.fills += o.fills
+	v.probes += o.probes
+	v.early += o.early
+	v.parked += o.parked
+	v.shared += o.shared
 }
 
 var ended = func() context.Context {
@@ -186,17 +229,28 @@ func tryNext(s *loopctl.Stream) (loopctl.Event, bool) {
 }
 
 // TestLaw is the law above all: a request's tokens are the same alone or in any mix of depths, however little memory
-// there is, whoever is cancelled, and however slowly the readers read.
+// there is, whoever is cancelled or preempted, however slowly the readers read, whatever the policies, the KV planes,
+// the guesses and what others have left in the prefix cache.
 func TestLaw(t *testing.T) {
 	n := *runs
 	if testing.Short() {
 		n = min(n, 500)
 	}
+	var all coverage
 	for seed := range n {
 		rng := rand.New(rand.NewPCG(uint64(seed), 1))
 		m := randomMix(rng)
-		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { m.play(t, rng) }) {
+		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { all.add(m.play(t, rng)) }) {
 			return
+		}
+	}
+	t.Logf("%d mixes: %+v", n, all)
+	for name, count := range map[string]int{
+		"preemptions": all.preempted, "drafts": all.drafted, "accepted drafts": all.accepted, "cached tokens": all.cached, "fills": all.fills,
+		"probes": all.probes, "early exits": all.early, "parked readers": all.parked, "calls of mixed depth": all.shared,
+	} {
+		if count == 0 {
+			t.Errorf("no %s in %d mixes: the law was not tried on them", name, n)
 		}
 	}
 }
