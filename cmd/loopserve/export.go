@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
 
@@ -22,7 +23,8 @@ func exportCommand() *cobra.Command {
 tokenizer and a manifest. No Python is needed, and no tensor is held in memory whole.
 Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		Example: `  loopserve export ./checkpoint -o models/mine
-  loopserve export ./checkpoint -o models/mine-int4 --weights int4`,
+  loopserve export ./checkpoint -o models/mine-int4 --weights int4 --embedding bf16 --head int8
+  loopserve export ./checkpoint -o models/mine-cuda --dtype bf16`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
@@ -39,20 +41,35 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 			for _, f := range m.Files {
 				size += f.Size
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: model %s (%s), %d + %d×L + %d layers, loops %d to %d, weights %s, %.1f MB in %d files, %s\n",
-				out, m.Name, m.Family, m.Prelude.Layers, m.Block.Layers, m.Coda.Layers, m.Loops.Min, m.Loops.Max, m.Precision.Weights,
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: model %s (%s), %d + %d×L + %d layers, loops %d to %d, %s, %.1f MB in %d files, %s\n",
+				out, m.Name, m.Family, m.Prelude.Layers, m.Block.Layers, m.Coda.Layers, m.Loops.Min, m.Loops.Max, precisionText(m),
 				float64(size)/1e6, len(m.Files), time.Since(start).Round(time.Millisecond))
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "folder of the bundle")
-	cmd.Flags().StringVar(&opt.Name, "name", "", "the model's name for clients (default: the folder's)")
-	cmd.Flags().StringVar(&opt.Weights, "weights", export.WeightsF32, "f32, int8 or int4 (embedding, norms and RoPE stay f32)")
-	cmd.Flags().BoolVar(&opt.Force, "force", false, "replace a bundle that is there")
+	flags := cmd.Flags()
+	flags.StringVarP(&out, "output", "o", "", "folder of the bundle")
+	flags.StringVar(&opt.Name, "name", "", "the model's name for clients (default: the folder's)")
+	flags.StringVar(&opt.DType, "dtype", "", "of activations and KV cache: f32 for the CPU (default), f16 or bf16 for CUDA")
+	flags.StringVar(&opt.Weights, "weights", "", "of the layers, on the CPU: f32 (default), int8 or int4; norms stay f32")
+	flags.StringVar(&opt.Embedding, "embedding", "", "of the token table, on the CPU: f32 (default), f16, bf16, int8 or int4")
+	flags.StringVar(&opt.Head, "head", "", "of the head: f32, int8 or int4 on the CPU, the dtype or f32 on CUDA (default: as --weights)")
+	flags.StringVar(&opt.State, "state", "", "before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
+	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is there")
 	if err := cmd.MarkFlagRequired("output"); err != nil {
 		panic(err) // a typing mistake in the line above
 	}
 	return cmd
+}
+
+// precisionText is what the numbers of a bundle are, and what it runs on.
+func precisionText(m *bundle.Manifest) string {
+	device := "the CPU"
+	if m.Provider == bundle.ProviderCUDA {
+		device = "CUDA"
+	}
+	p := m.Precision
+	return fmt.Sprintf("activations %s, weights %s, embedding %s, head %s, for %s", p.Activations, p.Weights, p.Embedding, p.Head, device)
 }
 
 func isTerminal(f *os.File) bool {

@@ -9,6 +9,7 @@ import (
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -34,7 +35,11 @@ difference of logits and hidden states, and whether greedy tokens agree. The exi
 			w := cmd.OutOrStdout()
 			m := &b.Manifest
 			fmt.Fprintf(w, "%s: model %s, family %s: %d files, sizes, hashes and graphs are as the manifest says\n", args[0], m.Name, m.Family, len(m.Files))
+			fmt.Fprintln(w, precisionText(m))
 			shape := kvcache.Shape{PageSize: 16, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, ElementSize: 4}
+			if m.Precision.Activations != export.F32 {
+				shape.ElementSize = 2
+			}
 			kv := func(layers int) int64 { s := shape; s.Layers = layers; return s.TokenBytes() }
 			fmt.Fprintf(w, "KV memory of a token: %d bytes for each loop, and %d beside the loops (policies: %v)\n",
 				kv(m.Block.Layers), kv(m.Prelude.Layers)+kv(m.Coda.Layers), m.KVPolicies)

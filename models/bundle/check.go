@@ -62,6 +62,9 @@ func (m *Manifest) Check() error {
 			return fmt.Errorf("%s is %q, must be one of %v", f.field, f.v, f.of)
 		}
 	}
+	if err := m.checkProvider(); err != nil {
+		return err
+	}
 	if m.State.Kind == "normal" && !(m.State.Std > 0 && m.State.Scale > 0) {
 		return fmt.Errorf("state.std is %v and state.scale %v, a normal state needs both positive", m.State.Std, m.State.Scale)
 	}

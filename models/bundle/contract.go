@@ -46,8 +46,15 @@ func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
 			return err
 		}
 	}
-	if model.attention != g.Layers {
-		return fmt.Errorf("it has %d PagedAttention nodes, %s.layers says %d: one node for each layer", model.attention, g.stage, g.Layers)
+	nodes := 0
+	for _, n := range model.attention {
+		nodes += n
+	}
+	if nodes != g.Layers {
+		return fmt.Errorf("it has %d PagedAttention nodes, %s.layers says %d: one node for each layer", nodes, g.stage, g.Layers)
+	}
+	if err := m.checkAttention(model.attention); err != nil {
+		return err
 	}
 	inputs, outputs := m.contract(g)
 	return errors.Join(

@@ -12,6 +12,9 @@ const (
 	KindPaged = "paged"
 )
 
+// ProviderCUDA is the provider of bundles whose attention has a kernel for CUDA alone.
+const ProviderCUDA = "cuda"
+
 // Manifest is the contract between a bundle and the engine: any graphs that keep it can be served.
 // docs/bundle-format.md explains each field; manifest.schema.json is the same as a JSON Schema.
 type Manifest struct {
@@ -40,6 +43,8 @@ type Manifest struct {
 	// KVPolicies lists what the model allows, the default first: depth, latest, modulo:m.
 	KVPolicies []string `json:"kv_policies"`
 
+	// Provider is what the graphs need: "" is the CPU, "cuda" a device with ONNX Runtime's CUDA provider.
+	Provider  string    `json:"provider,omitempty"`
 	Precision Precision `json:"precision"`
 	Tokens    Tokens    `json:"tokens"`
 

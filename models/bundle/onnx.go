@@ -19,7 +19,7 @@ type model struct {
 	inputs, outputs []tensorInfo
 	initializers    map[string]bool
 	external        []external
-	attention       int // PagedAttention nodes, subgraphs included
+	attention       map[string]int // PagedAttention nodes by domain, subgraphs included
 
 	nodes int
 }
@@ -35,7 +35,7 @@ type tensorInfo struct {
 // readModel reads an ONNX file: graph, subgraphs in attributes, and functions. It refuses what could make the runtime
 // read or run something else than what is checked here.
 func readModel(raw []byte) (*model, error) {
-	m := &model{initializers: map[string]bool{}}
+	m := &model{initializers: map[string]bool{}, attention: map[string]int{}}
 	graphs := 0
 	err := fields(raw, func(f field) error {
 		switch f.tag {
@@ -142,7 +142,7 @@ func (m *model) node(raw []byte, depth int) error {
 			name, op, domain)
 	}
 	if op == "PagedAttention" {
-		m.attention++
+		m.attention[domain]++
 	}
 	return nil
 }

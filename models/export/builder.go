@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
@@ -17,6 +18,9 @@ type builder struct {
 	used map[string]bool // tensors that the family asked for
 	ctx  context.Context //nolint:containedctx // one export's, looked at before each tensor
 	err  error           // the first one
+
+	act  onnx.Type // of activations inside the graphs
+	port onnx.Type // of hidden, inject, final_hidden and the caches: act, but for a graph that emulates CUDA's
 
 	eps     float64 // of every RMSNorm
 	pending *sum    // an addition that the next norm may take into its node

@@ -8,27 +8,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 )
 
-// Weight precisions of Options.
-const (
-	WeightsF32  = "f32"
-	WeightsInt8 = "int8"
-	WeightsInt4 = "int4"
-)
-
 // Options of an export.
 type Options struct {
-	Name     string // of the model; default: the output folder's
-	Weights  string // f32 (default), int8 or int4; embedding, norms and RoPE stay f32
-	Force    bool   // replace an existing bundle
-	Exporter string // "loopserve <version>"
+	Name string // of the model; default: the output folder's
+	// DType is what activations and the KV cache are: f32 (default), for the CPU; f16 or bf16, for CUDA.
+	DType     string
+	Weights   string // of the layers: f32 (default), int8 or int4 on the CPU; the dtype on CUDA. Norms stay f32
+	Embedding string // f32 (default), f16, bf16, int8 or int4 on the CPU; the dtype on CUDA
+	Head      string // default: as Weights; on CUDA f32 too
+	State     string // of the families that inject: zeros (default) or normal
+	Force     bool   // replace an existing bundle
+	Exporter  string // "loopserve <version>"
 	// Progress is told how many bytes of data are written, and the tensor just done.
 	Progress func(written int64, tensor string)
+
+	emulate bool // 16-bit graphs with the CPU's attention and float32 ports, for tests
 }
 
 // companions are copied beside the graphs where the checkpoint has them.
@@ -40,11 +39,8 @@ var companions = []string{
 // Export reads the checkpoint folder hf and writes a bundle to out. It writes beside out and renames at the end: out is
 // either whole or not there. An error names the file, key or tensor at fault.
 func Export(ctx context.Context, hf, out string, opt Options) (*bundle.Manifest, error) {
-	if opt.Weights == "" {
-		opt.Weights = WeightsF32
-	}
-	if !slices.Contains([]string{WeightsF32, WeightsInt8, WeightsInt4}, opt.Weights) {
-		return nil, fmt.Errorf("weights %q: must be f32, int8 or int4", opt.Weights)
+	if err := opt.settle(); err != nil {
+		return nil, err
 	}
 	out = filepath.Clean(out)
 	if opt.Name == "" {
@@ -102,9 +98,18 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 		Prelude:   bundle.Graph{File: "prelude.onnx"},
 		Block:     bundle.Graph{File: "block.onnx"},
 		Coda:      bundle.Graph{File: "coda.onnx"},
-		Precision: bundle.Precision{Activations: "f32", Weights: opt.Weights, Embedding: "f32", Head: opt.Weights},
+		Precision: bundle.Precision{Activations: opt.DType, Weights: opt.Weights, Embedding: opt.Embedding, Head: opt.Head},
+	}
+	switch {
+	case opt.emulate:
+		m.Precision.Activations = F32
+	case opt.DType != F32:
+		m.Provider = bundle.ProviderCUDA
 	}
 	s.family.describe(m)
+	if m.State, err = s.family.initial(opt.State); err != nil {
+		return nil, err
+	}
 	if err := writeGraphs(ctx, s, target, m, opt); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type frame struct {
 	loops                       bundle.LoopRange
 	tokens                      bundle.Tokens
 	inject                      bool
+	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
 	gate                        bool
 	policies                    []string // of the KV cache, beside depth
 }
@@ -28,10 +29,6 @@ func (f *frame) describe(m *bundle.Manifest) {
 	m.Attention = f.attention.shape()
 	m.Prelude.Layers, m.Block.Layers, m.Coda.Layers = f.prelude, f.loop, f.coda
 	m.Loops, m.Tokens, m.Inject = f.loops, f.tokens, f.inject
-	m.State = bundle.State{Kind: "prelude"}
-	if f.inject { // those families start from noise; zeros make a request repeat, and shared prefixes possible
-		m.State = bundle.State{Kind: "zeros"}
-	}
 	if f.gate {
 		m.Gate = &bundle.Gate{Kind: "hazard"}
 	}
@@ -99,32 +96,32 @@ func (f *frame) startPrelude(b *builder, table *safetensors.Tensor, scale float6
 	ids = g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
 	x = b.gather(g, ids, table)
 	if scale != 1 {
-		x = g.Node("", "Mul", []string{x, g.Floats("embedding_scale", []float32{float32(scale)})})
+		x = b.down(g, g.Node("", "Mul", []string{b.up(g, x), g.Floats("embedding_scale", []float32{float32(scale)})}))
 	}
 	return g, ids, x
 }
 
 // startBlock begins the block; with an injection, the input inject is declared too. The paging inputs come with the
 // first layer.
-func (f *frame) startBlock() (g *onnx.Graph, h string) {
+func (f *frame) startBlock(b *builder) (g *onnx.Graph, h string) {
 	g = onnx.NewGraph("block")
-	h = f.state(g, "hidden")
+	h = f.state(b, g, "hidden")
 	if f.inject {
-		f.state(g, "inject")
+		f.state(b, g, "inject")
 	}
 	return g, h
 }
 
 // finishBlock declares the block's outputs, which stand under hidden_out.
 func (f *frame) finishBlock(b *builder, g *onnx.Graph, h string) {
-	f.emit(g, "hidden_out")
-	b.relativeChange(g, h, "hidden_out")
+	f.emit(b, g, "hidden_out")
+	b.relativeChange(g, h, b.inner("hidden_out"))
 }
 
 // startCoda begins the coda.
-func (f *frame) startCoda() (g *onnx.Graph, h string) {
+func (f *frame) startCoda(b *builder) (g *onnx.Graph, h string) {
 	g = onnx.NewGraph("coda")
-	h = f.state(g, "hidden")
+	h = f.state(b, g, "hidden")
 	g.Input("logit_rows", onnx.Int64, onnx.Dynamic("logits"))
 	return g, h
 }
@@ -135,17 +132,17 @@ func (f *frame) finishCoda(b *builder, g *onnx.Graph, h string, norm, head *safe
 	if norm != nil {
 		h = b.norm(g, h, norm)
 	}
-	g.NodeTo("", "Identity", []string{h}, []string{"final_hidden"})
-	g.NodeTo("", "Identity", []string{b.linear(g, h, b.opt.Weights, head)}, []string{"logits"})
+	g.NodeTo("", "Identity", []string{b.up(g, h)}, []string{"final_hidden"})
+	b.logits(g, h, head)
 	g.Output("logits", onnx.Float, onnx.Dynamic("logits"), onnx.Fixed(f.vocab))
 	g.Output("final_hidden", onnx.Float, onnx.Dynamic("logits"), onnx.Fixed(f.hidden))
 }
 
-// state declares an input [rows, hidden]; emit an output.
-func (f *frame) state(g *onnx.Graph, name string) string {
-	return g.Input(name, onnx.Float, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
+// state declares an input [rows, hidden] and gives what stands for it inside the graph; emit declares an output.
+func (f *frame) state(b *builder, g *onnx.Graph, name string) string {
+	return b.take(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
 }
 
-func (f *frame) emit(g *onnx.Graph, name string) {
-	g.Output(name, onnx.Float, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
+func (f *frame) emit(b *builder, g *onnx.Graph, name string) {
+	b.emit(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
 }

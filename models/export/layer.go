@@ -44,7 +44,7 @@ const (
 // the name output.
 func (b *builder) stack(g *onnx.Graph, a attentionSpec, p placement, h string, layers []layer, after *safetensors.Tensor, output string) {
 	if len(layers) > 0 {
-		a.paging(g)
+		a.paging(b, g)
 	}
 	for i, l := range layers {
 		attend := func(x string) string { return b.attention(g, a, l, x, i, len(layers)) }
@@ -99,9 +99,9 @@ func (b *builder) attention(g *onnx.Graph, a attentionSpec, l layer, x string, i
 func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
 	wide := b.linear(g, x, b.opt.Weights, l.fc...)
 	if l.activation == halfSquare {
-		r := g.Node("", "Relu", []string{wide})
+		r := b.up(g, g.Node("", "Relu", []string{wide})) // a square leaves float16's range at 256
 		half := g.Node("", "Mul", []string{r, g.Floats("half", []float32{0.5})})
-		return b.linear(g, g.Node("", "Mul", []string{r, half}), b.opt.Weights, l.proj)
+		return b.linear(g, b.down(g, g.Node("", "Mul", []string{r, half})), b.opt.Weights, l.proj)
 	}
 	halves := g.NodeN("", "Split", []string{wide}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2})
 	// QuickGelu with alpha 1 is x·σ(x), silu, in one node.
@@ -118,12 +118,12 @@ type valueEmbedding struct {
 
 func (b *builder) addValues(g *onnx.Graph, a attentionSpec, v valueEmbedding, x, values string) string {
 	first := g.Node("", "Slice", []string{x, g.Ints("zero", []int64{0}, 1), g.Ints("gate_width", []int64{v.gate.Shape[1]}, 1), g.Ints("axis_1", []int64{1}, 1)})
-	gate := g.Node("", "Sigmoid", []string{b.linear(g, first, WeightsF32, v.gate)})
+	gate := g.Node("", "Sigmoid", []string{b.linear(g, b.up(g, first), F32, v.gate)})
 	gate = g.Node("", "Mul", []string{gate, g.Floats("two", []float32{2})})
 	gate = g.Node("", "Unsqueeze", []string{gate, g.Ints("axis_2", []int64{2}, 1)})
 	kv, dim := int64(a.kvHeads), int64(a.headDim)
 	heads := g.Ints("value_heads", []int64{-1, kv, dim}, 3)
-	rows := g.Node("", "Reshape", []string{b.gather(g, v.ids, v.table), heads})
+	rows := g.Node("", "Reshape", []string{b.up(g, b.gather(g, v.ids, v.table)), heads})
 	add := g.Node("", "Reshape", []string{g.Node("", "Mul", []string{gate, rows}), g.Ints("value_width", []int64{-1, kv * dim}, 2)})
-	return g.Node("", "Add", []string{values, add})
+	return b.down(g, g.Node("", "Add", []string{b.up(g, values), add}))
 }

@@ -9,36 +9,45 @@ import (
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
-// linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: float32 by Gemm with the
-// weights as they are stored, int8 and int4 by MatMulNBits.
+// linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: float ones by Gemm with the
+// weights as they are laid out, x and y of their type; int8 and int4 by MatMulNBits.
 func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safetensors.Tensor) string {
 	b.flush(g)
-	n, k := int64(0), parts[0].Shape[1]
-	var names []string
+	bits := quantBits[weights]
+	if bits == 0 {
+		return g.Node("", "Gemm", []string{x, b.matrix(g, weights, parts...)}, onnx.Attr{Name: "transB", V: 1})
+	}
+	key, n := stacked(parts)
+	k := parts[0].Shape[1]
+	packed, scale := b.quantized(quantizer{bits: bits}, key, parts...)
+	return g.Node(onnx.Microsoft, "MatMulNBits", []string{
+		x,
+		g.External(key+".q", onnx.Uint8, packed, n, blocksOf(k), blockSize*int64(bits)/8),
+		g.External(key+".scale", onnx.Float, scale, n*blocksOf(k)),
+	}, onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: bits},
+		onnx.Attr{Name: "block_size", V: blockSize}, onnx.Attr{Name: "accuracy_level", V: 4})
+}
+
+// stacked names matrices on top of each other, and counts their rows.
+func stacked(parts []*safetensors.Tensor) (key string, rows int64) {
+	names := make([]string, 0, len(parts))
 	for _, t := range parts {
-		n += t.Shape[0]
+		rows += t.Shape[0]
 		names = append(names, t.Name)
 	}
-	key := strings.Join(names, "+")
-	if weights == WeightsF32 {
-		place := b.put(key, func(w *bufio.Writer) (int64, error) {
-			total := int64(0)
-			err := rows(parts, func(row []float32) error {
-				written, err := writeFloats(w, row)
-				total += written
-				return err
-			})
-			return total, err
-		})
-		return g.Node("", "Gemm", []string{x, g.External(key, onnx.Float, place, n, k)}, onnx.Attr{Name: "transB", V: 1})
+	return strings.Join(names, "+"), rows
+}
+
+// quantized writes the codes and scales of the parts' rows.
+func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tensor) (codes, scale onnx.Place) {
+	k := parts[0].Shape[1]
+	layout := "q"
+	if q.tight && k%blockSize != 0 {
+		layout = "t"
 	}
-	q := quantizer{bits: 8}
-	if weights == WeightsInt4 {
-		q.bits = 4
-	}
-	blocks := (k + blockSize - 1) / blockSize
-	scales := make([]float32, 0, n*blocks)
-	packed := b.put(fmt.Sprintf("%s/q%d", key, q.bits), func(w *bufio.Writer) (int64, error) {
+	_, n := stacked(parts)
+	scales := make([]float32, 0, n*blocksOf(k))
+	codes = b.put(fmt.Sprintf("%s/%s%d", key, layout, q.bits), func(w *bufio.Writer) (int64, error) {
 		total := int64(0)
 		err := rows(parts, func(row []float32) error {
 			written, err := q.row(w, row, &scales)
@@ -47,13 +56,8 @@ func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safe
 		})
 		return total, err
 	})
-	scale := b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w *bufio.Writer) (int64, error) { return writeFloats(w, scales) })
-	return g.Node(onnx.Microsoft, "MatMulNBits", []string{
-		x,
-		g.External(key+".q", onnx.Uint8, packed, n, blocks, blockSize*int64(q.bits)/8),
-		g.External(key+".scale", onnx.Float, scale, n*blocks),
-	}, onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: q.bits},
-		onnx.Attr{Name: "block_size", V: blockSize}, onnx.Attr{Name: "accuracy_level", V: 4})
+	scale = b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w *bufio.Writer) (int64, error) { return writeFloats(w, scales) })
+	return codes, scale
 }
 
 // put writes a tensor's bytes, and keeps the first error: graphs are built straight through, and the error is looked

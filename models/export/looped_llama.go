@@ -38,20 +38,20 @@ func (m *loopedLlama) layers(b *builder, from, n int) []layer {
 
 // apply appends the block.
 func (m *loopedLlama) apply(b *builder, g *onnx.Graph, h string) {
-	b.stack(g, m.attention, preNorm, h, m.layers(b, m.prelude, m.loop), nil, "hidden_out")
+	b.stack(g, m.attention, preNorm, h, m.layers(b, m.prelude, m.loop), nil, b.inner("hidden_out"))
 }
 
 func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor("model.embed_tokens.weight", m.vocab, m.hidden)
 	prelude, _, x := m.startPrelude(b, embed, 1)
-	b.stack(prelude, m.attention, preNorm, x, m.layers(b, 0, m.prelude), nil, "hidden")
-	m.emit(prelude, "hidden")
+	b.stack(prelude, m.attention, preNorm, x, m.layers(b, 0, m.prelude), nil, b.inner("hidden"))
+	m.emit(b, prelude, "hidden")
 
-	block, h := m.startBlock()
+	block, h := m.startBlock(b)
 	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
-	coda, h = m.startCoda()
+	coda, h = m.startCoda(b)
 	b.stack(coda, m.attention, preNorm, h, m.layers(b, m.prelude+m.loop, m.coda), nil, "last")
 	head := embed
 	if !m.tied {

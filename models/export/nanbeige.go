@@ -47,7 +47,7 @@ func (m *nanbeige) apply(b *builder, g *onnx.Graph, h string) {
 	for i := range layers {
 		layers[i] = m.llamaLayer(b, i, "input_layernorm", "post_attention_layernorm")
 	}
-	b.stack(g, m.attention, preNorm, h, layers, m.finalNorm(b, !m.normOnce), "hidden_out")
+	b.stack(g, m.attention, preNorm, h, layers, m.finalNorm(b, !m.normOnce), b.inner("hidden_out"))
 }
 
 // finalNorm is model.norm where it is wanted.
@@ -60,14 +60,14 @@ func (m *nanbeige) finalNorm(b *builder, wanted bool) *safetensors.Tensor {
 
 func (m *nanbeige) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	prelude, _, x := m.startPrelude(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden), 1)
-	prelude.NodeTo("", "Identity", []string{x}, []string{"hidden"})
-	m.emit(prelude, "hidden")
+	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
+	m.emit(b, prelude, "hidden")
 
-	block, h := m.startBlock()
+	block, h := m.startBlock(b)
 	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
-	coda, h = m.startCoda()
+	coda, h = m.startCoda(b)
 	m.finishCoda(b, coda, h, m.finalNorm(b, m.normOnce), b.tensor("lm_head.weight", m.vocab, m.hidden))
 	b.leftover("rotary_emb.inv_freq")
 	return prelude, block, coda

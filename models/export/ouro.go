@@ -43,20 +43,20 @@ func (m *ouro) apply(b *builder, g *onnx.Graph, h string) {
 	for i := range layers {
 		layers[i] = m.llamaLayer(b, i, "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
 	}
-	b.stack(g, m.attention, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), "hidden_out")
+	b.stack(g, m.attention, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), b.inner("hidden_out"))
 }
 
 func (m *ouro) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	prelude, _, x := m.startPrelude(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden), 1)
-	prelude.NodeTo("", "Identity", []string{x}, []string{"hidden"})
-	m.emit(prelude, "hidden")
+	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
+	m.emit(b, prelude, "hidden")
 
-	block, h := m.startBlock()
+	block, h := m.startBlock(b)
 	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 	b.exitGate(block, b.tensor("model.early_exit_gate.weight", 1, m.hidden), b.tensor("model.early_exit_gate.bias", 1))
 
-	coda, h = m.startCoda()
+	coda, h = m.startCoda(b)
 	m.finishCoda(b, coda, h, nil, b.tensor("lm_head.weight", m.vocab, m.hidden))
 	b.leftover("rotary_emb.inv_freq")
 	return prelude, block, coda
@@ -64,7 +64,7 @@ func (m *ouro) build(b *builder) (prelude, block, coda *onnx.Graph) {
 
 // exitGate appends the gate's logit for each row. It is float32 whatever the weights are: a threshold decides on it.
 func (b *builder) exitGate(g *onnx.Graph, weight, bias *safetensors.Tensor) {
-	logit := g.Node("", "Add", []string{b.linear(g, "hidden_out", WeightsF32, weight), b.vector(g, bias)})
+	logit := g.Node("", "Add", []string{b.linear(g, b.up(g, b.inner("hidden_out")), F32, weight), b.vector(g, bias)})
 	g.NodeTo("", "Reshape", []string{logit, g.Ints("gate_shape", []int64{-1}, 1)}, []string{"gate"})
 	g.Output("gate", onnx.Float, onnx.Dynamic("rows"))
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -54,8 +55,11 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	}
 	// Of training, of initialisation, or of the random state that zeros stand in for.
 	c.ignore("name", "hf_config", "padding_multiple", "attn_impl", "init_orthogonal", "skip_initialization", "use_fused_head",
-		"activation_checkpoint_impl", "simple_ops", "strategy", "state_init", "sampling_scheme", "mean_backprop_depth",
+		"activation_checkpoint_impl", "simple_ops", "strategy", "sampling_scheme", "mean_backprop_depth",
 		"curriculum_target", "_class_name")
+	if c.startsLikeInit() { // init_strategy scaled-zero gives the embedding this width, and no scale
+		m.noise = &bundle.State{Kind: StateNormal, Std: math.Sqrt(2 / (5 * float64(m.hidden))), Scale: 1}
+	}
 	m.loops = c.loops("mean_recurrence")
 	m.policies = []string{"latest"}
 	m.tokens = c.tokenizerTokens()
@@ -119,7 +123,7 @@ func (m *parcae) apply(b *builder, g *onnx.Graph, h string) {
 	if usesIDs(layers) {
 		g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
 	}
-	b.stack(g, m.attention, preNorm, m.takeIn(b, g, h), layers, nil, "hidden_out")
+	b.stack(g, m.attention, preNorm, m.takeIn(b, g, h), layers, nil, b.inner("hidden_out"))
 }
 
 func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -132,14 +136,14 @@ func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	if m.preludeNorm {
 		norm = t("ln_prelude", m.hidden)
 	}
-	b.stack(prelude, m.attention, preNorm, x, m.layers(b, "prelude", 0, m.prelude), norm, "inject")
-	m.emit(prelude, "inject")
+	b.stack(prelude, m.attention, preNorm, x, m.layers(b, "prelude", 0, m.prelude), norm, b.inner("inject"))
+	m.emit(b, prelude, "inject")
 
-	block, h := m.startBlock()
+	block, h := m.startBlock(b)
 	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
-	coda, h = m.startCoda()
+	coda, h = m.startCoda(b)
 	layers := m.layers(b, "coda", m.prelude+m.loop, m.coda)
 	if usesIDs(layers) {
 		coda.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
@@ -150,7 +154,8 @@ func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	return prelude, block, coda
 }
 
-// takeIn appends the injection: exp(−softplus(dt)·exp(A)) ⊙ h + softplus(dt) ⊙ B·e, its two vectors in float64.
+// takeIn appends the injection: exp(−softplus(dt)·exp(A)) ⊙ h + softplus(dt) ⊙ B·e, its two vectors in float64, the sum
+// in float32 whatever the activations are: a decay near 1 has no room in 8 bits.
 func (m *parcae) takeIn(b *builder, g *onnx.Graph, h string) string {
 	logA, bias := b.tensor("transformer.adapter.A_log", m.hidden), b.tensor("transformer.adapter.dt_bias", m.hidden)
 	decay, dt := make([]float32, m.hidden), make([]float32, m.hidden)
@@ -171,8 +176,8 @@ func (m *parcae) takeIn(b *builder, g *onnx.Graph, h string) string {
 		}
 	}
 	n := int64(m.hidden)
-	kept := g.Node("", "Mul", []string{h, b.floats(g, "adapter.decay", decay, n)})
-	in := b.linear(g, "inject", b.opt.Weights, b.tensor("transformer.adapter.B", m.hidden, m.hidden))
-	taken := g.Node("", "Mul", []string{in, b.floats(g, "adapter.dt", dt, n)})
-	return g.Node("", "Add", []string{kept, taken})
+	kept := g.Node("", "Mul", []string{b.up(g, h), b.floats(g, "adapter.decay", decay, n)})
+	in := b.linear(g, b.inner("inject"), b.opt.Weights, b.tensor("transformer.adapter.B", m.hidden, m.hidden))
+	taken := g.Node("", "Mul", []string{b.up(g, in), b.floats(g, "adapter.dt", dt, n)})
+	return b.down(g, g.Node("", "Add", []string{kept, taken}))
 }

@@ -26,9 +26,11 @@ func (b *builder) flush(g *onnx.Graph) {
 }
 
 // norm appends x·rsqrt(mean x² + eps)·gain, together with the addition that makes x where that has just been added.
+// With 16-bit activations it is float32 between two casts: the runtime's node for both sums the squares of float16 in
+// float16, and the casts also keep its optimizer from making that node.
 func (b *builder) norm(g *onnx.Graph, x string, gain *safetensors.Tensor) string {
 	eps := onnx.Attr{Name: "epsilon", V: b.eps}
-	if s := b.pending; s != nil && s.output == x {
+	if s := b.pending; s != nil && s.output == x && b.act == onnx.Float {
 		b.pending = nil
 		out := g.Name("SkipSimplifiedLayerNormalization")
 		g.NodeTo(onnx.Microsoft, "SkipSimplifiedLayerNormalization", []string{s.x, s.branch, b.vector(g, gain)},
@@ -36,8 +38,8 @@ func (b *builder) norm(g *onnx.Graph, x string, gain *safetensors.Tensor) string
 		return out
 	}
 	b.flush(g)
-	return g.Node("", "SimplifiedLayerNormalization", []string{x, b.vector(g, gain)},
-		onnx.Attr{Name: "axis", V: -1}, eps, onnx.Attr{Name: "stash_type", V: 1})
+	return b.down(g, g.Node("", "SimplifiedLayerNormalization", []string{b.up(g, x), b.vector(g, gain)},
+		onnx.Attr{Name: "axis", V: -1}, eps, onnx.Attr{Name: "stash_type", V: 1}))
 }
 
 // vector is a one-dimensional float32 initializer.
@@ -52,25 +54,12 @@ func (b *builder) vector(g *onnx.Graph, t *safetensors.Tensor) string {
 	return g.External(t.Name, onnx.Float, place, t.Len())
 }
 
-// gather appends the rows of the table that the ids name.
-func (b *builder) gather(g *onnx.Graph, ids string, table *safetensors.Tensor) string {
-	place := b.put(table.Name, func(w *bufio.Writer) (int64, error) {
-		total := int64(0)
-		err := rows([]*safetensors.Tensor{table}, func(row []float32) error {
-			n, err := writeFloats(w, row)
-			total += n
-			return err
-		})
-		return total, err
-	})
-	return g.Node("", "Gather", []string{g.External(table.Name, onnx.Float, place, table.Shape...), ids}, onnx.Attr{Name: "axis", V: 0})
-}
-
 // relativeChange appends delta = ‖h′−h‖/‖h′‖ for each row. The floor keeps a zero state from dividing by zero.
 func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
 	axes := g.Ints("delta_axes", []int64{-1}, 1)
 	floor := g.Floats("delta_floor", []float32{1e-30})
 	keep := onnx.Attr{Name: "keepdims", V: 0}
+	before, after = b.up(g, before), b.up(g, after)
 	change := g.Node("", "ReduceL2", []string{g.Node("", "Sub", []string{after, before}), axes}, keep)
 	size := g.Node("", "Max", []string{g.Node("", "ReduceL2", []string{after, axes}, keep), floor})
 	g.NodeTo("", "Div", []string{change, size}, []string{"delta"})

@@ -9,8 +9,14 @@ import (
 const blockSize = 32
 
 // quantizer writes rows in MatMulNBits' layout: symmetric, unsigned with the zero point in the middle, blocks along
-// the row, the last one padded with zeros.
-type quantizer struct{ bits int }
+// the row, the last one padded with zeros, unless it is tight.
+type quantizer struct {
+	bits  int
+	tight bool // a row ends where its numbers end, as GatherBlockQuantized has it
+}
+
+// blocksOf is the number of scales of a row.
+func blocksOf(k int64) int64 { return (k + blockSize - 1) / blockSize }
 
 // row quantizes one row and appends its scales.
 func (q quantizer) row(w *bufio.Writer, row []float32, scales *[]float32) (int64, error) {
@@ -32,8 +38,11 @@ func (q quantizer) row(w *bufio.Writer, row []float32, scales *[]float32) (int64
 			}
 		}
 		n := blockSize
+		if q.tight {
+			n = len(block)
+		}
 		if q.bits == 4 { // two codes a byte, the first one low
-			n = blockSize / 2
+			n /= 2
 			for i := range n {
 				codes[i] = codes[2*i] | codes[2*i+1]<<4
 			}

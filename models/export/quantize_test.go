@@ -28,7 +28,7 @@ func quantized(t *testing.T, bits int, row []float32) (raw []byte, scales []floa
 	t.Helper()
 	var buf bytes.Buffer
 	w := bufio.NewWriter(&buf)
-	n, err := quantizer{bits}.row(w, row, &scales)
+	n, err := quantizer{bits: bits}.row(w, row, &scales)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func BenchmarkQuantize(b *testing.B) {
 			var scales []float32
 			for b.Loop() {
 				scales = scales[:0]
-				if _, err := (quantizer{bits}).row(w, row, &scales); err != nil {
+				if _, err := (quantizer{bits: bits}).row(w, row, &scales); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,6 +3,7 @@ package export
 import (
 	"math"
 
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -27,13 +28,7 @@ func newRaven(c *config, has hasTensor) (family, error) {
 	m := &raven{}
 	m.inject = true
 	m.sizes(c)
-	var init struct {
-		Scale float64 `json:"embed_scale"`
-	}
-	if c.take("init_values", &init); !(init.Scale > 0) || math.IsInf(init.Scale, 0) {
-		c.fail("init_values.embed_scale is %v, must be a positive number", init.Scale)
-	}
-	m.scale = init.Scale
+	m.initValues(c)
 	c.take("tie_embeddings", &m.tied)
 	c.must("nonlin_name", `"SiLU"`)
 	c.must("mlp_class_name", `"GatedMLP"`)
@@ -45,7 +40,7 @@ func newRaven(c *config, has hasTensor) (family, error) {
 	c.must("initial_state_mode", `"random"`)
 	// Of training, of initialisation, or of the random state that zeros stand in for.
 	c.ignore("activation_checkpoint_impl", "architecture_class_name", "effective_expected_depth", "init_orthogonal",
-		"init_strategy", "mean_backprop_depth", "sampling_scheme", "state_init", "test_time_noise_type", "padding_multiple")
+		"init_strategy", "mean_backprop_depth", "sampling_scheme", "test_time_noise_type", "padding_multiple")
 	m.loops = c.loops("mean_recurrence")
 	if has("transformer.core_block.0.norm_3.weight") {
 		m.huginn(c)
@@ -53,6 +48,23 @@ func newRaven(c *config, has hasTensor) (family, error) {
 		m.retrofit(c, has("transformer.core_block.0.attn.q_norm.weight"))
 	}
 	return m, c.done()
+}
+
+// initValues takes the scale of the embedding, and the width of the noise that upstream starts from.
+func (m *raven) initValues(c *config) {
+	var init struct {
+		Std       float64 `json:"std"`
+		OutProj   float64 `json:"out_proj"`
+		Embedding float64 `json:"embedding"`
+		Scale     float64 `json:"embed_scale"`
+	}
+	if c.strict("init_values", &init); !(init.Scale > 0) || math.IsInf(init.Scale, 0) {
+		c.fail("init_values.embed_scale is %v, must be a positive number", init.Scale)
+	}
+	m.scale = init.Scale
+	if c.startsLikeInit() && init.Std > 0 {
+		m.noise = &bundle.State{Kind: StateNormal, Std: init.Std, Scale: init.Scale}
+	}
 }
 
 func (m *raven) sizes(c *config) {
@@ -118,26 +130,26 @@ func (b *builder) headBias(g *onnx.Graph, t *safetensors.Tensor, values int) str
 			b.fail("%v", err)
 		}
 	}
-	return b.floats(g, t.Name, packed, n)
+	return b.numbers(g, b.act, t.Name, packed, n)
 }
 
 func (m *raven) apply(b *builder, g *onnx.Graph, h string) {
-	both := g.Node("", "Concat", []string{h, "inject"}, onnx.Attr{Name: "axis", V: 1})
+	both := g.Node("", "Concat", []string{h, b.inner("inject")}, onnx.Attr{Name: "axis", V: 1})
 	x := b.linear(g, both, b.opt.Weights, b.tensor("transformer.adapter.weight", m.hidden, 2*m.hidden))
-	b.stack(g, m.attention, m.place, x, m.layers(b, g, "core_block", m.loop), nil, "hidden_out")
+	b.stack(g, m.attention, m.place, x, m.layers(b, g, "core_block", m.loop), nil, b.inner("hidden_out"))
 }
 
 func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor("transformer.wte.weight", m.vocab, m.hidden)
 	prelude, _, x := m.startPrelude(b, embed, m.scale)
-	b.stack(prelude, m.attention, m.place, x, m.layers(b, prelude, "prelude", m.prelude), nil, "inject")
-	m.emit(prelude, "inject")
+	b.stack(prelude, m.attention, m.place, x, m.layers(b, prelude, "prelude", m.prelude), nil, b.inner("inject"))
+	m.emit(b, prelude, "inject")
 
-	block, h := m.startBlock()
+	block, h := m.startBlock(b)
 	m.apply(b, block, h)
 	m.finishBlock(b, block, h)
 
-	coda, h = m.startCoda()
+	coda, h = m.startCoda(b)
 	last := b.tensor("transformer.ln_f.weight", m.hidden)
 	if m.normState {
 		h = b.norm(coda, h, last)

@@ -19,6 +19,7 @@ import (
 // family builds the graphs of one model type.
 type family interface {
 	describe(m *bundle.Manifest)
+	initial(kind string) (bundle.State, error)
 	epsilon() float64 // of its norms
 	build(b *builder) (prelude, block, coda *onnx.Graph)
 }
@@ -105,5 +106,11 @@ func (s *source) choose(c *config) (err error) {
 }
 
 func (s *source) builder(ctx context.Context, data *dataFile, opt Options) *builder {
-	return &builder{opt: opt, ckpt: s.ckpt, data: data, ctx: ctx, eps: s.family.epsilon(), used: map[string]bool{}}
+	b := &builder{opt: opt, ckpt: s.ckpt, data: data, ctx: ctx, eps: s.family.epsilon(), used: map[string]bool{}}
+	b.act = elements[opt.DType]
+	b.port = b.act
+	if opt.emulate {
+		b.port = onnx.Float
+	}
+	return b
 }

@@ -14,7 +14,7 @@ type rowBuffers struct {
 	inject                *ort.Buffer // [rows, d]
 	delta, gate           *ort.Buffer // float32 [rows]
 	logits                *ort.Buffer // float32 [rows, vocab]
-	finalHidden           *ort.Buffer // [rows, d]; nil where the coda does not give it
+	finalHidden           *ort.Buffer // float32 [rows, d]; nil where the coda does not give it
 }
 
 func (r *rowBuffers) close() error {
@@ -48,7 +48,7 @@ func (e *Engine) allocate() (err error) {
 		{&e.rows.delta, rows * 4},
 		{&e.rows.gate, rows * 4},
 		{&e.rows.logits, rows * e.m.VocabSize * 4},
-		{&e.rows.finalHidden, rows * vector},
+		{&e.rows.finalHidden, rows * e.m.HiddenSize * 4},
 		{&e.meta.cumulative, (rows + 1) * 4},
 		{&e.meta.past, rows * 4},
 		{&e.meta.table, rows * pages * 4},

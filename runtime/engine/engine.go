@@ -62,6 +62,9 @@ func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
 	if m.Kind != bundle.KindPaged {
 		return nil, fmt.Errorf("bundle %s: kind %q is not served by this engine, only %q", m.Name, m.Kind, bundle.KindPaged)
 	}
+	if err := m.RunsOn(env.Provider()); err != nil {
+		return nil, err
+	}
 	opt = opt.withDefaults(m)
 	e = &Engine{m: m, opt: opt}
 	defer func() {

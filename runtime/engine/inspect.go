@@ -18,7 +18,7 @@ func (e *Engine) Latent(slot int32, dst []float32) error {
 // FinalHidden is what the head was applied to in the last Coda, for its i-th row of logits; nil where the graph does
 // not give it. It is the engine's memory, good until the next Coda.
 func (e *Engine) FinalHidden(i int) []float32 {
-	if e.coda.finalHidden < 0 || e.elementSize() != 4 {
+	if e.coda.finalHidden < 0 {
 		return nil
 	}
 	d := e.m.HiddenSize

@@ -125,7 +125,7 @@ func TestUnrolledEqualsTheLoop(t *testing.T) {
 	ort.CheckLeaks(t)
 	env := openEnv(t)
 	random := filepath.Join(t.TempDir(), "random")
-	exportRandom(t, exporttest.LoopedLlama{Hidden: 48, Heads: 4, KVHeads: 2, FFN: 80, Vocab: 64, Loop: 3, Context: 64}, export.WeightsF32, random)
+	exportRandom(t, exporttest.LoopedLlama{Hidden: 48, Heads: 4, KVHeads: 2, FFN: 80, Vocab: 64, Loop: 3, Context: 64}, export.F32, random)
 	for name, dir := range map[string]string{"adder": copyOfAdder(t), "random 3⊗5": random} {
 		t.Run(name, func(t *testing.T) {
 			const rows, loops = 3, 5
@@ -195,8 +195,8 @@ func BenchmarkGoLoop(b *testing.B) {
 	}{
 		{"adder/L=8", "", 8, []int{1, 16}, 30},
 		{"adder/L=12", "", 12, []int{1, 16}, 30},
-		{"hidden=1024/f32/L=4", export.WeightsF32, 4, []int{1, 8}, 200},
-		{"hidden=1024/int4/L=4", export.WeightsInt4, 4, []int{1, 8}, 200},
+		{"hidden=1024/f32/L=4", export.F32, 4, []int{1, 8}, 200},
+		{"hidden=1024/int4/L=4", export.Int4, 4, []int{1, 8}, 200},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			dir := copyOfAdder(b)

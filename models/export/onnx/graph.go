@@ -177,6 +177,19 @@ func (g *Graph) Ints(name string, values []int64, dims ...int64) string {
 	return name
 }
 
+// Int32s appends a small int32 initializer.
+func (g *Graph) Int32s(name string, values []int32, dims ...int64) string {
+	if g.declare(name) {
+		return name
+	}
+	raw := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(v))
+	}
+	g.initializers = message(g.initializers, 5, append(tensorHead(name, Int32, dims), message(nil, 9, raw)...))
+	return name
+}
+
 // Floats appends a small float32 initializer.
 func (g *Graph) Floats(name string, values []float32, dims ...int64) string {
 	if g.declare(name) {

@@ -1,0 +1,51 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrProvider says that a bundle is for another device than the one at hand.
+var ErrProvider = errors.New("bundle needs another provider")
+
+// RunsOn reports whether the bundle's graphs have kernels on an execution provider, "cpu" or "cuda", and if not, what
+// to do about it.
+func (m *Manifest) RunsOn(provider string) error {
+	switch {
+	case m.Provider == ProviderCUDA && provider != ProviderCUDA:
+		return fmt.Errorf("%w: %s has %s activations, whose attention runs on CUDA alone, and the provider is %s: serve it with provider: cuda, or export the checkpoint again with --dtype f32",
+			ErrProvider, m.Name, m.Precision.Activations, provider)
+	case m.Provider == "" && m.Kind == KindPaged && provider == ProviderCUDA:
+		return fmt.Errorf("%w: %s has %s activations, whose attention runs on the CPU alone, and the provider is cuda: serve it with provider: cpu, or export the checkpoint again with --dtype bf16 or f16",
+			ErrProvider, m.Name, m.Precision.Activations)
+	}
+	return nil
+}
+
+// checkProvider holds provider and activations together.
+func (m *Manifest) checkProvider() error {
+	if m.Provider != "" && m.Provider != ProviderCUDA {
+		return fmt.Errorf("provider is %q, must be absent or %q", m.Provider, ProviderCUDA)
+	}
+	if m.Kind != KindPaged {
+		return nil
+	}
+	if half := m.Precision.Activations != "f32"; half != (m.Provider == ProviderCUDA) {
+		return fmt.Errorf("provider is %q with %s activations: attention in f16 and bf16 has a kernel on CUDA alone, and f32 on the CPU alone",
+			m.Provider, m.Precision.Activations)
+	}
+	return nil
+}
+
+// checkAttention refuses attention nodes that the bundle's provider has no kernel for.
+func (m *Manifest) checkAttention(of map[string]int) error {
+	want, other, where := "loopserve", "com.microsoft", "the CPU"
+	if m.Provider == ProviderCUDA {
+		want, other, where = other, want, "CUDA"
+	}
+	if of[other] > 0 {
+		return fmt.Errorf("it has %d nodes %s.PagedAttention, which %s has no kernel for: a bundle with %s activations takes %s.PagedAttention",
+			of[other], other, where, m.Precision.Activations, want)
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package export
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/loopserve/loopserve/models/export/onnx"
+)
+
+// Precisions of Options.
+const (
+	F32  = "f32"
+	F16  = "f16"
+	BF16 = "bf16"
+	Int8 = "int8"
+	Int4 = "int4"
+)
+
+// elements are the float precisions as ONNX types; quantBits the bits of the others.
+var (
+	elements  = map[string]onnx.Type{F32: onnx.Float, F16: onnx.Float16, BF16: onnx.BFloat16}
+	quantBits = map[string]int{Int8: 8, Int4: 4}
+)
+
+// settle fills in what is not chosen, and refuses what doesn't go together.
+func (o *Options) settle() error {
+	def := func(v *string, d string) {
+		if *v == "" {
+			*v = d
+		}
+	}
+	def(&o.DType, F32)
+	def(&o.Weights, o.DType)
+	def(&o.Embedding, o.DType)
+	def(&o.Head, o.Weights)
+	def(&o.State, StateZeros)
+	weights, embeddings, heads := []string{F32, Int8, Int4}, []string{F32, F16, BF16, Int8, Int4}, []string{F32, Int8, Int4}
+	where := "with f32 activations, on the CPU,"
+	if o.DType == F16 || o.DType == BF16 {
+		weights, embeddings, heads = []string{o.DType}, []string{o.DType}, []string{o.DType, F32}
+		where = "with " + o.DType + " activations, on CUDA,"
+	}
+	for _, c := range []struct {
+		flag, v, why string
+		of           []string
+	}{
+		{"dtype", o.DType, "", []string{F32, F16, BF16}},
+		{"weights", o.Weights, where, weights},
+		{"embedding", o.Embedding, where, embeddings},
+		{"head", o.Head, where, heads},
+		{"state", o.State, "", []string{StateZeros, StateNormal}},
+	} {
+		if !slices.Contains(c.of, c.v) {
+			return fmt.Errorf("%s is %q: %s must be %s", c.flag, c.v, c.why, strings.Join(c.of, ", "))
+		}
+	}
+	return nil
+}
+
+// cast appends a change of type.
+func cast(g *onnx.Graph, x string, to onnx.Type) string {
+	return g.Node("", "Cast", []string{x}, onnx.Attr{Name: "to", V: int(to)})
+}
+
+// up gives activations as float32, for what must not lose bits; down gives float32 as activations.
+func (b *builder) up(g *onnx.Graph, x string) string {
+	if b.act == onnx.Float {
+		return x
+	}
+	b.flush(g)
+	return cast(g, x, onnx.Float)
+}
+
+func (b *builder) down(g *onnx.Graph, x string) string {
+	if b.act == onnx.Float {
+		return x
+	}
+	return cast(g, x, b.act)
+}
+
+// take declares an input of activations and gives what stands for it inside the graph.
+func (b *builder) take(g *onnx.Graph, name string, dims ...onnx.Dim) string {
+	g.Input(name, b.port, dims...)
+	if b.port != b.act {
+		g.NodeTo("", "Cast", []string{name}, []string{b.inner(name)}, onnx.Attr{Name: "to", V: int(b.act)})
+	}
+	return b.inner(name)
+}
+
+// emit declares an output of activations, made by a node before under its inner name.
+func (b *builder) emit(g *onnx.Graph, name string, dims ...onnx.Dim) {
+	if b.port != b.act {
+		g.NodeTo("", "Cast", []string{b.inner(name)}, []string{name}, onnx.Attr{Name: "to", V: int(b.port)})
+	}
+	g.Output(name, b.port, dims...)
+}
+
+// inner is what an input or output of activations is called inside the graph.
+func (b *builder) inner(name string) string {
+	if b.port == b.act {
+		return name
+	}
+	return name + "_inner"
+}
