@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"math"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -20,13 +19,14 @@ type schedule struct {
 }
 
 const (
+	mostPriority  = 1_000_000
 	mostTimeoutMS = 24 * 60 * 60 * 1000
 	mostSalt      = 256 // bytes
 )
 
 func readSchedule(b body) (s schedule, err error) {
 	r := &reader{b: b}
-	s.Priority = r.integer("priority", 0, math.MinInt32, math.MaxInt32)
+	s.Priority = r.integer("priority", 0, -mostPriority, mostPriority)
 	s.Timeout = time.Duration(r.integer("timeout_ms", 0, 1, mostTimeoutMS)) * time.Millisecond
 	s.NoCache = !r.boolean("prefix_cache", true)
 	if r.err != nil {

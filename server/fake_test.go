@@ -42,6 +42,7 @@ type script struct {
 	finish loopctl.FinishReason
 	err    error
 	gate   chan struct{}
+	loops  func(i int) int // of each token; nil: as asked for
 
 	wg        sync.WaitGroup
 	mu        sync.Mutex
@@ -92,9 +93,13 @@ func (s *script) speak(r *loopctl.Request, st *loopctl.Stream) {
 			}
 		}
 		stats.CompletionTokens++
-		stats.LoopsTotal += r.Loops
-		stats.LoopsMax = r.Loops
-		e := loopctl.Event{Token: loopctl.Picked{ID: letter}, Loops: r.Loops}
+		loops := r.Loops
+		if s.loops != nil {
+			loops = s.loops(i)
+		}
+		stats.LoopsTotal += loops
+		stats.LoopsMax = max(stats.LoopsMax, loops)
+		e := loopctl.Event{Token: loopctl.Picked{ID: letter}, Loops: loops}
 		if i == len(letters)-1 || i == r.MaxTokens-1 {
 			stats.Finished = now.Add(5*time.Millisecond + time.Duration(i)*time.Millisecond)
 			e.Finish, e.Stats = loopctl.FinishLength, stats

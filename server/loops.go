@@ -22,7 +22,7 @@ var nearMisses = map[string]string{
 	"early_exit": "exit_policy", "exit_criterion": "exit_policy", "criterion": "exit_policy", "exit_consecutive": "exit_agree",
 	"exit_patience": "exit_agree", "replay_loop": "replay_loops", "loops_replay": "replay_loops", "draft_loop": "draft_loops",
 	"loops_elastic": "elastic", "elastic_loops": "elastic", "elastic_depth": "elastic", "target_itl": "target_itl_ms",
-	"loops_budget": "loop_budget", "lens": "return_lens", "loop_lens": "return_lens",
+	"max_loop_steps": "loop_budget", "loops_budget": "loop_budget", "lens": "return_lens", "loop_lens": "return_lens",
 }
 
 // ourFields are those that no other server has, for messages about where they belong.

@@ -197,6 +197,9 @@ func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
 		return badField("n", "request_too_large", "%d prompts with n = %d are %d sequences: at most %d per request: send several requests",
 			prompts, p.N, n, lim.Sequences)
 	}
+	if len(p.Depth.Replay) > 0 && prompts*p.N > 1 {
+		return conflict("replay_loops", "n", "it holds for one sequence: send one prompt with n = 1")
+	}
 	tokens := p.Depth.tokensWithin(p.MaxTokens, m)
 	cost := float64(prompts) * float64(p.N) * float64(tokens) * float64(p.Depth.Applied)
 	if entries := cost * float64(p.Depth.Lens); entries > mostLensEntries {
