@@ -9,11 +9,26 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// Sampler picks the tokens of one sequence. It implements loopctl.Picker.
+// Sampler picks the tokens of one sequence. It implements loopctl.Forker.
 type Sampler struct {
-	p    Params
-	rng  *rand.PCG
-	cand []candidate // scratch, grows to the vocabulary once
+	p       Params
+	edits   bool
+	rng     rand.PCG
+	picked  int      // tokens so far
+	history *history // nil where no penalty looks at it
+	scratch *scratch
+}
+
+// scratch grows to the vocabulary once. Forks share it: they pick on one goroutine, and nothing in it outlives a pick.
+type scratch struct {
+	cand   []candidate
+	logits []float32
+	ends   []float32
+}
+
+func (s *scratch) copy(logits []float32) []float32 {
+	s.logits = append(s.logits[:0], logits...)
+	return s.logits
 }
 
 type candidate struct {
@@ -26,19 +41,72 @@ func New(p Params) (*Sampler, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	return &Sampler{p: p, rng: rand.NewPCG(p.Seed, 0x6c6f6f7073657276)}, nil
+	s := &Sampler{p: p, edits: p.edits(), rng: *rand.NewPCG(p.Seed, 0x6c6f6f7073657276), scratch: &scratch{}}
+	if p.penalizes() {
+		var prompt []int32
+		if p.repeats() {
+			prompt = p.Prompt
+		}
+		s.history = newHistory(prompt)
+	}
+	return s, nil
 }
 
-// Pick returns the next token. NaN logits are never picked; where every logit is NaN or −Inf it returns token 0.
-// The log-probability is not computed (NaN).
-func (s *Sampler) Pick(logits []float32) loopctl.Picked {
-	picked := loopctl.Picked{Logprob: float32(math.NaN())}
-	if s.p.Temperature == 0 || s.p.TopK == 1 {
-		picked.ID = Argmax(logits)
-		return picked
+// Fork returns a copy that picks what the sampler would pick, and changes nothing in it. It belongs to the same
+// goroutine.
+func (s *Sampler) Fork() loopctl.Forker {
+	c := *s
+	if s.history != nil {
+		c.history = s.history.fork()
 	}
-	picked.ID = s.draw(logits)
+	if s.p.Constraint != nil {
+		c.p.Constraint = s.p.Constraint.Fork()
+	}
+	return &c
+}
+
+// Pick returns the next token. NaN logits are never picked; where every logit is NaN or −Inf it returns token 0. The
+// log-probability is the model's own, or NaN where it was not asked for. A sampler that draws takes one random number
+// for each pick, whatever the logits.
+func (s *Sampler) Pick(logits []float32) loopctl.Picked {
+	picked := loopctl.Picked{ID: s.choose(logits), Logprob: float32(math.NaN())}
+	if s.p.Logprobs {
+		d := NewDistribution(logits)
+		picked.Logprob, picked.Top = d.Logprob(picked.ID), d.Top(s.p.Top)
+	}
+	s.picked++
+	if s.history != nil {
+		s.history.find(picked.ID).count++
+	}
+	if c := s.p.Constraint; c != nil && !(c.MayEnd() && slices.Contains(s.p.StopIDs, picked.ID)) {
+		c.Advance(picked.ID)
+	}
 	return picked
+}
+
+func (s *Sampler) choose(logits []float32) int32 {
+	greedy := s.p.Temperature == 0 || s.p.TopK == 1
+	if s.p.Constraint != nil && greedy && !s.edits {
+		// most picks are allowed: then the other tokens need not be looked at
+		id := Argmax(logits)
+		if logits[id] > minusInf && s.permits(id) {
+			return id
+		}
+	}
+	if s.edits || s.p.Constraint != nil {
+		logits = s.adjust(logits)
+	}
+	if greedy {
+		return Argmax(logits)
+	}
+	return s.draw(logits)
+}
+
+func (s *Sampler) permits(id int32) bool {
+	if slices.Contains(s.p.StopIDs, id) {
+		return s.p.Constraint.MayEnd()
+	}
+	return s.p.Constraint.Allows(id)
 }
 
 // Argmax returns the index of the largest logit, the first one of equals. NaN counts as −Inf.
@@ -53,51 +121,53 @@ func Argmax(logits []float32) int32 {
 }
 
 func (s *Sampler) draw(logits []float32) int32 {
+	u := float64(s.rng.Uint64()<<11>>11) / (1 << 53) // 53 random bits: uniform in [0, 1), as math/rand/v2 Float64
 	top := Argmax(logits)
 	maxLogit := float64(logits[top])
 	if math.IsInf(maxLogit, 0) || math.IsNaN(maxLogit) {
 		return top // nothing to choose from, or one logit beats all others outright
 	}
 	s.collect(logits, maxLogit)
+	cand := s.scratch.cand
 	selected := false // selection shuffles the candidates
-	if k := s.p.TopK; k > 0 && k < len(s.cand) {
-		s.cand, selected = keep(s.cand, kth(s.cand, k)), true
+	if k := s.p.TopK; k > 0 && k < len(cand) {
+		cand, selected = keep(cand, kth(cand, k)), true
 	}
 	if p := s.p.TopP; p > 0 && p < 1 {
-		s.cand, selected = keep(s.cand, nucleus(s.cand, p)), true
+		cand, selected = keep(cand, nucleus(cand, p)), true
 	}
 	if selected {
-		slices.SortFunc(s.cand, func(a, b candidate) int { return cmp.Compare(a.id, b.id) })
+		slices.SortFunc(cand, func(a, b candidate) int { return cmp.Compare(a.id, b.id) })
 	}
-	return s.walk()
+	return walk(cand, u)
 }
 
-// collect fills s.cand with the tokens that min-p leaves.
+// collect fills the scratch with the tokens that min-p leaves.
 func (s *Sampler) collect(logits []float32, maxLogit float64) {
-	s.cand = s.cand[:0]
-	if cap(s.cand) < len(logits) {
-		s.cand = make([]candidate, 0, len(logits))
+	cand := s.scratch.cand[:0]
+	if cap(cand) < len(logits) {
+		cand = make([]candidate, 0, len(logits))
 	}
 	for i, l := range logits {
 		w := math.Exp((float64(l) - maxLogit) / s.p.Temperature)
 		if w > 0 && w >= s.p.MinP {
-			s.cand = append(s.cand, candidate{int32(i), w})
+			cand = append(cand, candidate{int32(i), w})
 		}
 	}
+	s.scratch.cand = cand
 }
 
-// walk draws one of the kept candidates.
-func (s *Sampler) walk() int32 {
+// walk finds the candidate in which u, in [0, 1), falls.
+func walk(cand []candidate, u float64) int32 {
 	total := 0.0
-	for _, c := range s.cand {
+	for _, c := range cand {
 		total += c.w
 	}
-	// 53 random bits: uniform in [0, 1), as math/rand/v2 Float64
-	u := float64(s.rng.Uint64()<<11>>11) / (1 << 53) * total
-	for _, c := range s.cand {
+	u *= total
+	for _, c := range cand {
 		if u -= c.w; u < 0 {
 			return c.id
 		}
 	}
-	return s.cand[len(s.cand)-1].id // rounding left a rest
+	return cand[len(cand)-1].id // rounding left a rest
 }
