@@ -164,8 +164,9 @@ func TestMetricNames(t *testing.T) {
 		`loopserve_loop_steps_total{model_name="adder",phase="prefill"} 6`,
 		`loopserve_loop_steps_total{model_name="adder",phase="decode"} 45`,
 		`loopserve_http_requests_total{handler="/v1/completions",method="POST",status="200"} 1`,
-		`loopserve_loops_per_token_sum{model_name="adder"} 48`,
+		`loopserve_loops_per_token_sum{model_name="adder",phase="decode",policy="none"} 48`,
 		`loopserve_inter_token_latency_seconds_count{model_name="adder"} 15`,
+		`loopserve_exits_total{depth="3",model_name="adder",policy="none"} 17`,
 	} {
 		if !strings.Contains(a.body, line+"\n") {
 			t.Errorf("not in /metrics: %s", line)

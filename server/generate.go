@@ -79,7 +79,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 	accepted = true
 	for i, stream := range g.streams {
 		f := &follower{
-			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name),
+			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name, p.Depth.Exit.Kind.String()),
 			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
 			stops:   tokenizer.NewStopMatcher(p.Stop), speller: speller{tokenizer: t.Tokenizer},
 		}

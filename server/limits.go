@@ -1,6 +1,9 @@
 package server
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Limits bound what one request may ask for. A zero field means its default.
 type Limits struct {
@@ -24,6 +27,8 @@ type Config struct {
 	TemplateArgs []string
 	// Version stands in GET /version.
 	Version string
+	// Wrap puts a handler around the server's own, where Serve answers: for traces. Nil means none.
+	Wrap func(http.Handler) http.Handler
 
 	BodyLimit     int64         // bytes of a request body; 4 MiB
 	HeaderTimeout time.Duration // for a request's header; 10 s
@@ -53,6 +58,9 @@ func (c Config) withDefaults() Config {
 	def(&l.Stops, 16)
 	def(&l.StopBytes, 256)
 	def(&l.StopIDs, 64)
+	if c.Wrap == nil {
+		c.Wrap = func(h http.Handler) http.Handler { return h }
+	}
 	if c.Version == "" {
 		c.Version = "devel"
 	}

@@ -9,8 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/loopserve/loopserve/loopctl"
 )
 
 // Buckets of vLLM's dashboards, with finer ones below 10 ms, where small models live.
@@ -24,10 +22,11 @@ var (
 	bucketsLoops   = []float64{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128}
 )
 
-// Metrics is the server's own registry. Observer gives each model's controller its part; the server fills the rest.
+// Metrics is one server's own registry. Observer gives each model's controller its part; the server fills the rest.
 type Metrics struct {
 	registry *prometheus.Registry
 	handler  http.Handler
+	aliases  bool // vLLM's names beside ours
 
 	httpRequests *prometheus.CounterVec
 	httpSeconds  *prometheus.HistogramVec
@@ -40,11 +39,11 @@ type Metrics struct {
 func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	m.handler = promhttp.HandlerFor(prometheus.GathererFunc(m.gather), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 	m.httpRequests = m.counter("http_requests_total", "HTTP requests by route, method and status.", "handler", "method", "status")
 	m.httpSeconds = m.histogram("http_request_duration_seconds", "Time from a request's arrival to the end of its answer.", bucketsLatency, "handler")
 	m.itl = m.histogram("inter_token_latency_seconds", "Time between two tokens of a sequence, as delivered.", bucketsITL, "model_name")
-	m.tokenLoops = m.histogram("loops_per_token", "Loops done for a generated token.", bucketsLoops, "model_name")
+	m.tokenLoops = m.histogram("loops_per_token", "Loops done for a token: of decode for each generated one, of prefill the mean over a sequence's prompt.", bucketsLoops, "model_name", "phase", "policy")
 	m.engine = newEngineMetrics(m)
 	return m
 }
@@ -53,6 +52,12 @@ const namespace = "loopserve"
 
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	m.registry.MustRegister(v)
 	return v
 }
@@ -79,8 +84,8 @@ type tokenObserver struct {
 	last       time.Time
 }
 
-func (m *Metrics) tokens(model string) *tokenObserver {
-	return &tokenObserver{itl: m.itl.WithLabelValues(model), loops: m.tokenLoops.WithLabelValues(model)}
+func (m *Metrics) tokens(model, policy string) *tokenObserver {
+	return &tokenObserver{itl: m.itl.WithLabelValues(model), loops: m.tokenLoops.WithLabelValues(model, "decode", policy)}
 }
 
 func (t *tokenObserver) token(loops int) {
@@ -95,84 +100,4 @@ func (t *tokenObserver) token(loops int) {
 func (s *Server) getMetrics(c *gin.Context) {
 	extendWrite(c)
 	s.metrics.handler.ServeHTTP(c.Writer, c.Request)
-}
-
-// watch adds the gauges that are read from the models' controllers when somebody asks.
-func (m *Metrics) watch(ms models) { m.registry.MustRegister(newGauges(ms)) }
-
-// gauges is a prometheus.Collector over the controllers' snapshots.
-type gauges struct {
-	models models
-	descs  []*prometheus.Desc
-}
-
-// gauge indices, in the order of newGauges.
-const (
-	gaugeRunning = iota
-	gaugeWaiting
-	gaugePagesUsed
-	gaugePagesTotal
-	gaugeKVUsage
-	gaugeLatentsUsed
-	gaugeLatentsTotal
-	gaugeDepth
-	gaugeBacklog
-	gaugeDebt
-	gaugeStep
-)
-
-func newGauges(ms models) *gauges {
-	g := &gauges{models: ms}
-	add := func(name, help string, labels ...string) {
-		g.descs = append(g.descs, prometheus.NewDesc(namespace+"_"+name, help, append([]string{"model_name"}, labels...), nil))
-	}
-	add("num_requests_running", "Sequences that run.")
-	add("num_requests_waiting", "Requests that wait to run.")
-	add("kv_pages_used", "KV pages promised to running sequences.", "stage")
-	add("kv_pages_total", "KV pages there are.", "stage")
-	add("kv_cache_usage_perc", "Share of the fullest stage's KV pages that is promised, 0 to 1.")
-	add("latents_used", "Latent slots in use.")
-	add("latents_total", "Latent slots there are.")
-	add("depth_occupancy", "Rows between prelude and coda, by loops done.", "depth")
-	add("loop_backlog_steps", "Work accepted and not yet done: rows times loops.")
-	add("loop_debt_seconds", "The backlog times the measured time of a loop-step: how long a new request may wait at worst.")
-	add("loop_step_seconds", "Running mean of a tick's time per row of its block call.")
-	return g
-}
-
-// Describe implements prometheus.Collector.
-func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range g.descs {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range g.models {
-		s := m.Generator.Snapshot()
-		put := func(i int, v float64, labels ...string) {
-			ch <- prometheus.MustNewConstMetric(g.descs[i], prometheus.GaugeValue, v, append([]string{m.Name}, labels...)...)
-		}
-		put(gaugeRunning, float64(s.Running))
-		put(gaugeWaiting, float64(s.Waiting))
-		fullest := 0.0
-		for i, total := range s.PagesTotal {
-			stage := loopctl.Stage(i).String()
-			put(gaugePagesUsed, float64(s.PagesUsed[i]), stage)
-			put(gaugePagesTotal, float64(total), stage)
-			if total > 0 {
-				fullest = max(fullest, float64(s.PagesUsed[i])/float64(total))
-			}
-		}
-		put(gaugeKVUsage, fullest)
-		put(gaugeLatentsUsed, float64(s.LatentsUsed))
-		put(gaugeLatentsTotal, float64(s.LatentsTotal))
-		for depth, rows := range s.RowsByDepth {
-			put(gaugeDepth, float64(rows), strconv.Itoa(depth))
-		}
-		put(gaugeBacklog, float64(s.Backlog))
-		put(gaugeDebt, float64(s.Backlog)*s.SecondsPerLoopStep)
-		put(gaugeStep, s.SecondsPerLoopStep)
-	}
 }

@@ -52,6 +52,8 @@ type Model struct {
 	Recommended AutoPolicy
 	// HiddenSize is the length of a latent; 0 where the engine is no loopctl.LatentReader, and there are no embeddings.
 	HiddenSize int
+	// PageBytes is the memory of one KV page of each stage, for metrics.
+	PageBytes [3]int64
 	// ChatTemplate is the source of the model's template; empty where it has none.
 	ChatTemplate string
 
@@ -90,7 +92,9 @@ func newModels(list []*Model) (models, error) {
 		}
 	}
 	for _, m := range list {
-		m.chat = newChatTemplate(m)
+		if m.chat == nil { // a model that is served already is being read
+			m.chat = newChatTemplate(m)
+		}
 	}
 	return list, nil
 }

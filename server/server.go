@@ -49,10 +49,11 @@ func New(cfg Config, log *slog.Logger, metrics *Metrics) *Server {
 	for _, k := range cfg.APIKeys {
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
 	}
+	metrics.watch(s.models)
 	s.stop, s.halt = context.WithCancelCause(context.Background())
 	s.router = s.routes()
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           s.cfg.Wrap(s),
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		WriteTimeout:      s.cfg.WriteTimeout, // each write of an answer moves it on
 		IdleTimeout:       s.cfg.IdleTimeout,
@@ -62,7 +63,8 @@ func New(cfg Config, log *slog.Logger, metrics *Metrics) *Server {
 	return s
 }
 
-// SetModels makes the models available, once: from then on the server is ready.
+// SetModels makes the models available: from then on the server is ready. Called again it replaces them all at once:
+// requests that have found their model keep it, later ones find the new ones. A model may be in both lists.
 func (s *Server) SetModels(list ...*Model) error {
 	ms, err := newModels(list)
 	if err != nil {
@@ -71,10 +73,7 @@ func (s *Server) SetModels(list ...*Model) error {
 	if len(ms) == 0 {
 		return errors.New("no models: give at least one bundle")
 	}
-	if !s.served.CompareAndSwap(nil, &ms) {
-		return errors.New("models are set already")
-	}
-	s.metrics.watch(ms)
+	s.served.Store(&ms)
 	return nil
 }
 
@@ -111,6 +110,7 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/v1/models/:id", s.whenReady(s.getModel))
 	r.POST("/v1/completions", s.whenReady(s.postCompletions))
 	r.POST("/v1/chat/completions", s.whenReady(s.postChat))
+	r.POST("/v1/embeddings", s.whenReady(s.postEmbeddings))
 	r.POST("/tokenize", s.whenReady(s.postTokenize))
 	r.POST("/detokenize", s.whenReady(s.postDetokenize))
 	r.GET("/tokenizer_info", s.whenReady(s.getTokenizerInfo))
