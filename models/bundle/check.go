@@ -19,8 +19,16 @@ func (m *Manifest) Check() error {
 	if !nameRule.MatchString(m.Name) {
 		return fmt.Errorf("name is %q, must be 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", m.Name)
 	}
-	if m.Kind != KindPaged {
-		return fmt.Errorf("kind is %q, must be %q", m.Kind, KindPaged)
+	low := 1 // of the attention's numbers
+	switch m.Kind {
+	case KindPaged:
+	case KindDense:
+		low = 0
+		if err := m.checkDense(); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("kind is %q, must be %q or %q", m.Kind, KindPaged, KindDense)
 	}
 	for _, f := range []struct {
 		field     string
@@ -30,9 +38,9 @@ func (m *Manifest) Check() error {
 		{"hidden_size", m.HiddenSize, 1, 1 << 20},
 		{"vocab_size", m.VocabSize, 1, 1 << 24},
 		{"context", m.Context, 1, 1 << 24},
-		{"attention.heads", m.Attention.Heads, 1, 1 << 12},
-		{"attention.kv_heads", m.Attention.KVHeads, 1, 1 << 12},
-		{"attention.head_dim", m.Attention.HeadDim, 1, 512},
+		{"attention.heads", m.Attention.Heads, low, 1 << 12},
+		{"attention.kv_heads", m.Attention.KVHeads, low, 1 << 12},
+		{"attention.head_dim", m.Attention.HeadDim, low, 512},
 		{"prelude.layers", m.Prelude.Layers, 0, 1000},
 		{"block.layers", m.Block.Layers, 0, 1000},
 		{"coda.layers", m.Coda.Layers, 0, 1000},
@@ -45,7 +53,7 @@ func (m *Manifest) Check() error {
 			return fmt.Errorf("%s is %d, must be %d to %d", f.field, f.v, f.low, f.high)
 		}
 	}
-	if m.Attention.Heads%m.Attention.KVHeads != 0 {
+	if m.Kind == KindPaged && m.Attention.Heads%m.Attention.KVHeads != 0 {
 		return fmt.Errorf("attention.heads %d is not a multiple of attention.kv_heads %d", m.Attention.Heads, m.Attention.KVHeads)
 	}
 	for _, f := range []struct {

@@ -20,7 +20,8 @@ var elemNames = map[int64]string{
 	2: "uint8", 3: "int8", 9: "bool", 11: "float64",
 }
 
-// port is an input or output that the contract names. A dimension of −1 must be dynamic, of −2 may be anything.
+// port is an input or output that the contract names. A dimension of −1 must be dynamic, of −2 may be anything, of −3
+// may be fixed at 1.
 type port struct {
 	name     string
 	elem     int64
@@ -31,8 +32,9 @@ type port struct {
 }
 
 const (
-	dynamic  = -1
-	anything = -2
+	dynamic      = -1
+	anything     = -2
+	dynamicOrOne = -3
 )
 
 // checkGraph compares a graph with what the manifest promises of it.
@@ -50,7 +52,10 @@ func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
 	for _, n := range model.attention {
 		nodes += n
 	}
-	if nodes != g.Layers {
+	switch {
+	case m.Kind == KindDense && nodes > 0:
+		return fmt.Errorf("it has %d PagedAttention nodes, which the kind dense has no pages for: make the bundle of the kind paged", nodes)
+	case m.Kind != KindDense && nodes != g.Layers:
 		return fmt.Errorf("it has %d PagedAttention nodes, %s.layers says %d: one node for each layer", nodes, g.stage, g.Layers)
 	}
 	if err := m.checkAttention(model.attention); err != nil {
@@ -76,6 +81,9 @@ func withoutDefaults(m *model) []tensorInfo {
 
 // contract is the table of docs/bundle-format.md for one graph.
 func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
+	if m.Kind == KindDense {
+		return m.denseContract(g)
+	}
 	d, act := int64(m.HiddenSize), int64(elemFloat)
 	switch m.Precision.Activations {
 	case "f16":
@@ -145,21 +153,26 @@ func compare(what string, want []port, have []tensorInfo) error {
 	for _, v := range have {
 		byName[v.name] = v
 	}
+	unknown := unknownPorts(want, have)
 	for _, p := range want {
 		v, ok := byName[p.name]
-		delete(byName, p.name)
 		switch {
 		case !ok && !p.optional:
-			errs = append(errs, fmt.Errorf("the %s %s is missing: %s %s, %s", what, p.name, elemNames[p.elem], p.form, p.why))
+			var problem *Problem
+			problem, unknown = p.missing(what, unknown)
+			errs = append(errs, problem)
 		case ok:
 			if why := p.differs(v); why != "" {
-				errs = append(errs, fmt.Errorf("the %s %s %s: want %s %s, %s", what, p.name, why, elemNames[p.elem], p.form, p.why))
+				errs = append(errs, &Problem{fmt.Sprintf("the %s %s %s", what, p.name, why), p.want(), p.remedy(what, v)})
 			}
 		}
 	}
-	for _, v := range have {
-		if _, left := byName[v.name]; left && what == "input" {
-			errs = append(errs, fmt.Errorf("the input %s is not one of the contract's: nothing would feed it (docs/bundle-format.md)", v.name))
+	for _, v := range unknown {
+		if what == "input" {
+			errs = append(errs, &Problem{
+				fmt.Sprintf("the input %s is not one of the contract's: nothing would feed it", v.name), "",
+				"rename it or make it a constant of the graph (docs/bundle-format.md)",
+			})
 		}
 	}
 	return errors.Join(errs...)
@@ -179,8 +192,8 @@ func (p port) differs(v tensorInfo) string {
 	for i, want := range p.dims {
 		got := v.dims[i]
 		switch {
-		case want == anything || got == want:
-		case want == dynamic:
+		case want == anything || got == want || want == dynamicOrOne && (got == dynamic || got == 1):
+		case want == dynamic || want == dynamicOrOne:
 			return fmt.Sprintf("has dimension %d fixed at %d, and it must be dynamic", i, got)
 		case got != dynamic: // a dynamic axis where the size is known is checked by the runtime
 			return "has the shape " + strings.ReplaceAll(fmt.Sprint(v.dims), "-1", "?")

@@ -10,6 +10,8 @@ const FileName = "manifest.json"
 const (
 	// KindPaged has a KV cache in pages: packed rows, paged attention inside the graphs.
 	KindPaged = "paged"
+	// KindDense has no cache: [batch, seq, hidden] in and out, the whole sequence computed again for each token.
+	KindDense = "dense"
 )
 
 // ProviderCUDA is the provider of bundles whose attention has a kernel for CUDA alone.
@@ -20,7 +22,7 @@ const ProviderCUDA = "cuda"
 type Manifest struct {
 	ManifestVersion int    `json:"manifest_version"`
 	Name            string `json:"name"`   // [a-z0-9][a-z0-9._-]{0,63}; how clients call the model
-	Kind            string `json:"kind"`   // "paged"
+	Kind            string `json:"kind"`   // "paged" or "dense"
 	Family          string `json:"family"` // looped_llama, ouro, …: where the graphs came from; the engine does not read it
 	Description     string `json:"description,omitempty"`
 	License         string `json:"license,omitempty"`
@@ -30,7 +32,7 @@ type Manifest struct {
 	VocabSize  int `json:"vocab_size"` // columns of logits
 	Context    int `json:"context"`    // tokens of one sequence; the RoPE tables are this long
 
-	Attention Attention `json:"attention"`
+	Attention Attention `json:"attention,omitzero"` // of the kind paged
 	Prelude   Graph     `json:"prelude"`
 	Block     Graph     `json:"block"`
 	Coda      Graph     `json:"coda"`
@@ -70,7 +72,7 @@ type Attention struct {
 // Graph is one of the three ONNX files.
 type Graph struct {
 	File   string `json:"file"`
-	Layers int    `json:"layers"` // attention layers; 0: the graph takes no paging inputs
+	Layers int    `json:"layers"` // attention layers; 0: no row sees another, and the graph takes no paging inputs
 }
 
 // LoopRange says which loop counts the model serves.

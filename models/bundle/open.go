@@ -93,16 +93,17 @@ func (b *Bundle) read(root *os.Root, opt Options) error {
 			return err
 		}
 	}
+	var errs []error
 	for _, g := range m.graphs() {
 		raw, _, err := readPlain(root, g.File, 1<<30)
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrFile, g.File, err)
 		}
 		if err := checkGraph(raw, g, m); err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrGraph, g.File, err)
+			errs = append(errs, &GraphError{g.File, err})
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Parse reads a manifest strictly: a version or a key that it does not know is an error.
@@ -231,7 +232,12 @@ func Save(dir string, m *Manifest) error {
 		return err
 	}
 	temp := FileName + ".partial"
-	if err := root.WriteFile(temp, append(raw, '\n'), 0o644); err != nil {
+	f, err := root.Create(temp)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(raw, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return root.Rename(temp, FileName)
