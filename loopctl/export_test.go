@@ -41,3 +41,9 @@ func (t *pageTable) Cover(p *pool, a, b, c int) []int32 { return t.cover(p, a, b
 
 // PageTable names the type for tests.
 type PageTable = pageTable
+
+// Steal loses a page, as a bug would.
+func (c *Controller) Steal() { c.pools[StageBlock].free = c.pools[StageBlock].free[1:] }
+
+// Audit proves the books as the engine goroutine does when idle.
+func (c *Controller) Audit() { c.audit() }

@@ -46,7 +46,7 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// play obeys the lines of a setup: limits, config, fail, and "at TICK NAME prompt=N max=N loops=N" or
+// play obeys the lines of a setup: limits, config, fail, and "at TICK NAME prompt=N max=N loops=N …" or
 // "at TICK cancel NAME".
 func play(t *testing.T, setup string) string {
 	t.Helper()
@@ -66,6 +66,8 @@ func play(t *testing.T, setup string) string {
 			over(&l.MaxRows, v["rows"])
 			over(&l.Latents, v["latents"])
 			over(&l.PageSize, v["pagesize"])
+			over(&l.Vocab, v["vocab"])
+			over(&l.KV.Planes, v["planes"])
 			for st, name := range []string{"prelude", "block", "coda"} {
 				over(&l.Pages[st], v[name])
 			}
@@ -74,6 +76,9 @@ func play(t *testing.T, setup string) string {
 			over(&cfg.ChunkRows, v["chunk"])
 			over(&cfg.MaxRunning, v["running"])
 			over(&cfg.StreamBuffer, v["buffer"])
+			over(&cfg.ReserveTokens, v["reserve"])
+			over(&cfg.WrapRows, v["wrap"])
+			cfg.Scheduling = loopctl.Scheduling(v["lockstep"])
 		case "fail":
 			fault = loopctltest.FailAt(loopctl.StageBlock, v["block"])
 		case "at":
@@ -100,7 +105,13 @@ func play(t *testing.T, setup string) string {
 			default:
 				r := &loopctl.Request{
 					ID: name, Seed: uint64(name[0]), Prompt: make([]int32, v["prompt"]), MaxTokens: v["max"], Loops: v["loops"],
-					Picker: loopctltest.Greedy{},
+					Picker: loopctltest.Greedy{}, Priority: v["prio"], Draft: v["draft"],
+				}
+				if v["delta"] > 0 { // in hundredths
+					r.Exit = loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: float64(v["delta"]) / 100}
+				}
+				if v["argmax"] > 0 {
+					r.Exit = loopctl.ExitPolicy{Kind: loopctl.ExitArgmax, Threshold: float64(v["argmax"])}
 				}
 				s, err := c.Submit(r)
 				if err != nil {
