@@ -59,7 +59,7 @@ func readDepth(b body, t target, header string) (d depth, err error) {
 	d.readElastic(r)
 	d.Draft = r.integer("draft_loops", 0, 0, int64(m.Loops.Max))
 	d.Budget = r.integer("loop_budget", 0, 1, math.MaxInt32)
-	d.Lens = readLens(r)
+	d.Lens = min(readLens(r), m.Vocab)
 	if r.err != nil {
 		return d, r.err
 	}
@@ -121,6 +121,8 @@ func (d *depth) contradictions(b body, m *Model) error {
 		return conflict("draft_loops", "replay_loops", "guessing ahead needs one depth for all tokens: leave one of the two out")
 	case d.Draft > 0 && d.Exit.Kind != loopctl.ExitNone:
 		return conflict("draft_loops", "exit_policy", `guessing ahead needs one depth for all tokens: send exit_policy "none", or leave draft_loops out`)
+	case d.Draft > 0 && d.Lens > 0:
+		return conflict("draft_loops", "return_lens", "a guess is not looked at loop by loop: leave one of the two out")
 	case d.Draft >= d.Applied && d.Draft > 0:
 		return badField("draft_loops", "loops_out_of_range", "draft_loops is %d and loops is %d: a guess must take fewer loops than the answer", d.Draft, d.Applied)
 	case d.Draft > 0 && d.Draft < m.Loops.Min:
