@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -28,12 +29,10 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
-			bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionShowBytes(true),
-				progressbar.OptionSetDescription("writing weights"), progressbar.OptionThrottle(200*time.Millisecond),
-				progressbar.OptionClearOnFinish(), progressbar.OptionSetVisibility(isTerminal(os.Stderr)))
-			opt.Progress = func(written int64, _ string) { _ = bar.Set64(written) } // a bar that cannot be drawn is no failure
+			show := exportProgress(cmd.ErrOrStderr(), isTerminal(os.Stderr))
+			opt.Progress = show.tell
 			m, err := export.Export(cmd.Context(), args[0], out, opt)
-			_ = bar.Finish()
+			show.finish()
 			if err != nil {
 				return err
 			}
@@ -60,6 +59,49 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		panic(err) // a typing mistake in the line above
 	}
 	return cmd
+}
+
+// exportShow shows how far an export is: a bar on a terminal, elsewhere a line now and then.
+type exportShow struct {
+	bar   *progressbar.ProgressBar // nil: lines
+	w     io.Writer
+	every time.Duration
+	next  time.Time
+}
+
+func exportProgress(w io.Writer, terminal bool) *exportShow {
+	s := &exportShow{w: w, every: 5 * time.Second, next: time.Now().Add(5 * time.Second)}
+	if terminal {
+		s.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionThrottle(200*time.Millisecond),
+			progressbar.OptionSetDescription("writing weights"), progressbar.OptionSetPredictTime(true),
+			progressbar.OptionSetElapsedTime(true), progressbar.OptionClearOnFinish())
+	}
+	return s
+}
+
+func (s *exportShow) tell(p export.Progress) {
+	if s.bar != nil {
+		s.bar.Describe(fmt.Sprintf("%s, %d MB", p.Doing, p.Written/1e6))
+		s.bar.ChangeMax64(p.Total)
+		_ = s.bar.Set64(p.Done) // a bar that cannot be drawn is no failure
+		return
+	}
+	now := time.Now()
+	if now.Before(s.next) {
+		return // a short export says nothing
+	}
+	s.next = now.Add(s.every)
+	if p.Tensor == "" {
+		fmt.Fprintln(s.w, p.Doing)
+		return
+	}
+	fmt.Fprintf(s.w, "%s: %3.0f %%, %d MB, %s\n", p.Doing, 100*float64(p.Done)/float64(max(p.Total, 1)), p.Written/1e6, p.Tensor)
+}
+
+func (s *exportShow) finish() {
+	if s.bar != nil {
+		_ = s.bar.Finish()
+	}
 }
 
 // precisionText is what the numbers of a bundle are, and what it runs on.

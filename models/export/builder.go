@@ -22,6 +22,8 @@ type builder struct {
 	act  onnx.Type // of activations inside the graphs
 	port onnx.Type // of hidden, inject, final_hidden and the caches: act, but for a graph that emulates CUDA's
 
+	progress progress
+
 	eps     float64 // of every RMSNorm
 	pending *sum    // an addition that the next norm may take into its node
 }

@@ -65,7 +65,7 @@ func (d *dataFile) close() error {
 }
 
 // rows streams a matrix [n, k] made of stored ones stacked on each other, a row at a time. The slice is reused.
-func rows(parts []*safetensors.Tensor, each func(row []float32) error) error {
+func (b *builder) rows(parts []*safetensors.Tensor, each func(row []float32) error) error {
 	for _, t := range parts {
 		k := int64(1)
 		if len(t.Shape) > 1 {
@@ -74,6 +74,9 @@ func rows(parts []*safetensors.Tensor, each func(row []float32) error) error {
 		row := make([]float32, k)
 		for r := range t.Shape[0] {
 			if err := t.Read(row, r*k); err != nil {
+				return err
+			}
+			if err := b.advance(k, t.Name); err != nil {
 				return err
 			}
 			if err := each(row); err != nil {

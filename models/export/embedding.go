@@ -60,7 +60,7 @@ func (b *builder) matrix(g *onnx.Graph, precision string, parts ...*safetensors.
 	}
 	place := b.put(key, func(w *bufio.Writer) (int64, error) {
 		total := int64(0)
-		err := rows(parts, func(row []float32) error {
+		err := b.rows(parts, func(row []float32) error {
 			written, err := writeAs(w, elements[precision], row)
 			total += written
 			return err

@@ -24,8 +24,8 @@ type Options struct {
 	State     string // of the families that inject: zeros (default) or normal
 	Force     bool   // replace an existing bundle
 	Exporter  string // "loopserve <version>"
-	// Progress is told how many bytes of data are written, and the tensor just done.
-	Progress func(written int64, tensor string)
+	// Progress is called now and then; nil: nobody looks.
+	Progress func(Progress)
 
 	emulate bool // 16-bit graphs with the CPU's attention and float32 ports, for tests
 }
@@ -37,8 +37,9 @@ var companions = []string{
 }
 
 // Export reads the checkpoint folder hf and writes a bundle to out. It writes beside out and renames at the end: out is
-// either whole or not there. An error names the file, key or tensor at fault.
-func Export(ctx context.Context, hf, out string, opt Options) (*bundle.Manifest, error) {
+// either whole or not there, and a bundle that is replaced is either the old or the new one. An error names the file,
+// key or tensor at fault.
+func Export(ctx context.Context, hf, out string, opt Options) (m *bundle.Manifest, err error) {
 	if err := opt.settle(); err != nil {
 		return nil, err
 	}
@@ -46,39 +47,15 @@ func Export(ctx context.Context, hf, out string, opt Options) (*bundle.Manifest,
 	if opt.Name == "" {
 		opt.Name = filepath.Base(out)
 	}
-	if _, err := os.Stat(out); err == nil && !opt.Force {
-		return nil, fmt.Errorf("%s exists: choose another place, or --force to replace it", out)
-	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return nil, err
-	}
-	temp, err := os.MkdirTemp(filepath.Dir(out), "."+filepath.Base(out)+".partial-")
+	p, err := newPlace(out, opt.Force)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(temp)
-	m, err := write(ctx, hf, temp, opt)
-	if err != nil {
+	defer func() { err = errors.Join(err, p.close()) }()
+	if m, err = write(ctx, hf, p.temp, opt); err != nil {
 		return nil, fmt.Errorf("export %s: %w", hf, err)
 	}
-	return m, replace(temp, out, opt.Force)
-}
-
-// replace moves temp to out. With force, what was there is moved aside first and removed last.
-func replace(temp, out string, force bool) error {
-	if err := os.Chmod(temp, 0o755); err != nil {
-		return err
-	}
-	old := temp + ".old"
-	if force {
-		if err := os.Rename(out, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if err := os.Rename(temp, out); err != nil {
-		return errors.Join(err, os.Rename(old, out))
-	}
-	return os.RemoveAll(old)
+	return m, p.finish(opt.Force)
 }
 
 func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, error) {
@@ -112,6 +89,9 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 	}
 	if err := writeGraphs(ctx, s, target, m, opt); err != nil {
 		return nil, err
+	}
+	if opt.Progress != nil {
+		opt.Progress(Progress{Doing: "hashing", Done: 1, Total: 1})
 	}
 	if m.Source.SHA256, err = s.ckpt.SHA256(); err != nil {
 		return nil, err

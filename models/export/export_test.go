@@ -225,7 +225,7 @@ func TestOutputIsWholeOrNotThere(t *testing.T) {
 	}
 	out := filepath.Join(parent, "model")
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err := export.Export(ctx, from, out, export.Options{Progress: func(int64, string) { cancel() }})
+	_, err := export.Export(ctx, from, out, export.Options{Progress: func(export.Progress) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled export: %v", err)
 	}

@@ -49,7 +49,7 @@ func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tenso
 	scales := make([]float32, 0, n*blocksOf(k))
 	codes = b.put(fmt.Sprintf("%s/%s%d", key, layout, q.bits), func(w *bufio.Writer) (int64, error) {
 		total := int64(0)
-		err := rows(parts, func(row []float32) error {
+		err := b.rows(parts, func(row []float32) error {
 			written, err := q.row(w, row, &scales)
 			total += written
 			return err
@@ -72,9 +72,6 @@ func (b *builder) put(key string, fill func(w *bufio.Writer) (int64, error)) onn
 	p, err := b.data.place(key, fill)
 	if err != nil {
 		b.err = fmt.Errorf("write %s: %w", key, err)
-	}
-	if b.opt.Progress != nil {
-		b.opt.Progress(b.data.at, key)
 	}
 	return p
 }

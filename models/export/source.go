@@ -107,6 +107,7 @@ func (s *source) choose(c *config) (err error) {
 
 func (s *source) builder(ctx context.Context, data *dataFile, opt Options) *builder {
 	b := &builder{opt: opt, ckpt: s.ckpt, data: data, ctx: ctx, eps: s.family.epsilon(), used: map[string]bool{}}
+	b.progress = s.progress(opt)
 	b.act = elements[opt.DType]
 	b.port = b.act
 	if opt.emulate {

@@ -21,6 +21,7 @@ const (
 	Matrix Kind = iota // normal, variance 1/columns
 	Gain               // exp of a small normal: a norm's gain, around 1
 	Vector             // normal of standard deviation 0.5: biases and the like
+	Buffer             // a Vector that is F32 in every file: a table that upstream keeps beside the weights
 )
 
 // Tensor is one tensor of a random checkpoint.
@@ -41,17 +42,55 @@ func (t Tensor) len() int64 {
 // Write makes dir and puts config.json and model.safetensors there. dtype is F32 or BF16. It holds no tensor in
 // memory.
 func Write(dir string, config map[string]any, tensors []Tensor, dtype string, seed uint64) error {
+	if err := writeJSON(dir, "config.json", config); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, "model.safetensors"), tensors, dtype, seed)
+}
+
+// WriteShards is Write with the tensors in several files of at most so many bytes each (or of one tensor), and an index.
+func WriteShards(dir string, config map[string]any, tensors []Tensor, dtype string, seed uint64, most int64) error {
+	if err := writeJSON(dir, "config.json", config); err != nil {
+		return err
+	}
+	var shards [][]Tensor
+	left, total := int64(0), int64(0)
+	for _, t := range tensors {
+		size := t.len() * t.size(dtype)
+		if len(shards) == 0 || size > left {
+			shards, left = append(shards, nil), most
+		}
+		last := len(shards) - 1
+		shards[last], left, total = append(shards[last], t), left-size, total+size
+	}
+	places := map[string]string{}
+	for i, shard := range shards {
+		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(shards))
+		for _, t := range shard {
+			places[t.Name] = name
+		}
+		if err := writeFile(filepath.Join(dir, name), shard, dtype, seed); err != nil {
+			return err
+		}
+	}
+	return writeJSON(dir, "model.safetensors.index.json", map[string]any{
+		"metadata": map[string]any{"total_size": total}, "weight_map": places,
+	})
+}
+
+func writeJSON(dir, name string, v any) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	raw, err := json.MarshalIndent(config, "", "  ")
+	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), raw, 0o644); err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(dir, "model.safetensors"))
+	return os.WriteFile(filepath.Join(dir, name), raw, 0o644)
+}
+
+func writeFile(path string, tensors []Tensor, dtype string, seed uint64) error {
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
@@ -60,15 +99,26 @@ func Write(dir string, config map[string]any, tensors []Tensor, dtype string, se
 	return errors.Join(err, w.Flush(), f.Close())
 }
 
-func writeTensors(w *bufio.Writer, tensors []Tensor, dtype string, seed uint64) error {
-	size := map[string]int64{"F32": 4, "BF16": 2}[dtype]
-	if size == 0 {
-		return fmt.Errorf("dtype %q: want F32 or BF16", dtype)
+// size is a tensor's bytes for each element, 0 for a type that is not written.
+func (t Tensor) size(dtype string) int64 {
+	return map[string]int64{"F32": 4, "BF16": 2}[t.dtype(dtype)]
+}
+
+func (t Tensor) dtype(dtype string) string {
+	if t.Kind == Buffer {
+		return "F32"
 	}
+	return dtype
+}
+
+func writeTensors(w *bufio.Writer, tensors []Tensor, dtype string, seed uint64) error {
 	header, at := map[string]any{}, int64(0)
 	for _, t := range tensors {
-		n := t.len() * size
-		header[t.Name] = map[string]any{"dtype": dtype, "shape": t.Shape, "data_offsets": [2]int64{at, at + n}}
+		n := t.len() * t.size(dtype)
+		if n == 0 {
+			return fmt.Errorf("tensor %s of dtype %q and shape %v: want F32 or BF16 and something in it", t.Name, t.dtype(dtype), t.Shape)
+		}
+		header[t.Name] = map[string]any{"dtype": t.dtype(dtype), "shape": t.Shape, "data_offsets": [2]int64{at, at + n}}
 		at += n
 	}
 	raw, err := json.Marshal(header)
@@ -82,7 +132,7 @@ func writeTensors(w *bufio.Writer, tensors []Tensor, dtype string, seed uint64) 
 		return err
 	}
 	for _, t := range tensors {
-		if err := t.write(w, size, seed); err != nil {
+		if err := t.write(w, t.size(dtype), seed); err != nil {
 			return err
 		}
 	}
@@ -103,7 +153,7 @@ func (t Tensor) write(w *bufio.Writer, size int64, seed uint64) error {
 			v *= std
 		case Gain:
 			v = math.Exp(0.3 * v)
-		case Vector:
+		case Vector, Buffer:
 			v *= 0.5
 		}
 		binary.LittleEndian.PutUint32(b[:], math.Float32bits(float32(v)))
