@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -33,6 +34,7 @@ type Metrics struct {
 	itl          *prometheus.HistogramVec
 	tokenLoops   *prometheus.HistogramVec
 	engine       engineMetrics
+	blocks       sync.Map // by model: *bench.Counter
 }
 
 // NewMetrics makes an empty registry.

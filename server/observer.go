@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -104,7 +105,16 @@ func (m *Metrics) Observer(model string) loopctl.Observer {
 	for _, label := range rowLabels {
 		o.byRows = append(o.byRows, e.blockSeconds.WithLabelValues(model, label))
 	}
-	return o
+	c := &bench.Counter{Next: o}
+	m.blocks.Store(model, c)
+	return c
+}
+
+// blockCounter is what counts a model's block calls for benchmarks; nil where no controller reports to m.
+func (m *Metrics) blockCounter(model string) *bench.Counter {
+	c, _ := m.blocks.Load(model)
+	counter, _ := c.(*bench.Counter)
+	return counter
 }
 
 // Tick implements loopctl.Observer.

@@ -26,6 +26,7 @@ type Server struct {
 	router  *gin.Engine
 	http    *http.Server
 
+	jobs   jobs                   // benchmarks
 	served atomic.Pointer[models] // nil while loading
 	stop   context.Context        //nolint:containedctx // its end is the server's end, not a request's
 	halt   context.CancelCauseFunc
@@ -111,6 +112,12 @@ func (s *Server) routes() *gin.Engine {
 	r.POST("/v1/completions", s.whenReady(s.postCompletions))
 	r.POST("/v1/chat/completions", s.whenReady(s.postChat))
 	r.POST("/v1/embeddings", s.whenReady(s.postEmbeddings))
+	r.POST("/v1/bench", s.whenReady(s.postBench))
+	r.GET("/v1/bench", s.whenReady(s.getBenches))
+	r.GET("/v1/bench/:id", s.whenReady(s.getBench))
+	r.DELETE("/v1/bench/:id", s.whenReady(s.deleteBench))
+	r.GET("/v1/bench/:id/events", s.whenReady(s.getBenchEvents))
+	r.GET("/v1/bench/:id/plot.svg", s.whenReady(s.getBenchPlot))
 	r.POST("/tokenize", s.whenReady(s.postTokenize))
 	r.POST("/detokenize", s.whenReady(s.postDetokenize))
 	r.GET("/tokenizer_info", s.whenReady(s.getTokenizerInfo))
@@ -157,6 +164,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	s.halt(errShutdown)
+	s.jobs.wg.Wait() // a benchmark's requests end with s.stop
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := s.http.Shutdown(last); err != nil {

@@ -40,7 +40,7 @@ The number of loops, the model's thinking time, is a field of each request.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), exportCommand(), verifyCommand(), evalCommand(), modelsCommand(),
+	cmd.AddCommand(serveCommand(), exportCommand(), verifyCommand(), evalCommand(), benchCommand(), modelsCommand(),
 		tokenizeCommand(), detokenizeCommand(), configCommand())
 	return cmd
 }

@@ -1,0 +1,155 @@
+package bench_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/loopserve/loopserve/internal/bench"
+)
+
+// arithmetic is a target whose times are made up: 2 ms and 3 ms per loop for the first token, then 1 ms per loop each.
+type arithmetic struct {
+	mu    sync.Mutex
+	seeds map[uint64]bool
+	calls int
+	fail  int // the call that fails
+}
+
+var errBroken = errors.New("broken")
+
+func (a *arithmetic) Generate(_ context.Context, c bench.Call) (*bench.Sample, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.seeds == nil {
+		a.seeds = map[uint64]bool{}
+	}
+	a.seeds[c.Seed] = true
+	if a.calls++; a.calls == a.fail {
+		return nil, errBroken
+	}
+	s := &bench.Sample{Start: time.Unix(1000, 0), Tokens: c.MaxTokens, Loops: c.MaxTokens * c.Loops}
+	at := time.Duration(2+3*c.Loops) * time.Millisecond
+	for range c.MaxTokens {
+		s.Arrivals = append(s.Arrivals, at)
+		at += time.Duration(c.Loops) * time.Millisecond
+	}
+	s.E2E = s.Arrivals[len(s.Arrivals)-1]
+	return s, nil
+}
+
+var plan = bench.Plan{Loops: []int{1, 2, 4}, Concurrency: []int{1, 2}, PromptTokens: []int{5}, MaxTokens: []int{11}, Runs: 2, WarmUp: 1}
+
+func sweep(t *testing.T) *bench.Result {
+	t.Helper()
+	p, last := plan, 0
+	p.Progress = func(done, total int, _ bench.Shape) { last = total - done }
+	a := &arithmetic{}
+	r, err := bench.Run(t.Context(), a, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last != 0 || len(a.seeds) != 3*3*3 || a.calls != len(a.seeds) {
+		t.Errorf("progress ended %d short; %d prompts in %d calls, want 27", last, len(a.seeds), a.calls)
+	}
+	r.Model, r.Target, r.Date = "adder", "in-process", "2026-01-02T03:04:05Z"
+	return r
+}
+
+func TestSweep(t *testing.T) {
+	r := sweep(t)
+	if len(r.Points) != 6 {
+		t.Fatalf("%d points", len(r.Points))
+	}
+	p := r.Points[5] // loops 4, 2 clients: 11 tokens each in 14 + 40 ms
+	if p.Shape != (bench.Shape{Loops: 4, Concurrency: 2, PromptTokens: 5, MaxTokens: 11}) || p.Requests != 4 || p.ITL.N != 40 {
+		t.Errorf("%+v", p)
+	}
+	for name, got := range map[string][2]float64{
+		"ttft": {p.TTFT.P50, 14}, "e2e": {p.E2E.P99, 54}, "itl": {p.ITL.Min, 4}, "tpot": {p.TPOT.Max, 4},
+		"tokens/s": {p.TokensPerSecond.P50, 22 / 0.054}, "loops/s": {p.LoopsPerSecond.P50, 88 / 0.054}, "mean loops": {p.MeanLoops, 4},
+	} {
+		if math.Abs(got[0]-got[1]) > 1e-9 {
+			t.Errorf("%s is %v, want %v", name, got[0], got[1])
+		}
+	}
+	if p.MSPerBlockCall != nil {
+		t.Error("nobody counts block calls, and yet there is a number")
+	}
+	// e2e = 2 + 3·loops + 10·loops
+	if f := r.Fit; f.Metric != "e2e" || math.Abs(f.A-2) > 1e-9 || math.Abs(f.B-13) > 1e-9 || math.Abs(f.R2-1) > 1e-9 || len(f.Residuals) != 3 || math.Abs(f.Residuals[1].MS) > 1e-9 {
+		t.Errorf("fit %+v", f)
+	}
+	if len(r.Fits) != 6 {
+		t.Errorf("%d fits, want one for each metric and concurrency", len(r.Fits))
+	}
+}
+
+func TestSweepStopsAtAFailure(t *testing.T) {
+	_, err := bench.Run(t.Context(), &arithmetic{fail: 3}, plan)
+	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "loops 4, concurrency 1") {
+		t.Errorf("got %v", err)
+	}
+	bad := plan
+	bad.Concurrency = []int{0}
+	if _, err := bench.Run(t.Context(), &arithmetic{}, bad); err == nil || !strings.Contains(err.Error(), "concurrency has 0 in it") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOneLoopCountHasNoLine(t *testing.T) {
+	p := plan
+	p.Loops = []int{3}
+	r, err := bench.Run(t.Context(), &arithmetic{}, p)
+	if err != nil || r.Fit != nil || len(r.Fits) != 0 {
+		t.Errorf("%v %+v", err, r.Fits)
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	r := sweep(t)
+	write := func(f func(*bytes.Buffer) error) string {
+		t.Helper()
+		var b bytes.Buffer
+		if err := f(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	text := write(func(b *bytes.Buffer) error { return r.WriteJSON(b) })
+	for _, want := range []string{`"loops": 4`, `"ttft_ms"`, `"a_ms": `, `"b_ms_per_loop": `, `"r2": 1`, `"ms_per_block_call": null`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("JSON lacks %s", want)
+		}
+	}
+	var back bench.Result
+	if err := json.Unmarshal([]byte(text), &back); err != nil || back.Points[0].Concurrency != 1 {
+		t.Errorf("%v", err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(write(func(b *bytes.Buffer) error { return r.WriteCSV(b) }))).ReadAll()
+	if err != nil || len(rows) != 7 || len(rows[0]) != 41 || rows[0][2] != "loops" || rows[1][2] != "1" {
+		t.Errorf("%v: %v", err, rows)
+	}
+	lines := write(func(b *bytes.Buffer) error { return r.WriteBenchstat(b) })
+	want := "BenchmarkServe/model=adder/loops=4/clients=2/prompt=5/tokens=11 1 54000000 ns/op 14000000 ttft-ns 4000000 tpot-ns 407.41 tok/s\n"
+	if strings.Count(lines, want) != 2 || strings.Count(lines, "Benchmark") != 12 {
+		t.Errorf("%s", lines)
+	}
+	table := write(func(b *bytes.Buffer) error { return r.WriteTable(b) })
+	if !strings.Contains(table, "e2e  = 2.00 ms + 13.000 ms · loops   (r² 1.0000") || !strings.Contains(table, "54.00…54.00") {
+		t.Errorf("%s", table)
+	}
+	if svg := string(r.LatencyPlot()); !strings.Contains(svg, "2 + 13·loops") || !strings.Contains(svg, "2 clients, 5+11 tok") {
+		t.Errorf("%s", svg)
+	}
+	if svg := string(r.ThroughputPlot()); !strings.Contains(svg, "4 loops") {
+		t.Errorf("%s", svg)
+	}
+}
