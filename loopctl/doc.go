@@ -13,14 +13,18 @@
 // B@3(9) is the row at position 9 of B, which has done 3 loops. testdata has whole stories of this kind.
 //
 // The law above all: a request's tokens are the same alone or in any mix of depths. What it stands on:
-//   - each (sequence, depth) has a page table of its own, a plane, so a row sees K and V of its own depth only;
-//   - chunks of a prompt are a wavefront: one is always at a lower depth than the one before it, so that all it must
-//     see was written by an earlier call;
-//   - pages are reserved for the worst case when a request is admitted, and every running sequence owns one latent slot:
-//     whoever runs can end, whatever the others do.
+//   - each (sequence, depth) has a page table of its own, a plane, so a row sees K and V of its own depth only; a row that
+//     left early is copied to the planes that it skipped, before anybody looks there;
+//   - chunks of a prompt are a wavefront: one is never at a greater depth than the one before it, so that all it must see
+//     was written by an earlier call, or by this very one;
+//   - whether a row leaves depends on its own numbers alone: the graph's, or its logits after each loop;
+//   - what is taken back (a wrong guess) lies behind the newest row, where nobody looks before it is written over; what is
+//     computed again (after a preemption) leaves at the depths that it left at before;
+//   - the oldest request is never preempted by its equals and every running sequence owns one latent slot: so the first
+//     in line can always end, and everybody becomes the first.
 //
-// Decode rows go first; prompts take turns at the rest, RowBudget rows at most. A request that does not fit waits, in
-// order; one that never will is refused. A slow reader parks its own sequence. A failed call ends its own rows.
+// Decode rows go first; prompts take turns at the rest, RowBudget rows at most; guesses get what is over. A request that
+// does not fit waits, by priority and arrival; one that never will is refused. A slow reader parks its own sequence. A failed call ends its own rows.
 //
 // One engine goroutine, started by Start and joined by Close, alone touches sequences, page tables and the Engine:
 // there is no lock. Others meet it at the submit channel, at the streams, and at a few atomic numbers (Snapshot).

@@ -189,3 +189,60 @@ func read(ctx context.Context, s *loopctl.Stream, want []int32, stopAt int, canc
 		}
 	}
 }
+
+// 1,000 requests of all kinds, in a pool of few pages, cancelled at random from many goroutines: each ends in tokens or in
+// an error value, and afterwards everything is given back.
+func TestThousandInFewPages(t *testing.T) {
+	l := smallLimits()
+	l.Latents, l.Pages[loopctl.StageBlock], l.Vocab = 20, 48, 7
+	e := loopctltest.New(l)
+	c := loopctl.New(e, loopctl.Config{MaxRunning: 12, ReserveTokens: 2, StreamBuffer: 2, QueueLimit: 1000, Logger: quiet})
+	c.Start()
+	ended := make(chan string)
+	for i := range 1000 {
+		go func() {
+			rng := rand.New(rand.NewPCG(uint64(i), 7))
+			r := &loopctl.Request{
+				ID: fmt.Sprint(i), Prompt: make([]int32, 1+rng.IntN(20)), MaxTokens: 1 + rng.IntN(12), Loops: 1 + rng.IntN(4),
+				Picker: loopctltest.Greedy{}, Priority: rng.IntN(3),
+			}
+			for j := range r.Prompt {
+				r.Prompt[j] = int32(rng.IntN(2)) // prefixes meet
+			}
+			depth(r, l, rng)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r.Context = ctx
+			stopAt := len(r.Prompt) + r.MaxTokens
+			if rng.IntN(3) == 0 {
+				stopAt = rng.IntN(r.MaxTokens)
+			}
+			s, err := c.Submit(r)
+			if err != nil {
+				ended <- "refused"
+				return
+			}
+			err = read(t.Context(), s[0], loopctltest.Expect(l, r, c.WrapRows()).Tokens, stopAt, cancel)
+			switch {
+			case err != nil:
+				t.Errorf("%s: %v", r.ID, err)
+				ended <- "wrong"
+			default:
+				ended <- "right"
+			}
+		}()
+	}
+	count := map[string]int{}
+	for range 1000 {
+		count[<-ended]++
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := c.CheckEmpty(); err != nil {
+		t.Error(err)
+	}
+	if count["right"] < 900 {
+		t.Errorf("%v", count)
+	}
+}

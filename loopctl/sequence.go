@@ -60,7 +60,6 @@ type chunk struct {
 	decode bool       // one row, after the first token
 	left   bool       // out of the loop, on its way through the coda
 	probed bool       // this tick: its logits are only looked at
-	loop   LoopView   // of this tick, for the lens: delta and gate of the last row
 	chosen uint64     // the tick for which it was chosen last
 }
 
