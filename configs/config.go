@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,26 +26,37 @@ type Config struct {
 	APIKeyFile string   `yaml:"api_key_file"`
 	Insecure   bool     `yaml:"insecure"`
 
-	Models    []string `yaml:"models"`
-	Tokenizer string   `yaml:"tokenizer"`
-	Provider  string   `yaml:"provider"`
-	DeviceID  int      `yaml:"device_id"`
-	Threads   int      `yaml:"threads"`
-	ORTLib    string   `yaml:"ort_lib"`
+	Models      []string      `yaml:"models"`
+	Preload     []string      `yaml:"preload"`
+	ModelMemory Bytes         `yaml:"model_memory"`
+	ModelWait   time.Duration `yaml:"model_wait"`
+	Tokenizer   string        `yaml:"tokenizer"`
+	Provider    string        `yaml:"provider"`
+	DeviceID    int           `yaml:"device_id"`
+	Threads     int           `yaml:"threads"`
+	ORTLib      string        `yaml:"ort_lib"`
 
-	KVMemory   Bytes `yaml:"kv_memory"`
-	PageSize   int   `yaml:"page_size"`
-	MaxRows    int   `yaml:"max_rows"`
-	MaxRunning int   `yaml:"max_running"`
-	QueueLimit int   `yaml:"queue_limit"`
-	RowBudget  int   `yaml:"row_budget"`
-	Context    int   `yaml:"context"`
+	KVMemory      Bytes         `yaml:"kv_memory"`
+	KVPolicy      string        `yaml:"kv_policy"`
+	PageSize      int           `yaml:"page_size"`
+	MaxRows       int           `yaml:"max_rows"`
+	MaxRunning    int           `yaml:"max_running"`
+	QueueLimit    int           `yaml:"queue_limit"`
+	ReserveTokens int           `yaml:"reserve_tokens"`
+	RowBudget     int           `yaml:"row_budget"`
+	Scheduling    string        `yaml:"scheduling"`
+	PrefixCache   bool          `yaml:"prefix_cache"`
+	SharePrefixes bool          `yaml:"share_prefixes"`
+	ElasticAfter  time.Duration `yaml:"elastic_after"`
+	ElasticSteps  []float64     `yaml:"elastic_steps"`
+	Context       int           `yaml:"context"`
 
-	BodyLimit    Bytes `yaml:"body_limit"`
-	MaxPrompts   int   `yaml:"max_prompts"`
-	MaxChoices   int   `yaml:"max_choices"`
-	MaxSequences int   `yaml:"max_sequences"`
-	MaxLoopSteps int   `yaml:"max_loop_steps"`
+	BodyLimit    Bytes    `yaml:"body_limit"`
+	MaxPrompts   int      `yaml:"max_prompts"`
+	MaxChoices   int      `yaml:"max_choices"`
+	MaxSequences int      `yaml:"max_sequences"`
+	MaxLoopSteps int      `yaml:"max_loop_steps"`
+	TemplateArgs []string `yaml:"template_args"`
 
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
 	BodyTimeout   time.Duration `yaml:"body_timeout"`
@@ -51,9 +64,15 @@ type Config struct {
 	IdleTimeout   time.Duration `yaml:"idle_timeout"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout"`
 
-	LogLevel  string `yaml:"log_level"`
-	LogFormat string `yaml:"log_format"`
+	LogLevel      string  `yaml:"log_level"`
+	LogFormat     string  `yaml:"log_format"`
+	AdminListen   string  `yaml:"admin_listen"`
+	VLLMAliases   bool    `yaml:"metrics_vllm_aliases"`
+	TraceEndpoint string  `yaml:"trace_endpoint"`
+	TraceRatio    float64 `yaml:"trace_ratio"`
 }
+
+var kvPolicy = regexp.MustCompile(`^(depth|latest|modulo:[1-9][0-9]{0,3})$`)
 
 // Validate returns every mistake at once, each with field, value and remedy.
 func (c *Config) Validate() error {
@@ -74,6 +93,27 @@ func (c *Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("listen", fmt.Sprintf("%q", c.Listen), "write it as 127.0.0.1:8080")
 	}
+	if _, _, err := net.SplitHostPort(c.AdminListen); err != nil && c.AdminListen != "" {
+		bad("admin_listen", fmt.Sprintf("%q", c.AdminListen), "write it as 127.0.0.1:8081")
+	}
+	if u, err := url.Parse(c.TraceEndpoint); c.TraceEndpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		bad("trace_endpoint", fmt.Sprintf("%q", c.TraceEndpoint), "write it as http://127.0.0.1:4318")
+	}
+	if !(c.TraceRatio >= 0 && c.TraceRatio <= 1) {
+		bad("trace_ratio", c.TraceRatio, "must be from 0 to 1")
+	}
+	for i, f := range c.ElasticSteps {
+		if !(f > 0 && f <= 1) || i > 0 && f > c.ElasticSteps[i-1] {
+			bad("elastic_steps", c.ElasticSteps, "each must be above 0, at most 1, and not above the one before")
+			break
+		}
+	}
+	if len(c.ElasticSteps) == 0 {
+		bad("elastic_steps", "empty", "give 1 to leave the loops as they are")
+	}
+	if n := len(c.Preload); n > 1 && (slices.Contains(c.Preload, "all") || slices.Contains(c.Preload, "none")) {
+		bad("preload", c.Preload, "all and none stand alone")
+	}
 	if len(c.Models) == 0 {
 		bad("models", "empty", "name at least one bundle, or a folder of bundles")
 	}
@@ -85,6 +125,7 @@ func (c *Config) Validate() error {
 	}
 	oneOf("tokenizer", c.Tokenizer, "native", "sugarme")
 	oneOf("provider", c.Provider, "cpu", "cuda", "auto")
+	oneOf("scheduling", c.Scheduling, "depth", "lockstep")
 	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log_format", c.LogFormat, "text", "json")
 	atLeast("device_id", c.DeviceID, 0)
@@ -93,6 +134,7 @@ func (c *Config) Validate() error {
 	atLeast("max_rows", c.MaxRows, 1)
 	atLeast("max_running", c.MaxRunning, 1)
 	atLeast("queue_limit", c.QueueLimit, 1)
+	atLeast("reserve_tokens", c.ReserveTokens, -1)
 	atLeast("row_budget", c.RowBudget, 0)
 	atLeast("context", c.Context, 0)
 	atLeast("max_prompts", c.MaxPrompts, 1)
@@ -102,6 +144,9 @@ func (c *Config) Validate() error {
 	if c.PageSize > 0 && c.PageSize&(c.PageSize-1) != 0 {
 		bad("page_size", c.PageSize, "must be a power of two, for example 16")
 	}
+	if !kvPolicy.MatchString(c.KVPolicy) {
+		bad("kv_policy", fmt.Sprintf("%q", c.KVPolicy), "use one of depth, latest, modulo:m (modulo:4)")
+	}
 	if c.KVMemory < 1<<20 {
 		bad("kv_memory", c.KVMemory, "must be at least 1MiB")
 	}
@@ -110,7 +155,7 @@ func (c *Config) Validate() error {
 	}
 	for field, d := range map[string]time.Duration{
 		"header_timeout": c.HeaderTimeout, "body_timeout": c.BodyTimeout, "write_timeout": c.WriteTimeout,
-		"idle_timeout": c.IdleTimeout, "drain_timeout": c.DrainTimeout,
+		"idle_timeout": c.IdleTimeout, "drain_timeout": c.DrainTimeout, "model_wait": c.ModelWait, "elastic_after": c.ElasticAfter,
 	} {
 		if d <= 0 {
 			bad(field, d, "must be more than 0, for example 30s")

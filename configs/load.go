@@ -35,7 +35,26 @@ type Field struct {
 
 // Load lays file, environment and flags over the defaults, and checks the result.
 func Load(from Sources) (*Config, error) {
+	c, _, err := LoadWithOrigins(from)
+	return c, err
+}
+
+// Origins says where each setting of a Config came from, by field name: "default", "file PATH", "environment NAME" or
+// "flag --NAME".
+type Origins map[string]string
+
+// LoadWithOrigins is Load, and tells where each value came from.
+func LoadWithOrigins(from Sources) (*Config, Origins, error) {
+	origins := Origins{}
+	c, err := load(from, origins)
+	return c, origins, err
+}
+
+func load(from Sources, origins Origins) (*Config, error) {
 	c := &Config{}
+	for _, f := range fields(c) {
+		origins[f.name] = "default"
+	}
 	if err := decode(defaultYAML, c); err != nil {
 		return nil, fmt.Errorf("embedded default.yaml: %w", err)
 	}
@@ -47,6 +66,13 @@ func Load(from Sources) (*Config, error) {
 		if err := decode(data, c); err != nil {
 			return nil, fmt.Errorf("configuration %s: %w", from.File, err)
 		}
+		var keys map[string]any
+		if err := yaml.Unmarshal(data, &keys); err != nil {
+			return nil, fmt.Errorf("configuration %s: %w", from.File, err)
+		}
+		for name := range keys {
+			origins[name] = "file " + from.File
+		}
 	}
 	for _, f := range fields(c) {
 		if from.Env != nil {
@@ -54,12 +80,14 @@ func Load(from Sources) (*Config, error) {
 				if err := f.set(text); err != nil {
 					return nil, fmt.Errorf("environment %s: %w", f.env(), err)
 				}
+				origins[f.name] = "environment " + f.env()
 			}
 		}
 		if text, ok := from.Flags[f.name]; ok {
 			if err := f.set(text); err != nil {
 				return nil, fmt.Errorf("flag --%s: %w", f.flag(), err)
 			}
+			origins[f.name] = "flag --" + f.flag()
 		}
 	}
 	if err := c.Validate(); err != nil {
@@ -86,6 +114,20 @@ func (c *Config) YAML() (string, error) {
 	}
 	data, err := yaml.Marshal(&shown)
 	return string(data), err
+}
+
+// Table writes each setting with its value and where it came from. API keys are left out.
+func (c *Config) Table(w io.Writer, origins Origins) error {
+	shown := *c
+	if len(shown.APIKeys) > 0 {
+		shown.APIKeys = []string{"(hidden)"}
+	}
+	for _, f := range fields(&shown) {
+		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n", f.name, f.text(), origins[f.name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Fields lists every setting, in the order of default.yaml.
@@ -148,6 +190,12 @@ func (f field) set(text string) error {
 			return fmt.Errorf("%q is no whole number", text)
 		}
 		*p = v
+	case *float64:
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%q is no number", text)
+		}
+		*p = v
 	case *time.Duration:
 		v, err := time.ParseDuration(text)
 		if err != nil {
@@ -163,6 +211,15 @@ func (f field) set(text string) error {
 				*p = append(*p, item)
 			}
 		}
+	case *[]float64:
+		*p = []float64{}
+		for item := range strings.SplitSeq(text, ",") {
+			v, err := strconv.ParseFloat(strings.TrimSpace(item), 64)
+			if err != nil {
+				return fmt.Errorf("%q is no list of numbers: write it as 1,0.5", text)
+			}
+			*p = append(*p, v)
+		}
 	default:
 		return fmt.Errorf("setting %s has the type %s, which cannot be read from text", f.name, f.value.Type())
 	}
@@ -171,8 +228,12 @@ func (f field) set(text string) error {
 
 // text is what set reads.
 func (f field) text() string {
-	if list, ok := f.value.Interface().([]string); ok {
-		return strings.Join(list, ",")
+	switch v := f.value.Interface().(type) {
+	case []string:
+		return strings.Join(v, ",")
+	case []float64:
+		return strings.ReplaceAll(strings.Trim(fmt.Sprint(v), "[]"), " ", ",")
+	default:
+		return fmt.Sprint(v)
 	}
-	return fmt.Sprint(f.value.Interface())
 }
