@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -105,11 +104,11 @@ type chatCompletion struct {
 }
 
 type chatChoice struct {
-	Index        int          `json:"index"`
-	Message      *chatMessage `json:"message,omitempty"`
-	Delta        *chatDelta   `json:"delta,omitempty"`
-	Logprobs     *chatLogs    `json:"logprobs"`
-	FinishReason *string      `json:"finish_reason"`
+	Index        int           `json:"index"`
+	Message      *chatMessage  `json:"message,omitempty"`
+	Delta        *chatDelta    `json:"delta,omitempty"`
+	Logprobs     *chatLogprobs `json:"logprobs"`
+	FinishReason *string       `json:"finish_reason"`
 
 	StopReason any          `json:"stop_reason"`
 	Loops      []int        `json:"loops,omitempty"`
@@ -136,6 +135,7 @@ func (g *generation) chatCompletion(object string) *chatCompletion {
 // applyChat sets what a delta says beside text.
 func (g *generation) applyChat(ch *chatChoice, d delta) {
 	ch.Index = d.index
+	ch.Logprobs = g.chatLogprobsOf(ch.Logprobs, d)
 	if g.params.ReturnLoops && d.loops > 0 {
 		ch.Loops = append(ch.Loops, d.loops)
 	}
@@ -195,9 +195,4 @@ func (s *Server) collectChat(c *gin.Context, g *generation) {
 	}
 	note(c, "tokens", out.Usage.CompletionTokens)
 	respond(c, http.StatusOK, out)
-}
-
-// chatLogs are the log-probabilities of a choice's tokens.
-type chatLogs struct {
-	Content []json.RawMessage `json:"content"`
 }

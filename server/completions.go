@@ -80,6 +80,7 @@ func setLoopHeaders(c *gin.Context, t target, d depth) {
 // collectCompletion answers with the whole completion.
 func (s *Server) collectCompletion(c *gin.Context, g *generation) {
 	texts := make([][]byte, len(g.streams))
+	scores := make([]score, len(g.streams))
 	out := g.completion()
 	out.Choices = make([]choice, len(g.streams))
 	for open := len(g.streams); open > 0; {
@@ -91,11 +92,13 @@ func (s *Server) collectCompletion(c *gin.Context, g *generation) {
 		ch := &out.Choices[d.index]
 		texts[d.index] = append(texts[d.index], d.text...)
 		g.apply(ch, d)
+		scores[d.index].add(d)
 		if d.finish != "" {
 			ch.Text = string(texts[d.index])
 			open--
 		}
 	}
+	out.Choices = g.best(out.Choices, scores)
 	out.Usage = g.tally.usage(len(g.streams), g.params.Depth.Applied)
 	out.Timings = g.tally.timings(g.params.Depth.Draft > 0)
 	if q := out.Timings.QueueTimeMS; q != nil {
@@ -114,6 +117,10 @@ func (g *generation) completion() *completion {
 // apply sets what a delta says beside text.
 func (g *generation) apply(ch *choice, d delta) {
 	ch.Index = d.index
+	ch.Logprobs = g.logprobsOf(ch.Logprobs, d)
+	if d.prompt != nil {
+		ch.PromptLogprobs = promptLogprobs(d.prompt, g.params.Logprobs.PromptTop, &g.names)
+	}
 	if g.params.ReturnLoops && d.loops > 0 {
 		ch.Loops = append(ch.Loops, d.loops)
 	}

@@ -163,6 +163,10 @@ func (letters) NewDecoder(skipSpecial bool) server.Decoder { return &letterDecod
 
 func (letters) IDToToken(id int32) (string, bool) { return string(rune(id)), id >= 0 && id < 256 }
 
+func (letters) TokenBytes(id int32) []byte { return []byte(string(rune(id))) }
+
+func (letters) IsSpecial(id int32) bool { return id < 2 }
+
 type letterDecoder struct{ skip bool }
 
 func (d *letterDecoder) Push(id int32) string {

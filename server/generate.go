@@ -12,7 +12,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/runtime/sampler"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -22,8 +21,10 @@ type delta struct {
 	text   string
 	loops  int // of the token; 0 where the event brought none
 	lens   *lensToken
-	finish string // "stop" or "length" on the last delta of the choice
-	reason any    // stop string or stop id
+	tokens []scored // with their probabilities, where asked for: the event's, after an echo's
+	prompt []scored // of the choice's first delta, for prompt_logprobs
+	finish string   // "stop" or "length" on the last delta of the choice
+	reason any      // stop string or stop id
 	stats  *loopctl.Stats
 	err    error // the choice, and with it the request, has failed
 }
@@ -37,6 +38,8 @@ type generation struct {
 	arrived time.Time
 	tenant  string // separates prefix caches
 	tally   tally
+	names   tokenNames
+	offsets []int // of each choice: characters of text before the next token
 
 	ctx     context.Context //nolint:containedctx // lives as long as the handler that made it
 	cancel  context.CancelCauseFunc
@@ -48,6 +51,9 @@ type generation struct {
 
 // start submits n sequences for each prompt. The caller must close the generation.
 func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*generation, error) {
+	if err := p.checkLogprobs(prompts, t.Model); err != nil {
+		return nil, err
+	}
 	done, err := s.enter()
 	if err != nil {
 		return nil, err
@@ -57,6 +63,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 		created: time.Now().Unix(), arrived: c.GetTime(keyArrived),
 		deltas: make(chan delta),
 		tally:  tally{prompts: len(prompts)}, tenant: s.tenant(c),
+		names: tokenNames{tokenizer: t.Tokenizer, asIDs: p.Logprobs.AsIDs, skip: p.SkipSpecial},
 	}
 	ctx, cancel := context.WithCancelCause(c.Request.Context())
 	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
@@ -77,11 +84,18 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 		return nil, err
 	}
 	accepted = true
+	g.offsets = make([]int, len(g.streams))
 	for i, stream := range g.streams {
 		f := &follower{
 			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name, p.Depth.Exit.Kind.String()),
 			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
 			stops:   tokenizer.NewStopMatcher(p.Stop), speller: speller{tokenizer: t.Tokenizer},
+		}
+		if scorer, ok := requests[i].Scorer.(*promptScorer); ok {
+			f.scorer = scorer
+		}
+		if p.Echo {
+			f.echo = prompts[i/p.perPrompt()].text
 		}
 		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
 	}
@@ -98,17 +112,25 @@ func (g *generation) requests(id string, prompts []prompt) ([]*loopctl.Request, 
 	var out []*loopctl.Request
 	for i, prompt := range prompts {
 		g.tally.promptTokens += len(prompt.ids)
-		for j := range p.N {
-			sampling := p.Sampling
-			sampling.Seed += uint64(j) // as vLLM: the same seed gives different choices, and the same ones again
-			picker, err := sampler.New(sampling)
+		if p.Echo && prompt.text == "" {
+			text, err := g.target.Tokenizer.Decode(prompt.ids, p.SkipSpecial)
 			if err != nil {
-				return nil, badField("", codeValue, "%s", err.Error())
+				return nil, badField("prompt", codeValue, "prompt cannot be echoed: %s: leave echo out", err.Error())
+			}
+			prompts[i].text = text
+		}
+		for j := range p.perPrompt() {
+			picker, err := p.picker(prompt.ids, stop, j)
+			if err != nil {
+				return nil, err
 			}
 			r := &loopctl.Request{
-				Context: g.ctx, ID: fmt.Sprintf("%s/%d", id, i*p.N+j),
+				Context: g.ctx, ID: fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j),
 				Prompt: prompt.ids, MaxTokens: p.Depth.tokensWithin(prompt.maxTokens, g.target.Model),
 				Seed: p.stateSeed(), Picker: picker, StopIDs: stop, Arrived: g.arrived,
+			}
+			if p.scoresPrompt() {
+				r.Scorer = newPromptScorer(prompt.ids, p.Logprobs)
 			}
 			p.Depth.apply(r)
 			p.Schedule.apply(r, g.tenant)
@@ -152,6 +174,9 @@ type follower struct {
 	stops   *tokenizer.StopMatcher
 	speller speller
 	loops   int // so far
+	began   bool
+	scorer  *promptScorer
+	echo    string
 }
 
 var errStreamEnded = errors.New("stream ended without its last event")
@@ -165,6 +190,7 @@ func (f *follower) run(ctx context.Context, out chan<- delta) {
 		var d delta
 		if err == nil {
 			d = f.delta(ctx, e)
+			f.begin(&d)
 		} else {
 			d.err = err
 		}
@@ -177,6 +203,24 @@ func (f *follower) run(ctx context.Context, out chan<- delta) {
 		if d.finish != "" || d.err != nil {
 			return
 		}
+	}
+}
+
+// begin puts what is known of the prompt before the first delta.
+func (f *follower) begin(d *delta) {
+	if f.began || d.err != nil {
+		return
+	}
+	f.began = true
+	d.text = f.echo + d.text
+	if f.scorer == nil {
+		return
+	}
+	if f.params.Echo {
+		d.tokens = append(f.scorer.tokens, d.tokens...)
+	}
+	if f.params.Logprobs.Prompt {
+		d.prompt = f.scorer.tokens
 	}
 }
 
@@ -193,7 +237,12 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 		d.err = context.Canceled
 		return d
 	}
+	if e.Token.ID < 0 { // nothing was to be generated
+		d.finish = e.Finish.String()
+		return d
+	}
 	d.loops = e.Loops
+	d.tokens = []scored{{id: e.Token.ID, logprob: e.Token.Logprob, top: e.Token.Top}}
 	f.tokens.token(e.Loops)
 	if len(e.Lens) > 0 {
 		d.lens = lensOf(e, f.speller.spell)

@@ -26,6 +26,10 @@ type Tokenizer interface {
 	NewDecoder(skipSpecial bool) Decoder
 	// IDToToken is the vocabulary's own spelling of an id.
 	IDToToken(id int32) (string, bool)
+	// TokenBytes are what an id adds inside a text, often part of a character; nil outside the vocabulary.
+	TokenBytes(id int32) []byte
+	// IsSpecial tells whether Decode may leave the id out.
+	IsSpecial(id int32) bool
 }
 
 // Decoder turns ids into pieces of text. It is the tokenizer package's own interface: one of ours would be another type,

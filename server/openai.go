@@ -26,15 +26,17 @@ type completion struct {
 }
 
 type choice struct {
-	Index        int     `json:"index"`
-	Text         string  `json:"text"`
-	Logprobs     *string `json:"logprobs"` // always null for now
-	FinishReason *string `json:"finish_reason"`
+	Index        int                 `json:"index"`
+	Text         string              `json:"text"`
+	Logprobs     *completionLogprobs `json:"logprobs"`
+	FinishReason *string             `json:"finish_reason"`
 
 	StopReason any   `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
 	Loops      []int `json:"loops,omitempty"`
 	// Lens has an entry for each token, where return_lens asked for it.
 	Lens []*lensToken `json:"lens,omitempty"`
+	// PromptLogprobs is vLLM's, where prompt_logprobs asked for it.
+	PromptLogprobs []map[string]promptLogprob `json:"prompt_logprobs,omitempty"`
 }
 
 type usage struct {

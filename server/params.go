@@ -15,7 +15,10 @@ type params struct {
 	MaxTokens   int
 	maxGiven    bool
 	N           int
+	BestOf      int // sequences of each prompt, of which the N best are shown; 0: N
 	Sampling    sampler.Params
+	Logprobs    logprobWish
+	Echo        bool
 	seedGiven   bool
 	Stop        []string
 	StopIDs     []int32 // of stop_token_ids
@@ -87,17 +90,20 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 	if chat {
 		most = m.Context
 	}
-	p.MaxTokens = r.integer("max_tokens", int64(most), 1, math.MaxInt32)
-	p.MaxTokens = r.integer("max_completion_tokens", int64(p.MaxTokens), 1, math.MaxInt32)
+	least := int64(1)
+	if chat {
+		p.Logprobs = readChatLogprobs(r)
+	} else {
+		p.Logprobs = readLogprobs(r)
+		if p.Echo = r.boolean("echo", false); p.Echo || p.Logprobs.Prompt {
+			least = 0 // the prompt alone is of interest
+		}
+	}
+	p.MaxTokens = r.integer("max_tokens", int64(most), least, math.MaxInt32)
+	p.MaxTokens = r.integer("max_completion_tokens", int64(p.MaxTokens), least, math.MaxInt32)
 	p.maxGiven = b.has("max_tokens") || b.has("max_completion_tokens")
 	p.N = r.integer("n", 1, 1, int64(lim.Choices))
-	p.Sampling = sampler.Params{
-		Temperature: r.number("temperature", 1, 0, 100),
-		TopP:        r.number("top_p", 1, 0, 1),
-		TopK:        r.integer("top_k", 0, -1, math.MaxInt32),
-		MinP:        r.number("min_p", 0, 0, 1),
-	}
-	p.readSeed(r)
+	p.readSampling(r, m)
 	p.IgnoreEOS = r.boolean("ignore_eos", false)
 	p.IncludeStop = r.boolean("include_stop_str_in_output", false)
 	p.SkipSpecial = r.boolean("skip_special_tokens", true)
@@ -107,8 +113,8 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 	if r.err != nil {
 		return nil, r.err
 	}
-	if b.has("top_p") && p.Sampling.TopP == 0 {
-		return nil, badField("top_p", codeValue, "top_p is 0: it must be above 0 and at most 1; for greedy choice set temperature to 0")
+	if err := p.readBestOf(b, chat, lim); err != nil {
+		return nil, err
 	}
 	if err := p.readStops(b, m, lim); err != nil {
 		return nil, err
@@ -117,6 +123,27 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 		return nil, err
 	}
 	return p, nil
+}
+
+// readBestOf reads how many sequences compete for the n places of the answer. A stream shows tokens before it can be
+// known whose are the best.
+func (p *params) readBestOf(b body, chat bool, lim Limits) error {
+	switch {
+	case !chat && p.Stream && p.Logprobs.Prompt:
+		return badField("prompt_logprobs", "conflicting_fields", "prompt_logprobs and stream exclude each other: use echo with logprobs, or leave stream out")
+	case chat || !b.has("best_of"):
+		return nil
+	}
+	r := &reader{b: b}
+	switch p.BestOf = r.integer("best_of", 1, 1, int64(lim.Choices)); {
+	case r.err != nil:
+		return r.err
+	case p.BestOf < p.N && b.has("n"):
+		return badField("best_of", codeValue, "best_of is %d and n is %d: best_of must be at least n", p.BestOf, p.N)
+	case p.BestOf > p.N && p.Stream:
+		return badField("best_of", "conflicting_fields", "best_of is %d and stream is true: which are the best is known at the end only: leave one of the two out", p.BestOf)
+	}
+	return nil
 }
 
 func (p *params) readSeed(r *reader) {
@@ -193,19 +220,19 @@ func inside(object string, err error) error {
 
 // checkCost bounds what one request may ask for in all.
 func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
-	if n := prompts * p.N; n > lim.Sequences {
+	if n := prompts * p.perPrompt(); n > lim.Sequences {
 		return badField("n", "request_too_large", "%d prompts with n = %d are %d sequences: at most %d per request: send several requests",
-			prompts, p.N, n, lim.Sequences)
+			prompts, p.perPrompt(), n, lim.Sequences)
 	}
-	if len(p.Depth.Replay) > 0 && prompts*p.N > 1 {
+	if len(p.Depth.Replay) > 0 && prompts*p.perPrompt() > 1 {
 		return conflict("replay_loops", "n", "it holds for one sequence: send one prompt with n = 1")
 	}
 	tokens := p.Depth.tokensWithin(p.MaxTokens, m)
-	cost := float64(prompts) * float64(p.N) * float64(tokens) * float64(p.Depth.Applied)
+	cost := float64(prompts) * float64(p.perPrompt()) * float64(tokens) * float64(p.Depth.Applied)
 	if entries := cost * float64(p.Depth.Lens); entries > mostLensEntries {
 		return badField("return_lens", "request_too_large",
 			"return_lens asks for %.0f entries (%d sequences × %d tokens × %d loops × %d): at most %d per request: lower return_lens, max_tokens, n or loops",
-			entries, prompts*p.N, tokens, p.Depth.Applied, p.Depth.Lens, mostLensEntries)
+			entries, prompts*p.perPrompt(), tokens, p.Depth.Applied, p.Depth.Lens, mostLensEntries)
 	}
 	if p.Depth.Lens > 0 {
 		cost *= 2 // the coda runs after each loop, beside the block
@@ -213,7 +240,7 @@ func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
 	if cost > float64(lim.LoopSteps) {
 		return badField("max_tokens", "request_too_large",
 			"%s loop-steps asked for (%d sequences × %d tokens × %d loops): at most %d per request: lower max_tokens, n or loops",
-			fmt.Sprintf("%.0f", cost), prompts*p.N, p.MaxTokens, p.Depth.Applied, lim.LoopSteps)
+			fmt.Sprintf("%.0f", cost), prompts*p.perPrompt(), p.MaxTokens, p.Depth.Applied, lim.LoopSteps)
 	}
 	return nil
 }

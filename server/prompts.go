@@ -9,6 +9,7 @@ import (
 // prompt is one prompt as the engine takes it.
 type prompt struct {
 	ids       []int32
+	text      string // as it was sent; empty where ids were
 	maxTokens int
 }
 
@@ -29,7 +30,7 @@ func readPrompts(b body, m *Model, p *params, lim Limits) ([]prompt, error) {
 		if len(lists) > 1 {
 			where = fmt.Sprintf("prompt[%d]", i)
 		}
-		if out[i].ids, err = encodePrompt(item, where, m, p.AddSpecial); err != nil {
+		if out[i].ids, out[i].text, err = readPrompt(item, where, m, p.AddSpecial); err != nil {
 			return nil, err
 		}
 		if out[i].maxTokens, err = fit(len(out[i].ids), where, m, p); err != nil {
@@ -78,26 +79,28 @@ func split(raw json.RawMessage, lim Limits) ([]json.RawMessage, error) {
 }
 
 func encodePrompt(raw json.RawMessage, where string, m *Model, addSpecial bool) ([]int32, error) {
-	var out []int32
+	out, _, err := readPrompt(raw, where, m, addSpecial)
+	return out, err
+}
+
+// readPrompt returns the text, too, where it is one.
+func readPrompt(raw json.RawMessage, where string, m *Model, addSpecial bool) (out []int32, text string, err error) {
 	if raw[0] == '[' {
-		var err error
 		if out, err = ids(raw, "prompt", where, m.Vocab); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	} else {
-		var text string
 		if err := json.Unmarshal(raw, &text); err != nil {
-			return nil, badField("prompt", codeType, "%s is %s: it must be a string", where, show(raw))
+			return nil, "", badField("prompt", codeType, "%s is %s: it must be a string", where, show(raw))
 		}
-		var err error
 		if out, err = m.Tokenizer.Encode(text, addSpecial); err != nil {
-			return nil, badField("prompt", "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", where, err.Error())
+			return nil, "", badField("prompt", "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", where, err.Error())
 		}
 	}
 	if len(out) == 0 {
-		return nil, badField("prompt", "empty_prompt", "%s is empty: model %s needs at least one token to start from", where, m.Name)
+		return nil, "", badField("prompt", "empty_prompt", "%s is empty: model %s needs at least one token to start from", where, m.Name)
 	}
-	return out, nil
+	return out, text, nil
 }
 
 // fit returns how many tokens may follow a prompt of n tokens. What was not asked for by name is cut to the room that

@@ -14,14 +14,6 @@ var unsupported = []struct {
 	harmless []string // JSON, compacted; null always is
 	instead  string
 }{
-	{"echo", []string{"false"}, ""},
-	{"logprobs", []string{"false"}, ""},
-	{"top_logprobs", []string{"0"}, ""},
-	{"prompt_logprobs", []string{"false"}, ""},
-	{"logit_bias", []string{"{}"}, ""},
-	{"presence_penalty", []string{"0", "0.0"}, ""},
-	{"frequency_penalty", []string{"0", "0.0"}, ""},
-	{"repetition_penalty", []string{"1", "1.0"}, ""},
 	{"suffix", []string{`""`}, ""},
 	{"response_format", []string{`{"type":"text"}`}, ""},
 	{"structured_outputs", []string{"{}"}, ""},
@@ -35,16 +27,14 @@ var unsupported = []struct {
 	{"grammar", []string{`""`}, ""},
 	{"tools", []string{"[]"}, ""},
 	{"use_beam_search", []string{"false"}, ""},
-	{"min_tokens", []string{"0"}, ""},
 	{"bad_words", []string{"[]"}, ""},
-	{"allowed_token_ids", []string{"[]"}, ""},
 	{"truncate_prompt_tokens", nil, "shorten the prompt before sending it"},
 	{"prompt_embeds", nil, "send text or token ids"},
 	{"chat_template", nil, "templates come from the model only"},
 	{"prefill_loops", nil, "set loops, which holds for the prompt, too"},
 }
 
-// checkSupported refuses what this version cannot do. best_of is only more work where it exceeds n.
+// checkSupported refuses what this version cannot do.
 func checkSupported(b body, chat bool) error {
 	for _, u := range unsupported {
 		if chat && u.field == "tools" { // a template may take them: readChat
@@ -59,12 +49,6 @@ func checkSupported(b body, chat bool) error {
 		}
 		return badField(u.field, "unsupported_field", "%s is %s: the field is not supported by this version: %s",
 			u.field, show(b[u.field]), remedy)
-	}
-	if b.has("best_of") && compact(b["best_of"]) != "1" {
-		if !b.has("n") || compact(b["best_of"]) != compact(b["n"]) {
-			return badField("best_of", "unsupported_field",
-				"best_of is %s: only best_of equal to n is supported by this version: leave the field out", show(b["best_of"]))
-		}
 	}
 	return nil
 }

@@ -1,0 +1,241 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// mostLogprobs bounds logprobs, top_logprobs and prompt_logprobs, and mostLogprobEntries what one answer may hold of
+// them: each is some 40 bytes.
+const (
+	mostLogprobs       = 20
+	mostLogprobEntries = 1 << 20
+)
+
+// logprobWish is what a request wants to know about its tokens' probabilities.
+type logprobWish struct {
+	On        bool // of generated tokens, and of echoed ones
+	Top       int  // so many alternatives beside
+	Prompt    bool // prompt_logprobs
+	PromptTop int
+	AsIDs     bool // return_tokens_as_token_ids
+}
+
+// readLogprobs reads a completion's logprobs: how many alternatives beside the chosen token.
+func readLogprobs(r *reader) logprobWish {
+	w := logprobWish{AsIDs: r.boolean("return_tokens_as_token_ids", false)}
+	w.Top, w.On = alternatives(r, "logprobs")
+	w.PromptTop, w.Prompt = alternatives(r, "prompt_logprobs")
+	return w
+}
+
+// alternatives reads a number of alternatives; false asks for nothing, as absence does.
+func alternatives(r *reader, field string) (n int, asked bool) {
+	if r.err != nil || !r.b.has(field) || string(r.b[field]) == "false" {
+		return 0, false
+	}
+	return r.integer(field, 0, 0, mostLogprobs), true
+}
+
+// readChatLogprobs reads a chat's: whether, and how many alternatives.
+func readChatLogprobs(r *reader) logprobWish {
+	w := logprobWish{AsIDs: r.boolean("return_tokens_as_token_ids", false), On: r.boolean("logprobs", false)}
+	w.Top = r.integer("top_logprobs", 0, 0, mostLogprobs)
+	if r.err == nil && w.Top > 0 && !w.On {
+		r.err = badField("top_logprobs", codeValue, `top_logprobs is %d without "logprobs": true: set logprobs, or leave it out`, w.Top)
+	}
+	return w
+}
+
+// checkLogprobs bounds what an answer may hold of probabilities.
+func (p *params) checkLogprobs(prompts []prompt, m *Model) error {
+	w := p.Logprobs
+	entries := 0
+	for _, prompt := range prompts {
+		each := 0
+		if w.On {
+			each += p.Depth.tokensWithin(prompt.maxTokens, m) * (w.Top + 1)
+		}
+		if w.On && p.Echo {
+			each += len(prompt.ids) * (w.Top + 1)
+		}
+		if w.Prompt {
+			each += len(prompt.ids) * (w.PromptTop + 1)
+		}
+		entries += each * p.perPrompt()
+	}
+	if entries <= mostLogprobEntries {
+		return nil
+	}
+	field := "logprobs"
+	if !w.On {
+		field = "prompt_logprobs"
+	}
+	return badField(field, "request_too_large", "the answer would hold up to %d log-probabilities: at most %d per request: lower %s, max_tokens or n, or send fewer prompts",
+		entries, mostLogprobEntries, field)
+}
+
+// scored is one token with its probability.
+type scored struct {
+	id      int32
+	logprob float32 // NaN: nothing came before the token
+	rank    int     // 1 is the most likely; of prompt tokens only
+	top     []loopctl.TokenLogprob
+}
+
+// wireLogprob is a log-probability as JSON can write it.
+func wireLogprob(v float32) float32 {
+	if math.IsInf(float64(v), -1) || v != v { //nolint:staticcheck // NaN alone differs from itself
+		return -9999
+	}
+	return v
+}
+
+// tokenNames spells single tokens, each once. It belongs to one handler.
+type tokenNames struct {
+	tokenizer Tokenizer
+	asIDs     bool
+	skip      bool // special tokens are no part of the text
+	known     map[int32]tokenName
+}
+
+type tokenName struct {
+	text  string
+	bytes []byte
+	chars int // characters that the token begins in the text
+}
+
+func (n *tokenNames) name(id int32) tokenName {
+	if t, ok := n.known[id]; ok {
+		return t
+	}
+	t := tokenName{bytes: n.tokenizer.TokenBytes(id)}
+	special := n.tokenizer.IsSpecial(id)
+	if !special || !n.skip {
+		for _, b := range t.bytes {
+			if utf8.RuneStart(b) {
+				t.chars++
+			}
+		}
+	}
+	switch {
+	case n.asIDs:
+		t.text = fmt.Sprintf("token_id:%d", id)
+	case utf8.Valid(t.bytes):
+		t.text = string(t.bytes)
+	default: // part of a character: OpenAI's spelling
+		var b strings.Builder
+		b.WriteString("bytes:")
+		for _, c := range t.bytes {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		}
+		t.text = b.String()
+	}
+	if n.known == nil {
+		n.known = map[int32]tokenName{}
+	}
+	n.known[id] = t
+	return t
+}
+
+// completionLogprobs is the logprobs of POST /v1/completions. Where there was nothing to predict a token from, at the
+// start of an echo, its entries are null.
+type completionLogprobs struct {
+	TextOffset    []int                `json:"text_offset"` // in characters of the choice's text
+	TokenLogprobs []*float32           `json:"token_logprobs"`
+	Tokens        []string             `json:"tokens"`
+	TopLogprobs   []map[string]float32 `json:"top_logprobs"`
+}
+
+// add appends tokens; offset is where they begin, and where the next ones will is returned. Tokens that are spelled
+// alike share an entry of top_logprobs: the likelier one's, so that the most likely token is always there.
+func (l *completionLogprobs) add(tokens []scored, top, offset int, names *tokenNames) int {
+	for _, t := range tokens {
+		name := names.name(t.id)
+		l.Tokens = append(l.Tokens, name.text)
+		l.TextOffset = append(l.TextOffset, offset)
+		offset += name.chars
+		if t.logprob != t.logprob { //nolint:staticcheck // NaN alone differs from itself
+			l.TokenLogprobs, l.TopLogprobs = append(l.TokenLogprobs, nil), append(l.TopLogprobs, nil)
+			continue
+		}
+		own := wireLogprob(t.logprob)
+		alternatives := map[string]float32{name.text: own}
+		for _, a := range t.top[:min(top, len(t.top))] {
+			key, v := names.name(a.ID).text, wireLogprob(a.Logprob)
+			if old, ok := alternatives[key]; !ok || v > old {
+				alternatives[key] = v
+			}
+		}
+		l.TokenLogprobs, l.TopLogprobs = append(l.TokenLogprobs, &own), append(l.TopLogprobs, alternatives)
+	}
+	return offset
+}
+
+// chatLogprobs is the logprobs of a chat's choice.
+type chatLogprobs struct {
+	Content []chatToken `json:"content"`
+	Refusal []chatToken `json:"refusal"` // always null
+}
+
+type chatToken struct {
+	chatAlternative
+
+	TopLogprobs []chatAlternative `json:"top_logprobs"`
+}
+
+type chatAlternative struct {
+	Token   string  `json:"token"`
+	Logprob float32 `json:"logprob"`
+	Bytes   []int   `json:"bytes"`
+}
+
+// add appends tokens, each with its alternatives.
+func (l *chatLogprobs) add(tokens []scored, top int, names *tokenNames) {
+	spell := func(id int32, logprob float32) chatAlternative {
+		name := names.name(id)
+		out := chatAlternative{Token: strings.TrimPrefix(name.text, "bytes:"), Logprob: wireLogprob(logprob), Bytes: make([]int, len(name.bytes))}
+		if utf8.Valid(name.bytes) {
+			out.Token = name.text
+		}
+		for i, b := range name.bytes {
+			out.Bytes[i] = int(b)
+		}
+		return out
+	}
+	for _, t := range tokens {
+		out := chatToken{chatAlternative: spell(t.id, t.logprob), TopLogprobs: []chatAlternative{}}
+		for _, a := range t.top[:min(top, len(t.top))] {
+			out.TopLogprobs = append(out.TopLogprobs, spell(a.ID, a.Logprob))
+		}
+		l.Content = append(l.Content, out)
+	}
+}
+
+// logprobsOf adds a delta's tokens to a completion choice's logprobs; nil where they were not asked for.
+func (g *generation) logprobsOf(l *completionLogprobs, d delta) *completionLogprobs {
+	if !g.params.Logprobs.On || len(d.tokens) == 0 {
+		return l
+	}
+	if l == nil {
+		l = &completionLogprobs{}
+	}
+	g.offsets[d.index] = l.add(d.tokens, g.params.Logprobs.Top, g.offsets[d.index], &g.names)
+	return l
+}
+
+// chatLogprobsOf does the same for a chat.
+func (g *generation) chatLogprobsOf(l *chatLogprobs, d delta) *chatLogprobs {
+	if !g.params.Logprobs.On || len(d.tokens) == 0 {
+		return l
+	}
+	if l == nil {
+		l = &chatLogprobs{}
+	}
+	l.add(d.tokens, g.params.Logprobs.Top, &g.names)
+	return l
+}

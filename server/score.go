@@ -1,0 +1,75 @@
+package server
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/loopserve/loopserve/runtime/sampler"
+)
+
+// promptScorer collects what the model thinks of a prompt. It is a loopctl.Scorer: the engine fills it, position by
+// position, before the sequence's first event comes out.
+type promptScorer struct {
+	prompt []int32
+	off    bool // nobody asked: the prompt is only run
+	top    int
+	ranks  bool
+	tokens []scored
+}
+
+func newPromptScorer(prompt []int32, w logprobWish) *promptScorer {
+	s := &promptScorer{prompt: prompt, off: !w.On && !w.Prompt, top: w.Top, ranks: w.Prompt}
+	if w.Prompt {
+		s.top = max(s.top, w.PromptTop)
+	}
+	if !s.off {
+		s.tokens = append(make([]scored, 0, len(prompt)), scored{id: prompt[0], logprob: float32(math.NaN())})
+	}
+	return s
+}
+
+// scoresPrompt says whether the engine must tell the prompt's logits: they are asked for, or nothing else is.
+func (p *params) scoresPrompt() bool {
+	return p.Echo && p.Logprobs.On || p.Logprobs.Prompt || p.MaxTokens == 0
+}
+
+// Score implements loopctl.Scorer.
+func (s *promptScorer) Score(position int, logits []float32) {
+	if s.off {
+		return
+	}
+	d := sampler.NewDistribution(logits)
+	next := s.prompt[position+1]
+	t := scored{id: next, logprob: d.Logprob(next), top: d.Top(s.top)}
+	if s.ranks {
+		t.rank = d.Rank(next)
+	}
+	s.tokens = append(s.tokens, t)
+}
+
+// promptLogprob is vLLM's form of a prompt token's alternative, under the token's id.
+type promptLogprob struct {
+	Logprob float32 `json:"logprob"`
+	Rank    int     `json:"rank"`
+	Token   string  `json:"decoded_token"`
+}
+
+// promptLogprobs is vLLM's prompt_logprobs: for each prompt token but the first, which is null, its own entry and top
+// ones.
+func promptLogprobs(tokens []scored, top int, names *tokenNames) []map[string]promptLogprob {
+	out := make([]map[string]promptLogprob, len(tokens))
+	for i, t := range tokens {
+		if t.logprob != t.logprob { //nolint:staticcheck // NaN alone differs from itself
+			continue
+		}
+		out[i] = map[string]promptLogprob{}
+		for rank, a := range t.top[:min(top, len(t.top))] {
+			out[i][strconv.Itoa(int(a.ID))] = promptLogprob{wireLogprob(a.Logprob), rank + 1, names.name(a.ID).text}
+		}
+		id := strconv.Itoa(int(t.id))
+		if _, ok := out[i][id]; !ok {
+			out[i][id] = promptLogprob{wireLogprob(t.logprob), t.rank, names.name(t.id).text}
+		}
+	}
+	return out
+}
