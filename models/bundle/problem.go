@@ -91,7 +91,7 @@ func (p port) remedy(what string, v tensorInfo) string {
 		}
 	}
 	if len(axes) > 0 {
-		return fmt.Sprintf("export again with dynamic_axes={%q: {%s}}", p.name, strings.Join(axes, ", "))
+		return fmt.Sprintf("export again with dynamic_shapes={%q: {%s}}", p.name, strings.Join(axes, ", "))
 	}
 	return "correct the graph, or the size in " + FileName + ": one of them is wrong"
 }
