@@ -1,7 +1,5 @@
 package bench
 
-import "math"
-
 // Fit is the straight line ms = a + b·loops through the medians at each loop count, by least squares.
 type Fit struct {
 	Metric       string     `json:"metric"` // e2e, ttft or tpot
@@ -44,7 +42,8 @@ func line(x, y []float64) (a, b, r2 float64, ok bool) {
 	}
 	left := 0.0
 	for i := range x {
-		left += math.Pow(y[i]-a-b*x[i], 2)
+		off := y[i] - a - b*x[i]
+		left += off * off
 	}
 	return a, b, 1 - left/syy, true
 }

@@ -24,6 +24,8 @@ type Sample struct {
 	// Arrivals are the times since Start at which tokens came, one entry for each piece of the answer. A server may send
 	// several tokens in a piece.
 	Arrivals []time.Duration
+	// First is when the first token was there by the engine's own clock; 0 where only its arrival is known.
+	First    time.Duration
 	E2E      time.Duration // Start to the end of the answer
 	Tokens   int
 	Loops    int // of all tokens, summed
@@ -33,7 +35,10 @@ type Sample struct {
 
 // TTFT is the time to the first token.
 func (s *Sample) TTFT() time.Duration {
-	if len(s.Arrivals) == 0 {
+	switch {
+	case s.First > 0:
+		return s.First
+	case len(s.Arrivals) == 0:
 		return s.E2E
 	}
 	return s.Arrivals[0]
