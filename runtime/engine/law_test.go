@@ -28,10 +28,13 @@ type player struct {
 	stop        []int32
 	sampling    sampler.Params
 	at, cancel  int // tick of arrival; of cancellation, 0: none
+	exit        loopctl.ExitPolicy
+	draft, rank int // loops before a guess; priority
 
 	stream *loopctl.Stream
 	seen   *recorder
 	tokens []int32
+	depths []int // loops of each token
 	last   loopctl.Event
 }
 
@@ -40,6 +43,9 @@ type recorder struct {
 	loopctl.Picker
 	best, margin []float64
 }
+
+// Fork is a copy that picks guesses, which are not noted.
+func (r *recorder) Fork() loopctl.Forker { return r.Picker.(loopctl.Forker).Fork() }
 
 func (r *recorder) Pick(logits []float32) loopctl.Picked {
 	first, second := math.Inf(-1), math.Inf(-1)
@@ -63,9 +69,10 @@ func (p *player) submit(t *testing.T, c *loopctl.Controller, done chan<- *player
 		done <- p
 		return
 	}
-	p.seen, p.tokens = &recorder{Picker: s}, nil
+	p.seen, p.tokens, p.depths = &recorder{Picker: s}, nil, nil
 	streams, err := c.Submit(&loopctl.Request{
 		Prompt: p.prompt, MaxTokens: p.most, Loops: p.loops, StopIDs: p.stop, Picker: p.seen, Seed: p.sampling.Seed,
+		Exit: p.exit, Draft: p.draft, Priority: p.rank,
 	})
 	if err != nil {
 		t.Errorf("submit %d tokens at %d loops: %v", len(p.prompt), p.loops, err)
@@ -85,8 +92,8 @@ func (p *player) submit(t *testing.T, c *loopctl.Controller, done chan<- *player
 				return
 			}
 			if p.last = ev; ev.Token.ID >= 0 {
-				p.tokens = append(p.tokens, ev.Token.ID)
-				if ev.Loops != p.loops {
+				p.tokens, p.depths = append(p.tokens, ev.Token.ID), append(p.depths, ev.Loops)
+				if ev.Loops != p.loops && p.exit.Kind == loopctl.ExitNone || ev.Loops > p.loops {
 					t.Errorf("a token after %d loops, asked for %d", ev.Loops, p.loops)
 				}
 			}
@@ -102,8 +109,9 @@ type script struct {
 	done    chan *player
 	arrived int
 
-	waiting, depths, cancelled int // the most requests that waited, the most depths in one call, who was cancelled
-	chunks                     int // block calls in which a part of a prompt ran beside other rows
+	waiting, depths, cancelled int               // the most requests that waited, the most depths in one call, who was cancelled
+	chunks                     int               // block calls in which a part of a prompt ran beside other rows
+	did                        loopctl.TickStats // sums of what is counted of depth
 }
 
 func (s *script) Tick(k *loopctl.TickStats) {
@@ -118,6 +126,8 @@ func (s *script) Tick(k *loopctl.TickStats) {
 			p.stream.Cancel()
 		}
 	}
+	s.did.Fills, s.did.Probes, s.did.Cached = s.did.Fills+k.Fills, s.did.Probes+k.Probes, s.did.Cached+k.Cached
+	s.did.Accepted, s.did.Preempted = s.did.Accepted+k.Accepted, s.did.Preempted+k.Preempted
 	depths := 0
 	for _, n := range k.ByDepth {
 		depths += min(n, 1)
@@ -148,7 +158,7 @@ func (s *script) run(t *testing.T, e *engine.Engine, cfg loopctl.Config) {
 	if err := s.c.Drain(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if end := s.c.Snapshot(); end.PagesUsed != [3]int{} || end.LatentsUsed != 0 || end.Running != 0 || end.Backlog != 0 {
+	if end := s.c.Snapshot(); end.Mismatches != 0 || end.PagesUsed != [3]int{} || end.LatentsUsed != 0 || end.Running != 0 || end.Backlog != 0 {
 		t.Errorf("still held at the end: %+v", end)
 	}
 	if err := s.c.Close(t.Context()); err != nil {
@@ -165,6 +175,9 @@ func (p *player) compare(t *testing.T, alone *player, tolerance float64) (forgiv
 		t.Errorf("ended with %v (%v), alone with %v", p.last.Finish, p.last.Err, alone.last.Finish)
 	}
 	for i := range min(len(p.tokens), len(alone.tokens)) {
+		if p.depths[i] != alone.depths[i] { // a number so close to the threshold that rounding decides
+			return 1, worst
+		}
 		worst = max(worst, math.Abs(p.seen.best[i]-alone.seen.best[i]))
 		if p.tokens[i] == alone.tokens[i] {
 			continue
@@ -214,6 +227,11 @@ func TestLaw(t *testing.T) {
 }
 
 func law(t *testing.T, e *engine.Engine, tolerance float64, seeds int, prompt func(*rand.Rand, *player)) {
+	lawOf(t, e, tolerance, seeds, prompt, false)
+}
+
+// lawOf plays mixes; with policies, requests leave early, guess, and come with ranks, too.
+func lawOf(t *testing.T, e *engine.Engine, tolerance float64, seeds int, prompt func(*rand.Rand, *player), policies bool) {
 	var sum script
 	forgiven, tokens, worst := 0, 0, 0.0
 	for seed := range seeds {
@@ -226,26 +244,44 @@ func law(t *testing.T, e *engine.Engine, tolerance float64, seeds int, prompt fu
 			if i%4 == 3 {
 				p.sampling = sampler.Params{Temperature: 0.9, TopP: 0.95, Seed: rng.Uint64()}
 			}
+			if policies {
+				p.varied(rng, e.Limits())
+			}
 			if i%5 == 4 {
 				p.cancel = at + rng.IntN(60)
 			}
 			at += rng.IntN(4)
 			mixed.players[i] = p
 		}
-		mixed.run(t, e, loopctl.Config{MaxRunning: 4 + rng.IntN(12), RowBudget: 2 + rng.IntN(10), ChunkRows: 1 + rng.IntN(7)})
+		cfg := loopctl.Config{MaxRunning: 4 + rng.IntN(12), RowBudget: 2 + rng.IntN(10), ChunkRows: 1 + rng.IntN(7), WrapRows: 4, ReserveTokens: rng.IntN(20) - 1}
+		if e.Limits().KV.Planes > 0 {
+			cfg.RowBudget, cfg.ChunkRows = 4+cfg.RowBudget, 4+cfg.ChunkRows // the cut is to be the same, alone and mixed
+		}
+		mixed.run(t, e, cfg)
 		for _, p := range mixed.players {
-			alone := &player{prompt: p.prompt, loops: p.loops, most: p.most, stop: p.stop, sampling: p.sampling}
-			(&script{players: []*player{alone}}).run(t, e, loopctl.Config{})
+			alone := &player{prompt: p.prompt, loops: p.loops, most: p.most, stop: p.stop, sampling: p.sampling, exit: p.exit}
+			(&script{players: []*player{alone}}).run(t, e, loopctl.Config{WrapRows: 4, MaxRunning: 1, NoPrefixCache: true})
 			n, far := p.compare(t, alone, tolerance)
 			forgiven, worst = forgiven+n, max(worst, far)
 			tokens += len(p.tokens)
 		}
 		sum.waiting, sum.depths = max(sum.waiting, mixed.waiting), max(sum.depths, mixed.depths)
 		sum.cancelled, sum.chunks = sum.cancelled+mixed.cancelled, sum.chunks+mixed.chunks
+		d := &mixed.did
+		sum.did.Fills, sum.did.Probes, sum.did.Cached = sum.did.Fills+d.Fills, sum.did.Probes+d.Probes, sum.did.Cached+d.Cached
+		sum.did.Accepted, sum.did.Preempted = sum.did.Accepted+d.Accepted, sum.did.Preempted+d.Preempted
 	}
 	t.Logf("%d mixes of 16, %d tokens: the best logits differ by at most %.1e; %d choices closer than 2×%g went the other way; "+
 		"up to %d depths in a call, %d waiting, %d cancelled, %d calls with a part of a prompt beside other rows",
 		seeds, tokens, worst, forgiven, tolerance, sum.depths, sum.waiting, sum.cancelled, sum.chunks)
+	if policies {
+		d := &sum.did
+		t.Logf("%d rows filled, %d probed, %d tokens out of the prefix cache, %d guesses right, %d preemptions", d.Fills, d.Probes, d.Cached, d.Accepted, d.Preempted)
+		exact := e.Limits().KV.Planes == 0
+		if d.Probes == 0 || d.Preempted == 0 || exact && (d.Fills == 0 || d.Accepted == 0 || d.Cached == 0) {
+			t.Error("the mixes prove too little")
+		}
+	}
 	if sum.waiting == 0 || sum.depths < 4 || sum.cancelled == 0 || sum.chunks == 0 {
 		t.Error("the mixes prove too little: somebody must wait, be cancelled, have a prompt in parts, at four depths or more")
 	}
