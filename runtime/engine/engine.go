@@ -18,6 +18,8 @@ type Options struct {
 	KVBytes  int64 // memory of all KV pages, default 1 GiB
 	Sequence int   // sequences that may run at one time, default 64: KV beyond what they can use is not allocated
 	Context  int   // tokens of one sequence, at most (and by default) the bundle's
+
+	KV loopctl.KVPolicy // of the block, one of those that the bundle allows; the zero value is `depth`
 }
 
 func (o Options) withDefaults(m *bundle.Manifest) Options {
@@ -53,6 +55,7 @@ type Engine struct {
 	meta   metadata
 	rows   rowBuffers
 	views  [][]float32 // Coda's result: one view of the logits for each row
+	filler filler
 }
 
 // New opens the bundle's three graphs on env and allocates every buffer. The error names the graph or the option that
@@ -66,13 +69,16 @@ func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
 		return nil, err
 	}
 	opt = opt.withDefaults(m)
-	e = &Engine{m: m, opt: opt}
+	e = &Engine{m: m, opt: opt, filler: newFiller()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("bundle %s: %w", m.Name, err), e.Close())
 			e = nil
 		}
 	}()
+	if err := checkKVPolicy(opt.KV, m); err != nil {
+		return e, err
+	}
 	pages, err := e.plan()
 	if err != nil {
 		return e, err
@@ -80,6 +86,7 @@ func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
 	e.limits = loopctl.Limits{
 		MaxRows: opt.MaxRows, Latents: opt.Latents, PageSize: opt.PageSize, Pages: pages,
 		Context: opt.Context, Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops),
+		Delta: true, Gate: m.Gate != nil, Seeded: m.State.Kind == "normal", KV: opt.KV,
 	}
 	for i, g := range []struct {
 		s    *stage
@@ -109,7 +116,8 @@ func (e *Engine) elementSize() int {
 
 func (e *Engine) plan() ([3]int, error) {
 	stages := [3]kvcache.Shape{e.shape(e.m.Prelude.Layers), e.shape(e.m.Block.Layers), e.shape(e.m.Coda.Layers)}
-	return kvcache.Plan(e.opt.KVBytes, stages, e.m.Loops.Default, e.m.Loops.Max, e.opt.Sequence*e.opt.Context)
+	l := e.m.Loops
+	return kvcache.Plan(e.opt.KVBytes, stages, planes(e.opt.KV, l.Default), planes(e.opt.KV, l.Max), e.opt.Sequence*e.opt.Context)
 }
 
 // Limits says what the engine holds.

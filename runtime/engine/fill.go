@@ -6,18 +6,71 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// Fill copies single rows of the block's KV memory between pages, all layers.
+// fillRows is how many rows of the arena one copy takes at most.
+const fillRows = 4096
+
+// filler holds the arena rows of a Fill, made once.
+type filler struct{ from, to []int64 }
+
+func newFiller() filler { return filler{make([]int64, 0, fillRows), make([]int64, 0, fillRows)} }
+
+// Fill copies the K and V of single rows of the block between pages, all layers. No fill of a call may read what
+// another one writes. A page that the arena doesn't have is an error, and nothing is copied then.
 func (e *Engine) Fill(fills []loopctl.Fill) error {
-	pages := e.limits.Pages[loopctl.StageBlock]
-	for _, f := range fills {
-		for _, p := range append([]int32{f.From}, f.To...) {
-			if p < 0 || int(p) >= pages {
-				return fmt.Errorf("fill: page %d outside 0…%d", p, pages-1)
+	a := e.block.arena
+	for i := range fills {
+		f := &fills[i]
+		if a == nil {
+			return fmt.Errorf("fill: the block of %s has no layers, so no KV memory", e.m.Name)
+		}
+		if f.Position < 0 || f.Position >= e.opt.Context {
+			return fmt.Errorf("fill: position %d outside 0…%d", f.Position, e.opt.Context-1)
+		}
+		if err := e.checkPage(f.From); err != nil {
+			return err
+		}
+		for _, p := range f.To {
+			if err := e.checkPage(p); err != nil {
+				return err
 			}
 		}
 	}
-	return fmt.Errorf("fill: not possible on this arena")
+	rows := &e.filler
+	rows.from, rows.to = rows.from[:0], rows.to[:0]
+	for i := range fills {
+		f := &fills[i]
+		for _, p := range f.To {
+			for layer := range e.m.Block.Layers {
+				if len(rows.from) == fillRows {
+					if err := e.copyRows(); err != nil {
+						return err
+					}
+				}
+				rows.from = append(rows.from, a.Row(f.From, layer, f.Position))
+				rows.to = append(rows.to, a.Row(p, layer, f.Position))
+			}
+		}
+	}
+	return e.copyRows()
 }
 
-// HiddenSize is the length of a latent.
-func (e *Engine) HiddenSize() int { return e.m.HiddenSize }
+// copyRows does the copies that were noted, for keys and for values.
+func (e *Engine) copyRows() error {
+	rows := &e.filler
+	if len(rows.from) == 0 {
+		return nil
+	}
+	err := e.block.arena.CopyRows(rows.from, rows.to)
+	rows.from, rows.to = rows.from[:0], rows.to[:0]
+	if err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) checkPage(p int32) error {
+	if pages := e.limits.Pages[loopctl.StageBlock]; p < 0 || int(p) >= pages {
+		return fmt.Errorf("fill: page %d outside 0…%d", p, pages-1)
+	}
+	return nil
+}

@@ -34,6 +34,24 @@ func (a *Arena) Dims() (slabs, pageSize, kvHeads, headDim int64) {
 	return int64(a.Pages) * int64(a.Shape.Layers), int64(a.Shape.PageSize), int64(a.Shape.KVHeads), int64(a.Shape.HeadDim)
 }
 
+// Row is the place of a token in both tensors, taken for rows of all KV heads of one token and layer.
+func (a *Arena) Row(page int32, layer, position int) int64 {
+	slab := int64(page)*int64(a.Shape.Layers) + int64(layer)
+	return slab*int64(a.Shape.PageSize) + int64(position%a.Shape.PageSize)
+}
+
+// CopyRows copies rows to other places, keys and values: from[i] to to[i].
+func (a *Arena) CopyRows(from, to []int64) error {
+	width := int(a.Shape.TokenBytes()) / 2 / a.Shape.Layers
+	if err := a.Key.CopyRows(width, from, to); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	if err := a.Value.CopyRows(width, from, to); err != nil {
+		return fmt.Errorf("values: %w", err)
+	}
+	return nil
+}
+
 // Close frees the memory. It is safe on nil and more than once.
 func (a *Arena) Close() error {
 	if a == nil {

@@ -23,12 +23,12 @@ func (s Shape) TokenBytes() int64 {
 }
 
 // Plan divides budget bytes among the stages (prelude, block, coda): prelude and coda have one plane for each
-// sequence, the block has one for each loop, and loops is how many a typical request runs. It gives the pages of each
-// stage, 0 where a stage has no layers, and never more than tokens tokens could use at maxLoops. ErrBudget: the budget
-// does not hold a single page of each plane.
-func Plan(budget int64, stages [3]Shape, loops, maxLoops, tokens int) ([3]int, error) {
-	planes := [3]int64{1, int64(loops), 1}
-	most := [3]int64{1, int64(maxLoops), 1}
+// sequence, the block has as many as its loops and the KV policy make it, of them `typical` for a typical request and `atMost`
+// for any. It gives the pages of each stage, 0 where a stage has no layers, and never more than
+// tokens tokens could use. ErrBudget: the budget does not hold a single page of each plane.
+func Plan(budget int64, stages [3]Shape, typical, atMost, tokens int) ([3]int, error) {
+	planes := [3]int64{1, int64(typical), 1}
+	most := [3]int64{1, int64(atMost), 1}
 	var perPage int64 // bytes of one page in every plane of a typical request
 	for i, s := range stages {
 		perPage += planes[i] * s.PageBytes()
@@ -39,8 +39,8 @@ func Plan(budget int64, stages [3]Shape, loops, maxLoops, tokens int) ([3]int, e
 	}
 	n := budget / perPage
 	if n < 1 {
-		return out, fmt.Errorf("%w: %d bytes, but one page of %d tokens at %d loops takes %d: raise kv_memory",
-			ErrBudget, budget, stages[1].PageSize, loops, perPage)
+		return out, fmt.Errorf("%w: %d bytes, but one page of %d tokens in %d planes takes %d: raise kv_memory",
+			ErrBudget, budget, stages[1].PageSize, typical, perPage)
 	}
 	for i, s := range stages {
 		if s.Layers > 0 {

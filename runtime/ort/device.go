@@ -21,9 +21,10 @@ type space struct {
 	info      *C.OrtMemoryInfo
 	allocator *C.OrtAllocator
 
-	mu     sync.Mutex // copies of several buffers share the copier
+	mu     sync.Mutex // copies of several buffers share the copier and the mover
 	copier *C.OrtSession
 	call   *C.ls_call
+	mover  mover
 }
 
 // identity is an ONNX graph of one node: y = Identity(x), uint8 [n]. Running it with x in one place and y in another is
@@ -51,28 +52,42 @@ func openSpace(s *Session, name string, device int) (sp *space, err error) {
 	if err := failed("allocator of "+name, C.ls_space_open(s.ptr, cname, C.int(device), &sp.info, &sp.allocator)); err != nil {
 		return sp, err
 	}
-	o, err := s.env.options(SessionOptions{NoOptimize: true})
-	if err != nil {
+	if sp.copier, sp.call, err = sp.helper([]byte(identity), []helperSlot{{"x", Uint8}}, []helperSlot{{"y", Uint8}}); err != nil {
 		return sp, err
+	}
+	return sp, sp.openMover()
+}
+
+type helperSlot struct {
+	name string
+	t    ElementType
+}
+
+// helper makes a session, and a call of it, of a small graph that copies memory. What was made before an error is
+// returned with it, for close.
+func (sp *space) helper(graph []byte, inputs, outputs []helperSlot) (session *C.OrtSession, call *C.ls_call, err error) {
+	o, err := sp.session.env.options(SessionOptions{NoOptimize: true})
+	if err != nil {
+		return nil, nil, err
 	}
 	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
-	model := C.CBytes([]byte(identity))
+	model := C.CBytes(graph)
 	defer C.free(model)
-	if err := failed("make the copier of "+name, C.ls_session_create_from(handle, model, C.size_t(len(identity)), optionsPointer(o), &sp.copier)); err != nil {
-		return sp, err
+	if err := failed("make a copier", C.ls_session_create_from(handle, model, C.size_t(len(graph)), optionsPointer(o), &session)); err != nil {
+		return nil, nil, err
 	}
-	if sp.call = C.ls_call_new(sp.copier, 1, 1); sp.call == nil {
-		return sp, errors.New("out of memory for the copier")
+	if call = C.ls_call_new(session, C.size_t(len(inputs)), C.size_t(len(outputs))); call == nil {
+		return session, nil, errors.New("out of memory for the copier")
 	}
-	for i, n := range []string{"x", "y"} {
-		cn := C.CString(n)
-		ok := C.ls_call_name(sp.call, C.size_t(i), cn, C.ls_type(Uint8))
-		C.free(unsafe.Pointer(cn))
+	for i, slot := range append(inputs, outputs...) {
+		name := C.CString(slot.name)
+		ok := C.ls_call_name(call, C.size_t(i), name, C.ls_type(slot.t))
+		C.free(unsafe.Pointer(name))
 		if ok == 0 {
-			return sp, errors.New("out of memory for the copier")
+			return session, call, errors.New("out of memory for the copier")
 		}
 	}
-	return sp, nil
+	return session, call, nil
 }
 
 func (sp *space) alloc(bytes int) (*Buffer, error) {
@@ -112,11 +127,9 @@ func (b *Buffer) CopyFrom(src *Buffer, n int) error {
 	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
-	for i, end := range []*Buffer{src, b} {
-		slot := &unsafe.Slice(sp.call.slots, 2)[i]
-		slot.data, slot.space, slot.bytes, slot.rank, slot.shape[0] = end.ptr, end.info(), C.size_t(n), 1, C.int64_t(n)
-		slot.bound, slot.dirty = 1, 1
-	}
+	slots := unsafe.Slice(sp.call.slots, 2)
+	fillSlot(&slots[0], src, n, n, 0)
+	fillSlot(&slots[1], b, n, n, 0)
 	return failed("copy", C.ls_call_run(sp.call))
 }
 
@@ -124,6 +137,7 @@ func (sp *space) close() {
 	if sp == nil {
 		return
 	}
+	sp.mover.close()
 	C.ls_call_release(sp.call)
 	if sp.copier != nil {
 		C.ls_session_release(sp.copier)

@@ -89,6 +89,9 @@ func (*Buffer) I64() []int64 { return nil }
 // CopyFrom gives ErrNoCgo.
 func (*Buffer) CopyFrom(*Buffer, int) error { return ErrNoCgo }
 
+// CopyRows gives ErrNoCgo.
+func (*Buffer) CopyRows(int, []int64, []int64) error { return ErrNoCgo }
+
 // Close does nothing.
 func (*Buffer) Close() error { return nil }
 

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+)
+
+// maxPlanes is the m of modulo:m at most, as in manifests.
+const maxPlanes = 9999
+
+// ParseKVPolicy reads a policy as configuration and manifests spell it: depth, latest or modulo:m.
+func ParseKVPolicy(s string) (loopctl.KVPolicy, error) {
+	switch s {
+	case "depth":
+		return loopctl.KVPolicy{}, nil
+	case "latest":
+		return loopctl.KVPolicy{Planes: 1}, nil
+	}
+	digits, ok := strings.CutPrefix(s, "modulo:")
+	m, err := strconv.Atoi(digits)
+	if !ok || err != nil || m < 1 || m > maxPlanes || digits != strconv.Itoa(m) {
+		return loopctl.KVPolicy{}, fmt.Errorf("kv policy %q: must be depth, latest or modulo:m with m from 1 to %d", s, maxPlanes)
+	}
+	return loopctl.KVPolicy{Planes: m}, nil
+}
+
+// KVPolicyName is the word that ParseKVPolicy reads. modulo:1 is latest.
+func KVPolicyName(p loopctl.KVPolicy) string {
+	switch p.Planes {
+	case 0:
+		return "depth"
+	case 1:
+		return "latest"
+	}
+	return fmt.Sprintf("modulo:%d", p.Planes)
+}
+
+// checkKVPolicy refuses a policy that the bundle's manifest does not list.
+func checkKVPolicy(p loopctl.KVPolicy, m *bundle.Manifest) error {
+	for _, allowed := range m.KVPolicies {
+		if q, err := ParseKVPolicy(allowed); err == nil && q == p {
+			return nil
+		}
+	}
+	return fmt.Errorf("kv policy %s is not one that the model allows: use one of %s", KVPolicyName(p), strings.Join(m.KVPolicies, ", "))
+}
+
+// planes is how many planes of the block's KV a sequence of so many loops has.
+func planes(p loopctl.KVPolicy, loops int) int {
+	if p.Planes > 0 {
+		return min(p.Planes, loops)
+	}
+	return loops
+}
