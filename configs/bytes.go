@@ -52,6 +52,16 @@ func (b Bytes) String() string {
 	return strconv.FormatInt(int64(b), 10)
 }
 
+// About rounds to what a person reads: 1.3 GiB.
+func (b Bytes) About() string {
+	for i := 3; i >= 0; i-- {
+		if size := units[i].size; float64(b) >= size {
+			return fmt.Sprintf("%.1f %s", float64(b)/size, units[i].name)
+		}
+	}
+	return fmt.Sprintf("%d B", int64(b))
+}
+
 // UnmarshalText makes YAML, environment and flags read sizes alike.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	v, err := ParseBytes(string(text))

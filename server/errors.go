@@ -64,6 +64,7 @@ var statuses = []struct {
 }{
 	{loopctl.ErrQueueFull, http.StatusServiceUnavailable, typeServer, "queue_full", "", "", true},
 	{loopctl.ErrDraining, http.StatusServiceUnavailable, typeServer, "draining", "", "server is shutting down and takes no new requests: try another instance, or again when it is back", true},
+	{ErrModelUnavailable, http.StatusServiceUnavailable, typeServer, "model_unavailable", "model", "the model could not be brought into memory in time: try again, or ask for another model", true},
 	{errLoading, http.StatusServiceUnavailable, typeServer, "loading", "", "models are still loading: try again when GET /readyz says 200", true},
 	{loopctl.ErrPromptTooLong, http.StatusBadRequest, typeInvalid, "context_length_exceeded", "prompt", "", false},
 	{loopctl.ErrPagesExhausted, http.StatusBadRequest, typeInvalid, "kv_memory_exceeded", "max_tokens", "", false},
@@ -86,6 +87,12 @@ func toAPI(err error, wait time.Duration) *apiError {
 			e.Message = err.Error()
 		}
 		if s.retry {
+			if hint, ok := errors.AsType[interface {
+				error
+				RetryAfter() time.Duration
+			}](err); ok {
+				wait = hint.RetryAfter()
+			}
 			e.retryAfter = min(max(wait, 200*time.Millisecond), time.Minute)
 		}
 		if f, ok := errors.AsType[*loopctl.FieldError](err); ok {

@@ -33,6 +33,8 @@ type Metrics struct {
 	httpSeconds  *prometheus.HistogramVec
 	itl          *prometheus.HistogramVec
 	tokenLoops   *prometheus.HistogramVec
+	modelEvents  *prometheus.CounterVec
+	modelLoad    *prometheus.HistogramVec
 	engine       engineMetrics
 	blocks       sync.Map // by model: *bench.Counter
 }
@@ -46,6 +48,8 @@ func NewMetrics() *Metrics {
 	m.httpSeconds = m.histogram("http_request_duration_seconds", "Time from a request's arrival to the end of its answer.", bucketsLatency, "handler")
 	m.itl = m.histogram("inter_token_latency_seconds", "Time between two tokens of a sequence, as delivered.", bucketsITL, "model_name")
 	m.tokenLoops = m.histogram("loops_per_token", "Loops done for a token: of decode for each generated one, of prefill the mean over a sequence's prompt.", bucketsLoops, "model_name", "phase", "policy")
+	m.modelEvents = m.counter("model_events_total", "Models brought into memory or out of it: loaded, unloaded, failed (to load).", "model_name", "event")
+	m.modelLoad = m.histogram("model_load_seconds", "Time to bring a model into memory.", bucketsTTFT, "model_name")
 	m.engine = newEngineMetrics(m)
 	return m
 }
@@ -78,6 +82,14 @@ func (m *Metrics) http(route, method string, status int, took time.Duration) {
 	}
 	m.httpRequests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.httpSeconds.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// Model counts what happened to a model: loaded, unloaded, or failed to load. took is of a load.
+func (m *Metrics) Model(name, event string, took time.Duration) {
+	m.modelEvents.WithLabelValues(name, event).Inc()
+	if event == "loaded" {
+		m.modelLoad.WithLabelValues(name).Observe(took.Seconds())
+	}
 }
 
 // tokenObserver measures one sequence's tokens as they are delivered.

@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
+	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/tracing"
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
-	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // Process serves the bundles of a configuration.
@@ -25,17 +24,19 @@ type Process struct {
 	log    *slog.Logger
 	env    *ort.Env
 	server *server.Server
-	parts  []*part
+	admin  *http.Server // nil: none
+	adminL net.Listener
+	tracer *tracing.Tracer // nil: none
+	fleet  *fleet
+	maker  *maker
+
+	reloading sync.Mutex // held while models changes
+	listing   sync.Mutex
+	models    []*model // what the server serves
 }
 
-// part is one model.
-type part struct {
-	name       string
-	engine     *engine.Engine
-	controller *loopctl.Controller
-}
-
-// Load opens ONNX Runtime and every bundle. What was opened is closed again when it fails.
+// Load opens ONNX Runtime and every bundle, and loads the models that preload names. What was opened is closed again
+// when it fails.
 func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, err error) {
 	p = &Process{cfg: cfg, log: log}
 	defer func() {
@@ -55,81 +56,129 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, er
 	if err != nil {
 		return p, err
 	}
+	if cfg.TraceEndpoint != "" {
+		p.tracer, err = tracing.New(tracing.Options{Endpoint: cfg.TraceEndpoint, Ratio: cfg.TraceRatio, Version: version, Logger: log})
+		if err != nil {
+			return p, err
+		}
+		p.log = slog.New(p.tracer.LogHandler(log.Handler()))
+	}
 	p.env, err = ort.Open(ort.Options{Library: cfg.ORTLib, Threads: cfg.Threads, Spin: true, Provider: cfg.Provider, DeviceID: cfg.DeviceID, Logger: log})
 	if err != nil {
 		return p, err
 	}
 	log.Info("ONNX Runtime", "version", p.env.Version(), "provider", p.env.Provider(), "threads", p.env.Threads())
 	metrics := server.NewMetrics()
+	if cfg.VLLMAliases {
+		metrics.AliasVLLM()
+	}
 	p.server = server.New(server.Config{
 		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
+		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Wrap: p.tracer.Handler,
 		Limits: server.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: min(cfg.MaxSequences, cfg.QueueLimit), LoopSteps: int64(cfg.MaxLoopSteps)},
-	}, log, metrics)
-	var models []*server.Model
+	}, p.log, metrics)
+	if err := p.listenAdmin(len(keys) > 0); err != nil {
+		return p, err
+	}
+	p.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, p.log, metrics.Model)
+	p.maker = &maker{
+		cfg: cfg, log: p.log, env: p.env, fleet: p.fleet,
+		observer: func(name string) loopctl.Observer { return p.tracer.Observer(name, metrics.Observer(name)) },
+	}
+	var models []*model
 	for _, dir := range dirs {
-		m, err := p.load(dir, metrics)
+		m, err := p.maker.read(dir)
 		if err != nil {
+			return p, err
+		}
+		if err := p.fits(m); err != nil {
 			return p, err
 		}
 		models = append(models, m)
 	}
-	return p, p.server.SetModels(models...)
+	if err := p.preload(models); err != nil {
+		return p, err
+	}
+	return p, p.serve(models)
 }
 
-func (p *Process) load(dir string, metrics *server.Metrics) (*server.Model, error) {
-	start := time.Now()
-	b, err := bundle.Open(dir, bundle.Options{})
-	if err != nil {
-		return nil, err
+// preload loads what is there from the start: all models as far as the budget goes, or those that are named.
+func (p *Process) preload(models []*model) error {
+	names, all := p.cfg.Preload, false
+	if len(names) == 1 {
+		switch names[0] {
+		case "all":
+			all = true
+		case "none":
+			return nil
+		}
 	}
-	m := &b.Manifest
-	tok, err := tokenizer.Open(b.FS(), p.cfg.Tokenizer)
-	if err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", dir, err)
+	for _, name := range names {
+		if !all && !slices.ContainsFunc(models, func(m *model) bool { return m.name == name }) {
+			return fmt.Errorf("preload names %q, which no bundle is: use names of `loopserve models`, all, or none", name)
+		}
 	}
-	e, err := engine.New(p.env, b, engine.Options{
-		MaxRows: p.cfg.MaxRows, PageSize: p.cfg.PageSize, KVBytes: int64(p.cfg.KVMemory), Sequence: p.cfg.MaxRunning, Context: p.cfg.Context,
-	})
-	if err != nil {
-		return nil, err
+	for _, m := range models {
+		if !all && !slices.Contains(names, m.name) {
+			continue
+		}
+		if b := p.fleet.budget; b > 0 && p.fleet.used+m.estimate > b {
+			if all {
+				p.log.Info("model waits for a request", "name", m.name, "would_take", configs.Bytes(m.estimate).About(), "model_memory", configs.Bytes(b).About())
+				continue
+			}
+			return fmt.Errorf("preload: model %s takes up to %s, and %s of model_memory (%s) are taken: raise it, or preload fewer",
+				m.name, configs.Bytes(m.estimate).About(), configs.Bytes(p.fleet.used).About(), configs.Bytes(b).About())
+		}
+		start := time.Now()
+		part, err := m.open()
+		if err != nil {
+			return err
+		}
+		p.fleet.mu.Lock()
+		m.took = time.Since(start)
+		p.fleet.place(m, part)
+		p.fleet.mu.Unlock()
 	}
-	c := loopctl.New(e, loopctl.Config{
-		QueueLimit: p.cfg.QueueLimit, MaxRunning: p.cfg.MaxRunning, RowBudget: p.cfg.RowBudget,
-		Observer: metrics.Observer(m.Name), Logger: p.log.With("model", m.Name),
-	})
-	p.parts = append(p.parts, &part{name: m.Name, engine: e, controller: c})
-	c.Start()
-	l := e.Limits()
-	p.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
-		"context", l.Context, "weights", m.Precision.Weights, "block_pages", l.Pages[loopctl.StageBlock], "took", time.Since(start).Round(time.Millisecond))
-	created := time.Now()
-	if info, err := os.Stat(filepath.Join(dir, bundle.FileName)); err == nil {
-		created = info.ModTime()
-	}
-	return &server.Model{
-		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: c, Tokenizer: tok,
-		Loops: loopctl.LoopRange(m.Loops), Context: l.Context, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
-		KVPolicies: m.KVPolicies, KVPolicy: kvPolicy(l.KV), ChatTemplate: tok.Config().ChatTemplate,
-		Delta: true, Gate: m.Gate != nil, HiddenSize: e.HiddenSize(), // every block gives the delta: docs/bundle-format.md
-	}, nil
+	return nil
 }
 
-// kvPolicy is the policy's name as manifests spell it.
-func kvPolicy(p loopctl.KVPolicy) string {
-	switch p.Planes {
-	case 0:
-		return "depth"
-	case 1:
-		return "latest"
+// listenAdmin opens the admin listener, where one is wished for.
+func (p *Process) listenAdmin(hasKeys bool) error {
+	if p.cfg.AdminListen == "" {
+		return nil
 	}
-	return fmt.Sprintf("modulo:%d", p.Planes)
+	if err := server.CheckListen(p.cfg.AdminListen, hasKeys, p.cfg.Insecure); err != nil {
+		return fmt.Errorf("admin_listen: %w", err)
+	}
+	l, err := net.Listen("tcp", p.cfg.AdminListen)
+	if err != nil {
+		return fmt.Errorf("admin_listen is %q: %w: is another server running there?", p.cfg.AdminListen, err)
+	}
+	p.adminL = l
+	p.admin = &http.Server{
+		Handler: p.server.Admin(p), ReadHeaderTimeout: p.cfg.HeaderTimeout, ReadTimeout: p.cfg.BodyTimeout, IdleTimeout: p.cfg.IdleTimeout,
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+	}
+	return nil
 }
 
 // Run serves on l until ctx ends, then drains: open requests have drain_timeout to end. It closes everything.
 func (p *Process) Run(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(l) }()
+	adminDone := make(chan struct{})
+	go func() {
+		defer close(adminDone)
+		if p.admin == nil {
+			return
+		}
+		p.log.Info("admin", "address", "http://"+p.adminL.Addr().String())
+		if err := p.admin.Serve(p.adminL); !errors.Is(err, http.ErrServerClosed) {
+			p.log.Error("admin listener ended", "error", err)
+		}
+	}()
 	p.log.Info("serving", "address", "http://"+l.Addr().String())
 	var err error
 	select {
@@ -144,6 +193,7 @@ func (p *Process) Run(ctx context.Context, l net.Listener) error {
 		err = <-served
 	}
 	err = errors.Join(err, p.Close())
+	<-adminDone
 	p.log.Info("stopped")
 	return err
 }
@@ -151,19 +201,19 @@ func (p *Process) Run(ctx context.Context, l net.Listener) error {
 // Close ends what still generates and frees everything. Run does it itself: it is for a process that never ran.
 func (p *Process) Close() error {
 	var errs []error
-	for _, part := range p.parts {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		err := part.controller.Close(ctx)
-		cancel()
-		if err != nil { // its engine is still in a native call: freeing it would be a crash
-			errs = append(errs, fmt.Errorf("model %s: %w", part.name, err))
-			continue
+	if p.admin != nil {
+		errs = append(errs, p.admin.Close())
+		if err := p.adminL.Close(); !errors.Is(err, net.ErrClosed) { // Serve may have closed it
+			errs = append(errs, err)
 		}
-		errs = append(errs, part.engine.Close())
 	}
-	p.parts = nil
-	if len(errs) == 0 || errors.Join(errs...) == nil {
-		errs = append(errs, p.env.Close())
+	if p.fleet != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		if err := p.fleet.close(ctx); err != nil {
+			return errors.Join(append(errs, err)...) // what an engine still uses stays
+		}
 	}
+	errs = append(errs, p.env.Close(), p.tracer.Close())
 	return errors.Join(errs...)
 }

@@ -1,0 +1,278 @@
+package serving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/server"
+)
+
+// fleet decides which models are in memory: those that somebody asks for, as far as the budget goes. A model that
+// nobody uses makes room for one that somebody waits for, the longest unused first; one that generates never does.
+//
+// Its one goroutine, run by whoever first wants a model and gone when nothing is wanted, loads and unloads; close waits
+// for it. Everything below mu is touched under mu.
+type fleet struct {
+	budget  int64         // bytes; 0: no bound
+	wait    time.Duration // of a request for its model
+	waiters int           // that may wait for one model
+	log     *slog.Logger
+	tell    func(model, event string, took time.Duration) // for metrics
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and made anew, when a waiter should look again
+	wanted  []*model      // first come first
+	loaded  []*model      // in memory, or being unloaded
+	used    int64         // by what is loaded, being loaded and being unloaded
+	working bool
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+// Why a model is not there. All are server.ErrModelUnavailable.
+var (
+	errBusy     = errors.New("no memory for it in time: the models that are loaded are in use")
+	errSlow     = errors.New("it is still loading")
+	errCrowded  = errors.New("too many requests wait for it")
+	errReplaced = errors.New("it was replaced while the request was read")
+)
+
+// unavailable is an error of acquire.
+type unavailable struct {
+	name  string
+	cause error
+	again time.Duration
+}
+
+func (e *unavailable) Error() string {
+	return fmt.Sprintf("model %s: %v: %v", e.name, server.ErrModelUnavailable, e.cause)
+}
+
+func (e *unavailable) Unwrap() []error { return []error{server.ErrModelUnavailable, e.cause} }
+
+// RetryAfter is for the answer's header.
+func (e *unavailable) RetryAfter() time.Duration { return e.again }
+
+func newFleet(budget int64, wait time.Duration, waiters int, log *slog.Logger, tell func(model, event string, took time.Duration)) *fleet {
+	return &fleet{budget: budget, wait: wait, waiters: waiters, log: log, tell: tell, changed: make(chan struct{})}
+}
+
+// acquire returns m's part and counts a user in, until release. It waits for the part to be loaded.
+func (f *fleet) acquire(ctx context.Context, m *model) (*part, error) {
+	timer := time.NewTimer(f.wait)
+	defer timer.Stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.waiting++
+	defer func() { m.waiting-- }()
+	for {
+		switch {
+		case f.closed || m.retired:
+			return nil, &unavailable{m.name, errReplaced, 200 * time.Millisecond}
+		case m.part != nil:
+			m.users++
+			m.used = time.Now()
+			return m.part, nil
+		case m.err != nil && time.Since(m.failed) < retryFailed:
+			return nil, &unavailable{m.name, m.err, retryFailed}
+		case m.waiting > f.waiters:
+			return nil, &unavailable{m.name, errCrowded, max(m.took, time.Second)}
+		}
+		f.want(m)
+		changed := f.changed
+		f.mu.Unlock()
+		var over error
+		select {
+		case <-changed:
+		case <-timer.C:
+			over = errSlow
+		case <-ctx.Done():
+			over = context.Cause(ctx)
+		}
+		f.mu.Lock()
+		switch {
+		case over == nil || m.part != nil: // it came at the last moment
+		case errors.Is(over, errSlow):
+			if !m.loading {
+				over = errBusy
+			}
+			return nil, &unavailable{m.name, over, max(m.took, time.Second)}
+		default:
+			return nil, over
+		}
+	}
+}
+
+// retryFailed is for how long a bundle that could not be opened is not tried again.
+const retryFailed = 5 * time.Second
+
+func (f *fleet) release(m *model) {
+	f.mu.Lock()
+	m.users--
+	m.used = time.Now()
+	f.mu.Unlock()
+}
+
+// want puts m in line, and starts the goroutine that works the line off.
+func (f *fleet) want(m *model) {
+	if m.loading || slices.Contains(f.wanted, m) {
+		return
+	}
+	f.wanted = append(f.wanted, m)
+	if !f.working {
+		f.working = true
+		f.wg.Go(f.work)
+	}
+}
+
+// work loads what is wanted, one after another, until nothing is.
+func (f *fleet) work() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		f.wanted = slices.DeleteFunc(f.wanted, func(m *model) bool { return m.waiting == 0 || m.retired || m.part != nil })
+		if len(f.wanted) == 0 || f.closed {
+			f.wanted, f.working = nil, false
+			return
+		}
+		m, victims := f.choose()
+		if m == nil { // all that could make room is in use: controllers don't tell when they fall idle
+			f.mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+			f.mu.Lock()
+			continue
+		}
+		m.loading = true
+		f.used += m.estimate
+		parts := make([]*part, len(victims))
+		for i, v := range victims {
+			parts[i], v.part = v.part, nil
+		}
+		f.mu.Unlock()
+		for i, v := range victims {
+			f.unload(v, parts[i])
+		}
+		start := time.Now()
+		p, err := m.open()
+		f.mu.Lock()
+		f.arrived(m, p, err, time.Since(start))
+	}
+}
+
+// choose finds the first wanted model for which there is room, or can be made.
+func (f *fleet) choose() (*model, []*model) {
+	for _, m := range f.wanted {
+		if victims, ok := f.room(m.estimate); ok {
+			return m, victims
+		}
+	}
+	return nil, nil
+}
+
+// room says which models must go so that bytes fit, and whether they may.
+func (f *fleet) room(bytes int64) (victims []*model, ok bool) {
+	if f.budget == 0 {
+		return nil, true
+	}
+	idle := slices.DeleteFunc(slices.Clone(f.loaded), func(m *model) bool { return m.part == nil || !m.idle() })
+	slices.SortStableFunc(idle, func(a, b *model) int { return a.used.Compare(b.used) })
+	free := f.budget - f.used
+	for _, m := range idle {
+		if free >= bytes {
+			break
+		}
+		free += m.bytes
+		victims = append(victims, m)
+	}
+	return victims, free >= bytes
+}
+
+// arrived notes how a load ended.
+func (f *fleet) arrived(m *model, p *part, err error, took time.Duration) {
+	m.loading, m.took = false, took
+	f.used -= m.estimate
+	if err != nil {
+		m.err, m.failed = err, time.Now()
+		f.tell(m.name, "failed", took)
+		f.log.Error("model could not be loaded", "name", m.name, "error", err)
+	} else {
+		m.err = nil
+		f.place(m, p)
+	}
+	f.wake()
+}
+
+// place makes p the part of m.
+func (f *fleet) place(m *model, p *part) {
+	m.part, m.bytes, m.used = p, p.bytes, time.Now()
+	f.used += m.bytes
+	f.loaded = append(f.loaded, m)
+	f.tell(m.name, "loaded", m.took)
+	f.log.Info("model loaded", "name", m.name, "took", m.took.Round(time.Millisecond), "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
+}
+
+func (f *fleet) wake() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// unload waits for what p still generates, then frees it. It is called without mu, after m.part was taken away.
+func (f *fleet) unload(m *model, p *part) {
+	err := p.close(context.Background())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.used -= m.bytes
+	f.loaded = slices.DeleteFunc(f.loaded, func(o *model) bool { return o == m })
+	if err != nil {
+		f.log.Error("model could not be closed", "name", m.name, "error", err)
+		return
+	}
+	f.tell(m.name, "unloaded", 0)
+	f.log.Info("model unloaded", "name", m.name, "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
+	f.wake()
+}
+
+// drop unloads m now. It is an error while somebody uses it.
+func (f *fleet) drop(m *model) error {
+	f.mu.Lock()
+	p := m.part
+	if p != nil && !m.idle() {
+		f.mu.Unlock()
+		return fmt.Errorf("%w: model %s generates: try again when it is idle", server.ErrModelBusy, m.name)
+	}
+	m.part = nil
+	f.mu.Unlock()
+	if p != nil {
+		f.unload(m, p)
+	}
+	return nil
+}
+
+// close ends what still generates, and frees everything. ctx bounds the wait for a native call.
+func (f *fleet) close(ctx context.Context) error {
+	f.mu.Lock()
+	f.closed = true
+	f.wake()
+	f.mu.Unlock()
+	f.wg.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, m := range f.loaded {
+		if m.part == nil {
+			continue
+		}
+		if err := m.part.cut(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("model %s: %w", m.name, err))
+		}
+		m.part = nil
+	}
+	f.loaded = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/gin-gonic/gin"
+)
+
+// What a Generator or a ModelControl may answer about a model that is not in memory.
+var (
+	// ErrModelUnavailable says that a model could not be brought into memory in time. An error that has RetryAfter()
+	// time.Duration says when to try again.
+	ErrModelUnavailable = errors.New("model is not loaded")
+	// ErrModelBusy says that a model is in use and cannot be taken out of memory.
+	ErrModelBusy = errors.New("model is in use")
+	// ErrNoModel says that no model has the name.
+	ErrNoModel = errors.New("no such model")
+)
+
+// ModelStatus tells of one model.
+type ModelStatus struct {
+	Name           string `json:"name"`
+	Folder         string `json:"folder"`
+	Loaded         bool   `json:"loaded"`
+	Loading        bool   `json:"loading"`
+	Bytes          int64  `json:"bytes"` // that it takes, or at most would take
+	Running        int    `json:"running"`
+	Waiting        int    `json:"waiting"`
+	WaitingForLoad int    `json:"waiting_for_load"`
+	LastUsed       string `json:"last_used,omitempty"`
+	Error          string `json:"error,omitempty"` // of the last load
+}
+
+// ModelControl brings models in and out of memory.
+type ModelControl interface {
+	ModelStatus() []ModelStatus
+	LoadModel(ctx context.Context, name string) error
+	UnloadModel(name string) error
+	// Reload reads a model's bundle again; Rescan all whose bundles have changed.
+	Reload(ctx context.Context, name string) error
+	Rescan(ctx context.Context) error
+}
+
+// Admin is the handler of the admin listener: metrics, profiles, and models in and out of memory. It asks for the same
+// keys as the API. A browser's requests from other sites are refused, since a listener on loopback is open to whatever
+// page an operator looks at.
+func (s *Server) Admin(models ModelControl) http.Handler {
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.Use(s.identify, s.account, s.recover, s.authorize)
+	r.NoRoute(func(c *gin.Context) {
+		fail(c, &apiError{
+			Status: http.StatusNotFound, Type: typeInvalid, Code: "unknown_route",
+			Message: "no route " + c.Request.Method + " " + quote(c.Request.URL.Path) + ": the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models",
+		})
+	})
+	r.NoMethod(s.noMethod)
+	r.GET("/livez", s.getLive)
+	r.GET("/version", s.getVersion)
+	r.GET("/metrics", s.getMetrics)
+
+	r.GET("/debug/pprof/", gin.WrapF(pprof.Index))
+	for _, name := range []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
+		r.GET("/debug/pprof/"+name, gin.WrapH(pprof.Handler(name)))
+	}
+	r.GET("/debug/pprof/cmdline", gin.WrapF(pprof.Cmdline))
+	r.GET("/debug/pprof/profile", gin.WrapF(pprof.Profile))
+	r.GET("/debug/pprof/symbol", gin.WrapF(pprof.Symbol))
+	r.POST("/debug/pprof/symbol", gin.WrapF(pprof.Symbol))
+	r.GET("/debug/pprof/trace", gin.WrapF(pprof.Trace))
+
+	answer := func(c *gin.Context, err error) {
+		if err != nil {
+			s.failAdmin(c, err)
+			return
+		}
+		respond(c, http.StatusOK, gin.H{"models": models.ModelStatus()})
+	}
+	r.GET("/admin/models", func(c *gin.Context) { answer(c, nil) })
+	r.POST("/admin/models/:id/reload", func(c *gin.Context) { answer(c, models.Reload(c.Request.Context(), c.Param("id"))) })
+	r.POST("/admin/models/:id/load", func(c *gin.Context) { answer(c, models.LoadModel(c.Request.Context(), c.Param("id"))) })
+	r.POST("/admin/models/:id/unload", func(c *gin.Context) { answer(c, models.UnloadModel(c.Param("id"))) })
+	r.POST("/admin/rescan", func(c *gin.Context) { answer(c, models.Rescan(c.Request.Context())) })
+	return http.NewCrossOriginProtection().Handler(r)
+}
+
+// failAdmin tells the operator all: who may use this listener may read the log.
+func (s *Server) failAdmin(c *gin.Context, err error) {
+	e := &apiError{Status: http.StatusInternalServerError, Type: typeServer, Code: "model_failed", Message: err.Error(), cause: err}
+	switch {
+	case errors.Is(err, ErrNoModel):
+		e.Status, e.Type, e.Code = http.StatusNotFound, typeInvalid, "model_not_found"
+	case errors.Is(err, ErrModelBusy):
+		e.Status, e.Code = http.StatusConflict, "model_busy"
+	case errors.Is(err, ErrModelUnavailable):
+		e.Status, e.Code = http.StatusServiceUnavailable, "model_unavailable"
+	}
+	fail(c, e)
+}
