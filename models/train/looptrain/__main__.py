@@ -1,4 +1,4 @@
-"""python -m looptrain adder | eval | problems (run it with --help)."""
+"""python -m looptrain EXPERIMENT | eval | problems | list (run it with --help)."""
 
 import argparse
 import json
@@ -7,54 +7,60 @@ from pathlib import Path
 
 import torch
 
-from . import addition, checkpoint
-from .config import ModelConfig
+from . import checkpoint
 from .evaluate import accuracy
-from .recipe import Recipe
+from .experiments import EXPERIMENTS
 from .train import Run, train
 
 HERE = Path(__file__).resolve().parent.parent
 
 
-def adder(a: argparse.Namespace) -> None:
-    recipe = replace(Recipe(), seed=a.seed, **({"steps": a.steps} if a.steps else {}))
-    config = ModelConfig(vocab_size=len(addition.TOKENIZER), num_loop_layers=a.layers, hidden_size=a.hidden)
-    print(json.dumps({"model": asdict(config), "recipe": asdict(recipe), "threads": torch.get_num_threads()}), flush=True)
-    run = Run(config, recipe)
-    train(run, a.run)
-    checkpoint.write(run.mean, a.out, trained_loops=recipe.loops[1], max_loops=16)
-    print(f"wrote {a.out}")
+def run_experiment(a: argparse.Namespace) -> None:
+    e = EXPERIMENTS[a.name]
+    changes = {"steps": a.steps, "optimizer": a.optimizer, "seed": a.seed}
+    recipe = replace(e.recipe, **{k: v for k, v in changes.items() if v is not None})
+    facts = {"experiment": a.name, "model": asdict(e.config), "recipe": asdict(recipe), "task": asdict(e.task)}
+    print(json.dumps(facts | {"threads": torch.get_num_threads()}), flush=True)
+    run = Run(e.config, recipe, e.task)
+    train(run, a.run or HERE / "runs" / a.name)
+    out = a.out or HERE / "checkpoints" / a.name
+    checkpoint.write(run.mean, e.task.tokenizer, out, trained_loops=recipe.loops[1], max_loops=e.most_loops)
+    print(f"wrote {out}")
 
 
 def evaluate(a: argparse.Namespace) -> None:
-    loops = [int(n) for n in a.loops.split(",")]
-    table = accuracy(checkpoint.read(a.checkpoint), loops, a.count)
-    print("| loops | " + " | ".join(f"{t} terms" for t in table) + " |\n|" + "---:|" * (len(table) + 1))
+    e = EXPERIMENTS[a.name]
+    model = checkpoint.read(a.checkpoint or HERE / "checkpoints" / a.name)
+    loops = [int(n) for n in a.loops.split(",")] if e.looped else [1]
+    table = accuracy(model, e.task, loops, a.count)
+    print("| loops | " + " | ".join(table) + " |\n|" + "---:|" * (len(table) + 1))
     for n in loops:
-        print(f"| {n} | " + " | ".join(f"{100 * table[t][str(n)]:.1f} %" for t in table) + " |")
+        print(f"| {n} | " + " | ".join(f"{100 * row[str(n)]:.1f} %" for row in table.values()) + " |")
 
 
 def main() -> None:
     p = argparse.ArgumentParser(prog="looptrain", description="Trains small looped transformers.")
     p.add_argument("--threads", type=int, default=1, help="sums differ in the last bits between thread counts")
-    sub = p.add_subparsers(required=True)
-    t = sub.add_parser("adder", help="sums of two to four 3-digit numbers; goes on where an earlier run stopped")
-    t.add_argument("--seed", type=int, default=0)
-    t.add_argument("--steps", type=int, help="default: the recipe's; the schedule is spread over them")
-    t.add_argument("--layers", type=int, default=1, help="k of (k⊗L)")
-    t.add_argument("--hidden", type=int, default=128)
-    t.add_argument("--run", type=Path, default=HERE / "runs" / "adder", help="log and state")
-    t.add_argument("--out", type=Path, default=HERE / "checkpoints" / "adder", help="the Hugging Face folder")
-    t.set_defaults(do=adder)
-    e = sub.add_parser("eval", help="exact match by terms and loops on held-out problems")
-    e.add_argument("--checkpoint", type=Path, default=HERE / "checkpoints" / "adder")
+    sub = p.add_subparsers(required=True, metavar="EXPERIMENT|eval|problems")
+    for name, e in EXPERIMENTS.items():
+        t = sub.add_parser(name, help=e.about, description=f"{e.about}. Stopped, it goes on where it was.")
+        t.add_argument("--seed", type=int)
+        t.add_argument("--steps", type=int, help="default: the recipe's; the schedule is spread over them")
+        t.add_argument("--optimizer", choices=("muon", "adamw", "adafactor"))
+        t.add_argument("--run", type=Path, help="log and state (default: runs/NAME)")
+        t.add_argument("--out", type=Path, help="the Hugging Face folder (default: checkpoints/NAME)")
+        t.set_defaults(do=run_experiment, name=name)
+    e = sub.add_parser("eval", help="exact match by difficulty and loops on held-out problems")
+    e.add_argument("name", choices=EXPERIMENTS, metavar="EXPERIMENT")
+    e.add_argument("--checkpoint", type=Path)
     e.add_argument("--loops", default="1,2,3,4,6,8,12,16")
-    e.add_argument("--count", type=int, default=1000, help="problems for each number of terms")
+    e.add_argument("--count", type=int, default=1000, help="problems of each group")
     e.set_defaults(do=evaluate)
     q = sub.add_parser("problems", help="held-out problems as JSON lines, for `loopserve eval`")
+    q.add_argument("name", choices=EXPERIMENTS, metavar="EXPERIMENT")
     q.add_argument("out", type=Path)
     q.add_argument("--count", type=int, default=1000)
-    q.set_defaults(do=lambda a: checkpoint.write_problems(a.out, a.count))
+    q.set_defaults(do=lambda a: checkpoint.write_problems(EXPERIMENTS[a.name].task, a.out, a.count))
     a = p.parse_args()
     torch.set_num_threads(a.threads)
     a.do(a)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from .splitmix import mix
+from .task import IGNORE, Batch, Layout, Problem
 from .tokenizer import CharTokenizer
 
 TOKENIZER = CharTokenizer("0123456789+=")
 PLUS, EQUALS, ZERO = (TOKENIZER.ids[c] for c in "+=0")
-IGNORE = -100
 TERMS = (2, 3, 4)
 ANSWER = 5  # predictions of a branch: at most four digits and the end
 HELD_OUT_OF = 64  # one problem in so many is never trained on
@@ -32,11 +32,7 @@ def held_out(operands: np.ndarray) -> np.ndarray:
     key = np.zeros(len(ordered), np.uint64)
     for column in ordered.T:
         key = key * np.uint64(1000) + column
-    with np.errstate(over="ignore"):  # splitmix64: wrapping is meant
-        key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        key ^= key >> np.uint64(31)
-    test = key % np.uint64(HELD_OUT_OF) == 0
+    test = mix(key) % np.uint64(HELD_OUT_OF) == 0
     if operands.shape[1] == len(README_PROBLEM):
         test |= (ordered == np.array(sorted(README_PROBLEM), np.uint64)).all(axis=1)
     return test
@@ -60,38 +56,27 @@ def draw_operands(rng: np.random.Generator, rows: int, terms: int, hard: float) 
     return digits @ np.array([100, 10, 1])
 
 
-@dataclass(frozen=True)
-class Tree:
-    """The layout of a row of so many operands: constant positions [length], mask, and each branch's slots."""
-
-    positions: Tensor
-    mask: Tensor
-    slots: Tensor  # [branches, ANSWER]: "=" and the answer's tokens, where the next one is predicted
-
-    @classmethod
-    def of(cls, terms: int) -> "Tree":
-        stem = 4 * terms - 1
-        branches = terms - 1
-        length = stem + branches * ANSWER
-        positions = torch.arange(length)
-        mask = torch.zeros(length, length, dtype=torch.bool)
-        mask[:stem, :stem] = torch.ones(stem, stem, dtype=torch.bool).tril()
-        slots = torch.empty(branches, ANSWER, dtype=torch.long)
-        for b in range(branches):
-            sees = 4 * (b + 2) - 1
-            start = stem + b * ANSWER
-            here = slice(start, start + ANSWER)
-            slots[b] = torch.arange(start, start + ANSWER)
-            positions[here] = torch.arange(sees, sees + ANSWER)
-            mask[here, :sees] = True
-            mask[here, here] = torch.ones(ANSWER, ANSWER, dtype=torch.bool).tril()
-        return cls(positions, mask, slots)
+def tree(terms: int) -> Layout:
+    """The layout of a row of so many operands; slots [branches, ANSWER]: "=" and the answer's tokens."""
+    stem = 4 * terms - 1
+    branches = terms - 1
+    length = stem + branches * ANSWER
+    positions = torch.arange(length)
+    mask = torch.zeros(length, length, dtype=torch.bool)
+    mask[:stem, :stem] = torch.ones(stem, stem, dtype=torch.bool).tril()
+    slots = torch.empty(branches, ANSWER, dtype=torch.long)
+    for b in range(branches):
+        sees = 4 * (b + 2) - 1
+        start = stem + b * ANSWER
+        here = slice(start, start + ANSWER)
+        slots[b] = torch.arange(start, start + ANSWER)
+        positions[here] = torch.arange(sees, sees + ANSWER)
+        mask[here, :sees] = True
+        mask[here, here] = torch.ones(ANSWER, ANSWER, dtype=torch.bool).tril()
+    return Layout(positions, mask, slots)
 
 
-@dataclass(frozen=True)
-class Batch:
-    ids: Tensor  # [rows, length]
-    targets: Tensor  # [rows, branches, ANSWER]; IGNORE past the answer and in held-out problems
+TREES = {terms: tree(terms) for terms in TERMS}
 
 
 def answer_tokens(sums: np.ndarray) -> np.ndarray:
@@ -115,10 +100,11 @@ def make_batch(rng: np.random.Generator, rows: int, terms: int, hard: float = 0.
         target = np.where(answer == TOKENIZER.PAD, IGNORE, answer)
         target[held_out(operands[:, :n])] = IGNORE
         targets.append(target)
-    return Batch(torch.from_numpy(np.concatenate(parts, axis=1)), torch.from_numpy(np.stack(targets, axis=1)))
+    ids = np.concatenate(parts, axis=1)
+    return Batch(torch.from_numpy(ids), torch.from_numpy(np.stack(targets, axis=1)), TREES[terms])
 
 
-def test_problems(terms: int, count: int, seed: int = 1) -> np.ndarray:
+def test_operands(terms: int, count: int, seed: int = 1) -> np.ndarray:
     """`count` distinct held-out problems [count, terms], the same for the same seed."""
     rng = np.random.default_rng([seed, terms])
     found: dict[tuple, None] = {}
@@ -126,3 +112,28 @@ def test_problems(terms: int, count: int, seed: int = 1) -> np.ndarray:
         drawn = draw_operands(rng, 4096, terms, hard=0.0)
         found.update(dict.fromkeys(map(tuple, drawn[held_out(drawn)].tolist())))
     return np.array(list(found)[:count])
+
+
+@dataclass(frozen=True)
+class Addition:
+    """The task and its curriculum: first mostly what is easy."""
+
+    hard: float = 0.3  # share of rows with rippling carries
+    # Chances of a batch with two, three and four terms.
+    early_terms: tuple[float, float, float] = (0.5, 0.3, 0.2)
+    terms: tuple[float, float, float] = (0.1, 0.2, 0.7)
+    until: float = 0.1
+
+    tokenizer = TOKENIZER
+    answer_tokens = ANSWER
+
+    def groups(self) -> list[str]:
+        return [f"{terms} terms" for terms in TERMS]
+
+    def draw(self, rng: np.random.Generator, rows: int, done: float) -> tuple[Batch, dict]:
+        terms = int(rng.choice(TERMS, p=self.early_terms if done < self.until else self.terms))
+        return make_batch(rng, rows, terms, self.hard), {"terms": terms}
+
+    def problems(self, group: str, count: int, seed: int = 1) -> list[Problem]:
+        operands = test_operands(int(group.split()[0]), count, seed)
+        return [Problem(text(row), str(int(row.sum())), group) for row in operands]

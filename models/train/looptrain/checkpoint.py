@@ -1,18 +1,19 @@
 """A Hugging Face folder: what `loopserve export` reads."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from . import addition
 from .config import ModelConfig
 from .model import LoopedLlama
+from .task import Task
+from .tokenizer import CharTokenizer
 
 
-def write(model: LoopedLlama, folder: Path, *, trained_loops: int, max_loops: int) -> None:
+def write(model: LoopedLlama, tokens: CharTokenizer, folder: Path, *, trained_loops: int, max_loops: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tokens = addition.TOKENIZER
     files = {
         "config.json": model.config.to_hf(pad=tokens.PAD, eos=tokens.EOS, trained_loops=trained_loops, max_loops=max_loops),
         "generation_config.json": {"eos_token_id": tokens.EOS, "pad_token_id": tokens.PAD, "do_sample": False},
@@ -32,13 +33,10 @@ def read(folder: Path) -> LoopedLlama:
     return model.requires_grad_(False)
 
 
-def write_problems(path: Path, count: int, seed: int = 1) -> None:
-    """`count` held-out problems, spread over the numbers of terms, as `loopserve eval` reads them."""
-    shares = [count // len(addition.TERMS) + (i < count % len(addition.TERMS)) for i in range(len(addition.TERMS))]
+def write_problems(task: Task, path: Path, count: int, seed: int = 1) -> None:
+    """`count` held-out problems, spread over the groups, as `loopserve eval` reads them."""
+    groups = task.groups()
     with path.open("w") as out:
-        for terms, n in zip(addition.TERMS, shares):
-            for row in addition.test_problems(terms, n, seed):
-                problem = {"prompt": addition.text(row), "answer": str(int(row.sum())), "group": f"{terms} terms"}
-                out.write(json.dumps(problem) + "\n")
-
-
+        for i, group in enumerate(groups):
+            for problem in task.problems(group, count // len(groups) + (i < count % len(groups)), seed):
+                out.write(json.dumps(asdict(problem)) + "\n")

@@ -10,72 +10,79 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import addition
+from . import similarity
 from .config import ModelConfig
 from .evaluate import accuracy
 from .model import LoopedLlama
-from .muon import Muon
+from .optimizers import optimizers
 from .recipe import Recipe
+from .task import IGNORE, Batch, Task
 
 
 class Run:
     """Model, running mean, optimizers and random source: the whole state of a training."""
 
-    def __init__(self, config: ModelConfig, recipe: Recipe):
-        self.recipe = recipe
+    def __init__(self, config: ModelConfig, recipe: Recipe, task: Task):
+        self.recipe, self.task = recipe, task
         self.step = 0
         self.rng = np.random.default_rng(recipe.seed)
         self.model = LoopedLlama(config)
         self.model.init_weights(torch.Generator().manual_seed(recipe.seed))
         self.mean = copy.deepcopy(self.model).requires_grad_(False)
-        matrices, others = [], []
-        for name, p in self.model.named_parameters():
-            (matrices if p.ndim == 2 and ".layers." in name else others).append(p)
-        self.muon = Muon(matrices, lr=recipe.matrix_rate)
-        self.adam = torch.optim.AdamW(others, lr=recipe.other_rate, betas=(0.9, 0.99), weight_decay=0.0)
-        self.trees = {n: addition.Tree.of(n) for n in addition.TERMS}
+        self.optimizers = optimizers(self.model, recipe)
 
-    def loss(self, batch: addition.Batch, terms: int, loops: int) -> Tensor:
-        """Mean cross-entropy of the answers' tokens after `loops` loops."""
-        tree = self.trees[terms]
-        last = self.model.states(batch.ids, loops, tree.positions, tree.mask)[-1]
-        hidden = self.model.read(last, tree.positions, tree.mask)[:, tree.slots.reshape(-1)]
+    def loss(self, batch: Batch, loops: int) -> Tensor:
+        """Mean cross-entropy of the targets after `loops` loops."""
+        if batch.layout is None:
+            hidden = self.model.read(self.model.states(batch.ids, loops)[-1])
+            wanted = batch.targets != IGNORE
+            return F.cross_entropy(self.model.lm_head(hidden[wanted]), batch.targets[wanted])
+        layout = batch.layout
+        last = self.model.states(batch.ids, loops, layout.positions, layout.mask)[-1]
+        hidden = self.model.read(last, layout.positions, layout.mask)[:, layout.slots.reshape(-1)]
         logits = self.model.lm_head(hidden)
-        return F.cross_entropy(logits.flatten(0, 1), batch.targets.reshape(-1), ignore_index=addition.IGNORE)
+        return F.cross_entropy(logits.flatten(0, 1), batch.targets.reshape(-1), ignore_index=IGNORE)
 
     def advance(self) -> dict:
         """One step. Returns its line of the log."""
         r = self.recipe
-        for optimizer, base in ((self.muon, r.matrix_rate), (self.adam, r.other_rate)):
+        for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = base * r.rate(self.step)
+                group["lr"] = group["base"] * r.rate(self.step)
         low, high = r.loops_at(self.step)
         loops = int(self.rng.integers(low, high + 1))
-        terms = int(self.rng.choice(addition.TERMS, p=r.terms_at(self.step)))
-        loss = self.loss(addition.make_batch(self.rng, r.rows, terms, r.hard), terms, loops)
+        batch, facts = self.task.draw(self.rng, r.rows, self.step / r.steps)
+        loss = self.loss(batch, loops)
         self.model.zero_grad()
-        loss.backward()
+        if r.similarity:
+            (loss + r.similarity * similarity.distance(self.model, group=1)).backward()
+        else:
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), r.clip)
-        self.muon.step()
-        self.adam.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         with torch.no_grad():
             for mean, p in zip(self.mean.parameters(), self.model.parameters()):
                 mean.lerp_(p, r.average)
         self.step += 1
-        return {"step": self.step, "loops": loops, "terms": terms, "loss": round(loss.item(), 6)}
+        return {"step": self.step, "loops": loops, **facts, "loss": round(loss.item(), 6)}
 
     def state(self) -> dict:
         return {
             "step": self.step,
             "rng": self.rng.bit_generator.state,
-            **{k: getattr(self, k).state_dict() for k in ("model", "mean", "muon", "adam")},
+            "model": self.model.state_dict(),
+            "mean": self.mean.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
         }
 
     def restore(self, state: dict) -> None:
         self.step = state["step"]
         self.rng.bit_generator.state = state["rng"]
-        for k in ("model", "mean", "muon", "adam"):
-            getattr(self, k).load_state_dict(state[k])
+        self.model.load_state_dict(state["model"])
+        self.mean.load_state_dict(state["mean"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
 
 
 def train(run: Run, folder: Path, save_every: int = 100) -> None:
@@ -90,12 +97,13 @@ def train(run: Run, folder: Path, save_every: int = 100) -> None:
     log.write_text("".join(line + "\n" for line in kept))
     seconds = json.loads(kept[-1])["seconds"] if kept else 0.0
     start = time.monotonic() - seconds
+    loops = [n for n in (1, 2, 4, 8, 12) if n <= run.recipe.loops[1]]
     with log.open("a") as out:
         while run.step < run.recipe.steps:
             line = run.advance()
             line["seconds"] = round(time.monotonic() - start, 1)
             if run.step % run.recipe.evaluate_every == 0 or run.step == run.recipe.steps:
-                line["exact"] = accuracy(run.mean, loops=(1, 2, 4, 8, 12), count=200)
+                line["exact"] = accuracy(run.mean, run.task, loops, count=200)
                 print(json.dumps(line), flush=True)
             out.write(json.dumps(line) + "\n")
             if run.step % save_every == 0 or run.step == run.recipe.steps:

@@ -8,6 +8,7 @@ import torch
 from looptrain import addition, checkpoint
 from looptrain.config import ModelConfig
 from looptrain.model import LoopedLlama
+from looptrain.task import IGNORE
 
 
 def trained_on(batch, terms):
@@ -15,13 +16,13 @@ def trained_on(batch, terms):
     for row, targets in zip(batch.ids.tolist(), batch.targets):
         numbers = addition.TOKENIZER.decode(row[: 4 * terms - 1]).split("+")
         for branch, target in enumerate(targets):
-            if (target != addition.IGNORE).any():
+            if (target != IGNORE).any():
                 yield tuple(sorted(map(int, numbers[: branch + 2])))
 
 
 def test_held_out_problems_never_carry_a_loss():
     rng = np.random.default_rng(5)
-    tests = {tuple(sorted(p)) for n in addition.TERMS for p in addition.test_problems(n, 500).tolist()}
+    tests = {tuple(sorted(p)) for n in addition.TERMS for p in addition.test_operands(n, 500).tolist()}
     seen = 0
     for terms in addition.TERMS:
         for _ in range(20):
@@ -42,7 +43,7 @@ def test_answers_are_right_and_end():
         numbers = [int(x) for x in addition.TOKENIZER.decode(row[:11]).split("+")]
         assert all(100 <= x <= 999 for x in numbers)
         for branch, target in enumerate(targets):
-            told = [t for t in target.tolist() if t != addition.IGNORE]
+            told = [t for t in target.tolist() if t != IGNORE]
             if told:
                 assert addition.TOKENIZER.decode(told) == str(sum(numbers[: branch + 2]))
                 assert told[-1] == addition.TOKENIZER.EOS
@@ -52,7 +53,7 @@ def test_a_tree_gives_the_logits_of_its_plain_texts():
     config = ModelConfig(vocab_size=len(addition.TOKENIZER), hidden_size=32, intermediate_size=48, num_attention_heads=2)
     model = LoopedLlama(config)
     model.init_weights(torch.Generator().manual_seed(0))
-    tree = addition.Tree.of(4)
+    tree = addition.TREES[4]
     batch = addition.make_batch(np.random.default_rng(2), 4, 4)
     with torch.no_grad():
         state = model.states(batch.ids, 3, tree.positions, tree.mask)[-1]
@@ -65,7 +66,7 @@ def test_a_tree_gives_the_logits_of_its_plain_texts():
 
 
 def test_problem_file(tmp_path):
-    checkpoint.write_problems(tmp_path / "p.jsonl", 100)
+    checkpoint.write_problems(addition.Addition(), tmp_path / "p.jsonl", 100)
     problems = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert len(problems) == 100 and {p["group"] for p in problems} == {"2 terms", "3 terms", "4 terms"}
     for p in problems:

@@ -1,36 +1,45 @@
-"""The checkpoint that ships: what its card says of it holds."""
+"""The checkpoints that ship: what their cards say of them holds."""
 
 import hashlib
 import re
 from pathlib import Path
 
-import numpy as np
+import pytest
 
-from looptrain import addition, checkpoint
-from looptrain.evaluate import answers
+from looptrain import addition, checkpoint, hops
+from looptrain.evaluate import answers, share_right
+from looptrain.experiments import EXPERIMENTS
 
-ADDER = Path(__file__).parents[1] / "checkpoints" / "adder"
-
-
-def test_depth_decides_the_readme_problem():
-    model, problem = checkpoint.read(ADDER), np.array([addition.README_PROBLEM])
-    assert answers(model, problem, 8) == ["1368"]
-    assert answers(model, problem, 1) != ["1368"]
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+SHIPPED = sorted(folder.name for folder in CHECKPOINTS.iterdir() if (folder / "README.md").exists())
 
 
-def test_accuracy_on_held_out_problems():
-    model = checkpoint.read(ADDER)
-    right = shallow = count = 0
-    for terms in addition.TERMS:
-        problems = addition.test_problems(terms, 40, seed=2)
-        want = [str(s) for s in problems.sum(axis=1)]
-        right += sum(a == b for a, b in zip(answers(model, problems, 8), want))
-        shallow += sum(a == b for a, b in zip(answers(model, problems, 1), want))
-        count += len(want)
-    assert right >= 0.99 * count
-    assert shallow <= 0.4 * count
+def right(name, group, loops, count=60):
+    task = EXPERIMENTS[name].task
+    return share_right(checkpoint.read(CHECKPOINTS / name), task, task.problems(group, count, seed=2), loops)
 
 
-def test_card_names_these_weights():
-    digest = hashlib.sha256((ADDER / "model.safetensors").read_bytes()).hexdigest()
-    assert re.search(digest, (ADDER / "README.md").read_text())
+def ask(name, prompt, loops):
+    return answers(checkpoint.read(CHECKPOINTS / name), EXPERIMENTS[name].task, [prompt], loops)[0]
+
+
+def test_depth_decides_the_adders_readme_problem():
+    prompt = addition.text(addition.README_PROBLEM)
+    assert ask("adder", prompt, 8) == "1368" != ask("adder", prompt, 1)
+
+
+@pytest.mark.parametrize("group", EXPERIMENTS["adder"].task.groups())
+def test_the_adder_adds_with_eight_loops_and_not_with_one(group):
+    assert right("adder", group, 8) >= 0.98
+    assert right("adder", group, 1) <= 0.1
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_card_names_these_weights(name):
+    digest = hashlib.sha256((CHECKPOINTS / name / "model.safetensors").read_bytes()).hexdigest()
+    assert re.search(digest, (CHECKPOINTS / name / "README.md").read_text())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shape_is_the_experiments(name):
+    assert checkpoint.read(CHECKPOINTS / name).config == EXPERIMENTS[name].config

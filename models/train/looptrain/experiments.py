@@ -1,0 +1,78 @@
+"""Every experiment by name: task, shape and recipe. `python -m looptrain NAME` runs one; the names say (k⊗L).
+
+A plain name is the model that ships: one layer with loops drawn from 1 to 12. NAME-1x1 has its parameters and one
+loop; NAME-8x1 has eight layers and one loop, so the FLOPs of eight loops.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .addition import Addition
+from .config import ModelConfig
+from .hops import Hops
+from .mod7 import Mod7
+from .recipe import Recipe
+from .task import Task
+
+ONCE = {"early_loops": (1, 1), "loops": (1, 1)}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    about: str
+    task: Task
+    config: ModelConfig
+    recipe: Recipe
+    most_loops: int  # the loops that the exported bundle allows
+
+    @property
+    def looped(self) -> bool:
+        return self.recipe.loops != (1, 1)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A task with the shape and recipe that its experiments share."""
+
+    name: str
+    about: str
+    task: Task
+    shape: Callable[..., ModelConfig]
+    recipe: Recipe
+    most_loops: int = 16
+
+    def looped(self, suffix: str = "", note: str = "", **changes) -> tuple[str, Experiment]:
+        recipe = replace(self.recipe, **changes)
+        return self.name + suffix, Experiment(self.about + note, self.task, self.shape(), recipe, self.most_loops)
+
+    def stacked(self, layers: int, suffix: str = "", note: str = "", **changes) -> tuple[str, Experiment]:
+        recipe = replace(self.recipe, **ONCE, **changes)
+        config = self.shape(num_loop_layers=layers, num_loops=1)
+        about = f"{self.about}: {layers} layer{'s' * (layers > 1)}, one loop{note}"
+        return f"{self.name}-{layers}x1{suffix}", Experiment(about, self.task, config, recipe, 1)
+
+
+def shape(task: Task, **sizes) -> Callable[..., ModelConfig]:
+    return lambda **changes: ModelConfig(vocab_size=len(task.tokenizer), **(sizes | changes))
+
+
+SMALL = {"hidden_size": 64, "intermediate_size": 176, "num_attention_heads": 4, "num_key_value_heads": 4}
+
+addition, hops, mod7 = Addition(), Hops(), Mod7()
+ADDER = Family("adder", "sums of two to four 3-digit numbers", addition, shape(addition), Recipe())
+HOP = Family(
+    "hop", "p-hop induction, one to eight hops", hops, shape(hops, **SMALL), Recipe(steps=2500, rows=64, evaluate_every=500)
+)
+MOD7 = Family(
+    "mod7", "arithmetic modulo 7 over a graph", mod7, shape(mod7, max_position_embeddings=80), Recipe(steps=3000, rows=64, evaluate_every=500)
+)
+
+EXPERIMENTS: dict[str, Experiment] = dict(
+    entry
+    for family in (ADDER, HOP, MOD7)
+    for entry in (
+        family.looped(),
+        family.stacked(1),
+        family.stacked(8),
+    )
+)
