@@ -1,0 +1,55 @@
+package server_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server"
+)
+
+// Whatever the body of a chat: no 5xx, and an answer, a stream or an error in OpenAI's shape.
+func FuzzChat(f *testing.F) {
+	const user = `"messages":[{"role":"user","content":"a"}]`
+	for _, s := range []string{
+		`{` + user + `}`, `{` + user + `,"stream":true,"n":2}`, `{` + user + `,"exit_policy":"kl","exit_threshold":1e-9,"loops":12}`,
+		`{` + user + `,"model":"adder@auto","exit_agree":2,"return_lens":3}`, `{` + user + `,"draft_loops":1,"loop_budget":9}`,
+		`{` + user + `,"replay_loops":[1,2,12]}`, `{` + user + `,"target_itl_ms":0.5,"timeout_ms":10,"cache_salt":"x"}`,
+		`{` + user + `,"chat_template_kwargs":{"thinking":null},"reasoning_effort":"low"}`, `{` + user + `,"tools":[{"type":"function","function":{"name":"f"}}]}`,
+		`{"messages":[{"role":"assistant","content":"a "}],"continue_final_message":true}`, `{"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}]}`,
+		`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":{"arguments":"{}"}}]}]}`, `{"messages":[null,[],{}]}`, `{"messages":[{"role":"a","role":"b"}]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s := &script{text: "ab\x00", finish: loopctl.FinishStop}
+		srv := server.New(server.Config{}, quiet(), nil)
+		m := model("adder", &generator{submit: s.submit})
+		m.ChatTemplate = `{% for m in messages %}{{ m.role }}:{{ m.content }}{{ m.tool_calls }}{% endfor %}{{ tools }}`
+		if err := srv.SetModels(m); err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(string(body))))
+		s.wg.Wait()
+		switch {
+		case w.Code >= 500:
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		case w.Code >= 400:
+			var e wireError
+			if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Error.Message == "" || e.Error.Code == nil {
+				t.Errorf("status %d: %v in %s", w.Code, err, w.Body)
+			}
+		case strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"):
+			events(t, w.Body.String())
+		default:
+			var c wireChat
+			if err := json.Unmarshal(w.Body.Bytes(), &c); err != nil || len(c.Choices) == 0 {
+				t.Errorf("%v in %s", err, w.Body)
+			}
+		}
+	})
+}
