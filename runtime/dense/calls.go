@@ -1,0 +1,273 @@
+package dense
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Prelude embeds the batch's tokens, runs the prelude's layers, and leaves each row's initial state in its slot.
+func (e *Engine) Prelude(b *loopctl.Batch) error {
+	s := &e.prelude
+	if err := e.check(s, b); err != nil {
+		return err
+	}
+	e.list(s, b)
+	if s.pages.mem != nil {
+		for _, q := range e.seqs {
+			for i, id := range q.span.Tokens {
+				*s.pages.id(q.span.Pages, q.past+i) = id
+			}
+		}
+	}
+	d := e.m.HiddenSize
+	return e.groups(s, func(group []int, seqLen int) error {
+		shape := e.bind(s, group, seqLen)
+		if s.hidden >= 0 {
+			s.call.Out(s.hidden, e.out.hidden, shape[0], shape[1], int64(d))
+		}
+		if s.inject >= 0 {
+			s.call.Out(s.inject, e.out.inject, shape[0], shape[1], int64(d))
+		}
+		if err := s.call.Run(); err != nil {
+			return err
+		}
+		e.results(group, seqLen, func(q *seq, own, at int) {
+			slot := q.span.Rows[own]
+			if s.hidden >= 0 {
+				copy(e.slot(e.hidden, slot), e.out.hidden.F32()[at*d:(at+1)*d])
+			} else {
+				clear(e.slot(e.hidden, slot)) // state.kind zeros
+			}
+			if s.inject >= 0 {
+				copy(e.slot(e.inject, slot), e.out.inject.F32()[at*d:(at+1)*d])
+			}
+		})
+		return nil
+	})
+}
+
+// Block applies the block once to each of the batch's rows. A call that fails leaves every latent as it was.
+func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
+	s := &e.block
+	if err := e.check(s, b); err != nil {
+		return loopctl.RowInfo{}, err
+	}
+	e.list(s, b)
+	e.keep(s)
+	d := e.m.HiddenSize
+	next := e.next.F32()
+	err := e.groups(s, func(group []int, seqLen int) error {
+		shape := e.bind(s, group, seqLen)
+		s.call.Out(s.hidden, e.out.hidden, shape[0], shape[1], int64(d))
+		if s.delta >= 0 {
+			s.call.Out(s.delta, e.out.delta, shape[0], shape[1])
+		}
+		if s.gate >= 0 {
+			s.call.Out(s.gate, e.out.gate, shape[0], shape[1])
+		}
+		if err := s.call.Run(); err != nil {
+			return err
+		}
+		e.results(group, seqLen, func(q *seq, own, at int) {
+			row := q.first + own
+			now := next[row*d : (row+1)*d]
+			copy(now, e.out.hidden.F32()[at*d:])
+			if s.delta >= 0 {
+				e.delta[row] = e.out.delta.F32()[at]
+			} else {
+				e.delta[row] = change(e.slot(e.hidden, q.span.Rows[own]), now)
+			}
+			if s.gate >= 0 {
+				e.gate[row] = e.out.gate.F32()[at]
+			}
+		})
+		return nil
+	})
+	if err != nil {
+		return loopctl.RowInfo{}, err
+	}
+	for _, q := range e.seqs {
+		for i, slot := range q.span.Rows {
+			copy(e.slot(e.hidden, slot), next[(q.first+i)*d:])
+		}
+	}
+	info := loopctl.RowInfo{Delta: e.delta[:b.Rows:b.Rows]}
+	if s.gate >= 0 {
+		info.Gate = e.gate[:b.Rows:b.Rows]
+	}
+	return info, nil
+}
+
+// change is ‖b−a‖/‖b‖, the divisor at least 1e-30, for blocks that do not give it.
+func change(a, b []float32) float32 {
+	diff, norm := 0.0, 0.0
+	for i := range b {
+		c := float64(b[i]) - float64(a[i])
+		diff += c * c
+		norm += float64(b[i]) * float64(b[i])
+	}
+	return float32(math.Sqrt(diff) / max(math.Sqrt(norm), 1e-30))
+}
+
+// Coda gives the logits of the rows that ask for them. Each view is good until the next Coda.
+func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
+	s := &e.coda
+	if err := e.check(s, b); err != nil {
+		return nil, err
+	}
+	e.list(s, b)
+	e.keep(s)
+	vocab, wanted := e.m.VocabSize, 0
+	for i := range b.Spans {
+		wanted += len(b.Spans[i].LogitRows)
+	}
+	all := e.logits.F32()
+	e.views = e.views[:0]
+	for i := range wanted {
+		e.views = append(e.views, all[i*vocab:(i+1)*vocab:(i+1)*vocab])
+	}
+	if wanted == 0 {
+		return e.views, nil // the rows are in the pages: nothing to read
+	}
+	err := e.groups(s, func(group []int, seqLen int) error {
+		shape := e.bind(s, group, seqLen)
+		s.call.Out(s.logits, e.out.logits, shape[0], shape[1], int64(vocab))
+		if err := s.call.Run(); err != nil {
+			return err
+		}
+		e.results(group, seqLen, func(q *seq, own, at int) {
+			for i, r := range q.span.LogitRows {
+				if int(r) == own {
+					copy(e.views[q.logit+i], e.out.logits.F32()[at*vocab:])
+				}
+			}
+		})
+		return nil
+	})
+	return e.views, err
+}
+
+// keep writes the rows of the call into the stage's pages, all of them before any is read.
+func (e *Engine) keep(s *stage) {
+	if s.pages.mem == nil {
+		return
+	}
+	d := e.m.HiddenSize
+	for _, q := range e.seqs {
+		for i, slot := range q.span.Rows {
+			row := s.pages.floats(q.span.Pages, q.past+i)
+			copy(row, e.slot(e.hidden, slot))
+			if len(row) > d {
+				copy(row[d:], e.slot(e.inject, slot))
+			}
+		}
+	}
+}
+
+// bind lays a group's sequences side by side, each filled up with its last row, and binds the graph's inputs to them.
+func (e *Engine) bind(s *stage, group []int, seqLen int) [2]int64 {
+	d := e.m.HiddenSize
+	hidden, inject := e.in.hidden.F32(), e.in.inject.F32()
+	ids, positions, mask := e.in.ids.I64(), e.in.positions.I64(), e.in.mask.I64()
+	for b, index := range group {
+		q := &e.seqs[index]
+		e.in.depth.I64()[b] = int64(q.span.Depth)
+		for i := range seqLen {
+			at, fed := b*seqLen+i, min(i, q.length()-1)
+			positions[at], mask[at] = int64(q.position(fed)), 0
+			if i == fed {
+				mask[at] = 1
+			}
+			switch {
+			case s.which == loopctl.StagePrelude && s.pages.mem != nil:
+				ids[at] = int64(*s.pages.id(q.span.Pages, fed))
+			case s.which == loopctl.StagePrelude:
+				ids[at] = int64(q.span.Tokens[q.own(fed)])
+			case s.pages.mem != nil:
+				row := s.pages.floats(q.span.Pages, fed)
+				copy(hidden[at*d:], row[:d])
+				copy(inject[at*d:], row[d:])
+			default:
+				slot := q.span.Rows[q.own(fed)]
+				copy(hidden[at*d:], e.slot(e.hidden, slot))
+				if s.injectIn >= 0 {
+					copy(inject[at*d:], e.slot(e.inject, slot))
+				}
+			}
+		}
+	}
+	batch, length := int64(len(group)), int64(seqLen)
+	if s.ids >= 0 {
+		s.call.In(s.ids, e.in.ids, batch, length)
+	}
+	if s.positions >= 0 {
+		s.call.In(s.positions, e.in.positions, batch, length)
+	}
+	if s.mask >= 0 {
+		s.call.In(s.mask, e.in.mask, batch, length)
+	}
+	if s.depth >= 0 {
+		s.call.In(s.depth, e.in.depth, batch)
+	}
+	if s.hiddenIn >= 0 {
+		s.call.In(s.hiddenIn, e.in.hidden, batch, length, int64(d))
+	}
+	if s.injectIn >= 0 {
+		s.call.In(s.injectIn, e.in.inject, batch, length, int64(d))
+	}
+	return [2]int64{batch, length}
+}
+
+// results calls each for the spans' own rows: own is the row of the span, at the row of the native call.
+func (e *Engine) results(group []int, seqLen int, each func(q *seq, own, at int)) {
+	for b, index := range group {
+		q := &e.seqs[index]
+		for i := q.past; i < q.length(); i++ {
+			each(q, q.own(i), b*seqLen+i)
+		}
+	}
+}
+
+// check refuses what would overrun a buffer: a bug of the caller, met with an error and not with lost memory.
+func (e *Engine) check(s *stage, b *loopctl.Batch) error {
+	n, want := 0, 0
+	for i := range b.Spans {
+		span := &b.Spans[i]
+		n += len(span.Rows)
+		want += len(span.LogitRows)
+		for _, slot := range span.Rows {
+			if slot < 0 || int(slot) >= e.limits.Latents {
+				return fmt.Errorf("%s call: latent slot %d outside 0…%d", s.which, slot, e.limits.Latents-1)
+			}
+		}
+		for _, r := range span.LogitRows {
+			if r < 0 || int(r) >= len(span.Rows) {
+				return fmt.Errorf("%s call: logit row %d outside a span of %d rows", s.which, r, len(span.Rows))
+			}
+		}
+		if s.which == loopctl.StagePrelude && len(span.Tokens) != len(span.Rows) {
+			return fmt.Errorf("%s call: a span of %d rows has %d tokens", s.which, len(span.Rows), len(span.Tokens))
+		}
+		end := span.Past + len(span.Rows)
+		if span.Past < 0 || end > e.limits.Context {
+			return fmt.Errorf("%s call: rows %d to %d, the context is %d", s.which, span.Past, end, e.limits.Context)
+		}
+		if s.pages.mem == nil {
+			continue
+		}
+		if len(span.Pages)*e.limits.PageSize < end {
+			return fmt.Errorf("%s call: %d pages for %d tokens", s.which, len(span.Pages), end)
+		}
+		for _, p := range span.Pages {
+			if err := s.pages.check(p); err != nil {
+				return fmt.Errorf("%s call: %w", s.which, err)
+			}
+		}
+	}
+	if n != b.Rows || n == 0 || n > e.limits.MaxRows || want > e.limits.MaxRows {
+		return fmt.Errorf("%s call: %d rows in spans, %d announced, %d logits wanted; a call takes 1…%d", s.which, n, b.Rows, want, e.limits.MaxRows)
+	}
+	return nil
+}

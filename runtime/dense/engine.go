@@ -1,0 +1,200 @@
+package dense
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// Engine runs one bundle of the kind dense. It implements loopctl.Engine and loopctl.LatentReader.
+type Engine struct {
+	m      *bundle.Manifest
+	limits loopctl.Limits
+
+	prelude, block, coda stage
+
+	hidden, inject *ort.Buffer // each row's latent between calls, [latents, d]; inject is nil where the model has none
+	in             inputs
+	out            outputs
+	logits         *ort.Buffer // Coda's result: [rows, vocab]
+	views          [][]float32
+	delta, gate    []float32 // Block's result, one for each row
+	next           *ort.Buffer
+	seqs           []seq // of the call under way
+	order          []int
+}
+
+// leastRows is what a native call can hold at least, so that short sequences go side by side.
+const leastRows = 1024
+
+// New opens the bundle's three graphs on env and allocates every buffer. Zero options mean what they mean to
+// runtime/engine. The error names the graph or the option that is at fault; nothing is left open then.
+func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err error) {
+	m := &b.Manifest
+	e = &Engine{m: m}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("bundle %s: %w", m.Name, err), e.Close())
+			e = nil
+		}
+	}()
+	if m.Kind != bundle.KindDense {
+		return e, fmt.Errorf("kind %q is not served by this engine, only %q", m.Kind, bundle.KindDense)
+	}
+	if env.Provider() == ort.ProviderCUDA {
+		return e, fmt.Errorf("the kind %s runs on the CPU: start with provider cpu", bundle.KindDense)
+	}
+	if err := e.plan(opt); err != nil {
+		return e, err
+	}
+	for i, g := range []struct {
+		s    *stage
+		spec bundle.Graph
+	}{{&e.prelude, m.Prelude}, {&e.block, m.Block}, {&e.coda, m.Coda}} {
+		if err := g.s.open(env, b, loopctl.Stage(i), g.spec.File); err != nil {
+			return e, err
+		}
+	}
+	return e, e.allocate()
+}
+
+// plan decides the limits.
+func (e *Engine) plan(opt engine.Options) error {
+	m := e.m
+	orDefault := func(v, d int) int {
+		if v <= 0 {
+			return d
+		}
+		return v
+	}
+	l := loopctl.Limits{
+		MaxRows: orDefault(opt.MaxRows, 256), PageSize: orDefault(opt.PageSize, 16), Context: min(orDefault(opt.Context, m.Context), m.Context),
+		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops), Delta: true, Gate: m.Gate != nil, KV: opt.KV,
+	}
+	l.Latents = orDefault(opt.Latents, 2*l.MaxRows)
+	if name := engine.KVPolicyName(opt.KV); !slices.Contains(m.KVPolicies, name) {
+		return fmt.Errorf("kv policy %s is not one that the model allows: use one of %v", name, m.KVPolicies)
+	}
+	typical, most := m.Loops.Default, m.Loops.Max
+	if p := opt.KV.Planes; p > 0 {
+		typical, most = min(p, typical), min(p, most)
+	}
+	budget := opt.KVBytes
+	if budget <= 0 {
+		budget = 1 << 30
+	}
+	var err error
+	l.Pages, err = kvcache.Plan(budget, Shapes(m, l.PageSize), typical, most, orDefault(opt.Sequence, 64)*l.Context)
+	e.limits = l
+	return err
+}
+
+// Shapes are those of the pages of prelude, block and coda.
+func Shapes(m *bundle.Manifest, pageSize int) [3]kvcache.Shape {
+	var shapes [3]kvcache.Shape
+	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
+		// A row's numbers of 4 bytes stand for the K and V of 2 bytes that a Shape counts.
+		shapes[i] = kvcache.Shape{Layers: min(g.Layers, 1), PageSize: pageSize, KVHeads: 1, HeadDim: width(m, loopctl.Stage(i)), ElementSize: 2}
+	}
+	return shapes
+}
+
+// width is the numbers of a row in the stage's pages: the token id, the state (and what is injected), the state.
+func width(m *bundle.Manifest, s loopctl.Stage) int {
+	switch {
+	case s == loopctl.StagePrelude:
+		return 1
+	case s == loopctl.StageBlock && m.Inject:
+		return 2 * m.HiddenSize
+	}
+	return m.HiddenSize
+}
+
+// allocate makes every buffer. The system gives physical memory only to what is written.
+func (e *Engine) allocate() (err error) {
+	l, d := e.limits, e.m.HiddenSize
+	rows := max(l.Context, leastRows)
+	sizes := []struct {
+		to      **ort.Buffer
+		numbers int // of 4 bytes
+	}{
+		{&e.hidden, l.Latents * d},
+		{&e.inject, l.Latents * d},
+		{&e.next, l.MaxRows * d},
+		{&e.logits, l.MaxRows * l.Vocab},
+		{&e.in.ids, rows * 2},
+		{&e.in.positions, rows * 2},
+		{&e.in.mask, rows * 2},
+		{&e.in.depth, rows * 2},
+		{&e.in.hidden, rows * d},
+		{&e.in.inject, rows * d},
+		{&e.out.hidden, rows * d},
+		{&e.out.inject, rows * d},
+		{&e.out.delta, rows},
+		{&e.out.gate, rows},
+		{&e.out.logits, rows * l.Vocab},
+	}
+	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
+		s.rows = rows
+		if l.Pages[i] > 0 {
+			s.pages = arena{width: width(e.m, loopctl.Stage(i)), pageSize: l.PageSize, pages: l.Pages[i]}
+			sizes = append(sizes, struct {
+				to      **ort.Buffer
+				numbers int
+			}{&s.pages.mem, l.Pages[i] * l.PageSize * s.pages.width})
+		}
+	}
+	for _, b := range sizes {
+		if *b.to, err = ort.NewBuffer(b.numbers * 4); err != nil {
+			return err
+		}
+	}
+	e.delta, e.gate = make([]float32, l.MaxRows), make([]float32, l.MaxRows)
+	e.views = make([][]float32, 0, l.MaxRows)
+	return nil
+}
+
+// Limits says what the engine holds.
+func (e *Engine) Limits() loopctl.Limits { return e.limits }
+
+// Manifest is the bundle's.
+func (e *Engine) Manifest() *bundle.Manifest { return e.m }
+
+// HiddenSize is the length of a latent.
+func (e *Engine) HiddenSize() int { return e.m.HiddenSize }
+
+// Latent copies a slot's state, as the last call left it, into dst of hidden_size float32.
+func (e *Engine) Latent(slot int32, dst []float32) error {
+	if slot < 0 || int(slot) >= e.limits.Latents || len(dst) != e.m.HiddenSize {
+		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d, of %d numbers", slot, len(dst), e.limits.Latents-1, e.m.HiddenSize)
+	}
+	copy(dst, e.slot(e.hidden, slot))
+	return nil
+}
+
+// FinalHidden is nil: the graphs of the kind dense do not show it.
+func (e *Engine) FinalHidden(int) []float32 { return nil }
+
+// slot is a slot's vector.
+func (e *Engine) slot(of *ort.Buffer, slot int32) []float32 {
+	d := e.m.HiddenSize
+	return of.F32()[int(slot)*d : (int(slot)+1)*d : (int(slot)+1)*d]
+}
+
+// Close frees sessions and buffers. It is safe on a nil or half-made engine, and more than once.
+func (e *Engine) Close() error {
+	if e == nil {
+		return nil
+	}
+	errs := []error{e.prelude.close(), e.block.close(), e.coda.close()}
+	for _, b := range []*ort.Buffer{e.hidden, e.inject, e.next, e.logits} {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(append(errs, e.in.close(), e.out.close())...)
+}

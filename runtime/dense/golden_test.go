@@ -1,0 +1,79 @@
+//go:build cgo
+
+package dense_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/parity"
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/dense"
+	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// tiny is docs/examples/dense/export_block.py's bundle of hidden 16, exported by torch.onnx, with PyTorch's own answers.
+const tiny = "testdata/tiny"
+
+func openEngine(t testing.TB, dir string, opt engine.Options) *dense.Engine {
+	t.Helper()
+	env, err := ort.Open(ort.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b, err := bundle.Open(dir, bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := dense.New(env, b, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// A block that torch.onnx exported gives PyTorch's logits, states and greedy tokens: whole, in chunks, token by token,
+// and beside a sequence of another length at another depth.
+func TestPyTorchsOwnAnswers(t *testing.T) {
+	ort.CheckLeaks(t)
+	c, err := golden.Open(filepath.Join(tiny, "golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	for name, opt := range map[string]parity.Options{
+		"whole": {}, "chunks": {Chunk: 7}, "one by one": {Chunk: 1},
+		"in company": {Company: true}, "chunks in company": {Chunk: 7, Company: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := openEngine(t, tiny, engine.Options{PageSize: 8, KVBytes: 4 << 20})
+			report, err := parity.Check(e, c, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report.WriteSummary(t.Output())
+			if !report.OK() || len(report.Lines) < 20 || len(report.Left) > 0 {
+				report.Write(t.Output())
+				t.Error("it differs, or too little was compared")
+			}
+		})
+	}
+}
+
+func TestEngineIsOne(*testing.T) {
+	var _ loopctl.Engine = (*dense.Engine)(nil)
+	var _ loopctl.LatentReader = (*dense.Engine)(nil)
+}
