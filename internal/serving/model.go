@@ -13,7 +13,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
-	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/kinds"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
 	"github.com/loopserve/loopserve/tokenizer"
@@ -153,10 +153,16 @@ func (k *maker) read(dir string) (*model, error) {
 		KVPolicies: m.KVPolicies, KVPolicy: engine.KVPolicyName(policy), ChatTemplate: tok.Config().ChatTemplate,
 		Delta: true, Gate: m.Gate != nil, // every block gives the delta: docs/bundle-format.md
 	}
+	if a := m.Auto; a != nil {
+		kind, _ := loopctl.ParseExitKind(a.ExitPolicy) // the bundle has been checked
+		out.card.Recommended = server.AutoPolicy{
+			Loops: a.Loops, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: a.ExitThreshold, MinLoops: a.MinLoops},
+		}
+	}
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		out.card.HiddenSize = m.HiddenSize
 	}
-	for i, s := range shapes(m, k.cfg.PageSize) {
+	for i, s := range kinds.Shapes(m, k.cfg.PageSize) {
 		out.card.PageBytes[i] = s.PageBytes()
 	}
 	return out, nil
@@ -165,7 +171,7 @@ func (k *maker) read(dir string) (*model, error) {
 // load opens the graphs and starts the controller.
 func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	m, cfg := &b.Manifest, k.cfg
-	e, err := engine.New(k.env, b, engine.Options{
+	e, err := kinds.Open(k.env, b, engine.Options{
 		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy,
 	})
 	if err != nil {
@@ -187,7 +193,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	c.Start()
 	l := e.Limits()
 	p := &part{controller: c, free: e.Close, bytes: weights(m)}
-	for i, s := range shapes(m, cfg.PageSize) {
+	for i, s := range kinds.Shapes(m, cfg.PageSize) {
 		p.bytes += int64(l.Pages[i]) * s.PageBytes()
 	}
 	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
@@ -198,7 +204,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 // estimate is an upper bound of what load will take: the files, and the KV pages that the budget or the sequences allow.
 func (k *maker) estimate(m *bundle.Manifest, length int) int64 {
 	kv := int64(0)
-	for i, s := range shapes(m, 1) {
+	for i, s := range kinds.Shapes(m, 1) {
 		planes := int64(1)
 		if loopctl.Stage(i) == loopctl.StageBlock {
 			planes = int64(m.Loops.Max)
@@ -216,17 +222,4 @@ func weights(m *bundle.Manifest) int64 {
 		size += f.Size
 	}
 	return size
-}
-
-// shapes are the KV shapes of prelude, block and coda.
-func shapes(m *bundle.Manifest, page int) [3]kvcache.Shape {
-	element := 2
-	if m.Precision.Activations == "f32" {
-		element = 4
-	}
-	var out [3]kvcache.Shape
-	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
-		out[i] = kvcache.Shape{Layers: g.Layers, PageSize: page, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, ElementSize: element}
-	}
-	return out
 }
