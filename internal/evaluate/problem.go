@@ -16,6 +16,23 @@ type Problem struct {
 	Group  string `json:"group"` // difficulty, as the table's columns; may be empty
 }
 
+// UnmarshalJSON takes "difficulty", a text or a number, for a group as well.
+func (p *Problem) UnmarshalJSON(data []byte) error {
+	type plain Problem
+	var in struct {
+		plain
+		Difficulty any `json:"difficulty"`
+	}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*p = Problem(in.plain)
+	if p.Group == "" && in.Difficulty != nil {
+		p.Group = fmt.Sprint(in.Difficulty)
+	}
+	return nil
+}
+
 // ReadProblems reads JSON lines. An error names the line.
 func ReadProblems(r io.Reader) ([]Problem, error) {
 	var out []Problem
@@ -41,4 +58,16 @@ func ReadProblems(r io.Reader) ([]Problem, error) {
 		return nil, errors.New(`no problems: each line is {"prompt": "12+30=", "answer": "42", "group": "2 terms"}`)
 	}
 	return out, nil
+}
+
+// Some takes n problems at even distances, so that every group keeps its share; 0 takes all.
+func Some(problems []Problem, n int) []Problem {
+	if n <= 0 || n >= len(problems) {
+		return problems
+	}
+	out := make([]Problem, n)
+	for i := range out {
+		out[i] = problems[i*len(problems)/n]
+	}
+	return out
 }

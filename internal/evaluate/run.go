@@ -1,81 +1,72 @@
 package evaluate
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
-	"slices"
-	"strings"
+	"errors"
 	"sync"
 	"time"
 )
 
-// Options say what to ask of whom.
+// Options say what to ask.
 type Options struct {
-	URL         string // of the server, without /v1
-	Key         string // API key; may be empty
-	Model       string
-	Loops       []int
-	Concurrency int // requests at one time while counting answers; default 16
-	Timed       int // problems asked one after another for the latency column; default 50
-	MaxTokens   int // default: the longest answer's bytes + 4
+	Settings    []Setting
+	Concurrency int  // problems asked at one time while counting; default 16
+	Timed       int  // problems asked one after another for latencies; default 50, none if negative
+	MaxTokens   int  // default: the longest answer's bytes + 4
+	Likelihood  bool // score the answers' log-likelihood instead of generating; the Asker must be a Scorer
 	Progress    func(done, total int)
 }
 
-// Point is the result at one loop count.
+// Point is the result at one setting.
 type Point struct {
-	Loops    int
-	Correct  int
-	Total    int
-	Groups   []Group       // in order of first appearance
-	PerToken time.Duration // median over Timed requests, alone on the server: its time divided by its tokens
+	Setting Setting
+	Group           // of all problems
+	Groups  []Group // in order of first appearance
+	// TTFT, E2E and PerToken are medians over the timed problems, each alone on the server: to the first token, to the
+	// last, and E2E divided by the answer's tokens. Zero where none was timed.
+	TTFT, E2E, PerToken time.Duration
 }
 
 // Group counts the problems of one difficulty.
 type Group struct {
 	Name           string
 	Correct, Total int
+	Tokens, Loops  int     // of all answers; none where likelihood was scored
+	Logprob        float64 // summed over answers, where likelihood was scored
+	Scored         int     // tokens of that
 }
 
 // Accuracy is in percent.
-func (p Point) Accuracy() float64 { return percent(p.Correct, p.Total) }
+func (g Group) Accuracy() float64 { return 100 * float64(g.Correct) / float64(max(g.Total, 1)) }
 
-// Accuracy is in percent.
-func (g Group) Accuracy() float64 { return percent(g.Correct, g.Total) }
+// MeanLoops is per token.
+func (g Group) MeanLoops() float64 { return float64(g.Loops) / float64(max(g.Tokens, 1)) }
 
-func percent(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
+// NatsPerToken is the mean negative log-likelihood of an answer's token.
+func (g Group) NatsPerToken() float64 { return -g.Logprob / float64(max(g.Scored, 1)) }
 
-// Run asks every problem at each loop count. The first failed request ends it.
-func Run(ctx context.Context, o Options, problems []Problem) ([]Point, error) {
+// Run asks every problem at each setting. The first failed request ends it.
+func Run(ctx context.Context, a Asker, o Options, problems []Problem) ([]Point, error) {
 	o = o.withDefaults(problems)
-	total, done := len(o.Loops)*(len(problems)+o.Timed), 0
+	if len(o.Settings) == 0 || len(problems) == 0 {
+		return nil, errors.New("nothing to ask: needs settings and problems")
+	}
+	total, done := len(o.Settings)*(len(problems)+o.Timed), 0
 	step := func() {
 		if done++; o.Progress != nil {
 			o.Progress(done, total)
 		}
 	}
 	var points []Point
-	for _, loops := range o.Loops {
-		answers, err := o.askAll(ctx, loops, problems, step)
+	for _, s := range o.Settings {
+		counted, err := o.askAll(ctx, a, s, problems, step)
 		if err != nil {
 			return nil, err
 		}
-		p := count(loops, problems, answers)
-		var times []time.Duration
-		for _, problem := range problems[:o.Timed] {
-			start := time.Now()
-			a, err := o.ask(ctx, loops, problem)
-			if err != nil {
-				return nil, err
-			}
-			times = append(times, time.Since(start)/time.Duration(max(a.tokens, 1)))
-			step()
+		p := count(s, problems, counted)
+		if err := o.time(ctx, a, &p, problems, step); err != nil {
+			return nil, err
 		}
-		slices.Sort(times)
-		p.PerToken = times[len(times)/2]
 		points = append(points, p)
 	}
 	return points, nil
@@ -85,47 +76,76 @@ func (o Options) withDefaults(problems []Problem) Options {
 	if o.Concurrency <= 0 {
 		o.Concurrency = 16
 	}
-	if o.Timed <= 0 {
+	if o.Timed == 0 {
 		o.Timed = 50
 	}
-	o.Timed = min(o.Timed, len(problems))
+	o.Timed = max(0, min(o.Timed, len(problems)))
+	if o.Likelihood {
+		o.Timed = 0
+	}
 	if o.MaxTokens <= 0 {
 		for _, p := range problems {
 			o.MaxTokens = max(o.MaxTokens, len(p.Answer)+4)
 		}
 	}
-	o.URL = strings.TrimSuffix(o.URL, "/")
 	return o
 }
 
-type answer struct {
-	text   string
-	tokens int
+// reply is one problem's result, by either way of asking.
+type reply struct {
+	answer     Answer
+	likelihood Likelihood
+	correct    bool
 }
 
-func (o Options) askAll(ctx context.Context, loops int, problems []Problem, step func()) ([]answer, error) {
+func (o *Options) reply(ctx context.Context, a Asker, s Setting, p Problem) (r reply, err error) {
+	if !o.Likelihood {
+		r.answer, err = a.Ask(ctx, s, p, o.MaxTokens)
+		r.correct = r.answer.Text == p.Answer
+		return r, err
+	}
+	scorer, ok := a.(Scorer)
+	if !ok {
+		return r, errors.New("log-likelihood cannot be had from here")
+	}
+	r.likelihood, err = scorer.Score(ctx, s, p)
+	r.correct = r.likelihood.Greedy
+	return r, err
+}
+
+func (o *Options) askAll(ctx context.Context, a Asker, s Setting, problems []Problem, step func()) ([]reply, error) {
+	out := make([]reply, len(problems))
+	var mu sync.Mutex // guards step
+	err := each(ctx, o.Concurrency, len(problems), func(ctx context.Context, i int) error {
+		r, err := o.reply(ctx, a, s, problems[i])
+		if err != nil {
+			return err
+		}
+		out[i] = r
+		mu.Lock()
+		defer mu.Unlock()
+		step()
+		return nil
+	})
+	return out, err
+}
+
+// each calls f for 0 to n−1, so many at one time. The first error ends it.
+func each(ctx context.Context, workers, n int, f func(context.Context, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	answers := make([]answer, len(problems))
 	work := make(chan int)
 	var wait sync.WaitGroup
-	var mu sync.Mutex // guards step
-	for range o.Concurrency {
+	for range min(workers, n) {
 		wait.Go(func() {
 			for i := range work {
-				a, err := o.ask(ctx, loops, problems[i])
-				if err != nil {
+				if err := f(ctx, i); err != nil {
 					cancel(err)
-					continue
 				}
-				answers[i] = a
-				mu.Lock()
-				step()
-				mu.Unlock()
 			}
 		})
 	}
-	for i := range problems {
+	for i := range n {
 		if ctx.Err() != nil {
 			break
 		}
@@ -133,61 +153,21 @@ func (o Options) askAll(ctx context.Context, loops int, problems []Problem, step
 	}
 	close(work)
 	wait.Wait()
-	return answers, context.Cause(ctx)
+	return context.Cause(ctx)
 }
 
-func (o Options) ask(ctx context.Context, loops int, p Problem) (answer, error) {
-	body, err := json.Marshal(map[string]any{
-		"model": o.Model, "prompt": p.Prompt, "max_tokens": o.MaxTokens, "temperature": 0, "loops": loops,
-	})
-	if err != nil {
-		return answer{}, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.URL+"/v1/completions", bytes.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if o.Key != "" {
-		req.Header.Set("Authorization", "Bearer "+o.Key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return answer{}, err
-	}
-	var out struct {
-		Choices []struct{ Text string }
-		Usage   struct {
-			CompletionTokens int `json:"completion_tokens"`
+// time asks some problems one after another.
+func (o *Options) time(ctx context.Context, a Asker, p *Point, problems []Problem, step func()) error {
+	var first, all, each []time.Duration
+	for _, problem := range Some(problems, o.Timed)[:o.Timed] {
+		r, err := a.Ask(ctx, p.Setting, problem, o.MaxTokens)
+		if err != nil {
+			return err
 		}
+		first, all = append(first, r.TTFT), append(all, r.Time)
+		each = append(each, r.Time/time.Duration(max(r.Tokens, 1)))
+		step()
 	}
-	if resp.StatusCode != http.StatusOK {
-		return answer{}, fmt.Errorf("%s at %d loops: HTTP %d: %s", o.Model, loops, resp.StatusCode, bytes.TrimSpace(data))
-	}
-	if err := json.Unmarshal(data, &out); err != nil || len(out.Choices) == 0 {
-		return answer{}, fmt.Errorf("%s: not a completion: %.200s", o.URL, data)
-	}
-	return answer{text: strings.TrimSpace(out.Choices[0].Text), tokens: out.Usage.CompletionTokens}, nil
-}
-
-func count(loops int, problems []Problem, answers []answer) Point {
-	p := Point{Loops: loops, Total: len(problems)}
-	for i, problem := range problems {
-		at := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == problem.Group })
-		if at < 0 {
-			at = len(p.Groups)
-			p.Groups = append(p.Groups, Group{Name: problem.Group})
-		}
-		p.Groups[at].Total++
-		if answers[i].text == problem.Answer {
-			p.Correct++
-			p.Groups[at].Correct++
-		}
-	}
-	return p
+	p.TTFT, p.E2E, p.PerToken = median(first), median(all), median(each)
+	return nil
 }

@@ -4,77 +4,184 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/evaluate"
+	"github.com/loopserve/loopserve/loopctl"
 )
 
-// A server that counts right only to as many digits as it has loops.
-func counting(t *testing.T) *httptest.Server {
+// A server that counts right only to as many digits as it has loops. Under a policy it takes a loop for each digit; a
+// draft of 1 is right for every other token, one of 2 spoils the answer.
+func counting(t *testing.T) *evaluate.HTTP {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Model, Prompt string
 			Loops         int
+			Echo          bool
+			ExitPolicy    string `json:"exit_policy"`
+			DraftLoops    int    `json:"draft_loops"`
 		}
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Model != "count" {
 			http.Error(w, `{"error":{"message":"no such model"}}`, http.StatusNotFound)
 			return
 		}
-		text := in.Prompt
-		if len(text) > in.Loops {
+		if in.Echo {
+			fmt.Fprint(w, `{"choices":[{"text":"7=é","logprobs":{"tokens":["7","=","é"],"text_offset":[0,1,2],"token_logprobs":[null,-1,-0.5],"top_logprobs":[null,{"x":-0.1},{"é":-0.5}]}}]}`)
+			return
+		}
+		text, loops, drafted := in.Prompt, in.Loops, 0
+		if in.ExitPolicy != "" {
+			loops = min(loops, len(text))
+		}
+		if len(text) > loops || in.DraftLoops == 2 {
 			text = "0"
 		}
-		fmt.Fprintf(w, `{"choices":[{"text":%q}],"usage":{"completion_tokens":2}}`, text)
+		if in.DraftLoops > 0 {
+			drafted = 2
+		}
+		fmt.Fprintf(w, `{"choices":[{"text":%q}],"usage":{"completion_tokens":2,"completion_tokens_details":{"loops":{"total":%d}}},
+			"timings":{"time_to_first_token_ms":1.5,"drafted":%d,"accepted":%d}}`, text, 2*loops, drafted, drafted/2)
 	}))
 	t.Cleanup(s.Close)
-	return s
+	return &evaluate.HTTP{URL: s.URL + "/v1", Model: "count"}
 }
 
-func TestRunCountsByGroup(t *testing.T) {
-	s := counting(t)
-	problems, err := evaluate.ReadProblems(strings.NewReader(
-		`{"prompt":"7","answer":"7","group":"1"}` + "\n\n" + `{"prompt":"42","answer":"42","group":"2"}` + "\n" + `{"prompt":"43","answer":"42","group":"2"}`))
-	if err != nil {
-		t.Fatal(err)
+var digits = []evaluate.Problem{
+	{Prompt: "7", Answer: "7", Group: "1"},
+	{Prompt: "42", Answer: "42", Group: "2"},
+	{Prompt: "43", Answer: "42", Group: "2"},
+}
+
+func fixed(loops ...int) (out []evaluate.Setting) {
+	for _, n := range loops {
+		out = append(out, evaluate.Setting{Loops: n})
 	}
+	return out
+}
+
+func run(t *testing.T, settings []evaluate.Setting) []evaluate.Point {
+	t.Helper()
 	last := 0
-	points, err := evaluate.Run(t.Context(), evaluate.Options{
-		URL: s.URL, Model: "count", Loops: []int{1, 2}, Progress: func(done, total int) { last = total - done },
-	}, problems)
+	points, err := evaluate.Run(t.Context(), counting(t), evaluate.Options{
+		Settings: settings, Progress: func(done, total int) { last = total - done },
+	}, digits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if last != 0 {
 		t.Errorf("progress ended %d short", last)
 	}
+	return points
+}
+
+func TestRunCountsByGroup(t *testing.T) {
+	points := run(t, fixed(1, 2))
 	var table bytes.Buffer
 	if err := evaluate.WriteTable(&table, points); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"| 1 | 33.3 % | 100.0 % | 0.0 % |", "| 2 | 66.7 % | 100.0 % | 50.0 % |"} {
+	for i, want := range []string{"| 1 | 33.3 % | 100.0 % | 0.0 % | 1.50 ms |", "| 2 | 66.7 % | 100.0 % | 50.0 % | 1.50 ms |"} {
 		if line := strings.Split(table.String(), "\n")[i+2]; !strings.HasPrefix(line, want) {
 			t.Errorf("line %q, want it to begin with %q", line, want)
 		}
-		if points[i].PerToken <= 0 {
-			t.Errorf("loops %d: no time measured", points[i].Loops)
+		if points[i].PerToken <= 0 || points[i].E2E < points[i].PerToken {
+			t.Errorf("loops %d: no time measured", points[i].Setting.Loops)
 		}
 	}
 }
 
+// Under a policy the harder group takes more loops, and the table, the advice and the plots say so.
+func TestPolicies(t *testing.T) {
+	policy := evaluate.Setting{Loops: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.1}}
+	points := run(t, append(fixed(1, 2, 4), policy))
+	p := points[3]
+	if got := p.MeanLoops(); math.Abs(got-5.0/3) > 1e-9 || p.Groups[0].MeanLoops() != 1 || p.Groups[1].MeanLoops() != 2 {
+		t.Errorf("mean loops %v, %v", got, p.Groups)
+	}
+	var table bytes.Buffer
+	if err := evaluate.WriteTable(&table, points); err != nil || !strings.Contains(table.String(), "| delta 0.1 | 66.7 % | 1.67 | 100.0 % (1.00) | 50.0 % (2.00) |") {
+		t.Errorf("%v %s", err, table.String())
+	}
+	advice, ok := evaluate.Recommend(points, 0.5)
+	if want := "best: 66.7 % at 2 loops\nat most 0.5 points less: loops 2 (66.7 %), or exit_policy delta, exit_threshold 0.1, loops 4 (66.7 %): 1.67 loops per token, 83 % of the best's"; !ok || advice.String() != want {
+		t.Errorf("%s", advice)
+	}
+	if advice, _ := evaluate.Recommend(points, 50); advice.Fixed.Setting.Loops != 1 {
+		t.Errorf("%s", advice)
+	}
+	if _, ok := evaluate.Recommend(points[3:], 1); ok {
+		t.Error("advice without a fixed depth to compare with")
+	}
+	r := evaluate.NewReport("count", points, 0.5)
+	if r.Recommended.Loops != 2 || r.Recommended.ExitPolicy != "delta" || r.Points[3].MeanLoops != 5.0/3 || r.Problems != 3 || r.Points[0].Low >= r.Points[0].Accuracy {
+		t.Errorf("%+v %+v", r.Recommended, r.Points)
+	}
+	for want, svg := range map[string][]byte{
+		"Accuracy against loops: count":      evaluate.AccuracyPlot("count", points, true),
+		"Accuracy against mean loops: count": evaluate.PolicyPlot("count", points),
+		"Loops by difficulty: count":         evaluate.DifficultyPlot("count", points),
+	} {
+		if !strings.Contains(string(svg), want) || strings.Contains(string(svg), "NaN") {
+			t.Errorf("%s: %s", want, svg)
+		}
+	}
+}
+
+func TestLikelihood(t *testing.T) {
+	h := counting(t)
+	points, err := evaluate.Run(t.Context(), h, evaluate.Options{Settings: fixed(2), Likelihood: true}, []evaluate.Problem{{Prompt: "7=", Answer: "é"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := points[0]; p.Correct != 1 || p.NatsPerToken() != 0.5 || p.Scored != 1 {
+		t.Errorf("%+v", p)
+	}
+	l, err := h.Score(t.Context(), evaluate.Setting{Loops: 1}, evaluate.Problem{Prompt: "7", Answer: "=é"})
+	if err != nil || l.Greedy || l.Logprob != -1.5 || l.Tokens != 2 {
+		t.Errorf("%v %+v", err, l)
+	}
+}
+
+func TestCompareDrafts(t *testing.T) {
+	found, err := evaluate.CompareDrafts(t.Context(), counting(t), 2, []int{1, 2}, evaluate.Options{Timed: 2}, digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := found[0]; d.Different != 0 || d.Acceptance() != 50 || d.Drafted != 6 || d.SpeedUp() <= 0 {
+		t.Errorf("%+v", d)
+	}
+	if d := found[1]; d.Different != 3 || d.Example != `"7": "0" with a draft, "7" without` {
+		t.Errorf("%+v", d)
+	}
+	var table bytes.Buffer
+	if err := evaluate.WriteDrafts(&table, found); err != nil || !strings.Contains(table.String(), "| 2 | 1 | 3 | 0 | 50.0 % |") {
+		t.Errorf("%v %s", err, table.String())
+	}
+}
+
 func TestRunStopsAtTheFirstFailure(t *testing.T) {
-	s := counting(t)
-	_, err := evaluate.Run(t.Context(), evaluate.Options{URL: s.URL, Model: "other", Loops: []int{1}},
-		[]evaluate.Problem{{Prompt: "1", Answer: "1"}})
+	h := counting(t)
+	h.Model = "other"
+	_, err := evaluate.Run(t.Context(), h, evaluate.Options{Settings: fixed(1)}, digits)
 	if err == nil || !strings.Contains(err.Error(), "HTTP 404") || !strings.Contains(err.Error(), "no such model") {
 		t.Errorf("got %v, want the server's own words", err)
 	}
 }
 
-func TestReadProblemsNamesTheLine(t *testing.T) {
+func TestReadProblems(t *testing.T) {
+	list, err := evaluate.ReadProblems(strings.NewReader(
+		`{"prompt":"7","answer":"7","group":"1"}` + "\n\n" + `{"prompt":"42","answer":"42","difficulty":2}` + "\n" + `{"prompt":"4","answer":"2","difficulty":"hard"}`))
+	if err != nil || len(list) != 3 || list[0].Group != "1" || list[1].Group != "2" || list[2].Group != "hard" {
+		t.Errorf("%v %+v", err, list)
+	}
+	if some := evaluate.Some(list, 2); len(some) != 2 || some[1].Prompt != "42" {
+		t.Errorf("%+v", some)
+	}
 	for text, want := range map[string]string{
 		"":                                    "no problems",
 		`{"prompt":"1","answer":"1"}` + "\nx": "line 2",

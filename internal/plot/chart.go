@@ -19,6 +19,8 @@ type Axis struct {
 	Zero  bool // a linear axis begins at 0
 	// Min and Max, where not both 0, are the range instead of the points'.
 	Min, Max float64
+	// Names stand at 1, 2, … instead of ticks, where there are any.
+	Names []string
 }
 
 // Point is one value. Low and High, where not both 0, are drawn as a whisker.
@@ -61,6 +63,13 @@ func (a Axis) settle(c *Chart, at func(Point) []float64) span {
 			}
 		}
 	}
+	if len(a.Names) > 0 {
+		s.lo, s.hi = 0.6, float64(len(a.Names))+0.4
+		for i := range a.Names {
+			s.ticks = append(s.ticks, float64(i+1))
+		}
+		return s
+	}
 	if a.Min != 0 || a.Max != 0 {
 		s.lo, s.hi = a.Min, a.Max
 	}
@@ -88,6 +97,9 @@ func (s *span) widen() {
 		if s.lo == s.hi {
 			s.lo, s.hi = s.lo/2, s.hi*2
 		}
+		if s.Scale == Log10 && s.Min == 0 && s.Max == 0 {
+			s.lo, s.hi = niceBelow(s.lo), 1/niceBelow(1/s.hi)
+		}
 		s.ticks = logTicks(s.lo, s.hi, s.Scale)
 		return
 	}
@@ -109,4 +121,12 @@ func (s *span) place(v float64) float64 {
 		return (v - s.lo) / (s.hi - s.lo)
 	}
 	return math.Log(v/s.lo) / math.Log(s.hi/s.lo)
+}
+
+// name is what stands at a tick.
+func (s *span) name(v float64) string {
+	if i := int(v) - 1; i >= 0 && i < len(s.Names) {
+		return s.Names[i]
+	}
+	return label(v)
 }

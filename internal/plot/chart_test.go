@@ -35,6 +35,11 @@ var charts = map[string]*plot.Chart{
 		X: plot.Axis{Label: "clients", Scale: plot.Log2}, Y: plot.Axis{Label: "tokens/s", Scale: plot.Log10},
 		Series: []plot.Series{{Name: "a", Points: []plot.Point{{X: 1, Y: 120}, {X: 4, Y: 430}, {X: 8, Y: 0}, {X: 16, Y: 700}}}},
 	},
+	"names": {
+		Title: "Loops by difficulty", Desc: "Harder problems take more loops.",
+		X: plot.Axis{Label: "difficulty", Names: []string{"2 terms", "3 terms", "4 terms"}}, Y: plot.Axis{Label: "mean loops", Zero: true},
+		Series: []plot.Series{{Name: "delta 0.1", Points: []plot.Point{{X: 1, Y: 2.5}, {X: 2, Y: 3}, {X: 3, Y: 4.75}}}},
+	},
 	"empty": {Title: "Nothing yet", Desc: "No points.", X: plot.Axis{Label: "x"}, Y: plot.Axis{Label: "y"}},
 }
 
@@ -60,7 +65,7 @@ func TestChartsAreAsDrawn(t *testing.T) {
 // Whatever the numbers and names, the file is XML without NaN in it.
 func TestChartsAreWellFormed(t *testing.T) {
 	odd := &plot.Chart{
-		Title: "]]> \x00 \xff", X: plot.Axis{Label: "x", Scale: plot.Log10, Min: -1, Max: 10}, Y: plot.Axis{Label: "y", Scale: plot.Log2},
+		Title: "]]> \x00 \xff", X: plot.Axis{Label: "x", Scale: plot.Log10, Min: -1, Max: 10, Zero: true}, Y: plot.Axis{Label: "y", Scale: plot.Log2},
 		Series: []plot.Series{{Points: []plot.Point{{X: math.NaN(), Y: 1}, {X: math.Inf(1), Y: 2}, {X: 1e300, Y: 1e-300}, {X: 5, Y: 5, Low: -1, High: 7}}}},
 	}
 	same := &plot.Chart{Series: []plot.Series{{Points: []plot.Point{{X: 3, Y: 3}, {X: 3, Y: 3}}}}}

@@ -12,7 +12,7 @@ const (
 	width, height         = 760, 440
 	left, top, bottom     = 70, 46, 54
 	rightBare, rightNames = 20, 190
-	legendName            = 24 // letters of a name that fit
+	legendName            = 21 // letters of a name that fit
 )
 
 // colours of the series, for light and for dark paper: Okabe and Ito's, which colour-blind readers tell apart, the
@@ -90,12 +90,12 @@ func (d *drawing) axes() {
 	for _, v := range d.y.ticks {
 		_, py := d.at(d.x.lo, v)
 		d.printf(`<line class="grid" x1="%d" x2="%.1f" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n",
-			left, left+d.w, py, py, left-8, py+4, label(v))
+			left, left+d.w, py, py, left-8, py+4, escape(shorten(d.y.name(v))))
 	}
 	for _, v := range d.x.ticks {
 		px, _ := d.at(v, d.y.lo)
 		d.printf(`<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%.1f"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n",
-			px, px, top, top+d.h, px, top+d.h+18, label(v))
+			px, px, top, top+d.h, px, top+d.h+18, escape(shorten(d.x.name(v))))
 	}
 	d.printf(`<path class="axis" d="M%d %dV%.1fH%.1f"/>`+"\n", left, top, top+d.h, left+d.w)
 	d.printf(`<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", left+d.w/2, height-12, escape(d.x.Label))

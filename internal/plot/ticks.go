@@ -42,6 +42,17 @@ func logTicks(lo, hi float64, s Scale) []float64 {
 	return out
 }
 
+// niceBelow is the largest of 1, 2 and 5 times a power of ten that is not above v.
+func niceBelow(v float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(v)+1e-9))
+	for _, m := range []float64{5, 2} {
+		if m*power <= v*(1+1e-9) {
+			return m * power
+		}
+	}
+	return power
+}
+
 // label writes a tick as short as it stays exact among its neighbours.
 func label(v float64) string {
 	if math.Abs(v) < 1e-12 {
