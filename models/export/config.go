@@ -145,18 +145,19 @@ func (c *config) done() error {
 }
 
 // loops takes the trained count under its family's key and gives 1 to twice that, the trained count by default; or what
-// the hint {"loopserve": {"loops": {…}}} says.
-func (c *config) loops(trained string) bundle.LoopRange {
+// the hint {"loopserve": {"loops": {…}, "auto": {…}}} says.
+func (c *config) loops(trained string) (bundle.LoopRange, *bundle.Auto) {
 	n := c.size(trained, 1, 1<<16, -1)
 	r := bundle.LoopRange{Min: 1, Default: n, Trained: n, Max: 2 * n}
 	hint := struct {
 		Loops *bundle.LoopRange `json:"loops"`
-	}{&r}
+		Auto  *bundle.Auto      `json:"auto"`
+	}{Loops: &r}
 	c.take("loopserve", &hint)
 	if r.Min < 1 || r.Default < r.Min || r.Max < r.Default || r.Trained < 1 {
 		c.fail("loopserve.loops is %+v: needs 1 <= min <= default <= max and trained >= 1", r)
 	}
-	return r
+	return r, hint.Auto
 }
 
 // optional decodes another JSON file of the folder, and reports whether it is there.

@@ -28,7 +28,7 @@ func (b *builder) gatherQuantized(g *onnx.Graph, ids string, table *safetensors.
 	if k*int64(bits)%8 != 0 {
 		b.fail("tensor %q has rows of %d numbers, which don't fill bytes with %d bits each: choose --embedding f32, bf16 or int8", table.Name, k, bits)
 	}
-	q := quantizer{bits: bits, tight: true}
+	q := quantizer{bits: bits, tight: true, plain: b.opt.plain}
 	data, scale := b.quantized(q, table.Name, table)
 	return g.Node(onnx.Microsoft, "GatherBlockQuantized", []string{
 		g.External(table.Name+".rows", onnx.Uint8, data, n, k*int64(bits)/8),

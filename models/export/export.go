@@ -27,6 +27,7 @@ type Options struct {
 	// Progress is called now and then; nil: nobody looks.
 	Progress func(Progress)
 
+	plain   bool // int4 with the extreme's scale, to be compared with
 	emulate bool // 16-bit graphs with the CPU's attention and float32 ports, for tests
 }
 

@@ -19,7 +19,7 @@ func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safe
 	}
 	key, n := stacked(parts)
 	k := parts[0].Shape[1]
-	packed, scale := b.quantized(quantizer{bits: bits}, key, parts...)
+	packed, scale := b.quantized(quantizer{bits: bits, plain: b.opt.plain}, key, parts...)
 	return g.Node(onnx.Microsoft, "MatMulNBits", []string{
 		x,
 		g.External(key+".q", onnx.Uint8, packed, n, blocksOf(k), blockSize*int64(bits)/8),
@@ -41,13 +41,13 @@ func stacked(parts []*safetensors.Tensor) (key string, rows int64) {
 // quantized writes the codes and scales of the parts' rows.
 func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tensor) (codes, scale onnx.Place) {
 	k := parts[0].Shape[1]
-	layout := "q"
+	at := fmt.Sprintf("%s/q%d", key, q.bits)
 	if q.tight && k%blockSize != 0 {
-		layout = "t"
+		at += "/tight"
 	}
 	_, n := stacked(parts)
 	scales := make([]float32, 0, n*blocksOf(k))
-	codes = b.put(fmt.Sprintf("%s/%s%d", key, layout, q.bits), func(w *bufio.Writer) (int64, error) {
+	codes = b.put(at, func(w *bufio.Writer) (int64, error) {
 		total := int64(0)
 		err := b.rows(parts, func(row []float32) error {
 			written, err := q.row(w, row, &scales)

@@ -21,7 +21,7 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 		c.fail("num_hidden_layers is %d, but prelude, loop and coda layers are %d + %d + %d", n, m.prelude, m.loop, m.coda)
 	}
 	m.llama(c)
-	m.loops = c.loops("num_loops")
+	m.loops, m.auto = c.loops("num_loops")
 	c.take("tie_word_embeddings", &m.tied)
 	m.policies = []string{"latest"}
 	return m, c.done()

@@ -18,7 +18,7 @@ func newNanbeige(c *config, _ hasTensor) (family, error) {
 	m := &nanbeige{}
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
-	m.loops = c.loops("num_loops")
+	m.loops, m.auto = c.loops("num_loops")
 	m.policies = []string{"latest"}
 	c.take("skip_loop_final_norm", &m.normOnce)
 	c.must("tie_word_embeddings", "false")

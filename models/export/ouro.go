@@ -18,7 +18,7 @@ func newOuro(c *config, _ hasTensor) (family, error) {
 	m := &ouro{}
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
-	m.loops = c.loops("total_ut_steps")
+	m.loops, m.auto = c.loops("total_ut_steps")
 	m.gate, m.policies = true, []string{"latest"}
 	c.must("tie_word_embeddings", "false")
 	c.must("use_sliding_window", "false", "null")

@@ -60,7 +60,7 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	if c.startsLikeInit() { // init_strategy scaled-zero gives the embedding this width, and no scale
 		m.noise = &bundle.State{Kind: StateNormal, Std: math.Sqrt(2 / (5 * float64(m.hidden))), Scale: 1}
 	}
-	m.loops = c.loops("mean_recurrence")
+	m.loops, m.auto = c.loops("mean_recurrence")
 	m.policies = []string{"latest"}
 	m.tokens = c.tokenizerTokens()
 	return m, c.done()

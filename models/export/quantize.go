@@ -13,6 +13,7 @@ const blockSize = 32
 type quantizer struct {
 	bits  int
 	tight bool // a row ends where its numbers end, as GatherBlockQuantized has it
+	plain bool // the extreme's scale in 4 bits too, to be compared with
 }
 
 // blocksOf is the number of scales of a row.
@@ -69,8 +70,9 @@ func nearest(x, most float32) float32 {
 	return float32(x+shift) - shift
 }
 
-// scale is the one that spends the range on the block's extreme; with 4 bits, of a few around it the one with the
-// least squared error: 15 levels are too few to leave one of them unused.
+// scale is a block's. With 8 bits it spends the range on the extreme. 15 levels are too few to leave one of them
+// unused: with 4 bits it is, of a few candidates around that, the one whose codes leave the least squared error, each
+// with the scale that fits its codes best.
 func (q quantizer) scale(block []float32) float32 {
 	low, high := block[0], block[0]
 	for _, v := range block {
@@ -88,31 +90,39 @@ func (q quantizer) scale(block []float32) float32 {
 		return 0
 	}
 	most := float32(int(1)<<(q.bits-1) - 1)
-	if q.bits == 8 {
+	if q.bits == 8 || q.plain {
 		return abs(extreme) / most
 	}
-	best, least := float32(0), float32(math.Inf(1))
+	best, explained := abs(extreme)/most, float32(0)
 	// −8 has no positive counterpart: a scale of the extreme's opposite sign lets the extreme take it.
 	for _, full := range [2]float32{-extreme / (most + 1), abs(extreme) / most} {
 		for step := range 9 {
-			scale := full * (1 - 0.03*float32(step))
-			if sum := q.error(block, scale); sum < least {
-				best, least = scale, sum
+			scale, e := q.fit(block, full*(1-0.03*float32(step)))
+			if e > explained {
+				best, explained = scale, e
 			}
 		}
+	}
+	if again, e := q.fit(block, best); e > explained { // the fitted scale may move codes
+		best = again
 	}
 	return best
 }
 
-// error is the block's squared error with that scale.
-func (q quantizer) error(block []float32, scale float32) float32 {
+// fit is the scale with the least squared error for the codes that a scale gives, and how much of the block's squared
+// sum it explains: Σ(w−sc)² is least at s = Σwc / Σc², where it is Σw² − (Σwc)²/Σc².
+func (q quantizer) fit(block []float32, scale float32) (fitted, explained float32) {
 	most := float32(int(1)<<(q.bits-1) - 1)
-	inverse, sum := 1/scale, float32(0)
+	inverse, both, own := 1/scale, float32(0), float32(0)
 	for _, v := range block {
-		d := v - scale*nearest(v*inverse, most)
-		sum += d * d
+		c := nearest(v*inverse, most)
+		both += v * c
+		own += c * c
 	}
-	return sum
+	if own == 0 {
+		return scale, 0
+	}
+	return both / own, both * both / own
 }
 
 func abs(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ (1 << 31)) }

@@ -41,7 +41,7 @@ func newRaven(c *config, has hasTensor) (family, error) {
 	// Of training, of initialisation, or of the random state that zeros stand in for.
 	c.ignore("activation_checkpoint_impl", "architecture_class_name", "effective_expected_depth", "init_orthogonal",
 		"init_strategy", "mean_backprop_depth", "sampling_scheme", "test_time_noise_type", "padding_multiple")
-	m.loops = c.loops("mean_recurrence")
+	m.loops, m.auto = c.loops("mean_recurrence")
 	if has("transformer.core_block.0.norm_3.weight") {
 		m.huginn(c)
 	} else {

@@ -1,0 +1,209 @@
+//go:build cgo
+
+package export_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/models/export"
+	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// precisions are the columns of docs/export.md's tables.
+var precisions = [...]struct {
+	name string
+	opt  export.Options
+}{
+	{"int8", export.Options{Weights: export.Int8}},
+	{"int4, the extreme's scale", export.Plain(export.Options{Weights: export.Int4})},
+	{"int4", export.Options{Weights: export.Int4}},
+	{"int4, head int8", export.Options{Weights: export.Int4, Head: export.Int8}},
+	{"int4, embedding int8", export.Options{Weights: export.Int4, Embedding: export.Int8}},
+}
+
+// loss is what a precision costs against float32 on the same tokens.
+type loss struct {
+	most, sum, count float64
+	same, tokens     int
+}
+
+func (l *loss) add(got, want [][]float32) {
+	for i, w := range want {
+		for j, v := range w {
+			d := math.Abs(float64(got[i][j] - v))
+			l.most, l.sum, l.count = max(l.most, d), l.sum+d, l.count+1
+		}
+		l.tokens++
+		if argmax(got[i]) == argmax(w) {
+			l.same++
+		}
+	}
+}
+
+func (l *loss) String() string {
+	return fmt.Sprintf("%.2f / %.3f, %.0f %%", l.most, l.sum/l.count, 100*float64(l.same)/float64(l.tokens))
+}
+
+// texts are a case's prompts, each with float32's own greedy continuation.
+func texts(t *testing.T, c *golden.Case, e *engine.Engine, loops int) (all [][]int32, want [][][]float32) {
+	t.Helper()
+	for i := 0; c.Has(fmt.Sprintf("prompt_%d/ids", i)); i++ {
+		ids, err := c.IDs(fmt.Sprintf("prompt_%d/ids", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		more, _ := newOne(e, loops).greedy(t, ids, 64)
+		text := append(append([]int32(nil), ids...), more...)
+		all, want = append(all, text), append(want, newOne(e, loops).feed(t, text))
+	}
+	return all, want
+}
+
+var whole = flag.Bool("whole", false, "TestTable asks the adder every problem of its eval.jsonl, not every fifth")
+
+// TestTable prints docs/export.md's tables (go test ./models/export -run Table -v -whole) and holds their claims: int8
+// keeps greedy tokens and the adder's answers, and int4's scales are better than plain ones.
+func TestTable(t *testing.T) {
+	env := openEnv(t)
+	cases, err := golden.Find(golden.Dir(t, "golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := "| checkpoint, loops |"
+	for _, p := range precisions {
+		head += " " + p.name + " |"
+	}
+	t.Log(head)
+	var totals [len(precisions)]loss
+	for _, path := range cases {
+		c, err := golden.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		e := engineOf(t, env, path, export.Options{})
+		loops := e.Manifest().Loops.Default
+		all, want := texts(t, c, e, loops)
+		line := fmt.Sprintf("| %s, %d |", filepath.Base(filepath.Dir(path))+" "+filepath.Base(path), loops)
+		for i, p := range precisions {
+			q, l := engineOf(t, env, path, p.opt), loss{}
+			for j, text := range all {
+				got := newOne(q, loops).feed(t, text)
+				l.add(got, want[j])
+				totals[i].add(got, want[j])
+			}
+			line += " " + l.String() + " |"
+		}
+		t.Log(line)
+	}
+	line := "| all |"
+	for i := range precisions {
+		line += " " + totals[i].String() + " |"
+	}
+	t.Log(line)
+	mean := func(i int) float64 { return totals[i].sum / totals[i].count }
+	if same := float64(totals[0].same) / float64(totals[0].tokens); same < 0.9 {
+		t.Errorf("int8 keeps %.3f of the greedy tokens", same)
+	}
+	if !(mean(2) < 0.9*mean(1)) {
+		t.Errorf("mean error of int4 is %.4f with scales of least error, %.4f with the extreme's", mean(2), mean(1))
+	}
+	adderTable(t, env)
+}
+
+// adderTable is the shipped adder's accuracy: whole answers that are right.
+func adderTable(t *testing.T, env *ort.Env) {
+	t.Helper()
+	from := filepath.Join("..", "train", "checkpoints", "adder")
+	var tokenizer struct {
+		Model struct {
+			Vocab map[string]int32 `json:"vocab"`
+		} `json:"model"`
+	}
+	raw, err := os.ReadFile(filepath.Join(from, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &tokenizer); err != nil {
+		t.Fatal(err)
+	}
+	ids := func(text string) (out []int32) {
+		for _, r := range text {
+			id, ok := tokenizer.Model.Vocab[string(r)]
+			if !ok {
+				t.Fatalf("no token %q", r)
+			}
+			out = append(out, id)
+		}
+		return out
+	}
+	problems := problemsOf(t, filepath.Join(from, "eval.jsonl"))
+	if !*whole {
+		for i := range len(problems) / 5 {
+			problems[i] = problems[5*i]
+		}
+		problems = problems[:len(problems)/5]
+	}
+	loops := []int{4, 8, 12}
+	right := func(opt export.Options) (out []int) {
+		e := engineOf(t, env, from, opt)
+		for _, n := range loops {
+			count := 0
+			for _, p := range problems {
+				answer := ids(p.Answer)
+				got, _ := newOne(e, n).greedy(t, ids(p.Prompt), len(answer))
+				if fmt.Sprint(got) == fmt.Sprint(answer) {
+					count++
+				}
+			}
+			out = append(out, count)
+		}
+		return out
+	}
+	want := right(export.Options{})
+	t.Logf("| adder, %d problems, %v loops | right |", len(problems), loops)
+	t.Logf("| f32 | %v |", want)
+	for i, p := range precisions {
+		got := right(p.opt)
+		t.Logf("| %s | %v |", p.name, got)
+		for j := range got {
+			if d := math.Abs(float64(got[j]-want[j])) / float64(len(problems)); i == 0 && d > 0.005 {
+				t.Errorf("int8 at %d loops: %d right, float32 has %d", loops[j], got[j], want[j])
+			}
+		}
+	}
+}
+
+type problem struct {
+	Prompt string `json:"prompt"`
+	Answer string `json:"answer"`
+}
+
+func problemsOf(t *testing.T, path string) (out []problem) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if text := strings.TrimSpace(lines.Text()); text != "" {
+			var p problem
+			if err := json.Unmarshal([]byte(text), &p); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
