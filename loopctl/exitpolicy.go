@@ -27,6 +27,16 @@ func (k ExitKind) String() string {
 	return [...]string{"none", "delta", "gate", "kl", "entropy", "argmax"}[k]
 }
 
+// ParseExitKind is the reverse of String.
+func ParseExitKind(name string) (ExitKind, bool) {
+	for k := range numExits {
+		if k.String() == name {
+			return k, true
+		}
+	}
+	return ExitNone, false
+}
+
 // Probes says whether the policy needs the coda's logits after every loop. Such policies act on rows that need logits
 // anyway, the last of the prompt and the generated ones; other prompt rows do all loops.
 func (k ExitKind) Probes() bool { return k >= ExitKL && k < numExits }

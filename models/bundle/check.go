@@ -79,6 +79,9 @@ func (m *Manifest) Check() error {
 	if m.Gate != nil && m.Gate.Kind != "hazard" {
 		return fmt.Errorf("gate.kind is %q, must be \"hazard\"", m.Gate.Kind)
 	}
+	if err := m.checkAuto(); err != nil {
+		return err
+	}
 	if len(m.KVPolicies) == 0 {
 		return fmt.Errorf("kv_policies is empty, must list at least \"depth\"")
 	}
@@ -91,6 +94,22 @@ func (m *Manifest) Check() error {
 		return err
 	}
 	return m.checkFiles()
+}
+
+var exitPolicies = []string{"delta", "gate", "kl", "entropy", "argmax"}
+
+func (m *Manifest) checkAuto() error {
+	a := m.Auto
+	switch {
+	case a == nil:
+	case !slices.Contains(exitPolicies, a.ExitPolicy) || a.ExitPolicy == "gate" && m.Gate == nil:
+		return fmt.Errorf("auto.exit_policy is %q, must be one of %v (gate only where the model has one)", a.ExitPolicy, exitPolicies)
+	case a.ExitThreshold < 0:
+		return fmt.Errorf("auto.exit_threshold is %v, must be positive", a.ExitThreshold)
+	case a.Loops != 0 && (a.Loops < m.Loops.Min || a.Loops > m.Loops.Max) || a.MinLoops < 0 || a.MinLoops > m.Loops.Max:
+		return fmt.Errorf("auto has loops %d and min_loops %d, the model takes %d to %d", a.Loops, a.MinLoops, m.Loops.Min, m.Loops.Max)
+	}
+	return nil
 }
 
 func (m *Manifest) checkTokens() error {

@@ -42,6 +42,8 @@ type Manifest struct {
 	// Inject says that the prelude emits "inject" and the block reads it at each loop.
 	Inject bool  `json:"inject"`
 	Gate   *Gate `json:"gate,omitempty"`
+	// Auto is the adaptive depth that the model does well with: what name@auto stands for.
+	Auto *Auto `json:"auto,omitempty"`
 	// KVPolicies lists what the model allows, the default first: depth, latest, modulo:m.
 	KVPolicies []string `json:"kv_policies"`
 
@@ -89,6 +91,14 @@ type State struct {
 	Kind  string  `json:"kind"`
 	Std   float64 `json:"std,omitempty"`   // of the normal before truncation at ±3 std
 	Scale float64 `json:"scale,omitempty"` // multiplies the drawn value
+}
+
+// Auto is an exit policy, its threshold, and the loops that it may choose from. A zero means the server's default.
+type Auto struct {
+	ExitPolicy    string  `json:"exit_policy"`
+	ExitThreshold float64 `json:"exit_threshold,omitempty"`
+	MinLoops      int     `json:"min_loops,omitempty"`
+	Loops         int     `json:"loops,omitempty"`
 }
 
 // Gate says what the block's "gate" output means.

@@ -44,20 +44,26 @@ func (e *GraphError) Error() string { return fmt.Sprintf("%v: %s: %v", ErrGraph,
 func (e *GraphError) Unwrap() []error { return []error{ErrGraph, e.Err} }
 
 // Problems are those inside an error, in order; nil where it has none.
-func Problems(err error) []*Problem {
-	switch e := err.(type) { //nolint:errorlint // the walk through the tree is what errors.As does not do: it finds the first only
-	case *Problem:
-		return []*Problem{e}
-	case interface{ Unwrap() error }:
-		return Problems(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		var all []*Problem
-		for _, inner := range e.Unwrap() {
-			all = append(all, Problems(inner)...)
-		}
-		return all
+func Problems(err error) []*Problem { return all[*Problem](err) }
+
+// GraphErrors are those inside an error, in order; nil where it has none.
+func GraphErrors(err error) []*GraphError { return all[*GraphError](err) }
+
+// all walks the tree of errors, where errors.As would stop at the first.
+func all[T error](err error) []T {
+	if e, ok := err.(T); ok { //nolint:errorlint // the walk is this function
+		return []T{e}
 	}
-	return nil
+	var out []T
+	switch e := err.(type) { //nolint:errorlint // the walk is this function
+	case interface{ Unwrap() error }:
+		return all[T](e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			out = append(out, all[T](inner)...)
+		}
+	}
+	return out
 }
 
 // want is the port in words.
