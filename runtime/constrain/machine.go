@@ -1,0 +1,234 @@
+package constrain
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sync"
+)
+
+// Machine is a form over a vocabulary. It may be used from many goroutines.
+type Machine struct {
+	v *Vocabulary
+	p *program
+
+	mu     sync.Mutex
+	states map[string]*state
+	frames map[frameKey]*frame
+	made   uint32 // frames, for their numbers
+	age    int    // how often everything was forgotten
+	start  *state
+	walk   int // number of the last walk
+	masks  maskCache
+	path   []*state // of a walk, by depth
+	seen   map[placeKey]struct{}
+	found  []place
+	accept bool // an end was found beside found
+	key    []byte
+}
+
+// state is a set of places. Where each byte leads is found when it is first asked for.
+type state struct {
+	places []place // byte instructions only, in order
+	accept bool    // the text may end
+	next   []*state
+	age    int
+	walked int // the last walk that came here
+	mask   *mask
+}
+
+// place is an instruction, and where the rules that it is in go on.
+type place struct {
+	pc    int32
+	frame *frame
+}
+
+// frame is a call that has not returned. Equal ones are one.
+type frame struct {
+	back   int32
+	parent *frame
+	depth  int32
+	number uint32
+}
+
+type frameKey struct {
+	back   int32
+	parent uint32
+}
+
+type placeKey struct {
+	pc    int32
+	frame uint32
+}
+
+func (f *frame) id() uint32 {
+	if f == nil {
+		return 0
+	}
+	return f.number
+}
+
+func (f *frame) level() int32 {
+	if f == nil {
+		return 0
+	}
+	return f.depth
+}
+
+// compare orders frames by what they are, not by when they were made: the order of places decides which are left out
+// where there are too many.
+func (f *frame) compare(g *frame) int {
+	for f != g {
+		if c := cmp.Compare(f.level(), g.level()); c != 0 {
+			return c
+		}
+		if c := cmp.Compare(f.back, g.back); c != 0 {
+			return c
+		}
+		f, g = f.parent, g.parent
+	}
+	return 0
+}
+
+// dead is where no text of the form leads.
+var dead = &state{}
+
+// Compile makes a form's machine. It returns ErrVocabulary where the vocabulary's single bytes cannot write any text of
+// the form.
+func Compile(f *Form, v *Vocabulary) (*Machine, error) {
+	p, err := compile(f.g, &v.alphabet)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{v: v, p: p, seen: map[placeKey]struct{}{}, path: make([]*state, v.depth+1)}
+	m.forget()
+	return m, nil
+}
+
+// forget empties what is remembered. States that a Matcher still holds are found anew when it moves.
+func (m *Machine) forget() {
+	m.states, m.frames = map[string]*state{}, map[frameKey]*frame{}
+	m.made = 0
+	m.age++
+	m.masks.forget()
+	m.begin()
+	m.add(m.p.start, nil)
+	m.start = m.intern()
+}
+
+func (m *Machine) begin() {
+	clear(m.seen)
+	m.found, m.accept = m.found[:0], false
+}
+
+// add follows what takes no byte, and collects the byte instructions that it comes to.
+func (m *Machine) add(pc int32, f *frame) {
+	if f.level()+m.p.need[pc] > MaxDepth || len(m.found) >= maxPlaces {
+		return
+	}
+	if len(m.seen) >= 4*maxPlaces && (m.accept || len(m.found) > 0) {
+		return
+	}
+	key := placeKey{pc, f.id()}
+	if _, ok := m.seen[key]; ok {
+		return
+	}
+	m.seen[key] = struct{}{}
+	switch i := &m.p.code[pc]; i.code {
+	case codeByte:
+		m.found = append(m.found, place{pc, f})
+	case codeAccept:
+		m.accept = true
+	case codeReturn:
+		m.add(f.back, f.parent)
+	case codeCall:
+		m.add(i.to, m.frame(i.next, f))
+	case codeSplit:
+		for _, o := range i.outs {
+			m.add(o, f)
+		}
+	}
+}
+
+func (m *Machine) frame(back int32, parent *frame) *frame {
+	key := frameKey{back, parent.id()}
+	f, ok := m.frames[key]
+	if !ok {
+		m.made++
+		f = &frame{back, parent, parent.level() + 1, m.made}
+		m.frames[key] = f
+	}
+	return f
+}
+
+// intern returns the state of the places that were found.
+func (m *Machine) intern() *state {
+	if len(m.found) == 0 && !m.accept {
+		return dead
+	}
+	slices.SortFunc(m.found, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.pc, b.pc), a.frame.compare(b.frame))
+	})
+	m.key = m.key[:0]
+	for _, p := range m.found {
+		m.key = binary.LittleEndian.AppendUint32(m.key, uint32(p.pc))
+		m.key = binary.LittleEndian.AppendUint32(m.key, p.frame.id())
+	}
+	if m.accept {
+		m.key = append(m.key, 1)
+	}
+	if s, ok := m.states[string(m.key)]; ok {
+		return s
+	}
+	s := &state{places: slices.Clone(m.found), accept: m.accept, next: make([]*state, m.p.numbers), age: m.age}
+	m.states[string(m.key)] = s
+	return s
+}
+
+// step is where a byte leads.
+func (m *Machine) step(s *state, b byte) *state {
+	if s == dead {
+		return dead
+	}
+	class := m.p.classes[b]
+	if n := s.next[class]; n != nil {
+		return n
+	}
+	m.begin()
+	for _, p := range s.places {
+		if i := &m.p.code[p.pc]; i.lo <= b && b <= i.hi {
+			m.add(i.next, p.frame)
+		}
+	}
+	n := m.intern()
+	s.next[class] = n
+	return n
+}
+
+// current returns s as the machine knows it now: after everything was forgotten, an equal one. It forgets when there is
+// too much.
+func (m *Machine) current(s *state) *state {
+	if s == dead {
+		return s
+	}
+	if len(m.states) > maxStates || len(m.frames) > 8*maxStates {
+		m.forget()
+	}
+	if s.age == m.age {
+		return s
+	}
+	m.begin()
+	for _, p := range s.places {
+		m.found = append(m.found, place{p.pc, m.again(p.frame)})
+	}
+	m.accept = s.accept
+	return m.intern()
+}
+
+// again finds a frame of an earlier age.
+func (m *Machine) again(f *frame) *frame {
+	if f == nil {
+		return nil
+	}
+	return m.frame(f.back, m.again(f.parent))
+}

@@ -1,0 +1,65 @@
+package constrain
+
+import "github.com/loopserve/loopserve/runtime/sampler"
+
+// Matcher is one sequence's place in a form. It is a sampler.Constraint.
+type Matcher struct {
+	m  *Machine
+	at *state
+}
+
+// Start begins a text.
+func (m *Machine) Start() *Matcher {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Matcher{m, m.start}
+}
+
+// Prepare finds the tokens that may begin a text, which costs one walk over the vocabulary: done before a request is
+// queued, it does not hold up others.
+func (m *Machine) Prepare() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.allowed(m.start)
+}
+
+// Next implements sampler.Constraint.
+func (x *Matcher) Next() []uint64 {
+	x.m.mu.Lock()
+	defer x.m.mu.Unlock()
+	x.at = x.m.current(x.at)
+	return x.m.allowed(x.at)
+}
+
+// Allows implements sampler.Constraint. It never asks what Next has found, whose bounds it does not have.
+func (x *Matcher) Allows(id int32) bool {
+	x.m.mu.Lock()
+	defer x.m.mu.Unlock()
+	x.at = x.m.current(x.at)
+	return x.m.after(x.at, id) != dead
+}
+
+// MayEnd implements sampler.Constraint. Where nothing may follow, the text must end.
+func (x *Matcher) MayEnd() bool { return x.at.accept || x.at == dead }
+
+// Advance implements sampler.Constraint.
+func (x *Matcher) Advance(id int32) {
+	x.m.mu.Lock()
+	defer x.m.mu.Unlock()
+	x.at = x.m.after(x.m.current(x.at), id)
+}
+
+// Fork implements sampler.Constraint.
+func (x *Matcher) Fork() sampler.Constraint { c := *x; return &c }
+
+// after is where a token leads; one without bytes leads nowhere.
+func (m *Machine) after(s *state, id int32) *state {
+	b := m.v.bytes(id)
+	if len(b) == 0 {
+		return dead
+	}
+	for _, c := range b {
+		s = m.step(s, c)
+	}
+	return s
+}

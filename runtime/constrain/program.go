@@ -1,0 +1,229 @@
+package constrain
+
+import "math"
+
+type code uint8
+
+const (
+	codeByte   code = iota // a byte of lo…hi, then next
+	codeSplit              // outs
+	codeCall               // to, then next
+	codeReturn             // to the caller's next
+	codeAccept             // the text may end
+)
+
+// inst is one instruction.
+type inst struct {
+	code   code
+	lo, hi byte
+	next   int32
+	to     int32 // of codeCall: the rule's first instruction
+	outs   []int32
+}
+
+// unreachable is more calls than MaxDepth allows: the end cannot be written from there.
+const unreachable = math.MaxInt32 / 2
+
+// program is a grammar as instructions.
+type program struct {
+	code  []inst
+	start int32
+	// need is, for each instruction, how many calls inside calls the shortest way to the end of its rule takes. A place
+	// at depth d is entered only where d + need is at most MaxDepth: so no place is a dead end.
+	need    []int32
+	classes [256]uint8 // bytes that no instruction tells apart share a class
+	numbers int        // of classes
+}
+
+type compiler struct {
+	p     *program
+	rules []int32 // first instruction of each rule; −1 until it is written
+	calls []call
+	g     *grammar
+}
+
+type call struct{ at, rule int32 }
+
+// compile writes the program of a grammar. Only bytes of the alphabet can be relied on to be written.
+func compile(g *grammar, alphabet *[256]bool) (*program, error) {
+	c := &compiler{p: &program{}, g: g}
+	accept := c.emit(inst{code: codeAccept})
+	start, err := c.node(g.start, accept)
+	if err != nil {
+		return nil, err
+	}
+	c.p.start = start
+	for i := 0; i < len(g.rules); i++ { // writing a rule may add rules
+		back := c.emit(inst{code: codeReturn})
+		entry, err := c.node(g.rules[i], back)
+		if err != nil {
+			return nil, err
+		}
+		c.rules = append(c.rules, entry)
+	}
+	for _, k := range c.calls {
+		c.p.code[k.at].to = c.rules[k.rule]
+	}
+	c.p.classify()
+	c.p.measure(alphabet)
+	if c.p.need[start] <= MaxDepth {
+		return c.p, nil
+	}
+	var all [256]bool
+	for i := range all {
+		all[i] = true
+	}
+	if c.p.measure(&all); c.p.need[start] > MaxDepth {
+		return nil, formError("nothing satisfies it, or only what is nested deeper than %d levels", MaxDepth)
+	}
+	return nil, ErrVocabulary
+}
+
+func (c *compiler) emit(i inst) int32 {
+	c.p.code = append(c.p.code, i)
+	return int32(len(c.p.code) - 1)
+}
+
+// node writes a node that goes on at next, and returns where it begins.
+func (c *compiler) node(n *node, next int32) (int32, error) {
+	if len(c.p.code)+n.size > MaxProgram {
+		return 0, formError("it is too large: more than %d instructions: use fewer or smaller repetitions, alternatives or properties", MaxProgram)
+	}
+	switch n.op {
+	case opEmpty:
+		return next, nil
+	case opNever:
+		return c.emit(inst{code: codeSplit}), nil
+	case opByte:
+		return c.emit(inst{code: codeByte, lo: n.lo, hi: n.hi, next: next}), nil
+	case opCall:
+		at := c.emit(inst{code: codeCall, next: next})
+		c.calls = append(c.calls, call{at, int32(n.rule)})
+		return at, nil
+	case opSeq:
+		for i := len(n.kids) - 1; i >= 0; i-- {
+			var err error
+			if next, err = c.node(n.kids[i], next); err != nil {
+				return 0, err
+			}
+		}
+		return next, nil
+	case opAlt:
+		outs := make([]int32, len(n.kids))
+		for i, k := range n.kids {
+			var err error
+			if outs[i], err = c.node(k, next); err != nil {
+				return 0, err
+			}
+		}
+		return c.emit(inst{code: codeSplit, outs: outs}), nil
+	case opFields:
+		return c.fields(n, next)
+	}
+	return c.repeat(n, next)
+}
+
+func (c *compiler) repeat(n *node, next int32) (int32, error) {
+	kid := n.kids[0]
+	var err error
+	at := next
+	if n.max < 0 {
+		at = c.emit(inst{code: codeSplit})
+		body, err := c.node(kid, at)
+		if err != nil {
+			return 0, err
+		}
+		c.p.code[at].outs = []int32{body, next}
+	}
+	for range n.max - n.min { // x{0,3} is (x(x(x)?)?)?
+		body, err := c.node(kid, at)
+		if err != nil {
+			return 0, err
+		}
+		at = c.emit(inst{code: codeSplit, outs: []int32{body, next}})
+	}
+	for range n.min {
+		if at, err = c.node(kid, at); err != nil {
+			return 0, err
+		}
+	}
+	return at, nil
+}
+
+// fields writes members from the last to the first. Before each there are two places: one where none was written yet,
+// and one where a separator must come.
+func (c *compiler) fields(n *node, next int32) (int32, error) {
+	none, some := next, next
+	for i := len(n.kids) - 1; i >= 0; i-- {
+		member, err := c.node(n.kids[i], some)
+		if err != nil {
+			return 0, err
+		}
+		separated, err := c.node(n.between, member)
+		if err != nil {
+			return 0, err
+		}
+		if n.optional[i] {
+			none = c.emit(inst{code: codeSplit, outs: []int32{member, none}})
+			some = c.emit(inst{code: codeSplit, outs: []int32{separated, some}})
+		} else {
+			none, some = member, separated
+		}
+	}
+	return none, nil
+}
+
+// classify finds the bytes that no instruction tells apart.
+func (p *program) classify() {
+	var starts [257]bool
+	for _, i := range p.code {
+		if i.code == codeByte {
+			starts[i.lo], starts[int(i.hi)+1] = true, true
+		}
+	}
+	for b := range 256 {
+		if b > 0 && starts[b] {
+			p.numbers++
+		}
+		p.classes[b] = uint8(p.numbers)
+	}
+	p.numbers++
+}
+
+// measure finds need, from all that is unreachable down to what does not change any more.
+func (p *program) measure(alphabet *[256]bool) {
+	var below [257]int // how many bytes of the alphabet are below
+	for b := range 256 {
+		below[b+1] = below[b]
+		if alphabet[b] {
+			below[b+1]++
+		}
+	}
+	p.need = make([]int32, len(p.code))
+	for i := range p.need {
+		p.need[i] = unreachable
+	}
+	for changed := true; changed; {
+		changed = false
+		for i := range p.code {
+			n := int32(unreachable)
+			switch k := &p.code[i]; k.code {
+			case codeAccept, codeReturn:
+				n = 0
+			case codeByte:
+				if below[int(k.hi)+1] > below[k.lo] {
+					n = p.need[k.next]
+				}
+			case codeCall:
+				n = max(min(p.need[k.to]+1, unreachable), p.need[k.next])
+			case codeSplit:
+				for _, o := range k.outs {
+					n = min(n, p.need[o])
+				}
+			}
+			if n < p.need[i] {
+				p.need[i], changed = n, true
+			}
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package constrain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ErrForm says that a form is not understood, not supported or too large. Its message names the part.
+var ErrForm = errors.New("unusable constraint")
+
+// ErrVocabulary says that a vocabulary has no way to write any text of the form.
+var ErrVocabulary = errors.New("the vocabulary cannot write it")
+
+func formError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrForm, fmt.Sprintf(format, args...))
+}
+
+type op uint8
+
+const (
+	opEmpty  op = iota // ""
+	opNever            // nothing at all
+	opByte             // one byte of lo…hi
+	opSeq              // kids, one after another
+	opAlt              // one of kids
+	opRepeat           // kids[0], min to max times
+	opCall             // the rule
+	opFields           // an object's members: kids in their order, each left out or not
+)
+
+// node is a piece of grammar.
+type node struct {
+	op       op
+	lo, hi   byte
+	kids     []*node
+	min, max int // of opRepeat; max −1: no bound
+	rule     int
+	optional []bool // of opFields
+	between  *node  // of opFields: what separates two members
+	size     int    // about how many instructions it becomes
+}
+
+// grammar is what a form is written in. Rules are called by number; start is the whole.
+type grammar struct {
+	rules []*node
+	start *node
+	named map[string]int
+}
+
+// Form is what text must look like, for any vocabulary.
+type Form struct{ g *grammar }
+
+func newGrammar() *grammar { return &grammar{named: map[string]int{}} }
+
+// rule returns a call of the named rule, which body writes the first time.
+func (g *grammar) rule(name string, body func() *node) *node {
+	i, ok := g.named[name]
+	if !ok {
+		i = len(g.rules)
+		g.named[name] = i
+		g.rules = append(g.rules, nil) // body may call the rule itself
+		g.rules[i] = body()
+	}
+	return &node{op: opCall, rule: i, size: 1}
+}
+
+var (
+	empty = &node{op: opEmpty}
+	never = &node{op: opNever}
+)
+
+func byteRange(lo, hi byte) *node { return &node{op: opByte, lo: lo, hi: hi, size: 1} }
+
+func literal(text string) *node {
+	kids := make([]*node, len(text))
+	for i := range len(text) {
+		kids[i] = byteRange(text[i], text[i])
+	}
+	return seq(kids...)
+}
+
+func seq(kids ...*node) *node {
+	switch len(kids) {
+	case 0:
+		return empty
+	case 1:
+		return kids[0]
+	}
+	n := &node{op: opSeq, kids: kids}
+	for _, k := range kids {
+		n.size = grow(n.size, k.size)
+	}
+	return n
+}
+
+func alt(kids ...*node) *node {
+	switch len(kids) {
+	case 0:
+		return never
+	case 1:
+		return kids[0]
+	}
+	n := &node{op: opAlt, kids: kids, size: 1}
+	for _, k := range kids {
+		n.size = grow(n.size, k.size)
+	}
+	return n
+}
+
+func repeat(n *node, least, most int) *node {
+	times := max(least, most, 1)
+	if most < 0 {
+		times = least + 1
+	}
+	size := 0
+	if n.size > 0 && times > MaxProgram/n.size {
+		size = MaxProgram + 1
+	} else {
+		size = times * (n.size + 1)
+	}
+	return &node{op: opRepeat, kids: []*node{n}, min: least, max: most, size: size}
+}
+
+func optional(n *node) *node { return repeat(n, 0, 1) }
+
+// grow adds sizes without overflow.
+func grow(a, b int) int { return min(a+b, MaxProgram+1) }
+
+// literals is one of texts. What they begin with in common is written once, so that a long list is no long set of
+// places.
+func literals(texts []string) *node {
+	texts = slices.Clone(texts)
+	slices.Sort(texts)
+	return common(slices.Compact(texts))
+}
+
+func common(texts []string) *node {
+	var kids []*node
+	for len(texts) > 0 {
+		if texts[0] == "" {
+			kids, texts = append(kids, empty), texts[1:]
+			continue
+		}
+		n := 1
+		for n < len(texts) && texts[n][0] == texts[0][0] {
+			n++
+		}
+		shared := texts[0]
+		for _, t := range texts[1:n] {
+			i := 0
+			for i < len(shared) && i < len(t) && shared[i] == t[i] {
+				i++
+			}
+			shared = shared[:i]
+		}
+		rest := make([]string, n)
+		for i := range rest {
+			rest[i] = texts[i][len(shared):]
+		}
+		if n == 1 {
+			kids = append(kids, literal(shared))
+		} else {
+			kids = append(kids, seq(literal(shared), common(rest)))
+		}
+		texts = texts[n:]
+	}
+	return alt(kids...)
+}
+
+// Choice is one of the texts.
+func Choice(texts []string) (*Form, error) {
+	switch {
+	case len(texts) == 0:
+		return nil, formError("choice is an empty list: give at least one text")
+	case len(texts) > MaxChoices:
+		return nil, formError("choice has %d texts: at most %d are allowed", len(texts), MaxChoices)
+	}
+	if n := len(strings.Join(texts, "")); n > MaxProgram {
+		return nil, formError("choice has %d bytes in all: at most %d are allowed", n, MaxProgram)
+	}
+	if slices.Contains(texts, "") {
+		return nil, formError("choice has an empty text: each needs at least one character")
+	}
+	g := newGrammar()
+	g.start = literals(texts)
+	return &Form{g}, nil
+}
