@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -19,14 +20,61 @@ var version = "devel"
 // errSaid ends the command with exit code 1 where the output has said why.
 var errSaid = errors.New("said already")
 
-func main() {
+// The exit codes, as docs/cli.md has them.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2   // the command line or the configuration is wrong: nothing was done
+	exitInterrupted = 130 // by ^C, as a shell counts it
+)
+
+func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// execute runs the command line and says how it went.
+func execute(args []string, in io.Reader, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
-		if !errors.Is(err, errSaid) {
-			fmt.Fprintln(os.Stderr, "loopserve:", err)
+	cmd := root()
+	running := false
+	whenRun(cmd, func() { running = true })
+	cmd.SetArgs(args)
+	cmd.SetIn(in)
+	cmd.SetOut(out)
+	cmd.SetErr(errs)
+	err := cmd.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errSaid):
+		return exitFailure
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	fmt.Fprintln(errs, "loopserve:", err)
+	if !running || errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// usageError is a mistake in the command line that cobra did not see.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// whenRun calls f before a command does its work: what fails earlier is a mistake in the command line.
+func whenRun(cmd *cobra.Command, f func()) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			f()
+			return run(cmd, args)
 		}
-		os.Exit(1)
+	}
+	for _, sub := range cmd.Commands() {
+		whenRun(sub, f)
 	}
 }
 
@@ -35,14 +83,26 @@ func root() *cobra.Command {
 		Use:   "loopserve",
 		Short: "Serves looped transformers: each request chooses how often the block is applied",
 		Long: `Loopserve serves pretrained looped transformers over an OpenAI-compatible API.
-The number of loops, the model's thinking time, is a field of each request.`,
+The number of loops, the model's thinking time, is a field of each request.
+
+Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 130 interrupted.`,
+		Example: `  loopserve run "123+456+789=" --loops 1,2,4,8
+  loopserve serve --models models
+  loopserve export ./checkpoint -o models/mine`,
 		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), exportCommand(), verifyCommand(), evalCommand(), benchCommand(), modelsCommand(),
-		tokenizeCommand(), detokenizeCommand(), configCommand())
+	cmd.AddCommand(commands()...)
+	completeModels(cmd)
 	return cmd
+}
+
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		serveCommand(), runCommand(), chatCommand(), exportCommand(), verifyCommand(), evalCommand(), benchCommand(),
+		modelsCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(),
+	}
 }
 
 func versionText() string {

@@ -3,12 +3,8 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,16 +14,7 @@ import (
 
 // The scripts run this test binary as the command, so that what they see is what a user sees.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"loopserve": func() {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		if err := root().ExecuteContext(ctx); err != nil {
-			if err != errSaid { //nolint:errorlint // main's own rule, on an error that nothing wraps
-				fmt.Fprintln(os.Stderr, "loopserve:", err)
-			}
-			os.Exit(1)
-		}
-	}})
+	testscript.Main(m, map[string]func(){"loopserve": main})
 }
 
 func TestScripts(t *testing.T) {

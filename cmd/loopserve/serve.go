@@ -1,15 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/serving"
@@ -19,8 +21,12 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve bundles over HTTP",
+		Long: `Serve answers OpenAI's API for the bundles of --models until SIGINT or SIGTERM, then lets open requests end.
+On SIGHUP it reads bundles again whose manifest has changed, and finds new ones: streams go on.
+Each flag is also a key of the file of --config, and an environment variable (--max-rows: LOOPSERVE_MAX_ROWS).`,
 		Example: `  loopserve serve --models models
   loopserve serve --models ./ouro-1.4b --listen 0.0.0.0:8080 --api-key-file keys.txt
+  loopserve serve --models big,small --model-memory 8GiB --preload small --admin-listen 127.0.0.1:8081
   curl 127.0.0.1:8080/v1/completions -d '{"model":"adder","prompt":"123+456+789=","max_tokens":8,"temperature":0,"loops":8}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,6 +43,11 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return errors.Join(fmt.Errorf("listen is %q: %w: is another server running there?", cfg.Listen, err), p.Close())
 			}
+			defer onHangup(cmd.Context(), func(ctx context.Context) {
+				if err := p.Rescan(ctx); err != nil {
+					log.Error("reload after SIGHUP", "error", err)
+				}
+			})()
 			return p.Run(cmd.Context(), l)
 		},
 	}
@@ -44,57 +55,28 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-func configCommand() *cobra.Command {
-	var defaults bool
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Print the effective configuration: flags over environment over file over defaults",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if defaults {
-				_, err := fmt.Fprint(cmd.OutOrStdout(), configs.DefaultYAML())
-				return err
+// onHangup calls f at each SIGHUP, one after another, until the function that it returns is called or ctx ends.
+func onHangup(ctx context.Context, f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-hangups:
+				f(ctx)
+			case <-ctx.Done():
+				return
 			}
-			cfg, err := loadConfig(cmd.Flags())
-			if err != nil {
-				return err
-			}
-			text, err := cfg.YAML()
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&defaults, "default", false, "print the annotated defaults instead")
-	addConfigFlags(cmd.Flags())
-	return cmd
-}
-
-// addConfigFlags makes a flag of every setting. Their values go through configs.Load, which knows the types.
-func addConfigFlags(flags *pflag.FlagSet) {
-	flags.String("config", "", "YAML file with settings")
-	for _, f := range configs.Fields() {
-		flags.String(f.Flag, f.Default, f.Usage)
-		if f.Bool {
-			flags.Lookup(f.Flag).NoOptDefVal = "true"
 		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		cancel()
+		<-done
 	}
-}
-
-func loadConfig(flags *pflag.FlagSet) (*configs.Config, error) {
-	given := map[string]string{}
-	for _, f := range configs.Fields() {
-		if flag := flags.Lookup(f.Flag); flag != nil && flag.Changed {
-			given[f.Name] = flag.Value.String()
-		}
-	}
-	file, err := flags.GetString("config")
-	if err != nil {
-		return nil, err
-	}
-	return configs.Load(configs.Sources{File: file, Env: os.LookupEnv, Flags: given})
 }
 
 func newLogger(w io.Writer, cfg *configs.Config) *slog.Logger {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -151,7 +152,8 @@ func (k *maker) read(dir string) (*model, error) {
 		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
 		Loops: loopctl.LoopRange(m.Loops), Context: length, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
 		KVPolicies: m.KVPolicies, KVPolicy: engine.KVPolicyName(policy), ChatTemplate: tok.Config().ChatTemplate,
-		Delta: true, Gate: m.Gate != nil, // every block gives the delta: docs/bundle-format.md
+		Problems: problemsOf(b),
+		Delta:    true, Gate: m.Gate != nil, // every block gives the delta: docs/bundle-format.md
 	}
 	if a := m.Auto; a != nil {
 		kind, _ := loopctl.ParseExitKind(a.ExitPolicy) // the bundle has been checked
@@ -166,6 +168,15 @@ func (k *maker) read(dir string) (*model, error) {
 		out.card.PageBytes[i] = s.PageBytes()
 	}
 	return out, nil
+}
+
+// problemsOf reads the bundle's eval.jsonl when asked; nil where it has none.
+func problemsOf(b *bundle.Bundle) func() ([]byte, error) {
+	const name = "eval.jsonl"
+	if _, ok := b.Manifest.Files[name]; !ok {
+		return nil
+	}
+	return func() ([]byte, error) { return fs.ReadFile(b.FS(), name) }
 }
 
 // load opens the graphs and starts the controller.

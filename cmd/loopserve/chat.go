@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func chatCommand() *cobra.Command {
+	var a asking
+	var loops, system string
+	var plain bool
+	cmd := &cobra.Command{
+		Use:   "chat",
+		Short: "Talk to a model line by line, changing the loops on the way",
+		Long: `Chat reads lines from standard input, from a person or a pipe, and streams answers. A model with a chat template
+is told the whole talk each time; one without, or with --plain, gets each line as a prompt by itself.
+
+` + chatHelp,
+		Example: `  loopserve chat --model adder --loops 8
+  loopserve chat --url http://127.0.0.1:8080 --model ouro --system "Be brief."
+  printf '12+30=\n/loops 1\n12+30=\n' | loopserve chat --model adder`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if _, err := readDepths(loops); err != nil || strings.Contains(loops, ",") {
+				return usagef("--loops is %q: must be one whole number from 1, or auto", loops)
+			}
+			closer, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, closer()) }()
+			t := &talk{a: &a, loops: loops, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), plain: plain || !a.hasTemplate(cmd.Context())}
+			t.system(system)
+			if f, ok := cmd.InOrStdin().(*os.File); ok && isTerminal(f) {
+				t.prompt = "> "
+				fmt.Fprintf(t.errs, "%s. /help for commands, /exit or ^D to end.\n", a.model)
+			}
+			return t.run(cmd.Context(), cmd.InOrStdin())
+		},
+	}
+	cmd.Flags().StringVar(&loops, "loops", "", "loops for each token, or auto (default: the model's own)")
+	cmd.Flags().StringVar(&system, "system", "", "system message")
+	cmd.Flags().BoolVar(&plain, "plain", false, "each line is a prompt by itself, without a template and without memory")
+	a.flags(cmd.Flags(), 512)
+	return cmd
+}
+
+const chatHelp = `Lines that begin with / are commands:
+  /loops N|auto      loops of the answers that follow; without N, the model's own
+  /model NAME        another model
+  /system TEXT       a new talk with this system message
+  /reset             a new talk
+  /tokens N          tokens of an answer, at most
+  /temperature T     0: always the most likely token
+  /help              this list
+  /exit              the end`
+
+// hasTemplate asks whether the model brings a chat template of its own.
+func (a *asking) hasTemplate(ctx context.Context) bool {
+	name, _, _ := strings.Cut(a.model, "@")
+	var info struct {
+		Template *string `json:"chat_template"`
+	}
+	err := a.get(ctx, "/tokenizer_info?model="+name, &info)
+	return err != nil || info.Template != nil // another server has no such route: then it is one for chats
+}
+
+// talk is one conversation.
+type talk struct {
+	a         *asking
+	loops     string
+	plain     bool
+	prompt    string
+	out, errs io.Writer
+	messages  []message
+}
+
+type message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+func (t *talk) system(text string) {
+	t.messages = nil
+	if text != "" {
+		t.messages = []message{{"system", text}}
+	}
+}
+
+// run reads lines to the end, or until ctx ends: a line that is being typed then is lost.
+func (t *talk) run(ctx context.Context, in io.Reader) error {
+	lines, failed := make(chan string), make(chan error, 1)
+	next := make(chan struct{}) // a line is read when the last one is answered
+	go func() {
+		r := bufio.NewReader(in)
+		for range next {
+			line, err := r.ReadString('\n')
+			if line != "" {
+				lines <- strings.TrimRight(line, "\r\n")
+			}
+			if err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	defer close(next)
+	for {
+		fmt.Fprint(t.errs, t.prompt)
+		select {
+		case next <- struct{}{}:
+		case err := <-failed:
+			return endOf(err)
+		}
+		select {
+		case line := <-lines:
+			over, err := t.line(ctx, line)
+			if over || err != nil {
+				return err
+			}
+		case err := <-failed:
+			return endOf(err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func endOf(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// line obeys a command, or answers. An answer that fails does not end the talk.
+func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
+	if strings.TrimSpace(line) == "" {
+		return false, nil
+	}
+	if strings.HasPrefix(line, "/") {
+		return t.command(line), nil
+	}
+	show := func(text string) { fmt.Fprint(t.out, text) }
+	var s *said
+	if t.plain {
+		s, err = t.a.ask(ctx, "/v1/completions", t.loops, map[string]any{"prompt": line}, show)
+	} else {
+		t.messages = append(t.messages, message{"user", line})
+		s, err = t.a.ask(ctx, "/v1/chat/completions", t.loops, map[string]any{"messages": t.messages}, show)
+	}
+	if ctx.Err() != nil {
+		return true, context.Cause(ctx)
+	}
+	if err != nil {
+		if !t.plain {
+			t.messages = t.messages[:len(t.messages)-1]
+		}
+		fmt.Fprintln(t.errs, "loopserve:", err)
+		return false, nil
+	}
+	fmt.Fprintln(t.out)
+	fmt.Fprintf(t.errs, "(%s)\n", summary(s))
+	if !t.plain {
+		t.messages = append(t.messages, message{"assistant", s.Text})
+	}
+	return false, nil
+}
+
+func (t *talk) command(line string) (over bool) {
+	name, arg, _ := strings.Cut(line, " ")
+	arg = strings.TrimSpace(arg)
+	say := func(format string, args ...any) { fmt.Fprintf(t.errs, format+"\n", args...) }
+	switch name {
+	case "/exit", "/quit":
+		return true
+	case "/help":
+		say("%s", chatHelp)
+	case "/loops":
+		if _, err := readDepths(arg); err != nil || strings.Contains(arg, ",") {
+			say("/loops takes a whole number from 1, or auto")
+			break
+		}
+		t.loops = arg
+	case "/model":
+		if arg == "" {
+			say("%s", t.a.model)
+			break
+		}
+		t.a.model = arg
+	case "/system", "/reset":
+		t.system(arg)
+	case "/tokens":
+		n, err := strconv.Atoi(arg)
+		if err != nil || n < 1 {
+			say("/tokens takes a whole number from 1")
+			break
+		}
+		t.a.tokens = n
+	case "/temperature":
+		v, err := strconv.ParseFloat(arg, 64)
+		if err != nil || v < 0 {
+			say("/temperature takes a number from 0")
+			break
+		}
+		t.a.temperature = v
+	default:
+		say("%s is no command: /help lists them", name)
+	}
+	return false
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+func runCommand() *cobra.Command {
+	var a asking
+	var loops string
+	var chat, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "run <prompt>",
+		Short: "Answer one prompt, or compare the answers at several loop counts",
+		Long: `Run answers a prompt with a model that it runs itself, without a server; or with --url, that a server runs.
+The prompt "-" is read from standard input. At one loop count the answer is streamed; at several there is a table, whose
+times are of a request alone: MS to the last token, FIRST to the first one, prompt and all.`,
+		Example: `  loopserve run "123+456+789="
+  loopserve run "123+456+789=" --loops 1,2,4,8
+  loopserve run "123+456+789=" --loops 4,16,auto --json
+  echo -n "7+8=" | loopserve run - --model adder@2
+  loopserve run "Why is the sky blue?" --chat --url http://127.0.0.1:8080 --model ouro --max-tokens 200`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			depths, err := readDepths(loops)
+			if err != nil {
+				return err
+			}
+			prompt := args[0]
+			if prompt == "-" {
+				text, err := io.ReadAll(cmd.InOrStdin())
+				if err != nil {
+					return err
+				}
+				prompt = string(text)
+			}
+			closer, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				if e := closer(); err == nil {
+					err = e
+				}
+			}()
+			r := &runner{cmd: cmd, a: &a, prompt: prompt, chat: chat}
+			switch {
+			case asJSON:
+				return r.json(depths)
+			case len(depths) == 1:
+				return r.stream(depths[0])
+			}
+			return r.compare(depths)
+		},
+	}
+	cmd.Flags().StringVar(&loops, "loops", "", "loop counts, like 1,2,4,8, or auto (default: the model's own)")
+	cmd.Flags().BoolVar(&chat, "chat", false, "the prompt is a message of a chat")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each loop count")
+	a.flags(cmd.Flags(), 64)
+	return cmd
+}
+
+// readDepths reads 1,2,4,auto; one empty entry stands for the model's default.
+func readDepths(text string) ([]string, error) {
+	if text == "" {
+		return []string{""}, nil
+	}
+	var out []string
+	for s := range strings.SplitSeq(text, ",") {
+		s = strings.TrimSpace(s)
+		if n, err := strconv.Atoi(s); s != "auto" && (err != nil || n < 1) {
+			return nil, usagef("--loops is %q: must be whole numbers from 1, or auto, like 1,2,4,8,auto", text)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+type runner struct {
+	cmd    *cobra.Command
+	a      *asking
+	prompt string
+	chat   bool
+}
+
+func (r *runner) ask(loops string, show func(string)) (*said, error) {
+	if r.chat {
+		return r.a.ask(r.cmd.Context(), "/v1/chat/completions", loops, map[string]any{"messages": []map[string]string{{"role": "user", "content": r.prompt}}}, show)
+	}
+	return r.a.ask(r.cmd.Context(), "/v1/completions", loops, map[string]any{"prompt": r.prompt}, show)
+}
+
+func (r *runner) stream(loops string) error {
+	out := r.cmd.OutOrStdout()
+	s, err := r.ask(loops, func(text string) { fmt.Fprint(out, text) })
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	fmt.Fprintf(r.cmd.ErrOrStderr(), "%s: %s\n", r.a.model, summary(s))
+	return nil
+}
+
+func summary(s *said) string {
+	return fmt.Sprintf("%s loops, %d tokens, %.1f ms, %.0f tokens/s", number(s.Loops), s.Tokens, milliseconds(s), s.rate())
+}
+
+// warm asks once, so that loading the model is not in anybody's time.
+func (r *runner) warm(depths []string) error {
+	tokens := r.a.tokens
+	defer func() { r.a.tokens = tokens }()
+	r.a.tokens = 1
+	_, err := r.ask(depths[0], nil)
+	return err
+}
+
+func (r *runner) compare(depths []string) error {
+	if err := r.warm(depths); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LOOPS\tANSWER\tTOKENS\tFIRST\tMS\tTOKENS/S")
+	for _, d := range depths {
+		s, err := r.ask(d, nil)
+		if err != nil {
+			return err
+		}
+		if d == "auto" {
+			d = "auto (" + number(s.Loops) + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", d, strconv.Quote(s.Text), s.Tokens, float64(s.First.Microseconds())/1e3, milliseconds(s), s.rate())
+	}
+	return w.Flush()
+}
+
+func (r *runner) json(depths []string) error {
+	if err := r.warm(depths); err != nil {
+		return err
+	}
+	e := json.NewEncoder(r.cmd.OutOrStdout())
+	e.SetEscapeHTML(false)
+	for _, d := range depths {
+		s, err := r.ask(d, nil)
+		if err != nil {
+			return err
+		}
+		if err := e.Encode(struct {
+			Model string `json:"model"`
+			Loops string `json:"loops"`
+			*said
+			FirstMS float64 `json:"first_ms"`
+			MS      float64 `json:"ms"`
+			Rate    float64 `json:"tokens_per_second"`
+		}{r.a.model, d, s, float64(s.First.Microseconds()) / 1e3, milliseconds(s), s.rate()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func milliseconds(s *said) float64 { return float64(s.Took.Microseconds()) / 1e3 }
+
+// number writes 8 as 8 and 5.333 as 5.3.
+func number(v float64) string {
+	if v == math.Trunc(v) {
+		return strconv.Itoa(int(v))
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
+}
