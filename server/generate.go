@@ -89,7 +89,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 		f := &follower{
 			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name, p.Depth.Exit.Kind.String()),
 			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
-			stops:   tokenizer.NewStopMatcher(p.Stop), speller: speller{tokenizer: t.Tokenizer},
+			stops:   tokenizer.NewStopMatcher(p.Stop), names: tokenNames{tokenizer: t.Tokenizer, asIDs: p.Logprobs.AsIDs},
 		}
 		if scorer, ok := requests[i].Scorer.(*promptScorer); ok {
 			f.scorer = scorer
@@ -172,8 +172,8 @@ type follower struct {
 	tokens  *tokenObserver
 	decoder Decoder
 	stops   *tokenizer.StopMatcher
-	speller speller
-	loops   int // so far
+	names   tokenNames // of the lens
+	loops   int        // so far
 	began   bool
 	scorer  *promptScorer
 	echo    string
@@ -245,7 +245,7 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 	d.tokens = []scored{{id: e.Token.ID, logprob: e.Token.Logprob, top: e.Token.Top}}
 	f.tokens.token(e.Loops)
 	if len(e.Lens) > 0 {
-		d.lens = lensOf(e, f.speller.spell)
+		d.lens = lensOf(e, &f.names)
 	}
 	f.loops += e.Loops
 	if e.Finish == loopctl.FinishNone && f.params.Depth.spent(f.loops) {

@@ -42,8 +42,9 @@ func readLens(r *reader) int {
 	return r.integer("return_lens", 0, 0, mostLens)
 }
 
-// lensOf gives an event's lens its wire form.
-func lensOf(e loopctl.Event, spell func(id int32) string) *lensToken {
+// lensOf gives an event's lens its wire form; tokens are spelled as in the logprobs of completions.
+func lensOf(e loopctl.Event, names *tokenNames) *lensToken {
+	spell := func(id int32) string { return names.name(id).text }
 	out := &lensToken{Token: spell(e.Token.ID), ID: e.Token.ID, Loops: make([]lensLoop, len(e.Lens))}
 	for i, v := range e.Lens {
 		l := lensLoop{Loop: v.Loop, Entropy: finite(float64(v.Entropy)), Delta: finite(float64(v.Delta)), Gate: finite(1 / (1 + math.Exp(-float64(v.Gate))))}
@@ -62,25 +63,4 @@ func finite(v float64) *float64 {
 		return nil
 	}
 	return &v
-}
-
-// speller shows single ids as text, each computed once: a lens names the same few ids again and again.
-type speller struct {
-	tokenizer Tokenizer
-	known     map[int32]string
-}
-
-func (s *speller) spell(id int32) string {
-	if text, ok := s.known[id]; ok {
-		return text
-	}
-	text, err := s.tokenizer.Decode([]int32{id}, false)
-	if err != nil || text == "" {
-		text, _ = s.tokenizer.IDToToken(id)
-	}
-	if s.known == nil {
-		s.known = map[int32]string{}
-	}
-	s.known[id] = text
-	return text
 }
