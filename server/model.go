@@ -56,6 +56,9 @@ type Model struct {
 	Recommended AutoPolicy
 	// HiddenSize is the length of a latent; 0 where the engine is no loopctl.LatentReader, and there are no embeddings.
 	HiddenSize int
+	// Problems reads the JSON lines that measure the model (prompt, answer, group), for GET /v1/depth/curve; nil where it
+	// has none.
+	Problems func() ([]byte, error)
 	// PageBytes is the memory of one KV page of each stage, for metrics.
 	PageBytes [3]int64
 	// ChatTemplate is the source of the model's template; empty where it has none.

@@ -26,7 +26,8 @@ type Server struct {
 	router  *gin.Engine
 	http    *http.Server
 
-	jobs   jobs                   // benchmarks
+	jobs   jobs // benchmarks
+	curves curves
 	served atomic.Pointer[models] // nil while loading
 	stop   context.Context        //nolint:containedctx // its end is the server's end, not a request's
 	halt   context.CancelCauseFunc
@@ -112,6 +113,7 @@ func (s *Server) routes() *gin.Engine {
 	r.POST("/v1/completions", s.whenReady(s.postCompletions))
 	r.POST("/v1/chat/completions", s.whenReady(s.postChat))
 	r.POST("/v1/embeddings", s.whenReady(s.postEmbeddings))
+	r.GET("/v1/depth/curve", s.whenReady(s.getCurve))
 	r.POST("/v1/bench", s.whenReady(s.postBench))
 	r.GET("/v1/bench", s.whenReady(s.getBenches))
 	r.GET("/v1/bench/:id", s.whenReady(s.getBench))
@@ -164,7 +166,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	s.halt(errShutdown)
-	s.jobs.wg.Wait() // a benchmark's requests end with s.stop
+	s.jobs.wg.Wait() // the requests of benchmarks and curves end with s.stop
+	s.curves.wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := s.http.Shutdown(last); err != nil {

@@ -47,6 +47,22 @@ func addEngineFlags(flags *pflag.FlagSet) {
 	}
 }
 
+// engineConfig is the configuration with those flags over it, and no others: commands have flags of their own under
+// the names of other settings.
+func engineConfig(flags *pflag.FlagSet) (*configs.Config, error) {
+	given := map[string]string{}
+	for _, f := range configs.Fields() {
+		if flag := flags.Lookup(f.Flag); ofEngine(f.Name) && flag != nil && flag.Changed {
+			given[f.Name] = flag.Value.String()
+		}
+	}
+	file, err := flags.GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	return configs.Load(configs.Sources{File: file, Env: os.LookupEnv, Flags: given})
+}
+
 func ofEngine(name string) bool {
 	return strings.HasPrefix(name, "kv_") || slices.Contains([]string{
 		"threads", "provider", "device_id", "ort_lib", "page_size", "max_rows", "max_running", "row_budget", "context", "prefix_cache",
@@ -76,7 +92,7 @@ func (b *benchTarget) open(cmd *cobra.Command, args []string) (bench.Target, fun
 
 // load opens a bundle in this process, after making it where --random says so.
 func (b *benchTarget) load(cmd *cobra.Command, args []string) (closer func() error, err error) {
-	cfg, err := loadConfig(cmd.Flags())
+	cfg, err := engineConfig(cmd.Flags())
 	if err != nil {
 		return nil, err
 	}

@@ -13,12 +13,12 @@ import (
 
 // serveLocally serves the bundles on a loopback port until stop is called, with the command's engine flags.
 func serveLocally(cmd *cobra.Command, models string) (stop func() error, url string, err error) {
-	cfg, err := loadConfig(cmd.Flags())
+	cfg, err := engineConfig(cmd.Flags())
 	if err != nil {
 		return nil, "", err
 	}
 	cfg.Models, cfg.Listen = []string{models}, "127.0.0.1:0"
-	cfg.APIKeys, cfg.APIKeyFile = nil, "" // nobody else comes in there
+	cfg.APIKeys, cfg.APIKeyFile, cfg.AdminListen = nil, "", "" // nobody else comes in there
 	p, err := serving.Load(cfg, versionText(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, "", err

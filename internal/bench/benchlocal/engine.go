@@ -12,6 +12,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/kinds"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -20,7 +21,7 @@ type Engine struct {
 	Manifest *bundle.Manifest
 	cfg      *configs.Config
 	env      *ort.Env
-	engine   *engine.Engine
+	engine   kinds.Engine
 }
 
 // Open loads a bundle as a server with this configuration would.
@@ -43,8 +44,12 @@ func Open(cfg *configs.Config, dir string) (e *Engine, err error) {
 	if err != nil {
 		return e, err
 	}
-	e.engine, err = engine.New(e.env, b, engine.Options{
-		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context,
+	policy, err := engine.ParseKVPolicy(cfg.KVPolicy)
+	if err != nil {
+		return e, err
+	}
+	e.engine, err = kinds.Open(e.env, b, engine.Options{
+		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy,
 	})
 	return e, err
 }
@@ -79,7 +84,10 @@ func (e *Engine) Close() error {
 	if e == nil {
 		return nil
 	}
-	err := e.engine.Close()
+	var err error
+	if e.engine != nil {
+		err = e.engine.Close()
+	}
 	if e.env != nil {
 		err = errors.Join(err, e.env.Close())
 	}

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/internal/evaluate"
+)
+
+// A depth curve is computed when somebody first asks for it, on some of the model's own problems, behind everybody
+// else's requests, and then kept until the model is replaced.
+const (
+	curveProblems    = 100
+	curveTimed       = 10
+	curveConcurrency = 4
+	curvePriority    = 2
+	curveMaxLoss     = 0.5 // points of accuracy that the recommended depth may lose
+	mostCurves       = 16  // kept
+)
+
+// curves are those that were asked for; at most one is being computed.
+type curves struct {
+	mu   sync.Mutex
+	list []*curve // oldest first
+	wg   sync.WaitGroup
+}
+
+type curve struct {
+	model *Model
+	loops []int
+
+	// Under curves.mu.
+	done, total int
+	running     bool
+	points      []evaluate.Point
+	report      *evaluate.Report
+	err         error
+}
+
+// getCurve answers 200 with the curve, or 202 while it is being computed.
+func (s *Server) getCurve(c *gin.Context) {
+	t, err := s.models().find(c.Query("model"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	loops, err := curveLoops(c.Query("loops"), t.Model)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	format := c.DefaultQuery("format", "json")
+	if format != "json" && format != "svg" {
+		s.fail(c, badField("format", codeValue, "format is %s: it must be json or svg", quote(format)))
+		return
+	}
+	if t.Problems == nil {
+		s.fail(c, &apiError{
+			Status: http.StatusNotFound, Type: typeInvalid, Code: "no_problems", Param: "model",
+			Message: "model " + t.Name + " has no problems to measure it with: put an eval.jsonl into its bundle, or run `loopserve eval --problems`",
+		})
+		return
+	}
+	v, err := s.curves.get(s.stop, t.Model, loops)
+	switch {
+	case err != nil:
+		s.fail(c, err)
+	case v.report == nil:
+		c.Writer.Header().Set("Retry-After", "2")
+		respond(c, http.StatusAccepted, gin.H{
+			"object": "depth.curve", "model": t.Name, "status": "computing", "progress": gin.H{"done": v.done, "total": v.total},
+		})
+	case format == "svg":
+		respondSVG(c, evaluate.AccuracyPlot(t.Name, v.points, c.Query("log") == "true"))
+	default:
+		respond(c, http.StatusOK, v.report)
+	}
+}
+
+// curveLoops reads 1,2,4; nothing means powers of two up to the most, the default and the trained depth.
+func curveLoops(text string, m *Model) ([]int, error) {
+	if text == "" {
+		loops := append(defaultSweep(m), m.Loops.Default, m.trained())
+		slices.Sort(loops)
+		return slices.Compact(loops), nil
+	}
+	var out []int
+	for _, item := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(item))
+		if err != nil || n < m.Loops.Min || n > m.Loops.Max {
+			return nil, badField("loops", "loops_out_of_range", "loops is %s: it must be integers from %d to %d, with commas between", quote(text), m.Loops.Min, m.Loops.Max)
+		}
+		out = append(out, n)
+	}
+	if len(out) > mostBenchList {
+		return nil, badField("loops", codeValue, "loops has %d numbers: at most %d are allowed", len(out), mostBenchList)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// get finds a curve, or starts it where none is being computed. A failure is told once; asking again tries again.
+func (cs *curves) get(ctx context.Context, m *Model, loops []int) (curve, error) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	busy := false
+	for i, v := range cs.list {
+		busy = busy || v.running
+		if v.model != m || !slices.Equal(v.loops, loops) {
+			continue
+		}
+		if v.err != nil {
+			cs.list = slices.Delete(cs.list, i, i+1)
+			return curve{}, v.err
+		}
+		return *v, nil
+	}
+	if busy {
+		return curve{}, &apiError{
+			Status: http.StatusServiceUnavailable, Type: typeServer, Code: "curve_running", retryAfter: 5 * time.Second,
+			Message: "another depth curve is being computed: try again when it is done",
+		}
+	}
+	data, err := m.Problems()
+	if err != nil {
+		return curve{}, fmt.Errorf("problems of model %s: %w", m.Name, err)
+	}
+	problems, err := evaluate.ReadProblems(bytes.NewReader(data))
+	if err != nil {
+		return curve{}, fmt.Errorf("problems of model %s: %w", m.Name, err)
+	}
+	problems = evaluate.Some(problems, curveProblems)
+	v := &curve{model: m, loops: loops, running: true, total: len(loops) * (len(problems) + min(curveTimed, len(problems)))}
+	cs.list = append(cs.list, v)
+	if over := len(cs.list) - mostCurves; over > 0 {
+		cs.list = slices.Delete(cs.list, 0, over)
+	}
+	cs.wg.Go(func() { cs.compute(ctx, v, problems) })
+	return *v, nil
+}
+
+func (cs *curves) compute(ctx context.Context, v *curve, problems []evaluate.Problem) {
+	o := evaluate.Options{Concurrency: curveConcurrency, Timed: curveTimed, Progress: func(done, _ int) {
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		v.done = done
+	}}
+	for _, n := range v.loops {
+		o.Settings = append(o.Settings, evaluate.Setting{Loops: n})
+	}
+	points, err := evaluate.Run(ctx, &insideAsker{v.model}, o, problems)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	v.running = false
+	if v.err = err; err == nil {
+		v.points, v.report = points, evaluate.NewReport(v.model.Name, points, curveMaxLoss)
+	}
+}

@@ -1,0 +1,89 @@
+package server_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server"
+)
+
+// serveProblems serves a model that always says "1368" and has problems of its own.
+func serveProblems(t *testing.T, s *script, problems func() ([]byte, error)) *httptest.Server {
+	t.Helper()
+	srv := server.New(server.Config{}, quiet(), nil)
+	m := model("adder", &generator{submit: s.submit})
+	m.Problems = problems
+	if err := srv.SetModels(m); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Shutdown(t.Context()); err != nil && !errors.Is(err, t.Context().Err()) {
+			t.Error(err)
+		}
+	})
+	return newTestServer(t, srv)
+}
+
+func curveOf(t *testing.T, ts *httptest.Server, path string) answer {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		a := send(t, ts, "GET", path, "")
+		if a.status != 202 {
+			return a
+		}
+		if a.header.Get("Retry-After") == "" || !strings.Contains(a.body, `"computing"`) {
+			t.Fatalf("%s", a.body)
+		}
+	}
+	t.Fatal("the curve is never there")
+	return answer{}
+}
+
+func TestDepthCurve(t *testing.T) {
+	s := &script{text: "1368\x00", finish: loopctl.FinishStop}
+	ts := serveProblems(t, s, func() ([]byte, error) {
+		return []byte(`{"prompt":"123+456+789=","answer":"1368","group":"3 terms"}` + "\n" + `{"prompt":"1+1=","answer":"2","group":"2 terms"}`), nil
+	})
+	a := curveOf(t, ts, "/v1/depth/curve?model=adder&loops=4,2")
+	var r struct {
+		Object      string
+		Problems    int
+		Points      []struct{ Loops, Accuracy float64 }
+		Recommended struct{ Loops int }
+	}
+	if err := json.Unmarshal([]byte(a.body), &r); err != nil || a.status != 200 {
+		t.Fatalf("%v %d %s", err, a.status, a.body)
+	}
+	if r.Object != "depth.curve" || r.Problems != 2 || len(r.Points) != 2 || r.Points[0].Loops != 2 || r.Points[0].Accuracy != 50 || r.Recommended.Loops != 2 {
+		t.Errorf("%s", a.body)
+	}
+	asked, _ := s.count()
+	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&format=svg", ""); a.status != 200 || !strings.Contains(a.body, "Accuracy against loops: adder") {
+		t.Errorf("%d %.300s", a.status, a.body)
+	}
+	if again, _ := s.count(); again != asked {
+		t.Errorf("%d requests more for a curve that is there", again-asked)
+	}
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=0", ""), 400, "loops_out_of_range", "loops",
+		`loops is "0": it must be integers from 1 to 12, with commas between`)
+}
+
+func TestDepthCurveTellsOfFailure(t *testing.T) {
+	failing := &script{text: "a", finish: loopctl.FinishError, err: loopctl.ErrEngine}
+	ts := serveProblems(t, failing, func() ([]byte, error) { return []byte(`{"prompt":"1","answer":"1"}`), nil })
+	if a := curveOf(t, ts, "/v1/depth/curve"); a.status != 500 || !strings.Contains(a.body, "engine_error") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	ts = serveProblems(t, failing, nil)
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve", ""), 404, "no_problems", "model",
+		"model adder has no problems to measure it with: put an eval.jsonl into its bundle, or run `loopserve eval --problems`")
+	ts = serveProblems(t, failing, func() ([]byte, error) { return []byte("x"), nil })
+	if a := send(t, ts, "GET", "/v1/depth/curve", ""); a.status != 500 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
