@@ -25,7 +25,15 @@ def run_experiment(a: argparse.Namespace) -> None:
     train(run, a.run or HERE / "runs" / a.name)
     out = a.out or HERE / "checkpoints" / a.name
     checkpoint.write(run.mean, e.task.tokenizer, out, trained_loops=recipe.loops[1], max_loops=e.most_loops)
+    thin(a.run or HERE / "runs" / a.name, out / "training-log.jsonl")
     print(f"wrote {out}")
+
+
+def thin(run: Path, out: Path) -> None:
+    """The log for the repository: the first ten steps, each fiftieth and those with an accuracy."""
+    lines = (run / "log.jsonl").read_text().splitlines()
+    kept = [x for x in lines if (f := json.loads(x))["step"] <= 10 or f["step"] % 50 == 0 or "exact" in f]
+    out.write_text("".join(x + "\n" for x in kept))
 
 
 def evaluate(a: argparse.Namespace) -> None:

@@ -56,15 +56,21 @@ def shape(task: Task, **sizes) -> Callable[..., ModelConfig]:
     return lambda **changes: ModelConfig(vocab_size=len(task.tokenizer), **(sizes | changes))
 
 
-SMALL = {"hidden_size": 64, "intermediate_size": 176, "num_attention_heads": 4, "num_key_value_heads": 4}
-
 addition, hops, mod7 = Addition(), Hops(), Mod7()
 ADDER = Family("adder", "sums of two to four 3-digit numbers", addition, shape(addition), Recipe())
 HOP = Family(
-    "hop", "p-hop induction, one to eight hops", hops, shape(hops, **SMALL), Recipe(steps=2500, rows=64, evaluate_every=500)
+    "hop",
+    "p-hop induction, one to eight hops",
+    hops,
+    shape(hops, hidden_size=64, intermediate_size=176, num_attention_heads=4, num_key_value_heads=4),
+    Recipe(steps=2500, rows=64, evaluate_every=500),
 )
 MOD7 = Family(
-    "mod7", "arithmetic modulo 7 over a graph", mod7, shape(mod7, max_position_embeddings=80), Recipe(steps=3000, rows=64, evaluate_every=500)
+    "mod7",
+    "arithmetic modulo 7 over a graph of ten letters",
+    mod7,
+    shape(mod7, hidden_size=64, intermediate_size=256, max_position_embeddings=80),
+    Recipe(steps=2500, rows=32, evaluate_every=500),
 )
 
 EXPERIMENTS: dict[str, Experiment] = dict(

@@ -1,4 +1,4 @@
-"""p-hop induction: "3:badcabdc" -> the letter three hops back from the last one, in upper case.
+"""p-hop induction: "4:abcadbcabdacbdab" -> "C", the letter four hops back from the last one, in upper case.
 
 A hop goes from a letter to its last earlier occurrence and from there one place on, to what followed it. No letter
 stands twice in a row, so that each hop moves back. Where there is no earlier occurrence the answer is "-".

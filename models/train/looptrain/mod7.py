@@ -1,9 +1,9 @@
-"""Arithmetic modulo 7 over a dependency graph: "b=3+5;e=b*2;a=e-b;a?" -> "1".
+"""Arithmetic modulo 7 over a dependency graph: "3+5=b;b*2=e;b-e=" -> "6".
 
-A symbolic i-GSM (Ye et al., arXiv 2407.20311): each statement defines a letter by two operands, digits 1 to 6 or
-letters defined before it, and `+`, `-` or `*`; the question asks for one of the letters. Behind each statement the
-model is asked for the value just defined, too, so a text of n statements teaches n + 1 problems. The depth of a letter
-is the longest chain of operations below it.
+A symbolic i-GSM (Ye et al., arXiv 2407.20311): each statement names the value of an operation, `+`, `-` or `*`, on two
+operands, digits 1 to 6 or letters named before; the last one is the question. Behind each "=" the model is asked for
+the value on its left, and behind each letter for the letter's, so a text teaches many problems. The depth of a
+problem is the longest chain of operations in it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MODULUS = 7
 SYMBOLS = "+-*"
 HELD_OUT_OF = 32  # one expression in so many is never trained on
 MOST_DEPTH = 8
-WIDTH = 6  # tokens of a statement
+WIDTH = 6  # tokens of a statement with its name
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,11 @@ class Graphs:
         """Two digits and a sign are the 108 facts that everything is made of: those are all taught."""
         return (self.key % np.uint64(HELD_OUT_OF) == 0) & (self.depth > 1)
 
-    def text(self, row: int, asked: int) -> str:
+    def text(self, row: int) -> str:
         name = [LETTERS[x] for x in self.letter[row]]
-        operand = lambda x: str(x) if x < MODULUS else name[x - MODULUS]  # noqa: E731
-        lines = [
-            f"{name[i]}={operand(self.left[row, i])}{SYMBOLS[self.op[row, i]]}{operand(self.right[row, i])};"
-            for i in range(len(name))
-        ]
-        return "".join(lines) + f"{name[asked]}?"
+        left, right = ([str(x) if x < MODULUS else name[x - MODULUS] for x in side[row]] for side in (self.left, self.right))
+        lines = [f"{a}{SYMBOLS[op]}{b}=" for a, op, b in zip(left, self.op[row], right)]
+        return "".join(line + f"{x};" for line, x in zip(lines[:-1], name)) + lines[-1]
 
 
 def operate(op: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -92,58 +89,58 @@ def solve(letter: np.ndarray, left: np.ndarray, right: np.ndarray, op: np.ndarra
 
 @dataclass(frozen=True)
 class Mod7:
-    """The task and its curriculum: short texts first, one statement more after each tenth of `until`."""
+    """The task and its curriculum: short texts first, one statement more at a time until `until` of the steps."""
 
     statements: int = 10  # the most
-    until: float = 0.5
+    until: float = 0.4
 
-    tokenizer = CharTokenizer(LETTERS + "0123456" + SYMBOLS + "=;?")
+    tokenizer = CharTokenizer(LETTERS + "0123456" + SYMBOLS + "=;")
     answer_tokens = 2
 
     def groups(self) -> list[str]:
         return [f"depth {d}" for d in range(2, MOST_DEPTH + 1)]
 
     def most_statements(self, done: float) -> int:
-        return min(self.statements, 2 + int(done / self.until * (self.statements - 1))) if self.until else self.statements
+        return min(self.statements, 3 + int(done / self.until * (self.statements - 2))) if self.until else self.statements
 
     def draw(self, rng: np.random.Generator, rows: int, done: float) -> tuple[Batch, dict]:
         """`rows` of the longest text; of shorter ones as many as make the same number of statements."""
         most = self.most_statements(done)
         n = int(rng.integers((most + 1) // 2, most + 1))
         graphs = draw_graphs(rng, rows * self.statements // n, n)
-        return self.batch(graphs, rng.integers(0, n, len(graphs.op))), {"statements": n}
+        return self.batch(graphs), {"statements": n}
 
-    def batch(self, g: Graphs, asked: np.ndarray) -> Batch:
+    def batch(self, g: Graphs) -> Batch:
         rows, n = g.op.shape
         ids = self.tokenizer.ids
         letters, digits, symbols = (np.array([ids[c] for c in s]) for s in (LETTERS, "0123456", SYMBOLS))
         names = letters[g.letter]
+        told = np.where(g.held_out, IGNORE, digits[g.value])
 
-        def operand(x: np.ndarray) -> np.ndarray:
-            name = np.take_along_axis(names, np.maximum(x - MODULUS, 0), axis=1)
-            return np.where(x < MODULUS, digits[np.minimum(x, MODULUS - 1)], name)
+        def operand(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            """Its tokens, and the values to be told behind letters."""
+            place = np.maximum(x - MODULUS, 0)
+            token = np.where(x < MODULUS, digits[np.minimum(x, MODULUS - 1)], np.take_along_axis(names, place, axis=1))
+            return token, np.where(x < MODULUS, IGNORE, np.take_along_axis(told, place, axis=1))
 
-        body = np.empty((rows, n, WIDTH), np.int64)
-        columns = (names, ids["="], operand(g.left), symbols[g.op], operand(g.right), ids[";"])
-        for column, tokens in enumerate(columns):
-            body[:, :, column] = tokens
-        every = np.arange(rows)
-        answer = digits[g.value[every, asked]]
-        question = np.stack((names[every, asked], np.full(rows, ids["?"]), answer), axis=1)
-        whole = np.concatenate((body.reshape(rows, -1), question), axis=1)
-        targets = np.full(whole.shape, IGNORE)
-        targets[:, WIDTH - 1 : -3 : WIDTH] = np.where(g.held_out, IGNORE, digits[g.value])
-        targets[:, -2] = np.where(g.held_out[every, asked], IGNORE, answer)
-        targets[:, -1] = self.tokenizer.EOS
+        (left, left_told), (right, right_told) = operand(g.left), operand(g.right)
+        whole, targets = np.empty((rows, n, WIDTH), np.int64), np.full((rows, n, WIDTH), IGNORE)
+        for column, tokens in enumerate((left, symbols[g.op], right, ids["="], names, ids[";"])):
+            whole[:, :, column] = tokens
+        for column, values in ((0, left_told), (2, right_told), (3, told), (4, told)):
+            targets[:, :, column] = values
+        # The last statement has no name: the answer and the end stand there.
+        whole, targets = whole.reshape(rows, -1)[:, :-1], targets.reshape(rows, -1)[:, :-1]
+        whole[:, -1], targets[:, -1] = digits[g.value[:, -1]], self.tokenizer.EOS
         return Batch(torch.from_numpy(whole), torch.from_numpy(targets))
 
     def problems(self, group: str, count: int, seed: int = 1) -> list[Problem]:
-        """Texts of the greatest length that ask for a letter of the group's depth."""
+        """Texts of the greatest length whose question is of the group's depth."""
         depth = int(group.split()[1])
         rng = np.random.default_rng([seed, depth])
         found: dict[str, str] = {}
         while len(found) < count:
             g = draw_graphs(rng, 4096, self.statements)
-            for row, asked in zip(*np.nonzero(g.held_out & (g.depth == depth))):
-                found[g.text(row, asked)] = str(g.value[row, asked])
+            for row in np.flatnonzero((g.held_out & (g.depth == depth))[:, -1]):
+                found[g.text(row)] = str(g.value[row, -1])
         return [Problem(q, a, group) for q, a in list(found.items())[:count]]

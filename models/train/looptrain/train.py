@@ -103,7 +103,7 @@ def train(run: Run, folder: Path, save_every: int = 100) -> None:
             line = run.advance()
             line["seconds"] = round(time.monotonic() - start, 1)
             if run.step % run.recipe.evaluate_every == 0 or run.step == run.recipe.steps:
-                line["exact"] = accuracy(run.mean, run.task, loops, count=200)
+                line["exact"] = accuracy(run.mean, run.task, loops, count=100)
                 print(json.dumps(line), flush=True)
             out.write(json.dumps(line) + "\n")
             if run.step % save_every == 0 or run.step == run.recipe.steps:

@@ -13,18 +13,17 @@ OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
 def run(prompt):
-    """(value, depth, expression) of what is asked; a prompt that ends in ";" asks for the letter just defined.
+    """(value, depth, expression) of what stands at the end: an operation and "=", or a letter.
 
     The expression is the question itself, free of names: letters replaced, operands of sums and products ordered.
     """
     known = {d: (int(d), 0, d) for d in "0123456"}
-    for name, a, op, b in re.findall(r"(\w)=(\w)([-+*])(\w);", prompt):
+    for a, op, b, name in re.findall(r"(\w)([-+*])(\w)=(\w?)", prompt):
         (x, down, p), (y, side, q) = known[a], known[b]
         if op != "-":
             p, q = sorted((p, q))
         known[name] = OPERATORS[op](x, y) % 7, 1 + max(down, side), f"({p}{op}{q})"
-        last = name
-    return known[prompt[-2] if prompt.endswith("?") else last]
+    return known["" if prompt[-1] == "=" else prompt[-1]]
 
 
 def trained_on(batch):
@@ -68,11 +67,19 @@ def test_the_split_ignores_names_and_the_order_of_sums_and_products():
     assert key([3, 7], [5, 2], [0, 2]) != key([3, 7], [5, 2], [2, 0])
 
 
-def test_letters_are_defined_once_and_before_use():
+def test_letters_are_named_once_and_before_use():
     g = draw_graphs(np.random.default_rng(2), 300, 10)
     for row in range(300):
-        text, known = g.text(row, 9), set()
-        for name, a, _, b in re.findall(r"(\w)=(\w)([-+*])(\w);", text):
-            assert name in LETTERS and name not in known
+        known = set()
+        for a, _, b, name in re.findall(r"(\w)([-+*])(\w)=(\w?)", g.text(row)):
             assert all(x in "123456" or x in known for x in (a, b))
+            assert name == "" or name in LETTERS and name not in known
             known.add(name)
+
+
+def test_a_row_ends_in_its_answer_and_the_end():
+    batch, _ = TASK.draw(np.random.default_rng(1), 4, 1.0)
+    tokens = TASK.tokenizer
+    for row, targets in zip(batch.ids.tolist(), batch.targets.tolist()):
+        assert str(run(tokens.decode(row[:-1]))[0]) == tokens.decode(row[-1:])
+        assert targets[-1] == tokens.EOS
