@@ -159,7 +159,7 @@ func (f *fleet) work() {
 			f.unload(v, parts[i])
 		}
 		start := time.Now()
-		p, err := m.open()
+		p, err := m.opened()
 		f.mu.Lock()
 		f.arrived(m, p, err, time.Since(start))
 	}

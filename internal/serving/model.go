@@ -94,6 +94,16 @@ func (m *model) idle() bool {
 	return s.Running == 0 && s.Waiting == 0 && s.Backlog == 0
 }
 
+// opened is open, with a panic made an error: a bundle that is worse than anybody thought must not take the others down.
+func (m *model) opened() (p *part, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, fmt.Errorf("bundle %s: opening panicked: %v", m.dir, r)
+		}
+	}()
+	return m.open()
+}
+
 // close waits for what was accepted, then frees the memory.
 func (p *part) close(ctx context.Context) error {
 	return errors.Join(p.controller.Drain(ctx), p.cut(ctx))

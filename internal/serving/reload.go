@@ -106,7 +106,7 @@ func (p *Process) replace(ctx context.Context, old *model) error {
 	}
 	f := p.fleet
 	if loaded, _ := old.Loaded(); loaded {
-		part, err := fresh.open()
+		part, err := fresh.opened()
 		if err != nil {
 			return err
 		}
