@@ -1,11 +1,14 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // postChat is OpenAI's chat completion: the model's template makes a prompt of the messages, and the rest is a
@@ -41,6 +44,9 @@ var chatUnsupported = []struct {
 	{"web_search_options", nil, "leave the field out"},
 }
 
+// leastDefault is the fewest tokens that a chat without max_tokens is given room for.
+const leastDefault = 16
+
 // beginChat reads the request and submits it.
 func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 	b, t, err := s.readRequest(c)
@@ -73,6 +79,12 @@ func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 		return nil, err
 	}
 	g, err := s.start(c, t, p, []prompt{{ids: ids, maxTokens: most}})
+	// Nobody asked for so many tokens: what the KV memory cannot hold is no reason to refuse a chat.
+	for errors.Is(err, loopctl.ErrPagesExhausted) && !p.maxGiven && most > leastDefault {
+		most = max(most/2, leastDefault)
+		p.MaxTokens = most
+		g, err = s.start(c, t, p, []prompt{{ids: ids, maxTokens: most}})
+	}
 	if err != nil {
 		return nil, aboutMessages(err)
 	}

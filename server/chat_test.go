@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -183,6 +184,31 @@ func TestChatStream(t *testing.T) {
 	}
 	if texts[0] != "42" || texts[1] != "42" || len(list) != 9 {
 		t.Errorf("texts %v in %d events", texts, len(list))
+	}
+}
+
+// Without max_tokens a chat gets the room that the KV memory has, not an error about tokens that nobody asked for.
+func TestChatRoom(t *testing.T) {
+	s := &script{text: "x", finish: loopctl.FinishLength}
+	var asked []int
+	g := &generator{submit: func(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
+		asked = append(asked, reqs[0].MaxTokens)
+		if reqs[0].MaxTokens > 20 {
+			return nil, loopctl.ErrPagesExhausted
+		}
+		return s.submit(reqs...)
+	}}
+	srv := server.New(server.Config{}, quiet(), nil)
+	if err := srv.SetModels(model("adder", g)); err != nil {
+		t.Fatal(err)
+	}
+	ts := newTestServer(t, srv)
+	decodeChat(t, chat(t, ts, `{"messages":[{"role":"user","content":"abcd"}]}`))
+	if want := []int{60, 30, 16}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %v tokens, want %v", asked, want)
+	}
+	if a := chat(t, ts, `{"messages":[{"role":"user","content":"abcd"}],"max_tokens":60}`); a.status != 400 {
+		t.Errorf("status %d: what was asked for is given or refused", a.status)
 	}
 }
 

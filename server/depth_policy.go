@@ -50,6 +50,7 @@ func (m *Model) auto() AutoPolicy {
 	if a.Loops == 0 {
 		a.Loops = m.trained()
 	}
+	a.Loops = min(a.Loops, m.Loops.Max)
 	return a
 }
 

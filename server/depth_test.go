@@ -27,6 +27,7 @@ func TestDepthFields(t *testing.T) {
 		{"auto as a policy", `"exit_policy":"auto"`, loopctl.Request{Loops: 8, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.03}}},
 		{"auto with a cap", `"model":"adder@auto","loops":6,"exit_threshold":0.1`, loopctl.Request{Loops: 6, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.1}}},
 		{"auto overruled", `"model":"adder@auto","exit_policy":"entropy"`, loopctl.Request{Loops: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitEntropy}}},
+		{"auto over header", `"model":"adder@auto"`, loopctl.Request{Loops: 8, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.03}}},
 		{"effort", `"reasoning_effort":"high"`, loopctl.Request{Loops: 8}},
 		{"effort under auto", `"model":"adder@auto","reasoning_effort":"xhigh"`, loopctl.Request{Loops: 12, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.03}}},
 		{"effort over alias", `"model":"adder@2","reasoning_effort":"minimal"`, loopctl.Request{Loops: 1}},
@@ -47,7 +48,11 @@ func TestDepthFields(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &script{text: "ab", finish: loopctl.FinishLength}
 			ts, _ := serve(t, s, server.Config{})
-			decode(t, post(t, ts, `{"prompt":"x",`+tt.fields+`}`))
+			header := []string{}
+			if tt.name == "auto over header" {
+				header = append(header, "X-Loops", "2")
+			}
+			decode(t, post(t, ts, `{"prompt":"x",`+tt.fields+`}`, header...))
 			r, w := s.requests[0], &tt.want
 			if w.MaxTokens == 0 {
 				w.MaxTokens = 16

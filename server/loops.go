@@ -85,7 +85,7 @@ func loopsOf(b body, t target, header string) (requested, applied int, err error
 		return effort, effort, nil
 	case t.Alias != 0:
 		return pick(json.RawMessage(strconv.Itoa(t.Alias)), "model", "the loops of the model alias, after @,")
-	case header != "":
+	case header != "" && !t.Auto: // that alias brings a depth of its own
 		if _, ok := wholeNumber(json.RawMessage(header)); !ok {
 			header = strconv.Quote(header)
 		}
