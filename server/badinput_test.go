@@ -125,7 +125,6 @@ func TestBadInput(t *testing.T) {
 		{`"min_tokens":17`, bad, "invalid_value", "min_tokens", "min_tokens is 17 and max_tokens is 16: min_tokens must not exceed it"},
 		{`"allowed_token_ids":[300]`, bad, "token_id_out_of_range", "allowed_token_ids", "allowed_token_ids[0] is 300: token ids go from 0 to 255"},
 		{`"suffix":"x"`, bad, "unsupported_field", "suffix", gone("suffix", `"x", a string`, out)},
-		{`"response_format":{"type":"json_object"}`, bad, "unsupported_field", "response_format", gone("response_format", "an object", out)},
 		{`"best_of":1,"n":2`, bad, "invalid_value", "best_of", "best_of is 1 and n is 2: best_of must be at least n"},
 		{`"best_of":4,"stream":true`, bad, "conflicting_fields", "best_of", "best_of is 4 and stream is true: which are the best is known at the end only: leave one of the two out"},
 		{`"model":"nope"`, http.StatusNotFound, "model_not_found", "model", `model "nope" is not served here: use one of adder`},

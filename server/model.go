@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -64,7 +65,8 @@ type Model struct {
 	// ChatTemplate is the source of the model's template; empty where it has none.
 	ChatTemplate string
 
-	chat *chatTemplate // set when the model is taken in
+	chat  *chatTemplate    // set when the model is taken in
+	forms *constrain.Cache // set then, too
 }
 
 // AutoPolicy is an adaptive depth: an exit policy and the most loops under it.
@@ -100,7 +102,7 @@ func newModels(list []*Model) (models, error) {
 	}
 	for _, m := range list {
 		if m.chat == nil { // a model that is served already is being read
-			m.chat = newChatTemplate(m)
+			m.chat, m.forms = newChatTemplate(m), newForms(m)
 		}
 	}
 	return list, nil

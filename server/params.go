@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/runtime/sampler"
 )
 
@@ -18,6 +19,7 @@ type params struct {
 	BestOf      int // sequences of each prompt, of which the N best are shown; 0: N
 	Sampling    sampler.Params
 	Logprobs    logprobWish
+	form        *constrain.Machine // nil: any text
 	Echo        bool
 	seedGiven   bool
 	Stop        []string
@@ -120,6 +122,9 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 		return nil, err
 	}
 	if err := p.readStreamOptions(b); err != nil {
+		return nil, err
+	}
+	if err := p.readConstraint(b, m); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -92,6 +92,9 @@ func (p *params) picker(prompt, stop []int32, j int) (loopctl.Picker, error) {
 	s.Seed += uint64(j) // as vLLM: the same seed gives different choices, and the same ones again
 	s.Prompt, s.StopIDs = prompt, stop
 	s.Logprobs, s.Top = p.Logprobs.On || p.BestOf > p.N, p.Logprobs.Top
+	if p.form != nil {
+		s.Constraint = p.form.Start()
+	}
 	picker, err := sampler.New(s)
 	if err != nil {
 		return nil, badField("", codeValue, "%s", err.Error())

@@ -15,16 +15,8 @@ var unsupported = []struct {
 	instead  string
 }{
 	{"suffix", []string{`""`}, ""},
-	{"response_format", []string{`{"type":"text"}`}, ""},
-	{"structured_outputs", []string{"{}"}, ""},
-	{"guided_json", nil, ""},
-	{"guided_regex", nil, ""},
-	{"guided_choice", nil, ""},
-	{"guided_grammar", nil, ""},
-	{"json_schema", nil, ""},
-	{"regex", nil, ""},
-	{"choice", nil, ""},
-	{"grammar", []string{`""`}, ""},
+	{"guided_grammar", nil, "use structured_outputs with json, regex or choice"},
+	{"grammar", []string{`""`}, "use structured_outputs with json, regex or choice"},
 	{"tools", []string{"[]"}, ""},
 	{"use_beam_search", []string{"false"}, ""},
 	{"bad_words", []string{"[]"}, ""},

@@ -1,0 +1,194 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/loopserve/loopserve/runtime/constrain"
+)
+
+// wish is the form that a request wants its answers to have.
+type wish struct {
+	field string // as errors name it
+	name  string // kind and source: equal ones are compiled once
+	form  func() (*constrain.Form, error)
+}
+
+// newForms is the cache of a model's compiled forms. Special tokens and those that end a sequence are no text.
+func newForms(m *Model) *constrain.Cache {
+	return constrain.NewCache(func() *constrain.Vocabulary {
+		return constrain.NewVocabulary(m.Vocab, func(id int32) []byte {
+			if m.Tokenizer.IsSpecial(id) || slices.Contains(m.StopIDs, id) {
+				return nil
+			}
+			return m.Tokenizer.TokenBytes(id)
+		})
+	})
+}
+
+// readConstraint reads the one form that a request may give, under OpenAI's name, vLLM's, its older ones, or SGLang's.
+func (p *params) readConstraint(b body, m *Model) error {
+	var wishes []wish
+	for _, read := range []func(body) ([]wish, error){responseFormat, structuredOutputs, plainForms} {
+		more, err := read(b)
+		if err != nil {
+			return err
+		}
+		wishes = append(wishes, more...)
+	}
+	if len(wishes) == 0 {
+		return nil
+	}
+	w := wishes[0]
+	switch {
+	case len(wishes) > 1:
+		return conflict(w.field, wishes[1].field, "an answer has one form: leave one of the two out")
+	case p.IgnoreEOS:
+		return conflict(w.field, "ignore_eos", "an answer of a form ends where the form does: leave ignore_eos out")
+	case len(p.Sampling.Allowed) > 0:
+		return conflict(w.field, "allowed_token_ids", "both say which tokens may come: leave one of the two out")
+	case len(m.StopIDs)+len(p.StopIDs) == 0:
+		return badField(w.field, "unsupported_field", "%s: model %s has no token that ends a text: give one in stop_token_ids", w.field, m.Name)
+	}
+	var err error
+	p.form, err = m.forms.Machine(w.name, w.form)
+	switch {
+	case errors.Is(err, constrain.ErrVocabulary):
+		return badField(w.field, "unsupported_constraint",
+			"%s: model %s cannot write any text of this form: its vocabulary lacks characters that all of them need: ask for another form, or use another model", w.field, m.Name)
+	case err != nil:
+		return badField(w.field, codeValue, "%s: %s", w.field, strings.TrimPrefix(err.Error(), constrain.ErrForm.Error()+": "))
+	}
+	return nil
+}
+
+func schemaWish(field string, raw json.RawMessage) ([]wish, error) {
+	if raw[0] == '"' { // the schema's text
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return nil, badField(field, codeType, "%s is %s: it must be a JSON schema", field, show(raw))
+		}
+		raw = json.RawMessage(strings.TrimSpace(text))
+	}
+	return []wish{{field, "schema " + string(raw), func() (*constrain.Form, error) { return constrain.Schema(raw) }}}, nil
+}
+
+func objectWish(field string) []wish {
+	return []wish{{field, "object", func() (*constrain.Form, error) { return constrain.JSON(true), nil }}}
+}
+
+func regexWish(field string, b body, name string) ([]wish, error) {
+	text, err := b.text(name)
+	if err != nil {
+		return nil, badField(field, codeType, "%s is %s: it must be a string, a regular expression", field, show(b[name]))
+	}
+	return []wish{{field, "regex " + text, func() (*constrain.Form, error) { return constrain.Regex(text) }}}, nil
+}
+
+func choiceWish(field string, raw json.RawMessage) ([]wish, error) {
+	var texts []string
+	if raw[0] != '[' || json.Unmarshal(raw, &texts) != nil {
+		return nil, badField(field, codeType, "%s is %s: it must be a list of strings", field, show(raw))
+	}
+	return []wish{{field, "choice " + string(raw), func() (*constrain.Form, error) { return constrain.Choice(texts) }}}, nil
+}
+
+// responseFormat reads OpenAI's field.
+func responseFormat(b body) ([]wish, error) {
+	const field = "response_format"
+	o, err := b.object(field)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	kind, err := o.text("type")
+	if err != nil {
+		return nil, inside(field, err)
+	}
+	switch kind {
+	case "text":
+		return nil, nil
+	case "json_object":
+		return objectWish(field), nil
+	case "json_schema":
+		s, err := o.object("json_schema")
+		if err != nil {
+			return nil, inside(field, err)
+		}
+		if !s.has("schema") {
+			return nil, badField(field+".json_schema", "missing_field", `response_format.json_schema.schema is missing: give {"name", "schema"}`)
+		}
+		return schemaWish(field, s["schema"])
+	}
+	return nil, badField(field+".type", codeValue, "response_format.type is %s: it must be text, json_object or json_schema", show(orNull(o["type"])))
+}
+
+func orNull(raw json.RawMessage) json.RawMessage {
+	if raw == nil {
+		return json.RawMessage("missing")
+	}
+	return raw
+}
+
+// structuredOutputs reads vLLM's field, which holds one of several.
+func structuredOutputs(b body) ([]wish, error) {
+	const field = "structured_outputs"
+	o, err := b.object(field)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	var out []wish
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if !o.has(name) || string(o[name]) == "false" {
+			continue
+		}
+		var w []wish
+		full := field + "." + name
+		switch name {
+		case "json":
+			w, err = schemaWish(full, o[name])
+		case "regex":
+			w, err = regexWish(full, o, name)
+		case "choice":
+			w, err = choiceWish(full, o[name])
+		case "json_object":
+			w = objectWish(full)
+		default:
+			err = badField(full, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", full)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w...)
+	}
+	return out, nil
+}
+
+// plainForms reads fields of the body itself.
+func plainForms(b body) ([]wish, error) {
+	var out []wish
+	for _, f := range []struct{ name, kind string }{
+		{"guided_json", "json"}, {"guided_regex", "regex"}, {"guided_choice", "choice"}, {"json_schema", "json"}, {"regex", "regex"}, {"choice", "choice"},
+	} {
+		if !b.has(f.name) {
+			continue
+		}
+		var w []wish
+		var err error
+		switch f.kind {
+		case "json":
+			w, err = schemaWish(f.name, b[f.name])
+		case "regex":
+			w, err = regexWish(f.name, b, f.name)
+		default:
+			w, err = choiceWish(f.name, b[f.name])
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w...)
+	}
+	return out, nil
+}
