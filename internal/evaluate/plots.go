@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/loopserve/loopserve/internal/plot"
@@ -76,28 +77,20 @@ func PolicyPlot(model string, points []Point) []byte {
 		c.Series[n].Points = append(c.Series[n].Points, accuracyAt(p.MeanLoops(), p.Group))
 	}
 	for i := range c.Series {
-		slices.SortStableFunc(c.Series[i].Points, func(a, b plot.Point) int {
-			if a.X < b.X {
-				return -1
-			}
-			return 1
-		})
+		slices.SortStableFunc(c.Series[i].Points, func(a, b plot.Point) int { return cmp.Compare(a.X, b.X) })
 	}
 	return c.SVG()
 }
 
-// DifficultyPlot is the mean loops that each difficulty's answers took, a line for each policy and threshold, at most
-// eight. Groups stand in the order of the problems.
+// DifficultyPlot is the mean loops that each difficulty's answers took, for the two cheapest thresholds of each policy
+// that stay within two points of the best (or for all, where none does), at most eight. Groups stand in the order of the
+// problems.
 func DifficultyPlot(model string, points []Point) []byte {
 	c := &plot.Chart{
 		Title: "Loops by difficulty: " + model, Desc: "Mean loops per token that exit policies gave to each group of problems.",
 		X: plot.Axis{Label: "difficulty"}, Y: plot.Axis{Label: "mean loops per token", Zero: true},
 	}
-	for i := range points {
-		p := &points[i]
-		if !p.policy() || len(c.Series) == 8 {
-			continue
-		}
+	for _, p := range worthy(points) {
 		s := plot.Series{Name: p.Setting.Name()}
 		for n, g := range p.Groups {
 			s.Points = append(s.Points, plot.Point{X: float64(n + 1), Y: g.MeanLoops()})
@@ -108,4 +101,28 @@ func DifficultyPlot(model string, points []Point) []byte {
 		c.Series = append(c.Series, s)
 	}
 	return c.SVG()
+}
+
+func worthy(points []Point) []*Point {
+	const most, each, loss = 8, 2, 2
+	best := 0.0
+	for i := range points {
+		best = max(best, points[i].Accuracy())
+	}
+	var all, good []*Point
+	for i := range points {
+		if p := &points[i]; p.policy() {
+			all = append(all, p)
+			if p.Accuracy() >= best-loss {
+				good = append(good, p)
+			}
+		}
+	}
+	if len(good) == 0 {
+		return all[:min(len(all), most)]
+	}
+	slices.SortStableFunc(good, func(a, b *Point) int { return cmp.Compare(a.MeanLoops(), b.MeanLoops()) })
+	taken := map[loopctl.ExitKind]int{}
+	good = slices.DeleteFunc(good, func(p *Point) bool { taken[p.Setting.Exit.Kind]++; return taken[p.Setting.Exit.Kind] > each })
+	return good[:min(len(good), most)]
 }

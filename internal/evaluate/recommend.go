@@ -56,9 +56,9 @@ func (r Recommendation) String() string {
 	fmt.Fprintf(&out, "at most %g points less: loops %d (%.1f %%)", r.MaxLoss, r.Fixed.Setting.Loops, r.Fixed.Accuracy())
 	switch p := r.Policy; {
 	case p != nil:
-		fmt.Fprintf(&out, ", or exit_policy %s, exit_threshold %g, loops %d (%.1f %%): %.2f loops per token, %.0f %% of the best's",
+		fmt.Fprintf(&out, ", or exit_policy %s, exit_threshold %g, loops %d (%.1f %%): %.2f loops per token, %.0f %% of the best's and %.0f %% of %d",
 			p.Setting.Exit.Kind, p.Setting.Exit.Threshold, p.Setting.Loops, p.Accuracy(), p.MeanLoops(),
-			100*p.MeanLoops()/float64(r.Best.Setting.Loops))
+			100*p.MeanLoops()/float64(r.Best.Setting.Loops), 100*p.MeanLoops()/float64(p.Setting.Loops), p.Setting.Loops)
 	case r.PolicyTried:
 		out.WriteString("; no policy that was tried stays within it")
 	}

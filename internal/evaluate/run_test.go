@@ -108,7 +108,7 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("%v %s", err, table.String())
 	}
 	advice, ok := evaluate.Recommend(points, 0.5)
-	if want := "best: 66.7 % at 2 loops\nat most 0.5 points less: loops 2 (66.7 %), or exit_policy delta, exit_threshold 0.1, loops 4 (66.7 %): 1.67 loops per token, 83 % of the best's"; !ok || advice.String() != want {
+	if want := "best: 66.7 % at 2 loops\nat most 0.5 points less: loops 2 (66.7 %), or exit_policy delta, exit_threshold 0.1, loops 4 (66.7 %): 1.67 loops per token, 83 % of the best's and 42 % of 4"; !ok || advice.String() != want {
 		t.Errorf("%s", advice)
 	}
 	if advice, _ := evaluate.Recommend(points, 50); advice.Fixed.Setting.Loops != 1 {
