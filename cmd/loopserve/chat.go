@@ -26,7 +26,7 @@ is told the whole talk each time; one without, or with --plain, gets each line a
 ` + chatHelp,
 		Example: `  loopserve chat --model adder --loops 8
   loopserve chat --url http://127.0.0.1:8080 --model ouro --system "Be brief."
-  printf '12+30=\n/loops 1\n12+30=\n' | loopserve chat --model adder`,
+  printf '123+456=\n/loops 1\n123+456=\n' | loopserve chat --model adder`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if _, err := readDepths(loops); err != nil || strings.Contains(loops, ",") {
@@ -49,7 +49,7 @@ is told the whole talk each time; one without, or with --plain, gets each line a
 	cmd.Flags().StringVar(&loops, "loops", "", "loops for each token, or auto (default: the model's own)")
 	cmd.Flags().StringVar(&system, "system", "", "system message")
 	cmd.Flags().BoolVar(&plain, "plain", false, "each line is a prompt by itself, without a template and without memory")
-	a.flags(cmd.Flags(), 512)
+	a.flags(cmd.Flags())
 	return cmd
 }
 

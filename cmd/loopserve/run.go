@@ -25,7 +25,7 @@ times are of a request alone: MS to the last token, FIRST to the first one, prom
 		Example: `  loopserve run "123+456+789="
   loopserve run "123+456+789=" --loops 1,2,4,8
   loopserve run "123+456+789=" --loops 4,16,auto --json
-  echo -n "7+8=" | loopserve run - --model adder@2
+  echo -n "123+456=" | loopserve run - --model adder@2
   loopserve run "Why is the sky blue?" --chat --url http://127.0.0.1:8080 --model ouro --max-tokens 200`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -63,7 +63,7 @@ times are of a request alone: MS to the last token, FIRST to the first one, prom
 	cmd.Flags().StringVar(&loops, "loops", "", "loop counts, like 1,2,4,8, or auto (default: the model's own)")
 	cmd.Flags().BoolVar(&chat, "chat", false, "the prompt is a message of a chat")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each loop count")
-	a.flags(cmd.Flags(), 64)
+	a.flags(cmd.Flags())
 	return cmd
 }
 

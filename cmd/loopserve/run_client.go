@@ -33,12 +33,12 @@ type asking struct {
 	client *http.Client
 }
 
-func (a *asking) flags(flags *pflag.FlagSet, tokens int) {
+func (a *asking) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.url, "url", "", "server to ask; empty: the model runs in this process")
 	flags.StringVar(&a.models, "models", "models", "folder of bundles, where there is no --url")
 	flags.StringVar(&a.model, "model", "", "name of a model, or a bundle's folder (default: the only model there is)")
 	flags.StringVar(&a.key, "api-key", "", "key for --url (default: LOOPSERVE_API_KEY)")
-	flags.IntVar(&a.tokens, "max-tokens", tokens, "tokens of an answer, at most")
+	flags.IntVar(&a.tokens, "max-tokens", 0, "tokens of an answer, at most; 0: what the context has room for, up to 256 without a chat")
 	flags.Float64Var(&a.temperature, "temperature", 0, "0: always the most likely token")
 	flags.Int64Var(&a.seed, "seed", 0, "of sampling; 0: a random one")
 	flags.StringVar(&a.policy, "exit-policy", "", "let tokens leave the loop early: delta, gate, kl, entropy, argmax")
@@ -144,7 +144,10 @@ type streamed struct {
 func (a *asking) ask(ctx context.Context, path, loops string, body map[string]any, show func(string)) (*said, error) {
 	body["model"] = a.model
 	body["stream"], body["stream_options"] = true, map[string]bool{"include_usage": true}
-	body["max_tokens"], body["temperature"] = a.tokens, a.temperature
+	body["temperature"] = a.temperature
+	if n := a.most(ctx, body); n > 0 {
+		body["max_tokens"] = n
+	}
 	if a.seed != 0 {
 		body["seed"] = a.seed
 	}
@@ -206,6 +209,32 @@ func (a *asking) ask(ctx context.Context, path, loops string, body map[string]an
 		return nil, fmt.Errorf("answer of %s: %w", a.url, err)
 	}
 	return nil, fmt.Errorf("answer of %s ended before it was complete", a.url)
+}
+
+// most is how many tokens to ask for; 0 leaves it to the server. OpenAI's default for a prompt is 16, which cuts most
+// answers off: what fits is found out by the routes that vLLM has, too.
+func (a *asking) most(ctx context.Context, body map[string]any) int {
+	prompt, ok := body["prompt"]
+	if a.tokens > 0 || !ok {
+		return a.tokens
+	}
+	data, err := json.Marshal(map[string]any{"model": a.model, "prompt": prompt})
+	if err != nil {
+		return 0
+	}
+	resp, err := a.send(ctx, http.MethodPost, "/tokenize", bytes.NewReader(data))
+	if err != nil {
+		return 0 // the request itself will say what is wrong
+	}
+	defer resp.Body.Close()
+	var room struct {
+		Count int `json:"count"`
+		Most  int `json:"max_model_len"`
+	}
+	if json.NewDecoder(resp.Body).Decode(&room) != nil {
+		return 0
+	}
+	return min(max(room.Most-room.Count, 0), 256)
 }
 
 func (a *asking) get(ctx context.Context, path string, into any) error {
