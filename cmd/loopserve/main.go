@@ -100,7 +100,7 @@ Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 
 
 func commands() []*cobra.Command {
 	return []*cobra.Command{
-		serveCommand(), runCommand(), chatCommand(), exportCommand(), verifyCommand(), evalCommand(), benchCommand(),
+		serveCommand(), runCommand(), chatCommand(), exportCommand(), verifyCommand(), inspectCommand(), evalCommand(), benchCommand(),
 		modelsCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/kinds"
+	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -55,7 +56,7 @@ func (v *verification) run(w io.Writer, dir string) error {
 	}
 	m := &b.Manifest
 	fmt.Fprintf(w, "%s: model %s, family %s: %d files, sizes, hashes and graphs are as the manifest says\n", dir, m.Name, m.Family, len(m.Files))
-	kv := kinds.Shapes(m, 1)
+	kv := kinds.Shapes(m, 1, kvcache.F32)
 	what := "KV memory"
 	if m.Kind == bundle.KindDense {
 		what = "Memory"

@@ -15,6 +15,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/kinds"
+	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
 	"github.com/loopserve/loopserve/tokenizer"
@@ -174,7 +175,7 @@ func (k *maker) read(dir string) (*model, error) {
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		out.card.HiddenSize = m.HiddenSize
 	}
-	for i, s := range kinds.Shapes(m, k.cfg.PageSize) {
+	for i, s := range kinds.Shapes(m, k.cfg.PageSize, kvcache.F32) {
 		out.card.PageBytes[i] = s.PageBytes()
 	}
 	return out, nil
@@ -214,7 +215,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	c.Start()
 	l := e.Limits()
 	p := &part{controller: c, free: e.Close, bytes: weights(m)}
-	for i, s := range kinds.Shapes(m, cfg.PageSize) {
+	for i, s := range kinds.Shapes(m, cfg.PageSize, kvcache.F32) {
 		p.bytes += int64(l.Pages[i]) * s.PageBytes()
 	}
 	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
@@ -225,7 +226,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 // estimate is an upper bound of what load will take: the files, and the KV pages that the budget or the sequences allow.
 func (k *maker) estimate(m *bundle.Manifest, length int) int64 {
 	kv := int64(0)
-	for i, s := range kinds.Shapes(m, 1) {
+	for i, s := range kinds.Shapes(m, 1, kvcache.F32) {
 		planes := int64(1)
 		if loopctl.Stage(i) == loopctl.StageBlock {
 			planes = int64(m.Loops.Max)

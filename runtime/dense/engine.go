@@ -47,6 +47,9 @@ func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err err
 	if m.Kind != bundle.KindDense {
 		return e, fmt.Errorf("kind %q is not served by this engine, only %q", m.Kind, bundle.KindDense)
 	}
+	if opt.KVPrecision != kvcache.F32 {
+		return e, fmt.Errorf("kv precision %s: the kind %s keeps its rows in f32: set kv_precision to f32", opt.KVPrecision, bundle.KindDense)
+	}
 	if env.Provider() == ort.ProviderCUDA {
 		return e, fmt.Errorf("the kind %s runs on the CPU: start with provider cpu", bundle.KindDense)
 	}
@@ -100,7 +103,7 @@ func Shapes(m *bundle.Manifest, pageSize int) [3]kvcache.Shape {
 	var shapes [3]kvcache.Shape
 	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
 		// A row's numbers of 4 bytes stand for the K and V of 2 bytes that a Shape counts.
-		shapes[i] = kvcache.Shape{Layers: min(g.Layers, 1), PageSize: pageSize, KVHeads: 1, HeadDim: width(m, loopctl.Stage(i)), ElementSize: 2}
+		shapes[i] = kvcache.Shape{Layers: min(g.Layers, 1), PageSize: pageSize, KVHeads: 1, HeadDim: width(m, loopctl.Stage(i)), Precision: kvcache.F16}
 	}
 	return shapes
 }

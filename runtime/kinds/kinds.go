@@ -41,18 +41,21 @@ func Open(env *ort.Env, b *bundle.Bundle, opt engine.Options) (Engine, error) {
 	return e, nil
 }
 
-// Shapes are those of the pages of prelude, block and coda. A stage without layers has pages of no bytes.
-func Shapes(m *bundle.Manifest, pageSize int) [3]kvcache.Shape {
+// Shapes are those of the pages of prelude, block and coda, kept in the precision that is asked for where the kind and
+// the graphs leave a choice. A stage without layers has pages of no bytes.
+func Shapes(m *bundle.Manifest, pageSize int, precision kvcache.Precision) [3]kvcache.Shape {
 	if m.Kind == bundle.KindDense {
 		return dense.Shapes(m, pageSize)
 	}
-	element := 2
-	if m.Precision.Activations == "f32" {
-		element = 4
+	switch m.Precision.Activations {
+	case "f16":
+		precision = kvcache.F16
+	case "bf16":
+		precision = kvcache.BF16
 	}
 	var out [3]kvcache.Shape
 	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
-		out[i] = kvcache.Shape{Layers: g.Layers, PageSize: pageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, ElementSize: element}
+		out[i] = kvcache.Shape{Layers: g.Layers, PageSize: pageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, Precision: precision}
 	}
 	return out
 }

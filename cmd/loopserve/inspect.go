@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"github.com/loopserve/loopserve/internal/inspect"
+	"github.com/loopserve/loopserve/models/bundle"
+)
+
+func inspectCommand() *cobra.Command {
+	var load inspect.Load
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "inspect <bundle>",
+		Short: "Print a page of facts: layers, parameters, loops, KV bytes, FLOPs, memory",
+		Long: `Inspect reads the manifest and the graphs, not the weights, and prints layers and parameters of each stage, the loops and
+KV policies, the KV bytes of a token in a plane, the floating-point operations of a token, and the memory that so many
+requests of a length take at a depth. Sizes of files are checked; their hashes are what verify is for.`,
+		Example: `  loopserve inspect models/adder
+  loopserve inspect models/adder --requests 64 --length 64 --loops 12
+  loopserve inspect models/adder --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b, err := bundle.Open(args[0], bundle.Options{SkipHash: true})
+			if explain(cmd.OutOrStdout(), args[0], err) {
+				return errSaid
+			}
+			if err != nil {
+				return err
+			}
+			facts, err := inspect.Bundle(b, load)
+			if err != nil {
+				return err
+			}
+			if !asJSON {
+				return facts.Write(cmd.OutOrStdout())
+			}
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc.SetIndent("", "  ")
+			return enc.Encode(facts)
+		},
+	}
+	cmd.Flags().IntVar(&load.Requests, "requests", 1, "requests at one time")
+	cmd.Flags().IntVar(&load.Length, "length", 0, "tokens of each, prompt and completion; 0: the context")
+	cmd.Flags().IntVar(&load.Loops, "loops", 0, "loops of each token; 0: the model's default")
+	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens of a page")
+	cmd.Flags().StringVar(&load.Precision, "kv-precision", "f32", "what the KV pages are kept in: f32, f16 or int8")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
