@@ -18,7 +18,7 @@ import (
 )
 
 func benchCommand() *cobra.Command {
-	var loops, concurrency, prompts, tokens string
+	var loops, concurrency, prompts, tokens, policy string
 	var plan bench.Plan
 	var to benchOutputs
 	var on benchTarget
@@ -46,6 +46,11 @@ of any size first. docs/benchmarks.md has the definitions.`,
 				{&plan.MaxTokens, "max-tokens", tokens, 1},
 			} {
 				if *l.to, err = numbers(l.flag, l.text, l.least); err != nil {
+					return err
+				}
+			}
+			if policy != "" {
+				if plan.Exit.Kind, err = policyNamed(policy); err != nil {
 					return err
 				}
 			}
@@ -79,6 +84,9 @@ of any size first. docs/benchmarks.md has the definitions.`,
 	flags.IntVar(&plan.Runs, "runs", 5, "measured runs of each point")
 	flags.IntVar(&plan.WarmUp, "warmup", 1, "unmeasured runs before them")
 	flags.Uint64Var(&plan.Seed, "seed", 1, "of the prompts")
+	flags.StringVar(&policy, "exit-policy", "", "exit policy of every request, loops being the cap")
+	flags.Float64Var(&plan.Exit.Threshold, "exit-threshold", 0, "its threshold; 0: the policy's default")
+	flags.IntVar(&plan.Draft, "draft", 0, "loops of drafts in every request, below each of --loops; 0: none")
 	on.flags(flags)
 	to.flags(flags)
 	cmd.AddCommand(benchMixedCommand())

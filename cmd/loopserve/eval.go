@@ -224,5 +224,5 @@ func policyNamed(name string) (loopctl.ExitKind, error) {
 			return kind, nil
 		}
 	}
-	return 0, fmt.Errorf("--exit-policy is %q: must be of delta, gate, kl, entropy and argmax, with commas between", name)
+	return 0, fmt.Errorf("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // Class is a number of clients that ask for the same depth.
@@ -116,7 +118,7 @@ func (r *mixRun) on(ctx context.Context, s Scheduling, f func(Target) error) (er
 	}
 	defer func() { err = errors.Join(err, closer()) }()
 	warm := Shape{Loops: r.mix.Classes[0].Loops, Concurrency: r.mix.clients(), PromptTokens: r.mix.PromptTokens, MaxTokens: 2}
-	if _, err := burst(ctx, t, warm, &r.seed); err != nil {
+	if _, err := burst(ctx, t, warm, loopctl.ExitPolicy{}, 0, &r.seed); err != nil {
 		return err
 	}
 	return f(t)

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // Shape is one point's place in a sweep.
@@ -21,6 +23,8 @@ type Plan struct {
 	Runs         int // measured runs of each point
 	WarmUp       int // unmeasured ones before them
 	Seed         uint64
+	Exit         loopctl.ExitPolicy // of every request; loops is its cap
+	Draft        int                // of every request; below every loop count
 	// Progress is told after each run; done counts warm-ups, too. It is called by the goroutine of Run.
 	Progress func(done, total int, now Shape)
 }

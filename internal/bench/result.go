@@ -31,7 +31,9 @@ type Point struct {
 	// Of the engine's block calls; null where nobody counts them, as over HTTP.
 	MSPerBlockCall *float64 `json:"ms_per_block_call"`
 	RowsPerCall    *float64 `json:"rows_per_call"`
-	RowsRunnable   *float64 `json:"rows_of_runnable"` // share of the rows that could have run that did
+	RowsRunnable   *float64 `json:"rows_of_runnable"`  // share of the rows that could have run that did
+	Drafted        int      `json:"drafted,omitempty"` // tokens guessed, where drafts were asked for
+	Accepted       int      `json:"accepted,omitempty"`
 	Rounds         []Round  `json:"rounds"`
 }
 

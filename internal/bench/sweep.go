@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // Run sweeps the plan over a target. The first request that fails ends it.
@@ -19,7 +21,7 @@ func Run(ctx context.Context, t Target, p Plan) (*Result, error) {
 	for round := range p.WarmUp + p.Runs {
 		for i, s := range shapes {
 			before := blocksOf(t)
-			r, err := burst(ctx, t, s, &seed)
+			r, err := burst(ctx, t, s, p.Exit, p.Draft, &seed)
 			if err != nil {
 				return nil, fmt.Errorf("loops %d, concurrency %d, prompt %d, max_tokens %d: %w", s.Loops, s.Concurrency, s.PromptTokens, s.MaxTokens, err)
 			}
@@ -43,14 +45,14 @@ func Run(ctx context.Context, t Target, p Plan) (*Result, error) {
 }
 
 // burst sends a shape's requests all at once and waits for the last.
-func burst(ctx context.Context, t Target, s Shape, seed *uint64) ([]*Sample, error) {
+func burst(ctx context.Context, t Target, s Shape, exit loopctl.ExitPolicy, draft int, seed *uint64) ([]*Sample, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out := make([]*Sample, s.Concurrency)
 	var wait sync.WaitGroup
 	for i := range out {
 		*seed++
-		c := Call{Loops: s.Loops, PromptTokens: s.PromptTokens, MaxTokens: s.MaxTokens, Seed: *seed}
+		c := Call{Loops: s.Loops, PromptTokens: s.PromptTokens, MaxTokens: s.MaxTokens, Exit: exit, Draft: draft, Seed: *seed}
 		wait.Go(func() {
 			sample, err := t.Generate(ctx, c)
 			if err != nil {
@@ -69,6 +71,7 @@ type gathering struct {
 	tokens, loops        []float64 // per second, by run
 	rounds               []Round
 	tokensAll, loopsAll  int
+	drafted, accepted    int
 	blocks               Blocks
 }
 
@@ -86,6 +89,7 @@ func (g *gathering) add(samples []*Sample, b Blocks) {
 			tpot = append(tpot, ms(v))
 		}
 		tokens, loops = tokens+s.Tokens, loops+s.Loops
+		g.drafted, g.accepted = g.drafted+s.Drafted, g.accepted+s.Accepted
 		if s.Start.Before(first) {
 			first = s.Start
 		}
@@ -108,7 +112,7 @@ func (g *gathering) point(s Shape) Point {
 	p := Point{
 		Shape: s, Requests: len(g.e2e), TTFT: spreadOf(g.ttft), ITL: spreadOf(g.itl), TPOT: spreadOf(g.tpot), E2E: spreadOf(g.e2e),
 		TokensPerSecond: spreadOf(g.tokens), LoopsPerSecond: spreadOf(g.loops),
-		MeanLoops: ratio(float64(g.loopsAll), float64(g.tokensAll)), Rounds: g.rounds,
+		MeanLoops: ratio(float64(g.loopsAll), float64(g.tokensAll)), Rounds: g.rounds, Drafted: g.drafted, Accepted: g.accepted,
 	}
 	if b := g.blocks; b.Calls > 0 {
 		each, rows, share := ms(b.Took)/float64(b.Calls), float64(b.Rows)/float64(b.Calls), ratio(float64(b.Rows), float64(b.Runnable))

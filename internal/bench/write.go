@@ -116,8 +116,18 @@ func (r *Result) WriteTable(w io.Writer) error {
 			return err
 		}
 	}
+	if drafted, accepted := r.drafts(); drafted > 0 {
+		fmt.Fprintf(w, "drafts: %d of %d guesses were right\n", accepted, drafted)
+	}
 	_, err := fmt.Fprintf(w, "times in ms; medians over %d runs of each point, after %d to warm up\n", r.Runs, r.WarmUp)
 	return err
+}
+
+func (r *Result) drafts() (drafted, accepted int) {
+	for i := range r.Points {
+		drafted, accepted = drafted+r.Points[i].Drafted, accepted+r.Points[i].Accepted
+	}
+	return drafted, accepted
 }
 
 func (f *Fit) where() string {
