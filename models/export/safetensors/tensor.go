@@ -75,13 +75,17 @@ func (t *Tensor) Floats() ([]float32, error) {
 }
 
 func widen(dst []float32, raw []byte, d DType) {
-	for i := range dst {
-		switch d {
-		case F32:
+	switch d { // outside the loops: every weight of a checkpoint passes here
+	case F32:
+		for i := range dst {
 			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-		case BF16:
+		}
+	case BF16:
+		for i := range dst {
 			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16)
-		default:
+		}
+	default:
+		for i := range dst {
 			dst[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
 		}
 	}

@@ -1,0 +1,78 @@
+//go:build cgo
+
+package export_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+var speedOf = flag.String("speed", "", "bundle that TestBundleSpeed measures")
+
+// TestBundleSpeed prints what a bundle takes to load, and how fast one sequence goes at 1 to 4 loops:
+//
+//	go test ./models/export -run BundleSpeed -v -speed FOLDER
+//
+// Without a folder there is nothing to measure. It is for checkpoints of exporttest/bigcheckpoint, which have no
+// tokenizer and can't be asked over HTTP.
+func TestBundleSpeed(t *testing.T) {
+	if *speedOf == "" {
+		return
+	}
+	start := time.Now()
+	b, err := bundle.Open(*speedOf, bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("files hashed and graphs checked in %v; %s", time.Since(start).Round(time.Millisecond), residentMemory(t))
+	start = time.Now()
+	env, err := ort.Open(ort.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	e, err := engine.New(env, b, engine.Options{PageSize: 16, KVBytes: 2 << 30, Sequence: 1, Context: 256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	t.Logf("sessions made in %v; %s", time.Since(start).Round(time.Millisecond), residentMemory(t))
+	const prefill, decode = 64, 8
+	for loops := 1; loops <= 4; loops++ {
+		s := newOne(e, loops)
+		start = time.Now()
+		logits := s.feed(t, somePrompt(prefill, b.Manifest.VocabSize))
+		first := time.Since(start)
+		next := argmax(logits[prefill-1])
+		start = time.Now()
+		for range decode {
+			next = argmax(s.feed(t, []int32{next})[0])
+		}
+		each := time.Since(start) / decode
+		t.Logf("%d loops: prefill of %d tokens %.1f tokens/s, decode %.2f tokens/s", loops, prefill, prefill/first.Seconds(), 1/each.Seconds())
+	}
+	t.Log(residentMemory(t))
+}
+
+// residentMemory is what the process has in memory, and the most it had.
+func residentMemory(t *testing.T) string {
+	t.Helper()
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for line := range strings.Lines(string(raw)) {
+		if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
+			out = append(out, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return strings.Join(out, ", ")
+}
