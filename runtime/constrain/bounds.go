@@ -11,8 +11,7 @@ const (
 	maxPlaces     = 1024    // in one set
 	maxStates     = 2048    // sets that a machine remembers
 	maxMaskBytes  = 2 << 20 // of masks that a machine remembers
-	walkStates    = 4096    // different sets in one walk
-	walkWork      = 6 << 20 // trie nodes in one walk, each times the places that it is tried from
+	walkWork      = 1 << 19 // sets in one walk, each times its places and the classes of bytes
 	maxCached     = 32      // machines that a Cache keeps
 	maxTokenBytes = 512     // longer tokens are left out of the trie
 )

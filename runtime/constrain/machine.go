@@ -19,6 +19,7 @@ type Machine struct {
 	age    int    // how often everything was forgotten
 	start  *state
 	walk   int // number of the last walk
+	work   int // what it took
 	masks  maskCache
 	path   []*state // of a walk, by depth
 	seen   map[placeKey]struct{}
@@ -35,6 +36,8 @@ type state struct {
 	age    int
 	walked int // the last walk that came here
 	mask   *mask
+	main   *state // where most of what may come leads; nil until it is asked for
+	loop   uint64 // the groups of bytes that lead there, each as a whole
 }
 
 // place is an instruction, and where the rules that it is in go on.

@@ -42,42 +42,52 @@ func (m *Machine) allowed(s *state) []uint64 {
 }
 
 // search walks over the vocabulary: first the tokens of one byte, which keep every state from being a dead end, then
-// the longer ones, as far as the bounds let it. What it visits depends on the state alone, so that what was remembered
+// the longer ones, as far as the bound lets it. What it visits depends on the state alone, so that what was remembered
 // decides nothing but the time.
 func (m *Machine) search(start *state) []uint64 {
 	v := m.v
 	bits := make([]uint64, (v.size()+63)/64)
-	take := func(n *trieNode) {
-		for _, id := range v.tokens[n.from:n.to] {
+	take := func(from, to int32) {
+		for _, id := range v.tokens[from:to] {
 			bits[id>>6] |= 1 << (id & 63)
 		}
 	}
-	for i := int32(0); i < int32(len(v.trie)); i = v.trie[i].end {
+	end := int32(len(v.trie))
+	for i := int32(0); i < end; i = v.trie[i].end {
 		if n := &v.trie[i]; n.to > n.from && m.step(start, n.letter) != dead {
-			take(n)
+			take(n.from, n.to)
 		}
 	}
 	m.walk++
-	work, states := 0, 0
+	m.work = 0
 	m.path[0] = start
-	for i := int32(0); i < int32(len(v.trie)); {
+	m.visit(start)
+	for i := int32(0); i < end && m.work <= walkWork; {
 		n := &v.trie[i]
-		from := m.path[n.depth-1]
-		if from.walked != m.walk {
-			from.walked = m.walk
-			states++
-		}
-		if work += 1 + len(from.places); work > walkWork || states > walkStates {
-			break
-		}
-		to := m.step(from, n.letter)
-		if to == dead {
+		to := m.step(m.path[n.depth-1], n.letter)
+		switch {
+		case to == dead:
 			i = n.end
-			continue
+		case n.height > 0 && m.takesAll(to, n.groups, int(n.height)):
+			take(n.from, n.last)
+			i = n.end
+		case !m.visit(to):
+			i = end
+		default:
+			take(n.from, n.to)
+			m.path[n.depth] = to
+			i++
 		}
-		take(n)
-		m.path[n.depth] = to
-		i++
 	}
 	return bits
+}
+
+// visit counts a state that the walk comes to for the first time: its places may have to be tried with a byte of each
+// class. It says whether the walk is still within its bound.
+func (m *Machine) visit(s *state) bool {
+	if s.walked != m.walk {
+		s.walked = m.walk
+		m.work += 1 + len(s.places)*m.p.numbers
+	}
+	return m.work <= walkWork
 }

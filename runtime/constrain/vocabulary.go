@@ -19,8 +19,11 @@ type Vocabulary struct {
 type trieNode struct {
 	letter   byte
 	depth    uint16
-	end      int32 // the node behind the last of its descendants
-	from, to int32 // its tokens
+	height   uint16 // bytes from here to the end of its longest descendant
+	end      int32  // the node behind the last of its descendants
+	from, to int32  // its tokens
+	last     int32  // behind its descendants' tokens, which follow its own
+	groups   uint64 // of its descendants' bytes
 }
 
 // NewVocabulary makes the trie of the ids below size. text gives the bytes that a token adds to a text, none for those
@@ -61,8 +64,14 @@ func (v *Vocabulary) build(ids []int32) {
 	var last []byte
 	closeTo := func(depth int) {
 		for len(path) > depth {
-			v.trie[path[len(path)-1]].end = int32(len(v.trie))
+			n := &v.trie[path[len(path)-1]]
+			n.end, n.last = int32(len(v.trie)), int32(len(v.tokens))
 			path = path[:len(path)-1]
+			if len(path) > 0 {
+				up := &v.trie[path[len(path)-1]]
+				up.height = max(up.height, n.height+1)
+				up.groups |= n.groups | 1<<groupOf[n.letter]
+			}
 		}
 	}
 	for _, id := range ids {
