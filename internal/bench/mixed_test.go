@@ -64,7 +64,7 @@ func TestMixed(t *testing.T) {
 	if depth.TokensPerSecond.P50 <= 2*lockstep.TokensPerSecond.P50 || depth.SetTokensPerSecond.P50 <= 0 {
 		t.Errorf("%.1f tok/s by depth, %.1f in lockstep", depth.TokensPerSecond.P50, lockstep.TokensPerSecond.P50)
 	}
-	if a := r.Alone[1]; a.Clients != 4 || a.TPOT.P50 < 16 {
+	if a := r.Alone[1].Classes[0]; a.Clients != 4 || a.TPOT.P50 < 16 || r.Alone[1].RowsPerCall == nil {
 		t.Errorf("alone %+v", a)
 	}
 	var table bytes.Buffer

@@ -4,20 +4,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
 // MixResult is what RunMix measured. Times are in milliseconds.
 type MixResult struct {
-	Model        string     `json:"model"`
-	Target       string     `json:"target"`
-	Date         string     `json:"date"`
-	PromptTokens int        `json:"prompt_tokens"`
-	MaxTokens    int        `json:"max_tokens"`
-	Requests     int        `json:"requests"`
-	Rounds       int        `json:"rounds"`
-	Schedulings  []MixRow   `json:"schedulings"`
-	Alone        []ClassRow `json:"alone"` // each class at the whole number of clients, under the first scheduling
+	Model        string   `json:"model"`
+	Target       string   `json:"target"`
+	Date         string   `json:"date"`
+	PromptTokens int      `json:"prompt_tokens"`
+	MaxTokens    int      `json:"max_tokens"`
+	Requests     int      `json:"requests"`
+	Rounds       int      `json:"rounds"`
+	Schedulings  []MixRow `json:"schedulings"`
+	Alone        []MixRow `json:"alone"` // each class at the whole number of clients, under the first scheduling
 }
 
 // MixRow is one scheduling under the mix.
@@ -49,8 +50,10 @@ func (m *Mix) result(schedulings []Scheduling, mixed, sets, alone []phase) *MixR
 		PromptTokens: m.PromptTokens, MaxTokens: m.MaxTokens, Requests: m.Requests, Rounds: m.Rounds,
 	}
 	for i, c := range m.Classes {
-		row := alone[i].class(Class{Loops: c.Loops, Clients: m.clients()}, 0)
-		row.OfDeepest, row.OfAlone = 1, 1
+		k := alone[i].class(Class{Loops: c.Loops, Clients: m.clients()}, 0)
+		k.OfDeepest, k.OfAlone = 1, 1
+		row := MixRow{Scheduling: fmt.Sprintf("alone, %d loops", c.Loops), Classes: []ClassRow{k}, TokensPerSecond: spreadOf(alone[i].rates)}
+		row.count(alone[i].blocks)
 		out.Alone = append(out.Alone, row)
 	}
 	for i, s := range schedulings {
@@ -66,15 +69,21 @@ func (m *Mix) result(schedulings []Scheduling, mixed, sets, alone []phase) *MixR
 		for j := range row.Classes {
 			k := &row.Classes[j]
 			k.OfDeepest = ratio(k.TPOT.P50, row.Classes[deepest].TPOT.P50)
-			k.OfAlone = ratio(k.TPOT.P50, out.Alone[j].TPOT.P50)
+			k.OfAlone = ratio(k.TPOT.P50, out.Alone[j].Classes[0].TPOT.P50)
 		}
-		if b := p.blocks; b.Calls > 0 {
-			rows, share, each := float64(b.Rows)/float64(b.Calls), ratio(float64(b.Rows), float64(b.Runnable)), ms(b.Took)/float64(b.Calls)
-			row.RowsPerCall, row.RowsRunnable, row.MSPerBlockCall = &rows, &share, &each
-		}
+		row.count(p.blocks)
 		out.Schedulings = append(out.Schedulings, row)
 	}
 	return out
+}
+
+// count puts block calls on the row, where somebody counted.
+func (r *MixRow) count(b Blocks) {
+	if b.Calls == 0 {
+		return
+	}
+	rows, share, each := float64(b.Rows)/float64(b.Calls), ratio(float64(b.Rows), float64(b.Runnable)), ms(b.Took)/float64(b.Calls)
+	r.RowsPerCall, r.RowsRunnable, r.MSPerBlockCall = &rows, &share, &each
 }
 
 func (p *phase) class(c Class, i int) ClassRow {
@@ -102,24 +111,24 @@ func (r *MixResult) WriteTable(w io.Writer) error {
 	p := &printer{w: w}
 	p.printf("%s, %s, %d + %d tokens, %d rounds\n\n", r.Model, r.Target, r.PromptTokens, r.MaxTokens, r.Rounds)
 	p.printf("| load | clients | loops | TPOT p50 | p90 | of deepest | of alone | TTFT p50 | tok/s |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
-	line := func(name string, c *ClassRow) {
-		p.printf("| %s | %d | %d | %.2f ms | %.2f ms | %.3f | %.2f | %.1f ms | %.1f |\n",
-			name, c.Clients, c.Loops, c.TPOT.P50, c.TPOT.P90, c.OfDeepest, c.OfAlone, c.TTFT.P50, c.TokensPerSecond.P50)
-	}
-	for i := range r.Schedulings {
-		for j := range r.Schedulings[i].Classes {
-			line(r.Schedulings[i].Scheduling, &r.Schedulings[i].Classes[j])
+	all := slices.Concat(r.Schedulings, r.Alone)
+	for i := range all {
+		for j := range all[i].Classes {
+			c := &all[i].Classes[j]
+			p.printf("| %s | %d | %d | %.2f ms | %.2f ms | %.3f | %.2f | %.1f ms | %.1f |\n",
+				all[i].Scheduling, c.Clients, c.Loops, c.TPOT.P50, c.TPOT.P90, c.OfDeepest, c.OfAlone, c.TTFT.P50, c.TokensPerSecond.P50)
 		}
 	}
-	for i := range r.Alone {
-		line("alone", &r.Alone[i])
-	}
-	p.printf("\n| scheduling | tok/s, steady | tok/s, fixed set (min…max) | against %s | rows/call | of runnable | ms/call |\n|---|---:|---:|---:|---:|---:|---:|\n",
-		r.Schedulings[len(r.Schedulings)-1].Scheduling)
-	last := r.Schedulings[len(r.Schedulings)-1].SetTokensPerSecond.P50
-	for _, s := range r.Schedulings {
-		t := s.SetTokensPerSecond
-		p.printf("| %s | %.1f | %.1f (%.1f…%.1f) | %.2f× | %s | %s | %s |\n", s.Scheduling, s.TokensPerSecond.P50, t.P50, t.Min, t.Max, ratio(t.P50, last),
+	base := &r.Schedulings[len(r.Schedulings)-1]
+	p.printf("\n| load | tok/s, steady | tok/s, fixed set (min…max) | against %s | rows/call | of runnable | ms/call |\n|---|---:|---:|---:|---:|---:|---:|\n", base.Scheduling)
+	for i := range all {
+		s := &all[i]
+		set, against := "–", "–"
+		if t := s.SetTokensPerSecond; t.N > 0 {
+			set = fmt.Sprintf("%.1f (%.1f…%.1f)", t.P50, t.Min, t.Max)
+			against = fmt.Sprintf("%.2f×", ratio(t.P50, base.SetTokensPerSecond.P50))
+		}
+		p.printf("| %s | %.1f | %s | %s | %s | %s | %s |\n", s.Scheduling, s.TokensPerSecond.P50, set, against,
 			orDash(s.RowsPerCall, "%.2f"), orDash(s.RowsRunnable, "%.3f"), orDash(s.MSPerBlockCall, "%.3f"))
 	}
 	return p.err
