@@ -130,7 +130,7 @@ func TestOneMachineForMany(t *testing.T) {
 		}
 		return m
 	}
-	if again() != again() {
+	if first := again(); first != again() {
 		t.Error("the same form was compiled twice")
 	}
 }

@@ -53,9 +53,9 @@ func compile(g *grammar, alphabet *[256]bool) (*program, error) {
 		return nil, err
 	}
 	c.p.start = start
-	for i := 0; i < len(g.rules); i++ { // writing a rule may add rules
+	for _, body := range g.rules {
 		back := c.emit(inst{code: codeReturn})
-		entry, err := c.node(g.rules[i], back)
+		entry, err := c.node(body, back)
 		if err != nil {
 			return nil, err
 		}

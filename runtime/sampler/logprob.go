@@ -22,7 +22,7 @@ func NewDistribution(logits []float32) Distribution {
 	}
 	sum := 0.0
 	for _, l := range logits {
-		if l == l { //nolint:staticcheck // NaN alone differs from itself; math.IsNaN wants a float64
+		if l == l { // NaN alone differs from itself; math.IsNaN wants a float64
 			sum += math.Exp(float64(l) - best)
 		}
 	}
@@ -33,7 +33,7 @@ func NewDistribution(logits []float32) Distribution {
 func (d Distribution) Logprob(id int32) float32 {
 	l := float64(d.logits[id])
 	switch {
-	case l != l, math.IsInf(l, -1): //nolint:staticcheck // NaN alone differs from itself
+	case l != l, math.IsInf(l, -1): // NaN alone differs from itself
 		return float32(math.Inf(-1))
 	case math.IsInf(l, 1):
 		return 0
@@ -45,7 +45,7 @@ func (d Distribution) Logprob(id int32) float32 {
 func (d Distribution) Rank(id int32) int {
 	l, n := d.logits[id], 1
 	for _, other := range d.logits {
-		if other > l || l != l && other == other { //nolint:staticcheck // NaN ranks last
+		if other > l || l != l && other == other { // NaN ranks last
 			n++
 		}
 	}
@@ -59,7 +59,7 @@ func (d Distribution) Top(k int) []loopctl.TokenLogprob {
 	}
 	top := make([]loopctl.TokenLogprob, 0, k) // Logprob holds the logit until the end
 	for i, l := range d.logits {
-		if len(top) == k && !(l > top[k-1].Logprob) || l != l { //nolint:staticcheck // NaN is never among the best
+		if len(top) == k && !(l > top[k-1].Logprob) || l != l { // NaN is never among the best
 			continue
 		}
 		if len(top) < k {

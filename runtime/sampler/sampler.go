@@ -78,8 +78,10 @@ func (s *Sampler) Pick(logits []float32) loopctl.Picked {
 	if s.history != nil {
 		s.history.find(picked.ID).count++
 	}
-	if c := s.p.Constraint; c != nil && !(c.MayEnd() && slices.Contains(s.p.StopIDs, picked.ID)) {
-		c.Advance(picked.ID)
+	if c := s.p.Constraint; c != nil {
+		if ends := c.MayEnd() && slices.Contains(s.p.StopIDs, picked.ID); !ends {
+			c.Advance(picked.ID)
+		}
 	}
 	return picked
 }
