@@ -1,4 +1,4 @@
-"""python -m looptrain EXPERIMENT | eval | problems | list (run it with --help)."""
+"""python -m looptrain EXPERIMENT | eval | problems (run it with --help)."""
 
 import argparse
 import json

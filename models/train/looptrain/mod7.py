@@ -15,11 +15,11 @@ from .splitmix import chain, mix
 from .task import IGNORE, Batch, Problem
 from .tokenizer import CharTokenizer
 
-LETTERS = "abcdefghijkl"
+LETTERS = "abcdefgh"
 MODULUS = 7
 SYMBOLS = "+-*"
 HELD_OUT_OF = 32  # one expression in so many is never trained on
-MOST_DEPTH = 8
+MOST_DEPTH = 6
 WIDTH = 6  # tokens of a statement with its name
 
 
@@ -91,8 +91,8 @@ def solve(letter: np.ndarray, left: np.ndarray, right: np.ndarray, op: np.ndarra
 class Mod7:
     """The task and its curriculum: short texts first, one statement more at a time until `until` of the steps."""
 
-    statements: int = 10  # the most
-    until: float = 0.4
+    statements: int = 7  # the most
+    until: float = 0.3
 
     tokenizer = CharTokenizer(LETTERS + "0123456" + SYMBOLS + "=;")
     answer_tokens = 2
@@ -106,7 +106,7 @@ class Mod7:
     def draw(self, rng: np.random.Generator, rows: int, done: float) -> tuple[Batch, dict]:
         """`rows` of the longest text; of shorter ones as many as make the same number of statements."""
         most = self.most_statements(done)
-        n = int(rng.integers((most + 1) // 2, most + 1))
+        n = int(rng.integers(max(2, most - 2), most + 1))
         graphs = draw_graphs(rng, rows * self.statements // n, n)
         return self.batch(graphs), {"statements": n}
 

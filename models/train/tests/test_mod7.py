@@ -68,7 +68,7 @@ def test_the_split_ignores_names_and_the_order_of_sums_and_products():
 
 
 def test_letters_are_named_once_and_before_use():
-    g = draw_graphs(np.random.default_rng(2), 300, 10)
+    g = draw_graphs(np.random.default_rng(2), 300, 7)
     for row in range(300):
         known = set()
         for a, _, b, name in re.findall(r"(\w)([-+*])(\w)=(\w?)", g.text(row)):
