@@ -19,6 +19,10 @@ type Options struct {
 	Sequence int   // sequences that may run at one time, default 64: KV beyond what they can use is not allocated
 	Context  int   // tokens of one sequence, at most (and by default) the bundle's
 
+	// KVPrecision is how the KV pages are stored on a CPU, whatever the bundle was exported with. On a device they are
+	// as the graphs have them, and another precision than float32 (the zero value) is refused.
+	KVPrecision kvcache.Precision
+
 	KV loopctl.KVPolicy // of the block, one of those that the bundle allows; the zero value is `depth`
 }
 
@@ -79,6 +83,10 @@ func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
 	if err := checkKVPolicy(opt.KV, m); err != nil {
 		return e, err
 	}
+	if opt.KVPrecision != kvcache.F32 && (m.Precision.Activations != "f32" || env.Provider() != ort.ProviderCPU) {
+		return e, fmt.Errorf("kv precision %s is for bundles in f32 on a CPU: this one keeps its KV in %s (provider %s); set kv_precision to f32",
+			opt.KVPrecision, m.Precision.Activations, env.Provider())
+	}
 	pages, err := e.plan()
 	if err != nil {
 		return e, err
@@ -103,7 +111,7 @@ func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
 func (e *Engine) shape(layers int) kvcache.Shape {
 	return kvcache.Shape{
 		Layers: layers, PageSize: e.opt.PageSize, KVHeads: e.m.Attention.KVHeads, HeadDim: e.m.Attention.HeadDim,
-		ElementSize: e.elementSize(),
+		Precision: e.kvPrecision(),
 	}
 }
 
@@ -112,6 +120,17 @@ func (e *Engine) elementSize() int {
 		return 4
 	}
 	return 2
+}
+
+// kvPrecision is that of the options, or the graphs' own where those are not in float32.
+func (e *Engine) kvPrecision() kvcache.Precision {
+	switch e.m.Precision.Activations {
+	case "f16":
+		return kvcache.F16
+	case "bf16":
+		return kvcache.BF16
+	}
+	return e.opt.KVPrecision
 }
 
 func (e *Engine) plan() ([3]int, error) {

@@ -15,7 +15,7 @@ import (
 // arenaEngine is an engine with a block of three layers and 5 pages of 4 tokens, and nothing else.
 func arenaEngine(t *testing.T) *Engine {
 	t.Helper()
-	shape := kvcache.Shape{Layers: 3, PageSize: 4, KVHeads: 1, HeadDim: 2, ElementSize: 4}
+	shape := kvcache.Shape{Layers: 3, PageSize: 4, KVHeads: 1, HeadDim: 2}
 	e := &Engine{
 		m:   &bundle.Manifest{Name: "toy", Block: bundle.Graph{Layers: 3}},
 		opt: Options{PageSize: 4, Context: 20}, limits: loopctl.Limits{Pages: [3]int{0, 5, 0}}, filler: newFiller(),

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -25,7 +26,7 @@ type stage struct {
 }
 
 func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bundle.Graph, pages int, shape kvcache.Shape) (err error) {
-	if s.session, err = env.Load(b.Path(g.File), ort.SessionOptions{}); err != nil {
+	if s.session, err = load(env, b.Path(g.File), g.Layers, shape.Precision); err != nil {
 		return fmt.Errorf("load %s: %w", which, err)
 	}
 	if s.call, err = s.session.NewCall(); err != nil {
@@ -47,6 +48,21 @@ func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bund
 		}
 	}
 	return nil
+}
+
+// load loads a graph as it is, or with its caches declared in another precision than float32.
+func load(env *ort.Env, path string, layers int, p kvcache.Precision) (*ort.Session, error) {
+	if layers == 0 || env.Provider() != ort.ProviderCPU || p == kvcache.F32 {
+		return env.Load(path, ort.SessionOptions{})
+	}
+	model, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if model, err = kvcache.Retype(model, p); err != nil {
+		return nil, err
+	}
+	return env.LoadBytes(path, model, ort.SessionOptions{})
 }
 
 // run packs what the attention nodes need, where there are any, and runs the graph once.

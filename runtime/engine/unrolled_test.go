@@ -72,7 +72,7 @@ func unroll(tb testing.TB, env *ort.Env, e *engine.Engine, dir string, loops, ro
 	u.call, err = session.NewCall()
 	must(err)
 	u.arena, err = kvcache.New(session, l.Pages[loopctl.StageBlock], kvcache.Shape{
-		Layers: m.Block.Layers, PageSize: l.PageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, ElementSize: 4,
+		Layers: m.Block.Layers, PageSize: l.PageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim,
 	})
 	must(err)
 	u.hidden, u.out, u.delta = buffer(rows*u.width*4), buffer(rows*u.width*4), buffer(loops*rows*4)

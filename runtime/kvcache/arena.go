@@ -7,7 +7,8 @@ import (
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// Arena is the KV memory of one stage: two tensors of [Pages·Layers, PageSize, KVHeads, HeadDim], on the device that
+// Arena is the KV memory of one stage: two tensors of [Pages·Layers, PageSize, KVHeads, HeadDim]
+// (int8: and 2 for the scale), on the device that
 // the sessions run on. On a CPU the system gives physical memory only to pages that have been written.
 type Arena struct {
 	Key, Value *ort.Buffer
@@ -31,7 +32,7 @@ func New(s *ort.Session, pages int, shape Shape) (*Arena, error) {
 
 // Dims are those of both tensors.
 func (a *Arena) Dims() (slabs, pageSize, kvHeads, headDim int64) {
-	return int64(a.Pages) * int64(a.Shape.Layers), int64(a.Shape.PageSize), int64(a.Shape.KVHeads), int64(a.Shape.HeadDim)
+	return int64(a.Pages) * int64(a.Shape.Layers), int64(a.Shape.PageSize), int64(a.Shape.KVHeads), int64(a.Shape.Precision.headElements(a.Shape.HeadDim))
 }
 
 // Row is the place of a token in both tensors, taken for rows of all KV heads of one token and layer.

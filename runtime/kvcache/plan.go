@@ -11,7 +11,7 @@ var ErrBudget = errors.New("kv memory too small")
 // Shape is what decides a page's size.
 type Shape struct {
 	Layers, PageSize, KVHeads, HeadDim int
-	ElementSize                        int // bytes of a K or V number: 4 for float32, 2 for float16 and bfloat16
+	Precision                          Precision
 }
 
 // PageBytes is the memory of one page: K and V of PageSize tokens in all layers.
@@ -19,7 +19,8 @@ func (s Shape) PageBytes() int64 { return s.TokenBytes() * int64(s.PageSize) }
 
 // TokenBytes is the memory of one token in one plane: K and V in all layers.
 func (s Shape) TokenBytes() int64 {
-	return 2 * int64(s.Layers) * int64(s.KVHeads) * int64(s.HeadDim) * int64(s.ElementSize)
+	head := s.Precision.headElements(s.HeadDim) * s.Precision.Element().Size()
+	return 2 * int64(s.Layers) * int64(s.KVHeads) * int64(head)
 }
 
 // Plan divides budget bytes among the stages (prelude, block, coda): prelude and coda have one plane for each

@@ -9,8 +9,8 @@ import (
 
 func TestPlan(t *testing.T) {
 	// 2 layers × 2 KV heads × 8 numbers × (K and V) × 4 bytes = 256 bytes a token, 4096 a page
-	layer := kvcache.Shape{Layers: 2, PageSize: 16, KVHeads: 2, HeadDim: 8, ElementSize: 4}
-	none := kvcache.Shape{PageSize: 16, KVHeads: 2, HeadDim: 8, ElementSize: 4}
+	layer := kvcache.Shape{Layers: 2, PageSize: 16, KVHeads: 2, HeadDim: 8}
+	none := kvcache.Shape{PageSize: 16, KVHeads: 2, HeadDim: 8}
 	if got := layer.PageBytes(); got != 4096 {
 		t.Fatalf("a page takes %d bytes, want 4096", got)
 	}

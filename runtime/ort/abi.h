@@ -41,7 +41,7 @@ typedef int ls_allocator_type;     // OrtAllocatorType
 typedef int ls_mem_type;           // OrtMemType
 
 enum { LS_FAIL = 1, LS_INVALID_ARGUMENT = 2 };
-enum { LS_TYPE_UNDEFINED = 0, LS_TYPE_FLOAT = 1, LS_TYPE_INT32 = 6 };
+enum { LS_TYPE_UNDEFINED = 0, LS_TYPE_FLOAT = 1, LS_TYPE_UINT8 = 2, LS_TYPE_INT32 = 6, LS_TYPE_FLOAT16 = 10 };
 enum { LS_REQUIRED = 0, LS_OPTIONAL = 1 };
 enum { LS_DEVICE_ALLOCATOR = 0 };
 enum { LS_MEM_DEFAULT = 0 };

@@ -48,6 +48,9 @@ _Static_assert(LS_ORT_API_VERSION <= ORT_API_VERSION, "the header is of an older
 _Static_assert((int)LS_FAIL == (int)ORT_FAIL && (int)LS_INVALID_ARGUMENT == (int)ORT_INVALID_ARGUMENT, "codes");
 _Static_assert((int)LS_TYPE_FLOAT == (int)ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, "float");
 _Static_assert((int)LS_TYPE_INT32 == (int)ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32, "int32");
+_Static_assert((int)LS_TYPE_UINT8 == (int)ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, "uint8");
+_Static_assert((int)LS_TYPE_FLOAT16 == (int)ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, "float16");
+_Static_assert((int)LS_TYPE_UNDEFINED == (int)ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, "undefined");
 _Static_assert((int)LS_REQUIRED == (int)INPUT_OUTPUT_REQUIRED && (int)LS_OPTIONAL == (int)INPUT_OUTPUT_OPTIONAL, "kinds");
 _Static_assert((int)LS_DEVICE_ALLOCATOR == (int)OrtDeviceAllocator && (int)LS_MEM_DEFAULT == (int)OrtMemTypeDefault, "memory");
 _Static_assert(sizeof(ls_custom_op) == sizeof(struct OrtCustomOp), "size of OrtCustomOp");

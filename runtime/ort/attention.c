@@ -11,7 +11,7 @@ static atomic_int forced_isa = -1;
 int ls_attention_isa(void) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) return LS_ISA_AVX512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return LS_ISA_AVX2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) return LS_ISA_AVX2;
 #endif
   return LS_ISA_PORTABLE;
 }
@@ -22,14 +22,19 @@ int ls_attention_force_isa(int isa) {
   return 0;
 }
 
-static const ls_kernels *kernels(void) {
+#define ADDRESSES(f32, f16, int8) {&f32, &f16, &int8}
+#define TABLE(kernels) ADDRESSES(kernels)
+
+static const ls_kernels *kernels(int kv) {
+  static const ls_kernels *const tables[][LS_KV_KINDS] = {
+      TABLE(LS_KERNELS(portable)),
+#if defined(__x86_64__)
+      TABLE(LS_KERNELS(avx2)), TABLE(LS_KERNELS(avx512)),
+#endif
+  };
   int isa = atomic_load(&forced_isa);
   if (isa < 0) isa = ls_attention_isa();
-#if defined(__x86_64__)
-  if (isa == LS_ISA_AVX512) return &ls_kernels_avx512;
-  if (isa == LS_ISA_AVX2) return &ls_kernels_avx2;
-#endif
-  return &ls_kernels_portable;
+  return tables[isa][kv];
 }
 
 #define REFUSE(...) return snprintf(err, err_size, __VA_ARGS__), -1
@@ -38,6 +43,7 @@ static int check_shapes(const ls_attention_args *a, char *err, size_t err_size) 
   if (a->head_dim < 1 || a->head_dim > LS_MAX_HEAD_DIM) REFUSE("head_dim is %lld, must be 1..%d", (long long)a->head_dim, LS_MAX_HEAD_DIM);
   if (a->q_heads < 1 || a->kv_heads < 1 || a->q_heads % a->kv_heads) REFUSE("num_heads %lld is not a multiple of kv_num_heads %lld", (long long)a->q_heads, (long long)a->kv_heads);
   if (a->rows < 0 || a->spans < 0 || a->page_size < 1 || a->slabs < 0 || a->columns < 0) REFUSE("rows, spans, page_size, slabs or columns is negative");
+  if (a->kv < 0 || a->kv >= LS_KV_KINDS) REFUSE("the caches are of kind %d, must be 0..%d", a->kv, LS_KV_KINDS - 1);
   if (a->num_layers < 1 || a->layer < 0 || a->layer >= a->num_layers) REFUSE("layer is %lld, must be 0..%lld", (long long)a->layer, (long long)a->num_layers - 1);
   if (a->cos && (a->rotary_dim < 2 || a->rotary_dim % 2 || a->rotary_dim > a->head_dim)) REFUSE("rotary_dim is %lld, must be even and at most head_dim %lld", (long long)a->rotary_dim, (long long)a->head_dim);
   if (a->qk_norm < 0 || a->qk_norm > 2) REFUSE("qk_norm is %d, must be 0..2", a->qk_norm);
@@ -126,7 +132,7 @@ int ls_paged_attention(const ls_attention_args *a, size_t threads, ls_parallel_f
   float parts[LS_PART_FLOATS];
   work w = {.parts = parts};
   double cost = 0, width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
-  w.plan = ls_plan_call(a, kernels(), threads, &w.tasks, &cost);
+  w.plan = ls_plan_call(a, kernels(a->kv), threads, &w.tasks, &cost);
   spread(&w, prepare_some, (size_t)((a->rows + 7) / 8), (double)a->rows * width * 10, threads, run, context);
   spread(&w, attend_some, w.tasks, cost, threads, run, context);
   ls_join_parts(&w.plan, parts);

@@ -24,7 +24,9 @@ type attention struct {
 	layer, layers             int
 	q, k, v                   []float32
 	qStride, kStride, vStride int
-	keys, values              []float32
+	keys, values              []float32 // the caches, where kv is kvF32
+	kv                        int       // kvF32, kvF16, kvInt8
+	rawKeys, rawValues        []byte    // the caches, where it is not
 	cumulative, past, table   []int32
 	cos, sin                  []float32
 	positions, rotary         int
@@ -34,7 +36,8 @@ type attention struct {
 	eps, scale, softcap       float32
 	window                    int
 	out                       []float32
-	threads                   int // 0 or 1: the caller's thread alone
+	written                   bool // for the reference in tests: the caches hold the rows already
+	threads                   int  // 0 or 1: the caller's thread alone
 }
 
 func (a *attention) run() error {
@@ -48,7 +51,10 @@ func (a *attention) run() error {
 	args.layer, args.num_layers = C.int64_t(a.layer), C.int64_t(max(a.layers, 1))
 	args.q, args.k, args.v = pin.floats(a.q), pin.floats(a.k), pin.floats(a.v)
 	args.q_stride, args.k_stride, args.v_stride = C.int64_t(a.qStride), C.int64_t(a.kStride), C.int64_t(a.vStride)
-	args.key_cache, args.value_cache = pin.floats(a.keys), pin.floats(a.values)
+	args.key_cache, args.value_cache = unsafe.Pointer(pin.floats(a.keys)), unsafe.Pointer(pin.floats(a.values))
+	if args.kv = C.int(a.kv); a.kv != kvF32 {
+		args.key_cache, args.value_cache = pin.raw(a.rawKeys), pin.raw(a.rawValues)
+	}
 	args.cumulative, args.past, args.table = pin.ints(a.cumulative), pin.ints(a.past), pin.ints(a.table)
 	args.cos, args.sin = pin.floats(a.cos), pin.floats(a.sin)
 	args.positions, args.rotary_dim = C.int64_t(a.positions), C.int64_t(a.rotary)
@@ -72,6 +78,13 @@ const (
 	isaPortable = C.LS_ISA_PORTABLE
 	isaAVX2     = C.LS_ISA_AVX2
 	isaAVX512   = C.LS_ISA_AVX512
+)
+
+// What a cache holds.
+const (
+	kvF32  = C.LS_KV_F32
+	kvF16  = C.LS_KV_F16
+	kvInt8 = C.LS_KV_INT8
 )
 
 // forceISA makes the kernel use one instruction set (−1: the best), and reports whether the processor has it.

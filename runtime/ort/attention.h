@@ -1,4 +1,4 @@
-// Paged attention on the CPU, float32: the contract of com.microsoft.PagedAttention (see docs/bundle-format.md).
+// Paged attention on the CPU, float32 with a cache of float32, float16 or int8: the contract of com.microsoft.PagedAttention (see docs/bundle-format.md).
 // No dependency on ONNX Runtime: customop.c calls it from the op, attention_test.go from tests.
 #ifndef LOOPSERVE_ATTENTION_H
 #define LOOPSERVE_ATTENTION_H
@@ -7,14 +7,21 @@
 
 enum { LS_MAX_HEAD_DIM = 512 };  // bounds the stack scratch of a task
 
+// What the caches hold: attention_kv.h. A macro each, because the preprocessor chooses by them.
+#define LS_KV_F32 0
+#define LS_KV_F16 1
+#define LS_KV_INT8 2
+enum { LS_KV_KINDS = 3, LS_KV_SCALE = 2 };  // LS_KV_SCALE: bytes of an int8 head's scale, after its numbers
+
 typedef struct {
   int64_t rows, spans, q_heads, kv_heads, head_dim;
-  int64_t slabs, page_size;   // of the cache tensors [slabs, page_size, kv_heads, head_dim]
+  int64_t slabs, page_size;   // of the cache tensors [slabs, page_size, kv_heads, head_dim (+ LS_KV_SCALE)]
   int64_t columns;            // of block_table
   int64_t layer, num_layers;  // page p of this layer is slab p*num_layers + layer
   const float *q, *k, *v;     // row r starts at r * stride (in floats), so that q, k, v may be one packed tensor
   int64_t q_stride, k_stride, v_stride;
-  float *key_cache, *value_cache;
+  int kv;                     // LS_KV_…
+  void *key_cache, *value_cache;
   const int32_t *cumulative;  // [spans+1] first packed row of each span, then rows
   const int32_t *past;        // [spans] tokens in the cache before the span's first row
   const int32_t *table;       // [spans, columns] pages; -1: unmapped
@@ -41,7 +48,7 @@ enum { LS_ISA_PORTABLE, LS_ISA_AVX2, LS_ISA_AVX512 };
 int ls_attention_isa(void);             // the best one that this processor has
 int ls_attention_force_isa(int isa);    // for tests: -1 gives the choice back; returns 0 where the processor has it
 
-// One instruction set's inner loops; each attention_<isa>.c defines one.
+// The inner loops of one instruction set and one kind of cache; each attention_<isa>_<kind>.c defines one.
 enum { LS_FEW_VECTORS = 64, LS_FEW_FLOATS = 8192 };  // query vectors of a `few` task, and their numbers, at most
 typedef struct ls_task {
   const ls_attention_args *a;
@@ -57,7 +64,8 @@ typedef struct {
   void (*attend)(const ls_task *t);
   int64_t tile, few;  // query vectors of a task, and up to how many for a KV head `few` pays
 } ls_kernels;
-extern const ls_kernels ls_kernels_portable, ls_kernels_avx2, ls_kernels_avx512;
+#define LS_KERNELS(isa) ls_kernels_##isa##_f32, ls_kernels_##isa##_f16, ls_kernels_##isa##_int8  // by LS_KV_…
+extern const ls_kernels LS_KERNELS(portable), LS_KERNELS(avx2), LS_KERNELS(avx512);
 
 // How a call is cut into tasks: attention_plan.c. Everything is computed from the lengths, nothing is stored.
 typedef struct {

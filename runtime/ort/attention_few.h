@@ -7,14 +7,14 @@ enum { FEW_QUERIES = 4, FEW_KEYS = 32, FEW_AHEAD = 32 };
 
 // s[i][0..3] = q[i]·k[0..3] for NQ queries.
 #define FEW_SCORES(NQ)                                                                                     \
-  static inline void few_scores_##NQ(const float *q, const float *const *k, int64_t at, int64_t hd, float *s) { \
+  static inline void few_scores_##NQ(const float *q, const kv_t *const *k, int64_t at, int64_t hd, float *s) { \
     vf acc[NQ][4];                                                                                         \
-    const float *row[4] = {k[0] + at, k[1] + at, k[2] + at, k[3] + at};                                    \
+    const kv_t *row[4] = {k[0] + at, k[1] + at, k[2] + at, k[3] + at};                                    \
     memset(acc, 0, sizeof acc);                                                                            \
     int64_t d = 0;                                                                                         \
     for (; d + LS_W <= hd; d += LS_W) {                                                                    \
       vf kv[4];                                                                                            \
-      for (int j = 0; j < 4; j++) kv[j] = load(row[j] + d);                                                \
+      for (int j = 0; j < 4; j++) kv[j] = load_kv(row[j] + d);                                             \
       for (int i = 0; i < NQ; i++) {                                                                       \
         vf qv = load(q + i * hd + d);                                                                      \
         for (int j = 0; j < 4; j++) acc[i][j] += qv * kv[j];                                               \
@@ -23,7 +23,8 @@ enum { FEW_QUERIES = 4, FEW_KEYS = 32, FEW_AHEAD = 32 };
     for (int i = 0; i < NQ; i++) {                                                                         \
       quad x = sum4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);                                           \
       for (int64_t e = d; e < hd; e++)                                                                     \
-        for (int j = 0; j < 4; j++) x[j] += q[i * hd + e] * row[j][e];                                     \
+        for (int j = 0; j < 4; j++) x[j] += q[i * hd + e] * one_kv(row[j] + e);                            \
+      x = scaled4(x, row, hd);                                                                             \
       memcpy(s + i * FEW_KEYS, &x, sizeof x);                                                              \
     }                                                                                                      \
   }
@@ -33,7 +34,7 @@ FEW_SCORES(2)
 FEW_SCORES(4)
 #endif
 
-static inline void few_scores(const float *q, int64_t nq, const float *const *k, int64_t at, int64_t hd, float *s) {
+static inline void few_scores(const float *q, int64_t nq, const kv_t *const *k, int64_t at, int64_t hd, float *s) {
   int64_t i = 0;
 #if LS_FQ > 2
   for (; i + 4 <= nq; i += 4) few_scores_4(q + i * hd, k, at, hd, s + i * FEW_KEYS);
@@ -44,13 +45,13 @@ static inline void few_scores(const float *q, int64_t nq, const float *const *k,
 
 // acc[i] = acc[i]·fix[i] + Σ_j p[i][j]·v[j] for NQ queries and NV vectors of the head.
 #define FEW_VALUES(NQ, NV)                                                                                                   \
-  static inline void few_values_##NQ##_##NV(float *acc, const float *fix, const float *p, const float *const *v, int64_t at, int64_t n, int64_t hd) { \
+  static inline void few_values_##NQ##_##NV(float *acc, const float *fix, const float *p, const kv_t *const *v, int64_t at, int64_t n, int64_t hd) { \
     vf x[NQ][NV];                                                                                                            \
     for (int i = 0; i < NQ; i++)                                                                                             \
       for (int c = 0; c < NV; c++) x[i][c] = load(acc + i * hd + c * LS_W) * fix[i];                                         \
     for (int64_t j = 0; j < n; j++) {                                                                                        \
       vf b[NV];                                                                                                              \
-      for (int c = 0; c < NV; c++) b[c] = load(v[j] + at + c * LS_W);                                                        \
+      for (int c = 0; c < NV; c++) b[c] = load_kv(v[j] + at + c * LS_W);                                                     \
       for (int i = 0; i < NQ; i++)                                                                                           \
         for (int c = 0; c < NV; c++) x[i][c] += b[c] * p[i * FEW_KEYS + j];                                                  \
     }                                                                                                                        \
@@ -65,7 +66,7 @@ FEW_VALUES(2, 4)
 FEW_VALUES(1, 8)
 #endif
 
-static inline void few_values(float *acc, int64_t nq, const float *fix, const float *p, const float *const *v, int64_t at, int64_t n, int64_t hd) {
+static inline void few_values(float *acc, int64_t nq, const float *fix, const float *p, const kv_t *const *v, int64_t at, int64_t n, int64_t hd) {
   for (int64_t i = 0; i < nq; acc += 2 * hd, p += 2 * FEW_KEYS, fix += 2, i += 2) {
     int64_t d = 0;
     if (i + 1 < nq) {
@@ -81,7 +82,7 @@ static inline void few_values(float *acc, int64_t nq, const float *fix, const fl
     for (; d < hd; d++)
       for (int64_t r = 0; r < 2 && i + r < nq; r++) {
         float s = acc[r * hd + d] * fix[r];
-        for (int64_t j = 0; j < n; j++) s += p[r * FEW_KEYS + j] * v[j][at + d];
+        for (int64_t j = 0; j < n; j++) s += p[r * FEW_KEYS + j] * one_kv(v[j] + at + d);
         acc[r * hd + d] = s;
       }
   }
@@ -102,9 +103,8 @@ static inline float few_softmax(float *s, float *top, float *total) {
   return fix;
 }
 
-static inline void fetch(const float *const *rows, int64_t at, int64_t hd) {
-  for (int j = 0; j < 4; j++)
-    for (int64_t d = 0; d < hd; d += LINE) __builtin_prefetch(rows[j] + at + d, 0, 2);
+static inline void fetch(const kv_t *const *rows, int64_t at, int64_t hd) {
+  for (int j = 0; j < 4; j++) fetch_head(rows[j] + at, hd);
 }
 
 static void attend_few(const ls_task *t) {
@@ -112,10 +112,11 @@ static void attend_few(const ls_task *t) {
   int64_t hd = a->head_dim, nq = t->count * t->heads, all = nq * t->kv_heads, first = a->past[t->span] + t->first, low = t->from;
   float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * FEW_KEYS], top[LS_FEW_VECTORS], total[LS_FEW_VECTORS], fix[LS_FEW_VECTORS];
   // What the walk reads in order: the tile's keys, its values, the next tile's keys.
-  const float *walk[2 * FEW_KEYS + FEW_AHEAD + 8];
+  const kv_t *walk[2 * FEW_KEYS + FEW_AHEAD + 8];
   int64_t ahead = 4;  // keys that are asked for in advance: some 32 KiB, into the second-level cache
-  while (ahead < FEW_AHEAD && ahead * t->kv_heads * hd < 8192) ahead += 4;
-  int narrow = t->kv_heads * hd < 512;  // longer rows the processor fetches ahead by itself
+  int64_t row = kv_row(hd), bytes = t->kv_heads * row * (int64_t)sizeof(kv_t);
+  while (ahead < FEW_AHEAD && ahead * bytes < 32768) ahead += 4;
+  int narrow = bytes < 2048;  // longer rows the processor fetches ahead by itself
   float ones[LS_FEW_VECTORS];
   for (int64_t i = 0; i < nq; i++) ones[i] = 1;
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
@@ -127,31 +128,32 @@ static void attend_few(const ls_task *t) {
   }
   for (; low < t->to; low += FEW_KEYS) {
     int64_t n = t->to - low < FEW_KEYS ? t->to - low : FEW_KEYS, padded = (n + 3) / 4 * 4;
-    const float **k = walk, **v = walk + padded, **next = v + padded, *unused[FEW_AHEAD];
+    const kv_t **k = walk, **v = walk + padded, **next = v + padded, *unused[FEW_AHEAD];
     locate(a, t->span, low, n, t->kv_head, k, v);
     for (int64_t j = n; j < padded; j++) k[j] = k[n - 1], v[j] = v[n - 1];
     int64_t more = t->to - low - n < ahead ? t->to - low - n : ahead;
     locate(a, t->span, low + n, more, t->kv_head, next, unused);
-    for (int64_t j = more; j < ahead + 4; j++) next[j] = q;
+    for (int64_t j = more; j < ahead + 4; j++) next[j] = k[0];
     for (int64_t j = 0; j < padded; j += 4)
       for (int64_t h = 0; h < t->kv_heads; h++) {
-        if (narrow) fetch(k + j + ahead, h * hd, hd);
-        few_scores(q + h * nq * hd, nq, k + j, h * hd, hd, s + h * nq * FEW_KEYS + j);
+        if (narrow) fetch(k + j + ahead, h * row, hd);
+        few_scores(q + h * nq * hd, nq, k + j, h * row, hd, s + h * nq * FEW_KEYS + j);
       }
     for (int64_t i = 0; i < all; i++) {
-      float *row = s + i * FEW_KEYS;
+      float *line = s + i * FEW_KEYS;
       int64_t position = first + i % nq / t->heads, seen = position + 1 - low < n ? position + 1 - low : n;
       if (a->softcap > 0)
-        for (int64_t j = 0; j < FEW_KEYS; j += LS_W) store(row + j, cap(load(row + j), a->softcap));
-      for (int64_t j = seen > 0 ? seen : 0; j < FEW_KEYS; j++) row[j] = -INFINITY;
+        for (int64_t j = 0; j < FEW_KEYS; j += LS_W) store(line + j, cap(load(line + j), a->softcap));
+      for (int64_t j = seen > 0 ? seen : 0; j < FEW_KEYS; j++) line[j] = -INFINITY;
       if (a->window > 0)
-        for (int64_t j = 0; j < n && low + j <= position - a->window; j++) row[j] = -INFINITY;
-      fix[i] = few_softmax(row, top + i, total + i);
+        for (int64_t j = 0; j < n && low + j <= position - a->window; j++) line[j] = -INFINITY;
+      fix[i] = few_softmax(line, top + i, total + i);
+      scale_weights(line, v, i / nq * row, n, hd);
     }
     for (int64_t j = 0; j < n; j += 8)
       for (int64_t h = 0; h < t->kv_heads; h++) {
-        if (narrow) fetch(v + j + ahead, h * hd, hd), fetch(v + j + 4 + ahead, h * hd, hd);
-        few_values(acc + h * nq * hd, nq, j ? ones : fix + h * nq, s + h * nq * FEW_KEYS + j, v + j, h * hd, n - j < 8 ? n - j : 8, hd);
+        if (narrow) fetch(v + j + ahead, h * row, hd), fetch(v + j + 4 + ahead, h * row, hd);
+        few_values(acc + h * nq * hd, nq, j ? ones : fix + h * nq, s + h * nq * FEW_KEYS + j, v + j, h * row, n - j < 8 ? n - j : 8, hd);
       }
   }
   for (int64_t i = 0; i < all; i++) finish(t, i, acc + i * hd, top[i], total[i]);

@@ -1,9 +1,7 @@
-// The inner loops, written once and compiled for each instruction set by the including attention_<isa>.c, which defines
-// the sizes of its register blocks and LS_NAME(x). A cache of another element type would be widened where rows are read:
-// load() in the few kernel, the broadcast and the value vectors in the tile kernel.
+// The inner loops, written once and compiled for each instruction set and each kind of cache by the including
+// attention_<isa>_<kind>.c, which defines LS_KV, LS_NAME(x) and, through attention_<isa>.h, its register blocks.
 #include "attention.h"
 #include "attention_vector.h"
-#include "attention_prepare.h"
 
 // The i-th query vector of a task, and its place in the output: KV heads outermost, then rows, then heads of the group.
 static inline float *task_query(const ls_task *t, int64_t i) {
@@ -25,6 +23,10 @@ static inline void finish(const ls_task *t, int64_t i, const float *acc, float t
   for (int64_t d = 0; d < hd; d++) out[d] = acc[d] * f;
 }
 
+enum { TILE_KEYS = 64, LINE_BYTES = 64 };  // keys of a prefill tile; bytes of a cache line
+
+#include "attention_kv.h"
+#include "attention_prepare.h"
 #include "attention_tile.h"
 #include "attention_few.h"
 

@@ -37,26 +37,38 @@ static void turn(const ls_attention_args *a, float *x, const float *gain, int64_
 // Where (position, kv_head) of a span lives in both caches.
 static inline int64_t slot(const ls_attention_args *a, int64_t span, int64_t position, int64_t kv_head) {
   int64_t slab = (int64_t)a->table[span * a->columns + position / a->page_size] * a->num_layers + a->layer;
-  return ((slab * a->page_size + position % a->page_size) * a->kv_heads + kv_head) * a->head_dim;
+  return ((slab * a->page_size + position % a->page_size) * a->kv_heads + kv_head) * kv_row(a->head_dim);
 }
 
 // Fills k and v with where n positions of a span lie, page by page: a division for each would cost as much as a key.
-static inline void locate(const ls_attention_args *a, int64_t span, int64_t from, int64_t n, int64_t kv_head, const float **k, const float **v) {
+static inline void locate(const ls_attention_args *a, int64_t span, int64_t from, int64_t n, int64_t kv_head, const kv_t **k, const kv_t **v) {
   const int32_t *page = a->table + span * a->columns + from / a->page_size;
-  int64_t in_page = from % a->page_size, step = a->kv_heads * a->head_dim;
+  int64_t in_page = from % a->page_size, row = kv_row(a->head_dim), step = a->kv_heads * row;
+  const kv_t *keys = a->key_cache, *values = a->value_cache;
   for (int64_t j = 0; j < n; page++, in_page = 0) {
-    int64_t slab = (int64_t)*page * a->num_layers + a->layer, at = ((slab * a->page_size + in_page) * a->kv_heads + kv_head) * a->head_dim;
-    for (; in_page < a->page_size && j < n; in_page++, j++, at += step) k[j] = a->key_cache + at, v[j] = a->value_cache + at;
+    int64_t slab = (int64_t)*page * a->num_layers + a->layer, at = ((slab * a->page_size + in_page) * a->kv_heads + kv_head) * row;
+    for (; in_page < a->page_size && j < n; in_page++, j++, at += step) k[j] = keys + at, v[j] = values + at;
   }
 }
 
 static void prepare(const ls_attention_args *a, int64_t span, int64_t row) {
   int64_t position = a->past[span] + (row - a->cumulative[span]), hd = a->head_dim;
+  const float *from_k = a->k + row * a->k_stride, *from_v = a->v + row * a->v_stride;
+  kv_t *k = (kv_t *)a->key_cache + slot(a, span, position, 0), *v = (kv_t *)a->value_cache + slot(a, span, position, 0);
+#if LS_KV == LS_KV_F32
   size_t wide = (size_t)(a->kv_heads * hd) * sizeof(float);
-  float *k = a->key_cache + slot(a, span, position, 0);
-  memcpy(k, a->k + row * a->k_stride, wide);
-  memcpy(a->value_cache + slot(a, span, position, 0), a->v + row * a->v_stride, wide);
+  memcpy(k, from_k, wide);
+  memcpy(v, from_v, wide);
   for (int64_t h = 0; h < a->kv_heads; h++) turn(a, k + h * hd, a->k_norm, position);
+#else
+  for (int64_t h = 0; h < a->kv_heads; h++) {
+    float head[LS_MAX_HEAD_DIM];
+    memcpy(head, from_k + h * hd, (size_t)hd * sizeof(float));
+    turn(a, head, a->k_norm, position);
+    put_kv(k + h * kv_row(hd), head, hd);
+    put_kv(v + h * kv_row(hd), from_v + h * hd, hd);
+  }
+#endif
   float *q = a->out + row * a->q_heads * hd;
   memcpy(q, a->q + row * a->q_stride, (size_t)(a->q_heads * hd) * sizeof(float));
   for (int64_t h = 0; h < a->q_heads; h++) turn(a, q + h * hd, a->q_norm, position);

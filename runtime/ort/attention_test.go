@@ -107,42 +107,13 @@ func (a *attention) reference() (out, keys, values []float64) {
 		return v
 	}
 	keys, values, out = wide(a.keys), wide(a.values), make([]float64, len(a.out))
-	hd := a.headDim
-	turn := func(x []float64, gain []float32, position int) {
-		norm := func() {
-			sq := 0.0
-			for _, v := range x {
-				sq += v * v
-			}
-			f := 1 / math.Sqrt(sq/float64(hd)+float64(a.eps))
-			for i := range x {
-				x[i] *= f
-				if gain != nil {
-					x[i] *= float64(gain[i])
-				}
-			}
-		}
-		if a.qkNorm == 1 {
-			norm()
-		}
-		for i := range a.rotary / 2 {
-			p, q := i, i+a.rotary/2
-			if a.interleaved {
-				p, q = 2*i, 2*i+1
-			}
-			c, s := float64(a.cos[position*a.rotary/2+i]), float64(a.sin[position*a.rotary/2+i])
-			x[p], x[q] = x[p]*c-x[q]*s, x[q]*c+x[p]*s
-		}
-		if a.qkNorm == 2 {
-			norm()
-		}
-	}
+	hd, turn := a.headDim, a.turn
 	slot := func(span, position, head int) int {
 		slab := int(a.table[span*a.columns+position/a.pageSize])*a.layers + a.layer
 		return ((slab*a.pageSize+position%a.pageSize)*a.kvHeads + head) * hd
 	}
 	for s := range a.past {
-		for r := int(a.cumulative[s]); r < int(a.cumulative[s+1]); r++ {
+		for r := int(a.cumulative[s]); r < int(a.cumulative[s+1]) && !a.written; r++ {
 			position := int(a.past[s]) + r - int(a.cumulative[s])
 			for h := range a.kvHeads {
 				at := slot(s, position, h)
@@ -161,6 +132,38 @@ func (a *attention) reference() (out, keys, values []float64) {
 		}
 	}
 	return out, keys, values
+}
+
+// turn is norm and RoPE of one head, in place.
+func (a *attention) turn(x []float64, gain []float32, position int) {
+	hd := a.headDim
+	norm := func() {
+		sq := 0.0
+		for _, v := range x {
+			sq += v * v
+		}
+		f := 1 / math.Sqrt(sq/float64(hd)+float64(a.eps))
+		for i := range x {
+			x[i] *= f
+			if gain != nil {
+				x[i] *= float64(gain[i])
+			}
+		}
+	}
+	if a.qkNorm == 1 {
+		norm()
+	}
+	for i := range a.rotary / 2 {
+		p, q := i, i+a.rotary/2
+		if a.interleaved {
+			p, q = 2*i, 2*i+1
+		}
+		c, s := float64(a.cos[position*a.rotary/2+i]), float64(a.sin[position*a.rotary/2+i])
+		x[p], x[q] = x[p]*c-x[q]*s, x[q]*c+x[p]*s
+	}
+	if a.qkNorm == 2 {
+		norm()
+	}
 }
 
 func (a *attention) attendOne(q, keys, values, out []float64, position int, slot func(int) int) {

@@ -3,7 +3,7 @@
 // lanes. The including file defines LS_QV (vectors of queries in a tile), LS_QK (keys of a score block) and
 // LS_PQ × LS_PV (queries × vectors of a value block); each block's accumulators stay in registers.
 
-enum { TILE_QUERIES = LS_QV * LS_W, TILE_KEYS = 64 };
+enum { TILE_QUERIES = LS_QV * LS_W };
 
 // s[j][i] = k[j]·q[i] for LS_QK keys and NV vectors of queries.
 #define TILE_SCORES(NV)                                                                             \
@@ -92,11 +92,6 @@ static void tile_mask(const ls_attention_args *a, float *s, int64_t from, int64_
   }
 }
 
-// Asks for a row that the second-level cache may have lost: rows that are a power of two apart share few of its sets.
-static inline void fetch_row(const float *row, int64_t hd) {
-  for (int64_t d = 0; d < hd; d += LINE) __builtin_prefetch(row + d, 0, 2);
-}
-
 static void attend_tile(const ls_task *t) {
   const ls_attention_args *a = t->a;
   int64_t hd = a->head_dim, nq = t->count * t->heads, first = a->past[t->span] + t->first, last = first + t->count - 1;
@@ -104,7 +99,9 @@ static void attend_tile(const ls_task *t) {
   float qt[TILE_QUERIES * LS_MAX_HEAD_DIM], acc[TILE_QUERIES * LS_MAX_HEAD_DIM], s[(TILE_KEYS + LS_QK) * TILE_QUERIES];
   float top[TILE_QUERIES], total[TILE_QUERIES], fix[TILE_QUERIES];
   int32_t position[TILE_QUERIES];
-  const float *k[TILE_KEYS + LS_QK], *v[TILE_KEYS];
+  const kv_t *k[TILE_KEYS + LS_QK], *v[TILE_KEYS];
+  float wide[WIDE_FLOATS];
+  const float *wide_rows[TILE_KEYS + LS_QK];
   memset(acc, 0, (size_t)(TILE_QUERIES * hd) * sizeof *acc);
   memset(s, 0, sizeof s), memset(fix, 0, sizeof fix);  // lanes beyond `lanes` are summed and dropped: no stale numbers there
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
@@ -118,25 +115,28 @@ static void attend_tile(const ls_task *t) {
     int64_t n = t->to - from < TILE_KEYS ? t->to - from : TILE_KEYS;
     locate(a, t->span, from, n, t->kv_head, k, v);
     for (int64_t j = n; j < n + LS_QK; j++) k[j] = k[n - 1];
-    const float *next_k[TILE_KEYS], *unused[TILE_KEYS];
+    const kv_t *next_k[TILE_KEYS], *unused[TILE_KEYS];
     int64_t more = t->to - from - n < TILE_KEYS ? t->to - from - n : TILE_KEYS;
     locate(a, t->span, from + n, more, t->kv_head, next_k, unused);
+    const float *const *rows = widen(k, n, n + LS_QK, hd, wide, wide_rows);
+    // The second-level cache may have lost them: rows that are a power of two apart share few of its sets.
     for (int64_t j = 0; j < n; j += LS_QK) {
-      for (int64_t i = j; i < j + LS_QK && i < n; i++) fetch_row(v[i], hd);
-      for (int64_t i = j; i < j + LS_QK && i < more; i++) fetch_row(next_k[i], hd);
-      if (lanes == LS_W) tile_scores_1(qt, k + j, hd, s + j * TILE_QUERIES);
-      else if (lanes == 2 * LS_W) tile_scores_2(qt, k + j, hd, s + j * TILE_QUERIES);
+      for (int64_t i = j; i < j + LS_QK && i < n; i++) fetch_head(v[i], hd);
+      for (int64_t i = j; i < j + LS_QK && i < more; i++) fetch_head(next_k[i], hd);
+      if (lanes == LS_W) tile_scores_1(qt, rows + j, hd, s + j * TILE_QUERIES);
+      else if (lanes == 2 * LS_W) tile_scores_2(qt, rows + j, hd, s + j * TILE_QUERIES);
 #if LS_QV > 2
-      else tile_scores_3(qt, k + j, hd, s + j * TILE_QUERIES);
+      else tile_scores_3(qt, rows + j, hd, s + j * TILE_QUERIES);
 #endif
     }
     if (a->softcap > 0)
       for (int64_t i = 0; i < n * TILE_QUERIES; i += LS_W) store(s + i, cap(load(s + i), a->softcap));
     if (from + n - 1 > first || (a->window > 0 && from <= last - a->window)) tile_mask(a, s, from, n, lanes, position);
     tile_softmax(s, n, lanes, top, total, fix);
+    rows = widen(v, n, n, hd, wide, wide_rows);
     for (int64_t i = 0; i < nq; i += LS_PQ) {
       int64_t seen = position[i + LS_PQ <= nq ? i + LS_PQ - 1 : nq - 1] + 1 - from;  // by the block's last row
-      tile_values(acc + i * hd, s + i, fix + i, v, seen < n ? seen : n, hd);
+      tile_values(acc + i * hd, s + i, fix + i, rows, seen < n ? seen : n, hd);
     }
   }
   for (int64_t i = 0; i < nq; i++) finish(t, i, acc + i * hd, top[i], total[i]);

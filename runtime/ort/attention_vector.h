@@ -9,8 +9,6 @@ typedef int32_t vi __attribute__((vector_size(LS_W * 4)));
 typedef float vfu __attribute__((vector_size(LS_W * 4), aligned(4), may_alias));
 typedef float quad __attribute__((vector_size(16)));
 
-enum { LINE = 16 };  // floats of a cache line
-
 static inline vf load(const float *p) { return *(const vfu *)p; }
 static inline void store(float *p, vf v) { *(vfu *)p = v; }
 static inline vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }

@@ -93,8 +93,20 @@ static OrtStatus *create(const OrtCustomOp *op, const OrtApi *api, const OrtKern
 
 static void destroy(void *kernel) { free(kernel); }
 
+// The element types of a cache by LS_KV_…: bytes are int8 numbers with their scales (attention_kv.h).
+static const ls_type kv_types[LS_KV_KINDS] = {LS_TYPE_FLOAT, LS_TYPE_FLOAT16, LS_TYPE_UINT8};
+
+static int kv_kind(ls_type type) {
+  for (int kv = 0; kv < LS_KV_KINDS; kv++)
+    if (kv_types[kv] == type) return kv;
+  return -1;
+}
+
+static int is_cache(size_t i) { return i == IN_KEYS || i == IN_VALUES; }
+
 // One input as the kernel wants it: data, and as many dims as its rank.
 typedef struct {
+  int kv;       // of a cache
   int present;  // an empty tensor is present and may have no data
   void *data;
   int64_t dims[4];
@@ -115,6 +127,15 @@ static OrtStatus *read_input(const OrtKernelContext *context, int i, input *out)
   ls_type want = i >= IN_CUMULATIVE && i <= IN_TABLE ? LS_TYPE_INT32 : LS_TYPE_FLOAT;
   s = ls_ort.GetTensorElementType(info, &type);
   if (s == NULL) s = ls_ort.GetDimensionsCount(info, &rank);
+  if (s == NULL && is_cache((size_t)i)) {
+    out->kv = kv_kind(type);
+    if (out->kv >= 0) {
+      want = type;
+    } else {
+      snprintf(message, sizeof message, "PagedAttention: %s has element type %u, must have %u (float32), %u (float16) or %u (uint8: int8 with scales)", input_names[i], type, kv_types[0], kv_types[1], kv_types[2]);
+      s = refuse(message);
+    }
+  }
   if (s == NULL && (type != want || rank != (size_t)input_ranks[i])) {
     snprintf(message, sizeof message, "PagedAttention: %s has element type %u and rank %zu, must have %u and %d", input_names[i], type, rank, want, input_ranks[i]);
     s = refuse(message);
@@ -135,16 +156,17 @@ static OrtStatus *read_input(const OrtKernelContext *context, int i, input *out)
 static int arrange(const attributes *at, const input *in, ls_attention_args *a, char *message) {
   MUST(in[IN_QUERY].present, "query is missing")
   for (int i = IN_KEYS; i <= IN_TABLE; i++) MUST(in[i].present, "%s is missing", input_names[i])
-  const int64_t *cache = in[IN_KEYS].dims, hd = cache[3];
+  const int64_t *cache = in[IN_KEYS].dims, hd = cache[3] - (in[IN_KEYS].kv == LS_KV_INT8 ? LS_KV_SCALE : 0);
   *a = (ls_attention_args){
       .rows = in[IN_QUERY].dims[0], .spans = in[IN_PAST].dims[0], .q_heads = at->heads, .kv_heads = at->kv_heads, .head_dim = hd,
       .slabs = cache[0], .page_size = cache[1], .columns = in[IN_TABLE].dims[1], .layer = at->layer, .num_layers = at->layers,
-      .q = in[IN_QUERY].data, .key_cache = in[IN_KEYS].data, .value_cache = in[IN_VALUES].data, .cumulative = in[IN_CUMULATIVE].data,
+      .q = in[IN_QUERY].data, .kv = in[IN_KEYS].kv, .key_cache = in[IN_KEYS].data, .value_cache = in[IN_VALUES].data, .cumulative = in[IN_CUMULATIVE].data,
       .past = in[IN_PAST].data, .table = in[IN_TABLE].data, .interleaved = (int)at->interleaved, .qk_norm = (int)at->qk_norm,
       .q_norm = in[IN_QNORM].data, .k_norm = in[IN_KNORM].data, .qk_norm_eps = at->epsilon, .softcap = at->softcap, .window = at->window,
   };
   int64_t q_width = at->heads * hd, kv_width = at->kv_heads * hd, width = in[IN_QUERY].dims[1];
   MUST(memcmp(cache, in[IN_VALUES].dims, 4 * sizeof *cache) == 0, "key_cache and value_cache differ in shape")
+  MUST(in[IN_KEYS].kv == in[IN_VALUES].kv, "key_cache and value_cache differ in type")
   MUST(cache[2] == at->kv_heads, "the caches have %lld KV heads, kv_num_heads is %lld", (long long)cache[2], (long long)at->kv_heads)
   MUST(in[IN_CUMULATIVE].dims[0] == a->spans + 1, "cumulative_sequence_length has %lld entries for %lld spans", (long long)in[IN_CUMULATIVE].dims[0], (long long)a->spans)
   MUST(in[IN_TABLE].dims[0] == a->spans, "block_table has %lld rows for %lld spans", (long long)in[IN_TABLE].dims[0], (long long)a->spans)
@@ -204,7 +226,8 @@ static const char *op_name(const OrtCustomOp *op) { return (void)op, "PagedAtten
 static const char *op_provider(const OrtCustomOp *op) { return (void)op, NULL; }
 static size_t op_inputs(const OrtCustomOp *op) { return (void)op, INPUTS; }
 static size_t op_outputs(const OrtCustomOp *op) { return (void)op, 1; }
-static ls_type op_input_type(const OrtCustomOp *op, size_t i) { return (void)op, i >= IN_CUMULATIVE && i <= IN_TABLE ? LS_TYPE_INT32 : LS_TYPE_FLOAT; }
+// Undefined is any type: compute looks which one it is.
+static ls_type op_input_type(const OrtCustomOp *op, size_t i) { return (void)op, is_cache(i) ? LS_TYPE_UNDEFINED : i >= IN_CUMULATIVE && i <= IN_TABLE ? LS_TYPE_INT32 : LS_TYPE_FLOAT; }
 static ls_type op_output_type(const OrtCustomOp *op, size_t i) { return (void)op, (void)i, LS_TYPE_FLOAT; }
 static ls_input_kind op_input_kind(const OrtCustomOp *op, size_t i) { return (void)op, i == IN_KEY || i == IN_VALUE || i >= IN_COS ? LS_OPTIONAL : LS_REQUIRED; }
 static ls_input_kind op_output_kind(const OrtCustomOp *op, size_t i) { return (void)op, (void)i, LS_REQUIRED; }

@@ -91,7 +91,18 @@ func newPaged(t *testing.T, a *attention, packed bool) *paged {
 		without = append(without, "q_norm_weight", "k_norm_weight")
 	}
 	p := &paged{a: a, packed: packed, buffers: map[string]*Buffer{}}
-	p.s, p.c = pagedGraph(attributes, without...).load(t)
+	g := pagedGraph(attributes, without...)
+	element, width := [...]ElementType{kvF32: Float32, kvF16: Float16, kvInt8: Uint8}[a.kv], a.headDim
+	if a.kv == kvInt8 {
+		width += 2
+	}
+	for i := range g.inputs {
+		if strings.HasSuffix(g.inputs[i].name, "_cache") && len(g.inputs[i].dims) == 4 {
+			g.inputs[i].t = element
+			g.inputs[i].dims = []any{"slabs", "page", "heads", width}
+		}
+	}
+	p.s, p.c = g.load(t)
 	rows := len(a.out) / (a.qHeads * a.headDim)
 	qWidth, kvWidth := a.qHeads*a.headDim, a.kvHeads*a.headDim
 	if packed {
@@ -101,8 +112,16 @@ func newPaged(t *testing.T, a *attention, packed bool) *paged {
 		p.floats(t, "key", dense(a.k, rows, kvWidth, a.kStride), rows, kvWidth)
 		p.floats(t, "value", dense(a.v, rows, kvWidth, a.vStride), rows, kvWidth)
 	}
-	p.floats(t, "key_cache", a.keys, a.slabs, a.pageSize, a.kvHeads, a.headDim)
-	p.floats(t, "value_cache", a.values, a.slabs, a.pageSize, a.kvHeads, a.headDim)
+	if a.kv == kvF32 {
+		p.floats(t, "key_cache", a.keys, a.slabs, a.pageSize, a.kvHeads, a.headDim)
+		p.floats(t, "value_cache", a.values, a.slabs, a.pageSize, a.kvHeads, a.headDim)
+	} else {
+		for name, raw := range map[string][]byte{"key_cache": a.rawKeys, "value_cache": a.rawValues} {
+			p.buffers[name] = buffer(t, len(raw))
+			copy(p.buffers[name].Bytes(), raw)
+			p.bind(name, a.slabs, a.pageSize, a.kvHeads, width)
+		}
+	}
 	p.ints(t, "cumulative_sequence_length", a.cumulative, len(a.cumulative))
 	p.ints(t, "past_seqlens", a.past, len(a.past))
 	p.ints(t, "block_table", a.table, len(a.past), a.columns)
@@ -291,5 +310,29 @@ func TestPagedAttentionRefusesWrongNodes(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The caches of each kind through ONNX Runtime: the same bits as the kernel alone.
+func TestPagedAttentionOfEachKVKind(t *testing.T) {
+	for name, kv := range kvKinds {
+		t.Run(name, func(t *testing.T) {
+			CheckLeaks(t)
+			a := newCase(rand.New(rand.NewPCG(31, 32)), shape{qHeads: 4, kvHeads: 2, headDim: 24, pageSize: 4, layers: 2, layer: 1, rotary: 24, spans: []span{{past: 5, rows: 3}, {past: 0, rows: 9}, {past: 31, rows: 1}}})
+			a.quantise(kv)
+			p := newPaged(t, a, false)
+			if err := p.c.Run(); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.run(); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(p.buffers["output"].F32(), a.out) {
+				t.Error("the output differs from the kernel's own")
+			}
+			if !slices.Equal(p.buffers["key_cache"].Bytes(), a.rawKeys) || !slices.Equal(p.buffers["value_cache"].Bytes(), a.rawValues) {
+				t.Error("the caches differ from the kernel's own")
+			}
+		})
 	}
 }

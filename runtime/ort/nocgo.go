@@ -23,6 +23,9 @@ func Open(Options) (*Env, error) { return nil, ErrNoCgo }
 // Load gives ErrNoCgo.
 func (*Env) Load(string, SessionOptions) (*Session, error) { return nil, ErrNoCgo }
 
+// LoadBytes gives ErrNoCgo.
+func (*Env) LoadBytes(string, []byte, SessionOptions) (*Session, error) { return nil, ErrNoCgo }
+
 // Version is empty.
 func (*Env) Version() string { return "" }
 

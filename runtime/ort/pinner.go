@@ -28,3 +28,11 @@ func (p *pinner) ints(s []int32) *C.int32_t {
 	p.Pin(unsafe.SliceData(s))
 	return (*C.int32_t)(unsafe.SliceData(s))
 }
+
+func (p *pinner) raw(s []byte) unsafe.Pointer {
+	if len(s) == 0 {
+		return nil
+	}
+	p.Pin(unsafe.SliceData(s))
+	return unsafe.Pointer(unsafe.SliceData(s))
+}

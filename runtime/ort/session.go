@@ -11,6 +11,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"unsafe"
 
@@ -29,7 +30,33 @@ type Session struct {
 }
 
 // Load loads a graph from disk, with its external data beside it.
-func (e *Env) Load(path string, opt SessionOptions) (s *Session, err error) {
+func (e *Env) Load(path string, opt SessionOptions) (*Session, error) {
+	return e.load(path, opt, nil, func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
+		cpath := C.CString(path)
+		defer C.free(unsafe.Pointer(cpath))
+		status = C.ls_session_create(handle, cpath, options, &out)
+		return out, status
+	})
+}
+
+// externalFolder is where a graph that comes as bytes has its external data.
+// Upstream: kOrtSessionOptionsModelExternalInitializersFileFolderPath of onnxruntime_session_options_config_keys.h
+const externalFolder = "session.model_external_initializers_file_folder_path"
+
+// LoadBytes loads a graph that was changed after it was read from path; its external data lie beside path. The bytes are
+// no longer needed when it returns.
+func (e *Env) LoadBytes(path string, model []byte, opt SessionOptions) (*Session, error) {
+	if len(model) == 0 {
+		return nil, fmt.Errorf("load %s: no bytes", path)
+	}
+	entries := map[string]string{externalFolder: filepath.Dir(path)}
+	return e.load(path, opt, entries, func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
+		status = C.ls_session_create_from(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, &out)
+		return out, status
+	})
+}
+
+func (e *Env) load(path string, opt SessionOptions, entries map[string]string, create func(*C.OrtSessionOptions) (*C.OrtSession, *C.OrtStatus)) (s *Session, err error) {
 	if e.closed {
 		return nil, fmt.Errorf("load %s: the environment is closed", path)
 	}
@@ -38,12 +65,16 @@ func (e *Env) Load(path string, opt SessionOptions) (s *Session, err error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
-	cpath := C.CString(path)
-	defer C.free(unsafe.Pointer(cpath))
-	s = &Session{env: e, path: path}
-	if err := failed("load "+path, C.ls_session_create(handle, cpath, optionsPointer(o), &s.ptr)); err != nil {
+	for key, value := range entries {
+		if err := o.AddSessionConfigEntry(key, value); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", path, key, err)
+		}
+	}
+	session, status := create(optionsPointer(o))
+	if err := failed("load "+path, status); err != nil {
 		return nil, err
 	}
+	s = &Session{env: e, path: path, ptr: session}
 	sessions.Add(1)
 	trace.opened(s, "session "+path)
 	if s.inputs, err = s.describe(0); err == nil {

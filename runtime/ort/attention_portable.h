@@ -1,5 +1,3 @@
-//go:build cgo
-
 // Any processor: vectors of four floats, which SSE2 and NEON have and GCC breaks up elsewhere.
 #define LS_W 4
 #if defined(__SSE2__)
@@ -13,5 +11,3 @@
 #define LS_PQ 4
 #define LS_PV 2
 #define LS_FQ 2
-#define LS_NAME(x) x##_portable
-#include "attention_kernels.h"

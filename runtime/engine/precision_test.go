@@ -1,0 +1,201 @@
+//go:build cgo
+
+package engine_test
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export"
+	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/ort"
+)
+
+// feed runs a prompt at so many loops, in chunks, on pages of its own, and gives the logits of every row.
+func feed(tb testing.TB, e *engine.Engine, prompt []int32, loops, chunk int) (all [][]float32) {
+	tb.Helper()
+	l := e.Limits()
+	pages := (len(prompt) + l.PageSize - 1) / l.PageSize
+	table := func(stage loopctl.Stage, plane int) (out []int32) {
+		for i := 0; i < pages && l.Pages[stage] > 0; i++ {
+			out = append(out, int32(plane*pages+i))
+		}
+		return out
+	}
+	for from := 0; from < len(prompt); from += chunk {
+		tokens := prompt[from:min(from+chunk, len(prompt))]
+		span := loopctl.Span{Past: from, Tokens: tokens}
+		for i := range tokens {
+			span.Rows, span.LogitRows = append(span.Rows, int32(i)), append(span.LogitRows, int32(i))
+		}
+		batch := func(stage loopctl.Stage, depth int) *loopctl.Batch {
+			s := span
+			s.Depth, s.Pages = depth, table(stage, depth)
+			if stage != loopctl.StageCoda {
+				s.LogitRows = nil
+			}
+			return &loopctl.Batch{Spans: []loopctl.Span{s}, Rows: len(tokens)}
+		}
+		if err := e.Prelude(batch(loopctl.StagePrelude, 0)); err != nil {
+			tb.Fatal(err)
+		}
+		for depth := range loops {
+			if _, err := e.Block(batch(loopctl.StageBlock, depth)); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		logits, err := e.Coda(batch(loopctl.StageCoda, 0))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, row := range logits {
+			all = append(all, slices.Clone(row))
+		}
+	}
+	return all
+}
+
+// drift compares logits with those of float32 KV.
+type drift struct {
+	worst, squares, reference float64
+	rows, agree, numbers      int
+}
+
+func (d *drift) add(got, want [][]float32) {
+	for i := range want {
+		d.rows++
+		if loopctl.Argmax(got[i]) == loopctl.Argmax(want[i]) {
+			d.agree++
+		}
+		for j := range want[i] {
+			diff := math.Abs(float64(got[i][j]) - float64(want[i][j]))
+			d.worst, d.squares, d.reference = max(d.worst, diff), d.squares+diff*diff, d.reference+float64(want[i][j])*float64(want[i][j])
+			d.numbers++
+		}
+	}
+}
+
+func (d *drift) relative() float64 { return math.Sqrt(d.squares / d.reference) }
+
+func (d *drift) String() string {
+	return fmt.Sprintf("logits off by %.1e at most, %.1e relative (rms); greedy tokens equal %d of %d", d.worst, d.relative(), d.agree, d.rows)
+}
+
+// Every case's prompt at the most loops that its vectors have, chunked: KV of each precision against float32. Run with
+// -v, it prints the table of docs/adr/0004-kv-precision.md.
+func TestKVPrecisionOnGoldens(t *testing.T) {
+	cases, err := golden.Find(golden.Dir(t, "golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := openEnv(t)
+	for _, path := range cases {
+		c, err := golden.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if !slices.Contains(export.Families(), c.ModelType) && !slices.Contains(export.Families(), c.Family) {
+			continue
+		}
+		out := filepath.Join(t.TempDir(), "case")
+		if _, err := export.Export(t.Context(), path, out, export.Options{Exporter: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(c.Family+"/"+filepath.Base(path), func(t *testing.T) {
+			engines := map[kvcache.Precision]*engine.Engine{}
+			for _, p := range []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8} {
+				engines[p] = openEngine(t, env, out, engine.Options{Sequence: 1, KVBytes: 64 << 20, KVPrecision: p})
+			}
+			l := engines[kvcache.F32].Limits()
+			prompt := make([]int32, min(48, l.Context))
+			for i := range prompt {
+				prompt[i] = int32((i*i*7 + 3*i + 1) % l.Vocab)
+			}
+			loops := min(l.Loops.Trained, l.Loops.Max)
+			want := feed(t, engines[kvcache.F32], prompt, loops, 7)
+			for p, most := range map[kvcache.Precision]float64{kvcache.F16: 2e-3, kvcache.Int8: 5e-2} {
+				var d drift
+				d.add(feed(t, engines[p], prompt, loops, 7), want)
+				t.Logf("%s at %d loops, kv %s: %s", filepath.Base(path), loops, p, &d)
+				if d.relative() > most {
+					t.Errorf("kv %s: off by %v relative, want at most %v", p, d.relative(), most)
+				}
+			}
+		})
+	}
+}
+
+// A Fill moves quantised rows as they are: what a later token reads in the filled plane is what the plane that was left holds.
+func TestFillOfEachPrecision(t *testing.T) {
+	ort.CheckLeaks(t)
+	env := openEnv(t)
+	prompt := []int32{1, 2, 3, 4, 5}
+	for _, p := range []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8} {
+		t.Run(p.String(), func(t *testing.T) {
+			e := openEngine(t, env, adder, engine.Options{Sequence: 1, KVPrecision: p})
+			feed(t, e, prompt, 1, 5)
+			var fills []loopctl.Fill
+			for i := range prompt {
+				fills = append(fills, loopctl.Fill{Position: i, From: 0, To: []int32{1}})
+			}
+			if err := e.Fill(fills); err != nil {
+				t.Fatal(err)
+			}
+			// One more token in loop 1, on the plane that was computed and on the one that was filled.
+			var got [2][]float32
+			for page := range int32(2) {
+				span := loopctl.Span{Past: 5, Rows: []int32{0}, Tokens: []int32{6}}
+				if err := e.Prelude(&loopctl.Batch{Spans: []loopctl.Span{span}, Rows: 1}); err != nil {
+					t.Fatal(err)
+				}
+				span.Pages = []int32{page}
+				if _, err := e.Block(&loopctl.Batch{Spans: []loopctl.Span{span}, Rows: 1}); err != nil {
+					t.Fatal(err)
+				}
+				got[page] = make([]float32, e.HiddenSize())
+				if err := e.Latent(0, got[page]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !slices.Equal(got[0], got[1]) {
+				t.Error("the filled plane gives another state")
+			}
+		})
+	}
+}
+
+// Pages by precision: heads of 32 numbers take 128, 64 and 34 bytes.
+func TestPrecisionSizesTheArena(t *testing.T) {
+	env := openEnv(t)
+	pages := map[kvcache.Precision]int{}
+	for _, p := range []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8} {
+		pages[p] = openEngine(t, env, adder, engine.Options{KVBytes: 8 << 20, KVPrecision: p}).Limits().Pages[loopctl.StageBlock]
+	}
+	dim := openEngine(t, env, adder, engine.Options{Sequence: 1}).Manifest().Attention.HeadDim
+	for p, head := range map[kvcache.Precision]float64{kvcache.F16: float64(2 * dim), kvcache.Int8: float64(dim + 2)} {
+		got, want := float64(pages[p])/float64(pages[kvcache.F32]), float64(4*dim)/head
+		if math.Abs(got-want) > 0.02*want {
+			t.Errorf("%s: %d pages, f32 has %d: %.3f times as many, want %.3f", p, pages[p], pages[kvcache.F32], got, want)
+		}
+	}
+}
+
+func TestPrecisionOfAGraphThatIsNotThere(t *testing.T) {
+	b, err := bundle.Open(adder, bundle.Options{SkipHash: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Manifest.Block.File = "absent.onnx"
+	if _, err := engine.New(openEnv(t), b, engine.Options{KVPrecision: kvcache.Int8}); err == nil || !strings.Contains(err.Error(), "absent.onnx") {
+		t.Errorf("a graph that is not there: %v", err)
+	}
+}

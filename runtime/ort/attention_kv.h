@@ -1,0 +1,174 @@
+// What a number of the KV cache is: float32, float16, or int8 with a scale. The including file defines LS_KV; the set of
+// instructions may define LS_LOAD_F16, LS_STORE_F16 and LS_LOAD_INT8. A head is what one token has of one KV head: kv_row
+// elements of kv_t. Values outside of float16's range become its largest; a NaN stays one.
+//
+// int8: head_dim numbers in -127…127, then the scale as bfloat16: the largest absolute value by 127, rounded up, so that
+// nothing is cut off and each number is off by half a scale at most. Heads below 1e-30 are zeros.
+
+#define F16_MAX 65504.0f
+
+static inline uint32_t bits_of(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+
+static inline float float_of(uint32_t u) {
+  float x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+
+#if LS_KV == LS_KV_F32
+
+typedef float kv_t;
+static inline int64_t kv_row(int64_t hd) { return hd; }
+static inline vf load_kv(const kv_t *p) { return load(p); }
+static inline float one_kv(const kv_t *p) { return *p; }
+
+#elif LS_KV == LS_KV_F16
+
+typedef uint16_t kv_t;
+static inline int64_t kv_row(int64_t hd) { return hd; }
+
+static inline float one_kv(const kv_t *p) {
+  uint32_t h = *p, sign = (h & 0x8000) << 16, rest = (h & 0x7fff) << 13;
+  if (rest >= 0x0f800000) return float_of(sign | rest | 0x7f800000);
+  return float_of(sign | bits_of(float_of(rest) * 0x1p112f));  // exact, also where the half is not normal
+}
+
+static inline kv_t half_of(float x) {
+  uint32_t u = bits_of(x), sign = u >> 16 & 0x8000;
+  float size = float_of(u & 0x7fffffff);
+  if (size != size) return (kv_t)(sign | 0x7e00);
+  if (size > F16_MAX) size = F16_MAX;
+  if (size < 0x1p-14f) return (kv_t)(sign | (bits_of(size + 0.5f) - 0x3f000000));  // 0.5's last bit is 2^-24
+  u = bits_of(size);
+  u += 0xfff + (u >> 13 & 1);
+  return (kv_t)(sign | (u - (112u << 23)) >> 13);
+}
+
+static inline vf load_kv(const kv_t *p) {
+#ifdef LS_LOAD_F16
+  return LS_LOAD_F16(p);
+#else
+  typedef uint16_t halves __attribute__((vector_size(LS_W * 2)));
+  halves raw;
+  memcpy(&raw, p, sizeof raw);
+  vi h = __builtin_convertvector(raw, vi), sign = (h & 0x8000) << 16, rest = (h & 0x7fff) << 13;
+  vf x = (vf)rest * 0x1p112f;
+  return (vf)(sign | (vi)choose(rest >= 0x0f800000, (vf)(rest | 0x7f800000), x));
+#endif
+}
+
+static inline void put_kv(kv_t *to, const float *x, int64_t hd) {
+  int64_t d = 0;
+#ifdef LS_STORE_F16
+  for (; d + LS_W <= hd; d += LS_W) {
+    vf v = LS_MAX((vf){} - F16_MAX, load(x + d));
+    LS_STORE_F16(to + d, -LS_MAX((vf){} - F16_MAX, -v));
+  }
+#endif
+  for (; d < hd; d++) to[d] = half_of(x[d]);
+}
+
+#elif LS_KV == LS_KV_INT8
+
+typedef int8_t kv_t;
+static inline int64_t kv_row(int64_t hd) { return hd + LS_KV_SCALE; }
+static inline float one_kv(const kv_t *p) { return *p; }
+
+static inline float kv_scale(const kv_t *head, int64_t hd) {
+  uint16_t s;
+  memcpy(&s, head + hd, sizeof s);
+  return float_of((uint32_t)s << 16);
+}
+
+static inline vf load_kv(const kv_t *p) {
+#ifdef LS_LOAD_INT8
+  return LS_LOAD_INT8(p);
+#else
+  typedef int8_t bytes __attribute__((vector_size(LS_W)));
+  bytes raw;
+  memcpy(&raw, p, sizeof raw);
+  return __builtin_convertvector(__builtin_convertvector(raw, vi), vf);
+#endif
+}
+
+static inline void put_kv(kv_t *to, const float *x, int64_t hd) {
+  typedef int8_t bytes __attribute__((vector_size(LS_W)));
+  vf most = {}, wrong = {};
+  float high = 0, odd = 0;
+  int64_t d = 0;
+  for (; d + LS_W <= hd; d += LS_W) {
+    vf v = load(x + d);
+    most = LS_MAX(most, LS_MAX(v, -v));
+    wrong += v * 0.0f;  // NaN where v is infinite or none
+  }
+  high = largest(most), odd = sum(wrong);
+  for (int64_t e = d; e < hd; e++) {
+    high = fabsf(x[e]) > high ? fabsf(x[e]) : high;
+    odd += x[e] * 0.0f;
+  }
+  uint16_t scale = high < 1e-30f ? 0 : (uint16_t)((bits_of(high / 127) + 0xffff) >> 16);
+  float inverse = high < 1e-30f ? 0 : 1 / float_of((uint32_t)scale << 16);
+  if (odd != 0) scale = 0x7fc0, inverse = 0;
+  memcpy(to + hd, &scale, sizeof scale);
+  if (inverse == 0) {
+    memset(to, 0, (size_t)hd);
+    return;
+  }
+  const float magic = 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
+  for (d = 0; d + LS_W <= hd; d += LS_W) {
+    bytes b = __builtin_convertvector((vi)(load(x + d) * inverse + magic) - (int32_t)0x4b400000, bytes);
+    memcpy(to + d, &b, sizeof b);
+  }
+  for (; d < hd; d++) to[d] = (kv_t)(bits_of(x[d] * inverse + magic) - 0x4b400000);
+}
+
+#endif
+
+// Scores of four keys, whose heads these are, in the keys' own units.
+static inline quad scaled4(quad x, const kv_t *const *head, int64_t hd) {
+#if LS_KV == LS_KV_INT8
+  return x * (quad){kv_scale(head[0], hd), kv_scale(head[1], hd), kv_scale(head[2], hd), kv_scale(head[3], hd)};
+#else
+  return x;
+#endif
+}
+
+// Multiplies the weights of n values, whose heads these are at `at`, by the values' scales.
+static inline void scale_weights(float *p, const kv_t *const *v, int64_t at, int64_t n, int64_t hd) {
+#if LS_KV == LS_KV_INT8
+  for (int64_t j = 0; j < n; j++) p[j] *= kv_scale(v[j] + at, hd);
+#endif
+}
+
+// Where many queries share a tile of keys or values, the tile is widened to float32 once; float32 stays where it is.
+#if LS_KV == LS_KV_F32
+#define WIDE_FLOATS 1
+static inline const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd, float *wide, const float **at) { return rows; }
+#else
+#define WIDE_FLOATS (TILE_KEYS * LS_MAX_HEAD_DIM)
+static const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd, float *wide, const float **at) {
+  for (int64_t j = 0; j < n; j++) {
+    float *to = wide + j * hd;
+    at[j] = to;
+#if LS_KV == LS_KV_INT8
+    float scale = kv_scale(rows[j], hd);
+#else
+    const float scale = 1;
+#endif
+    int64_t d = 0;
+    for (; d + LS_W <= hd; d += LS_W) store(to + d, load_kv(rows[j] + d) * scale);
+    for (; d < hd; d++) to[d] = one_kv(rows[j] + d) * scale;
+  }
+  for (int64_t j = n; j < padded; j++) at[j] = at[n - 1];
+  return at;
+}
+#endif
+
+// Asks for a head that will be read soon, into the second-level cache.
+static inline void fetch_head(const kv_t *head, int64_t hd) {
+  for (int64_t d = 0; d < kv_row(hd); d += LINE_BYTES / (int64_t)sizeof(kv_t)) __builtin_prefetch(head + d, 0, 2);
+}
