@@ -120,7 +120,7 @@ precision: activations f32, weights f32, embedding f32, head f32; 24.4 KiB on di
   prelude       0      1.54 k               0                            0                  0
     block       1      2.19 k           4.1 k                           64                  4
      coda       0         544          1.02 k                            0                  0
-      all              4.27 k                                                                
+      all              4.27 k
 
 KV policies at 4 loops:
   depth: 4 planes, 256 bytes a token

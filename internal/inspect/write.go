@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/loopserve/loopserve/models/bundle"
@@ -34,7 +35,8 @@ func (f *Facts) Write(w io.Writer) error {
 	if f.Kind == bundle.KindDense {
 		cache = "bytes of a token in a plane"
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var table strings.Builder
+	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "stage\tlayers\tparameters\tFLOPs of a row\t%s\tplanes at %d loops\t\n", cache, f.Load.Loops)
 	for _, s := range f.Stages {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t\n", s.Name, s.Layers, count(s.Parameters), count(s.RowFLOPs), s.TokenBytes, s.Planes)
@@ -42,6 +44,9 @@ func (f *Facts) Write(w io.Writer) error {
 	fmt.Fprintf(t, "all\t\t%s\t\t\t\t\n", count(f.Parameters))
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	for line := range strings.Lines(table.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 	}
 	fmt.Fprintf(w, "\nKV policies at %d loops:\n", f.Load.Loops)
 	for _, p := range f.Policies {
