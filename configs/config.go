@@ -37,6 +37,7 @@ type Config struct {
 	ORTLib      string        `yaml:"ort_lib"`
 
 	KVMemory      Bytes         `yaml:"kv_memory"`
+	KVPrecision   string        `yaml:"kv_precision"`
 	KVPolicy      string        `yaml:"kv_policy"`
 	PageSize      int           `yaml:"page_size"`
 	MaxRows       int           `yaml:"max_rows"`
@@ -144,6 +145,7 @@ func (c *Config) Validate() error {
 	if c.PageSize > 0 && c.PageSize&(c.PageSize-1) != 0 {
 		bad("page_size", c.PageSize, "must be a power of two, for example 16")
 	}
+	oneOf("kv_precision", c.KVPrecision, "f32", "f16", "int8")
 	if !kvPolicy.MatchString(c.KVPolicy) {
 		bad("kv_policy", fmt.Sprintf("%q", c.KVPolicy), "use one of depth, latest, modulo:m (modulo:4)")
 	}

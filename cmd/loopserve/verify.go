@@ -56,17 +56,34 @@ func (v *verification) run(w io.Writer, dir string) error {
 	}
 	m := &b.Manifest
 	fmt.Fprintf(w, "%s: model %s, family %s: %d files, sizes, hashes and graphs are as the manifest says\n", dir, m.Name, m.Family, len(m.Files))
-	kv := kinds.Shapes(m, 1, kvcache.F32)
-	what := "KV memory"
-	if m.Kind == bundle.KindDense {
-		what = "Memory"
-	}
-	fmt.Fprintf(w, "%s of a token: %d bytes for each loop, and %d beside the loops (policies: %v)\n",
-		what, kv[1].TokenBytes(), kv[0].TokenBytes()+kv[2].TokenBytes(), m.KVPolicies)
+	writeMemory(w, m)
 	if v.vectors == "" && m.Kind != bundle.KindDense {
 		return nil
 	}
 	return v.numbers(w, b)
+}
+
+// writeMemory says what a token takes in one plane of the block, and in prelude and coda, for each precision that the
+// server can keep KV in.
+func writeMemory(w io.Writer, m *bundle.Manifest) {
+	line := func(what string, p kvcache.Precision) {
+		kv := kinds.Shapes(m, 1, p)
+		fmt.Fprintf(w, "%s of a token: %d bytes for each loop, and %d beside the loops", what, kv[1].TokenBytes(), kv[0].TokenBytes()+kv[2].TokenBytes())
+	}
+	if m.Kind == bundle.KindDense {
+		line("Memory", kvcache.F32)
+		fmt.Fprintf(w, " (policies: %v)\n", m.KVPolicies)
+		return
+	}
+	precisions := []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8}
+	if kinds.Shapes(m, 1, kvcache.F32) == kinds.Shapes(m, 1, kvcache.Int8) { // the graphs decide
+		precisions = precisions[:1]
+	}
+	for _, p := range precisions {
+		line("KV memory in "+kinds.Shapes(m, 1, p)[1].Precision.String(), p)
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "KV policies, which say how many loops keep memory: %v\n", m.KVPolicies)
 }
 
 // numbers runs the bundle.

@@ -175,7 +175,7 @@ func (k *maker) read(dir string) (*model, error) {
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		out.card.HiddenSize = m.HiddenSize
 	}
-	for i, s := range kinds.Shapes(m, k.cfg.PageSize, kvcache.F32) {
+	for i, s := range kinds.Shapes(m, k.cfg.PageSize, k.precision()) {
 		out.card.PageBytes[i] = s.PageBytes()
 	}
 	return out, nil
@@ -194,7 +194,7 @@ func problemsOf(b *bundle.Bundle) func() ([]byte, error) {
 func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	m, cfg := &b.Manifest, k.cfg
 	e, err := kinds.Open(k.env, b, engine.Options{
-		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy,
+		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy, KVPrecision: k.precision(),
 	})
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	c.Start()
 	l := e.Limits()
 	p := &part{controller: c, free: e.Close, bytes: weights(m)}
-	for i, s := range kinds.Shapes(m, cfg.PageSize, kvcache.F32) {
+	for i, s := range kinds.Shapes(m, cfg.PageSize, k.precision()) {
 		p.bytes += int64(l.Pages[i]) * s.PageBytes()
 	}
 	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
@@ -226,7 +226,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 // estimate is an upper bound of what load will take: the files, and the KV pages that the budget or the sequences allow.
 func (k *maker) estimate(m *bundle.Manifest, length int) int64 {
 	kv := int64(0)
-	for i, s := range kinds.Shapes(m, 1, kvcache.F32) {
+	for i, s := range kinds.Shapes(m, 1, k.precision()) {
 		planes := int64(1)
 		if loopctl.Stage(i) == loopctl.StageBlock {
 			planes = int64(m.Loops.Max)
@@ -235,6 +235,12 @@ func (k *maker) estimate(m *bundle.Manifest, length int) int64 {
 	}
 	pages := int64((length + k.cfg.PageSize - 1) / k.cfg.PageSize * k.cfg.PageSize)
 	return weights(m) + min(int64(k.cfg.KVMemory), kv*pages*int64(k.cfg.MaxRunning))
+}
+
+// precision is that of the KV pages; the configuration has been checked.
+func (k *maker) precision() kvcache.Precision {
+	p, _ := kvcache.ParsePrecision(k.cfg.KVPrecision)
+	return p
 }
 
 // weights is the size of the files.
