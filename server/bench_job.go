@@ -54,10 +54,8 @@ type job struct {
 func (js *jobs) start(parent context.Context, model string, total int, run func(context.Context, *job) (*bench.Result, error)) (j, running *job) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	for _, other := range js.list {
-		if other.view().Status == jobRunning {
-			return nil, other
-		}
+	if other := js.busy(); other != nil {
+		return nil, other
 	}
 	ctx, cancel := context.WithCancelCause(parent)
 	j = &job{
@@ -75,6 +73,23 @@ func (js *jobs) start(parent context.Context, model string, total int, run func(
 		j.end(ctx, result, err)
 	})
 	return j, nil
+}
+
+// busy is the job that runs. Callers hold mu.
+func (js *jobs) busy() *job {
+	for _, j := range js.list {
+		if j.view().Status == jobRunning {
+			return j
+		}
+	}
+	return nil
+}
+
+// running says whether a job runs.
+func (js *jobs) running() bool {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	return js.busy() != nil
 }
 
 func (js *jobs) find(id string) *job {

@@ -70,7 +70,7 @@ func (s *Server) getCurve(c *gin.Context) {
 		})
 		return
 	}
-	v, err := s.curves.get(s.stop, t.Model, loops)
+	v, err := s.curves.get(s.stop, t.Model, loops, s.jobs.running())
 	switch {
 	case err != nil:
 		s.fail(c, err)
@@ -108,11 +108,12 @@ func curveLoops(text string, m *Model) ([]int, error) {
 	return slices.Compact(out), nil
 }
 
-// get finds a curve, or starts it where none is being computed. A failure is told once; asking again tries again.
-func (cs *curves) get(ctx context.Context, m *Model, loops []int) (curve, error) {
+// get finds a curve, or starts it where neither a curve is being computed nor a benchmark runs, which would measure it. A
+// failure is told once; asking again tries again.
+func (cs *curves) get(ctx context.Context, m *Model, loops []int, benchmark bool) (curve, error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	busy := false
+	busy := benchmark
 	for i, v := range cs.list {
 		busy = busy || v.running
 		if v.model != m || !slices.Equal(v.loops, loops) {
@@ -127,7 +128,7 @@ func (cs *curves) get(ctx context.Context, m *Model, loops []int) (curve, error)
 	if busy {
 		return curve{}, &apiError{
 			Status: http.StatusServiceUnavailable, Type: typeServer, Code: "curve_running", retryAfter: 5 * time.Second,
-			Message: "another depth curve is being computed: try again when it is done",
+			Message: "another depth curve is being computed, or a benchmark runs: try again when it is done",
 		}
 	}
 	data, err := m.Problems()

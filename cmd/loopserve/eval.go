@@ -3,16 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/internal/evaluate"
-	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/models/bundle"
 )
 
 // evaluation is what eval is told.
@@ -39,6 +38,7 @@ With --draft it compares instead: answers with drafts against answers without, a
 		Example: `  loopserve eval --models models --model adder
   loopserve eval --model adder --exit-policy delta --exit-threshold 0.3,0.1,0.03 --max-loss 0.5 --svg adder
   loopserve eval --url http://127.0.0.1:8080 --model adder --problems mine.jsonl --loops 1,4,8 --metric loglikelihood
+  loopserve eval --model looped,shallow,deep --problems looped/eval.jsonl --svg compared
   loopserve eval --model adder --loops 12 --draft 1,2,4`,
 		Args: cobra.NoArgs,
 		RunE: e.run,
@@ -46,7 +46,7 @@ With --draft it compares instead: answers with drafts against answers without, a
 	flags := cmd.Flags()
 	flags.StringVar(&e.url, "url", "", "server to ask; empty: serve --models in this process. Its key is in LOOPSERVE_API_KEY")
 	flags.StringVar(&e.models, "models", "models", "folder of bundles")
-	flags.StringVar(&e.model, "model", "adder", "model to ask")
+	flags.StringVar(&e.model, "model", "adder", "model to ask, or several to compare, with commas between")
 	flags.StringVar(&e.problems, "problems", "", "JSONL file (default: eval.jsonl of the model's bundle)")
 	flags.IntVar(&e.limit, "limit", 0, "ask so many of the problems, at even distances; 0: all")
 	flags.StringVar(&e.metric, "metric", "exact", "exact (generated answers that are the same) or loglikelihood (of the answers that the problems have)")
@@ -58,7 +58,7 @@ With --draft it compares instead: answers with drafts against answers without, a
 	flags.Float64Var(&e.maxLoss, "max-loss", 0.5, "points of accuracy that the recommended depth may lose")
 	flags.StringVar(&e.drafts, "draft", "", "compare drafts of so many loops with plain decoding, at the largest of --loops")
 	flags.StringVar(&e.file, "json", "", "file for the result as JSON; - is standard output")
-	flags.StringVar(&e.svg, "svg", "", "prefix of plots: PREFIX-accuracy.svg, and for policies PREFIX-policies.svg and PREFIX-difficulty.svg")
+	flags.StringVar(&e.svg, "svg", "", "prefix of plots: PREFIX-accuracy.svg; for policies PREFIX-policies.svg and PREFIX-difficulty.svg; for several models PREFIX-MODEL-… of each, and PREFIX-depth.svg")
 	flags.BoolVar(&e.logScale, "log", false, "loops on a logarithmic axis")
 	flags.IntVar(&e.opt.Concurrency, "concurrency", 16, "requests at one time while counting answers")
 	flags.IntVar(&e.opt.Timed, "timed", 50, "requests asked one after another for latencies; negative: none")
@@ -73,15 +73,17 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	if e.most == 0 {
-		for _, n := range loops {
-			e.most = max(e.most, n)
-		}
+		e.most = slices.Max(loops)
 	}
-	if e.opt.Settings, err = e.settings(loops); err != nil {
-		return err
-	}
-	if e.metric != "exact" && e.metric != "loglikelihood" {
+	names := strings.Split(e.model, ",")
+	switch {
+	case e.metric != "exact" && e.metric != "loglikelihood":
 		return fmt.Errorf("--metric is %q: must be exact or loglikelihood", e.metric)
+	case e.drafts != "" && len(names) > 1:
+		return errors.New("--draft compares one model with itself: give one --model")
+	}
+	if _, err := e.settings(loops, e.most); err != nil {
+		return err
 	}
 	e.opt.Likelihood = e.metric == "loglikelihood"
 	list, err := e.read()
@@ -97,132 +99,66 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		defer func() { err = errors.Join(err, stop()) }()
 		url = own
 	}
-	asker := &evaluate.HTTP{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY"), Model: e.model}
-	bar := newBar(cmd.ErrOrStderr(), "asking")
-	e.opt.Progress = func(done, total int) { bar.step(done, total, "asking") }
 	fmt.Fprintf(cmd.OutOrStdout(), "%s, %d problems of %s\n\n", e.model, len(list), e.problems)
+	asker := &evaluate.HTTP{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY")}
 	if e.drafts != "" {
-		return e.compare(cmd, asker, list, bar)
+		asker.Model = e.model
+		return e.compare(cmd, asker, list)
 	}
-	points, err := evaluate.Run(cmd.Context(), asker, e.opt, list)
-	bar.end()
-	if err != nil {
-		return err
+	var curves []evaluate.Curve
+	for _, name := range names {
+		asker.Model = strings.TrimSpace(name)
+		c, err := e.curve(cmd, asker, loops, list, len(names) > 1)
+		if err != nil {
+			return err
+		}
+		curves = append(curves, c)
 	}
-	return e.tell(cmd.OutOrStdout(), points)
+	return e.tell(cmd.OutOrStdout(), curves)
 }
 
-// tell prints and writes what was found.
-func (e *evaluation) tell(w io.Writer, points []evaluate.Point) error {
-	if err := evaluate.WriteTable(w, points); err != nil {
-		return err
+// curve asks one model. One of several is asked only for the loops that it takes: a baseline that does not loop takes 1.
+func (e *evaluation) curve(cmd *cobra.Command, asker *evaluate.HTTP, loops []int, list []evaluate.Problem, several bool) (c evaluate.Curve, err error) {
+	most := e.most
+	if several {
+		low, high, err := asker.Range(cmd.Context())
+		if err != nil {
+			return c, err
+		}
+		most = min(most, high)
+		loops = slices.DeleteFunc(slices.Clone(loops), func(n int) bool { return n < low || n > high })
+		if len(loops) == 0 {
+			loops = []int{high}
+		}
 	}
-	if advice, ok := evaluate.Recommend(points, e.maxLoss); ok {
-		fmt.Fprintf(w, "\n%s\n", advice)
+	if e.opt.Settings, err = e.settings(loops, most); err != nil {
+		return c, err
 	}
-	if err := writeTo(w, e.file, evaluate.NewReport(e.model, points, e.maxLoss).WriteJSON); err != nil {
-		return err
+	bar := newBar(cmd.ErrOrStderr(), "asking")
+	e.opt.Progress = func(done, total int) { bar.step(done, total, "asking "+asker.Model) }
+	c.Model = asker.Model
+	c.Points, err = evaluate.Run(cmd.Context(), asker, e.opt, list)
+	bar.end()
+	if err == nil && e.url == "" {
+		err = e.layers(&c)
 	}
-	if e.svg == "" {
-		return nil
-	}
-	err := writeBytes(e.svg+"-accuracy.svg", evaluate.AccuracyPlot(e.model, points, e.logScale))
-	if e.policies != "" {
-		err = errors.Join(err, writeBytes(e.svg+"-policies.svg", evaluate.PolicyPlot(e.model, points)),
-			writeBytes(e.svg+"-difficulty.svg", evaluate.DifficultyPlot(e.model, points)))
-	}
-	return err
+	return c, err
 }
 
-// compare proves that drafts change nothing; it fails where they do.
-func (e *evaluation) compare(cmd *cobra.Command, asker *evaluate.HTTP, list []evaluate.Problem, bar bar) error {
-	drafts, err := numbers("draft", e.drafts, 1)
+// layers reads a model's from its bundle.
+func (e *evaluation) layers(c *evaluate.Curve) error {
+	dirs, err := serving.FindBundles([]string{e.models})
 	if err != nil {
 		return err
 	}
-	found, err := evaluate.CompareDrafts(cmd.Context(), asker, e.most, drafts, e.opt, list)
-	bar.end()
-	if err != nil {
-		return err
-	}
-	report := evaluate.NewReport(e.model, nil, e.maxLoss)
-	report.Problems, report.Drafts = len(list), found
-	if err := errors.Join(evaluate.WriteDrafts(cmd.OutOrStdout(), found), writeTo(cmd.OutOrStdout(), e.file, report.WriteJSON)); err != nil {
-		return err
-	}
-	for _, d := range found {
-		if d.Different > 0 {
-			return errSaid
+	for _, dir := range dirs {
+		b, err := bundle.Open(dir, bundle.Options{SkipHash: true})
+		if err != nil {
+			return err
+		}
+		if m := &b.Manifest; m.Name == c.Model {
+			c.Before, c.Looped, c.After = m.Prelude.Layers, m.Block.Layers, m.Coda.Layers
 		}
 	}
 	return nil
-}
-
-func (e *evaluation) read() ([]evaluate.Problem, error) {
-	if e.problems == "" {
-		e.problems = filepath.Join(e.models, e.model, "eval.jsonl")
-	}
-	f, err := os.Open(e.problems)
-	if err != nil {
-		return nil, fmt.Errorf("problems: %w: give --problems", err)
-	}
-	defer f.Close()
-	list, err := evaluate.ReadProblems(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.problems, err)
-	}
-	return evaluate.Some(list, e.limit), nil
-}
-
-// thresholds are what each policy is tried at where none is given: from the cautious to the hasty.
-var thresholds = map[loopctl.ExitKind][]float64{
-	loopctl.ExitDelta:   {0.03, 0.1, 0.15, 0.2, 0.25, 0.3},
-	loopctl.ExitGate:    {0.99, 0.9, 0.7, 0.5, 0.3},
-	loopctl.ExitKL:      {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
-	loopctl.ExitEntropy: {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
-	loopctl.ExitArgmax:  {4, 3, 2, 1},
-}
-
-// settings are the fixed depths, then each policy at each threshold.
-func (e *evaluation) settings(loops []int) ([]evaluate.Setting, error) {
-	var out []evaluate.Setting
-	for _, n := range loops {
-		out = append(out, evaluate.Setting{Loops: n})
-	}
-	if e.policies == "" {
-		if e.thresholds != "" || e.min != 0 {
-			return nil, errors.New("--exit-threshold and --min-loops need --exit-policy")
-		}
-		return out, nil
-	}
-	for _, name := range strings.Split(e.policies, ",") {
-		kind, err := policyNamed(strings.TrimSpace(name))
-		if err != nil {
-			return nil, err
-		}
-		at := thresholds[kind]
-		if e.thresholds != "" {
-			at = nil
-			for _, s := range strings.Split(e.thresholds, ",") {
-				v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-				if err != nil || !(v > 0) {
-					return nil, fmt.Errorf("--exit-threshold is %q: must be positive numbers, like 0.3,0.1", e.thresholds)
-				}
-				at = append(at, v)
-			}
-		}
-		for _, v := range at {
-			out = append(out, evaluate.Setting{Loops: e.most, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v, MinLoops: e.min}})
-		}
-	}
-	return out, nil
-}
-
-func policyNamed(name string) (loopctl.ExitKind, error) {
-	for kind := range thresholds {
-		if kind.String() == name {
-			return kind, nil
-		}
-	}
-	return 0, fmt.Errorf("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
 }

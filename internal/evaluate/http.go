@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -119,17 +120,26 @@ func (h *HTTP) Score(ctx context.Context, s Setting, p Problem) (l Likelihood, e
 	return l, nil
 }
 
-func (h *HTTP) post(ctx context.Context, s Setting, fields map[string]any) (*completion, error) {
-	data, err := json.Marshal(fields)
+// Range is which loops the model takes.
+func (h *HTTP) Range(ctx context.Context) (least, most int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.base()+"/v1/models/"+url.PathEscape(h.Model), nil)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	url := strings.TrimSuffix(strings.TrimRight(h.URL, "/"), "/v1") + "/v1/completions"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(data))
+	data, status, err := h.do(req)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	var card struct{ Loops struct{ Min, Max int } }
+	if status != http.StatusOK || json.Unmarshal(data, &card) != nil || card.Loops.Max < 1 {
+		return 0, 0, fmt.Errorf("%s: HTTP %d: %.300s", req.URL, status, bytes.TrimSpace(data))
+	}
+	return card.Loops.Min, card.Loops.Max, nil
+}
+
+func (h *HTTP) base() string { return strings.TrimSuffix(strings.TrimRight(h.URL, "/"), "/v1") }
+
+func (h *HTTP) do(req *http.Request) ([]byte, int, error) {
 	if h.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+h.Key)
 	}
@@ -139,15 +149,29 @@ func (h *HTTP) post(ctx context.Context, s Setting, fields map[string]any) (*com
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer resp.Body.Close()
-	data, err = io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	return data, resp.StatusCode, err
+}
+
+func (h *HTTP) post(ctx context.Context, s Setting, fields map[string]any) (*completion, error) {
+	data, err := json.Marshal(fields)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s at %s loops: HTTP %d: %s", h.Model, s.Name(), resp.StatusCode, bytes.TrimSpace(data))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.base()+"/v1/completions", bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	data, status, err := h.do(req)
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("%s at %s loops: HTTP %d: %s", h.Model, s.Name(), status, bytes.TrimSpace(data))
 	}
 	var out completion
 	if err := json.Unmarshal(data, &out); err != nil || len(out.Choices) == 0 {

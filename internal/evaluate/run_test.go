@@ -19,6 +19,10 @@ import (
 func counting(t *testing.T) *evaluate.HTTP {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/models/count" {
+			fmt.Fprint(w, `{"id":"count","loops":{"min":1,"max":3}}`)
+			return
+		}
 		var in struct {
 			Model, Prompt string
 			Loops         int
@@ -132,6 +136,17 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+func TestDepthPlot(t *testing.T) {
+	looped := evaluate.Curve{Model: "looped", Looped: 2, After: 1, Points: run(t, fixed(1, 2))}
+	if looped.Depth(4) != 9 || looped.Title() != "looped (0 + 2⊗L + 1 layers)" {
+		t.Errorf("%d %s", looped.Depth(4), looped.Title())
+	}
+	svg := string(evaluate.DepthPlot([]evaluate.Curve{looped, {Model: "deep", Looped: 8, Points: run(t, fixed(1))}}))
+	if !strings.Contains(svg, "looped: 5, 66.67") || !strings.Contains(svg, "deep: 8, 33.33") || !strings.Contains(svg, "layers applied to a token") {
+		t.Errorf("%s", svg)
+	}
+}
+
 func TestLikelihood(t *testing.T) {
 	h := counting(t)
 	points, err := evaluate.Run(t.Context(), h, evaluate.Options{Settings: fixed(2), Likelihood: true}, []evaluate.Problem{{Prompt: "7=", Answer: "é"}})
@@ -166,7 +181,13 @@ func TestCompareDrafts(t *testing.T) {
 
 func TestRunStopsAtTheFirstFailure(t *testing.T) {
 	h := counting(t)
+	if low, high, err := h.Range(t.Context()); err != nil || low != 1 || high != 3 {
+		t.Errorf("%d to %d, %v", low, high, err)
+	}
 	h.Model = "other"
+	if _, _, err := h.Range(t.Context()); err == nil || !strings.Contains(err.Error(), "HTTP 404") {
+		t.Errorf("got %v", err)
+	}
 	_, err := evaluate.Run(t.Context(), h, evaluate.Options{Settings: fixed(1)}, digits)
 	if err == nil || !strings.Contains(err.Error(), "HTTP 404") || !strings.Contains(err.Error(), "no such model") {
 		t.Errorf("got %v, want the server's own words", err)
