@@ -107,6 +107,7 @@ func (s *Server) routes() *gin.Engine {
 		r.HEAD(path, handler)
 	}
 	r.GET("/version", s.getVersion)
+	r.GET("/openapi.json", s.getOpenAPI)
 	r.GET("/metrics", s.getMetrics)
 	r.GET("/v1/models", s.whenReady(s.getModels))
 	r.GET("/v1/models/:id", s.whenReady(s.getModel))
