@@ -30,9 +30,10 @@ type Machine struct {
 
 // state is a set of places. Where each byte leads is found when it is first asked for.
 type state struct {
-	places []place // byte instructions only, in order
-	accept bool    // the text may end
-	next   []*state
+	places []place  // byte instructions only, in order
+	accept bool     // the text may end
+	next   []*state // by class of bytes
+	led    []led
 	age    int
 	walked int // the last walk that came here
 	mask   *mask
@@ -197,6 +198,29 @@ func (m *Machine) step(s *state, b byte) *state {
 	if n := s.next[class]; n != nil {
 		return n
 	}
+	n := m.lead(s, b)
+	s.next[class] = n
+	return n
+}
+
+// lead finds where a byte leads. Bytes that fit the same places lead to the same one, which is looked for once.
+func (m *Machine) lead(s *state, b byte) *state {
+	var fits uint64
+	if len(s.places) <= 64 {
+		for j, p := range s.places {
+			if i := &m.p.code[p.pc]; i.lo <= b && b <= i.hi {
+				fits |= 1 << j
+			}
+		}
+		if fits == 0 {
+			return dead
+		}
+		for _, k := range s.led {
+			if k.fits == fits {
+				return k.to
+			}
+		}
+	}
 	m.begin()
 	for _, p := range s.places {
 		if i := &m.p.code[p.pc]; i.lo <= b && b <= i.hi {
@@ -204,8 +228,16 @@ func (m *Machine) step(s *state, b byte) *state {
 		}
 	}
 	n := m.intern()
-	s.next[class] = n
+	if fits != 0 {
+		s.led = append(s.led, led{fits, n})
+	}
 	return n
+}
+
+// led is where the bytes lead that fit those of a state's first 64 places.
+type led struct {
+	fits uint64
+	to   *state
 }
 
 // current returns s as the machine knows it now: after everything was forgotten, an equal one. It forgets when there is
