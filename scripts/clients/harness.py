@@ -1,0 +1,40 @@
+"""lm-evaluation-harness, unmodified, against a running loopserve: a generate and a log-likelihood task at several loop
+counts through model aliases, held against `loopserve eval`.
+
+usage: harness.py http://127.0.0.1:8080 BUNDLE LIMIT LOOPSERVE
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+url, bundle, limit, loopserve = sys.argv[1].rstrip("/"), pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+here = pathlib.Path(__file__).parent
+with tempfile.TemporaryDirectory() as tmp:
+    tmp = pathlib.Path(tmp)
+    lines = (bundle / "eval.jsonl").read_text().splitlines()
+    lines = lines[:: max(1, len(lines) // limit)][:limit]
+    (tmp / "problems.jsonl").write_text("\n".join(lines) + "\n")
+    for task in (here / "lm_eval").glob("*.yaml"):
+        text = task.read_text().replace("problems.jsonl", str(tmp / "problems.jsonl"))
+        (tmp / task.name).write_text(text)
+    bad = 0
+    print(f"{len(lines)} problems\n\n| loops | loopserve eval | harness, generate | harness, greedy by log-likelihood | perplexity of the answer |")
+    print("| ---: | ---: | ---: | ---: | ---: |")
+    for loops in (1, 4, 12):
+        out = tmp / f"out{loops}"
+        subprocess.run([sys.executable, "-m", "lm_eval", "--model", "local-completions", "--tasks", "adder_generate,adder_loglikelihood",
+                        "--include_path", str(tmp), "--output_path", str(out), "--batch_size", "8", "--model_args",
+                        f"model=adder@{loops},base_url={url}/v1/completions,tokenizer_backend=remote,num_concurrent=4,max_retries=1"],
+                       check=True, stdout=subprocess.DEVNULL, stderr=open(tmp / "log", "w") if loops != 1 else None)
+        results = json.loads(next(out.rglob("results*.json")).read_text())["results"]
+        ours = subprocess.run([loopserve, "eval", "--url", url, "--model", "adder", "--problems", str(tmp / "problems.jsonl"),
+                               "--loops", str(loops), "--timed", "1", "--json", str(tmp / "ours.json")], check=True, capture_output=True, text=True)
+        mine = [r for r in json.loads((tmp / "ours.json").read_text())["points"]][0]["accuracy"]
+        generate, greedy = results["adder_generate"]["exact_match,none"], results["adder_loglikelihood"]["acc,none"]
+        print(f"| {loops} | {100 * mine:.1f} % | {100 * generate:.1f} % | {100 * greedy:.1f} % | {results['adder_loglikelihood']['perplexity,none']:.4g} |", flush=True)
+        bad += abs(mine - generate) > 1e-9 or abs(greedy - generate) > 0.011
+    if bad:
+        sys.exit("the harness and loopserve eval disagree")
