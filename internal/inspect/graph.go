@@ -110,7 +110,7 @@ func (g *graph) node(raw []byte) error {
 func (g *graph) tensor(raw []byte) error {
 	t, name := tensor{elements: 1}, ""
 	dim := func(d uint64) error {
-		if d > 1<<40 || t.elements > 1<<50 {
+		if d > 1<<60 || d > 0 && t.elements > 1<<60/int64(d) {
 			return fmt.Errorf("tensor %q is too large", name)
 		}
 		t.elements *= int64(d)
