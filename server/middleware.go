@@ -73,7 +73,7 @@ func (s *Server) report(c *gin.Context) {
 	switch {
 	case route == "/livez" || route == "/readyz" || route == "/health" || route == "/metrics":
 		level = slog.LevelDebug
-	case status == http.StatusServiceUnavailable: // load, or an end that somebody asked for
+	case status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout: // load, or an end that somebody asked for
 		level = slog.LevelWarn
 	case status >= 500:
 		level = slog.LevelError
