@@ -5,8 +5,10 @@ usage: clients.py http://127.0.0.1:8080 [openai|litellm|langchain ...]   (defaul
 
 import asyncio
 import importlib.util
+import os
 import sys
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # no fetch at import
 BASE = sys.argv[1].rstrip("/") + "/v1"
 PROMPT, RIGHT = "123+456+789=", "1368"
 

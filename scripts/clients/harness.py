@@ -28,11 +28,11 @@ with tempfile.TemporaryDirectory() as tmp:
         subprocess.run([sys.executable, "-m", "lm_eval", "--model", "local-completions", "--tasks", "adder_generate,adder_loglikelihood",
                         "--include_path", str(tmp), "--output_path", str(out), "--batch_size", "8", "--model_args",
                         f"model=adder@{loops},base_url={url}/v1/completions,tokenizer_backend=remote,num_concurrent=4,max_retries=1"],
-                       check=True, stdout=subprocess.DEVNULL, stderr=open(tmp / "log", "w") if loops != 1 else None)
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         results = json.loads(next(out.rglob("results*.json")).read_text())["results"]
         ours = subprocess.run([loopserve, "eval", "--url", url, "--model", "adder", "--problems", str(tmp / "problems.jsonl"),
                                "--loops", str(loops), "--timed", "1", "--json", str(tmp / "ours.json")], check=True, capture_output=True, text=True)
-        mine = [r for r in json.loads((tmp / "ours.json").read_text())["points"]][0]["accuracy"]
+        mine = json.loads((tmp / "ours.json").read_text())["points"][0]["accuracy"] / 100
         generate, greedy = results["adder_generate"]["exact_match,none"], results["adder_loglikelihood"]["acc,none"]
         print(f"| {loops} | {100 * mine:.1f} % | {100 * generate:.1f} % | {100 * greedy:.1f} % | {results['adder_loglikelihood']['perplexity,none']:.4g} |", flush=True)
         bad += abs(mine - generate) > 1e-9 or abs(greedy - generate) > 0.011
