@@ -34,6 +34,22 @@ def test_the_adder_adds_with_eight_loops_and_not_with_one(group):
     assert right("adder", group, 1) <= 0.1
 
 
+def test_depth_decides_the_hops_readme_problem():
+    assert ask("hop", hops.README_PROBLEM, 8) == "C" != ask("hop", hops.README_PROBLEM, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "deep", "shallow"), [("hop", "8 hops", 0.93, 0.45), ("mod7", "depth 6", 0.6, 0.4)]
+)
+def test_the_hardest_problems_need_the_loops(name, group, deep, shallow):
+    assert right(name, group, 12) >= deep
+    assert right(name, group, 1) <= shallow
+
+
+def test_mod7_reads_its_readme_problem():
+    assert ask("mod7", "3+5=b;b*2=e;b-e=", 8) == "6"
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_card_names_these_weights(name):
     digest = hashlib.sha256((CHECKPOINTS / name / "model.safetensors").read_bytes()).hexdigest()
