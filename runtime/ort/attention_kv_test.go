@@ -9,11 +9,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 )
 
 var kvKinds = map[string]int{"f16": kvF16, "int8": kvInt8}
 
-// kvHead encodes a head as docs/bundle-format.md has it. It is written from there, not from the kernel.
+// kvHead encodes a head as docs/adr/0004-kv-precision.md has it. It is written from there, not from the kernel.
 func kvHead(kv int, x []float32) (raw []byte) {
 	if kv == kvF16 {
 		for _, v := range x {
@@ -309,4 +310,46 @@ func (a *attention) turnedQuery(at int) []float64 {
 	}
 	a.turn(q, a.qNorm, int(a.past[span])+row-int(a.cumulative[span]))
 	return q
+}
+
+// One layer of 16 query heads × 64, as in BenchmarkAttention, with each kind of cache. The kinds take turns inside a
+// measurement, so that a busy machine is as busy for each: ns/op is of all three, the others are the best turn of each.
+func BenchmarkAttentionKV(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		kvHeads int
+		spans   []span
+	}{
+		{"decode/8x1024", 16, repeat(8, span{1023, 1})},
+		{"decode/8x4096", 16, repeat(8, span{4095, 1})},
+		{"decode-gqa4/8x4096", 4, repeat(8, span{4095, 1})},
+		{"prefill/256", 16, []span{{0, 256}}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			names := []string{"f32", "f16", "int8"}
+			var calls []*attention
+			for kv := range names {
+				a := newCase(rand.New(rand.NewPCG(1, 2)), shape{qHeads: 16, kvHeads: c.kvHeads, headDim: 64, pageSize: 16, layers: 1, rotary: 64, spans: c.spans})
+				if kv != kvF32 {
+					a.quantise(kv)
+				}
+				calls = append(calls, a)
+			}
+			best := make([]time.Duration, len(names))
+			for b.Loop() {
+				for kv, a := range calls {
+					start := time.Now()
+					if err := a.run(); err != nil {
+						b.Fatal(err)
+					}
+					if d := time.Since(start); best[kv] == 0 || d < best[kv] {
+						best[kv] = d
+					}
+				}
+			}
+			for kv, d := range best {
+				b.ReportMetric(float64(d.Microseconds()), names[kv]+"-us")
+			}
+		})
+	}
 }
