@@ -62,14 +62,22 @@ func texts(t *testing.T, c *golden.Case, e *engine.Engine, loops int) (all [][]i
 		if err != nil {
 			t.Fatal(err)
 		}
-		more, _ := newOne(e, loops).greedy(t, ids, 64)
+		more, _ := newOne(e, loops).greedy(t, ids, continued())
 		text := append(append([]int32(nil), ids...), more...)
 		all, want = append(all, text), append(want, newOne(e, loops).feed(t, text))
 	}
 	return all, want
 }
 
-var whole = flag.Bool("whole", false, "TestTable asks the adder every problem of its eval.jsonl, not every fifth")
+var whole = flag.Bool("whole", false, "TestTable takes longer texts, and every problem of the adder's, not every tenth")
+
+// continued is how many tokens follow each prompt.
+func continued() int {
+	if *whole {
+		return 64
+	}
+	return 8
+}
 
 // TestTable prints docs/export.md's tables (go test ./models/export -run Table -v -whole) and holds their claims: int8
 // keeps greedy tokens and the adder's answers, and int4's scales are better than plain ones.
@@ -149,10 +157,10 @@ func adderTable(t *testing.T, env *ort.Env) {
 	}
 	problems := problemsOf(t, filepath.Join(from, "eval.jsonl"))
 	if !*whole {
-		for i := range len(problems) / 5 {
-			problems[i] = problems[5*i]
+		for i := range len(problems) / 10 {
+			problems[i] = problems[10*i]
 		}
-		problems = problems[:len(problems)/5]
+		problems = problems[:len(problems)/10]
 	}
 	loops := []int{4, 8, 12}
 	right := func(opt export.Options) (out []int) {
