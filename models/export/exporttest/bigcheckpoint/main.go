@@ -1,6 +1,6 @@
 // Bigcheckpoint writes a random checkpoint of a released model's exact size, to measure exports of that size:
 //
-//	go run ./models/export/exporttest/bigcheckpoint ouro-1.4b /tmp/ouro
+//	go run ./models/export/exporttest/bigcheckpoint ouro-1.4b ./ouro
 //
 // It streams: its own memory is that of one row.
 package main
