@@ -239,7 +239,7 @@ func lawOf(t *testing.T, e *engine.Engine, tolerance float64, seeds int, prompt 
 		mixed := &script{players: make([]*player, 16)}
 		at := 0
 		for i := range mixed.players {
-			p := &player{loops: 1 + rng.IntN(e.Limits().Loops.Max), at: at}
+			p := &player{loops: 1 + rng.IntN(min(16, e.Limits().Loops.Max)), at: at}
 			prompt(rng, p)
 			if i%4 == 3 {
 				p.sampling = sampler.Params{Temperature: 0.9, TopP: 0.95, Seed: rng.Uint64()}
