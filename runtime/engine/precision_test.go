@@ -189,13 +189,23 @@ func TestPrecisionSizesTheArena(t *testing.T) {
 	}
 }
 
-func TestPrecisionOfAGraphThatIsNotThere(t *testing.T) {
-	b, err := bundle.Open(adder, bundle.Options{SkipHash: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Manifest.Block.File = "absent.onnx"
-	if _, err := engine.New(openEnv(t), b, engine.Options{KVPrecision: kvcache.Int8}); err == nil || !strings.Contains(err.Error(), "absent.onnx") {
-		t.Errorf("a graph that is not there: %v", err)
+// What cannot be had is an error that says what to set, and nothing stays open.
+func TestPrecisionIsRefused(t *testing.T) {
+	ort.CheckLeaks(t)
+	env := openEnv(t)
+	for want, spoil := range map[string]func(m *bundle.Manifest){
+		"absent.onnx":             func(m *bundle.Manifest) { m.Block.File = "absent.onnx" },
+		"set kv_precision to f32": func(m *bundle.Manifest) { m.Precision.Activations = "bf16" },
+		"key_cache":               func(m *bundle.Manifest) { m.Block.File = "coda.onnx" },
+	} {
+		b, err := bundle.Open(adder, bundle.Options{SkipHash: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoil(&b.Manifest)
+		if e, err := engine.New(env, b, engine.Options{KVPrecision: kvcache.Int8}); err == nil || !strings.Contains(err.Error(), want) {
+			e.Close()
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
