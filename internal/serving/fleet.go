@@ -149,7 +149,6 @@ func (f *fleet) work() {
 			continue
 		}
 		m.loading = true
-		f.used += m.estimate
 		parts := make([]*part, len(victims))
 		for i, v := range victims {
 			parts[i], v.part = v.part, nil
@@ -158,6 +157,9 @@ func (f *fleet) work() {
 		for i, v := range victims {
 			f.unload(v, parts[i])
 		}
+		f.mu.Lock()
+		f.used += m.estimate // nobody else loads, so the room is still there
+		f.mu.Unlock()
 		start := time.Now()
 		p, err := m.opened()
 		f.mu.Lock()

@@ -156,7 +156,11 @@ func TestOff(t *testing.T) {
 
 func TestLogLinesHaveTheTrace(t *testing.T) {
 	tracer := newTracer(tracetest.NewInMemoryExporter(), Options{Ratio: 1})
-	defer tracer.Close() //nolint:errcheck // nothing is to be sent
+	t.Cleanup(func() {
+		if err := tracer.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	var out bytes.Buffer
 	log := slog.New(tracer.LogHandler(slog.NewTextHandler(&out, nil))).With("a", 1)
 	ctx, span := tracer.tracer.Start(t.Context(), "x")
