@@ -94,7 +94,10 @@ func (s *Server) routes() *gin.Engine {
 	r.HandleMethodNotAllowed = true
 	r.UseRawPath = true
 	r.ContextWithFallback = true
-	r.Use(s.identify, s.account, s.recover, s.authorize)
+	r.Use(s.identify, s.account, s.recover)
+	r.GET("/", s.getPlayground) // before authorize: the page asks for the key
+	r.HEAD("/", s.getPlayground)
+	r.Use(s.authorize)
 	r.NoRoute(s.noRoute)
 	r.NoMethod(s.noMethod)
 

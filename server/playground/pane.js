@@ -1,0 +1,139 @@
+// pane: one answer with its numbers, as it streams in.
+
+const metricNames = [
+  ['first', 'first token'], ['each', 'per token'], ['total', 'total'], ['tokens', 'tokens'], ['loops', 'loops per token'], ['end', 'ended by'],
+];
+
+class Pane {
+  constructor(name, scale) {
+    this.name = name;
+    this.state = el('span', { class: 'state' }, '');
+    this.box = el('div', { class: 'tokens' });
+    this.tokens = new Tokens(this.box, scale, name, (index) => this.openLens(index));
+    this.values = {};
+    const metrics = el('dl', { class: 'metrics' });
+    for (const [key, label] of metricNames) {
+      this.values[key] = el('dd', {}, '–');
+      metrics.append(el('div', {}, el('dt', {}, label), this.values[key]));
+    }
+    this.bar = el('span', { class: 'fill', 'aria-hidden': 'true' });
+    this.node = el('section', { class: 'pane', 'aria-label': name },
+      el('h3', {}, name, this.state), this.box, el('div', { class: 'gauge total', 'aria-hidden': 'true' }, this.bar), metrics);
+    this.totalMS = null;
+    this.request = null;
+  }
+
+  mark(state) {
+    this.state.textContent = state;
+    this.node.dataset.state = state;
+  }
+
+  // run streams a request into the pane. It throws only when it was stopped.
+  async run(request, signal) {
+    this.request = request;
+    this.mark('running');
+    this.box.setAttribute('aria-busy', 'true');
+    try {
+      const response = await call('POST', request.path, request.body, signal);
+      for await (const event of events(response)) this.take(event);
+      this.mark('done');
+    } catch (error) {
+      if (error.name === 'AbortError') {
+        this.mark('stopped');
+        throw error;
+      }
+      this.mark('failed');
+      this.box.append(errorBox(error));
+      this.error = error;
+    } finally {
+      this.box.removeAttribute('aria-busy');
+    }
+  }
+
+  take(event) {
+    for (const choice of event.choices) {
+      const text = choice.text ?? (choice.delta && choice.delta.content) ?? '';
+      const loops = choice.loops ?? [];
+      if (loops.length) {
+        this.tokens.add({ text, loops: Math.max(...loops), lens: choice.lens && choice.lens.at(-1), end: choice.finish_reason });
+      } else if (text !== '') { // what a stop string has held back
+        this.box.append(text);
+      }
+      if (choice.finish_reason) this.values.end.textContent = choice.stop_reason ?? choice.finish_reason;
+    }
+    this.values.tokens.textContent = this.tokens.list.length;
+    if (event.usage) this.takeUsage(event.usage);
+    if (event.timings) this.takeTimings(event.timings);
+  }
+
+  takeUsage({ completion_tokens: tokens, completion_tokens_details: { loops } }) {
+    this.values.tokens.textContent = tokens;
+    const saved = loops.saved ? `, ${loops.saved} saved` : '';
+    this.values.loops.textContent = `${Number(loops.mean.toFixed(2))}${saved}`;
+    this.values.loops.title = `${loops.total} loops in all, at most ${loops.max} for a token`;
+  }
+
+  takeTimings(timings) {
+    const { time_to_first_token_ms: first, mean_itl_ms: each, generation_time_ms: rest } = timings;
+    this.totalMS = first === null ? null : first + (rest ?? 0);
+    this.values.first.textContent = ms(first);
+    this.values.each.textContent = ms(each);
+    this.values.total.textContent = ms(this.totalMS);
+  }
+
+  // compareTo draws the total as a share of the slowest.
+  compareTo(slowest) {
+    this.bar.style.width = this.totalMS === null || !slowest ? '0' : `${(this.totalMS / slowest) * 100}%`;
+  }
+
+  summary() {
+    const n = this.tokens.list.length;
+    return `${this.name}: ${plural(n, 'token')}, ${this.values.loops.textContent} loops per token, ${this.values.total.textContent}`;
+  }
+
+  // openLens shows a token's lens. Where none came with the answer the same request is made once more, with the lens:
+  // the same seed gives the same tokens.
+  async openLens(index) {
+    for (const pane of document.querySelectorAll('[aria-current=true]')) pane.removeAttribute('aria-current');
+    this.tokens.mark(index);
+    const token = this.tokens.list[index];
+    const title = `${this.name}, ${this.tokens.line(index)}.`;
+    byId('lens-title').scrollIntoView({ block: 'nearest' });
+    const ticket = (Pane.ticket = (Pane.ticket ?? 0) + 1); // a later choice wins
+    const notes = [];
+    if (!token.lens) {
+      lensMessage('The request runs once more, with the lens…');
+      try {
+        await this.fetchLens(index);
+      } catch (error) {
+        if (ticket === Pane.ticket) byId('lens').replaceChildren(errorBox(error));
+        return;
+      }
+      if (ticket !== Pane.ticket) return;
+    }
+    if (!token.lens) {
+      lensMessage('The server sent no lens for this token.');
+      return;
+    }
+    if (token.again) notes.push('From a second run of the same request, which the times above leave out.');
+    if (token.lens.loops.length !== token.loops) notes.push(`This run took ${plural(token.lens.loops.length, 'loop')} for the token, and the answer above ${token.loops}.`);
+    showLens(title, token.lens, notes);
+    say(`Loop lens of ${title} ${lensInWords(token.lens)}`);
+  }
+
+  async fetchLens(index) {
+    const top = Math.min(Math.max(Math.trunc(Number(byId('lens-top').value)) || 5, 1), 20);
+    const again = lensRequest(this.request, index, top);
+    const answer = await (await call('POST', again.path, again.body)).json();
+    const lens = answer.choices[0].lens ?? [];
+    this.tokens.list.forEach((token, i) => {
+      if (i > index || !lens[i] || token.lens) return;
+      Object.assign(token, { lens: lens[i], again: true });
+      this.tokens.describe(i);
+    });
+  }
+}
+
+function lensInWords(lens) {
+  return lens.loops.map((loop) => `After loop ${loop.loop} ${loop.top.length ? `${visible(loop.top[0].token)} ${percent(loop.top[0].prob)}` : 'nothing'}`).join('. ');
+}
