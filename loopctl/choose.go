@@ -156,7 +156,7 @@ func (c *Controller) mayEnter(s *sequence) bool {
 func (c *Controller) solo(s *sequence, position int) bool { return position == s.known-1 && c.solos(s) }
 
 func (c *Controller) solos(s *sequence) bool {
-	return c.limits.Pages[StageCoda] > 0 && (s.req.Lens > 0 || s.varies && s.exit.Kind.Probes())
+	return c.limits.Pages[StageCoda] > 0 && (s.req.Lens > 0 || s.exit.Kind.Probes())
 }
 
 // entrance is how many rows the next chunk of a prompt has, if there is room for it.
@@ -183,10 +183,7 @@ func (c *Controller) entrance(s *sequence) int {
 // chooseDecode plans the newest known row of a sequence that decodes.
 func (c *Controller) chooseDecode(s *sequence) (used int) {
 	if s.decoding() && s.fed == s.known-1 && c.mayEnter(s) && c.spareLatents(s) > 0 {
-		k := c.enter(s, 1)
-		k.decode = true
-		c.fresh = append(c.fresh, k)
-		c.take(s, k)
+		c.enterOne(s)
 		return 1
 	}
 	for i := len(s.chunks) - 1; i >= 0; i-- {
@@ -196,6 +193,13 @@ func (c *Controller) chooseDecode(s *sequence) (used int) {
 		}
 	}
 	return 0
+}
+
+// enterOne lets the next token in, a row of its own.
+func (c *Controller) enterOne(s *sequence) {
+	k := c.enter(s, 1)
+	k.decode = true
+	c.take(s, k)
 }
 
 // choosePrompt plans a prompt's chunks, the deepest first, then one that enters. A chunk is cut only where it could
@@ -230,9 +234,7 @@ func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
 	if n < 1 || (2*n < whole && c.stats.Prefill > 0) {
 		return used // a sliver would be a span of its own at every depth: better wait a tick
 	}
-	k := c.enter(s, n)
-	c.fresh = append(c.fresh, k)
-	return used + c.choosePiece(s, k)
+	return used + c.choosePiece(s, c.enter(s, n))
 }
 
 // inLoop is how many rows of s loop.

@@ -215,13 +215,21 @@ func (c *Controller) admission(s *sequence) [numStages]int {
 	return need
 }
 
-// release gives all pages of s back.
-func (c *Controller) release(s *sequence) {
+// strip takes all that a running sequence holds. What is computed goes into the prefix cache first, if it is good.
+func (c *Controller) strip(s *sequence, good bool) {
+	c.takeBack(s)
+	if good {
+		c.share(s)
+	}
+	for len(s.chunks) > 0 {
+		c.retire(s.chunks[0])
+	}
 	for st := range numStages {
 		s.tables[st].release(&c.pools[st])
 	}
 	c.unshare(s)
 	s.cover = 0
+	c.emptyHanded-- // it held its last latent until now
 }
 
 // blank is a chunk to be filled in.
@@ -241,7 +249,7 @@ func (c *Controller) enter(s *sequence, n int) *chunk {
 	k.seq, k.first = s, s.fed
 	free := len(c.latents) - n
 	k.slots = append(k.slots, c.latents[free:]...)
-	if s.varies && s.exit.free() {
+	if s.exit.free() {
 		for range n {
 			k.states = append(k.states, rowState{rest: 1})
 		}
@@ -253,6 +261,7 @@ func (c *Controller) enter(s *sequence, n int) *chunk {
 	s.slots += n
 	s.fed += n
 	s.chunks = append(s.chunks, k)
+	c.fresh = append(c.fresh, k)
 	if s.stats.Scheduled.IsZero() {
 		s.stats.Scheduled = c.began
 	}
@@ -262,12 +271,8 @@ func (c *Controller) enter(s *sequence, n int) *chunk {
 // retire takes a chunk from its sequence and frees its latents.
 func (c *Controller) retire(k *chunk) {
 	s := k.seq
-	for i, other := range s.chunks {
-		if other == k {
-			s.chunks = append(s.chunks[:i], s.chunks[i+1:]...)
-			break
-		}
-	}
+	i := slices.Index(s.chunks, k)
+	s.chunks = slices.Delete(s.chunks, i, i+1)
 	c.latents = append(c.latents, k.slots...)
 	s.slots -= k.rows()
 	if s.slots == 0 {
@@ -279,16 +284,8 @@ func (c *Controller) retire(k *chunk) {
 
 // end frees all that s holds and tells its reader. The caller removes it from waiting; forget removes it from running.
 func (c *Controller) end(s *sequence, e Event) {
-	c.takeBack(s)
-	if s.running && e.Finish != FinishError {
-		c.share(s)
-	}
-	for len(s.chunks) > 0 {
-		c.retire(s.chunks[0])
-	}
-	c.release(s)
 	if s.running {
-		c.emptyHanded--
+		c.strip(s, e.Finish != FinishError)
 		c.ended++
 	}
 	s.ended = true

@@ -69,10 +69,7 @@ func (c *Controller) chooseGuesses(s *sequence, room int) (used int) {
 		}
 	}
 	if used < room && s.fed >= s.known && s.unfed() > 0 && c.mayEnter(s) && c.spareLatents(s) > 0 {
-		k := c.enter(s, 1)
-		k.decode = true
-		c.fresh = append(c.fresh, k)
-		c.take(s, k)
+		c.enterOne(s)
 		used++
 	}
 	return used

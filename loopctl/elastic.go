@@ -35,10 +35,9 @@ func (e *Elastic) step(wait time.Duration) float64 {
 
 // grant fixes the depth of s when it is first admitted.
 func (c *Controller) grant(s *sequence) {
-	if s.admitted {
-		return
+	if s.stats.LoopsGranted > 0 {
+		return // it has been admitted before
 	}
-	s.admitted = true
 	asked := s.loops
 	if s.req.Elastic {
 		least := min(max(s.exit.MinLoops, c.limits.Loops.Min, 1), asked)

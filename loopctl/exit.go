@@ -1,5 +1,7 @@
 package loopctl
 
+import "slices"
+
 // exit moves rows out of the loop: those that have reached their depth, and those whose policy says so from numbers of
 // the graph. Then it lists who goes through the coda: rows that left, in order where that matters, and rows whose
 // logits are only looked at.
@@ -33,7 +35,8 @@ func (c *Controller) leave(k *chunk, packed int) {
 		target, fixed := s.target(k.first + i)
 		goes := k.depth >= target
 		if !fixed && s.exit.free() {
-			goes = s.exit.passes(&k.states[i], at(c.info.Delta, packed+i), at(c.info.Gate, packed+i)) && k.depth >= s.exit.MinLoops || goes
+			passed := s.exit.passes(&k.states[i], numberOr(c.info.Delta, packed+i), numberOr(c.info.Gate, packed+i)) // after every loop
+			goes = goes || passed && k.depth >= s.exit.MinLoops
 		}
 		c.going = append(c.going, goes)
 		same = same && goes == c.going[0]
@@ -44,7 +47,7 @@ func (c *Controller) leave(k *chunk, packed int) {
 		}
 		return
 	}
-	place := c.indexOf(k)
+	place := slices.Index(s.chunks, k)
 	for from := 0; from < n; place++ {
 		to := from + 1
 		for to < n && c.going[to] == c.going[from] {
@@ -62,22 +65,6 @@ func (c *Controller) leave(k *chunk, packed int) {
 	}
 }
 
-func at(numbers []float32, i int) float32 {
-	if i < len(numbers) {
-		return numbers[i]
-	}
-	return 0
-}
-
-func (c *Controller) indexOf(k *chunk) int {
-	for i, other := range k.seq.chunks {
-		if other == k {
-			return i
-		}
-	}
-	return -1
-}
-
 // count books a chunk's rows as having left at its depth: once for each row.
 func (c *Controller) count(k *chunk) {
 	s := k.seq
@@ -89,7 +76,7 @@ func (c *Controller) count(k *chunk) {
 		s.stats.PromptLoops += k.depth * prompt
 	}
 	if skipped := s.loops - k.depth; skipped > 0 {
-		c.pay(s, min(skipped*k.rows(), int(s.owed)))
+		c.pay(s, skipped*k.rows())
 	}
 	c.noteFills(k)
 }
@@ -97,16 +84,12 @@ func (c *Controller) count(k *chunk) {
 // noteFills lists the copies that make rows, which left before the last plane, visible at the depths that they skipped.
 func (c *Controller) noteFills(k *chunk) {
 	s := k.seq
-	if !s.varies || c.limits.Pages[StageBlock] == 0 {
-		return
-	}
 	t := &s.tables[StageBlock]
 	size := c.limits.PageSize
-	for i := range k.rows() {
-		position := k.first + i
-		if k.depth >= len(t.planes) {
-			return
-		}
+	if k.depth >= len(t.planes) {
+		return
+	}
+	for position := k.first; position < k.end(); position++ {
 		from := len(c.fillTo)
 		for plane := k.depth; plane < len(t.planes); plane++ {
 			pages := t.cover(&c.pools[StageBlock], plane, position+1, size)
@@ -137,48 +120,49 @@ func (c *Controller) fill() {
 	}
 }
 
-// settle lists who goes through the coda, in the order in which they may, as many rows as a call takes.
+// settle lists who goes through the coda, as many rows as a call takes: first those that are only looked at, since they
+// are what their policies decide by in this very tick.
 func (c *Controller) settle() {
-	c.probes = c.probes[:0]
 	room := c.limits.MaxRows
-	for _, k := range c.plan {
-		if s := k.seq; s != nil {
-			if k = c.probeOf(s); k != nil && !k.probed {
-				k.probed = true
-				c.probes = append(c.probes, k)
-				room -= c.codaRows(k)
-			}
-		}
-	}
-	bare := c.limits.Pages[StageCoda] == 0
 	for _, s := range c.running {
-		for i := 0; i < len(s.chunks); {
-			k := s.chunks[i]
-			switch {
-			case !k.left && s.ordered:
-				i = len(s.chunks) // nobody passes it
-				continue
-			case !k.left:
-				i++
-				continue
-			case bare && !k.needsLogits() && !k.scores():
-				c.show(k)
-				c.retire(k)
-				continue
-			case c.codaRows(k) > room:
-				if n := room; n > 0 && c.codaRows(k) == k.rows() && s.ordered { // as much as there is room for
-					c.split(s, i, n)
-					s.chunks[i+1].left = true
-					continue
-				}
-				i = len(s.chunks)
-				continue
-			}
+		if k := c.probeOf(s); k != nil {
+			k.probed = true
+			c.probes = append(c.probes, k)
 			room -= c.codaRows(k)
-			c.out = append(c.out, k)
-			i++
 		}
 	}
+	for _, s := range c.running {
+		room -= c.leavers(s, room)
+	}
+}
+
+// leavers lists the rows of s that left the loop and go through the coda now, in order of position, and returns how
+// many they are. Rows that nobody will look at again give their latents back at once.
+func (c *Controller) leavers(s *sequence, room int) (used int) {
+	bare := c.limits.Pages[StageCoda] == 0
+	for i := 0; i < len(s.chunks); i++ {
+		k := s.chunks[i]
+		if !k.left {
+			if s.ordered {
+				return used // nobody passes it
+			}
+			continue
+		}
+		if bare && !k.needsLogits() && !k.scores() {
+			c.depart(k)
+			i--
+			continue
+		}
+		if c.codaRows(k) > room-used {
+			if room == used || !s.ordered {
+				return used
+			}
+			c.split(s, i, room-used) // as much as there is room for
+		}
+		used += c.codaRows(k)
+		c.out = append(c.out, k)
+	}
+	return used
 }
 
 // codaRows is how many rows a chunk has in the coda call. Without layers, and but for scoring, only the last one counts.
@@ -196,17 +180,15 @@ func (c *Controller) probeOf(s *sequence) *chunk {
 		if k.left || k.chosen != c.turns {
 			continue
 		}
-		switch {
-		case k.needsLogits() && (s.req.Lens > 0 || s.varies && s.exit.probesAt(k.depth) && !s.fixed(k.end()-1)):
-			return k
-		case s.drafts(k):
+		if k.needsLogits() && (s.req.Lens > 0 || s.decides(k)) || s.drafts(k) {
 			return k
 		}
 	}
 	return nil
 }
 
-func (s *sequence) fixed(position int) bool {
-	_, fixed := s.target(position)
-	return fixed
+// decides says whether the policy of s looks at the logits of k's last row after this loop.
+func (s *sequence) decides(k *chunk) bool {
+	_, fixed := s.target(k.end() - 1)
+	return !fixed && s.exit.probesAt(k.depth)
 }

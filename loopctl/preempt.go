@@ -24,7 +24,7 @@ func (c *Controller) grow() {
 // what a prompt needs is promised at admission.
 func (c *Controller) oldestInNeed() (oldest *sequence) {
 	for _, s := range c.running {
-		if !s.ended && s.running && s.fed >= s.cover && s.fed < s.known && (oldest == nil || s.comesBefore(oldest)) {
+		if s.fed >= s.cover && s.fed < s.known && (oldest == nil || s.comesBefore(oldest)) {
 			oldest = s
 		}
 	}
@@ -42,7 +42,7 @@ func (s *sequence) comesBefore(o *sequence) bool {
 // youngest is the last in that order among running sequences that fit; nil if none does.
 func (c *Controller) youngest(fits func(*sequence) bool) (last *sequence) {
 	for _, s := range c.running {
-		if s.running && !s.ended && fits(s) && (last == nil || last.comesBefore(s)) {
+		if fits(s) && (last == nil || last.comesBefore(s)) {
 			last = s
 		}
 	}
@@ -67,22 +67,17 @@ func (c *Controller) extend(s *sequence) bool {
 
 // preempt takes all that s holds and lets it wait again.
 func (c *Controller) preempt(s *sequence) {
-	c.takeBack(s)
-	c.share(s) // what is computed may still be there when it comes back
-	for len(s.chunks) > 0 {
-		c.retire(s.chunks[0])
-	}
-	c.release(s)
-	c.emptyHanded--
+	c.strip(s, true) // what is computed may still be there when it comes back
+	more := int64(s.fed) * int64(s.loops)
 	s.running = false
 	s.stats.Preemptions++
 	c.stats.Preempted++
-	more := int64(s.fed) * int64(s.loops)
 	s.owed += more
 	c.gauges.backlog.Add(more)
 	s.fed = 0
 	s.probe.reset()
-	c.running = slices.DeleteFunc(c.running, func(o *sequence) bool { return o == s })
+	i := slices.Index(c.running, s)
+	c.running = slices.Delete(c.running, i, i+1)
 	c.queued.Add(1)
 	c.wait(s)
 }

@@ -76,7 +76,7 @@ func (c *Controller) root(b []byte, s *sequence) []byte {
 	if c.limits.Seeded {
 		b = binary.LittleEndian.AppendUint64(b, s.req.Seed)
 	}
-	free := s.varies && s.exit.free()
+	free := s.exit.free()
 	if free || c.limits.Pages[StageCoda] > 0 {
 		b = binary.LittleEndian.AppendUint32(b, uint32(s.loops))
 	}

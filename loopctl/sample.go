@@ -2,6 +2,7 @@ package loopctl
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -29,7 +30,7 @@ func (c *Controller) sample() {
 
 // deliver takes a chunk that has left out of the engine. logits has one row, or one for each of its rows if it scores.
 func (c *Controller) deliver(k *chunk, logits [][]float32, now time.Time) {
-	s := k.seq
+	s, loops := k.seq, k.depth
 	if k.scores() {
 		for i, row := range logits {
 			if err := s.score(k.first+i, row); err != nil {
@@ -39,17 +40,25 @@ func (c *Controller) deliver(k *chunk, logits [][]float32, now time.Time) {
 			}
 		}
 	}
-	loops, decides := k.depth, k.needsLogits()
-	c.show(k)
-	if k.seq == nil { // the reader of latents failed
+	if !k.needsLogits() {
+		c.depart(k)
 		return
 	}
-	c.retire(k)
-	if decides {
-		last := logits[len(logits)-1]
-		s.look(last)
+	last := logits[len(logits)-1]
+	s.look(last)
+	if c.depart(k) {
 		c.emit(s, last, loops, now)
 	}
+}
+
+// depart lets a chunk out of the engine, its latents shown to whoever pools them. It reports whether the sequence goes on.
+func (c *Controller) depart(k *chunk) bool {
+	c.show(k)
+	if k.seq == nil { // its sequence ended: the reader of latents failed
+		return false
+	}
+	c.retire(k)
+	return true
 }
 
 // inspect looks at the logits of a row that goes on, unless they say that it need not.
@@ -60,23 +69,19 @@ func (c *Controller) inspect(k *chunk, logits []float32, now time.Time) {
 		return
 	}
 	s.look(logits)
-	if !s.varies || !s.exit.probesAt(k.depth) || s.fixed(k.end()-1) || !s.probe.passes(&s.exit, logits) || k.depth < s.exit.MinLoops {
+	if !s.decides(k) || !s.probe.passes(&s.exit, logits) || k.depth < s.exit.MinLoops {
 		return
 	}
 	if n := k.rows(); n > 1 { // of a prompt's chunk the last row alone leaves
-		at := c.indexOf(k)
+		at := slices.Index(s.chunks, k)
 		c.split(s, at, n-1)
 		k = s.chunks[at+1]
 	}
 	k.left = true
 	c.count(k)
-	loops := k.depth
-	c.show(k)
-	if k.seq == nil {
-		return
+	if loops := k.depth; c.depart(k) {
+		c.emit(s, logits, loops, now)
 	}
-	c.retire(k)
-	c.emit(s, logits, loops, now)
 }
 
 // emit samples the next token of s and sends it; the last one ends the sequence.

@@ -40,12 +40,11 @@ type sequence struct {
 	shared []*cached  // leading pages that belong to the prefix cache
 	keys   []cacheKey // of the full pages of tokens, as far as computed
 
-	admitted bool // has been admitted once: its depth stays as granted
-	running  bool
-	ended    bool
-	ready    bool // this tick: can run
-	served   bool // this tick: has rows in the block call
-	held     bool // this tick: no row may enter, its reader is behind
+	running bool
+	ended   bool
+	ready   bool // this tick: can run
+	served  bool // this tick: has rows in the block call
+	held    bool // this tick: no row may enter, its reader is behind
 }
 
 // chunk is a run of rows that travel together: part of a prompt, or the one row that decodes. Chunks of a sequence are
