@@ -151,12 +151,13 @@ func (c *Controller) mayEnter(s *sequence) bool {
 	}
 }
 
-// solo says whether the row at a position must be alone: it will be probed, and the coda's layers look at all rows
-// before it.
+// solo says whether the row at a position must be alone: it will be probed, so it may leave before rows of its own chunk
+// would, and all rows before it have to be through first. The coda's layers look at them, a scorer or pool takes them in
+// order, and with MaxTokens 0 the sequence ends with it.
 func (c *Controller) solo(s *sequence, position int) bool { return position == s.known-1 && c.solos(s) }
 
 func (c *Controller) solos(s *sequence) bool {
-	return c.limits.Pages[StageCoda] > 0 && (s.req.Lens > 0 || s.exit.Kind.Probes())
+	return s.ordered && (s.req.Lens > 0 || s.exit.Kind.Probes())
 }
 
 // entrance is how many rows the next chunk of a prompt has, if there is room for it.

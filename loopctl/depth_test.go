@@ -72,6 +72,24 @@ func TestScorer(t *testing.T) {
 	}
 }
 
+// So it does where the last row leaves early, by its logits, and the request ends with it.
+func TestScorerUnderProbes(t *testing.T) {
+	l := roomy()
+	l.Vocab = 3
+	c := loopctl.New(loopctltest.New(l), loopctl.Config{Logger: quiet})
+	seen := scores{}
+	p := make([]int32, 9)
+	s := submit(t, c, &loopctl.Request{Prompt: p, Loops: 8, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitArgmax, Threshold: 1}, Scorer: seen})
+	runOut(c)
+	drainAll(t, s)
+	for i := range len(p) - 1 {
+		want := loopctltest.Expect(l, &loopctl.Request{Prompt: p[:i+1], Loops: 8, MaxTokens: 1}, 1).Tokens[0]
+		if got, ok := seen[i]; !ok || got != int(want) {
+			t.Errorf("position %d: %d (seen: %v), alone %d", i, got, ok, want)
+		}
+	}
+}
+
 // The lens tells what each loop would have said: the same as requests with so many loops say.
 func TestLens(t *testing.T) {
 	c := loopctl.New(loopctltest.New(roomy()), loopctl.Config{Logger: quiet})
@@ -90,18 +108,25 @@ func TestLens(t *testing.T) {
 	}
 }
 
+// Every prompt row's latent is shown once and in order, also where rows leave early: by their own numbers or, the last
+// one alone, by its logits.
 func TestPool(t *testing.T) {
-	c := loopctl.New(loopctltest.New(roomy()), loopctl.Config{Logger: quiet, ChunkRows: 2})
-	var seen []int
-	s := submit(t, c, &loopctl.Request{Prompt: prompt(7), Loops: 2, Pool: func(p int, h []float32) {
-		if len(h) == 1 && h[0] > 0 {
-			seen = append(seen, p)
+	for _, exit := range []loopctl.ExitPolicy{{}, {Kind: loopctl.ExitDelta, Threshold: 0.4}, {Kind: loopctl.ExitArgmax, Threshold: 1}} {
+		l := roomy()
+		l.Vocab = 3 // the same token often
+		c := loopctl.New(loopctltest.New(l), loopctl.Config{Logger: quiet, ChunkRows: 4})
+		var seen []int
+		r := &loopctl.Request{Prompt: make([]int32, 7), Loops: 8, Exit: exit, Pool: func(p int, h []float32) {
+			if len(h) == 1 && h[0] > 0 {
+				seen = append(seen, p)
+			}
+		}}
+		s := submit(t, c, r)
+		runOut(c)
+		drainAll(t, s)
+		if want := []int{0, 1, 2, 3, 4, 5, 6}; !slices.Equal(seen, want) {
+			t.Errorf("%s: positions %v, want %v", exit.Kind, seen, want)
 		}
-	}})
-	runOut(c)
-	drainAll(t, s)
-	if want := []int{0, 1, 2, 3, 4, 5, 6}; !slices.Equal(seen, want) {
-		t.Errorf("positions %v, want %v", seen, want)
 	}
 }
 
