@@ -148,6 +148,9 @@ func (c *Controller) leavers(s *sequence, room int) (used int) {
 			}
 			continue
 		}
+		if k.end() > s.known {
+			return used // a guess: whether its logits are needed is known when its predecessor's token is
+		}
 		if bare && !k.needsLogits() && !k.scores() {
 			c.depart(k)
 			i--
