@@ -47,24 +47,23 @@ func (p *pool) unreserve(n int) { p.promised -= n }
 // pagesFor is how many pages hold that many tokens.
 func pagesFor(tokens, pageSize int) int { return (tokens + pageSize - 1) / pageSize }
 
-// planes is how many planes of a stage a sequence has.
-func (p KVPolicy) planes(s Stage, loops int) int {
-	switch {
-	case s != StageBlock:
-		return 1
-	case p.Planes > 0:
+// PlanesAt is how many planes of the block's KV memory a sequence of so many loops has.
+func (p KVPolicy) PlanesAt(loops int) int {
+	if p.Planes > 0 {
 		return min(p.Planes, loops)
-	default:
-		return loops
 	}
+	return loops
 }
 
-// planesIn is planes for a stage that may have no layers.
+// planesIn is how many planes of a stage a sequence has: none where the stage has no layers.
 func (p KVPolicy) planesIn(s Stage, loops int, pages [numStages]int) int {
-	if pages[s] == 0 {
+	switch {
+	case pages[s] == 0:
 		return 0
+	case s != StageBlock:
+		return 1
 	}
-	return p.planes(s, loops)
+	return p.PlanesAt(loops)
 }
 
 // planeOf is the plane that a row reads and writes in its loop after depth loops. Under the policy `depth` that is

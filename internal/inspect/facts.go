@@ -2,11 +2,10 @@ package inspect
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/kinds"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 )
@@ -169,14 +168,8 @@ func (l *Load) complete(m *bundle.Manifest) error {
 }
 
 func (f *Facts) policy(name string, shapes [3]kvcache.Shape) Policy {
-	planes := f.Load.Loops
-	switch m, modulo := strings.CutPrefix(name, "modulo:"); {
-	case name == "latest":
-		planes = 1
-	case modulo:
-		n, _ := strconv.Atoi(m) // the manifest has been checked
-		planes = min(planes, n)
-	}
+	p, _ := engine.ParseKVPolicy(name) // the manifest has been checked
+	planes := p.PlanesAt(f.Load.Loops)
 	return Policy{name, planes, shapes[0].TokenBytes() + int64(planes)*shapes[1].TokenBytes() + shapes[2].TokenBytes()}
 }
 

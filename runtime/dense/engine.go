@@ -3,7 +3,6 @@ package dense
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -81,19 +80,15 @@ func (e *Engine) plan(opt engine.Options) error {
 		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops), Delta: true, Gate: m.Gate != nil, KV: opt.KV,
 	}
 	l.Latents = orDefault(opt.Latents, 2*l.MaxRows)
-	if name := engine.KVPolicyName(opt.KV); !slices.Contains(m.KVPolicies, name) {
-		return fmt.Errorf("kv policy %s is not one that the model allows: use one of %v", name, m.KVPolicies)
-	}
-	typical, most := m.Loops.Default, m.Loops.Max
-	if p := opt.KV.Planes; p > 0 {
-		typical, most = min(p, typical), min(p, most)
+	if err := engine.CheckKVPolicy(opt.KV, m); err != nil {
+		return err
 	}
 	budget := opt.KVBytes
 	if budget <= 0 {
 		budget = 1 << 30
 	}
 	var err error
-	l.Pages, err = kvcache.Plan(budget, Shapes(m, l.PageSize), typical, most, orDefault(opt.Sequence, 64)*l.Context)
+	l.Pages, err = kvcache.Plan(budget, Shapes(m, l.PageSize), l.KV.PlanesAt(l.Loops.Default), l.KV.PlanesAt(l.Loops.Max), orDefault(opt.Sequence, 64)*l.Context)
 	e.limits = l
 	return err
 }

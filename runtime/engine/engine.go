@@ -80,7 +80,7 @@ func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
 			e = nil
 		}
 	}()
-	if err := checkKVPolicy(opt.KV, m); err != nil {
+	if err := CheckKVPolicy(opt.KV, m); err != nil {
 		return e, err
 	}
 	if opt.KVPrecision != kvcache.F32 && (m.Precision.Activations != "f32" || env.Provider() != ort.ProviderCPU) {
@@ -136,7 +136,7 @@ func (e *Engine) kvPrecision() kvcache.Precision {
 func (e *Engine) plan() ([3]int, error) {
 	stages := [3]kvcache.Shape{e.shape(e.m.Prelude.Layers), e.shape(e.m.Block.Layers), e.shape(e.m.Coda.Layers)}
 	l := e.m.Loops
-	return kvcache.Plan(e.opt.KVBytes, stages, planes(e.opt.KV, l.Default), planes(e.opt.KV, l.Max), e.opt.Sequence*e.opt.Context)
+	return kvcache.Plan(e.opt.KVBytes, stages, e.opt.KV.PlanesAt(l.Default), e.opt.KV.PlanesAt(l.Max), e.opt.Sequence*e.opt.Context)
 }
 
 // Limits says what the engine holds.

@@ -39,20 +39,12 @@ func KVPolicyName(p loopctl.KVPolicy) string {
 	return fmt.Sprintf("modulo:%d", p.Planes)
 }
 
-// checkKVPolicy refuses a policy that the bundle's manifest does not list.
-func checkKVPolicy(p loopctl.KVPolicy, m *bundle.Manifest) error {
+// CheckKVPolicy refuses a policy that the bundle's manifest does not list.
+func CheckKVPolicy(p loopctl.KVPolicy, m *bundle.Manifest) error {
 	for _, allowed := range m.KVPolicies {
 		if q, err := ParseKVPolicy(allowed); err == nil && q == p {
 			return nil
 		}
 	}
 	return fmt.Errorf("kv policy %s is not one that the model allows: use one of %s", KVPolicyName(p), strings.Join(m.KVPolicies, ", "))
-}
-
-// planes is how many planes of the block's KV a sequence of so many loops has.
-func planes(p loopctl.KVPolicy, loops int) int {
-	if p.Planes > 0 {
-		return min(p.Planes, loops)
-	}
-	return loops
 }

@@ -28,7 +28,7 @@ func TestKVPolicyWords(t *testing.T) {
 func TestKVPolicyMustBeAllowed(t *testing.T) {
 	m := &bundle.Manifest{KVPolicies: []string{"depth", "modulo:4"}}
 	for planes, ok := range map[int]bool{0: true, 4: true, 1: false, 2: false} {
-		err := checkKVPolicy(loopctl.KVPolicy{Planes: planes}, m)
+		err := CheckKVPolicy(loopctl.KVPolicy{Planes: planes}, m)
 		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "use one of depth, modulo:4") {
 			t.Errorf("%d planes: %v", planes, err)
 		}
@@ -37,7 +37,7 @@ func TestKVPolicyMustBeAllowed(t *testing.T) {
 
 func TestPlanesOfAPolicy(t *testing.T) {
 	for _, c := range []struct{ policy, loops, want int }{{0, 6, 6}, {1, 6, 1}, {4, 6, 4}, {4, 3, 3}} {
-		if got := planes(loopctl.KVPolicy{Planes: c.policy}, c.loops); got != c.want {
+		if got := (loopctl.KVPolicy{Planes: c.policy}).PlanesAt(c.loops); got != c.want {
 			t.Errorf("%d loops with %d planes at most: %d, want %d", c.loops, c.policy, got, c.want)
 		}
 	}
