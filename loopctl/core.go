@@ -30,6 +30,7 @@ type core struct {
 	info             RowInfo     // the engine's, good until the next block call
 	fills            []Fill      // copies to make
 	fillTo           []int32     // what their slices point into
+	filled           []*sequence // whose rows they are
 	going            []bool      // which rows of a chunk leave
 	latent           []float32   // for Pool
 	turns, audited   uint64      // ticks tried; at the last audit

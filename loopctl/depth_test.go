@@ -263,6 +263,27 @@ func TestDraftPays(t *testing.T) {
 	}
 }
 
+// A fill that fails ends those whose rows it copies, and nobody else.
+func TestFailedFill(t *testing.T) {
+	e := loopctltest.New(roomy())
+	e.FillFault = loopctltest.ErrInjected
+	c := loopctl.New(e, loopctl.Config{Logger: quiet})
+	early := &loopctl.Request{Prompt: prompt(5), Loops: 6, MaxTokens: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.4}}
+	never := &loopctl.Request{Prompt: prompt(5), Loops: 6, MaxTokens: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 1e-9, MinLoops: 6}}
+	a, b := submit(t, c, early), submit(t, c, never)
+	runOut(c)
+	if _, last := drainAll(t, a); !errors.Is(last.Err, loopctltest.ErrInjected) || !errors.Is(last.Err, loopctl.ErrEngine) {
+		t.Errorf("early: %v %v", last.Finish, last.Err)
+	}
+	ids, last := drainAll(t, b)
+	if want := loopctltest.Expect(roomy(), never, 1).Tokens; last.Err != nil || !slices.Equal(ids, want) {
+		t.Errorf("never: %v, %v, want %v", ids, last.Err, want)
+	}
+	if err := c.CheckEmpty(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Books that do not add up are logged and opened anew, and the next request is served.
 func TestAudit(t *testing.T) {
 	var log strings.Builder

@@ -89,6 +89,7 @@ func (c *Controller) noteFills(k *chunk) {
 	if k.depth >= len(t.planes) {
 		return
 	}
+	c.filled = append(c.filled, s)
 	for position := k.first; position < k.end(); position++ {
 		from := len(c.fillTo)
 		for plane := k.depth; plane < len(t.planes); plane++ {
@@ -101,23 +102,23 @@ func (c *Controller) noteFills(k *chunk) {
 	}
 }
 
-// fill makes the copies. Where it fails the sequences of this tick that vary cannot go on.
+// fill makes the copies. Where it fails those whose rows they are cannot go on.
 func (c *Controller) fill() {
 	if len(c.fills) == 0 {
 		return
 	}
 	c.stats.Fills += len(c.fills)
 	err := c.guardFill()
-	c.fills, c.fillTo = c.fills[:0], c.fillTo[:0]
-	if err == nil {
-		return
-	}
-	c.cfg.Logger.Error("fill failed", "err", err)
-	for _, s := range c.running {
-		if s.varies && !s.ended {
-			c.end(s, Event{Finish: FinishError, Err: err})
+	if err != nil {
+		c.cfg.Logger.Error("fill failed", "err", err)
+		for _, s := range c.filled {
+			if !s.ended {
+				c.end(s, Event{Finish: FinishError, Err: err})
+			}
 		}
 	}
+	clear(c.filled)
+	c.fills, c.fillTo, c.filled = c.fills[:0], c.fillTo[:0], c.filled[:0]
 }
 
 // settle lists who goes through the coda, as many rows as a call takes: first those that are only looked at, since they

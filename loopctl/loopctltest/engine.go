@@ -13,6 +13,8 @@ type Engine struct {
 	// Fault, where set, is asked before each call; nth counts the calls of that stage from 1. It may return an error,
 	// panic, or sleep.
 	Fault func(stage loopctl.Stage, nth int) error
+	// FillFault, where set, is what Fill returns.
+	FillFault error
 	// Story, where set, is told of each call.
 	Story *Story
 	// Breaches are the batches that broke the contract.
@@ -128,6 +130,9 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 
 // Fill copies single rows between pages.
 func (e *Engine) Fill(fills []loopctl.Fill) error {
+	if e.FillFault != nil {
+		return e.FillFault
+	}
 	size := e.limits.PageSize
 	arena := e.arena[loopctl.StageBlock]
 	for _, f := range fills {
