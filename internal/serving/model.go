@@ -156,7 +156,7 @@ func (k *maker) read(dir string) (*model, error) {
 	if k.cfg.Context > 0 {
 		length = min(length, k.cfg.Context)
 	}
-	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, estimate: k.estimate(m, length)}
+	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, estimate: k.estimate(m, length, policy)}
 	out.bytes = out.estimate
 	out.open = func() (*part, error) { return k.load(b, policy) }
 	out.card = &server.Model{
@@ -224,12 +224,12 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 }
 
 // estimate is an upper bound of what load will take: the files, and the KV pages that the budget or the sequences allow.
-func (k *maker) estimate(m *bundle.Manifest, length int) int64 {
+func (k *maker) estimate(m *bundle.Manifest, length int, policy loopctl.KVPolicy) int64 {
 	kv := int64(0)
 	for i, s := range kinds.Shapes(m, 1, k.precision()) {
 		planes := int64(1)
 		if loopctl.Stage(i) == loopctl.StageBlock {
-			planes = int64(m.Loops.Max)
+			planes = int64(policy.PlanesAt(m.Loops.Max))
 		}
 		kv += planes * s.TokenBytes()
 	}

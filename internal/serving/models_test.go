@@ -141,6 +141,28 @@ func TestManyModelsInLittleMemory(t *testing.T) {
 	wg.Wait()
 }
 
+// What a model would take is told before it is loaded. Where sequences, not kv_memory, decide, that is what it then takes,
+// whatever the KV policy and precision.
+func TestEstimateIsWhatItTakes(t *testing.T) {
+	ort.CheckLeaks(t)
+	dir := garden(t, "one")
+	told := map[int64]bool{}
+	for _, kv := range [][2]string{{"depth", "f32"}, {"latest", "f32"}, {"latest", "int8"}} {
+		url, p := startMany(t, dir, map[string]string{"preload": "none", "kv_memory": "1GiB", "kv_policy": kv[0], "kv_precision": kv[1]})
+		estimate := p.ModelStatus()[0].Bytes
+		if got := add(t, url, "one"); len(got) == 0 {
+			t.Errorf("%v: no answer", kv)
+		}
+		if _, took := loadedNames(p); took != estimate {
+			t.Errorf("%v: it takes %d bytes, %d were told", kv, took, estimate)
+		}
+		told[estimate] = true
+	}
+	if len(told) != 3 {
+		t.Errorf("policy and precision make no difference: %v", told)
+	}
+}
+
 // A model that was not loaded is listed and loads with the first request; names that nobody has and models that are too
 // large for the memory end the start.
 func TestPreload(t *testing.T) {
