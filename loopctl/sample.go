@@ -24,7 +24,6 @@ func (c *Controller) sample() {
 			c.deliver(k, logits, now)
 		}
 	}
-	c.fill()
 	c.logits = nil
 }
 
@@ -79,6 +78,10 @@ func (c *Controller) inspect(k *chunk, logits []float32, now time.Time) {
 	}
 	k.left = true
 	c.count(k)
+	c.fill() // before its token may end the sequence and its pages go into the prefix cache
+	if k.seq == nil {
+		return
+	}
 	if loops := k.depth; c.depart(k) {
 		c.emit(s, logits, loops, now)
 	}
