@@ -13,6 +13,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/kinds"
+	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -48,8 +49,12 @@ func Open(cfg *configs.Config, dir string) (e *Engine, err error) {
 	if err != nil {
 		return e, err
 	}
+	precision, err := kvcache.ParsePrecision(cfg.KVPrecision)
+	if err != nil {
+		return e, err
+	}
 	e.engine, err = kinds.Open(e.env, b, engine.Options{
-		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy,
+		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy, KVPrecision: precision,
 	})
 	return e, err
 }
