@@ -2,9 +2,7 @@ package server
 
 import (
 	"errors"
-	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -103,60 +101,11 @@ func aboutMessages(err error) error {
 	return e
 }
 
-// chatCompletion is the answer of POST /v1/chat/completions, and each chunk of a streamed one.
-type chatCompletion struct {
-	ID      string       `json:"id"`
-	Object  string       `json:"object"`
-	Created int64        `json:"created"`
-	Model   string       `json:"model"`
-	Choices []chatChoice `json:"choices"`
-	Usage   *usage       `json:"usage"`
-
-	Timings *timings `json:"timings,omitempty"`
-}
-
-type chatChoice struct {
-	Index        int           `json:"index"`
-	Message      *chatMessage  `json:"message,omitempty"`
-	Delta        *chatDelta    `json:"delta,omitempty"`
-	Logprobs     *chatLogprobs `json:"logprobs"`
-	FinishReason *string       `json:"finish_reason"`
-
-	StopReason any          `json:"stop_reason"`
-	Loops      []int        `json:"loops,omitempty"`
-	Lens       []*lensToken `json:"lens,omitempty"`
-}
-
-type chatMessage struct {
-	Role    string  `json:"role"`
-	Content string  `json:"content"`
-	Refusal *string `json:"refusal"` // always null: nothing here refuses
-}
-
-type chatDelta struct {
-	Role    string `json:"role,omitempty"`
-	Content string `json:"content"`
-}
-
-func (c *chatCompletion) attach(u *usage, t *timings) { c.Usage, c.Timings = u, t }
-
-func (g *generation) chatCompletion(object string) *chatCompletion {
-	return &chatCompletion{ID: g.id, Object: object, Created: g.created, Model: g.target.Name, Choices: []chatChoice{}}
-}
-
 // applyChat sets what a delta says beside text.
 func (g *generation) applyChat(ch *chatChoice, d delta) {
 	ch.Index = d.index
 	ch.Logprobs = g.chatLogprobsOf(ch.Logprobs, d)
-	if g.params.ReturnLoops && d.loops > 0 {
-		ch.Loops = append(ch.Loops, d.loops)
-	}
-	if d.lens != nil {
-		ch.Lens = append(ch.Lens, d.lens)
-	}
-	if d.finish != "" {
-		ch.FinishReason, ch.StopReason = &d.finish, d.reason
-	}
+	ch.add(d, g.params.ReturnLoops)
 }
 
 // chatChunks makes the chunks of n choices: before a choice's first text comes one with the role. It waits for that
@@ -164,7 +113,7 @@ func (g *generation) applyChat(ch *chatChoice, d delta) {
 func chatChunks(n int) func(*generation, *delta) []chunk {
 	opened := make([]bool, n)
 	return func(g *generation, d *delta) []chunk {
-		out := g.chatCompletion("chat.completion.chunk")
+		out := newCompletion[chatChoice](g, "chat.completion.chunk")
 		if d == nil {
 			return []chunk{out}
 		}
@@ -175,7 +124,7 @@ func chatChunks(n int) func(*generation, *delta) []chunk {
 			return []chunk{out}
 		}
 		opened[d.index] = true
-		first := g.chatCompletion("chat.completion.chunk")
+		first := newCompletion[chatChoice](g, "chat.completion.chunk")
 		first.Choices = append(first.Choices, chatChoice{Index: d.index, Delta: &chatDelta{Role: "assistant"}})
 		return []chunk{first, out}
 	}
@@ -183,28 +132,18 @@ func chatChunks(n int) func(*generation, *delta) []chunk {
 
 // collectChat answers with the whole completion.
 func (s *Server) collectChat(c *gin.Context, g *generation) {
-	texts := make([][]byte, len(g.streams))
-	out := g.chatCompletion("chat.completion")
+	out := newCompletion[chatChoice](g, "chat.completion")
 	out.Choices = make([]chatChoice, len(g.streams))
-	for open := len(g.streams); open > 0; {
-		d, err := g.next()
-		if err != nil {
-			s.endFailed(c, err)
-			return
-		}
+	err := g.collect(func(d delta) {
 		ch := &out.Choices[d.index]
-		texts[d.index] = append(texts[d.index], d.text...)
 		g.applyChat(ch, d)
 		if d.finish != "" {
-			ch.Message = &chatMessage{Role: "assistant", Content: string(texts[d.index])}
-			open--
+			ch.Message = &chatMessage{Role: "assistant", Content: d.text}
 		}
+	})
+	if err != nil {
+		s.endFailed(c, err)
+		return
 	}
-	out.Usage = g.tally.usage(len(g.streams), g.params.Depth.Applied)
-	out.Timings = g.tally.timings(g.params.Depth.Draft > 0)
-	if q := out.Timings.QueueTimeMS; q != nil {
-		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
-	}
-	note(c, "tokens", out.Usage.CompletionTokens)
-	respond(c, http.StatusOK, out)
+	respondWhole(c, g, out)
 }

@@ -79,40 +79,39 @@ func setLoopHeaders(c *gin.Context, t target, d depth) {
 
 // collectCompletion answers with the whole completion.
 func (s *Server) collectCompletion(c *gin.Context, g *generation) {
-	texts := make([][]byte, len(g.streams))
 	scores := make([]score, len(g.streams))
-	out := g.completion()
+	out := newCompletion[choice](g, "text_completion")
 	out.Choices = make([]choice, len(g.streams))
-	for open := len(g.streams); open > 0; {
-		d, err := g.next()
-		if err != nil {
-			s.endFailed(c, err)
-			return
-		}
+	err := g.collect(func(d delta) {
 		ch := &out.Choices[d.index]
-		texts[d.index] = append(texts[d.index], d.text...)
 		g.apply(ch, d)
 		scores[d.index].add(d)
-		if d.finish != "" {
-			ch.Text = string(texts[d.index])
-			open--
-		}
+		ch.Text = d.text
+	})
+	if err != nil {
+		s.endFailed(c, err)
+		return
 	}
 	out.Choices = g.best(out.Choices, scores)
-	out.Usage = g.tally.usage(len(g.streams), g.params.Depth.Applied)
-	out.Timings = g.tally.timings(g.params.Depth.Draft > 0)
-	if q := out.Timings.QueueTimeMS; q != nil {
+	respondWhole(c, g, out)
+}
+
+// respondWhole sends a completion that is not streamed.
+func respondWhole(c *gin.Context, g *generation, out chunk) {
+	u, t := g.usage(), g.timings()
+	out.attach(u, t)
+	if q := t.QueueTimeMS; q != nil {
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
 	}
-	note(c, "tokens", out.Usage.CompletionTokens)
+	note(c, "tokens", u.CompletionTokens)
 	respond(c, http.StatusOK, out)
 }
 
-func (g *generation) completion() *completion {
-	return &completion{
-		ID: g.id, Object: "text_completion", Created: g.created, Model: g.target.Name, Choices: []choice{},
-	}
+func newCompletion[C any](g *generation, object string) *completionOf[C] {
+	return &completionOf[C]{ID: g.id, Object: object, Created: g.created, Model: g.target.Name, Choices: []C{}}
 }
+
+func (c *completionOf[C]) attach(u *usage, t *timings) { c.Usage, c.Timings = u, t }
 
 // apply sets what a delta says beside text.
 func (g *generation) apply(ch *choice, d delta) {
@@ -121,20 +120,25 @@ func (g *generation) apply(ch *choice, d delta) {
 	if d.prompt != nil {
 		ch.PromptLogprobs = promptLogprobs(d.prompt, g.params.Logprobs.PromptTop, &g.names)
 	}
-	if g.params.ReturnLoops && d.loops > 0 {
-		ch.Loops = append(ch.Loops, d.loops)
+	ch.add(d, g.params.ReturnLoops)
+}
+
+// add takes a delta's part.
+func (o *outcome) add(d delta, loops bool) {
+	if loops && d.loops > 0 {
+		o.Loops = append(o.Loops, d.loops)
 	}
 	if d.lens != nil {
-		ch.Lens = append(ch.Lens, d.lens)
+		o.Lens = append(o.Lens, d.lens)
 	}
 	if d.finish != "" {
-		ch.FinishReason, ch.StopReason = &d.finish, d.reason
+		o.FinishReason, o.StopReason = &d.finish, d.reason
 	}
 }
 
 // completionChunk is the chunk of one delta; without one it is the last chunk, which has the usage alone.
 func completionChunk(g *generation, d *delta) []chunk {
-	out := g.completion()
+	out := newCompletion[choice](g, "text_completion")
 	if d != nil {
 		ch := choice{Text: d.text}
 		g.apply(&ch, *d)
@@ -142,5 +146,3 @@ func completionChunk(g *generation, d *delta) []chunk {
 	}
 	return []chunk{out}
 }
-
-func (c *completion) attach(u *usage, t *timings) { c.Usage, c.Timings = u, t }

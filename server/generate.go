@@ -153,6 +153,29 @@ func (g *generation) next() (delta, error) {
 	}
 }
 
+// collect waits for all deltas and hands them to take. The last one of a choice has its whole text, the others have none.
+func (g *generation) collect(take func(delta)) error {
+	texts := make([][]byte, len(g.streams))
+	for open := len(g.streams); open > 0; {
+		d, err := g.next()
+		if err != nil {
+			return err
+		}
+		texts[d.index] = append(texts[d.index], d.text...)
+		d.text = ""
+		if d.finish != "" {
+			d.text = string(texts[d.index])
+			open--
+		}
+		take(d)
+	}
+	return nil
+}
+
+func (g *generation) usage() *usage { return g.tally.usage(len(g.streams), g.params.Depth.Applied) }
+
+func (g *generation) timings() *timings { return g.tally.timings(g.params.Depth.Draft > 0) }
+
 // close ends what still runs and waits for it.
 func (g *generation) close() {
 	g.cancel(context.Canceled)

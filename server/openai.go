@@ -13,30 +13,57 @@ type errorDetail struct {
 	Code    *string `json:"code"`
 }
 
-// completion is the answer of POST /v1/completions, and each chunk of a streamed one.
-type completion struct {
-	ID      string   `json:"id"`
-	Object  string   `json:"object"`
-	Created int64    `json:"created"`
-	Model   string   `json:"model"`
-	Choices []choice `json:"choices"`
-	Usage   *usage   `json:"usage"`
+// completionOf is what a generating route answers, and each chunk of a streamed answer. C is the route's choice.
+type completionOf[C any] struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	Model   string `json:"model"`
+	Choices []C    `json:"choices"`
+	Usage   *usage `json:"usage"`
 
 	Timings *timings `json:"timings,omitempty"`
 }
 
+// choice is POST /v1/completions' own.
 type choice struct {
-	Index        int                 `json:"index"`
-	Text         string              `json:"text"`
-	Logprobs     *completionLogprobs `json:"logprobs"`
-	FinishReason *string             `json:"finish_reason"`
+	Index    int                 `json:"index"`
+	Text     string              `json:"text"`
+	Logprobs *completionLogprobs `json:"logprobs"`
+	outcome
+
+	// PromptLogprobs is vLLM's, where prompt_logprobs asked for it.
+	PromptLogprobs []map[string]promptLogprob `json:"prompt_logprobs,omitempty"`
+}
+
+// chatChoice is POST /v1/chat/completions' own.
+type chatChoice struct {
+	Index    int           `json:"index"`
+	Message  *chatMessage  `json:"message,omitempty"`
+	Delta    *chatDelta    `json:"delta,omitempty"`
+	Logprobs *chatLogprobs `json:"logprobs"`
+	outcome
+}
+
+type chatMessage struct {
+	Role    string  `json:"role"`
+	Content string  `json:"content"`
+	Refusal *string `json:"refusal"` // always null: nothing here refuses
+}
+
+type chatDelta struct {
+	Role    string `json:"role,omitempty"`
+	Content string `json:"content"`
+}
+
+// outcome is what a choice says beside its text and the probabilities.
+type outcome struct {
+	FinishReason *string `json:"finish_reason"`
 
 	StopReason any   `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
 	Loops      []int `json:"loops,omitempty"`
 	// Lens has an entry for each token, where return_lens asked for it.
 	Lens []*lensToken `json:"lens,omitempty"`
-	// PromptLogprobs is vLLM's, where prompt_logprobs asked for it.
-	PromptLogprobs []map[string]promptLogprob `json:"prompt_logprobs,omitempty"`
 }
 
 type usage struct {

@@ -13,12 +13,13 @@ type chunk interface {
 	attach(u *usage, t *timings)
 }
 
-// stream answers with one event per token (two for a chat's first), in the order in which the choices' tokens come, and the closing "[DONE]"
-// that clients wait for. The last chunk carries the timings: the one with the usage, if that was asked for.
+// stream answers with one event per token (two for a chat's first), in the order in which the choices' tokens come, and
+// the closing "[DONE]" that clients wait for. The last chunk carries the timings: the one with the usage, if that was
+// asked for.
 func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *delta) []chunk) {
 	w := newEventWriter(c)
-	n, p := len(g.streams), g.params
-	for open := n; open > 0; {
+	p := g.params
+	for open := len(g.streams); open > 0; {
 		d, err := g.next()
 		if err != nil {
 			s.endStream(c, w, err)
@@ -29,11 +30,11 @@ func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *d
 		}
 		var u *usage
 		if p.ContinuousUsage {
-			u = g.tally.usage(n, p.Depth.Applied)
+			u = g.usage()
 		}
 		var t *timings
 		if open == 0 && !p.IncludeUsage {
-			t = g.tally.timings(g.params.Depth.Draft > 0)
+			t = g.timings()
 		}
 		parts := make(g, &d)
 		for i, part := range parts {
@@ -49,7 +50,7 @@ func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *d
 	}
 	if p.IncludeUsage {
 		last := make(g, nil)[0]
-		last.attach(g.tally.usage(n, p.Depth.Applied), g.tally.timings(p.Depth.Draft > 0))
+		last.attach(g.usage(), g.timings())
 		if w.send(last) != nil {
 			return
 		}
