@@ -124,15 +124,16 @@ func (s *Server) getBench(c *gin.Context) {
 	if j == nil {
 		return
 	}
+	var kind string
 	var write func(*bench.Result, io.Writer) error
 	switch format := c.Query("format"); format {
 	case "", "json":
 		respond(c, http.StatusOK, j.view())
 		return
 	case "csv":
-		write = (*bench.Result).WriteCSV
+		kind, write = "text/csv; charset=utf-8", (*bench.Result).WriteCSV
 	case "benchstat":
-		write = (*bench.Result).WriteBenchstat
+		kind, write = "text/plain; charset=utf-8", (*bench.Result).WriteBenchstat
 	default:
 		s.fail(c, badField("format", codeValue, "format is %s: it must be json, csv or benchstat", quote(format)))
 		return
@@ -146,27 +147,13 @@ func (s *Server) getBench(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	kind := "text/plain; charset=utf-8"
-	if c.Query("format") == "csv" {
-		kind = "text/csv; charset=utf-8"
-	}
-	respondBytes(c, kind, out.Bytes())
-}
-
-func respondBytes(c *gin.Context, kind string, data []byte) {
-	h := c.Writer.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	setProcessing(c)
-	extendWrite(c)
-	c.Writer.WriteHeader(http.StatusOK)
-	_, _ = c.Writer.Write(data) // an error means that the client is gone
+	respondBytes(c, http.StatusOK, kind, out.Bytes())
 }
 
 // respondSVG sends a plot, which may run nothing and load nothing where it is opened as a page.
 func respondSVG(c *gin.Context, svg []byte) {
 	c.Writer.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	respondBytes(c, "image/svg+xml", svg)
+	respondBytes(c, http.StatusOK, "image/svg+xml", svg)
 }
 
 func (s *Server) getBenchPlot(c *gin.Context) {

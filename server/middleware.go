@@ -130,15 +130,21 @@ func (s *Server) backlog() time.Duration {
 	return time.Duration(min(max(seconds, 0), 3600) * float64(time.Second))
 }
 
-// respond writes JSON. Writing has a deadline of its own, since generating may have used up the connection's.
+// respond writes JSON.
 func respond(c *gin.Context, status int, v any) {
 	data, err := encode(v)
 	if err != nil { // a number that JSON has not: a mistake of ours
 		status, data = http.StatusInternalServerError, []byte(`{"error":{"message":"internal error","type":"server_error","param":null,"code":"internal_error"}}`)
 		note(c, "cause", err.Error())
 	}
+	respondBytes(c, status, "application/json; charset=utf-8", data)
+}
+
+// respondBytes writes a whole answer. Writing has a deadline of its own, since generating may have used up the
+// connection's.
+func respondBytes(c *gin.Context, status int, kind string, data []byte) {
 	h := c.Writer.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	setProcessing(c)
 	extendWrite(c)
