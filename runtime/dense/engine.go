@@ -52,7 +52,8 @@ func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err err
 	if env.Provider() == ort.ProviderCUDA {
 		return e, fmt.Errorf("the kind %s runs on the CPU: start with provider cpu", bundle.KindDense)
 	}
-	if err := e.plan(opt); err != nil {
+	opt = opt.WithDefaults(m)
+	if e.limits, err = opt.Limits(m, Shapes(m, opt.PageSize)); err != nil {
 		return e, err
 	}
 	for i, g := range []struct {
@@ -64,33 +65,6 @@ func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err err
 		}
 	}
 	return e, e.allocate()
-}
-
-// plan decides the limits.
-func (e *Engine) plan(opt engine.Options) error {
-	m := e.m
-	orDefault := func(v, d int) int {
-		if v <= 0 {
-			return d
-		}
-		return v
-	}
-	l := loopctl.Limits{
-		MaxRows: orDefault(opt.MaxRows, 256), PageSize: orDefault(opt.PageSize, 16), Context: min(orDefault(opt.Context, m.Context), m.Context),
-		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops), Delta: true, Gate: m.Gate != nil, KV: opt.KV,
-	}
-	l.Latents = orDefault(opt.Latents, 2*l.MaxRows)
-	if err := engine.CheckKVPolicy(opt.KV, m); err != nil {
-		return err
-	}
-	budget := opt.KVBytes
-	if budget <= 0 {
-		budget = 1 << 30
-	}
-	var err error
-	l.Pages, err = kvcache.Plan(budget, Shapes(m, l.PageSize), l.KV.PlanesAt(l.Loops.Default), l.KV.PlanesAt(l.Loops.Max), orDefault(opt.Sequence, 64)*l.Context)
-	e.limits = l
-	return err
 }
 
 // Shapes are those of the pages of prelude, block and coda.

@@ -7,4 +7,6 @@
 //
 // It decides nothing: who runs at which depth, which pages a sequence owns and when a row leaves is loopctl's. It
 // samples nothing either. One goroutine calls it.
+//
+// Options, limits and the checks of a call are also those of runtime/dense, the engine of the other kind of bundles.
 package engine

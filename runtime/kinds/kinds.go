@@ -47,15 +47,5 @@ func Shapes(m *bundle.Manifest, pageSize int, precision kvcache.Precision) [3]kv
 	if m.Kind == bundle.KindDense {
 		return dense.Shapes(m, pageSize)
 	}
-	switch m.Precision.Activations {
-	case "f16":
-		precision = kvcache.F16
-	case "bf16":
-		precision = kvcache.BF16
-	}
-	var out [3]kvcache.Shape
-	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
-		out[i] = kvcache.Shape{Layers: g.Layers, PageSize: pageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, Precision: precision}
-	}
-	return out
+	return engine.Shapes(m, pageSize, precision)
 }

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/kvcache"
+)
+
+// Options size an engine. A zero field means its default.
+type Options struct {
+	MaxRows  int   // rows of a call, default 256
+	Latents  int   // rows between prelude and coda at one time, default 2·MaxRows
+	PageSize int   // tokens of a page, default 16
+	KVBytes  int64 // memory of all KV pages, default 1 GiB
+	Sequence int   // sequences that may run at one time, default 64: KV beyond what they can use is not allocated
+	Context  int   // tokens of one sequence, at most (and by default) the bundle's
+
+	// KVPrecision is how the KV pages are stored on a CPU, whatever the bundle was exported with. On a device they are
+	// as the graphs have them, and another precision than float32 (the zero value) is refused.
+	KVPrecision kvcache.Precision
+
+	KV loopctl.KVPolicy // of the block, one of those that the bundle allows; the zero value is `depth`
+}
+
+// WithDefaults fills in what is zero, for a bundle.
+func (o Options) WithDefaults(m *bundle.Manifest) Options {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&o.MaxRows, 256)
+	def(&o.Latents, 2*o.MaxRows)
+	def(&o.PageSize, 16)
+	def(&o.Sequence, 64)
+	if o.KVBytes <= 0 {
+		o.KVBytes = 1 << 30
+	}
+	if o.Context <= 0 || o.Context > m.Context {
+		o.Context = m.Context
+	}
+	return o
+}
+
+// Limits are those of an engine whose pages have these shapes, of options WithDefaults. The error names what the bundle
+// does not allow, or the memory that is too small.
+func (o Options) Limits(m *bundle.Manifest, shapes [3]kvcache.Shape) (loopctl.Limits, error) {
+	if err := CheckKVPolicy(o.KV, m); err != nil {
+		return loopctl.Limits{}, err
+	}
+	l := loopctl.Limits{
+		MaxRows: o.MaxRows, Latents: o.Latents, PageSize: o.PageSize, Context: o.Context,
+		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops),
+		Delta: true, Gate: m.Gate != nil, Seeded: m.State.Kind == "normal", KV: o.KV,
+	}
+	var err error
+	l.Pages, err = kvcache.Plan(o.KVBytes, shapes, o.KV.PlanesAt(l.Loops.Default), o.KV.PlanesAt(l.Loops.Max), o.Sequence*o.Context)
+	return l, err
+}
+
+// Shapes are those of the KV pages of prelude, block and coda: in the graphs' own precision, or in the one that is asked
+// for where the graphs are in float32. A stage without layers has pages of no bytes.
+func Shapes(m *bundle.Manifest, pageSize int, precision kvcache.Precision) [3]kvcache.Shape {
+	switch m.Precision.Activations {
+	case "f16":
+		precision = kvcache.F16
+	case "bf16":
+		precision = kvcache.BF16
+	}
+	var out [3]kvcache.Shape
+	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
+		out[i] = kvcache.Shape{Layers: g.Layers, PageSize: pageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, Precision: precision}
+	}
+	return out
+}
