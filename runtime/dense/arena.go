@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -46,18 +47,8 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 	if a.mem == nil {
 		return fmt.Errorf("fill: the block of %s has no layers, so no pages", e.m.Name)
 	}
-	for _, f := range fills {
-		if f.Position < 0 || f.Position >= e.limits.Context {
-			return fmt.Errorf("fill: position %d outside 0…%d", f.Position, e.limits.Context-1)
-		}
-		if err := a.check(f.From); err != nil {
-			return fmt.Errorf("fill: %w", err)
-		}
-		for _, to := range f.To {
-			if err := a.check(to); err != nil {
-				return fmt.Errorf("fill: %w", err)
-			}
-		}
+	if err := engine.CheckFills(fills, &e.limits); err != nil {
+		return err
 	}
 	mem := a.mem.F32()
 	for _, f := range fills {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/engine"
 )
 
 // Prelude embeds the batch's tokens, runs the prelude's layers, and leaves each row's initial state in its slot.
@@ -230,26 +231,14 @@ func (e *Engine) results(group []int, seqLen int, each func(q *seq, own, at int)
 	}
 }
 
-// check refuses what would overrun a buffer: a bug of the caller, met with an error and not with lost memory.
+// check refuses a batch that would overrun a buffer, as the engine of the kind paged does, and what there the attention
+// refuses: rows past the context, and pages that are not there.
 func (e *Engine) check(s *stage, b *loopctl.Batch) error {
-	n, want := 0, 0
+	if err := engine.CheckBatch(s.which, b, &e.limits, s.which == loopctl.StagePrelude); err != nil {
+		return err
+	}
 	for i := range b.Spans {
 		span := &b.Spans[i]
-		n += len(span.Rows)
-		want += len(span.LogitRows)
-		for _, slot := range span.Rows {
-			if slot < 0 || int(slot) >= e.limits.Latents {
-				return fmt.Errorf("%s call: latent slot %d outside 0…%d", s.which, slot, e.limits.Latents-1)
-			}
-		}
-		for _, r := range span.LogitRows {
-			if r < 0 || int(r) >= len(span.Rows) {
-				return fmt.Errorf("%s call: logit row %d outside a span of %d rows", s.which, r, len(span.Rows))
-			}
-		}
-		if s.which == loopctl.StagePrelude && len(span.Tokens) != len(span.Rows) {
-			return fmt.Errorf("%s call: a span of %d rows has %d tokens", s.which, len(span.Rows), len(span.Tokens))
-		}
 		end := span.Past + len(span.Rows)
 		if span.Past < 0 || end > e.limits.Context {
 			return fmt.Errorf("%s call: rows %d to %d, the context is %d", s.which, span.Past, end, e.limits.Context)
@@ -265,9 +254,6 @@ func (e *Engine) check(s *stage, b *loopctl.Batch) error {
 				return fmt.Errorf("%s call: %w", s.which, err)
 			}
 		}
-	}
-	if n != b.Rows || n == 0 || n > e.limits.MaxRows || want > e.limits.MaxRows {
-		return fmt.Errorf("%s call: %d rows in spans, %d announced, %d logits wanted; a call takes 1…%d", s.which, n, b.Rows, want, e.limits.MaxRows)
 	}
 	return nil
 }

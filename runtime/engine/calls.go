@@ -1,14 +1,10 @@
 package engine
 
-import (
-	"fmt"
-
-	"github.com/loopserve/loopserve/loopctl"
-)
+import "github.com/loopserve/loopserve/loopctl"
 
 // Prelude embeds the batch's tokens, runs the prelude's layers, and leaves each row's initial state in its slot.
 func (e *Engine) Prelude(b *loopctl.Batch) error {
-	if err := e.check(loopctl.StagePrelude, b); err != nil {
+	if err := CheckBatch(loopctl.StagePrelude, b, &e.limits, true); err != nil {
 		return err
 	}
 	rows, d := int64(b.Rows), int64(e.m.HiddenSize)
@@ -37,7 +33,7 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 
 // Block applies the block once to each of the batch's rows.
 func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
-	if err := e.check(loopctl.StageBlock, b); err != nil {
+	if err := CheckBatch(loopctl.StageBlock, b, &e.limits, e.block.ids >= 0); err != nil {
 		return loopctl.RowInfo{}, err
 	}
 	rows, d := int64(b.Rows), int64(e.m.HiddenSize)
@@ -75,7 +71,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 // Coda runs the coda's layers on the batch's rows and gives the logits of the rows that ask for them. Each view is
 // good until the next Coda.
 func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
-	if err := e.check(loopctl.StageCoda, b); err != nil {
+	if err := CheckBatch(loopctl.StageCoda, b, &e.limits, e.coda.ids >= 0); err != nil {
 		return nil, err
 	}
 	rows, d, vocab := int64(b.Rows), int64(e.m.HiddenSize), e.m.VocabSize
@@ -104,41 +100,4 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		e.views = append(e.views, all[i*vocab:(i+1)*vocab:(i+1)*vocab])
 	}
 	return e.views, nil
-}
-
-func (e *Engine) stage(which loopctl.Stage) *stage {
-	switch which {
-	case loopctl.StagePrelude:
-		return &e.prelude
-	case loopctl.StageBlock:
-		return &e.block
-	}
-	return &e.coda
-}
-
-// check refuses what would overrun a buffer: a bug of the caller, met with an error and not with lost memory.
-func (e *Engine) check(stage loopctl.Stage, b *loopctl.Batch) error {
-	n, want := 0, 0
-	for i := range b.Spans {
-		s := &b.Spans[i]
-		n += len(s.Rows)
-		want += len(s.LogitRows)
-		for _, slot := range s.Rows {
-			if slot < 0 || int(slot) >= e.opt.Latents {
-				return fmt.Errorf("%s call: latent slot %d outside 0…%d", stage, slot, e.opt.Latents-1)
-			}
-		}
-		for _, r := range s.LogitRows {
-			if r < 0 || int(r) >= len(s.Rows) {
-				return fmt.Errorf("%s call: logit row %d outside a span of %d rows", stage, r, len(s.Rows))
-			}
-		}
-		if len(s.Tokens) != len(s.Rows) && e.stage(stage).ids >= 0 {
-			return fmt.Errorf("%s call: a span of %d rows has %d tokens", stage, len(s.Rows), len(s.Tokens))
-		}
-	}
-	if n != b.Rows || n == 0 || n > e.opt.MaxRows || want > e.opt.MaxRows {
-		return fmt.Errorf("%s call: %d rows in spans, %d announced, %d logits wanted; a call takes 1…%d", stage, n, b.Rows, want, e.opt.MaxRows)
-	}
-	return nil
 }

@@ -18,22 +18,14 @@ func newFiller() filler { return filler{make([]int64, 0, fillRows), make([]int64
 // another one writes. A page that the arena doesn't have is an error, and nothing is copied then.
 func (e *Engine) Fill(fills []loopctl.Fill) error {
 	a := e.block.arena
-	for i := range fills {
-		f := &fills[i]
-		if a == nil {
-			return fmt.Errorf("fill: the block of %s has no layers, so no KV memory", e.m.Name)
-		}
-		if f.Position < 0 || f.Position >= e.opt.Context {
-			return fmt.Errorf("fill: position %d outside 0…%d", f.Position, e.opt.Context-1)
-		}
-		if err := e.checkPage(f.From); err != nil {
-			return err
-		}
-		for _, p := range f.To {
-			if err := e.checkPage(p); err != nil {
-				return err
-			}
-		}
+	if len(fills) == 0 {
+		return nil
+	}
+	if a == nil {
+		return fmt.Errorf("fill: the block of %s has no layers, so no KV memory", e.m.Name)
+	}
+	if err := CheckFills(fills, &e.limits); err != nil {
+		return err
 	}
 	rows := &e.filler
 	rows.from, rows.to = rows.from[:0], rows.to[:0]
@@ -64,13 +56,6 @@ func (e *Engine) copyRows() error {
 	rows.from, rows.to = rows.from[:0], rows.to[:0]
 	if err != nil {
 		return fmt.Errorf("fill: %w", err)
-	}
-	return nil
-}
-
-func (e *Engine) checkPage(p int32) error {
-	if pages := e.limits.Pages[loopctl.StageBlock]; p < 0 || int(p) >= pages {
-		return fmt.Errorf("fill: page %d outside 0…%d", p, pages-1)
 	}
 	return nil
 }

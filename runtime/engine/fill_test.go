@@ -17,8 +17,8 @@ func arenaEngine(t *testing.T) *Engine {
 	t.Helper()
 	shape := kvcache.Shape{Layers: 3, PageSize: 4, KVHeads: 1, HeadDim: 2}
 	e := &Engine{
-		m:   &bundle.Manifest{Name: "toy", Block: bundle.Graph{Layers: 3}},
-		opt: Options{PageSize: 4, Context: 20}, limits: loopctl.Limits{Pages: [3]int{0, 5, 0}}, filler: newFiller(),
+		m:      &bundle.Manifest{Name: "toy", Block: bundle.Graph{Layers: 3}},
+		limits: loopctl.Limits{Context: 20, Pages: [3]int{0, 5, 0}}, filler: newFiller(),
 	}
 	bytes := 5 * int(shape.PageBytes()) / 2
 	arena := &kvcache.Arena{Pages: 5, Shape: shape}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// CheckBatch refuses what would overrun a buffer of an engine with these limits: a bug of the caller, met with an error
+// and not with lost memory. Pages and positions are left to what reads them. tokens says that the stage reads token ids.
+func CheckBatch(stage loopctl.Stage, b *loopctl.Batch, l *loopctl.Limits, tokens bool) error {
+	n, want := 0, 0
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		n += len(s.Rows)
+		want += len(s.LogitRows)
+		for _, slot := range s.Rows {
+			if slot < 0 || int(slot) >= l.Latents {
+				return fmt.Errorf("%s call: latent slot %d outside 0…%d", stage, slot, l.Latents-1)
+			}
+		}
+		for _, r := range s.LogitRows {
+			if r < 0 || int(r) >= len(s.Rows) {
+				return fmt.Errorf("%s call: logit row %d outside a span of %d rows", stage, r, len(s.Rows))
+			}
+		}
+		if tokens && len(s.Tokens) != len(s.Rows) {
+			return fmt.Errorf("%s call: a span of %d rows has %d tokens", stage, len(s.Rows), len(s.Tokens))
+		}
+	}
+	if n != b.Rows || n == 0 || n > l.MaxRows || want > l.MaxRows {
+		return fmt.Errorf("%s call: %d rows in spans, %d announced, %d logits wanted; a call takes 1…%d", stage, n, b.Rows, want, l.MaxRows)
+	}
+	return nil
+}
+
+// CheckFills refuses positions and pages that an engine with these limits does not have.
+func CheckFills(fills []loopctl.Fill, l *loopctl.Limits) error {
+	for i := range fills {
+		f := &fills[i]
+		if f.Position < 0 || f.Position >= l.Context {
+			return fmt.Errorf("fill: position %d outside 0…%d", f.Position, l.Context-1)
+		}
+		if err := checkPage(f.From, l); err != nil {
+			return err
+		}
+		for _, p := range f.To {
+			if err := checkPage(p, l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkPage(p int32, l *loopctl.Limits) error {
+	if pages := l.Pages[loopctl.StageBlock]; p < 0 || int(p) >= pages {
+		return fmt.Errorf("fill: page %d outside 0…%d", p, pages-1)
+	}
+	return nil
+}
