@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/serving"
 	"github.com/loopserve/loopserve/models/bundle"
 )
@@ -30,7 +29,7 @@ type asking struct {
 	seed                    int64
 	policy                  string
 
-	client *http.Client
+	api client.Client
 }
 
 func (a *asking) flags(flags *pflag.FlagSet) {
@@ -50,7 +49,7 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 		a.key = os.Getenv("LOOPSERVE_API_KEY")
 	}
 	if a.url != "" {
-		a.client, a.url = http.DefaultClient, strings.TrimSuffix(strings.TrimSuffix(a.url, "/"), "/v1")
+		a.api = client.Client{URL: a.url, Key: a.key}
 		return func() error { return nil }, a.choose(cmd.Context())
 	}
 	name, _, _ := strings.Cut(a.model, "@")
@@ -71,9 +70,8 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var stop func() error
-	a.client, stop = p.Inside(context.WithoutCancel(cmd.Context())) // an interrupt ends the request, then stop the process
-	a.url, a.key = "http://in-process", ""
+	inside, stop := p.Inside(context.WithoutCancel(cmd.Context())) // an interrupt ends the request, then stop the process
+	a.api = client.Client{URL: "http://in-process", HTTP: inside}
 	if err := a.choose(cmd.Context()); err != nil {
 		return nil, errors.Join(err, stop())
 	}
@@ -159,56 +157,54 @@ func (a *asking) ask(ctx context.Context, path, loops string, body map[string]an
 	} else if loops != "" {
 		body["loops"] = json.Number(loops)
 	}
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
 	start := time.Now()
-	resp, err := a.send(ctx, http.MethodPost, path, bytes.NewReader(data))
+	resp, err := a.api.Post(ctx, path, body)
 	if err != nil {
-		return nil, err
+		return nil, mistaken(err)
 	}
 	defer resp.Body.Close()
 	out := &said{}
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		line, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		if line == "[DONE]" {
-			out.Took = time.Since(start)
-			return out, nil
-		}
+	var ended error // by the server, which says why
+	err = client.Events(resp.Body, func(data []byte) error {
 		var c streamed
-		if err := json.Unmarshal([]byte(line), &c); err != nil {
-			return nil, fmt.Errorf("answer of %s: %w", a.url, err)
+		if err := json.Unmarshal(data, &c); err != nil {
+			return err
 		}
 		if c.Error != nil {
-			return nil, errors.New(c.Error.Message)
+			ended = errors.New(c.Error.Message)
+			return ended
 		}
-		for _, choice := range c.Choices {
-			text := choice.Text + choice.Delta.Content
-			if out.First == 0 && (text != "" || choice.FinishReason != nil) {
-				out.First = time.Since(start)
-			}
-			out.Text += text
-			if show != nil && text != "" {
-				show(text)
-			}
-			if choice.FinishReason != nil {
-				out.Finish = *choice.FinishReason
-			}
+		out.hear(&c, time.Since(start), show)
+		return nil
+	})
+	if ended != nil {
+		return nil, ended
+	}
+	if err != nil {
+		return nil, fmt.Errorf("answer of %s: %w", a.api.URL, err)
+	}
+	out.Took = time.Since(start)
+	return out, nil
+}
+
+// hear takes a chunk in.
+func (s *said) hear(c *streamed, now time.Duration, show func(string)) {
+	for _, choice := range c.Choices {
+		text := choice.Text + choice.Delta.Content
+		if s.First == 0 && (text != "" || choice.FinishReason != nil) {
+			s.First = now
 		}
-		if c.Usage != nil {
-			out.Tokens, out.Loops = c.Usage.CompletionTokens, c.Usage.CompletionTokensDetails.Loops.Mean
+		s.Text += text
+		if show != nil && text != "" {
+			show(text)
+		}
+		if choice.FinishReason != nil {
+			s.Finish = *choice.FinishReason
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("answer of %s: %w", a.url, err)
+	if c.Usage != nil {
+		s.Tokens, s.Loops = c.Usage.CompletionTokens, c.Usage.CompletionTokensDetails.Loops.Mean
 	}
-	return nil, fmt.Errorf("answer of %s ended before it was complete", a.url)
 }
 
 // most is how many tokens to ask for; 0 leaves it to the server. OpenAI's default for a prompt is 16, which cuts most
@@ -218,63 +214,32 @@ func (a *asking) most(ctx context.Context, body map[string]any) int {
 	if a.tokens > 0 || !ok {
 		return a.tokens
 	}
-	data, err := json.Marshal(map[string]any{"model": a.model, "prompt": prompt})
-	if err != nil {
-		return 0
-	}
-	resp, err := a.send(ctx, http.MethodPost, "/tokenize", bytes.NewReader(data))
-	if err != nil {
-		return 0 // the request itself will say what is wrong
-	}
-	defer resp.Body.Close()
 	var room struct {
 		Count int `json:"count"`
 		Most  int `json:"max_model_len"`
 	}
-	if json.NewDecoder(resp.Body).Decode(&room) != nil {
-		return 0
+	if a.api.PostFor(ctx, "/tokenize", map[string]any{"model": a.model, "prompt": prompt}, &room) != nil {
+		return 0 // the request itself will say what is wrong
 	}
 	return min(max(room.Most-room.Count, 0), 256)
 }
 
 func (a *asking) get(ctx context.Context, path string, into any) error {
-	resp, err := a.send(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("answer of %s%s: %w", a.url, path, err)
-	}
-	return nil
+	return mistaken(a.api.Get(ctx, path, into))
 }
 
-// send makes an error of every answer but 200. A 400 is a mistake of who typed the command.
-func (a *asking) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, a.url+path, body)
-	if err != nil {
-		return nil, usagef("--url is %q: %w", a.url, err)
+// mistaken shortens what a server refused, and makes a 400 or 404 a mistake of who typed the command.
+func mistaken(err error) error {
+	var status *client.StatusError
+	var address *url.Error
+	switch {
+	case errors.As(err, &status):
+		err = fmt.Errorf("HTTP %d: %s", status.Status, status.Message())
+		if status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound {
+			return &usageError{err}
+		}
+	case errors.As(err, &address) && address.Op == "parse":
+		return usagef("--url: %w", err)
 	}
-	r.Header.Set("Content-Type", "application/json")
-	if a.key != "" {
-		r.Header.Set("Authorization", "Bearer "+a.key)
-	}
-	resp, err := a.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode == http.StatusOK {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) // half a message is better than none
-	var e streamed
-	if json.Unmarshal(text, &e) == nil && e.Error != nil {
-		text = []byte(e.Error.Message)
-	}
-	err = fmt.Errorf("HTTP %d: %s", resp.StatusCode, bytes.TrimSpace(text))
-	if resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusNotFound {
-		return nil, &usageError{err}
-	}
-	return nil, err
+	return err
 }

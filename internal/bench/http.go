@@ -1,19 +1,15 @@
 package bench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/internal/client"
 )
 
 // HTTP is a Target over the OpenAI completions API of any server: this one, vLLM, llama.cpp. Prompts are token ids.
@@ -31,14 +27,13 @@ var manyConnections = &http.Client{Transport: &http.Transport{
 	Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second,
 }}
 
-func (t *HTTP) client() *http.Client {
-	if t.Client != nil {
-		return t.Client
+func (t *HTTP) api() *client.Client {
+	c := t.Client
+	if c == nil {
+		c = manyConnections
 	}
-	return manyConnections
+	return &client.Client{URL: t.URL, Key: t.Key, HTTP: c}
 }
-
-func (t *HTTP) base() string { return strings.TrimSuffix(strings.TrimRight(t.URL, "/"), "/v1") }
 
 // DefaultVocab is what prompts' ids are below where nobody knows the vocabulary: every published tokenizer is larger.
 const DefaultVocab = 1000
@@ -48,7 +43,7 @@ const DefaultVocab = 1000
 func (t *HTTP) Discover(ctx context.Context) error {
 	if t.Model == "" {
 		var list struct{ Data []struct{ ID string } }
-		if err := t.get(ctx, "/v1/models", &list); err != nil {
+		if err := t.api().Get(ctx, "/v1/models", &list); err != nil {
 			return err
 		}
 		if len(list.Data) == 0 {
@@ -61,40 +56,11 @@ func (t *HTTP) Discover(ctx context.Context) error {
 		var info struct {
 			VocabSize int `json:"vocab_size"`
 		}
-		if t.get(ctx, "/tokenizer_info?model="+t.Model, &info) == nil && info.VocabSize > 0 {
+		if t.api().Get(ctx, "/tokenizer_info?model="+t.Model, &info) == nil && info.VocabSize > 0 {
 			t.Vocab = info.VocabSize
 		}
 	}
 	return nil
-}
-
-func (t *HTTP) get(ctx context.Context, path string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base()+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := t.do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return json.NewDecoder(io.LimitReader(resp.Body, 4<<20)).Decode(out)
-}
-
-func (t *HTTP) do(req *http.Request) (*http.Response, error) {
-	if t.Key != "" {
-		req.Header.Set("Authorization", "Bearer "+t.Key)
-	}
-	resp, err := t.client().Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 2000)) // what came is enough for the message
-		return nil, fmt.Errorf("%s %s: HTTP %d: %s", req.Method, req.URL, resp.StatusCode, bytes.TrimSpace(text))
-	}
-	return resp, nil
 }
 
 func (t *HTTP) body(c Call) map[string]any {
@@ -102,21 +68,7 @@ func (t *HTTP) body(c Call) map[string]any {
 		"model": t.Model, "prompt": prompt(c, t.Vocab), "max_tokens": c.MaxTokens, "temperature": 0, "ignore_eos": true,
 		"stream": true, "stream_options": map[string]any{"include_usage": true}, "seed": c.Seed & 0x7fffffff,
 	}
-	if c.Loops > 0 {
-		b["loops"] = c.Loops
-	}
-	if c.Exit.Kind != loopctl.ExitNone {
-		b["exit_policy"] = c.Exit.Kind.String()
-		if c.Exit.Threshold != 0 {
-			b["exit_threshold"] = c.Exit.Threshold
-		}
-		if c.Exit.MinLoops != 0 {
-			b["min_loops"] = c.Exit.MinLoops
-		}
-	}
-	if c.Draft > 0 {
-		b["draft_loops"] = c.Draft
-	}
+	client.Depth(b, c.Loops, c.Exit, c.Draft)
 	maps.Copy(b, t.Extra)
 	return b
 }
@@ -136,23 +88,17 @@ type piece struct {
 
 // Generate implements Target.
 func (t *HTTP) Generate(ctx context.Context, c Call) (*Sample, error) {
-	data, err := json.Marshal(t.body(c))
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.base()+"/v1/completions", bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
 	s := &Sample{Start: time.Now(), Arrivals: make([]time.Duration, 0, c.MaxTokens)}
-	resp, err := t.do(req)
+	resp, err := t.api().Post(ctx, "/v1/completions", t.body(c))
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if err := s.follow(resp.Body); err != nil {
+	if err := client.Events(resp.Body, s.event); err != nil {
 		return nil, err
+	}
+	if len(s.Arrivals) == 0 {
+		return nil, errors.New("an answer without tokens")
 	}
 	switch {
 	case s.Tokens == 0:
@@ -167,42 +113,24 @@ func (t *HTTP) Generate(ctx context.Context, c Call) (*Sample, error) {
 	return s, nil
 }
 
-var errCut = errors.New("the stream ended before its end")
-
-// follow reads server-sent events until [DONE].
-func (s *Sample) follow(r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 4096), 1<<20)
-	for lines.Scan() {
-		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data:"))
-		if !ok {
-			continue
-		}
-		now := time.Since(s.Start)
-		data = bytes.TrimSpace(data)
-		if string(data) == "[DONE]" {
-			if len(s.Arrivals) == 0 {
-				return errors.New("an answer without tokens")
-			}
-			_, err := io.Copy(io.Discard, r) // so that the connection can be used again
-			return err
-		}
-		var p piece
-		if err := json.Unmarshal(data, &p); err != nil {
-			return fmt.Errorf("not a chunk: %.200s: %w", data, err)
-		}
-		if p.Error != nil {
-			return fmt.Errorf("the server ended the stream: %s", p.Error.Message)
-		}
-		if len(p.Choices) > 0 {
-			s.Arrivals = append(s.Arrivals, now)
-		}
-		if p.Usage != nil {
-			s.Tokens, s.Loops = p.Usage.CompletionTokens, p.Usage.CompletionTokensDetails.Loops.Total
-		}
-		if p.Timings != nil {
-			s.Drafted, s.Accepted = p.Timings.Drafted, p.Timings.Accepted
-		}
+// event reads one server-sent event.
+func (s *Sample) event(data []byte) error {
+	now := time.Since(s.Start)
+	var p piece
+	if err := json.Unmarshal(data, &p); err != nil {
+		return fmt.Errorf("not a chunk: %.200s: %w", data, err)
 	}
-	return errors.Join(errCut, lines.Err())
+	if p.Error != nil {
+		return fmt.Errorf("the server ended the stream: %s", p.Error.Message)
+	}
+	if len(p.Choices) > 0 {
+		s.Arrivals = append(s.Arrivals, now)
+	}
+	if p.Usage != nil {
+		s.Tokens, s.Loops = p.Usage.CompletionTokens, p.Usage.CompletionTokensDetails.Loops.Total
+	}
+	if p.Timings != nil {
+		s.Drafted, s.Accepted = p.Timings.Drafted, p.Timings.Accepted
+	}
+	return nil
 }

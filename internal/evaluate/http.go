@@ -1,17 +1,14 @@
 package evaluate
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/internal/client"
 )
 
 // HTTP asks a server through the completions API. It is an Asker and a Scorer.
@@ -48,21 +45,7 @@ type completion struct {
 
 func (h *HTTP) fields(s Setting) map[string]any {
 	b := map[string]any{"model": h.Model, "temperature": 0}
-	if s.Loops > 0 {
-		b["loops"] = s.Loops
-	}
-	if s.Exit.Kind != loopctl.ExitNone {
-		b["exit_policy"] = s.Exit.Kind.String()
-		if s.Exit.Threshold != 0 {
-			b["exit_threshold"] = s.Exit.Threshold
-		}
-		if s.Exit.MinLoops != 0 {
-			b["min_loops"] = s.Exit.MinLoops
-		}
-	}
-	if s.Draft > 0 {
-		b["draft_loops"] = s.Draft
-	}
+	client.Depth(b, s.Loops, s.Exit, s.Draft)
 	return b
 }
 
@@ -122,60 +105,27 @@ func (h *HTTP) Score(ctx context.Context, s Setting, p Problem) (l Likelihood, e
 
 // Range is which loops the model takes.
 func (h *HTTP) Range(ctx context.Context) (least, most int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.base()+"/v1/models/"+url.PathEscape(h.Model), nil)
-	if err != nil {
-		return 0, 0, err
-	}
-	data, status, err := h.do(req)
-	if err != nil {
-		return 0, 0, err
-	}
 	var card struct{ Loops struct{ Min, Max int } }
-	if status != http.StatusOK || json.Unmarshal(data, &card) != nil || card.Loops.Max < 1 {
-		return 0, 0, fmt.Errorf("%s: HTTP %d: %.300s", req.URL, status, bytes.TrimSpace(data))
+	path := "/v1/models/" + url.PathEscape(h.Model)
+	if err := h.api().Get(ctx, path, &card); err != nil {
+		return 0, 0, err
+	}
+	if card.Loops.Max < 1 {
+		return 0, 0, fmt.Errorf("%s%s: no range of loops: it is no server of looped models, give --loops", h.URL, path)
 	}
 	return card.Loops.Min, card.Loops.Max, nil
 }
 
-func (h *HTTP) base() string { return strings.TrimSuffix(strings.TrimRight(h.URL, "/"), "/v1") }
-
-func (h *HTTP) do(req *http.Request) ([]byte, int, error) {
-	if h.Key != "" {
-		req.Header.Set("Authorization", "Bearer "+h.Key)
-	}
-	client := h.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	return data, resp.StatusCode, err
-}
+func (h *HTTP) api() *client.Client { return &client.Client{URL: h.URL, Key: h.Key, HTTP: h.Client} }
 
 func (h *HTTP) post(ctx context.Context, s Setting, fields map[string]any) (*completion, error) {
-	data, err := json.Marshal(fields)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.base()+"/v1/completions", bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	data, status, err := h.do(req)
-	if err != nil {
-		return nil, err
-	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s at %s loops: HTTP %d: %s", h.Model, s.Name(), status, bytes.TrimSpace(data))
-	}
 	var out completion
-	if err := json.Unmarshal(data, &out); err != nil || len(out.Choices) == 0 {
-		return nil, fmt.Errorf("%s: not a completion: %.200s", h.URL, data)
+	err := h.api().PostFor(ctx, "/v1/completions", fields, &out)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s at %s loops: %w", h.Model, s.Name(), err)
+	case len(out.Choices) == 0:
+		return nil, fmt.Errorf("%s: a completion without choices", h.URL)
 	}
 	return &out, nil
 }

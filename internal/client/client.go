@@ -1,0 +1,157 @@
+// Package client asks OpenAI-compatible servers: the requests, the error answers and the event streams that the command
+// line, the benchmark and the evaluation have in common. What a body or an answer means is theirs.
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Client is a server, and how to reach it.
+type Client struct {
+	URL  string // with or without /v1
+	Key  string // may be empty
+	HTTP *http.Client
+}
+
+// StatusError is an answer other than 200.
+type StatusError struct {
+	Method, URL string
+	Status      int
+	Text        string // the body, or its beginning
+}
+
+// Error tells all of it.
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%s %s: HTTP %d: %.2000s", e.Method, e.URL, e.Status, e.Text)
+}
+
+// Message is what the server said in OpenAI's form, or the whole text.
+func (e *StatusError) Message() string {
+	var body struct{ Error *struct{ Message string } }
+	if json.Unmarshal([]byte(e.Text), &body) == nil && body.Error != nil {
+		return body.Error.Message
+	}
+	return e.Text
+}
+
+// Base is the server's address without /v1.
+func (c *Client) Base() string { return strings.TrimSuffix(strings.TrimRight(c.URL, "/"), "/v1") }
+
+// Get decodes the JSON at a path.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	return decode(resp, out)
+}
+
+// Post sends a body as JSON. An answer other than 200 is a *StatusError; the caller closes the body of a good one.
+func (c *Client) Post(ctx context.Context, path string, body any) (*http.Response, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(ctx, http.MethodPost, path, data)
+}
+
+// PostFor is Post, and decodes the answer.
+func (c *Client) PostFor(ctx context.Context, path string, body, out any) error {
+	resp, err := c.Post(ctx, path, body)
+	if err != nil {
+		return err
+	}
+	return decode(resp, out)
+}
+
+func decode(resp *http.Response, out any) error {
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%s: not the JSON that was expected: %.200s: %w", resp.Request.URL, data, err)
+	}
+	return nil
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.Base()+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Key)
+	}
+	do := http.DefaultClient
+	if c.HTTP != nil {
+		do = c.HTTP
+	}
+	resp, err := do.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) // what came is enough for the message
+	return nil, &StatusError{Method: method, URL: req.URL.String(), Status: resp.StatusCode, Text: string(bytes.TrimSpace(text))}
+}
+
+// ErrCut says that a stream of events ended without [DONE].
+var ErrCut = errors.New("the stream ended before its end")
+
+// Events gives the data of each server-sent event to each, until [DONE].
+func Events(r io.Reader, each func(data []byte) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 4096), 16<<20)
+	for lines.Scan() {
+		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data:"))
+		if !ok {
+			continue
+		}
+		data = bytes.TrimSpace(data)
+		if string(data) == "[DONE]" {
+			_, err := io.Copy(io.Discard, r) // so that the connection can be used again
+			return err
+		}
+		if err := each(data); err != nil {
+			return err
+		}
+	}
+	return errors.Join(ErrCut, lines.Err())
+}
+
+// Depth puts what a request asks of its depth into a body; what is zero stays out.
+func Depth(body map[string]any, loops int, exit loopctl.ExitPolicy, draft int) {
+	if loops > 0 {
+		body["loops"] = loops
+	}
+	if exit.Kind != loopctl.ExitNone {
+		body["exit_policy"] = exit.Kind.String()
+		if exit.Threshold != 0 {
+			body["exit_threshold"] = exit.Threshold
+		}
+		if exit.MinLoops != 0 {
+			body["min_loops"] = exit.MinLoops
+		}
+	}
+	if draft > 0 {
+		body["draft_loops"] = draft
+	}
+}

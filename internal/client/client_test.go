@@ -1,0 +1,82 @@
+package client_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+func TestClient(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case r.Header.Get("Authorization") != "Bearer key":
+			http.Error(w, `{"error":{"message":"no key"}}`, http.StatusUnauthorized)
+		case r.URL.Path == "/v1/echo" && r.Header.Get("Content-Type") == "application/json":
+			_, _ = w.Write(body)
+		case r.URL.Path == "/v1/models":
+			_, _ = w.Write([]byte(`{"n":2}`))
+		default:
+			_, _ = w.Write([]byte("plain"))
+		}
+	}))
+	defer s.Close()
+	c := &client.Client{URL: s.URL + "/v1/", Key: "key"}
+	var out struct{ N int }
+	if err := c.Get(t.Context(), "/v1/models", &out); err != nil || out.N != 2 {
+		t.Errorf("%v, %+v", err, out)
+	}
+	if err := c.PostFor(t.Context(), "/v1/echo", map[string]int{"n": 3}, &out); err != nil || out.N != 3 {
+		t.Errorf("%v, %+v", err, out)
+	}
+	if err := c.Get(t.Context(), "/plain", &out); err == nil || !strings.Contains(err.Error(), "plain") {
+		t.Errorf("not JSON: %v", err)
+	}
+	c.Key = ""
+	err := c.Get(t.Context(), "/v1/models", &out)
+	var status *client.StatusError
+	if !errors.As(err, &status) || status.Status != http.StatusUnauthorized || status.Message() != "no key" {
+		t.Errorf("without a key: %v", err)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	var got []string
+	take := func(data []byte) error {
+		if string(data) == "bad" {
+			return io.ErrNoProgress
+		}
+		got = append(got, string(data))
+		return nil
+	}
+	if err := client.Events(strings.NewReader(": ping\n\ndata: a\n\ndata:b\n\ndata: [DONE]\n\ndata: late\n\n"), take); err != nil || !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("%v, %q", err, got)
+	}
+	if err := client.Events(strings.NewReader("data: a\n\n"), take); !errors.Is(err, client.ErrCut) {
+		t.Errorf("cut: %v", err)
+	}
+	if err := client.Events(strings.NewReader("data: bad\n\ndata: [DONE]\n\n"), take); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("refused: %v", err)
+	}
+}
+
+func TestDepth(t *testing.T) {
+	body := map[string]any{}
+	client.Depth(body, 0, loopctl.ExitPolicy{}, 0)
+	if len(body) != 0 {
+		t.Errorf("%v", body)
+	}
+	client.Depth(body, 8, loopctl.ExitPolicy{Kind: loopctl.ExitKL, Threshold: 0.5, MinLoops: 2}, 3)
+	data, err := json.Marshal(body)
+	if want := `{"draft_loops":3,"exit_policy":"kl","exit_threshold":0.5,"loops":8,"min_loops":2}`; err != nil || string(data) != want {
+		t.Errorf("%s, %v", data, err)
+	}
+}
