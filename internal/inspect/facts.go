@@ -85,12 +85,6 @@ type Memory struct {
 	Total   int64 `json:"total"`
 }
 
-// rowsOfACall and latents are the engines' defaults.
-const (
-	rowsOfACall = 256
-	latents     = 2 * rowsOfACall
-)
-
 // Bundle gathers the facts of a bundle.
 func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 	m := &b.Manifest
@@ -152,7 +146,7 @@ func (l *Load) complete(m *bundle.Manifest) error {
 	orDefault(&l.Requests, 1)
 	orDefault(&l.Length, m.Context)
 	orDefault(&l.Loops, m.Loops.Default)
-	orDefault(&l.PageSize, 16)
+	orDefault(&l.PageSize, engine.Options{}.WithDefaults(m).PageSize)
 	if l.Precision == "" {
 		l.Precision = kvcache.F32.String()
 	}
@@ -201,9 +195,11 @@ func (f *Facts) memory(m *bundle.Manifest) {
 		kept = 2
 	}
 	vector := int64(m.HiddenSize) * element
+	def := engine.Options{}.WithDefaults(m)
+	latents, rows := int64(def.Latents), int64(def.MaxRows)
 	f.Memory = Memory{
 		Weights: f.FileBytes, Cache: tokens * f.Policies[0].TokenBytes,
-		Rows: latents*kept*vector + rowsOfACall*((2+kept)*vector+4*int64(m.VocabSize)),
+		Rows: latents*kept*vector + rows*((2+kept)*vector+4*int64(m.VocabSize)),
 	}
 	f.Memory.Total = f.Memory.Weights + f.Memory.Cache + f.Memory.Rows
 }
