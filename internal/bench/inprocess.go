@@ -3,12 +3,12 @@ package bench
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/sampler"
 )
 
 // Generator runs requests; *loopctl.Controller is one.
@@ -28,10 +28,14 @@ type InProcess struct {
 func (t *InProcess) Generate(ctx context.Context, c Call) (*Sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // a reader that goes away takes its sequence with it
+	picker, err := sampler.New(sampler.Params{}) // greedy, as requests with temperature 0 are
+	if err != nil {
+		return nil, err
+	}
 	s := &Sample{Start: time.Now(), Arrivals: make([]time.Duration, 0, c.MaxTokens)}
 	streams, err := t.Generator.Submit(&loopctl.Request{
 		Context: ctx, ID: "bench", Prompt: prompt(c, t.Vocab), MaxTokens: c.MaxTokens, Loops: c.Loops, Exit: c.Exit,
-		Draft: c.Draft, Priority: t.Priority, NoCache: true, Seed: c.Seed, Picker: greedy{},
+		Draft: c.Draft, Priority: t.Priority, NoCache: true, Seed: c.Seed, Picker: picker,
 	})
 	if err != nil {
 		return nil, err
@@ -93,21 +97,6 @@ func prompt(c Call, vocab int) []int32 {
 		out[i] = int32(low + r.IntN(max(vocab-low, 1)))
 	}
 	return out
-}
-
-// greedy takes the largest logit. It is a Forker, as drafts need.
-type greedy struct{}
-
-func (g greedy) Fork() loopctl.Forker { return g }
-
-func (greedy) Pick(logits []float32) loopctl.Picked {
-	best := 0
-	for i, v := range logits {
-		if v > logits[best] {
-			best = i
-		}
-	}
-	return loopctl.Picked{ID: int32(best), Logprob: float32(math.NaN())}
 }
 
 // Counter is a loopctl.Observer that sums up block calls and passes everything on to Next, where that is set.

@@ -33,11 +33,5 @@ func (g Greedy) Fork() loopctl.Forker { return g }
 
 // Pick returns the first of the largest.
 func (Greedy) Pick(logits []float32) loopctl.Picked {
-	best := 0
-	for i, v := range logits {
-		if v > logits[best] {
-			best = i
-		}
-	}
-	return loopctl.Picked{ID: int32(best)}
+	return loopctl.Picked{ID: int32(loopctl.Argmax(logits))}
 }
