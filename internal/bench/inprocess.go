@@ -27,7 +27,7 @@ type InProcess struct {
 // Generate implements Target.
 func (t *InProcess) Generate(ctx context.Context, c Call) (*Sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // a reader that goes away takes its sequence with it
+	defer cancel()                               // a reader that goes away takes its sequence with it
 	picker, err := sampler.New(sampler.Params{}) // greedy, as requests with temperature 0 are
 	if err != nil {
 		return nil, err
