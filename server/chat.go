@@ -68,9 +68,9 @@ func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	most, err := fit(len(ids), "messages", t.Model, p)
+	most, err := fit(len(ids), input{field: "messages", where: "messages"}, t.Model, p)
 	if err != nil {
-		return nil, aboutMessages(err)
+		return nil, err
 	}
 	p.MaxTokens = most
 	if err := p.checkCost(1, t.Model, lim); err != nil {
@@ -84,21 +84,11 @@ func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 		g, err = s.start(c, t, p, []prompt{{ids: ids, maxTokens: most}})
 	}
 	if err != nil {
-		return nil, aboutMessages(err)
+		return nil, renamed(err, "messages")
 	}
 	g.id = "chatcmpl-" + c.GetString(keyRequestID)
 	setLoopHeaders(c, t, p.Depth)
 	return g, nil
-}
-
-// aboutMessages corrects the field of an error about the prompt: a chat has none by that name.
-func aboutMessages(err error) error {
-	e := toAPI(err, 0)
-	if e.Param != "prompt" {
-		return err
-	}
-	e.Param = "messages"
-	return e
 }
 
 // applyChat sets what a delta says beside text.

@@ -192,6 +192,8 @@ func TestEmbeddingsBadInput(t *testing.T) {
 	tests := []struct{ body, code, param, message string }{
 		{`{}`, "missing_field", "input", "input is missing: give a string, or a list of strings or token ids"},
 		{`{"input":7}`, "invalid_type", "input", "input is 7: it must be a string, a list of strings, a list of token ids or a list of such lists"},
+		{`{"input":[[97],"my prompt"]}`, "invalid_type", "input", `input[1] is "my prompt", a string and input[0] is a list: all must be of one kind: input is a string, a list of strings, a list of token ids or a list of such lists`},
+		{`{"input":[]}`, "empty_prompt", "input", "input is an empty list: give at least one input"},
 		{`{"input":["a",""]}`, "empty_prompt", "input", "input[1] is empty: model adder needs at least one token to start from"},
 		{`{"input":"` + strings.Repeat("a", 65) + `"}`, "context_length_exceeded", "input", "input has 65 tokens: model adder has a context of 64 tokens: shorten it"},
 		{`{"input":"a","encoding_format":"int8"}`, "invalid_value", "encoding_format", `encoding_format is "int8": it must be one of float, base64`},

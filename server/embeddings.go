@@ -134,7 +134,7 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 		requests[i].NoCache = true // a cached row does not go through the loop, and has no latent to pool
 	}
 	if e.streams, err = t.Generator.Submit(requests...); err != nil {
-		return nil, aboutInput(err)
+		return nil, renamed(err, "input")
 	}
 	accepted = true
 	setLoopHeaders(c, t, e.depth)
@@ -193,27 +193,20 @@ func oneOf(b body, field string, words ...string) (string, error) {
 	return "", badField(field, codeValue, "%s is %s: it must be one of %s", field, quote(v), strings.Join(words, ", "))
 }
 
-// readInputs reads string | [string] | [int] | [[int]], as prompts are read.
+// readInputs reads the texts, as prompts are read.
 func readInputs(b body, m *Model, loops int, addSpecial bool, lim Limits) ([][]int32, error) {
-	if !b.has("input") {
-		return nil, badField("input", "missing_field", "input is missing: give a string, or a list of strings or token ids")
-	}
-	items, err := split(b["input"], lim)
+	inputs, err := b.inputs("input", lim)
 	if err != nil {
-		return nil, aboutInput(err)
+		return nil, err
 	}
-	out := make([][]int32, len(items))
+	out := make([][]int32, len(inputs))
 	steps := int64(0)
-	for i, item := range items {
-		where := "input"
-		if len(items) > 1 {
-			where = fmt.Sprintf("input[%d]", i)
-		}
-		if out[i], err = encodePrompt(item, where, m, addSpecial); err != nil {
-			return nil, aboutInput(err)
+	for i, in := range inputs {
+		if out[i], _, err = in.tokens(m, addSpecial); err != nil {
+			return nil, err
 		}
 		if n := len(out[i]); n > m.Context {
-			return nil, badField("input", "context_length_exceeded", "%s has %d tokens: model %s has a context of %d tokens: shorten it", where, n, m.Name, m.Context)
+			return nil, badField(in.field, "context_length_exceeded", "%s has %d tokens: model %s has a context of %d tokens: shorten it", in.where, n, m.Name, m.Context)
 		}
 		steps += int64(len(out[i])) * int64(loops)
 	}
@@ -224,16 +217,6 @@ func readInputs(b body, m *Model, loops int, addSpecial bool, lim Limits) ([][]i
 		return nil, badField("input", "request_too_large", "%d loop-steps asked for: at most %d per request: send several requests, or lower loops", steps, lim.LoopSteps)
 	}
 	return out, nil
-}
-
-// aboutInput corrects the field of an error about a prompt: an embedding has none by that name.
-func aboutInput(err error) error {
-	e := toAPI(err, 0)
-	if e.Param != "prompt" {
-		return err
-	}
-	e.Param, e.Message = "input", strings.ReplaceAll(e.Message, "prompt", "input")
-	return e
 }
 
 // await waits for the end of a sequence that generates nothing.

@@ -13,46 +13,63 @@ type prompt struct {
 	maxTokens int
 }
 
-// readPrompts reads string | [string] | [int] | [[int]] and makes sure that each prompt and its completion fit the
-// model's context.
+// readPrompts makes sure that each prompt and its completion fit the model's context.
 func readPrompts(b body, m *Model, p *params, lim Limits) ([]prompt, error) {
-	if !b.has("prompt") {
-		return nil, badField("prompt", "missing_field", "prompt is missing: give a string, or a list of strings or token ids")
-	}
-	raw := b["prompt"]
-	lists, err := split(raw, lim)
+	inputs, err := b.inputs("prompt", lim)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]prompt, len(lists))
-	for i, item := range lists {
-		where := "prompt"
-		if len(lists) > 1 {
-			where = fmt.Sprintf("prompt[%d]", i)
-		}
-		if out[i].ids, out[i].text, err = readPrompt(item, where, m, p.AddSpecial); err != nil {
+	out := make([]prompt, len(inputs))
+	for i, in := range inputs {
+		if out[i].ids, out[i].text, err = in.tokens(m, p.AddSpecial); err != nil {
 			return nil, err
 		}
-		if out[i].maxTokens, err = fit(len(out[i].ids), where, m, p); err != nil {
+		if out[i].maxTokens, err = fit(len(out[i].ids), in, m, p); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// split gives one JSON value for each prompt.
-func split(raw json.RawMessage, lim Limits) ([]json.RawMessage, error) {
+// input is one text that a model reads.
+type input struct {
+	raw   json.RawMessage // a string or a list of token ids
+	field string
+	where string // in the field, as messages call it: "prompt", "prompt[2]"
+}
+
+// inputs reads string | [string] | [int] | [[int]].
+func (b body) inputs(field string, lim Limits) ([]input, error) {
+	if !b.has(field) {
+		return nil, badField(field, "missing_field", "%s is missing: give a string, or a list of strings or token ids", field)
+	}
+	list, err := split(b[field], field, lim)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]input, len(list))
+	for i, raw := range list {
+		out[i] = input{raw, field, field}
+		if len(list) > 1 {
+			out[i].where = fmt.Sprintf("%s[%d]", field, i)
+		}
+	}
+	return out, nil
+}
+
+// split gives one JSON value for each text.
+func split(raw json.RawMessage, field string, lim Limits) ([]json.RawMessage, error) {
 	const want = "a string, a list of strings, a list of token ids or a list of such lists"
 	if raw[0] == '"' {
 		return []json.RawMessage{raw}, nil
 	}
 	if raw[0] != '[' {
-		return nil, badField("prompt", codeType, "prompt is %s: it must be %s", show(raw), want)
+		return nil, badField(field, codeType, "%s is %s: it must be %s", field, show(raw), want)
 	}
 	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
 	switch {
 	case len(inner) == 0:
-		return nil, badField("prompt", "empty_prompt", "prompt is an empty list: give at least one prompt")
+		return nil, badField(field, "empty_prompt", "%[1]s is an empty list: give at least one %[1]s", field)
 	case inner[0] != '"' && inner[0] != '[':
 		return []json.RawMessage{raw}, nil
 	}
@@ -64,54 +81,59 @@ func split(raw json.RawMessage, lim Limits) ([]json.RawMessage, error) {
 	for d.More() {
 		i := len(list)
 		if i == lim.Prompts {
-			return nil, badField("prompt", "request_too_large", "prompt has more than %d prompts: send several requests", lim.Prompts)
+			return nil, badField(field, "request_too_large", "%[1]s has more than %[2]d %[1]ss: send several requests", field, lim.Prompts)
 		}
 		var item json.RawMessage
 		if err := d.Decode(&item); err != nil {
 			return nil, notJSON("%s", err.Error())
 		}
 		if list = append(list, item); item[0] != list[0][0] {
-			return nil, badField("prompt", codeType, "prompt[%d] is %s and prompt[0] is %s: all must be of one kind: prompt is %s",
-				i, show(item), show(list[0]), want)
+			return nil, badField(field, codeType, "%[1]s[%[2]d] is %[3]s and %[1]s[0] is %[4]s: all must be of one kind: %[1]s is %[5]s",
+				field, i, show(item), show(list[0]), want)
 		}
 	}
 	return list, nil
 }
 
-func encodePrompt(raw json.RawMessage, where string, m *Model, addSpecial bool) ([]int32, error) {
-	out, _, err := readPrompt(raw, where, m, addSpecial)
-	return out, err
-}
-
-// readPrompt returns the text, too, where it is one.
-func readPrompt(raw json.RawMessage, where string, m *Model, addSpecial bool) (out []int32, text string, err error) {
-	if raw[0] == '[' {
-		if out, err = ids(raw, "prompt", where, m.Vocab); err != nil {
+// tokens returns the text, too, where it is one.
+func (in input) tokens(m *Model, addSpecial bool) (out []int32, text string, err error) {
+	if in.raw[0] == '[' {
+		if out, err = ids(in.raw, in.field, in.where, m.Vocab); err != nil {
 			return nil, "", err
 		}
 	} else {
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return nil, "", badField("prompt", codeType, "%s is %s: it must be a string", where, show(raw))
+		if err := json.Unmarshal(in.raw, &text); err != nil {
+			return nil, "", badField(in.field, codeType, "%s is %s: it must be a string", in.where, show(in.raw))
 		}
 		if out, err = m.Tokenizer.Encode(text, addSpecial); err != nil {
-			return nil, "", badField("prompt", "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", where, err.Error())
+			return nil, "", badField(in.field, "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", in.where, err.Error())
 		}
 	}
 	if len(out) == 0 {
-		return nil, "", badField("prompt", "empty_prompt", "%s is empty: model %s needs at least one token to start from", where, m.Name)
+		return nil, "", badField(in.field, "empty_prompt", "%s is empty: model %s needs at least one token to start from", in.where, m.Name)
 	}
 	return out, text, nil
 }
 
+// renamed corrects the field of an engine's error about a prompt, where the route has none by that name.
+func renamed(err error, field string) error {
+	e := toAPI(err, 0)
+	if e.Param != "prompt" {
+		return err
+	}
+	e.Param = field
+	return e
+}
+
 // fit returns how many tokens may follow a prompt of n tokens. What was not asked for by name is cut to the room that
 // there is.
-func fit(n int, where string, m *Model, p *params) (int, error) {
+func fit(n int, in input, m *Model, p *params) (int, error) {
 	room := m.Context - n
 	switch {
 	case room < 1:
-		return 0, badField("prompt", "context_length_exceeded",
+		return 0, badField(in.field, "context_length_exceeded",
 			"%s has %d tokens: model %s has a context of %d tokens for prompt and completion together: shorten the prompt to %d",
-			where, n, m.Name, m.Context, m.Context-1)
+			in.where, n, m.Name, m.Context, m.Context-1)
 	case p.MaxTokens <= room:
 		return p.MaxTokens, nil
 	case !p.maxGiven:
@@ -119,5 +141,5 @@ func fit(n int, where string, m *Model, p *params) (int, error) {
 	}
 	return 0, badField("max_tokens", "context_length_exceeded",
 		"%s has %d tokens and max_tokens is %d: model %s has a context of %d tokens for both together: lower max_tokens to %d or shorten the prompt",
-		where, n, p.MaxTokens, m.Name, m.Context, room)
+		in.where, n, p.MaxTokens, m.Name, m.Context, room)
 }
