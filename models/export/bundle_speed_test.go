@@ -13,7 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
-	"github.com/loopserve/loopserve/runtime/ort"
+	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 )
 
 var speedOf = flag.String("speed", "", "bundle that TestBundleSpeed measures")
@@ -35,11 +35,7 @@ func TestBundleSpeed(t *testing.T) {
 	}
 	t.Logf("files hashed and graphs checked in %v; %s", time.Since(start).Round(time.Millisecond), residentMemory(t))
 	start = time.Now()
-	env, err := ort.Open(ort.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer env.Close()
+	env := enginetest.Env(t, 2)
 	e, err := engine.New(env, b, engine.Options{PageSize: 16, KVBytes: 2 << 30, Sequence: 1, Context: 256})
 	if err != nil {
 		t.Fatal(err)

@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/models/export/exporttest"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -111,16 +111,7 @@ func argmax(v []float32) int32 {
 
 func openEnv(t testing.TB) *ort.Env {
 	t.Helper()
-	env, err := ort.Open(ort.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := env.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return env
+	return enginetest.Env(t, 1)
 }
 
 // engineOf exports a checkpoint folder and opens what comes out.
@@ -134,20 +125,7 @@ func engineOf(t testing.TB, env *ort.Env, from string, opt export.Options) *engi
 	if opt.DType == export.BF16 {
 		widen(t, out)
 	}
-	b, err := bundle.Open(out, bundle.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.New(env, b, engine.Options{PageSize: 16, KVBytes: 64 << 20, Sequence: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	return enginetest.Open(t, env, out, engine.Options{PageSize: 16, KVBytes: 64 << 20, Sequence: 1}, engine.New)
 }
 
 // seeded is a Huginn whose config has the width of its noise.

@@ -10,6 +10,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/dense"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -77,11 +78,7 @@ func TestCallsThatCannotBe(t *testing.T) {
 // What cannot be opened says why, and leaves nothing open.
 func TestNewRefuses(t *testing.T) {
 	ort.CheckLeaks(t)
-	env, err := ort.Open(ort.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer env.Close()
+	env := enginetest.Env(t, 1)
 	for _, c := range []struct {
 		dir, want string
 		opt       engine.Options

@@ -9,9 +9,9 @@ import (
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/dense"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -20,29 +20,7 @@ const tiny = "testdata/tiny"
 
 func openEngine(t testing.TB, dir string, opt engine.Options) *dense.Engine {
 	t.Helper()
-	env, err := ort.Open(ort.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := env.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b, err := bundle.Open(dir, bundle.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := dense.New(env, b, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	return enginetest.Open(t, enginetest.Env(t, 1), dir, opt, dense.New)
 }
 
 // A block that torch.onnx exported gives PyTorch's logits, states and greedy tokens: whole, in chunks, token by token,

@@ -9,9 +9,9 @@ import (
 
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/internal/parity"
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -71,37 +71,10 @@ func (w logWriter) Write(p []byte) (int, error) {
 
 func openEnv(t testing.TB) *ort.Env {
 	t.Helper()
-	return openEnvOf(t, 2)
-}
-
-func openEnvOf(t testing.TB, threads int) *ort.Env {
-	t.Helper()
-	env, err := ort.Open(ort.Options{Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := env.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return env
+	return enginetest.Env(t, 2)
 }
 
 func openEngine(t testing.TB, env *ort.Env, dir string, opt engine.Options) *engine.Engine {
 	t.Helper()
-	b, err := bundle.Open(dir, bundle.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.New(env, b, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	return enginetest.Open(t, env, dir, opt, engine.New)
 }

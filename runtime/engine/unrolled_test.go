@@ -17,6 +17,7 @@ import (
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/models/export/exporttest"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -207,7 +208,7 @@ func BenchmarkGoLoop(b *testing.B) {
 			for _, threads := range []int{1, 2} {
 				for _, rows := range c.rows {
 					b.Run(fmt.Sprintf("threads=%d/rows=%d", threads, rows), func(b *testing.B) {
-						goLoop(b, openEnvOf(b, threads), dir, c.loops, rows, c.past, c.weights != "")
+						goLoop(b, enginetest.Env(b, threads), dir, c.loops, rows, c.past, c.weights != "")
 					})
 				}
 			}
