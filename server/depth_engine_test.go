@@ -215,6 +215,21 @@ func TestEmbeddingsBadInput(t *testing.T) {
 	plain, _ := serve(t, &script{}, server.Config{})
 	checkError(t, send(t, plain, http.MethodPost, "/v1/embeddings", `{"input":"a"}`), 400, "unsupported_model", "model",
 		"model adder gives no embeddings: its engine does not let its latents be read: use another model")
+	for _, tt := range []struct {
+		err           error
+		code, message string
+	}{
+		{loopctl.ErrPagesExhausted, "kv_memory_exceeded", "input needs more KV memory at 4 loops than model adder has: shorten it, or lower loops"},
+		{loopctl.ErrPromptTooLong, "context_length_exceeded", loopctl.ErrPromptTooLong.Error()},
+	} {
+		m := model("adder", &generator{submit: func(...*loopctl.Request) ([]*loopctl.Stream, error) { return nil, tt.err }})
+		m.HiddenSize = 8
+		srv := server.New(server.Config{}, quiet(), nil)
+		if err := srv.SetModels(m); err != nil {
+			t.Fatal(err)
+		}
+		checkError(t, send(t, newTestServer(t, srv), http.MethodPost, "/v1/embeddings", `{"input":"a"}`), 400, tt.code, "input", tt.message)
+	}
 }
 
 func errorMessage(t *testing.T, a answer) string {

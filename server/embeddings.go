@@ -133,7 +133,10 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 		sched.apply(requests[i], s.tenant(c))
 		requests[i].NoCache = true // a cached row does not go through the loop, and has no latent to pool
 	}
-	if e.streams, err = t.Generator.Submit(requests...); err != nil {
+	switch e.streams, err = t.Generator.Submit(requests...); {
+	case errors.Is(err, loopctl.ErrPagesExhausted): // its own words are about max_tokens
+		return nil, badField("input", "kv_memory_exceeded", "input needs more KV memory at %d loops than model %s has: shorten it, or lower loops", e.depth.Applied, t.Name)
+	case err != nil:
 		return nil, renamed(err, "input")
 	}
 	accepted = true
