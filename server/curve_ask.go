@@ -37,15 +37,9 @@ func (a *insideAsker) Ask(ctx context.Context, s evaluate.Setting, p evaluate.Pr
 	}
 	var ids []int32
 	for {
-		e, err := streams[0].Next(ctx)
+		e, err := nextEvent(ctx, streams[0])
 		if err != nil {
 			return out, err
-		}
-		switch e.Finish {
-		case loopctl.FinishError:
-			return out, e.Err
-		case loopctl.FinishCancelled:
-			return out, context.Canceled
 		}
 		if out.Tokens++; out.Tokens == 1 {
 			out.TTFT = time.Since(start)

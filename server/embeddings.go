@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strings"
@@ -24,7 +23,7 @@ func (s *Server) postEmbeddings(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	defer e.close()
+	defer e.end()
 	out := embeddingList{Object: "list", Data: make([]embedding, len(e.streams)), Model: e.target.Name}
 	count := tally{prompts: len(e.streams)}
 	for i, stream := range e.streams {
@@ -79,9 +78,7 @@ type embedder struct {
 	depth             depth
 	normalize, base64 bool
 	pools             []*pool
-	streams           []*loopctl.Stream
-	ctx               context.Context //nolint:containedctx // lives as long as the handler that made it
-	close             func()
+	work
 }
 
 // beginEmbedding reads the request and submits it.
@@ -108,38 +105,27 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.enter()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(c.Request.Context())
-	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
-	e.ctx, e.close = ctx, func() { unhook(); cancel(context.Canceled); done() }
-	accepted := false
-	defer func() { // also when Submit panics: the request must not count as open for ever
-		if !accepted {
-			e.close()
+	e.work, err = s.submit(c, t, func(ctx context.Context) ([]*loopctl.Request, error) {
+		requests := make([]*loopctl.Request, len(prompts))
+		for i, ids := range prompts {
+			p := newPool(len(ids), t.HiddenSize, last)
+			e.pools = append(e.pools, p)
+			requests[i] = &loopctl.Request{
+				Context: ctx, ID: fmt.Sprintf("%s/%d", c.GetString(keyRequestID), i), Prompt: ids, Pool: p.take,
+				Seed: uint64(seed), Arrived: c.GetTime(keyArrived),
+			}
+			e.depth.apply(requests[i])
+			sched.apply(requests[i], s.tenant(c))
+			requests[i].NoCache = true // a cached row does not go through the loop, and has no latent to pool
 		}
-	}()
-	requests := make([]*loopctl.Request, len(prompts))
-	for i, ids := range prompts {
-		p := newPool(len(ids), t.HiddenSize, last)
-		e.pools = append(e.pools, p)
-		requests[i] = &loopctl.Request{
-			Context: ctx, ID: fmt.Sprintf("%s/%d", c.GetString(keyRequestID), i), Prompt: ids, Pool: p.take,
-			Seed: uint64(seed), Arrived: c.GetTime(keyArrived),
-		}
-		e.depth.apply(requests[i])
-		sched.apply(requests[i], s.tenant(c))
-		requests[i].NoCache = true // a cached row does not go through the loop, and has no latent to pool
-	}
-	switch e.streams, err = t.Generator.Submit(requests...); {
+		return requests, nil
+	})
+	switch {
 	case errors.Is(err, loopctl.ErrPagesExhausted): // its own words are about max_tokens
 		return nil, badField("input", "kv_memory_exceeded", "input needs more KV memory at %d loops than model %s has: shorten it, or lower loops", e.depth.Applied, t.Name)
 	case err != nil:
 		return nil, renamed(err, "input")
 	}
-	accepted = true
 	setLoopHeaders(c, t, e.depth)
 	return e, nil
 }
@@ -224,19 +210,10 @@ func readInputs(b body, m *Model, loops int, addSpecial bool, lim Limits) ([][]i
 
 // await waits for the end of a sequence that generates nothing.
 func await(ctx context.Context, stream *loopctl.Stream) (*loopctl.Stats, error) {
-	e, err := stream.Next(ctx)
+	e, err := nextEvent(ctx, stream)
 	switch {
-	case errors.Is(err, io.EOF):
-		return nil, errStreamEnded
 	case err != nil:
 		return nil, err
-	case e.Finish == loopctl.FinishCancelled:
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		return nil, context.Canceled
-	case e.Finish == loopctl.FinishError && e.Err != nil:
-		return nil, e.Err
 	case e.Finish != loopctl.FinishLength || e.Stats == nil:
 		return nil, fmt.Errorf("%w: sequence ended with %s", loopctl.ErrEngine, e.Finish)
 	}

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -41,12 +39,9 @@ type generation struct {
 	names   tokenNames
 	offsets []int // of each choice: characters of text before the next token
 
-	ctx     context.Context //nolint:containedctx // lives as long as the handler that made it
-	cancel  context.CancelCauseFunc
-	streams []*loopctl.Stream
-	deltas  chan delta
-	done    func() // tells the server that the request is over
-	wg      sync.WaitGroup
+	work
+	deltas chan delta
+	wg     sync.WaitGroup
 }
 
 // start submits n sequences for each prompt. The caller must close the generation.
@@ -54,36 +49,22 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 	if err := p.checkLogprobs(prompts, t.Model); err != nil {
 		return nil, err
 	}
-	done, err := s.enter()
-	if err != nil {
-		return nil, err
-	}
 	g := &generation{
-		target: t, params: p, done: done,
+		target: t, params: p,
 		created: time.Now().Unix(), arrived: c.GetTime(keyArrived),
 		deltas: make(chan delta),
 		tally:  tally{prompts: len(prompts)}, tenant: s.tenant(c),
 		names: tokenNames{tokenizer: t.Tokenizer, asIDs: p.Logprobs.AsIDs, skip: p.SkipSpecial},
 	}
-	ctx, cancel := context.WithCancelCause(c.Request.Context())
-	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
-	g.ctx, g.cancel = ctx, func(cause error) { unhook(); cancel(cause) }
-
-	accepted := false
-	defer func() { // also when Submit panics: the request must not count as open for ever
-		if !accepted {
-			g.cancel(context.Canceled)
-			done()
-		}
-	}()
-	requests, err := g.requests(c.GetString(keyRequestID), prompts)
+	var requests []*loopctl.Request
+	var err error
+	g.work, err = s.submit(c, t, func(ctx context.Context) (_ []*loopctl.Request, err error) {
+		requests, err = g.requests(ctx, c.GetString(keyRequestID), prompts)
+		return requests, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if g.streams, err = t.Generator.Submit(requests...); err != nil {
-		return nil, err
-	}
-	accepted = true
 	g.offsets = make([]int, len(g.streams))
 	for i, stream := range g.streams {
 		f := &follower{
@@ -102,7 +83,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 	return g, nil
 }
 
-func (g *generation) requests(id string, prompts []prompt) ([]*loopctl.Request, error) {
+func (g *generation) requests(ctx context.Context, id string, prompts []prompt) ([]*loopctl.Request, error) {
 	p := g.params
 	var stop []int32
 	if !p.IgnoreEOS {
@@ -125,7 +106,7 @@ func (g *generation) requests(id string, prompts []prompt) ([]*loopctl.Request, 
 				return nil, err
 			}
 			r := &loopctl.Request{
-				Context: g.ctx, ID: fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j),
+				Context: ctx, ID: fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j),
 				Prompt: prompt.ids, MaxTokens: p.Depth.tokensWithin(prompt.maxTokens, g.target.Model),
 				Seed: p.stateSeed(), Picker: picker, StopIDs: stop, Arrived: g.arrived,
 			}
@@ -178,7 +159,7 @@ func (g *generation) timings() *timings { return g.tally.timings(g.params.Depth.
 
 // close ends what still runs and waits for it.
 func (g *generation) close() {
-	g.cancel(context.Canceled)
+	g.cancel()
 	for _, s := range g.streams {
 		s.Cancel()
 	}
@@ -202,20 +183,14 @@ type follower struct {
 	echo    string
 }
 
-var errStreamEnded = errors.New("stream ended without its last event")
-
 func (f *follower) run(ctx context.Context, out chan<- delta) {
 	for {
-		e, err := f.stream.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			err = errStreamEnded
-		}
 		var d delta
-		if err == nil {
+		if e, err := nextEvent(ctx, f.stream); err != nil {
+			d.err = err
+		} else {
 			d = f.delta(ctx, e)
 			f.begin(&d)
-		} else {
-			d.err = err
 		}
 		d.index = f.index
 		select {
@@ -231,7 +206,7 @@ func (f *follower) run(ctx context.Context, out chan<- delta) {
 
 // begin puts what is known of the prompt before the first delta.
 func (f *follower) begin(d *delta) {
-	if f.began || d.err != nil {
+	if f.began {
 		return
 	}
 	f.began = true
@@ -249,17 +224,6 @@ func (f *follower) begin(d *delta) {
 
 func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 	d := delta{stats: e.Stats}
-	switch e.Finish {
-	case loopctl.FinishError:
-		d.err = e.Err
-		if d.err == nil {
-			d.err = loopctl.ErrEngine
-		}
-		return d
-	case loopctl.FinishCancelled:
-		d.err = context.Canceled
-		return d
-	}
 	if e.Token.ID < 0 { // nothing was to be generated
 		d.finish = e.Finish.String()
 		return d
