@@ -69,11 +69,7 @@ func TestPoliciesOverHTTP(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &loopctl.Request{Prompt: []int32{'a', 'b', 'c'}, MaxTokens: 12, Loops: 10, Exit: loopctl.ExitPolicy{Threshold: f.Threshold, MinLoops: f.Least, Agree: f.Agree}}
-			for _, k := range []loopctl.ExitKind{loopctl.ExitDelta, loopctl.ExitGate, loopctl.ExitKL, loopctl.ExitEntropy, loopctl.ExitArgmax} {
-				if k.String() == f.Policy {
-					r.Exit.Kind = k
-				}
-			}
+			r.Exit.Kind, _ = loopctl.ParseExitKind(f.Policy)
 			want := loopctltest.Expect(limits, r, 0)
 			ask := func(fields string) ([]int, string) {
 				a := post(t, ts, `{"prompt":"abc","max_tokens":12,"loops":10,"temperature":0,"ignore_eos":true,"skip_special_tokens":false,"return_loops":true,`+fields+`}`)

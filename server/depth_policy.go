@@ -121,11 +121,9 @@ func (d *depth) withoutPolicy(b body, m *Model) error {
 }
 
 func policyOf(name string, m *Model) (loopctl.ExitKind, error) {
-	kind, ok := policyNames[name]
-	for _, k := range exitKinds {
-		if k.String() == name {
-			kind, ok = k, true
-		}
+	kind, ok := loopctl.ParseExitKind(name)
+	if !ok {
+		kind, ok = policyNames[name]
 	}
 	allowed := append(m.exitPolicies(), "auto")
 	switch {
