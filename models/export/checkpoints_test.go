@@ -8,18 +8,9 @@ import (
 
 // everyFamily is a random checkpoint of each family, at sizes that both the CPU's and CUDA's attention take.
 func everyFamily() map[string]*exporttest.Checkpoint {
-	s := exporttest.Size{
+	return exporttest.Size{
 		Hidden: 96, Heads: 6, KVHeads: 3, HeadDim: 16, FFN: 128, Vocab: 80, Context: 64, Prelude: 1, Loop: 2, Coda: 1, Loops: 4, Theta: 10000,
-	}
-	llama := exporttest.LoopedLlama{
-		Hidden: s.Hidden, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: 32, FFN: s.FFN, Vocab: s.Vocab, Context: s.Context,
-		Prelude: s.Prelude, Loop: s.Loop, Coda: s.Coda, Loops: s.Loops, Theta: s.Theta,
-	}
-	return map[string]*exporttest.Checkpoint{
-		"looped_llama": {Config: llama.Config(), Tensors: llama.Tensors()},
-		"ouro":         s.Ouro(), "nanbeige": s.Nanbeige(), "huginn": s.Huginn(), "parcae": s.Parcae(),
-		"retrofit llama": s.Retrofit(false), "retrofit olmo": s.Retrofit(true),
-	}
+	}.Families(false)
 }
 
 // written puts a checkpoint in a folder.

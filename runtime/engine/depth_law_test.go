@@ -9,7 +9,6 @@ import (
 
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 )
 
@@ -52,16 +51,8 @@ func TestLawOfDepths(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(golden.Dir(t, "golden"), filepath.FromSlash(c.folder))
-			truth, err := golden.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer truth.Close()
-			out := filepath.Join(t.TempDir(), "case")
-			if _, err := export.Export(t.Context(), path, out, export.Options{Exporter: "test"}); err != nil {
-				t.Fatal(err)
-			}
-			e := openEngine(t, env, out, engine.Options{MaxRows: 20, PageSize: 4, KVBytes: 40 * 8192 * 4, KV: c.kv, Sequence: 4, Context: 128})
+			truth := openCase(t, path)
+			e := openEngine(t, env, exported(t, truth), engine.Options{MaxRows: 20, PageSize: 4, KVBytes: 40 * 8192 * 4, KV: c.kv, Sequence: 4, Context: 128})
 			lawOf(t, e, truth.Within("logits"), 4, anyTokens, true)
 		})
 	}

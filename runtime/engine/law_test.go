@@ -12,7 +12,6 @@ import (
 
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/runtime/sampler"
@@ -211,17 +210,9 @@ func TestLaw(t *testing.T) {
 	})
 	t.Run("prelude and coda layers", func(t *testing.T) {
 		path := filepath.Join(golden.Dir(t, "golden"), "looped-llama", "tiny-middle-1-2x3-1")
-		c, err := golden.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		out := filepath.Join(t.TempDir(), "case")
-		if _, err := export.Export(t.Context(), path, out, export.Options{Exporter: "test"}); err != nil {
-			t.Fatal(err)
-		}
+		c := openCase(t, path)
 		// 8 KiB a page in each plane: 120 pages of the block, 40 of prelude and coda.
-		e := openEngine(t, env, out, engine.Options{MaxRows: 20, PageSize: 4, KVBytes: 40 * 8192})
+		e := openEngine(t, env, exported(t, c), engine.Options{MaxRows: 20, PageSize: 4, KVBytes: 40 * 8192})
 		law(t, e, c.Within("logits"), 6, anyTokens)
 	})
 }

@@ -5,7 +5,7 @@ package engine_test
 import (
 	"fmt"
 	"math"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +13,6 @@ import (
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -92,28 +91,12 @@ func (d *drift) String() string {
 // Every case's prompt at the most loops that its vectors have, chunked: KV of each precision against float32. Run with
 // -v, it prints the table of docs/adr/0004-kv-precision.md.
 func TestKVPrecisionOnGoldens(t *testing.T) {
-	cases, err := golden.Find(golden.Dir(t, "golden"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	env := openEnv(t)
-	for _, path := range cases {
-		c, err := golden.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		if !slices.Contains(export.Families(), c.ModelType) && !slices.Contains(export.Families(), c.Family) {
-			continue
-		}
-		out := filepath.Join(t.TempDir(), "case")
-		if _, err := export.Export(t.Context(), path, out, export.Options{Exporter: "test"}); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(c.Family+"/"+filepath.Base(path), func(t *testing.T) {
+	eachCase(t, func(name string, _ *golden.Case, dir string) {
+		t.Run(name, func(t *testing.T) {
 			engines := map[kvcache.Precision]*engine.Engine{}
 			for _, p := range []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8} {
-				engines[p] = openEngine(t, env, out, engine.Options{Sequence: 1, KVBytes: 64 << 20, KVPrecision: p})
+				engines[p] = openEngine(t, env, dir, engine.Options{Sequence: 1, KVBytes: 64 << 20, KVPrecision: p})
 			}
 			l := engines[kvcache.F32].Limits()
 			prompt := make([]int32, min(48, l.Context))
@@ -125,13 +108,13 @@ func TestKVPrecisionOnGoldens(t *testing.T) {
 			for p, most := range map[kvcache.Precision]float64{kvcache.F16: 2e-3, kvcache.Int8: 5e-2} {
 				var d drift
 				d.add(feed(t, engines[p], prompt, loops, 7), want)
-				t.Logf("%s at %d loops, kv %s: %s", filepath.Base(path), loops, p, &d)
+				t.Logf("%s at %d loops, kv %s: %s", path.Base(name), loops, p, &d)
 				if d.relative() > most {
 					t.Errorf("kv %s: off by %v relative, want at most %v", p, d.relative(), most)
 				}
 			}
 		})
-	}
+	})
 }
 
 // A Fill moves quantised rows as they are: what a later token reads in the filled plane is what the plane that was left holds.

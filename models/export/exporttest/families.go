@@ -54,6 +54,20 @@ func (s Size) llama(modelType string, norms ...string) *Checkpoint {
 	return c
 }
 
+// Families is a checkpoint of each family. The heads of looped_llama are twice as wide, so that all together are wider
+// than the state; tied says that its embedding is the head, too.
+func (s Size) Families(tied bool) map[string]*Checkpoint {
+	llama := LoopedLlama{
+		Hidden: s.Hidden, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: 2 * s.HeadDim, FFN: s.FFN, Vocab: s.Vocab,
+		Context: s.Context, Prelude: s.Prelude, Loop: s.Loop, Coda: s.Coda, Loops: s.Loops, Theta: s.Theta, Tied: tied,
+	}
+	return map[string]*Checkpoint{
+		"looped_llama": {Config: llama.Config(), Tensors: llama.Tensors()},
+		"ouro":         s.Ouro(), "nanbeige": s.Nanbeige(), "huginn": s.Huginn(), "parcae": s.Parcae(),
+		"retrofit llama": s.Retrofit(false), "retrofit olmo": s.Retrofit(true),
+	}
+}
+
 // Ouro is an Ouro checkpoint of s.Loop layers.
 func (s Size) Ouro() *Checkpoint {
 	c := s.llama("ouro", "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")

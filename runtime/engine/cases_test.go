@@ -1,0 +1,55 @@
+//go:build cgo
+
+package engine_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/models/export"
+)
+
+// openCase opens the case in a folder and closes it after the test.
+func openCase(t *testing.T, path string) *golden.Case {
+	t.Helper()
+	c, err := golden.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// exported is the bundle of a case's checkpoint.
+func exported(t *testing.T, c *golden.Case) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "case")
+	if _, err := export.Export(t.Context(), c.Dir, dir, export.Options{Exporter: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// eachCase calls run for every case of a family that is exportable, with a name and the bundle.
+func eachCase(t *testing.T, run func(name string, c *golden.Case, dir string)) {
+	t.Helper()
+	vectors := golden.Dir(t, "golden")
+	cases, err := golden.Find(vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, path := range cases {
+		c := openCase(t, path)
+		if !slices.Contains(export.Families(), c.ModelType) && !slices.Contains(export.Families(), c.Family) {
+			continue // a family that this version does not export; an issue of its own
+		}
+		ran++
+		run(c.Family+"/"+filepath.Base(path), c, exported(t, c))
+	}
+	if ran == 0 {
+		t.Errorf("none of the cases under %s is of a family in %v", vectors, export.Families())
+	}
+}
