@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"mime"
 	"net/http"
 	"strings"
@@ -115,30 +116,48 @@ func parseBody(data []byte) (body, error) {
 		}
 		return nil, notJSON("%s", err.Error())
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if _, err := d.Token(); err != nil {
-		return nil, notJSON("%s", err.Error())
-	}
 	b := body{}
-	for d.More() {
-		key, err := d.Token()
+	for f, err := range members(data) {
 		if err != nil {
 			return nil, notJSON("%s", err.Error())
 		}
-		name, _ := key.(string)
-		if _, twice := b[name]; twice {
-			return nil, badField(name, "duplicate_field", "field %s is given twice: give it once", quote(name))
+		if _, twice := b[f.name]; twice {
+			return nil, badField(f.name, "duplicate_field", "field %s is given twice: give it once", quote(f.name))
 		}
 		if len(b) == maxFields {
 			return nil, badField("", "too_many_fields", "request body has more than %d fields: send fewer", maxFields)
 		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, notJSON("%s", err.Error())
-		}
-		b[name] = raw
+		b[f.name] = f.value
 	}
 	return b, nil
+}
+
+// member is one field of a JSON object.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// members are the fields of a JSON object, in their order, up to the first error.
+func members(object []byte) iter.Seq2[member, error] {
+	return func(yield func(member, error) bool) {
+		d := json.NewDecoder(bytes.NewReader(object))
+		_, err := d.Token()
+		for err == nil && d.More() {
+			var key json.Token
+			if key, err = d.Token(); err != nil {
+				break
+			}
+			var m member
+			m.name, _ = key.(string)
+			if err = d.Decode(&m.value); err == nil && !yield(m, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(member{}, err)
+		}
+	}
 }
 
 func firstRune(data []byte) string {

@@ -109,37 +109,21 @@ func readContent(raw json.RawMessage, where string) (string, error) {
 	return strings.Join(texts, "\n"), nil
 }
 
-// member is one field of a JSON object, which keeps its place.
-type member struct {
-	name  string
-	value json.RawMessage
-}
-
+// readFields reads an object of a message; where is what messages call it. Its fields keep their places.
 func readFields(raw json.RawMessage, where string) ([]member, error) {
-	notObject := badField("messages", codeType, "%s is %s: it must be an object", where, show(raw))
 	if raw[0] != '{' {
-		return nil, notObject
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := d.Token(); err != nil {
-		return nil, notObject
+		return nil, badField("messages", codeType, "%s is %s: it must be an object", where, show(raw))
 	}
 	var out []member
 	seen := map[string]bool{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, notObject
+	for m, err := range members(raw) {
+		switch {
+		case err != nil:
+			return nil, notJSON("%s", err.Error())
+		case seen[m.name]:
+			return nil, badField("messages", "duplicate_field", "%s.%s is given twice: give it once", where, m.name)
 		}
-		name, _ := key.(string)
-		if seen[name] {
-			return nil, badField("messages", "duplicate_field", "%s.%s is given twice: give it once", where, name)
-		}
-		seen[name] = true
-		m := member{name: name}
-		if err := d.Decode(&m.value); err != nil {
-			return nil, notObject
-		}
+		seen[m.name] = true
 		out = append(out, m)
 	}
 	return out, nil
