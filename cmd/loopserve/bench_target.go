@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/internal/bench/benchlocal"
 	"github.com/loopserve/loopserve/loopctl"
@@ -31,42 +28,7 @@ func (b *benchTarget) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&b.extra, "extra", "", "with --url: JSON object with fields for each request's body")
 	flags.IntVar(&b.vocab, "vocab", 0, "with --url: prompts' token ids are below it (default: what the server says, else 1000)")
 	flags.StringVar(&b.random, "random", "", "make a model of random weights: hidden=1024,layers=4,heads=16,ffn=2816,vocab=32000,weights=int4; keys: "+benchlocal.RandomKeys)
-	addEngineFlags(flags)
-}
-
-// addEngineFlags adds the settings of the configuration that an engine in this process has.
-func addEngineFlags(flags *pflag.FlagSet) {
-	flags.String("config", "", "YAML file with settings, as of serve")
-	for _, f := range configs.Fields() {
-		if flags.Lookup(f.Flag) == nil && ofEngine(f.Name) {
-			flags.String(f.Flag, f.Default, f.Usage)
-			if f.Bool {
-				flags.Lookup(f.Flag).NoOptDefVal = "true"
-			}
-		}
-	}
-}
-
-// engineConfig is the configuration with those flags over it, and no others: commands have flags of their own under
-// the names of other settings.
-func engineConfig(flags *pflag.FlagSet) (*configs.Config, error) {
-	given := map[string]string{}
-	for _, f := range configs.Fields() {
-		if flag := flags.Lookup(f.Flag); ofEngine(f.Name) && flag != nil && flag.Changed {
-			given[f.Name] = flag.Value.String()
-		}
-	}
-	file, err := flags.GetString("config")
-	if err != nil {
-		return nil, err
-	}
-	return configs.Load(configs.Sources{File: file, Env: os.LookupEnv, Flags: given})
-}
-
-func ofEngine(name string) bool {
-	return strings.HasPrefix(name, "kv_") || slices.Contains([]string{
-		"threads", "provider", "device_id", "ort_lib", "page_size", "max_rows", "max_running", "row_budget", "context", "prefix_cache",
-	}, name)
+	addConfigFlags(flags, ofEngine)
 }
 
 // open makes the target ready. The function closes it.
@@ -92,7 +54,7 @@ func (b *benchTarget) open(cmd *cobra.Command, args []string) (bench.Target, fun
 
 // load opens a bundle in this process, after making it where --random says so.
 func (b *benchTarget) load(cmd *cobra.Command, args []string) (closer func() error, err error) {
-	cfg, err := engineConfig(cmd.Flags())
+	cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
 	if err != nil {
 		return nil, err
 	}

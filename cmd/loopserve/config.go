@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -26,7 +28,7 @@ With --origin it prints where each value came from, too.`,
 				_, err := fmt.Fprint(cmd.OutOrStdout(), configs.DefaultYAML())
 				return err
 			}
-			cfg, origins, err := loadOrigins(cmd.Flags())
+			cfg, origins, err := loadConfig(cmd.Flags(), everySetting)
 			if err != nil {
 				return err
 			}
@@ -47,14 +49,26 @@ With --origin it prints where each value came from, too.`,
 	}
 	cmd.Flags().BoolVar(&defaults, "default", false, "print the annotated defaults instead")
 	cmd.Flags().BoolVar(&origin, "origin", false, "print a table of settings, values and where they came from")
-	addConfigFlags(cmd.Flags())
+	addConfigFlags(cmd.Flags(), everySetting)
 	return cmd
 }
 
-// addConfigFlags makes a flag of every setting. Their values go through configs.Load, which knows the types.
-func addConfigFlags(flags *pflag.FlagSet) {
+// everySetting takes all settings of the configuration, ofEngine those that an engine in this process has.
+func everySetting(string) bool { return true }
+
+func ofEngine(name string) bool {
+	return strings.HasPrefix(name, "kv_") || slices.Contains([]string{
+		"threads", "provider", "device_id", "ort_lib", "page_size", "max_rows", "max_running", "row_budget", "context", "prefix_cache",
+	}, name)
+}
+
+// addConfigFlags makes a flag of each setting that is taken. Their values go through configs.Load, which knows the types.
+func addConfigFlags(flags *pflag.FlagSet, takes func(name string) bool) {
 	flags.String("config", "", "YAML file with settings")
 	for _, f := range configs.Fields() {
+		if !takes(f.Name) {
+			continue
+		}
 		flags.String(f.Flag, f.Default, f.Usage)
 		if f.Bool {
 			flags.Lookup(f.Flag).NoOptDefVal = "true"
@@ -62,17 +76,13 @@ func addConfigFlags(flags *pflag.FlagSet) {
 	}
 }
 
-// loadConfig reads file, environment and flags. What is wrong there is a mistake of usage.
-func loadConfig(flags *pflag.FlagSet) (*configs.Config, error) {
-	cfg, _, err := loadOrigins(flags)
-	return cfg, err
-}
-
-func loadOrigins(flags *pflag.FlagSet) (*configs.Config, configs.Origins, error) {
+// loadConfig reads file, environment and those flags. Others stay out of it: commands have flags of their own under the
+// names of settings. What is wrong there is a mistake of usage.
+func loadConfig(flags *pflag.FlagSet, takes func(name string) bool) (*configs.Config, configs.Origins, error) {
 	given := map[string]string{}
 	for _, f := range configs.Fields() {
-		if flag := flags.Lookup(f.Flag); flag != nil && flag.Changed {
-			given[f.Name] = flag.Value.String()
+		if takes(f.Name) && flags.Changed(f.Flag) {
+			given[f.Name] = flags.Lookup(f.Flag).Value.String()
 		}
 	}
 	file, err := flags.GetString("config")

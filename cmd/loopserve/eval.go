@@ -63,7 +63,7 @@ With --draft it compares instead: answers with drafts against answers without, a
 	flags.IntVar(&e.opt.Concurrency, "concurrency", 16, "requests at one time while counting answers")
 	flags.IntVar(&e.opt.Timed, "timed", 50, "requests asked one after another for latencies; negative: none")
 	flags.IntVar(&e.opt.MaxTokens, "max-tokens", 0, "of an answer; 0: the longest answer's bytes + 4")
-	addEngineFlags(flags)
+	addConfigFlags(flags, ofEngine)
 	return cmd
 }
 

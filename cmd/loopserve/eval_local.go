@@ -13,7 +13,7 @@ import (
 
 // serveLocally serves the bundles on a loopback port until stop is called, with the command's engine flags.
 func serveLocally(cmd *cobra.Command, models string) (stop func() error, url string, err error) {
-	cfg, err := engineConfig(cmd.Flags())
+	cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
 	if err != nil {
 		return nil, "", err
 	}

@@ -30,7 +30,7 @@ Each flag is also a key of the file of --config, and an environment variable (--
   curl 127.0.0.1:8080/v1/completions -d '{"model":"adder","prompt":"123+456+789=","max_tokens":8,"temperature":0,"loops":8}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd.Flags())
+			cfg, _, err := loadConfig(cmd.Flags(), everySetting)
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ Each flag is also a key of the file of --config, and an environment variable (--
 			return p.Run(cmd.Context(), l)
 		},
 	}
-	addConfigFlags(cmd.Flags())
+	addConfigFlags(cmd.Flags(), everySetting)
 	return cmd
 }
 
