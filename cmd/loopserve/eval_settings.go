@@ -78,10 +78,9 @@ func (e *evaluation) settings(loops []int, most int) ([]evaluate.Setting, error)
 }
 
 func policyNamed(name string) (loopctl.ExitKind, error) {
-	for kind := range thresholds {
-		if kind.String() == name {
-			return kind, nil
-		}
+	kind, _ := loopctl.ParseExitKind(name)
+	if thresholds[kind] == nil {
+		return 0, fmt.Errorf("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
 	}
-	return 0, fmt.Errorf("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
+	return kind, nil
 }
