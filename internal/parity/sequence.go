@@ -45,6 +45,7 @@ type sequence struct {
 	planes  [3][][]int32 // page tables by stage and plane; depth t of the block has plane t mod their number
 	done    int          // tokens in the cache
 	slot    int32        // its first latent slot
+	seed    uint64       // of its initial states, where they are drawn
 	company *company     // nil: alone in its calls
 
 	firstLogit int // of the last coda call
@@ -88,7 +89,7 @@ func (s *sequence) span(stage loopctl.Stage, depth int, tokens []int32) (loopctl
 	plane := &s.planes[stage][depth%len(s.planes[stage])]
 	table, err := s.pages.cover(stage, *plane, s.done+len(tokens))
 	*plane = table
-	span := loopctl.Span{Past: s.done, Tokens: tokens, Pages: table, Rows: make([]int32, len(tokens))}
+	span := loopctl.Span{Past: s.done, Tokens: tokens, Seed: s.seed, Pages: table, Rows: make([]int32, len(tokens))}
 	for i := range span.Rows {
 		span.Rows[i] = s.slot + int32(i)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
@@ -45,8 +46,7 @@ func TestSeededStateRepeats(t *testing.T) {
 	e := engineOf(t, env, written(t, seeded(), "F32"), export.Options{State: export.StateNormal})
 	prompt := somePrompt(17, 80)
 	run := func(seed uint64, cut int) [][]float32 {
-		s := newOne(e, 2)
-		s.seed = seed
+		s := &one{parity.NewAlone(e, 2, seed)}
 		if cut == 0 {
 			return s.feed(t, prompt)
 		}

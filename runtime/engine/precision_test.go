@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
@@ -18,46 +19,16 @@ import (
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// feed runs a prompt at so many loops, in chunks, on pages of its own, and gives the logits of every row.
+// feed runs a prompt at so many loops, in chunks, on the engine's first pages, and gives the logits of every row.
 func feed(tb testing.TB, e *engine.Engine, prompt []int32, loops, chunk int) (all [][]float32) {
 	tb.Helper()
-	l := e.Limits()
-	pages := (len(prompt) + l.PageSize - 1) / l.PageSize
-	table := func(stage loopctl.Stage, plane int) (out []int32) {
-		for i := 0; i < pages && l.Pages[stage] > 0; i++ {
-			out = append(out, int32(plane*pages+i))
-		}
-		return out
-	}
-	for from := 0; from < len(prompt); from += chunk {
-		tokens := prompt[from:min(from+chunk, len(prompt))]
-		span := loopctl.Span{Past: from, Tokens: tokens}
-		for i := range tokens {
-			span.Rows, span.LogitRows = append(span.Rows, int32(i)), append(span.LogitRows, int32(i))
-		}
-		batch := func(stage loopctl.Stage, depth int) *loopctl.Batch {
-			s := span
-			s.Depth, s.Pages = depth, table(stage, depth)
-			if stage != loopctl.StageCoda {
-				s.LogitRows = nil
-			}
-			return &loopctl.Batch{Spans: []loopctl.Span{s}, Rows: len(tokens)}
-		}
-		if err := e.Prelude(batch(loopctl.StagePrelude, 0)); err != nil {
-			tb.Fatal(err)
-		}
-		for depth := range loops {
-			if _, err := e.Block(batch(loopctl.StageBlock, depth)); err != nil {
-				tb.Fatal(err)
-			}
-		}
-		logits, err := e.Coda(batch(loopctl.StageCoda, 0))
+	s := parity.NewAlone(e, loops, 0)
+	for tokens := range slices.Chunk(prompt, chunk) {
+		logits, err := s.Feed(tokens)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		for _, row := range logits {
-			all = append(all, slices.Clone(row))
-		}
+		all = append(all, logits...)
 	}
 	return all
 }
@@ -65,7 +36,7 @@ func feed(tb testing.TB, e *engine.Engine, prompt []int32, loops, chunk int) (al
 // drift compares logits with those of float32 KV.
 type drift struct {
 	worst, squares, reference float64
-	rows, agree, numbers      int
+	rows, agree               int
 }
 
 func (d *drift) add(got, want [][]float32) {
@@ -77,7 +48,6 @@ func (d *drift) add(got, want [][]float32) {
 		for j := range want[i] {
 			diff := math.Abs(float64(got[i][j]) - float64(want[i][j]))
 			d.worst, d.squares, d.reference = max(d.worst, diff), d.squares+diff*diff, d.reference+float64(want[i][j])*float64(want[i][j])
-			d.numbers++
 		}
 	}
 }
@@ -88,8 +58,8 @@ func (d *drift) String() string {
 	return fmt.Sprintf("logits off by %.1e at most, %.1e relative (rms); greedy tokens equal %d of %d", d.worst, d.relative(), d.agree, d.rows)
 }
 
-// Every case's prompt at the most loops that its vectors have, chunked: KV of each precision against float32. Run with
-// -v, it prints the table of docs/adr/0004-kv-precision.md.
+// A prompt on every case's checkpoint, at the loops that it was trained with, in chunks: KV of each precision against
+// float32. Run with -v, it prints the table of docs/adr/0004-kv-precision.md.
 func TestKVPrecisionOnGoldens(t *testing.T) {
 	env := openEnv(t)
 	eachCase(t, func(name string, _ *golden.Case, dir string) {
