@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -25,13 +24,9 @@ func (s *Server) postChat(c *gin.Context) {
 	s.collectChat(c, g)
 }
 
-// chatUnsupported are fields of OpenAI's chat that are of no use here, each with the values that ask for nothing.
-var chatUnsupported = []struct {
-	field    string
-	harmless []string
-	instead  string
-}{
-	{"echo", []string{"false"}, "leave the field out"},
+// chatUnsupported are fields of completions and of OpenAI's chat that are of no use in a chat here.
+var chatUnsupported = []unserved{
+	{"echo", []string{"false"}, leaveOut},
 	{"best_of", []string{"1"}, "set n"},
 	{"prompt_logprobs", []string{"false"}, "use /v1/completions with echo"},
 	{"functions", []string{"[]"}, "use tools"},
@@ -39,7 +34,7 @@ var chatUnsupported = []struct {
 	{"modalities", []string{`["text"]`}, "models served here read and write text only"},
 	{"audio", nil, "models served here read and write text only"},
 	{"prediction", nil, "set draft_loops"},
-	{"web_search_options", nil, "leave the field out"},
+	{"web_search_options", nil, leaveOut},
 }
 
 // leastDefault is the fewest tokens that a chat without max_tokens is given room for.
@@ -52,7 +47,7 @@ func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 		return nil, err
 	}
 	for _, u := range chatUnsupported {
-		if b.has(u.field) && !slices.Contains(u.harmless, compact(b[u.field])) {
+		if u.asked(b) {
 			return nil, badField(u.field, "unsupported_field", "%s is %s: a chat does not take the field: %s", u.field, show(b[u.field]), u.instead)
 		}
 	}

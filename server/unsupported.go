@@ -6,20 +6,30 @@ import (
 	"slices"
 )
 
-// unsupported lists the fields that would change the answer and that this version does not serve, each with the values
-// that ask for nothing. Anything else in them is refused by name: an answer that silently lacks what was asked for is
-// worse than none. A field leaves this table with the change that implements it.
-var unsupported = []struct {
+// unserved is a field that a route has no use for, with the values of it that ask for nothing.
+type unserved struct {
 	field    string
 	harmless []string // JSON, compacted; null always is
 	instead  string
-}{
-	{"suffix", []string{`""`}, ""},
+}
+
+// asked says whether a body wants the field to do something.
+func (u *unserved) asked(b body) bool {
+	return b.has(u.field) && !slices.Contains(u.harmless, compact(b[u.field]))
+}
+
+const leaveOut = "leave the field out"
+
+// unsupported lists the fields that would change the answer and that this version does not serve. They are refused by
+// name: an answer that silently lacks what was asked for is worse than none. A field leaves this table with the change
+// that implements it.
+var unsupported = []unserved{
+	{"suffix", []string{`""`}, leaveOut},
 	{"guided_grammar", nil, "use structured_outputs with json, regex or choice"},
 	{"grammar", []string{`""`}, "use structured_outputs with json, regex or choice"},
-	{"tools", []string{"[]"}, ""},
-	{"use_beam_search", []string{"false"}, ""},
-	{"bad_words", []string{"[]"}, ""},
+	{"tools", []string{"[]"}, leaveOut},
+	{"use_beam_search", []string{"false"}, leaveOut},
+	{"bad_words", []string{"[]"}, leaveOut},
 	{"truncate_prompt_tokens", nil, "shorten the prompt before sending it"},
 	{"prompt_embeds", nil, "send text or token ids"},
 	{"chat_template", nil, "templates come from the model only"},
@@ -29,18 +39,13 @@ var unsupported = []struct {
 // checkSupported refuses what this version cannot do.
 func checkSupported(b body, chat bool) error {
 	for _, u := range unsupported {
-		if chat && u.field == "tools" { // a template may take them: readChat
+		if chat && u.field == "tools" { // a template may take them: readTools
 			continue
 		}
-		if !b.has(u.field) || slices.Contains(u.harmless, compact(b[u.field])) {
-			continue
+		if u.asked(b) {
+			return badField(u.field, "unsupported_field", "%s is %s: the field is not supported by this version: %s",
+				u.field, show(b[u.field]), u.instead)
 		}
-		remedy := u.instead
-		if remedy == "" {
-			remedy = "leave the field out"
-		}
-		return badField(u.field, "unsupported_field", "%s is %s: the field is not supported by this version: %s",
-			u.field, show(b[u.field]), remedy)
 	}
 	return nil
 }
