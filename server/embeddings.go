@@ -135,6 +135,9 @@ func (e *embedder) read(b body, header string) (last bool, sched schedule, err e
 	if err = checkNames(b); err != nil {
 		return false, sched, err
 	}
+	if err = checkSupported(b, false); err != nil {
+		return false, sched, err
+	}
 	for _, field := range []string{"replay_loops", "draft_loops", "elastic", "target_itl_ms", "loop_budget", "return_lens"} {
 		if b.has(field) {
 			return false, sched, badField(field, "unsupported_field", "%s is given and an embedding generates nothing: leave the field out", field)
