@@ -3,20 +3,20 @@
 package export_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/evaluate"
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/ort"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // precisions are the columns of docs/export.md's tables.
@@ -133,34 +133,28 @@ func TestTable(t *testing.T) {
 func adderTable(t *testing.T, env *ort.Env) {
 	t.Helper()
 	from := filepath.Join("..", "train", "checkpoints", "adder")
-	var tokenizer struct {
-		Model struct {
-			Vocab map[string]int32 `json:"vocab"`
-		} `json:"model"`
-	}
-	raw, err := os.ReadFile(filepath.Join(from, "tokenizer.json"))
+	tok, err := tokenizer.OpenDir(from, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(raw, &tokenizer); err != nil {
-		t.Fatal(err)
-	}
-	ids := func(text string) (out []int32) {
-		for _, r := range text {
-			id, ok := tokenizer.Model.Vocab[string(r)]
-			if !ok {
-				t.Fatalf("no token %q", r)
-			}
-			out = append(out, id)
+	ids := func(text string) []int32 {
+		out, err := tok.Encode(text, false)
+		if err != nil {
+			t.Fatal(err)
 		}
 		return out
 	}
-	problems := problemsOf(t, filepath.Join(from, "eval.jsonl"))
+	f, err := os.Open(filepath.Join(from, "eval.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	problems, err := evaluate.ReadProblems(f)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if !*whole {
-		for i := range len(problems) / 10 {
-			problems[i] = problems[10*i]
-		}
-		problems = problems[:len(problems)/10]
+		problems = evaluate.Some(problems, len(problems)/10)
 	}
 	loops := []int{4, 8, 12}
 	right := func(opt export.Options) (out []int) {
@@ -170,7 +164,7 @@ func adderTable(t *testing.T, env *ort.Env) {
 			for _, p := range problems {
 				answer := ids(p.Answer)
 				got, _ := newOne(e, n).greedy(t, ids(p.Prompt), len(answer))
-				if fmt.Sprint(got) == fmt.Sprint(answer) {
+				if slices.Equal(got, answer) {
 					count++
 				}
 			}
@@ -190,28 +184,4 @@ func adderTable(t *testing.T, env *ort.Env) {
 			}
 		}
 	}
-}
-
-type problem struct {
-	Prompt string `json:"prompt"`
-	Answer string `json:"answer"`
-}
-
-func problemsOf(t *testing.T, path string) (out []problem) {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if text := strings.TrimSpace(lines.Text()); text != "" {
-			var p problem
-			if err := json.Unmarshal([]byte(text), &p); err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, p)
-		}
-	}
-	return out
 }
