@@ -65,6 +65,21 @@ func (p *params) readConstraint(b body, m *Model) error {
 	return nil
 }
 
+// wishOf reads a field's value as a form of a kind.
+func wishOf(kind, field string, raw json.RawMessage) ([]wish, error) {
+	switch kind {
+	case "json":
+		return schemaWish(field, raw)
+	case "regex":
+		return regexWish(field, raw)
+	case "choice":
+		return choiceWish(field, raw)
+	case "json_object":
+		return objectWish(field), nil
+	}
+	return nil, badField(field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", field)
+}
+
 func schemaWish(field string, raw json.RawMessage) ([]wish, error) {
 	if raw[0] == '"' { // the schema's text
 		var text string
@@ -80,10 +95,10 @@ func objectWish(field string) []wish {
 	return []wish{{field, "object", func() (*constrain.Form, error) { return constrain.JSON(true), nil }}}
 }
 
-func regexWish(field string, b body, name string) ([]wish, error) {
-	text, err := b.text(name)
-	if err != nil {
-		return nil, badField(field, codeType, "%s is %s: it must be a string, a regular expression", field, show(b[name]))
+func regexWish(field string, raw json.RawMessage) ([]wish, error) {
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return nil, badField(field, codeType, "%s is %s: it must be a string, a regular expression", field, show(raw))
 	}
 	return []wish{{field, "regex " + text, func() (*constrain.Form, error) { return constrain.Regex(text) }}}, nil
 }
@@ -122,10 +137,10 @@ func responseFormat(b body) ([]wish, error) {
 		}
 		return schemaWish(field, s["schema"])
 	}
-	return nil, badField(field+".type", codeValue, "response_format.type is %s: it must be text, json_object or json_schema", show(orNull(o["type"])))
+	return nil, badField(field+".type", codeValue, "response_format.type is %s: it must be text, json_object or json_schema", show(orMissing(o["type"])))
 }
 
-func orNull(raw json.RawMessage) json.RawMessage {
+func orMissing(raw json.RawMessage) json.RawMessage {
 	if raw == nil {
 		return json.RawMessage("missing")
 	}
@@ -144,20 +159,7 @@ func structuredOutputs(b body) ([]wish, error) {
 		if !o.has(name) || string(o[name]) == "false" {
 			continue
 		}
-		var w []wish
-		full := field + "." + name
-		switch name {
-		case "json":
-			w, err = schemaWish(full, o[name])
-		case "regex":
-			w, err = regexWish(full, o, name)
-		case "choice":
-			w, err = choiceWish(full, o[name])
-		case "json_object":
-			w = objectWish(full)
-		default:
-			err = badField(full, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", full)
-		}
+		w, err := wishOf(name, field+"."+name, o[name])
 		if err != nil {
 			return nil, err
 		}
@@ -175,16 +177,7 @@ func plainForms(b body) ([]wish, error) {
 		if !b.has(f.name) {
 			continue
 		}
-		var w []wish
-		var err error
-		switch f.kind {
-		case "json":
-			w, err = schemaWish(f.name, b[f.name])
-		case "regex":
-			w, err = regexWish(f.name, b, f.name)
-		default:
-			w, err = choiceWish(f.name, b[f.name])
-		}
+		w, err := wishOf(f.kind, f.name, b[f.name])
 		if err != nil {
 			return nil, err
 		}
