@@ -55,7 +55,7 @@ of any size first. docs/benchmarks.md has the definitions.`,
 				}
 			}
 			if err := plan.Check(); err != nil {
-				return err
+				return &usageError{err}
 			}
 			t, closer, err := on.open(cmd, args)
 			if err != nil {
@@ -99,7 +99,7 @@ func numbers(flag, text string, least int) ([]int, error) {
 	for _, s := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil || n < least {
-			return nil, fmt.Errorf("--%s is %q: must be whole numbers from %d, like 1,2,4,8", flag, text, least)
+			return nil, usagef("--%s is %q: must be whole numbers from %d, like 1,2,4,8", flag, text, least)
 		}
 		out = append(out, n)
 	}
@@ -176,7 +176,7 @@ func readExtra(text string) (map[string]any, error) {
 	}
 	var out map[string]any
 	if err := json.Unmarshal([]byte(text), &out); err != nil {
-		return nil, fmt.Errorf("--extra is %q: must be a JSON object, like {\"cache_prompt\":false}: %w", text, err)
+		return nil, usagef("--extra is %q: must be a JSON object, like {\"cache_prompt\":false}: %w", text, err)
 	}
 	return out, nil
 }

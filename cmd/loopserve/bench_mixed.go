@@ -30,7 +30,7 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 				return err
 			}
 			if err := mix.Check(); err != nil {
-				return err
+				return &usageError{err}
 			}
 			list, closer, err := on.schedulings(cmd, args, schedulings)
 			if err != nil {
@@ -70,11 +70,11 @@ func readClasses(text string) ([]bench.Class, error) {
 		n, err1 := strconv.Atoi(clients)
 		l, err2 := strconv.Atoi(loops)
 		if !ok || errors.Join(err1, err2) != nil || n < 1 || l < 1 {
-			return nil, fmt.Errorf("--classes is %q: must be clients x loops, like 8x2,8x16", text)
+			return nil, usagef("--classes is %q: must be clients x loops, like 8x2,8x16", text)
 		}
 		for _, c := range out {
 			if c.Loops == l {
-				return nil, fmt.Errorf("--classes is %q: %d loops stand there twice", text, l)
+				return nil, usagef("--classes is %q: %d loops stand there twice", text, l)
 			}
 		}
 		out = append(out, bench.Class{Loops: l, Clients: n})
@@ -101,7 +101,7 @@ func (b *benchTarget) schedulings(cmd *cobra.Command, args []string, names strin
 		case loopctl.ScheduleLockstep.String():
 			kinds = append(kinds, loopctl.ScheduleLockstep)
 		default:
-			return nil, nil, fmt.Errorf("--scheduling is %q: must be of depth and lockstep, with commas between", names)
+			return nil, nil, usagef("--scheduling is %q: must be of depth and lockstep, with commas between", names)
 		}
 	}
 	closer, err := b.load(cmd, args)

@@ -35,7 +35,7 @@ func (b *benchTarget) flags(flags *pflag.FlagSet) {
 func (b *benchTarget) open(cmd *cobra.Command, args []string) (bench.Target, func() error, error) {
 	if b.url != "" {
 		if len(args) > 0 || b.random != "" {
-			return nil, nil, errors.New("--url with a bundle or --random: give one of them")
+			return nil, nil, usagef("--url with a bundle or --random: give one of them")
 		}
 		t, err := openHTTP(cmd.Context(), b.url, b.model, b.extra, b.vocab)
 		if err != nil {
@@ -61,11 +61,11 @@ func (b *benchTarget) load(cmd *cobra.Command, args []string) (closer func() err
 	dir, clean := "", func() error { return nil }
 	switch {
 	case b.random != "" && len(args) > 0:
-		return nil, errors.New("--random with a bundle: give one of them")
+		return nil, usagef("--random with a bundle: give one of them")
 	case b.random != "":
 		r, err := benchlocal.ParseRandom(b.random)
 		if err != nil {
-			return nil, err
+			return nil, &usageError{err}
 		}
 		temp, err := os.MkdirTemp("", "loopserve-bench-")
 		if err != nil {
@@ -79,7 +79,7 @@ func (b *benchTarget) load(cmd *cobra.Command, args []string) (closer func() err
 	case len(args) == 1:
 		dir = args[0]
 	default:
-		return nil, errors.New("nothing to measure: name a bundle, or give --url or --random")
+		return nil, usagef("nothing to measure: name a bundle, or give --url or --random")
 	}
 	if b.local, err = benchlocal.Open(cfg, dir); err != nil {
 		return nil, errors.Join(err, clean())

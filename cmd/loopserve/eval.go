@@ -78,9 +78,9 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	names := strings.Split(e.model, ",")
 	switch {
 	case e.metric != "exact" && e.metric != "loglikelihood":
-		return fmt.Errorf("--metric is %q: must be exact or loglikelihood", e.metric)
+		return usagef("--metric is %q: must be exact or loglikelihood", e.metric)
 	case e.drafts != "" && len(names) > 1:
-		return errors.New("--draft compares one model with itself: give one --model")
+		return usagef("--draft compares one model with itself: give one --model")
 	}
 	if _, err := e.settings(loops, e.most); err != nil {
 		return err

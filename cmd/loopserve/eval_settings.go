@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +46,7 @@ func (e *evaluation) settings(loops []int, most int) ([]evaluate.Setting, error)
 	}
 	if e.policies == "" {
 		if e.thresholds != "" || e.min != 0 {
-			return nil, errors.New("--exit-threshold and --min-loops need --exit-policy")
+			return nil, usagef("--exit-threshold and --min-loops need --exit-policy")
 		}
 		return out, nil
 	}
@@ -65,7 +64,7 @@ func (e *evaluation) settings(loops []int, most int) ([]evaluate.Setting, error)
 			for _, s := range strings.Split(e.thresholds, ",") {
 				v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 				if err != nil || !(v > 0) {
-					return nil, fmt.Errorf("--exit-threshold is %q: must be positive numbers, like 0.3,0.1", e.thresholds)
+					return nil, usagef("--exit-threshold is %q: must be positive numbers, like 0.3,0.1", e.thresholds)
 				}
 				at = append(at, v)
 			}
@@ -80,7 +79,7 @@ func (e *evaluation) settings(loops []int, most int) ([]evaluate.Setting, error)
 func policyNamed(name string) (loopctl.ExitKind, error) {
 	kind, _ := loopctl.ParseExitKind(name)
 	if thresholds[kind] == nil {
-		return 0, fmt.Errorf("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
+		return 0, usagef("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
 	}
 	return kind, nil
 }
