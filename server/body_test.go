@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -11,11 +12,30 @@ import (
 	"github.com/loopserve/loopserve/server"
 )
 
-func newTestServer(t *testing.T, srv *server.Server) *httptest.Server {
+// checkAnyAnswer sends a body and wants, whatever it is, no 5xx, but an error in OpenAI's shape, a stream, or an answer: that
+// it reads into out, and returns true.
+func checkAnyAnswer(t *testing.T, srv *server.Server, s *script, path string, body []byte, out any) bool {
 	t.Helper()
-	ts := httptest.NewServer(srv)
-	t.Cleanup(ts.Close)
-	return ts
+	w := httptest.NewRecorder()
+	srv.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)))
+	s.wg.Wait()
+	switch {
+	case w.Code >= 500:
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	case w.Code >= 400:
+		var e wireError
+		if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Error.Message == "" || e.Error.Code == nil {
+			t.Errorf("status %d: %v in %s", w.Code, err, w.Body)
+		}
+	case strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"):
+		events(t, w.Body.String())
+	default:
+		if err := json.Unmarshal(w.Body.Bytes(), out); err != nil {
+			t.Errorf("%v in %s", err, w.Body)
+		}
+		return true
+	}
+	return false
 }
 
 // Whatever the body: no 5xx, an error in OpenAI's shape or a completion, and no request that the engine must refuse.
@@ -44,28 +64,10 @@ func FuzzBody(f *testing.F) {
 			}
 			return s.submit(reqs...)
 		}}
-		srv := server.New(server.Config{}, quiet(), nil)
-		if err := srv.SetModels(model("adder", g)); err != nil {
-			t.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		srv.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/completions", strings.NewReader(string(body))))
-		s.wg.Wait()
-		switch {
-		case w.Code >= 500:
-			t.Errorf("status %d: %s", w.Code, w.Body)
-		case w.Code >= 400:
-			var e wireError
-			if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Error.Message == "" || e.Error.Code == nil {
-				t.Errorf("status %d: %v in %s", w.Code, err, w.Body)
-			}
-		case strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"):
-			events(t, w.Body.String())
-		default:
-			var c wireCompletion
-			if err := json.Unmarshal(w.Body.Bytes(), &c); err != nil || len(c.Choices) == 0 {
-				t.Errorf("%v in %s", err, w.Body)
-			}
+		srv := serverOf(t, model("adder", g))
+		var c wireCompletion
+		if checkAnyAnswer(t, srv, s, "/v1/completions", body, &c) && len(c.Choices) == 0 {
+			t.Errorf("no choices in the answer to %s", body)
 		}
 	})
 }

@@ -1,14 +1,9 @@
 package server_test
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/server"
 )
 
 // Whatever the body of a chat: no 5xx, and an answer, a stream or an error in OpenAI's shape.
@@ -26,30 +21,12 @@ func FuzzChat(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s := &script{text: "ab\x00", finish: loopctl.FinishStop}
-		srv := server.New(server.Config{}, quiet(), nil)
 		m := model("adder", &generator{submit: s.submit})
 		m.ChatTemplate = `{% for m in messages %}{{ m.role }}:{{ m.content }}{{ m.tool_calls }}{% endfor %}{{ tools }}`
-		if err := srv.SetModels(m); err != nil {
-			t.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		srv.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(string(body))))
-		s.wg.Wait()
-		switch {
-		case w.Code >= 500:
-			t.Errorf("status %d: %s", w.Code, w.Body)
-		case w.Code >= 400:
-			var e wireError
-			if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Error.Message == "" || e.Error.Code == nil {
-				t.Errorf("status %d: %v in %s", w.Code, err, w.Body)
-			}
-		case strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"):
-			events(t, w.Body.String())
-		default:
-			var c wireChat
-			if err := json.Unmarshal(w.Body.Bytes(), &c); err != nil || len(c.Choices) == 0 {
-				t.Errorf("%v in %s", err, w.Body)
-			}
+		srv := serverOf(t, m)
+		var c wireChat
+		if checkAnyAnswer(t, srv, s, "/v1/chat/completions", body, &c) && len(c.Choices) == 0 {
+			t.Errorf("no choices in the answer to %s", body)
 		}
 	})
 }

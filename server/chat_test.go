@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/server"
 )
 
 type wireChat struct {
@@ -40,12 +39,9 @@ const chatML = `{%- for m in messages -%}<|{{ m.role }}|>{{ m.content }}<|end|>{
 // serveTemplate serves one scripted model with a chat template.
 func serveTemplate(t *testing.T, s *script, template string) *httptest.Server {
 	t.Helper()
-	srv := server.New(server.Config{}, quiet(), nil)
 	m := model("adder", &generator{submit: s.submit})
 	m.ChatTemplate, m.Context = template, 512
-	if err := srv.SetModels(m); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, m)
 	ts := httptest.NewServer(srv)
 	t.Cleanup(func() { ts.Close(); s.wg.Wait() })
 	return ts
@@ -198,10 +194,7 @@ func TestChatRoom(t *testing.T) {
 		}
 		return s.submit(reqs...)
 	}}
-	srv := server.New(server.Config{}, quiet(), nil)
-	if err := srv.SetModels(model("adder", g)); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, model("adder", g))
 	ts := newTestServer(t, srv)
 	decodeChat(t, chat(t, ts, `{"messages":[{"role":"user","content":"abcd"}]}`))
 	if want := []int{60, 30, 16}; !slices.Equal(asked, want) {

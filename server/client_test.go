@@ -88,16 +88,13 @@ func TestOpenAIClientRetries(t *testing.T) {
 		tries int
 	}{{loopctl.ErrQueueFull, 3}, {loopctl.ErrEngine, 1}} {
 		tries := 0
-		srv := server.New(server.Config{}, quiet(), nil)
 		g := &generator{submit: func(r ...*loopctl.Request) ([]*loopctl.Stream, error) {
 			if tries++; tries < 3 {
 				return nil, tt.err
 			}
 			return good.submit(r...)
 		}}
-		if err := srv.SetModels(model("adder", g)); err != nil {
-			t.Fatal(err)
-		}
+		srv := serverOf(t, model("adder", g))
 		ts := newTestServer(t, srv)
 		client := openai.NewClient(option.WithBaseURL(ts.URL+"/v1/"), option.WithAPIKey("x"), option.WithMaxRetries(5))
 		_, err := client.Completions.New(t.Context(), openai.CompletionNewParams{

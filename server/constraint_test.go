@@ -157,12 +157,9 @@ func (digits) TokenBytes(id int32) []byte {
 // A vocabulary that cannot write JSON says so; what it can write, it writes.
 func TestFormsOfAPoorVocabulary(t *testing.T) {
 	s := &script{text: "12", finish: loopctl.FinishLength}
-	srv := server.New(server.Config{}, quiet(), nil)
 	m := model("adder", &generator{submit: s.submit})
 	m.Tokenizer = digits{}
-	if err := srv.SetModels(m); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, m)
 	ts := newTestServer(t, srv)
 	checkError(t, post(t, ts, `{"prompt":"1","response_format":{"type":"json_object"}}`), 400, "unsupported_constraint", "response_format",
 		"response_format: model adder cannot write any text of this form: its vocabulary lacks characters that all of them need: ask for another form, or use another model")

@@ -9,18 +9,14 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/server"
 )
 
 // serveProblems serves a model that always says "1368" and has problems of its own.
 func serveProblems(t *testing.T, s *script, problems func() ([]byte, error)) *httptest.Server {
 	t.Helper()
-	srv := server.New(server.Config{}, quiet(), nil)
 	m := model("adder", &generator{submit: s.submit})
 	m.Problems = problems
-	if err := srv.SetModels(m); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, m)
 	t.Cleanup(func() {
 		if err := srv.Shutdown(t.Context()); err != nil && !errors.Is(err, t.Context().Err()) {
 			t.Error(err)

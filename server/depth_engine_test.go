@@ -31,12 +31,9 @@ func deepEngine(t *testing.T) (*httptest.Server, loopctl.Limits) {
 	engine := loopctltest.New(l)
 	ctl := loopctl.New(engine, loopctl.Config{QueueLimit: 64, MaxRunning: 16, Logger: quiet()})
 	ctl.Start()
-	srv := server.New(server.Config{}, quiet(), nil)
 	m := model("adder", ctl)
 	m.Gate, m.HiddenSize = true, engine.HiddenSize()
-	if err := srv.SetModels(m); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, m)
 	ts := httptest.NewServer(srv)
 	t.Cleanup(func() {
 		if err := ctl.Close(context.Background()); err != nil {
@@ -221,10 +218,7 @@ func TestEmbeddingsBadInput(t *testing.T) {
 	} {
 		m := model("adder", &generator{submit: func(...*loopctl.Request) ([]*loopctl.Stream, error) { return nil, tt.err }})
 		m.HiddenSize = 8
-		srv := server.New(server.Config{}, quiet(), nil)
-		if err := srv.SetModels(m); err != nil {
-			t.Fatal(err)
-		}
+		srv := serverOf(t, m)
 		checkError(t, send(t, newTestServer(t, srv), http.MethodPost, "/v1/embeddings", `{"input":"a"}`), 400, tt.code, "input", tt.message)
 	}
 }

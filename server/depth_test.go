@@ -121,14 +121,11 @@ func TestBadDepth(t *testing.T) {
 // A model with a gate, a recommendation of its own, and no delta.
 func TestModelPolicies(t *testing.T) {
 	s := &script{text: "ab", finish: loopctl.FinishLength}
-	srv := server.New(server.Config{}, quiet(), nil)
 	ouro := model("ouro", &generator{submit: s.submit})
 	ouro.Gate, ouro.Recommended = true, server.AutoPolicy{Exit: loopctl.ExitPolicy{Kind: loopctl.ExitGate, Threshold: 0.9, MinLoops: 2}, Loops: 10}
 	plain := model("plain", &generator{submit: s.submit})
 	plain.Delta = false
-	if err := srv.SetModels(ouro, plain); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, ouro, plain)
 	ts := newTestServer(t, srv)
 	decode(t, post(t, ts, `{"model":"ouro@auto","prompt":"x"}`))
 	decode(t, post(t, ts, `{"model":"plain@auto","prompt":"x"}`))
@@ -163,10 +160,7 @@ func TestDepthStats(t *testing.T) {
 		}
 		return out, nil
 	}}
-	srv := server.New(server.Config{}, quiet(), nil)
-	if err := srv.SetModels(model("adder", g)); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, model("adder", g))
 	ts := newTestServer(t, srv)
 	a := post(t, ts, `{"prompt":"x","loops":8,"draft_loops":2,"n":2,"return_loops":true}`)
 	for _, want := range []string{

@@ -187,6 +187,23 @@ func model(name string, g server.Generator) *server.Model {
 	}
 }
 
+// serverOf is a server of some models.
+func serverOf(t *testing.T, models ...*server.Model) *server.Server {
+	t.Helper()
+	srv := server.New(server.Config{}, quiet(), nil)
+	if err := srv.SetModels(models...); err != nil {
+		t.Fatal(err)
+	}
+	return srv
+}
+
+func newTestServer(t *testing.T, srv *server.Server) *httptest.Server {
+	t.Helper()
+	ts := httptest.NewServer(srv)
+	t.Cleanup(ts.Close)
+	return ts
+}
+
 // serve starts a server on one scripted model "adder" and, when the test ends, makes sure that nothing is left of it.
 func serve(t *testing.T, s *script, cfg server.Config) (*httptest.Server, *server.Server) {
 	t.Helper()

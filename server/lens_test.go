@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/server"
 )
 
 // lensed answers "a" after two loops, of which the first would have said "b".
@@ -29,10 +28,7 @@ func lensed(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 }
 
 func TestLens(t *testing.T) {
-	srv := server.New(server.Config{}, quiet(), nil)
-	if err := srv.SetModels(model("adder", &generator{submit: lensed})); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, model("adder", &generator{submit: lensed}))
 	ts := newTestServer(t, srv)
 	const want = `"lens":[{"token":"a","id":97,"loops":[` +
 		`{"loop":1,"entropy":1.5,"delta":0.5,"gate":null,"top":[{"token":"b","id":98,"prob":0.5},{"token":"a","id":97,"prob":0.25}]},` +
@@ -72,12 +68,9 @@ func roundProbs(text, p string) string {
 // A lens has an entry per token, loop and place: what it may cost is bounded before anything runs.
 func TestLensCost(t *testing.T) {
 	s := &script{text: "ab", finish: loopctl.FinishLength}
-	srv := server.New(server.Config{}, quiet(), nil)
 	m := model("adder", &generator{submit: s.submit})
 	m.Context = 1 << 20
-	if err := srv.SetModels(m); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, m)
 	ts := newTestServer(t, srv)
 	checkError(t, post(t, ts, `{"prompt":"x","return_lens":20,"max_tokens":10000,"loops":12}`), 400, "request_too_large", "return_lens",
 		"return_lens asks for 2400000 entries (1 sequences × 10000 tokens × 12 loops × 20): at most 1048576 per request: lower return_lens, max_tokens, n or loops")

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/server"
 )
 
 // wireLogprobs keeps numbers as they were written: clients compare them exactly.
@@ -291,15 +290,12 @@ func TestChatLogprobs(t *testing.T) {
 
 // Every field here is bounded before the engine hears of it.
 func TestLogprobsAreBounded(t *testing.T) {
-	srv := server.New(server.Config{}, quiet(), nil)
 	m := model("adder", &generator{submit: func(...*loopctl.Request) ([]*loopctl.Stream, error) {
 		t.Error("the request reached the engine")
 		return nil, loopctl.ErrQueueFull
 	}})
 	m.Context = 1 << 20
-	if err := srv.SetModels(m); err != nil {
-		t.Fatal(err)
-	}
+	srv := serverOf(t, m)
 	ts := newTestServer(t, srv)
 	const says = "the answer would hold up to %d log-probabilities: at most 1048576 per request: lower %s, max_tokens or n, or send fewer prompts"
 	checkError(t, post(t, ts, `{"prompt":"x","max_tokens":4000,"n":128,"logprobs":20,"loops":1}`), 400, "request_too_large", "logprobs", fmt.Sprintf(says, 4000*128*21, "logprobs"))

@@ -199,11 +199,8 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 	}
 	d.conforms(t, "GET", "/v1/models", send(t, loading, "GET", "/v1/models", ""))
 	for _, err := range []error{loopctl.ErrQueueFull, loopctl.ErrDeadline, loopctl.ErrEngine, server.ErrModelUnavailable} {
-		srv := server.New(server.Config{}, quiet(), nil)
 		g := &generator{submit: func(...*loopctl.Request) ([]*loopctl.Stream, error) { return nil, err }}
-		if err := srv.SetModels(model("adder", g)); err != nil {
-			t.Fatal(err)
-		}
+		srv := serverOf(t, model("adder", g))
 		ts := newTestServer(t, srv)
 		d.conforms(t, "POST", "/v1/completions", send(t, ts, "POST", "/v1/completions", `{"prompt":"ab"}`))
 	}

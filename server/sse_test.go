@@ -224,10 +224,7 @@ func FuzzEventFraming(f *testing.F) {
 			return
 		}
 		s := &script{text: text, finish: loopctl.FinishLength}
-		srv := server.New(server.Config{}, quiet(), nil)
-		if err := srv.SetModels(model("adder", &generator{submit: s.submit})); err != nil {
-			t.Fatal(err)
-		}
+		srv := serverOf(t, model("adder", &generator{submit: s.submit}))
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodPost, "/v1/completions", strings.NewReader(`{"prompt":"x","max_tokens":60,"stream":true,"skip_special_tokens":false}`))
 		srv.ServeHTTP(w, r)
