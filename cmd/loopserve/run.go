@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -45,11 +47,7 @@ times are of a request alone: MS to the last token, FIRST to the first one, prom
 			if err != nil {
 				return err
 			}
-			defer func() {
-				if e := closer(); err == nil {
-					err = e
-				}
-			}()
+			defer func() { err = errors.Join(err, closer()) }()
 			r := &runner{cmd: cmd, a: &a, prompt: prompt, chat: chat}
 			switch {
 			case asJSON:
@@ -109,7 +107,7 @@ func (r *runner) stream(loops string) error {
 }
 
 func summary(s *said) string {
-	return fmt.Sprintf("%s loops, %d tokens, %.1f ms, %.0f tokens/s", number(s.Loops), s.Tokens, milliseconds(s), s.rate())
+	return fmt.Sprintf("%s loops, %d tokens, %.1f ms, %.0f tokens/s", number(s.Loops), s.Tokens, milliseconds(s.Took), s.rate())
 }
 
 // warm asks once, so that loading the model is not in anybody's time.
@@ -135,7 +133,7 @@ func (r *runner) compare(depths []string) error {
 		if d == "auto" {
 			d = "auto (" + number(s.Loops) + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", d, strconv.Quote(s.Text), s.Tokens, float64(s.First.Microseconds())/1e3, milliseconds(s), s.rate())
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", d, strconv.Quote(s.Text), s.Tokens, milliseconds(s.First), milliseconds(s.Took), s.rate())
 	}
 	return w.Flush()
 }
@@ -158,14 +156,14 @@ func (r *runner) json(depths []string) error {
 			FirstMS float64 `json:"first_ms"`
 			MS      float64 `json:"ms"`
 			Rate    float64 `json:"tokens_per_second"`
-		}{r.a.model, d, s, float64(s.First.Microseconds()) / 1e3, milliseconds(s), s.rate()}); err != nil {
+		}{r.a.model, d, s, milliseconds(s.First), milliseconds(s.Took), s.rate()}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func milliseconds(s *said) float64 { return float64(s.Took.Microseconds()) / 1e3 }
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
 // number writes 8 as 8 and 5.333 as 5.3.
 func number(v float64) string {
