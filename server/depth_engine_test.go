@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -24,26 +23,10 @@ import (
 // deepEngine is the scripted engine with all that exit policies and embeddings need.
 func deepEngine(t *testing.T) (*httptest.Server, loopctl.Limits) {
 	t.Helper()
-	l := loopctl.Limits{
-		MaxRows: 64, Latents: 64, PageSize: 4, Pages: [3]int{0, 2000, 0}, Context: 64, Vocab: 256,
-		Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 8, Max: 12}, Delta: true, Gate: true,
-	}
+	l := engineLimits(2000)
+	l.Delta, l.Gate = true, true
 	engine := loopctltest.New(l)
-	ctl := loopctl.New(engine, loopctl.Config{QueueLimit: 64, MaxRunning: 16, Logger: quiet()})
-	ctl.Start()
-	m := model("adder", ctl)
-	m.Gate, m.HiddenSize = true, engine.HiddenSize()
-	srv := serverOf(t, m)
-	ts := httptest.NewServer(srv)
-	t.Cleanup(func() {
-		if err := ctl.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-		ts.Close()
-		if len(engine.Breaches) > 0 {
-			t.Errorf("breaches: %v", engine.Breaches)
-		}
-	})
+	ts, _ := serveOn(t, engine, func(m *server.Model) { m.Gate, m.HiddenSize = true, engine.HiddenSize() })
 	return ts, l
 }
 

@@ -18,21 +18,33 @@ import (
 	"github.com/loopserve/loopserve/server"
 )
 
-// serveEngine puts a server on the real controller and the scripted engine. Its model is called adder.
-func serveEngine(t *testing.T, pages int, fault func(loopctl.Stage, int) error) (*httptest.Server, *loopctl.Controller) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	l := loopctl.Limits{
+// engineLimits are those of the scripted engine.
+func engineLimits(pages int) loopctl.Limits {
+	return loopctl.Limits{
 		MaxRows: 64, Latents: 64, PageSize: 4, Pages: [3]int{0, pages, 0}, Context: 64, Vocab: 256,
 		Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 8, Max: 12},
 	}
-	engine := loopctltest.New(l)
+}
+
+// serveEngine puts a server on the real controller and the scripted engine. Its model is called adder.
+func serveEngine(t *testing.T, pages int, fault func(loopctl.Stage, int) error) (*httptest.Server, *loopctl.Controller) {
+	t.Helper()
+	engine := loopctltest.New(engineLimits(pages))
 	engine.Fault = fault
+	return serveOn(t, engine, func(*server.Model) {})
+}
+
+// serveOn does so with an engine that is there and a model that is what change makes of it.
+func serveOn(t *testing.T, engine *loopctltest.Engine, change func(*server.Model)) (*httptest.Server, *loopctl.Controller) {
+	t.Helper()
+	before := runtime.NumGoroutine()
 	metrics := server.NewMetrics()
 	ctl := loopctl.New(engine, loopctl.Config{QueueLimit: 64, MaxRunning: 16, Observer: metrics.Observer("adder"), Logger: quiet()})
 	ctl.Start()
 	srv := server.New(server.Config{}, quiet(), metrics)
-	if err := srv.SetModels(model("adder", ctl)); err != nil {
+	m := model("adder", ctl)
+	change(m)
+	if err := srv.SetModels(m); err != nil {
 		t.Fatal(err)
 	}
 	ts := httptest.NewServer(srv)
