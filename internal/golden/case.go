@@ -82,14 +82,7 @@ func (c *Case) Has(name string) bool { return c.values.Tensor(name) != nil }
 
 // Names are the answers whose names begin with prefix, sorted.
 func (c *Case) Names(prefix string) []string {
-	var out []string
-	for _, name := range c.values.Names() {
-		if strings.HasPrefix(name, prefix) {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
+	return slices.DeleteFunc(c.values.Names(), func(name string) bool { return !strings.HasPrefix(name, prefix) })
 }
 
 // Folders are the parts of names between prefix and the next slash, sorted, each once.
@@ -120,13 +113,9 @@ func (c *Case) IDs(name string) ([]int32, error) {
 // Loops are the loop counts for which there is an answer prefix/T_n/…, ascending.
 func (c *Case) Loops(prefix string) []int {
 	var out []int
-	for _, name := range c.values.Names() {
-		rest, ok := strings.CutPrefix(name, prefix+"/T_")
-		if !ok {
-			continue
-		}
-		number, _, _ := strings.Cut(rest, "/")
-		if n, err := strconv.Atoi(number); err == nil && !slices.Contains(out, n) {
+	for _, folder := range c.Folders(prefix + "/") {
+		number, ok := strings.CutPrefix(folder, "T_")
+		if n, err := strconv.Atoi(number); ok && err == nil {
 			out = append(out, n)
 		}
 	}

@@ -104,6 +104,32 @@ func (k *checker) add(what, kind, label string, diff float64) {
 	k.r.Lines = append(k.r.Lines, Line{What: what, Kind: label, MaxDiff: diff, Tolerance: k.c.Within(kind)})
 }
 
+// compare notes the largest difference between an answer's numbers and what was got; each is given its place in the answer.
+func (k *checker) compare(name, kind, label string, got func(i int) float64) error {
+	want, _, err := k.floats(name)
+	if err != nil {
+		return err
+	}
+	k.add(name, kind, label, farthest(want, got))
+	return nil
+}
+
+// count notes how many of an answer's whole numbers are not what was got.
+func (k *checker) count(name, label string, got func(i int) int) error {
+	want, err := k.ids64(name)
+	if err != nil {
+		return err
+	}
+	line := Line{What: name, Kind: label, Compared: len(want)}
+	for i, w := range want {
+		if got(i) != w {
+			line.Differ++
+		}
+	}
+	k.r.Lines = append(k.r.Lines, line)
+	return nil
+}
+
 func (k *checker) floats(name string) ([]float32, []int64, error) {
 	k.read[name] = true
 	return k.c.Floats(name)

@@ -193,11 +193,7 @@ func (r *promptRun) byLoop(name, kind, label string, got func(row, loop int) flo
 	if len(shape) != 2 || int(shape[0]) != len(r.ids) || int(shape[1]) != r.loops {
 		return fmt.Errorf("%s has the shape %v, want [%d %d]", name, shape, len(r.ids), r.loops)
 	}
-	worst := 0.0
-	for i, w := range want {
-		worst = max(worst, apart(got(i/r.loops, i%r.loops), float64(w)))
-	}
-	r.add(name, kind, label, worst)
+	r.add(name, kind, label, farthest(want, func(i int) float64 { return got(i/r.loops, i%r.loops) }))
 	return nil
 }
 
@@ -206,18 +202,7 @@ func (r *promptRun) exitSteps(name, threshold string, pdf [][]float64) error {
 	if err != nil {
 		return fmt.Errorf("%s: threshold %w", name, err)
 	}
-	want, err := r.ids64(name)
-	if err != nil {
-		return err
-	}
-	line := Line{What: name, Kind: "exit steps, threshold " + threshold, Compared: len(want)}
-	for i, w := range want {
-		if exitStep(pdf[i], theta) != w {
-			line.Differ++
-		}
-	}
-	r.r.Lines = append(r.r.Lines, line)
-	return nil
+	return r.count(name, "exit steps, threshold "+threshold, func(i int) int { return exitStep(pdf[i], theta) })
 }
 
 // exitLogits compares what is read out at each row's exit.
@@ -240,21 +225,14 @@ func (r *promptRun) exitLogits(name, threshold string, pdf [][]float64) error {
 
 // weighted compares the mean of all loops' logits, weighted with the exit probabilities.
 func (r *promptRun) weighted(name string, pdf [][]float64) error {
-	want, _, err := r.floats(name)
-	if err != nil {
-		return err
-	}
-	worst := 0.0
-	for i, w := range want {
+	return r.compare(name, "logits", "logits, exit-weighted mean", func(i int) float64 {
 		row, id := i/r.vocab, i%r.vocab
 		sum := 0.0
 		for loop, p := range pdf[row] {
 			sum += p * float64(r.trail.logits[row][loop][id])
 		}
-		worst = max(worst, apart(sum, float64(w)))
-	}
-	r.add(name, "logits", "logits, exit-weighted mean", worst)
-	return nil
+		return sum
+	})
 }
 
 // criteria compares the exit criteria after each loop.
@@ -262,15 +240,12 @@ func (r *promptRun) criteria() error {
 	for _, name := range r.c.Names(r.at + "criteria/") {
 		criterion := name[len(r.at+"criteria/"):]
 		if criterion == "latent-diff-per-token" {
-			want, _, err := r.floats(name)
+			err := r.compare(name, "criteria."+criterion, "criterion "+criterion, func(i int) float64 { // [loops, rows]
+				return float64(r.trail.delta[i%len(r.ids)][i/len(r.ids)])
+			})
 			if err != nil {
 				return err
 			}
-			worst := 0.0
-			for i, w := range want { // [loops, rows]
-				worst = max(worst, apart(float64(r.trail.delta[i%len(r.ids)][i/len(r.ids)]), float64(w)))
-			}
-			r.add(name, "criteria."+criterion, "criterion "+criterion, worst)
 			continue
 		}
 		if r.opt.Chunk > 0 && r.opt.Chunk < len(r.ids) && r.e.Manifest().Coda.Layers > 0 && ofLogits(criterion) {
@@ -294,27 +269,7 @@ func ofLogits(criterion string) bool { return criterion != "latent-diff" && crit
 
 func (r *promptRun) criterion(name, criterion string, got []float64) error {
 	if criterion == "argmax-stability" {
-		want, err := r.ids64(name)
-		if err != nil {
-			return err
-		}
-		line := Line{What: name, Kind: "criterion " + criterion, Compared: len(want)}
-		for i, w := range want {
-			if got[i] != float64(w) {
-				line.Differ++
-			}
-		}
-		r.r.Lines = append(r.r.Lines, line)
-		return nil
+		return r.count(name, "criterion "+criterion, func(i int) int { return int(got[i]) })
 	}
-	want, _, err := r.floats(name)
-	if err != nil {
-		return err
-	}
-	worst := 0.0
-	for i, w := range want {
-		worst = max(worst, apart(got[i], float64(w)))
-	}
-	r.add(name, "criteria."+criterion, "criterion "+criterion, worst)
-	return nil
+	return r.compare(name, "criteria."+criterion, "criterion "+criterion, func(i int) float64 { return got[i] })
 }

@@ -84,12 +84,17 @@ func writeTable(w io.Writer, head string, lines []Line) {
 
 // far is the largest absolute difference; a NaN where the other has none counts as infinite.
 func far(got, want []float32) float64 {
-	worst := 0.0
 	if len(got) != len(want) {
 		return math.Inf(1)
 	}
-	for i := range want {
-		worst = max(worst, apart(float64(got[i]), float64(want[i])))
+	return farthest(want, func(i int) float64 { return float64(got[i]) })
+}
+
+// farthest is far, of numbers that are worked out.
+func farthest(want []float32, got func(i int) float64) float64 {
+	worst := 0.0
+	for i, w := range want {
+		worst = max(worst, apart(got(i), float64(w)))
 	}
 	return worst
 }
