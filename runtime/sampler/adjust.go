@@ -3,6 +3,8 @@ package sampler
 import (
 	"math"
 	"slices"
+
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // seen is a token that prompt or output holds.
@@ -135,7 +137,7 @@ func (s *Sampler) constrain(out, logits []float32) {
 			out[id] = ends[i]
 		}
 	}
-	if out[Argmax(out)] > minusInf {
+	if out[loopctl.Argmax(out)] > minusInf {
 		return
 	}
 	best, at := minusInf, -1

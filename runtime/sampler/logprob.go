@@ -16,7 +16,7 @@ type Distribution struct {
 
 // NewDistribution reads the logits once. It keeps the slice and is good as long as that is.
 func NewDistribution(logits []float32) Distribution {
-	best := float64(logits[Argmax(logits)])
+	best := float64(logits[loopctl.Argmax(logits)])
 	if math.IsInf(best, 0) || math.IsNaN(best) {
 		return Distribution{logits, best} // −Inf: nothing is likely; +Inf: that token is certain
 	}

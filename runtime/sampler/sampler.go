@@ -90,7 +90,7 @@ func (s *Sampler) choose(logits []float32) int32 {
 	greedy := s.p.Temperature == 0 || s.p.TopK == 1
 	if s.p.Constraint != nil && greedy && !s.edits {
 		// most picks are allowed: then the other tokens need not be looked at
-		id := Argmax(logits)
+		id := int32(loopctl.Argmax(logits))
 		if logits[id] > minusInf && s.permits(id) {
 			return id
 		}
@@ -99,7 +99,7 @@ func (s *Sampler) choose(logits []float32) int32 {
 		logits = s.adjust(logits)
 	}
 	if greedy {
-		return Argmax(logits)
+		return int32(loopctl.Argmax(logits))
 	}
 	return s.draw(logits)
 }
@@ -111,23 +111,12 @@ func (s *Sampler) permits(id int32) bool {
 	return s.p.Constraint.Allows(id)
 }
 
-// Argmax returns the index of the largest logit, the first one of equals. NaN counts as −Inf.
-func Argmax(logits []float32) int32 {
-	best, at := float32(math.Inf(-1)), 0
-	for i, l := range logits {
-		if l > best {
-			best, at = l, i
-		}
-	}
-	return int32(at)
-}
-
 func (s *Sampler) draw(logits []float32) int32 {
 	u := float64(s.rng.Uint64()<<11>>11) / (1 << 53) // 53 random bits: uniform in [0, 1), as math/rand/v2 Float64
-	top := Argmax(logits)
+	top := loopctl.Argmax(logits)
 	maxLogit := float64(logits[top])
 	if math.IsInf(maxLogit, 0) || math.IsNaN(maxLogit) {
-		return top // nothing to choose from, or one logit beats all others outright
+		return int32(top) // nothing to choose from, or one logit beats all others outright
 	}
 	s.collect(logits, maxLogit)
 	cand := s.scratch.cand
