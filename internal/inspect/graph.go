@@ -1,10 +1,9 @@
 package inspect
 
 import (
-	"errors"
 	"fmt"
 
-	"google.golang.org/protobuf/encoding/protowire"
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // graph is what is kept of an ONNX file: the main graph's nodes, and the shapes of its initializers.
@@ -25,50 +24,19 @@ type tensor struct {
 	rank     int
 }
 
-var errDamaged = errors.New("it is not an ONNX model")
-
-// fields calls each for every field of a message: bytes of a length-delimited one, number of a varint.
-func fields(message []byte, each func(tag protowire.Number, bytes []byte, number uint64) error) error {
-	for len(message) > 0 {
-		tag, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return errDamaged
-		}
-		message = message[n:]
-		var bytes []byte
-		var number uint64
-		switch kind {
-		case protowire.BytesType:
-			bytes, n = protowire.ConsumeBytes(message)
-		case protowire.VarintType:
-			number, n = protowire.ConsumeVarint(message)
-		default:
-			n = protowire.ConsumeFieldValue(tag, kind, message)
-		}
-		if n < 0 {
-			return errDamaged
-		}
-		message = message[n:]
-		if err := each(tag, bytes, number); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // readGraph reads a ModelProto.
 func readGraph(raw []byte) (*graph, error) {
 	g := &graph{initializers: map[string]tensor{}}
-	err := fields(raw, func(tag protowire.Number, model []byte, _ uint64) error {
-		if tag != 7 {
+	err := wire.Each(raw, func(f wire.Field) error {
+		if f.Tag != 7 {
 			return nil
 		}
-		return fields(model, func(tag protowire.Number, b []byte, _ uint64) error {
-			switch tag {
+		return wire.Each(f.Bytes, func(f wire.Field) error {
+			switch f.Tag {
 			case 1:
-				return g.node(b)
+				return g.node(f.Bytes)
 			case 5:
-				return g.tensor(b)
+				return g.tensor(f.Bytes)
 			}
 			return nil
 		})
@@ -78,23 +46,23 @@ func readGraph(raw []byte) (*graph, error) {
 
 func (g *graph) node(raw []byte) error {
 	n := node{ints: map[string]int64{}}
-	err := fields(raw, func(tag protowire.Number, b []byte, _ uint64) error {
-		switch tag {
+	err := wire.Each(raw, func(f wire.Field) error {
+		switch f.Tag {
 		case 1:
-			n.inputs = append(n.inputs, string(b))
+			n.inputs = append(n.inputs, string(f.Bytes))
 		case 2:
-			n.outputs = append(n.outputs, string(b))
+			n.outputs = append(n.outputs, string(f.Bytes))
 		case 4:
-			n.op = string(b)
+			n.op = string(f.Bytes)
 		case 5:
 			var name string
 			var value int64
-			err := fields(b, func(tag protowire.Number, b []byte, number uint64) error {
-				switch tag {
+			err := wire.Each(f.Bytes, func(f wire.Field) error {
+				switch f.Tag {
 				case 1:
-					name = string(b)
+					name = string(f.Bytes)
 				case 3:
-					value = int64(number)
+					value = int64(f.Number)
 				}
 				return nil
 			})
@@ -109,36 +77,25 @@ func (g *graph) node(raw []byte) error {
 
 func (g *graph) tensor(raw []byte) error {
 	t, name := tensor{elements: 1}, ""
-	dim := func(d uint64) error {
-		if d > 1<<60 || d > 0 && t.elements > 1<<60/int64(d) {
+	var dims []int64
+	err := wire.Each(raw, func(f wire.Field) (err error) {
+		switch f.Tag {
+		case 1:
+			dims, err = f.Varints(dims)
+		case 2:
+			t.elem = int64(f.Number)
+		case 8:
+			name = string(f.Bytes)
+		}
+		return err
+	})
+	t.rank = len(dims)
+	for _, d := range dims {
+		if d < 0 || d > 1<<60 || d > 0 && t.elements > 1<<60/d {
 			return fmt.Errorf("tensor %q is too large", name)
 		}
-		t.elements *= int64(d)
-		t.rank++
-		return nil
+		t.elements *= d
 	}
-	err := fields(raw, func(tag protowire.Number, b []byte, number uint64) error {
-		switch {
-		case tag == 1 && b == nil:
-			return dim(number)
-		case tag == 1: // packed
-			for len(b) > 0 {
-				d, n := protowire.ConsumeVarint(b)
-				if n < 0 {
-					return errDamaged
-				}
-				if err := dim(d); err != nil {
-					return err
-				}
-				b = b[n:]
-			}
-		case tag == 2:
-			t.elem = int64(number)
-		case tag == 8:
-			name = string(b)
-		}
-		return nil
-	})
 	g.initializers[name] = t
 	return err
 }

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 	"strconv"
 
-	"google.golang.org/protobuf/encoding/protowire"
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // external is a tensor whose bytes are in another file.
@@ -22,29 +22,23 @@ func (m *model) tensor(raw []byte, keep bool) error {
 	var dims []int64
 	var elem int64
 	outside := false
-	err := fields(raw, func(f field) (err error) {
-		switch f.tag {
-		case 1: // dims, packed or not
-			if f.bytes != nil {
-				dims, err = packed(dims, f.bytes)
-				return err
-			}
-			d, err := f.varint()
-			dims = append(dims, d)
-			return err
+	err := wire.Each(raw, func(f wire.Field) (err error) {
+		switch f.Tag {
+		case 1:
+			dims, err = f.Varints(dims)
 		case 2:
-			elem, err = f.varint()
+			elem, err = f.Varint()
 		case 8:
 			var b []byte
-			b, err = f.sub()
+			b, err = f.Sub()
 			name = string(b)
 		case 13:
 			var b []byte
-			b, err = f.sub()
+			b, err = f.Sub()
 			entries = append(entries, b)
 		case 14:
 			var where int64
-			where, err = f.varint()
+			where, err = f.Varint()
 			outside = outside || where != 0
 		}
 		return err
@@ -84,9 +78,9 @@ func readExternal(entries [][]byte) (external, error) {
 	seen := map[string]bool{}
 	for _, raw := range entries {
 		var key, value string
-		if err := fields(raw, func(f field) error {
-			b, err := f.sub()
-			switch f.tag {
+		if err := wire.Each(raw, func(f wire.Field) error {
+			b, err := f.Sub()
+			switch f.Tag {
 			case 1:
 				key = string(b)
 			case 2:
@@ -147,17 +141,6 @@ func byteSize(elem int64, dims []int64) (int64, error) {
 		n = lo
 	}
 	return int64((n + 7) / 8), nil
-}
-
-func packed(dims []int64, raw []byte) ([]int64, error) {
-	for len(raw) > 0 {
-		v, n := protowire.ConsumeVarint(raw)
-		if n < 0 {
-			return nil, errWire
-		}
-		dims, raw = append(dims, int64(v)), raw[n:]
-	}
-	return dims, nil
 }
 
 // check says whether the tensor's bytes are inside a file that the manifest lists.

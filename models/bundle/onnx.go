@@ -3,6 +3,8 @@ package bundle
 import (
 	"fmt"
 	"slices"
+
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // Limits of the reader. Graphs of ours nest one level and have some hundred nodes.
@@ -37,13 +39,13 @@ type tensorInfo struct {
 func readModel(raw []byte) (*model, error) {
 	m := &model{initializers: map[string]bool{}, attention: map[string]int{}}
 	graphs := 0
-	err := fields(raw, func(f field) error {
-		switch f.tag {
+	err := wire.Each(raw, func(f wire.Field) error {
+		switch f.Tag {
 		case 7:
 			if graphs++; graphs > 1 {
-				return fmt.Errorf("%w: two graphs", errWire) // parsers merge them
+				return fmt.Errorf("%w: two graphs", wire.ErrDamaged) // parsers merge them
 			}
-			b, err := f.sub()
+			b, err := f.Sub()
 			if err != nil {
 				return err
 			}
@@ -51,7 +53,7 @@ func readModel(raw []byte) (*model, error) {
 		case 20:
 			return fmt.Errorf("it holds training information: only inference graphs are served")
 		case 25:
-			b, err := f.sub()
+			b, err := f.Sub()
 			if err != nil {
 				return err
 			}
@@ -60,7 +62,7 @@ func readModel(raw []byte) (*model, error) {
 		return nil
 	})
 	if err == nil && graphs == 0 {
-		err = fmt.Errorf("%w: no graph", errWire)
+		err = fmt.Errorf("%w: no graph", wire.ErrDamaged)
 	}
 	return m, err
 }
@@ -69,40 +71,40 @@ func (m *model) graph(raw []byte, depth int) error {
 	if depth > maxNesting {
 		return fmt.Errorf("graphs nest more than %d deep", maxNesting)
 	}
-	return fields(raw, func(f field) error {
-		switch f.tag {
+	return wire.Each(raw, func(f wire.Field) error {
+		switch f.Tag {
 		case 1, 5, 11, 12, 15:
 		default:
 			return nil
 		}
-		b, err := f.sub()
+		b, err := f.Sub()
 		if err != nil {
 			return err
 		}
 		switch {
-		case f.tag == 1:
+		case f.Tag == 1:
 			return m.node(b, depth)
-		case f.tag == 5:
+		case f.Tag == 5:
 			return m.tensor(b, depth == 0)
-		case f.tag == 15:
+		case f.Tag == 15:
 			return fmt.Errorf("it has a sparse initializer: store it dense")
 		case depth == 0:
-			return m.value(b, f.tag == 11)
+			return m.value(b, f.Tag == 11)
 		}
 		return nil
 	})
 }
 
 func (m *model) function(raw []byte) error {
-	return fields(raw, func(f field) error {
-		if f.tag != 7 && f.tag != 11 {
+	return wire.Each(raw, func(f wire.Field) error {
+		if f.Tag != 7 && f.Tag != 11 {
 			return nil
 		}
-		b, err := f.sub()
+		b, err := f.Sub()
 		if err != nil {
 			return err
 		}
-		if f.tag == 11 {
+		if f.Tag == 11 {
 			return m.attribute(b, 1)
 		}
 		return m.node(b, 1)
@@ -114,15 +116,15 @@ func (m *model) node(raw []byte, depth int) error {
 		return fmt.Errorf("more than %d nodes", maxNodes)
 	}
 	var name, op, domain string
-	err := fields(raw, func(f field) error {
-		if f.tag != 3 && f.tag != 4 && f.tag != 5 && f.tag != 7 {
+	err := wire.Each(raw, func(f wire.Field) error {
+		if f.Tag != 3 && f.Tag != 4 && f.Tag != 5 && f.Tag != 7 {
 			return nil
 		}
-		b, err := f.sub()
+		b, err := f.Sub()
 		if err != nil {
 			return err
 		}
-		switch f.tag {
+		switch f.Tag {
 		case 3:
 			name = string(b)
 		case 4:
@@ -149,27 +151,27 @@ func (m *model) node(raw []byte, depth int) error {
 
 func (m *model) attribute(raw []byte, depth int) error {
 	tensors, graphs := 0, 0
-	return fields(raw, func(f field) error {
-		switch f.tag {
+	return wire.Each(raw, func(f wire.Field) error {
+		switch f.Tag {
 		case 5, 10: // t, tensors
-			b, err := f.sub()
+			b, err := f.Sub()
 			if err != nil {
 				return err
 			}
-			if f.tag == 5 {
+			if f.Tag == 5 {
 				if tensors++; tensors > 1 {
-					return fmt.Errorf("%w: an attribute with two tensors", errWire)
+					return fmt.Errorf("%w: an attribute with two tensors", wire.ErrDamaged)
 				}
 			}
 			return m.tensor(b, false)
 		case 6, 11: // g, graphs
-			b, err := f.sub()
+			b, err := f.Sub()
 			if err != nil {
 				return err
 			}
-			if f.tag == 6 {
+			if f.Tag == 6 {
 				if graphs++; graphs > 1 {
-					return fmt.Errorf("%w: an attribute with two graphs", errWire)
+					return fmt.Errorf("%w: an attribute with two graphs", wire.ErrDamaged)
 				}
 			}
 			return m.graph(b, depth+1)
@@ -183,23 +185,23 @@ func (m *model) attribute(raw []byte, depth int) error {
 // value reads a ValueInfoProto of the main graph.
 func (m *model) value(raw []byte, input bool) error {
 	var v tensorInfo
-	err := fields(raw, func(f field) error {
-		if f.tag != 1 && f.tag != 2 {
+	err := wire.Each(raw, func(f wire.Field) error {
+		if f.Tag != 1 && f.Tag != 2 {
 			return nil
 		}
-		b, err := f.sub()
+		b, err := f.Sub()
 		if err != nil {
 			return err
 		}
-		if f.tag == 1 {
+		if f.Tag == 1 {
 			v.name = string(b)
 			return nil
 		}
-		return fields(b, func(f field) error { // TypeProto
-			if f.tag != 1 {
+		return wire.Each(b, func(f wire.Field) error { // TypeProto
+			if f.Tag != 1 {
 				return nil
 			}
-			tensor, err := f.sub()
+			tensor, err := f.Sub()
 			if err != nil {
 				return err
 			}
@@ -215,33 +217,33 @@ func (m *model) value(raw []byte, input bool) error {
 }
 
 func (v *tensorInfo) tensorType(raw []byte) error {
-	return fields(raw, func(f field) (err error) {
-		switch f.tag {
+	return wire.Each(raw, func(f wire.Field) (err error) {
+		switch f.Tag {
 		case 1:
-			v.elem, err = f.varint()
+			v.elem, err = f.Varint()
 		case 2:
 			v.ranked = true
 			var shape []byte
-			if shape, err = f.sub(); err == nil {
-				err = fields(shape, v.dim)
+			if shape, err = f.Sub(); err == nil {
+				err = wire.Each(shape, v.dim)
 			}
 		}
 		return err
 	})
 }
 
-func (v *tensorInfo) dim(f field) error {
-	if f.tag != 1 {
+func (v *tensorInfo) dim(f wire.Field) error {
+	if f.Tag != 1 {
 		return nil
 	}
-	b, err := f.sub()
+	b, err := f.Sub()
 	if err != nil {
 		return err
 	}
 	size := int64(-1)
-	err = fields(b, func(f field) (err error) {
-		if f.tag == 1 {
-			size, err = f.varint()
+	err = wire.Each(b, func(f wire.Field) (err error) {
+		if f.Tag == 1 {
+			size, err = f.Varint()
 		}
 		return err
 	})

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // graph is an ONNX file as far as types go.
@@ -23,58 +22,44 @@ type node struct {
 	raw             []byte
 }
 
-// each calls f for every field of a message.
-func each(t testing.TB, b []byte, f func(number protowire.Number, content []byte, v uint64)) {
+// each calls visit for every field of a message.
+func each(t testing.TB, message []byte, visit func(f wire.Field)) {
 	t.Helper()
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		size := -1
-		if n > 0 {
-			size = protowire.ConsumeFieldValue(number, kind, b[n:])
-		}
-		if size < 0 {
-			t.Fatal("not a protobuf message")
-		}
-		var content []byte
-		var v uint64
-		switch kind {
-		case protowire.BytesType:
-			content, _ = protowire.ConsumeBytes(b[n:])
-		case protowire.VarintType:
-			v, _ = protowire.ConsumeVarint(b[n:])
-		}
-		f(number, content, v)
-		b = b[n+size:]
+	if err := wire.Each(message, func(f wire.Field) error {
+		visit(f)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func parse(t testing.TB, model []byte) *graph {
 	t.Helper()
 	g := &graph{initializers: map[string]onnx.Type{}, inputs: map[string]onnx.Type{}, outputs: map[string]onnx.Type{}}
-	each(t, model, func(number protowire.Number, content []byte, _ uint64) {
-		if number != 7 {
+	each(t, model, func(f wire.Field) {
+		if f.Tag != 7 {
 			return
 		}
-		each(t, content, func(number protowire.Number, content []byte, _ uint64) {
-			switch number {
+		each(t, f.Bytes, func(f wire.Field) {
+			switch f.Tag {
 			case 1:
-				g.nodes = append(g.nodes, parseNode(t, content))
+				g.nodes = append(g.nodes, parseNode(t, f.Bytes))
 			case 5:
 				var name string
 				var elem onnx.Type
-				each(t, content, func(number protowire.Number, content []byte, v uint64) {
-					switch number {
+				each(t, f.Bytes, func(f wire.Field) {
+					switch f.Tag {
 					case 2:
-						elem = onnx.Type(v)
+						elem = onnx.Type(f.Number)
 					case 8:
-						name = string(content)
+						name = string(f.Bytes)
 					}
 				})
 				g.initializers[name] = elem
 			case 11:
-				parseValue(t, content, g.inputs)
+				parseValue(t, f.Bytes, g.inputs)
 			case 12:
-				parseValue(t, content, g.outputs)
+				parseValue(t, f.Bytes, g.outputs)
 			}
 		})
 	})
@@ -83,28 +68,28 @@ func parse(t testing.TB, model []byte) *graph {
 
 func parseNode(t testing.TB, raw []byte) node {
 	n := node{attrs: map[string]int64{}, raw: raw}
-	each(t, raw, func(number protowire.Number, content []byte, _ uint64) {
-		switch number {
+	each(t, raw, func(f wire.Field) {
+		switch f.Tag {
 		case 1:
-			n.inputs = append(n.inputs, string(content))
+			n.inputs = append(n.inputs, string(f.Bytes))
 		case 2:
-			n.outputs = append(n.outputs, string(content))
+			n.outputs = append(n.outputs, string(f.Bytes))
 		case 4:
-			n.op = string(content)
+			n.op = string(f.Bytes)
 		case 5:
 			var name string
 			var value int64
-			each(t, content, func(number protowire.Number, content []byte, v uint64) {
-				switch number {
+			each(t, f.Bytes, func(f wire.Field) {
+				switch f.Tag {
 				case 1:
-					name = string(content)
+					name = string(f.Bytes)
 				case 3:
-					value = int64(v)
+					value = int64(f.Number)
 				}
 			})
 			n.attrs[name] = value
 		case 7:
-			n.domain = string(content)
+			n.domain = string(f.Bytes)
 		}
 	})
 	return n
@@ -112,15 +97,15 @@ func parseNode(t testing.TB, raw []byte) node {
 
 func parseValue(t testing.TB, raw []byte, into map[string]onnx.Type) {
 	var name string
-	each(t, raw, func(number protowire.Number, content []byte, _ uint64) {
-		switch number {
+	each(t, raw, func(f wire.Field) {
+		switch f.Tag {
 		case 1:
-			name = string(content)
+			name = string(f.Bytes)
 		case 2:
-			each(t, content, func(_ protowire.Number, tensor []byte, _ uint64) {
-				each(t, tensor, func(number protowire.Number, _ []byte, v uint64) {
-					if number == 1 {
-						into[name] = onnx.Type(v)
+			each(t, f.Bytes, func(f wire.Field) {
+				each(t, f.Bytes, func(f wire.Field) {
+					if f.Tag == 1 {
+						into[name] = onnx.Type(f.Number)
 					}
 				})
 			})

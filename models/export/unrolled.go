@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // Unrolled writes one graph that applies the bundle's block loops times: what a runtime without a loop in Go
@@ -47,72 +48,18 @@ const (
 	valueName                       = 1
 )
 
-// field is one protobuf field as it stands in the file: its number, its tag and content, and the content alone where
-// it is bytes.
-type field struct {
-	number  protowire.Number
-	raw     []byte
-	content []byte
-}
-
-func fields(b []byte) ([]field, error) {
-	var out []field
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return nil, protowire.ParseError(n)
-		}
-		size := protowire.ConsumeFieldValue(number, kind, b[n:])
-		if size < 0 {
-			return nil, protowire.ParseError(size)
-		}
-		f := field{number: number, raw: b[:n+size]}
-		if kind == protowire.BytesType {
-			f.content, _ = protowire.ConsumeBytes(b[n:])
-		}
-		out = append(out, f)
-		b = b[n+size:]
-	}
-	return out, nil
-}
-
-// rewrite copies a message with the contents of some fields replaced.
-func rewrite(message []byte, replace func(f field) []byte) ([]byte, error) {
-	all, err := fields(message)
-	if err != nil {
-		return nil, err
-	}
-	var out []byte
-	for _, f := range all {
-		if to := replace(f); to != nil {
-			out = protowire.AppendBytes(protowire.AppendTag(out, f.number, protowire.BytesType), to)
-		} else {
-			out = append(out, f.raw...)
-		}
-	}
-	return out, nil
-}
-
 func unroll(model []byte, loops int) ([]byte, error) {
-	var failure error
-	out, err := rewrite(model, func(f field) []byte {
-		if f.number != modelGraph {
-			return nil
+	return wire.Rewrite(model, func(f wire.Field) (wire.Field, error) {
+		if f.Tag != modelGraph {
+			return f, nil
 		}
-		graph, err := unrollGraph(f.content, loops)
-		if err != nil {
-			failure = err
-		}
-		return graph
+		graph, err := unrollGraph(f.Bytes, loops)
+		return f.WithBytes(graph), err
 	})
-	if failure != nil {
-		return nil, failure
-	}
-	return out, err
 }
 
 func unrollGraph(graph []byte, loops int) ([]byte, error) {
-	all, err := fields(graph)
+	all, err := wire.Fields(graph)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +72,8 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 	}
 	made := map[string]bool{} // by the nodes: different at each loop
 	for _, f := range all {
-		if f.number == graphNode {
-			outputs, err := stringsIn([]field{f}, graphNode, nodeOutput)
+		if f.Tag == graphNode {
+			outputs, err := stringsIn([]wire.Field{f}, graphNode, nodeOutput)
 			if err != nil {
 				return nil, err
 			}
@@ -151,26 +98,24 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 		return name
 	}
 	var out []byte
-	add := func(number protowire.Number, content []byte, t int, renamed ...protowire.Number) {
-		content, e := rewrite(content, func(f field) []byte {
-			if slices.Contains(renamed, f.number) {
-				return []byte(at(string(f.content), t))
+	add := func(f wire.Field, t int, renamed ...protowire.Number) error {
+		content, err := wire.Rewrite(f.Bytes, func(inner wire.Field) (wire.Field, error) {
+			switch {
+			case slices.Contains(renamed, inner.Tag):
+				return inner.WithBytes([]byte(at(string(inner.Bytes), t))), nil
+			case f.Tag == graphNode && inner.Tag == nodeName:
+				return inner.WithBytes(fmt.Appendf(nil, "%s_%d", inner.Bytes, t)), nil
 			}
-			if number == graphNode && f.number == nodeName {
-				return fmt.Appendf(nil, "%s_%d", f.content, t)
-			}
-			return nil
+			return inner, nil
 		})
-		if e != nil {
-			err = e
-		}
-		out = protowire.AppendBytes(protowire.AppendTag(out, number, protowire.BytesType), content)
+		out = append(out, f.WithBytes(content).Raw...)
+		return err
 	}
 	for t := range loops {
 		for _, f := range all {
 			name := ""
-			if f.number == graphInput || f.number == graphOutput {
-				one, err := stringsIn([]field{f}, f.number, valueName)
+			if f.Tag == graphInput || f.Tag == graphOutput {
+				one, err := stringsIn([]wire.Field{f}, f.Tag, valueName)
 				if err != nil {
 					return nil, err
 				}
@@ -180,32 +125,35 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 				name = one[0]
 			}
 			switch {
-			case f.number == graphNode:
-				add(f.number, f.content, t, nodeInput, nodeOutput)
-			case name == "block_table" || f.number == graphOutput && name != "hidden_out":
-				add(f.number, f.content, t, valueName)
+			case f.Tag == graphNode:
+				err = add(f, t, nodeInput, nodeOutput)
+			case name == "block_table" || f.Tag == graphOutput && name != "hidden_out":
+				err = add(f, t, valueName)
 			case t == loops-1: // once: weights, the other inputs, hidden_out
-				out = append(out, f.raw...)
+				out = append(out, f.Raw...)
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // stringsIn collects a string field of all messages with that number.
-func stringsIn(all []field, number, inside protowire.Number) ([]string, error) {
+func stringsIn(all []wire.Field, number, inside protowire.Number) ([]string, error) {
 	var out []string
 	for _, f := range all {
-		if f.number != number {
+		if f.Tag != number {
 			continue
 		}
-		parts, err := fields(f.content)
+		parts, err := wire.Fields(f.Bytes)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range parts {
-			if p.number == inside {
-				out = append(out, string(p.content))
+			if p.Tag == inside {
+				out = append(out, string(p.Bytes))
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/exporttest"
 	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // tinyBundle is a whole bundle of a random checkpoint.
@@ -32,15 +33,15 @@ func tinyBundle(t *testing.T) *bundle.Bundle {
 }
 
 // graphOf is the fields of a model's graph.
-func graphOf(t *testing.T, model []byte) []field {
+func graphOf(t *testing.T, model []byte) []wire.Field {
 	t.Helper()
-	all, err := fields(model)
+	all, err := wire.Fields(model)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range all {
-		if f.number == modelGraph {
-			graph, err := fields(f.content)
+		if f.Tag == modelGraph {
+			graph, err := wire.Fields(f.Bytes)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +52,7 @@ func graphOf(t *testing.T, model []byte) []field {
 	return nil
 }
 
-func namesOf(t *testing.T, all []field, number, inside protowire.Number) []string {
+func namesOf(t *testing.T, all []wire.Field, number, inside protowire.Number) []string {
 	t.Helper()
 	out, err := stringsIn(all, number, inside)
 	if err != nil {
@@ -67,7 +68,7 @@ func TestUnrolledHasTheBlockOnceForEachLoop(t *testing.T) {
 	if err := Unrolled(b, file, 3); err != nil {
 		t.Fatal(err)
 	}
-	read := func(file string) []field {
+	read := func(file string) []wire.Field {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -75,9 +76,9 @@ func TestUnrolledHasTheBlockOnceForEachLoop(t *testing.T) {
 		return graphOf(t, raw)
 	}
 	one, three := read(b.Path(b.Manifest.Block.File)), read(file)
-	count := func(all []field, number protowire.Number) (n int) {
+	count := func(all []wire.Field, number protowire.Number) (n int) {
 		for _, f := range all {
-			if f.number == number {
+			if f.Tag == number {
 				n++
 			}
 		}

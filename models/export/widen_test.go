@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // widen rewrites a bundle's graphs so that a runtime without kernels for bfloat16 runs them: a node on bfloat16 gets
@@ -54,19 +55,19 @@ func widened(t testing.TB, model []byte) []byte {
 		in, out := 0, 0
 		var wide []byte
 		var after [][]byte
-		each(t, n.raw, func(number protowire.Number, content []byte, _ uint64) {
-			name := string(content)
+		each(t, n.raw, func(f wire.Field) {
+			name := string(f.Bytes)
 			switch {
-			case number == 1 && narrow(name):
+			case f.Tag == 1 && narrow(name):
 				to := fmt.Sprintf("wide_%d_in_%d", i, in)
 				nodes = appendMessage(nodes, 1, castNode(name, to, onnx.Float))
 				wide = appendString(wide, 1, to)
-			case number == 2 && narrow(name):
+			case f.Tag == 2 && narrow(name):
 				from := fmt.Sprintf("wide_%d_out_%d", i, out)
 				after = append(after, castNode(from, name, onnx.BFloat16))
 				wide = appendString(wide, 2, from)
-			case number == 1, number == 2, number == 3, number == 4, number == 5, number == 7:
-				wide = appendMessage(wide, number, content)
+			default:
+				wide = append(wide, f.Raw...)
 			}
 			in, out = in+1, out+1
 		})
@@ -75,31 +76,21 @@ func widened(t testing.TB, model []byte) []byte {
 			nodes = appendMessage(nodes, 1, c)
 		}
 	}
-	var to []byte
-	for b := model; len(b) > 0; {
-		number, kind, n := protowire.ConsumeTag(b)
-		size := n + protowire.ConsumeFieldValue(number, kind, b[n:])
-		if number == 7 {
-			graph, _ := protowire.ConsumeBytes(b[n:])
-			to = appendMessage(to, 7, append(nodes, withoutNodes(graph)...))
-		} else {
-			to = append(to, b[:size]...)
+	to, err := wire.Rewrite(model, func(f wire.Field) (wire.Field, error) {
+		if f.Tag != 7 {
+			return f, nil
 		}
-		b = b[size:]
+		each(t, f.Bytes, func(f wire.Field) {
+			if f.Tag != 1 {
+				nodes = append(nodes, f.Raw...)
+			}
+		})
+		return f.WithBytes(nodes), nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return to
-}
-
-func withoutNodes(graph []byte) (out []byte) {
-	for len(graph) > 0 {
-		number, kind, n := protowire.ConsumeTag(graph)
-		size := n + protowire.ConsumeFieldValue(number, kind, graph[n:])
-		if number != 1 {
-			out = append(out, graph[:size]...)
-		}
-		graph = graph[size:]
-	}
-	return out
 }
 
 func castNode(from, to string, elem onnx.Type) []byte {

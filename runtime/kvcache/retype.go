@@ -1,10 +1,11 @@
 package kvcache
 
 import (
-	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/loopserve/loopserve/models/wire"
 )
 
 // Field numbers of onnx.proto3.
@@ -20,15 +21,15 @@ const (
 // precision. Everything else stays, byte for byte.
 func Retype(model []byte, p Precision) ([]byte, error) {
 	found := 0
-	out, err := rewrite(model, modelGraph, func(graph []byte) ([]byte, error) {
-		return rewrite(graph, graphInput, func(input []byte) ([]byte, error) {
+	out, err := inside(model, modelGraph, func(graph []byte) ([]byte, error) {
+		return inside(graph, graphInput, func(input []byte) ([]byte, error) {
 			name, err := text(input, valueName)
 			if err != nil || name != "key_cache" && name != "value_cache" {
 				return input, err
 			}
 			found++
-			return rewrite(input, valueType, func(t []byte) ([]byte, error) {
-				return rewrite(t, typeTensor, p.retypeTensor)
+			return inside(input, valueType, func(t []byte) ([]byte, error) {
+				return inside(t, typeTensor, p.retypeTensor)
 			})
 		})
 	})
@@ -42,92 +43,58 @@ func Retype(model []byte, p Precision) ([]byte, error) {
 }
 
 func (p Precision) retypeTensor(tensor []byte) ([]byte, error) {
-	tensor, err := rewriteNumber(tensor, tensorElement, func(uint64) uint64 { return uint64(p.Element()) })
+	return wire.Rewrite(tensor, func(f wire.Field) (wire.Field, error) {
+		switch f.Tag {
+		case tensorElement:
+			return f.WithNumber(uint64(p.Element())), nil
+		case tensorSize:
+			shape, err := p.reshape(f.Bytes)
+			return f.WithBytes(shape), err
+		}
+		return f, nil
+	})
+}
+
+// reshape gives the last of a shape's dimensions the size of a head.
+func (p Precision) reshape(shape []byte) ([]byte, error) {
+	left := 0
+	err := wire.Each(shape, func(f wire.Field) error {
+		if f.Tag == shapeDim {
+			left++
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	return rewrite(tensor, tensorSize, func(shape []byte) ([]byte, error) {
-		dims := 0
-		if _, err := rewrite(shape, shapeDim, func(d []byte) ([]byte, error) { dims++; return d, nil }); err != nil {
-			return nil, err
+	return inside(shape, shapeDim, func(d []byte) ([]byte, error) {
+		if left--; left > 0 {
+			return d, nil
 		}
-		at := 0
-		return rewrite(shape, shapeDim, func(d []byte) ([]byte, error) {
-			if at++; at < dims {
-				return d, nil
+		return wire.Rewrite(d, func(f wire.Field) (wire.Field, error) {
+			if f.Tag != dimValue {
+				return f, nil
 			}
-			return rewriteNumber(d, dimValue, func(n uint64) uint64 { return uint64(p.headElements(int(n))) })
+			return f.WithNumber(uint64(p.headElements(int(f.Number)))), nil
 		})
 	})
 }
 
-var errProtobuf = errors.New("the graph is damaged")
-
-// each calls visit with every field of a message: its number, its type, and where it begins and ends.
-func each(message []byte, visit func(field protowire.Number, t protowire.Type, whole, content []byte) error) error {
-	for len(message) > 0 {
-		field, t, tag := protowire.ConsumeTag(message)
-		if tag < 0 {
-			return errProtobuf
+// inside copies a message, with each submessage of one field changed.
+func inside(message []byte, which protowire.Number, change func([]byte) ([]byte, error)) ([]byte, error) {
+	return wire.Rewrite(message, func(f wire.Field) (wire.Field, error) {
+		if f.Tag != which {
+			return f, nil
 		}
-		n := protowire.ConsumeFieldValue(field, t, message[tag:])
-		if n < 0 {
-			return errProtobuf
-		}
-		if err := visit(field, t, message[:tag+n], message[tag:tag+n]); err != nil {
-			return err
-		}
-		message = message[tag+n:]
-	}
-	return nil
-}
-
-// rewrite copies a message, with each submessage of one field replaced.
-func rewrite(message []byte, which protowire.Number, change func([]byte) ([]byte, error)) ([]byte, error) {
-	out := make([]byte, 0, len(message)+16)
-	err := each(message, func(field protowire.Number, t protowire.Type, whole, content []byte) error {
-		if field != which || t != protowire.BytesType {
-			out = append(out, whole...)
-			return nil
-		}
-		inner, n := protowire.ConsumeBytes(content)
-		if n < 0 {
-			return errProtobuf
-		}
-		changed, err := change(inner)
-		out = protowire.AppendBytes(protowire.AppendTag(out, field, t), changed)
-		return err
+		changed, err := change(f.Bytes)
+		return f.WithBytes(changed), err
 	})
-	return out, err
 }
 
-// rewriteNumber copies a message, with each varint of one field replaced.
-func rewriteNumber(message []byte, which protowire.Number, change func(uint64) uint64) ([]byte, error) {
-	out := make([]byte, 0, len(message)+4)
-	err := each(message, func(field protowire.Number, t protowire.Type, whole, content []byte) error {
-		if field != which || t != protowire.VarintType {
-			out = append(out, whole...)
-			return nil
-		}
-		v, n := protowire.ConsumeVarint(content)
-		if n < 0 {
-			return errProtobuf
-		}
-		out = protowire.AppendVarint(protowire.AppendTag(out, field, t), change(v))
-		return nil
-	})
-	return out, err
-}
-
-func text(message []byte, which protowire.Number) (string, error) {
-	var s string
-	err := each(message, func(field protowire.Number, t protowire.Type, _, content []byte) error {
-		if field == which && t == protowire.BytesType {
-			b, n := protowire.ConsumeBytes(content)
-			if n < 0 {
-				return errProtobuf
-			}
-			s = string(b)
+func text(message []byte, which protowire.Number) (s string, err error) {
+	err = wire.Each(message, func(f wire.Field) error {
+		if f.Tag == which {
+			s = string(f.Bytes)
 		}
 		return nil
 	})
