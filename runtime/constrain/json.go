@@ -3,7 +3,9 @@ package constrain
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
+	"strings"
 	"unicode"
 )
 
@@ -137,8 +139,7 @@ func escaped(r rune) *node {
 	if s, ok := short[r]; ok {
 		return literal(s)
 	}
-	hex := strconv.FormatInt(int64(r)|0x10000, 16)[1:]
-	return literal(`\u` + hex)
+	return literal(fmt.Sprintf(`\u%04x`, r))
 }
 
 func digits(least, most int) *node { return repeat(byteRange('0', '9'), least, most) }
@@ -193,12 +194,12 @@ func sameLength(a, b string) *node {
 	rest := len(a) - 1
 	lo, hi := a[0], b[0]
 	var kids []*node
-	if a[1:] != string(bytes.Repeat([]byte("0"), rest)) {
-		kids = append(kids, seq(literal(a[:1]), sameLength(a[1:], string(bytes.Repeat([]byte("9"), rest)))))
+	if a[1:] != strings.Repeat("0", rest) {
+		kids = append(kids, seq(literal(a[:1]), sameLength(a[1:], strings.Repeat("9", rest))))
 		lo++
 	}
-	if b[1:] != string(bytes.Repeat([]byte("9"), rest)) {
-		kids = append(kids, seq(literal(b[:1]), sameLength(string(bytes.Repeat([]byte("0"), rest)), b[1:])))
+	if b[1:] != strings.Repeat("9", rest) {
+		kids = append(kids, seq(literal(b[:1]), sameLength(strings.Repeat("0", rest), b[1:])))
 		hi--
 	}
 	if lo <= hi {

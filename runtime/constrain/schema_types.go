@@ -123,11 +123,17 @@ func counts(o *object, at, low, high string) (least, most int, err error) {
 	return least, most, nil
 }
 
+const (
+	dateForm = `\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])`
+	hourForm = `([01]\d|2[0-3]):[0-5]\d`
+	timeForm = hourForm + `:[0-5]\d(\.\d{1,6})?(Z|[+-]` + hourForm + `)`
+)
+
 // formats are what the formats look like. Each is narrower than its standard: no 29th to 31st of a month, no leap second.
 var formats = map[string]string{
-	"date":      `\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])`,
-	"time":      `([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)`,
-	"date-time": `\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)`,
+	"date":      dateForm,
+	"time":      timeForm,
+	"date-time": dateForm + "T" + timeForm,
 	"uuid":      `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
 	"ipv4":      `((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)`,
 	"email":     `[a-z0-9]{1,16}([._-][a-z0-9]{1,15}){0,2}@[a-z0-9]{1,16}(-[a-z0-9]{1,16})?(\.[a-z0-9]{1,16}){0,3}\.[a-z]{2,12}`,
@@ -138,8 +144,8 @@ func (s *schemas) text(o *object, at string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	given := []string{}
-	for _, k := range []string{"minLength", "maxLength", "pattern", "format"} {
+	var given []string
+	for _, k := range kinds["string"] {
 		if o.has(k) {
 			given = append(given, k)
 		}
