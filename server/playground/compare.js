@@ -39,10 +39,8 @@ function compareName(depth) {
 
 // warmUp brings the model into memory and its paths into caches, so that the first depth is not measured cold.
 async function warmUp(depth, signal) {
-  const { path, body } = requestOf(depth, false);
-  const most = path === 'v1/completions' ? 'max_tokens' : 'max_completion_tokens';
   try {
-    await (await call('POST', path, { ...body, stream: false, stream_options: undefined, prefix_cache: false, [most]: 1 }, signal)).json();
+    await answerTo(requestOf(depth, false), 1, { prefix_cache: false }, signal);
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     // the run that counts will say it

@@ -123,8 +123,7 @@ class Pane {
 
   async fetchLens(index) {
     const top = Math.min(Math.max(Math.trunc(Number(byId('lens-top').value)) || 5, 1), 20);
-    const again = lensRequest(this.request, index, top);
-    const answer = await (await call('POST', again.path, again.body)).json();
+    const answer = await answerTo(this.request, index + 1, { return_lens: top });
     const lens = answer.choices[0].lens ?? [];
     this.tokens.list.forEach((token, i) => {
       if (i > index || !lens[i] || token.lens) return;

@@ -46,9 +46,9 @@ function depthOf(body, loops) {
   body.min_loops = numberOf('min-loops');
 }
 
-// lensRequest is the same request again, as far as a token, with the lens.
-function lensRequest({ path, body }, index, top) {
+// answerTo is the whole answer to a request, as far as some tokens, with more fields.
+async function answerTo({ path, body }, tokens, fields, signal) {
   const most = path === 'v1/completions' ? 'max_tokens' : 'max_completion_tokens';
-  const again = { ...body, stream: false, stream_options: undefined, return_lens: top, [most]: index + 1 };
-  return { path, body: again };
+  const response = await call('POST', path, { ...body, stream: false, stream_options: undefined, [most]: tokens, ...fields }, signal);
+  return response.json();
 }
