@@ -166,40 +166,26 @@ func (g *Graph) declare(name string) bool {
 
 // Ints appends a small int64 initializer; no dims make it a scalar of one value.
 func (g *Graph) Ints(name string, values []int64, dims ...int64) string {
-	if g.declare(name) {
-		return name
-	}
-	raw := make([]byte, 0, 8*len(values))
-	for _, v := range values {
-		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
-	}
-	g.initializers = message(g.initializers, 5, append(tensorHead(name, Int64, dims), message(nil, 9, raw)...))
-	return name
+	return inline(g, name, Int64, values, dims)
 }
 
 // Int32s appends a small int32 initializer.
 func (g *Graph) Int32s(name string, values []int32, dims ...int64) string {
-	if g.declare(name) {
-		return name
-	}
-	raw := make([]byte, 0, 4*len(values))
-	for _, v := range values {
-		raw = binary.LittleEndian.AppendUint32(raw, uint32(v))
-	}
-	g.initializers = message(g.initializers, 5, append(tensorHead(name, Int32, dims), message(nil, 9, raw)...))
-	return name
+	return inline(g, name, Int32, values, dims)
 }
 
 // Floats appends a small float32 initializer.
 func (g *Graph) Floats(name string, values []float32, dims ...int64) string {
+	return inline(g, name, Float, values, dims)
+}
+
+// inline appends an initializer whose bytes are in the graph.
+func inline[V int32 | int64 | float32](g *Graph, name string, t Type, values []V, dims []int64) string {
 	if g.declare(name) {
 		return name
 	}
-	raw := make([]byte, 0, 4*len(values))
-	for _, v := range values {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
-	}
-	g.initializers = message(g.initializers, 5, append(tensorHead(name, Float, dims), message(nil, 9, raw)...))
+	raw, _ := binary.Append(nil, binary.LittleEndian, values) // numbers of a fixed size are never refused
+	g.initializers = message(g.initializers, 5, append(tensorHead(name, t, dims), message(nil, 9, raw)...))
 	return name
 }
 
