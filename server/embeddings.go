@@ -76,6 +76,10 @@ type embeddingUsage struct {
 type embedder struct {
 	target            target
 	depth             depth
+	schedule          schedule
+	addSpecial        bool
+	seed              uint64
+	last              bool // only the last token's latent
 	normalize, base64 bool
 	pools             []*pool
 	work
@@ -91,31 +95,24 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 		return nil, badField("model", "unsupported_model", "model %s gives no embeddings: its engine does not let its latents be read: use another model", t.Name)
 	}
 	e := &embedder{target: t}
-	last, sched, err := e.read(b, c.GetHeader("X-Loops"))
-	if err != nil {
+	if err := e.read(b, c.GetHeader("X-Loops")); err != nil {
 		return nil, err
 	}
-	r := &reader{b: b}
-	addSpecial := r.boolean("add_special_tokens", true)
-	seed := r.integer("seed", 0, math.MinInt64, math.MaxInt64)
-	if r.err != nil {
-		return nil, r.err
-	}
-	prompts, err := readInputs(b, t.Model, e.depth.Applied, addSpecial, s.cfg.Limits)
+	prompts, err := readInputs(b, t.Model, e.depth.Applied, e.addSpecial, s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
 	e.work, err = s.submit(c, t, func(ctx context.Context) ([]*loopctl.Request, error) {
 		requests := make([]*loopctl.Request, len(prompts))
 		for i, ids := range prompts {
-			p := newPool(len(ids), t.HiddenSize, last)
+			p := newPool(len(ids), t.HiddenSize, e.last)
 			e.pools = append(e.pools, p)
 			requests[i] = &loopctl.Request{
 				Context: ctx, ID: fmt.Sprintf("%s/%d", c.GetString(keyRequestID), i), Prompt: ids, Pool: p.take,
-				Seed: uint64(seed), Arrived: c.GetTime(keyArrived),
+				Seed: e.seed, Arrived: c.GetTime(keyArrived),
 			}
 			e.depth.apply(requests[i])
-			sched.apply(requests[i], s.tenant(c))
+			e.schedule.apply(requests[i], s.tenant(c))
 			requests[i].NoCache = true // a cached row does not go through the loop, and has no latent to pool
 		}
 		return requests, nil
@@ -131,44 +128,45 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 }
 
 // read reads what an embedding may be asked for beside its input.
-func (e *embedder) read(b body, header string) (last bool, sched schedule, err error) {
+func (e *embedder) read(b body, header string) (err error) {
 	if err = checkNames(b); err != nil {
-		return false, sched, err
+		return err
 	}
 	if err = checkSupported(b, false); err != nil {
-		return false, sched, err
+		return err
 	}
 	for _, field := range []string{"replay_loops", "draft_loops", "elastic", "target_itl_ms", "loop_budget", "return_lens"} {
 		if b.has(field) {
-			return false, sched, badField(field, "unsupported_field", "%s is given and an embedding generates nothing: leave the field out", field)
+			return badField(field, "unsupported_field", "%s is given and an embedding generates nothing: leave the field out", field)
 		}
 	}
 	if e.depth, err = readDepth(b, e.target, header); err != nil {
-		return false, sched, err
+		return err
 	}
 	if k := e.depth.Exit.Kind; k.Probes() {
-		return false, sched, badField("exit_policy", "unsupported_policy", "exit_policy is %q, which looks at the logits of generated tokens: for embeddings use none, delta or gate", k.String())
+		return badField("exit_policy", "unsupported_policy", "exit_policy is %q, which looks at the logits of generated tokens: for embeddings use none, delta or gate", k.String())
 	}
-	if sched, err = readSchedule(b); err != nil {
-		return false, sched, err
+	if e.schedule, err = readSchedule(b); err != nil {
+		return err
 	}
 	format, err := oneOf(b, "encoding_format", "float", "base64")
 	if err != nil {
-		return false, sched, err
+		return err
 	}
-	e.base64 = format == "base64"
 	pooling, err := oneOf(b, "pooling", "mean", "last")
 	if err != nil {
-		return false, sched, err
+		return err
 	}
-	if e.normalize, err = b.boolean("normalize", true); err != nil {
-		return false, sched, err
-	}
-	if size, ok := wholeNumber(b["dimensions"]); b.has("dimensions") && (!ok || size != int64(e.target.HiddenSize)) {
-		return false, sched, badField("dimensions", codeValue, "dimensions is %s: model %s gives %d: send that, or leave it out",
+	e.base64, e.last = format == "base64", pooling == "last"
+	r := &reader{b: b}
+	e.normalize = r.boolean("normalize", true)
+	if size, ok := wholeNumber(b["dimensions"]); r.err == nil && b.has("dimensions") && (!ok || size != int64(e.target.HiddenSize)) {
+		return badField("dimensions", codeValue, "dimensions is %s: model %s gives %d: send that, or leave it out",
 			show(b["dimensions"]), e.target.Name, e.target.HiddenSize)
 	}
-	return pooling == "last", sched, nil
+	e.addSpecial = r.boolean("add_special_tokens", true)
+	e.seed = uint64(r.integer("seed", 0, math.MinInt64, math.MaxInt64))
+	return r.err
 }
 
 // oneOf reads a word; the first one is the default.
