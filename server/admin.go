@@ -51,12 +51,7 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.Use(s.identify, s.account, s.recover, s.authorize)
-	r.NoRoute(func(c *gin.Context) {
-		fail(c, &apiError{
-			Status: http.StatusNotFound, Type: typeInvalid, Code: "unknown_route",
-			Message: "no route " + c.Request.Method + " " + quote(c.Request.URL.Path) + ": the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models",
-		})
-	})
+	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models"))
 	r.NoMethod(s.noMethod)
 	r.GET("/livez", s.getLive)
 	r.GET("/version", s.getVersion)

@@ -29,11 +29,14 @@ func (s *Server) getVersion(c *gin.Context) {
 	respond(c, http.StatusOK, gin.H{"version": s.cfg.Version})
 }
 
-func (s *Server) noRoute(c *gin.Context) {
-	fail(c, &apiError{
-		Status: http.StatusNotFound, Type: typeInvalid, Code: "unknown_route",
-		Message: "no route " + c.Request.Method + " " + quote(c.Request.URL.Path) + ": the routes are under /v1, see docs/api.md",
-	})
+// noRoute tells of the routes that there are.
+func noRoute(routes string) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		fail(c, &apiError{
+			Status: http.StatusNotFound, Type: typeInvalid, Code: "unknown_route",
+			Message: "no route " + c.Request.Method + " " + quote(c.Request.URL.Path) + ": " + routes,
+		})
+	}
 }
 
 // noMethod is answered with gin's Allow header.

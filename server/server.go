@@ -98,7 +98,7 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/", s.getPlayground) // before authorize: the page asks for the key
 	r.HEAD("/", s.getPlayground)
 	r.Use(s.authorize)
-	r.NoRoute(s.noRoute)
+	r.NoRoute(noRoute("the routes are under /v1, see docs/api.md"))
 	r.NoMethod(s.noMethod)
 
 	for _, path := range []string{"/livez", "/readyz", "/health", "/ready"} {
