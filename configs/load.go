@@ -106,23 +106,24 @@ func decode(data []byte, c *Config) error {
 	return err
 }
 
-// YAML writes a configuration as a file that Load reads. API keys are left out: it is printed and logged.
-func (c *Config) YAML() (string, error) {
-	shown := *c
-	if len(shown.APIKeys) > 0 {
-		shown.APIKeys = []string{"(hidden)"}
+// shown is a copy without API keys: it is printed and logged.
+func (c *Config) shown() *Config {
+	s := *c
+	if len(s.APIKeys) > 0 {
+		s.APIKeys = []string{"(hidden)"}
 	}
-	data, err := yaml.Marshal(&shown)
+	return &s
+}
+
+// YAML writes a configuration as a file that Load reads. API keys are left out.
+func (c *Config) YAML() (string, error) {
+	data, err := yaml.Marshal(c.shown())
 	return string(data), err
 }
 
 // Table writes each setting with its value and where it came from. API keys are left out.
 func (c *Config) Table(w io.Writer, origins Origins) error {
-	shown := *c
-	if len(shown.APIKeys) > 0 {
-		shown.APIKeys = []string{"(hidden)"}
-	}
-	for _, f := range fields(&shown) {
+	for _, f := range fields(c.shown()) {
 		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n", f.name, f.text(), origins[f.name]); err != nil {
 			return err
 		}
