@@ -5,12 +5,11 @@ package serving_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -19,7 +18,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/serving"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
@@ -66,35 +64,23 @@ func plant(t *testing.T, dir, name, description string) {
 	}
 }
 
-// startMany serves a garden with an admin listener.
+// small are the settings of a garden whose models take little memory.
+func small(dir string, flags map[string]string) map[string]string {
+	all := map[string]string{"models": dir, "kv_memory": "4MiB", "max_running": "4"}
+	maps.Copy(all, flags)
+	return all
+}
+
+// startMany serves a garden until the test ends.
 func startMany(t *testing.T, dir string, flags map[string]string) (url string, p *serving.Process) {
 	t.Helper()
-	all := map[string]string{"models": dir, "listen": "127.0.0.1:0", "kv_memory": "4MiB", "max_running": "4"}
-	for k, v := range flags {
-		all[k] = v
-	}
-	cfg, err := configs.Load(configs.Sources{Flags: all})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err = serving.Load(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx, l) }()
+	url, p, terminate := serve(t, small(dir, flags))
 	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
+		if err := terminate(); err != nil {
 			t.Error(err)
 		}
 	})
-	return "http://" + l.Addr().String(), p
+	return url, p
 }
 
 func add(t *testing.T, url, model string) string {
@@ -180,14 +166,7 @@ func TestPreload(t *testing.T) {
 		"model_memory is 2.0 M": {"model_memory": "2MiB"},
 		"are taken: raise it":   {"model_memory": "7MiB", "preload": "one,two"},
 	} {
-		flags["models"], flags["listen"], flags["kv_memory"], flags["max_running"] = dir, "127.0.0.1:0", "4MiB", "4"
-		cfg, err := configs.Load(configs.Sources{Flags: flags})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := serving.Load(cfg, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
-		}
+		refused(t, small(dir, flags), want)
 	}
 }
 

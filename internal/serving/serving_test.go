@@ -22,26 +22,47 @@ import (
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// start serves the shipped models as `make run` does, and returns the URL and what SIGTERM does.
-func start(t *testing.T, flags map[string]string) (url string, terminate func() error) {
+// load makes a process on a free port, with settings given as flags.
+func load(t *testing.T, flags map[string]string) (*serving.Process, error) {
 	t.Helper()
-	flags["models"], flags["listen"] = "../../models", "127.0.0.1:0"
+	flags["listen"] = "127.0.0.1:0"
 	cfg, err := configs.Load(configs.Sources{Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := serving.Load(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return serving.Load(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+// refused wants a start to end with an error.
+func refused(t *testing.T, flags map[string]string, want string) {
+	t.Helper()
+	if _, err := load(t, flags); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v: got %v, want %q", flags, err, want)
+	}
+}
+
+// start serves the shipped models as `make run` does, and returns the URL and what SIGTERM does.
+func start(t *testing.T, flags map[string]string) (url string, terminate func() error) {
+	t.Helper()
+	flags["models"] = "../../models"
+	url, _, terminate = serve(t, flags)
+	return url, terminate
+}
+
+func serve(t *testing.T, flags map[string]string) (url string, p *serving.Process, terminate func() error) {
+	t.Helper()
+	p, err := load(t, flags)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", cfg.Listen)
+	l, err := net.Listen("tcp", flags["listen"])
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx, l) }()
-	return "http://" + l.Addr().String(), func() error { cancel(); return <-done }
+	return "http://" + l.Addr().String(), p, func() error { cancel(); return <-done }
 }
 
 func post(t *testing.T, url, body string) (int, map[string]any) {
@@ -138,12 +159,6 @@ func TestRefusedStarts(t *testing.T) {
 		t.TempDir():                    "no bundle in",
 		filepath.Join(damaged, "none"): "name a bundle",
 	} {
-		cfg, err := configs.Load(configs.Sources{Flags: map[string]string{"models": models, "listen": "127.0.0.1:0"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := serving.Load(cfg, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", models, err, want)
-		}
+		refused(t, map[string]string{"models": models}, want)
 	}
 }
