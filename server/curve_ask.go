@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +44,7 @@ func (a *insideAsker) Ask(ctx context.Context, s evaluate.Setting, p evaluate.Pr
 			out.TTFT = time.Since(start)
 		}
 		out.Loops += e.Loops
-		if e.Finish != loopctl.FinishStop || !slices.Contains(m.StopIDs, e.Token.ID) {
+		if e.Finish != loopctl.FinishStop { // whose id is no part of the text
 			ids = append(ids, e.Token.ID)
 		}
 		if e.Finish != loopctl.FinishNone {

@@ -51,8 +51,8 @@ var errShutdown = fmt.Errorf("server stopped before the answer was complete: %w"
 // errLoading is answered before the models are there.
 var errLoading = errors.New("models are loading")
 
-// statuses is the table from errors to answers, first match wins. A code of "" takes the message from the error; a
-// row with text hides the error's own from the client.
+// statuses is the table from errors to answers, first match wins. The message is the error's own, which a row
+// with text hides from the client.
 var statuses = []struct {
 	is     error
 	status int

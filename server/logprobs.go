@@ -89,7 +89,7 @@ type scored struct {
 
 // wireLogprob is a log-probability as JSON can write it.
 func wireLogprob(v float32) float32 {
-	if math.IsInf(float64(v), -1) || v != v { // NaN alone differs from itself
+	if f := float64(v); math.IsInf(f, -1) || math.IsNaN(f) {
 		return -9999
 	}
 	return v
@@ -159,7 +159,7 @@ func (l *completionLogprobs) add(tokens []scored, top, offset int, names *tokenN
 		l.Tokens = append(l.Tokens, name.text)
 		l.TextOffset = append(l.TextOffset, offset)
 		offset += name.chars
-		if t.logprob != t.logprob { // NaN alone differs from itself
+		if math.IsNaN(float64(t.logprob)) {
 			l.TokenLogprobs, l.TopLogprobs = append(l.TokenLogprobs, nil), append(l.TopLogprobs, nil)
 			continue
 		}

@@ -59,7 +59,7 @@ type promptLogprob struct {
 func promptLogprobs(tokens []scored, top int, names *tokenNames) []map[string]promptLogprob {
 	out := make([]map[string]promptLogprob, len(tokens))
 	for i, t := range tokens {
-		if t.logprob != t.logprob { // NaN alone differs from itself
+		if math.IsNaN(float64(t.logprob)) {
 			continue
 		}
 		out[i] = map[string]promptLogprob{}
