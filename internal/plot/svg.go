@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -137,11 +138,15 @@ func (d *drawing) line(colour int, s *Series) {
 		fmt.Fprintf(&path, "%c%.1f %.1f", verb, px, py)
 		verb = 'L'
 	}
+	d.stroke(colour, s, path.String())
+}
+
+func (d *drawing) stroke(colour int, s *Series, path string) {
 	dash := ""
 	if s.Dashed {
 		dash = ` stroke-dasharray="6 4"`
 	}
-	d.printf(`<path class="line s%d"%s d="%s"/>`, colour, dash, path.String())
+	d.printf(`<path class="line s%d"%s d="%s"/>`, colour, dash, path)
 }
 
 // mark is the outline of a series' mark: circle, square, triangle, diamond, in turn.
@@ -167,11 +172,7 @@ func (d *drawing) legend(series []Series) {
 		}
 		colour := i % len(colours)
 		if !s.NoLine {
-			dash := ""
-			if s.Dashed {
-				dash = ` stroke-dasharray="6 4"`
-			}
-			d.printf(`<path class="line s%d"%s d="M%.1f %.1fh22"/>`, colour, dash, x, y)
+			d.stroke(colour, &s, fmt.Sprintf("M%.1f %.1fh22", x, y))
 		}
 		if !s.NoMark {
 			d.printf(`<path class="m%d" d="%s"/>`, colour, mark(i, x+11, y))
@@ -188,10 +189,7 @@ func shorten(name string) string {
 }
 
 func round4(v float64) float64 {
-	var out float64
-	if _, err := fmt.Sscanf(fmt.Sprintf("%.4g", v), "%g", &out); err != nil {
-		return v
-	}
+	out, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64) // it reads what it wrote
 	return out
 }
 
