@@ -26,13 +26,34 @@ func eachISA(t *testing.T, f func(t *testing.T)) {
 
 type span struct{ past, rows int }
 
-// shape draws the parts of a random case.
+// shape is what decides a random case.
 type shape struct {
 	qHeads, kvHeads, headDim, pageSize, layers, layer int
 	rotary, qkNorm, window                            int
 	interleaved, packed, gains                        bool
 	softcap                                           float32
 	spans                                             []span
+}
+
+// anyShape draws one, with a span that lies over a page's border.
+func anyShape(rng *rand.Rand) shape {
+	pick := func(of ...int) int { return of[rng.IntN(len(of))] }
+	s := shape{
+		kvHeads: pick(1, 2, 3), headDim: pick(2, 8, 16, 24, 31, 32, 64, 80, 96, 128), pageSize: pick(1, 7, 16, 32),
+		layers: 1 + rng.IntN(3), qkNorm: pick(0, 0, 1, 2), window: pick(0, 0, 1, 5, 40),
+		interleaved: rng.IntN(2) == 0, packed: rng.IntN(2) == 0, gains: rng.IntN(2) == 0,
+	}
+	s.qHeads = s.kvHeads * pick(1, 2, 4, 7, 20)
+	s.layer = rng.IntN(s.layers)
+	s.rotary = pick(0, s.headDim/2*2, max(2, s.headDim/4*2))
+	if rng.IntN(4) == 0 {
+		s.softcap = 5
+	}
+	for range 1 + rng.IntN(5) {
+		s.spans = append(s.spans, span{past: pick(0, 1, rng.IntN(200)), rows: pick(0, 1, 1, 1+rng.IntN(70))})
+	}
+	s.spans = append(s.spans, span{past: s.pageSize - 1, rows: 2})
+	return s
 }
 
 // newCase makes a call with random content, scrambled pages, and canaries: slabs of no span and of other layers.
@@ -215,25 +236,10 @@ func (a *attention) compare(t *testing.T, what string) {
 }
 
 func TestAttentionEqualsNaiveReference(t *testing.T) {
-	pick := func(rng *rand.Rand, of ...int) int { return of[rng.IntN(len(of))] }
 	eachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		for i := range 250 {
-			s := shape{
-				kvHeads: pick(rng, 1, 2, 3), headDim: pick(rng, 2, 8, 16, 24, 31, 32, 64, 80, 96, 128), pageSize: pick(rng, 1, 7, 16, 32),
-				layers: 1 + rng.IntN(3), qkNorm: pick(rng, 0, 0, 1, 2), window: pick(rng, 0, 0, 1, 5, 40),
-				interleaved: rng.IntN(2) == 0, packed: rng.IntN(2) == 0, gains: rng.IntN(2) == 0,
-			}
-			s.qHeads = s.kvHeads * pick(rng, 1, 2, 4, 7, 20)
-			s.layer = rng.IntN(s.layers)
-			s.rotary = pick(rng, 0, s.headDim/2*2, max(2, s.headDim/4*2))
-			if rng.IntN(4) == 0 {
-				s.softcap = 5
-			}
-			for range 1 + rng.IntN(5) {
-				s.spans = append(s.spans, span{past: pick(rng, 0, 1, rng.IntN(200)), rows: pick(rng, 0, 1, 1, 1+rng.IntN(70))})
-			}
-			s.spans = append(s.spans, span{past: s.pageSize - 1, rows: 2}) // over a page's border
+			s := anyShape(rng)
 			a := newCase(rng, s)
 			a.threads = 1 + i%3
 			a.compare(t, fmt.Sprintf("case %d %+v", i, s))
