@@ -147,6 +147,8 @@ func TestBadInput(t *testing.T) {
 		{`{"prompt":"☃"}`, bad, "cannot_tokenize", "prompt", `prompt cannot be tokenized: letter '☃' is unknown: change the text, or send token ids`},
 		{`{"prompt":"` + strings.Repeat("a", 64) + `"}`, bad, "context_length_exceeded", "prompt", "prompt has 64 tokens: model adder has a context of 64 tokens for prompt and completion together: shorten the prompt to 63"},
 		{`{"prompt":[` + strings.Repeat(`"a",`, 128) + `"a"]}`, bad, "request_too_large", "prompt", "prompt has more than 128 prompts: send several requests"},
+		{`{"prompt":["a","b"],"best_of":100}`, bad, "request_too_large", "best_of", "2 prompts with best_of = 100 are 200 sequences: at most 128 per request: send several requests"},
+		{`{"prompt":"a","best_of":2,"replay_loops":[1]}`, bad, "conflicting_fields", "replay_loops", "replay_loops and best_of exclude each other: it holds for one sequence: send one prompt with best_of = 1"},
 		{`{"prompt":["a","b"],"n":100}`, bad, "request_too_large", "n", "2 prompts with n = 100 are 200 sequences: at most 128 per request: send several requests"},
 		// not JSON
 		{``, bad, "invalid_json", "null", "request body is not valid JSON: it is empty: send one JSON object"},

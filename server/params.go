@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -225,27 +224,33 @@ func inside(object string, err error) error {
 
 // checkCost bounds what one request may ask for in all.
 func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
-	if n := prompts * p.perPrompt(); n > lim.Sequences {
-		return badField("n", "request_too_large", "%d prompts with n = %d are %d sequences: at most %d per request: send several requests",
-			prompts, p.perPrompt(), n, lim.Sequences)
+	sequences, many := prompts*p.perPrompt(), "n"
+	if p.BestOf > p.N {
+		many = "best_of"
 	}
-	if len(p.Depth.Replay) > 0 && prompts*p.perPrompt() > 1 {
-		return conflict("replay_loops", "n", "it holds for one sequence: send one prompt with n = 1")
+	if sequences > lim.Sequences {
+		return badField(many, "request_too_large", "%d prompts with %s = %d are %d sequences: at most %d per request: send several requests",
+			prompts, many, p.perPrompt(), sequences, lim.Sequences)
+	}
+	if len(p.Depth.Replay) > 0 && sequences > 1 {
+		return conflict("replay_loops", many, "it holds for one sequence: send one prompt with "+many+" = 1")
 	}
 	tokens := p.Depth.tokensWithin(p.MaxTokens, m)
-	cost := float64(prompts) * float64(p.perPrompt()) * float64(tokens) * float64(p.Depth.Applied)
+	cost := float64(sequences) * float64(tokens) * float64(p.Depth.Applied)
 	if entries := cost * float64(p.Depth.Lens); entries > mostLensEntries {
 		return badField("return_lens", "request_too_large",
-			"return_lens asks for %.0f entries (%d sequences × %d tokens × %d loops × %d): at most %d per request: lower return_lens, max_tokens, n or loops",
-			entries, prompts*p.perPrompt(), tokens, p.Depth.Applied, p.Depth.Lens, mostLensEntries)
+			"return_lens asks for %.0f entries (%d sequences × %d tokens × %d loops × %d): at most %d per request: lower return_lens, max_tokens, %s or loops",
+			entries, sequences, tokens, p.Depth.Applied, p.Depth.Lens, mostLensEntries, many)
 	}
+	twice := ""
 	if p.Depth.Lens > 0 {
 		cost *= 2 // the coda runs after each loop, beside the block
+		twice = " × 2 for return_lens"
 	}
 	if cost > float64(lim.LoopSteps) {
 		return badField("max_tokens", "request_too_large",
-			"%s loop-steps asked for (%d sequences × %d tokens × %d loops): at most %d per request: lower max_tokens, n or loops",
-			fmt.Sprintf("%.0f", cost), prompts*p.perPrompt(), p.MaxTokens, p.Depth.Applied, lim.LoopSteps)
+			"%.0f loop-steps asked for (%d sequences × %d tokens × %d loops%s): at most %d per request: lower max_tokens, %s or loops",
+			cost, sequences, tokens, p.Depth.Applied, twice, lim.LoopSteps, many)
 	}
 	return nil
 }
