@@ -36,13 +36,9 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 			if err != nil {
 				return err
 			}
-			size := int64(0)
-			for _, f := range m.Files {
-				size += f.Size
-			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: model %s (%s), %d + %d×L + %d layers, loops %d to %d, %s, %.1f MB in %d files, %s\n",
 				out, m.Name, m.Family, m.Prelude.Layers, m.Block.Layers, m.Coda.Layers, m.Loops.Min, m.Loops.Max, precisionText(m),
-				float64(size)/1e6, len(m.Files), time.Since(start).Round(time.Millisecond))
+				float64(m.FileBytes())/1e6, len(m.Files), time.Since(start).Round(time.Millisecond))
 			return nil
 		},
 	}

@@ -30,12 +30,9 @@ func modelsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				m, size := &b.Manifest, int64(0)
-				for _, f := range m.Files {
-					size += f.Size
-				}
+				m := &b.Manifest
 				fmt.Fprintf(w, "%s\t%s\t%d + %d×L + %d\t%d…%d (%d)\t%d\t%s\t%.1f MB\t%s\n", m.Name, m.Family, m.Prelude.Layers, m.Block.Layers,
-					m.Coda.Layers, m.Loops.Min, m.Loops.Max, m.Loops.Default, m.Context, m.Precision.Weights, float64(size)/1e6, dir)
+					m.Coda.Layers, m.Loops.Min, m.Loops.Max, m.Loops.Default, m.Context, m.Precision.Weights, float64(m.FileBytes())/1e6, dir)
 			}
 			return w.Flush()
 		},

@@ -100,9 +100,7 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 	if f.Provider == "" {
 		f.Provider = "cpu"
 	}
-	for _, file := range m.Files {
-		f.FileBytes += file.Size
-	}
+	f.FileBytes = m.FileBytes()
 	precision, err := kvcache.ParsePrecision(load.Precision)
 	if err != nil {
 		return nil, err

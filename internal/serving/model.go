@@ -214,7 +214,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	})
 	c.Start()
 	l := e.Limits()
-	p := &part{controller: c, free: e.Close, bytes: weights(m)}
+	p := &part{controller: c, free: e.Close, bytes: m.FileBytes()}
 	for i, s := range kinds.Shapes(m, cfg.PageSize, k.precision()) {
 		p.bytes += int64(l.Pages[i]) * s.PageBytes()
 	}
@@ -234,20 +234,11 @@ func (k *maker) estimate(m *bundle.Manifest, length int, policy loopctl.KVPolicy
 		kv += planes * s.TokenBytes()
 	}
 	pages := int64((length + k.cfg.PageSize - 1) / k.cfg.PageSize * k.cfg.PageSize)
-	return weights(m) + min(int64(k.cfg.KVMemory), kv*pages*int64(k.cfg.MaxRunning))
+	return m.FileBytes() + min(int64(k.cfg.KVMemory), kv*pages*int64(k.cfg.MaxRunning))
 }
 
 // precision is that of the KV pages; the configuration has been checked.
 func (k *maker) precision() kvcache.Precision {
 	p, _ := kvcache.ParsePrecision(k.cfg.KVPrecision)
 	return p
-}
-
-// weights is the size of the files.
-func weights(m *bundle.Manifest) int64 {
-	size := int64(0)
-	for _, f := range m.Files {
-		size += f.Size
-	}
-	return size
 }

@@ -126,3 +126,12 @@ type File struct {
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 }
+
+// FileBytes is the size of all files.
+func (m *Manifest) FileBytes() int64 {
+	size := int64(0)
+	for _, f := range m.Files {
+		size += f.Size
+	}
+	return size
+}
