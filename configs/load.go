@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -132,7 +134,10 @@ func (c *Config) Table(w io.Writer, origins Origins) error {
 }
 
 // Fields lists every setting, in the order of default.yaml.
-func Fields() []Field {
+func Fields() []Field { return slices.Clone(settings()) }
+
+// settings are read once: each command that has flags for them asks, whichever is run.
+var settings = sync.OnceValue(func() []Field {
 	c := &Config{}
 	_ = decode(defaultYAML, c) // a test proves that it is valid
 	var out []Field
@@ -143,7 +148,7 @@ func Fields() []Field {
 		})
 	}
 	return out
-}
+})
 
 // comment is what stands beside a key in default.yaml.
 func comment(name string) string {
