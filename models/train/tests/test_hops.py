@@ -4,7 +4,7 @@ import numpy as np
 
 from looptrain import hops
 from looptrain.hops import LETTERS, NONE, Hops
-from looptrain.task import IGNORE
+from teaching import endings, taught
 
 TASK = Hops()
 
@@ -21,21 +21,12 @@ def walk(prompt):
     return text[place].upper()
 
 
-def trained_on(batch):
-    """Each prompt with a loss and the answer that it teaches."""
-    tokens = TASK.tokenizer
-    for row, targets in zip(batch.ids.tolist(), batch.targets.tolist()):
-        for place, target in enumerate(targets[:-1]):
-            if target != IGNORE:
-                yield tokens.decode(row[: place + 1]), tokens.decode([target])
-
-
 def test_answers_are_those_of_a_plain_walk_and_no_test_problem_has_a_loss():
     rng = np.random.default_rng(7)
     tests = {p.prompt for g in TASK.groups() for p in TASK.problems(g, 500)} | {hops.README_PROBLEM}
     seen = 0
     for done in (0.0, 0.2, 0.9, 0.9):
-        for prompt, answer in trained_on(TASK.draw(rng, 64, done)[0]):
+        for prompt, answer in taught(TASK, TASK.draw(rng, 64, done)[0]):
             seen += 1
             assert walk(prompt) == answer, prompt
             assert prompt not in tests
@@ -64,11 +55,10 @@ def test_the_split_decides_each_prefix_by_itself():
 
 def test_a_row_ends_in_its_answer_and_the_end():
     batch, facts = TASK.draw(np.random.default_rng(1), 16, 1.0)
-    tokens = TASK.tokenizer
     assert facts["hops"] == hops.MOST_HOPS
-    for row, targets in zip(batch.ids.tolist(), batch.targets.tolist()):
-        assert walk(tokens.decode(row[:-1])) == tokens.decode(row[-1:])
-        assert targets[-1] == tokens.EOS
+    for prompt, answer, ends in endings(TASK, batch):
+        assert walk(prompt) == answer
+        assert ends
 
 
 def test_the_curriculum_ends_with_every_number_of_hops():

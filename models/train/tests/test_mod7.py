@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from looptrain.mod7 import LETTERS, MOST_DEPTH, Mod7, draw_graphs, solve
-from looptrain.task import IGNORE
+from teaching import endings, taught
 
 TASK = Mod7()
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul}
@@ -26,21 +26,13 @@ def run(prompt):
     return known["" if prompt[-1] == "=" else prompt[-1]]
 
 
-def trained_on(batch):
-    tokens = TASK.tokenizer
-    for row, targets in zip(batch.ids.tolist(), batch.targets.tolist()):
-        for place, target in enumerate(targets[:-1]):
-            if target != IGNORE:
-                yield tokens.decode(row[: place + 1]), tokens.decode([target])
-
-
 def test_values_are_those_of_an_interpreter_and_no_test_expression_has_a_loss():
     rng = np.random.default_rng(7)
     tests = {run(p.prompt)[2] for g in TASK.groups() for p in TASK.problems(g, 300)}
     assert len(tests) > 1000
     seen = 0
     for done in (0.0, 0.1, *[0.9] * 20):
-        for prompt, answer in trained_on(TASK.draw(rng, 64, done)[0]):
+        for prompt, answer in taught(TASK, TASK.draw(rng, 64, done)[0]):
             seen += 1
             value, _, expression = run(prompt)
             assert str(value) == answer, prompt
@@ -79,7 +71,6 @@ def test_letters_are_named_once_and_before_use():
 
 def test_a_row_ends_in_its_answer_and_the_end():
     batch, _ = TASK.draw(np.random.default_rng(1), 4, 1.0)
-    tokens = TASK.tokenizer
-    for row, targets in zip(batch.ids.tolist(), batch.targets.tolist()):
-        assert str(run(tokens.decode(row[:-1]))[0]) == tokens.decode(row[-1:])
-        assert targets[-1] == tokens.EOS
+    for prompt, answer, ends in endings(TASK, batch):
+        assert str(run(prompt)[0]) == answer
+        assert ends
