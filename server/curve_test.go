@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
 )
@@ -25,19 +24,16 @@ func serveProblems(t *testing.T, s *script, problems func() ([]byte, error)) *ht
 	return newTestServer(t, srv)
 }
 
-func curveOf(t *testing.T, ts *httptest.Server, path string) answer {
+func curveOf(t *testing.T, ts *httptest.Server, path string) (a answer) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		a := send(t, ts, "GET", path, "")
-		if a.status != 202 {
-			return a
-		}
-		if a.header.Get("Retry-After") == "" || !strings.Contains(a.body, `"computing"`) {
+	waitFor(t, "the curve", func() bool {
+		a = send(t, ts, "GET", path, "")
+		if a.status == 202 && (a.header.Get("Retry-After") == "" || !strings.Contains(a.body, `"computing"`)) {
 			t.Fatalf("%s", a.body)
 		}
-	}
-	t.Fatal("the curve is never there")
-	return answer{}
+		return a.status != 202
+	})
+	return a
 }
 
 func TestDepthCurve(t *testing.T) {
