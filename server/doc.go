@@ -1,9 +1,9 @@
 // Package server is HTTP in and server-sent events out: OpenAI's wire format, with loops per request on top.
 //
 // A request's way: body.go (bounded, strict JSON) → params.go, depth*.go and loops.go (values, ranges, what contradicts
-// what) → completions.go or chat.go (text or messages → ids, one loopctl.Request per choice) → Generator.Submit →
-// generate.go (events → text, stop strings) → completions.go or chat.go (one JSON answer) or sse.go (one event per token). errors.go is the one table from errors to statuses.
-// Another route is another file that uses the same parts.
+// what) → completions.go or chat.go (text or messages → ids, one loopctl.Request per choice) → work.go (Generator.Submit)
+// → generate.go (events → text, stop strings) → completions.go or chat.go (one JSON answer) or sse.go (one event per
+// token). errors.go is the one table from errors to statuses. Another route is another file that uses the same parts.
 //
 // The package knows gin; it knows no tensor, no graph and no scheduler. What it serves it takes through two interfaces,
 // Generator and Tokenizer.
