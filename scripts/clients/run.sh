@@ -9,7 +9,7 @@ packages="openai litellm langchain-openai"
 [ "${1:-}" = quick ] || packages="$packages lm-eval[api] guidellm"
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check $packages
-[ -x bin/loopserve ] || make build
+make build
 port=$("$venv/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 bin/loopserve serve --listen "127.0.0.1:$port" --models models/adder --log-level warn &
 trap 'kill %1; wait' EXIT
