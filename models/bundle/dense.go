@@ -8,6 +8,9 @@ func (m *Manifest) checkDense() error {
 	if m.Precision.Activations != "f32" {
 		return fmt.Errorf("precision.activations is %q, the kind dense computes in f32", m.Precision.Activations)
 	}
+	if m.Provider != "" {
+		return fmt.Errorf("provider is %q, and the kind dense runs on the CPU: leave it out", m.Provider)
+	}
 	if m.State.Kind == "normal" {
 		return fmt.Errorf("state.kind is \"normal\", the kind dense has prelude and zeros: let the prelude give the state")
 	}

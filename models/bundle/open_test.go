@@ -118,6 +118,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"name with a slash", set("name", "../x"), "name"},
 		{"unknown kind", set("kind", "sparse"), "kind"},
 		{"dense with attention", set("kind", "dense"), "attention is set"},
+		{"dense for CUDA", edit(func(m map[string]any) { m["kind"], m["provider"] = "dense", "cuda"; delete(m, "attention") }), "leave it out"},
 		{"no hidden size", set("hidden_size", 0), "hidden_size is 0"},
 		{"huge context", set("context", 1<<30), "context"},
 		{"kv heads", set("attention.heads", 3), "multiple"},

@@ -15,7 +15,10 @@ func (m *Manifest) RunsOn(provider string) error {
 	case m.Provider == ProviderCUDA && provider != ProviderCUDA:
 		return fmt.Errorf("%w: %s has %s activations, whose attention runs on CUDA alone, and the provider is %s: serve it with provider: cuda, or export the checkpoint again with --dtype f32",
 			ErrProvider, m.Name, m.Precision.Activations, provider)
-	case m.Provider == "" && m.Kind == KindPaged && provider == ProviderCUDA:
+	case m.Kind == KindDense && provider == ProviderCUDA:
+		return fmt.Errorf("%w: %s is of the kind %s, which runs on the CPU alone, and the provider is cuda: serve it with provider: cpu",
+			ErrProvider, m.Name, KindDense)
+	case m.Provider == "" && provider == ProviderCUDA:
 		return fmt.Errorf("%w: %s has %s activations, whose attention runs on the CPU alone, and the provider is cuda: serve it with provider: cpu, or export the checkpoint again with --dtype bf16 or f16",
 			ErrProvider, m.Name, m.Precision.Activations)
 	}
@@ -26,9 +29,6 @@ func (m *Manifest) RunsOn(provider string) error {
 func (m *Manifest) checkProvider() error {
 	if m.Provider != "" && m.Provider != ProviderCUDA {
 		return fmt.Errorf("provider is %q, must be absent or %q", m.Provider, ProviderCUDA)
-	}
-	if m.Kind != KindPaged {
-		return nil
 	}
 	if half := m.Precision.Activations != "f32"; half != (m.Provider == ProviderCUDA) {
 		return fmt.Errorf("provider is %q with %s activations: attention in f16 and bf16 has a kernel on CUDA alone, and f32 on the CPU alone",

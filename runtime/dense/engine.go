@@ -49,8 +49,8 @@ func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err err
 	if opt.KVPrecision != kvcache.F32 {
 		return e, fmt.Errorf("kv precision %s: the kind %s keeps its rows in f32: set kv_precision to f32", opt.KVPrecision, bundle.KindDense)
 	}
-	if env.Provider() == ort.ProviderCUDA {
-		return e, fmt.Errorf("the kind %s runs on the CPU: start with provider cpu", bundle.KindDense)
+	if err := m.RunsOn(env.Provider()); err != nil {
+		return e, err
 	}
 	opt = opt.WithDefaults(m)
 	if e.limits, err = opt.Limits(m, Shapes(m, opt.PageSize)); err != nil {
