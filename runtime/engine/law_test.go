@@ -125,8 +125,7 @@ func (s *script) Tick(k *loopctl.TickStats) {
 			p.stream.Cancel()
 		}
 	}
-	s.did.Fills, s.did.Probes, s.did.Cached = s.did.Fills+k.Fills, s.did.Probes+k.Probes, s.did.Cached+k.Cached
-	s.did.Accepted, s.did.Preempted = s.did.Accepted+k.Accepted, s.did.Preempted+k.Preempted
+	s.count(k)
 	depths := 0
 	for _, n := range k.ByDepth {
 		depths += min(n, 1)
@@ -135,6 +134,12 @@ func (s *script) Tick(k *loopctl.TickStats) {
 		s.chunks++
 	}
 	s.waiting, s.depths = max(s.waiting, k.Waiting), max(s.depths, depths)
+}
+
+// count adds what was done for depth.
+func (s *script) count(k *loopctl.TickStats) {
+	d := &s.did
+	d.Fills, d.Probes, d.Cached, d.Accepted, d.Preempted = d.Fills+k.Fills, d.Probes+k.Probes, d.Cached+k.Cached, d.Accepted+k.Accepted, d.Preempted+k.Preempted
 }
 
 func (s *script) Finished(_ *loopctl.Request, last loopctl.Event) {
@@ -258,9 +263,7 @@ func lawOf(t *testing.T, e *engine.Engine, tolerance float64, seeds int, prompt 
 		}
 		sum.waiting, sum.depths = max(sum.waiting, mixed.waiting), max(sum.depths, mixed.depths)
 		sum.cancelled, sum.chunks = sum.cancelled+mixed.cancelled, sum.chunks+mixed.chunks
-		d := &mixed.did
-		sum.did.Fills, sum.did.Probes, sum.did.Cached = sum.did.Fills+d.Fills, sum.did.Probes+d.Probes, sum.did.Cached+d.Cached
-		sum.did.Accepted, sum.did.Preempted = sum.did.Accepted+d.Accepted, sum.did.Preempted+d.Preempted
+		sum.count(&mixed.did)
 	}
 	t.Logf("%d mixes of 16, %d tokens: the best logits differ by at most %.1e; %d choices closer than 2×%g went the other way; "+
 		"up to %d depths in a call, %d waiting, %d cancelled, %d calls with a part of a prompt beside other rows",
