@@ -22,10 +22,10 @@ def run_experiment(a: argparse.Namespace) -> None:
     facts = {"experiment": a.name, "model": asdict(e.config), "recipe": asdict(recipe), "task": asdict(e.task)}
     print(json.dumps(facts | {"threads": torch.get_num_threads()}), flush=True)
     run = Run(e.config, recipe, e.task)
-    train(run, a.run or HERE / "runs" / a.name)
-    out = a.out or HERE / "checkpoints" / a.name
+    folder, out = a.run or HERE / "runs" / a.name, a.out or HERE / "checkpoints" / a.name
+    train(run, folder)
     checkpoint.write(run.mean, e.task.tokenizer, out, trained_loops=recipe.loops[1], max_loops=e.most_loops)
-    thin(a.run or HERE / "runs" / a.name, out / "training-log.jsonl")
+    thin(folder, out / "training-log.jsonl")
     print(f"wrote {out}")
 
 
