@@ -20,5 +20,5 @@ for _ in $(seq 100); do curl -sf "$url/readyz" >/dev/null && break; sleep 0.1; d
 export HF_HUB_OFFLINE=1
 "$venv/bin/python" scripts/clients/harness.py "$url" models/adder "${LIMIT:-100}" bin/loopserve
 "$venv/bin/guidellm" run --backend "kind=openai_http,target=$url,model=adder" --profile kind=concurrent,streams=4 \
-  --constraint kind=max_requests,count=100 --data kind=json_file,path=models/adder/eval.jsonl --disable-progress
-rm -f benchmarks.json benchmarks.csv
+  --constraint kind=max_requests,count=100 --data kind=json_file,path=models/adder/eval.jsonl --disable-progress \
+  --output kind=console
