@@ -29,7 +29,7 @@ is told the whole talk each time; one without, or with --plain, gets each line a
   printf '123+456=\n/loops 1\n123+456=\n' | loopserve chat --model adder`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if _, err := readDepths(loops); err != nil || strings.Contains(loops, ",") {
+			if !isDepth(loops) {
 				return usagef("--loops is %q: must be one whole number from 1, or auto", loops)
 			}
 			closer, err := a.open(cmd)
@@ -185,7 +185,7 @@ func (t *talk) command(line string) (over bool) {
 	case "/help":
 		say("%s", chatHelp)
 	case "/loops":
-		if _, err := readDepths(arg); err != nil || strings.Contains(arg, ",") {
+		if !isDepth(arg) {
 			say("/loops takes a whole number from 1, or auto")
 			break
 		}

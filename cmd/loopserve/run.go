@@ -81,6 +81,12 @@ func readDepths(text string) ([]string, error) {
 	return out, nil
 }
 
+// isDepth says whether text is one depth, or none: the model's default.
+func isDepth(text string) bool {
+	depths, err := readDepths(text)
+	return err == nil && len(depths) == 1
+}
+
 type runner struct {
 	cmd    *cobra.Command
 	a      *asking
