@@ -68,18 +68,24 @@ func (k *checker) folder(folder string) error {
 	case strings.HasPrefix(folder, "cache_compress-s"):
 		return k.compressed(folder)
 	case folder == "adaptive":
-		for _, rule := range k.c.Folders("adaptive/") {
-			theta, err := strconv.ParseFloat(strings.TrimPrefix(rule, "latent-diff_"), 64)
-			if err != nil {
-				continue // another rule: it is listed as left
+		return k.adaptives()
+	}
+	return nil
+}
+
+// adaptives runs early exit by latent-diff with the cache whose planes are filled; other rules and caches are listed as left.
+func (k *checker) adaptives() error {
+	for _, rule := range k.c.Folders("adaptive/") {
+		theta, err := strconv.ParseFloat(strings.TrimPrefix(rule, "latent-diff_"), 64)
+		if err != nil {
+			continue
+		}
+		for _, cache := range k.c.Folders("adaptive/" + rule + "/") {
+			if !strings.HasPrefix(cache, "cache_latest-m") {
+				continue
 			}
-			for _, cache := range k.c.Folders("adaptive/" + rule + "/") {
-				if !strings.HasPrefix(cache, "cache_latest-m") {
-					continue
-				}
-				if err := k.adaptive("adaptive/"+rule+"/"+cache+"/", theta); err != nil {
-					return fmt.Errorf("%s, %s: %w", rule, cache, err)
-				}
+			if err := k.adaptive("adaptive/"+rule+"/"+cache+"/", theta); err != nil {
+				return fmt.Errorf("%s, %s: %w", rule, cache, err)
 			}
 		}
 	}
