@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -69,7 +70,7 @@ func (a *asking) hasTemplate(ctx context.Context) bool {
 	var info struct {
 		Template *string `json:"chat_template"`
 	}
-	err := a.get(ctx, "/tokenizer_info?model="+name, &info)
+	err := a.get(ctx, "/tokenizer_info?model="+url.QueryEscape(name), &info)
 	return err != nil || info.Template != nil // another server has no such route: then it is one for chats
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/loopserve/loopserve/internal/client"
@@ -56,7 +57,7 @@ func (t *HTTP) Discover(ctx context.Context) error {
 		var info struct {
 			VocabSize int `json:"vocab_size"`
 		}
-		if t.api().Get(ctx, "/tokenizer_info?model="+t.Model, &info) == nil && info.VocabSize > 0 {
+		if t.api().Get(ctx, "/tokenizer_info?model="+url.QueryEscape(t.Model), &info) == nil && info.VocabSize > 0 {
 			t.Vocab = info.VocabSize
 		}
 	}
