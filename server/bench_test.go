@@ -44,7 +44,7 @@ func readBench(t *testing.T, a answer, status int) (b benchAnswer) {
 
 func await(t *testing.T, ts *httptest.Server, id string) (b benchAnswer) {
 	t.Helper()
-	waitFor(t, "the benchmark's end", func() bool {
+	waitFor(t, 20*time.Second, "the benchmark's end", func() bool {
 		b = readBench(t, send(t, ts, "GET", "/v1/bench/"+id, ""), 200)
 		return b.Status != "running"
 	})
@@ -118,7 +118,7 @@ func TestBenchTakesTurns(t *testing.T) {
 	small := `{"loops":[1],"max_tokens":2,"runs":1,"force":%v}`
 	open := make(chan answer, 1)
 	go func() { open <- post(t, ts, `{"prompt":"x","max_tokens":1}`) }()
-	waitFor(t, "a request", func() bool { n, _ := s.count(); return n > 0 })
+	waitFor(t, 5*time.Second, "a request", func() bool { n, _ := s.count(); return n > 0 })
 	a := send(t, ts, "POST", "/v1/bench", fmt.Sprintf(small, false))
 	if a.status != 503 || !strings.Contains(a.body, "server_busy") || !strings.Contains(a.body, "1 requests are open") || a.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", a.status, a.body)

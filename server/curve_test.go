@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
 )
@@ -26,7 +27,7 @@ func serveProblems(t *testing.T, s *script, problems func() ([]byte, error)) *ht
 
 func curveOf(t *testing.T, ts *httptest.Server, path string) (a answer) {
 	t.Helper()
-	waitFor(t, "the curve", func() bool {
+	waitFor(t, 20*time.Second, "the curve", func() bool {
 		a = send(t, ts, "GET", path, "")
 		if a.status == 202 && (a.header.Get("Retry-After") == "" || !strings.Contains(a.body, `"computing"`)) {
 			t.Fatalf("%s", a.body)

@@ -16,9 +16,9 @@ import (
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func waitFor(t *testing.T, what string, ok func() bool) {
+func waitFor(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(within); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("never: " + what)
 		}
@@ -33,7 +33,7 @@ func TestDrain(t *testing.T) {
 	defer res.Body.Close()
 	done := make(chan error, 1)
 	go func() { done <- srv.Shutdown(t.Context()) }()
-	waitFor(t, "not ready", func() bool { return send(t, ts, "GET", "/readyz", "").status == 503 })
+	waitFor(t, 5*time.Second, "not ready", func() bool { return send(t, ts, "GET", "/readyz", "").status == 503 })
 	if a := send(t, ts, "GET", "/livez", ""); a.status != 200 {
 		t.Errorf("livez %d", a.status)
 	}
