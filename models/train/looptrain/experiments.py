@@ -41,9 +41,11 @@ class Family:
     recipe: Recipe
     most_loops: int = 32
 
-    def looped(self, suffix: str = "", note: str = "", **changes) -> tuple[str, Experiment]:
+    def looped(self, suffix: str = "", note: str = "", around: int = 0, **changes) -> tuple[str, Experiment]:
+        """`around` distinct layers before the looped one, and as many behind it."""
         recipe = replace(self.recipe, **changes)
-        return self.name + suffix, Experiment(self.about + note, self.task, self.shape(), recipe, self.most_loops)
+        config = self.shape(num_prelude_layers=around, num_coda_layers=around)
+        return self.name + suffix, Experiment(self.about + note, self.task, config, recipe, self.most_loops)
 
     def stacked(self, layers: int, suffix: str = "", note: str = "", **changes) -> tuple[str, Experiment]:
         recipe = replace(self.recipe, **ONCE, **changes)
@@ -70,7 +72,7 @@ MOD7 = Family(
     "arithmetic modulo 7 over a graph of seven operations",
     mod7,
     shape(mod7, hidden_size=64, intermediate_size=256),
-    Recipe(steps=3000, rows=40, cosine_from=0.5, evaluate_every=1000),
+    Recipe(steps=8000, rows=40, cosine_from=0.5, evaluate_every=2000),
 )
 
 # The optimizers, on a short run of the same data. Muon's step of a 64×64 matrix has a root mean square of rate / 8.
@@ -86,6 +88,7 @@ EXPERIMENTS: dict[str, Experiment] = dict(
         HOP.looped("-adamw", ", 500 steps with AdamW", **SHORT, optimizer="adamw", matrix_rate=2e-3),
         HOP.looped("-adafactor", ", 500 steps with Adafactor", **SHORT, optimizer="adafactor", matrix_rate=2e-3),
         MOD7.looped("-1x8", ", always eight loops", early_loops=(8, 8), loops=(8, 8)),
+        MOD7.looped("-middle", ", a layer before the loops and one behind", around=1),
         MOD7.stacked(8, "-alike", ", its layers drawn towards each other", similarity=0.1),
     )
 )

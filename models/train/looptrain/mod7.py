@@ -104,9 +104,12 @@ class Mod7:
         return min(self.statements, 3 + int(done / self.until * (self.statements - 2))) if self.until else self.statements
 
     def draw(self, rng: np.random.Generator, rows: int, done: float) -> tuple[Batch, dict]:
-        """`rows` of the longest text; of shorter ones as many as make the same number of statements."""
+        """`rows` of the longest text; of shorter ones as many as make the same number of statements.
+
+        The longer of two draws: what is late in a text is learnt late, and only at that length.
+        """
         most = self.most_statements(done)
-        n = int(rng.integers(max(2, most - 2), most + 1))
+        n = int(rng.integers(max(2, most - 2), most + 1, 2).max())
         graphs = draw_graphs(rng, rows * self.statements // n, n)
         return self.batch(graphs), {"statements": n}
 
