@@ -8,8 +8,11 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -40,11 +43,18 @@ is told the whole talk each time; one without, or with --plain, gets each line a
 			defer func() { err = errors.Join(err, closer()) }()
 			t := &talk{a: &a, loops: loops, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), plain: plain || !a.hasTemplate(cmd.Context())}
 			t.system(system)
+			interrupts := make(chan os.Signal, 1)
+			signal.Notify(interrupts, os.Interrupt)
+			defer signal.Stop(interrupts)
+			t.interrupts = interrupts
+			// The command's own context ends at the first ^C, which here may mean one answer only.
+			ctx, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), syscall.SIGTERM)
+			defer stop()
 			if f, ok := cmd.InOrStdin().(*os.File); ok && isTerminal(f) {
 				t.prompt = "> "
-				fmt.Fprintf(t.errs, "%s. /help for commands, /exit or ^D to end.\n", a.model)
+				fmt.Fprintf(t.errs, "%s. /help for commands, ^C stops an answer, /exit or ^D ends.\n", a.model)
 			}
-			return t.run(cmd.Context(), cmd.InOrStdin())
+			return t.run(ctx, cmd.InOrStdin())
 		},
 	}
 	cmd.Flags().StringVar(&loops, "loops", "", "loops for each token, or auto (default: the model's own)")
@@ -62,7 +72,9 @@ const chatHelp = `Lines that begin with / are commands:
   /tokens N          tokens of an answer, at most
   /temperature T     0: always the most likely token
   /help              this list
-  /exit              the end`
+  /exit              the end
+
+^C stops an answer; where none is being given, it ends the talk.`
 
 // hasTemplate asks whether the model brings a chat template of its own.
 func (a *asking) hasTemplate(ctx context.Context) bool {
@@ -82,6 +94,8 @@ type talk struct {
 	prompt    string
 	out, errs io.Writer
 	messages  []message
+	// interrupts has each ^C: it stops the answer that is being given, or else the talk.
+	interrupts <-chan os.Signal
 }
 
 type message struct {
@@ -129,8 +143,10 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 			}
 		case err := <-failed:
 			return endOf(err)
+		case <-t.interrupts:
+			return context.Canceled
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 	}
 }
@@ -150,30 +166,63 @@ func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 	if strings.HasPrefix(line, "/") {
 		return t.command(line), nil
 	}
-	show := func(text string) { fmt.Fprint(t.out, text) }
-	var s *said
+	if !t.plain {
+		t.messages = append(t.messages, message{"user", line})
+	}
+	s, text, err := t.answer(ctx, line)
+	stopped := errors.Is(err, errStopped)
+	switch {
+	case ctx.Err() != nil:
+		return true, ctx.Err()
+	case err != nil && !stopped:
+		fmt.Fprintln(t.errs, "loopserve:", err)
+	case stopped:
+		fmt.Fprintln(t.out)
+		fmt.Fprintln(t.errs, "(stopped)")
+	default:
+		fmt.Fprintln(t.out)
+		fmt.Fprintf(t.errs, "(%s)\n", summary(s))
+	}
+	switch {
+	case t.plain:
+	case err == nil || stopped && text != "": // what was read of a stopped answer is part of the talk
+		t.messages = append(t.messages, message{"assistant", text})
+	default:
+		t.messages = t.messages[:len(t.messages)-1]
+	}
+	return false, nil
+}
+
+// errStopped ends an answer at ^C.
+var errStopped = errors.New("stopped")
+
+// answer asks for one and shows it. ^C stops it: errStopped. text is what came until then.
+func (t *talk) answer(ctx context.Context, line string) (s *said, text string, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-t.interrupts:
+			cancel(errStopped)
+		case <-ctx.Done():
+		}
+	})
+	var shown strings.Builder
+	show := func(text string) {
+		shown.WriteString(text)
+		fmt.Fprint(t.out, text)
+	}
 	if t.plain {
 		s, err = t.a.ask(ctx, "/v1/completions", t.loops, map[string]any{"prompt": line}, show)
 	} else {
-		t.messages = append(t.messages, message{"user", line})
 		s, err = t.a.ask(ctx, "/v1/chat/completions", t.loops, map[string]any{"messages": t.messages}, show)
 	}
-	if ctx.Err() != nil {
-		return true, context.Cause(ctx)
+	if cause := context.Cause(ctx); cause != nil { // whatever it did to the connection
+		err = cause
 	}
-	if err != nil {
-		if !t.plain {
-			t.messages = t.messages[:len(t.messages)-1]
-		}
-		fmt.Fprintln(t.errs, "loopserve:", err)
-		return false, nil
-	}
-	fmt.Fprintln(t.out)
-	fmt.Fprintf(t.errs, "(%s)\n", summary(s))
-	if !t.plain {
-		t.messages = append(t.messages, message{"assistant", s.Text})
-	}
-	return false, nil
+	cancel(nil)
+	watch.Wait()
+	return s, shown.String(), err
 }
 
 func (t *talk) command(line string) (over bool) {
