@@ -98,7 +98,7 @@ func (s *Server) collectCompletion(c *gin.Context, g *generation) {
 
 // respondWhole sends a completion that is not streamed.
 func respondWhole(c *gin.Context, g *generation, out chunk) {
-	u, t := g.usage(), g.timings()
+	u, t := g.usage(), g.timed()
 	out.attach(u, t)
 	if q := t.QueueTimeMS; q != nil {
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))

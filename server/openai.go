@@ -109,6 +109,8 @@ type timings struct {
 
 	Drafted  *int `json:"drafted,omitempty"` // tokens guessed, where draft_loops asked for it
 	Accepted *int `json:"accepted,omitempty"`
+
+	*llamaTimings // where "timings": true asked for them
 }
 
 type modelList struct {

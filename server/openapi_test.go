@@ -125,7 +125,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"POST", "/v1/completions", `{"prompt":"ab","loops":99}`, 400},
 		{"POST", "/v1/completions", `{"prompt":"ab","model":"nobody"}`, 404},
 		{"POST", "/v1/completions", `{"prompt":"ab","stream":true}`, 200},
-		{"POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"ab"}],"max_tokens":4,"logprobs":true,"top_logprobs":2,"return_loops":true,"return_lens":1}`, 200},
+		{"POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"ab"}],"max_tokens":4,"logprobs":true,"top_logprobs":2,"return_loops":true,"return_lens":1,"timings":true}`, 200},
 		{"POST", "/v1/chat/completions", `{"messages":[]}`, 400},
 		{"POST", "/v1/embeddings", `{"input":"ab"}`, 400}, // the scripted engine has no latents that could be read
 		{"GET", "/v1/depth/curve", "", 404},
@@ -171,7 +171,7 @@ func TestChunksAreAsDescribed(t *testing.T) {
 	d := readDocument(t, send(t, ts, "GET", "/openapi.json", "").body)
 	const options = `"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true},"max_tokens":4,"return_loops":true,"return_lens":1`
 	for _, tt := range []struct{ path, body, schema string }{
-		{"/v1/completions", `{"prompt":"ab","logprobs":1,` + options + `}`, "Completion"},
+		{"/v1/completions", `{"prompt":"ab","logprobs":1,"timings":true,` + options + `}`, "Completion"},
 		{"/v1/chat/completions", `{"messages":[{"role":"user","content":"ab"}],"logprobs":true,` + options + `}`, "ChatChunk"},
 	} {
 		a := send(t, ts, "POST", tt.path, tt.body)

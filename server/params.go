@@ -28,6 +28,7 @@ type params struct {
 	SkipSpecial bool
 	AddSpecial  bool
 	ReturnLoops bool
+	Timings     bool // llama.cpp's names for them, too
 
 	Stream          bool
 	IncludeUsage    bool
@@ -110,6 +111,7 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 	p.SkipSpecial = r.boolean("skip_special_tokens", true)
 	p.AddSpecial = r.boolean("add_special_tokens", !chat) // a template writes its own
 	p.ReturnLoops = r.boolean("return_loops", false)
+	p.Timings = r.boolean("timings", false)
 	p.Stream = r.boolean("stream", false)
 	if r.err != nil {
 		return nil, r.err

@@ -34,7 +34,7 @@ func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *d
 		}
 		var t *timings
 		if open == 0 && !p.IncludeUsage {
-			t = g.timings()
+			t = g.timed()
 		}
 		parts := make(g, &d)
 		for i, part := range parts {
@@ -50,7 +50,7 @@ func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *d
 	}
 	if p.IncludeUsage {
 		last := make(g, nil)[0]
-		last.attach(g.usage(), g.timings())
+		last.attach(g.usage(), g.timed())
 		if w.send(last) != nil {
 			return
 		}
