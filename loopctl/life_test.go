@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,12 +184,19 @@ func TestStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		c := started(t, loopctl.Config{}, slow)
-		_, last := drainAll(t, submitAs(t, c, 1, 3, 4, 2))
+		r := request(3, 4, 2)
+		r.Timeline = true
+		streams, err := c.Submit(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, last := drainAll(t, streams[0])
 		want := loopctl.Stats{
 			Arrived: start, Scheduled: start, FirstToken: start.Add(2 * time.Second), Finished: start.Add(8 * time.Second),
 			PromptTokens: 3, CompletionTokens: 4, LoopsTotal: 8, LoopsMax: 2, LoopsGranted: 2, PromptLoops: 6,
+			Timeline: []loopctl.Stretch{{Start: start.Add(2 * time.Second), End: start.Add(8 * time.Second), Tokens: 3, Loops: 6, Least: 2, Most: 2}},
 		}
-		if *last.Stats != want {
+		if !reflect.DeepEqual(*last.Stats, want) {
 			t.Errorf("got  %+v\nwant %+v", *last.Stats, want)
 		}
 		if err := c.Close(t.Context()); err != nil {

@@ -81,6 +81,8 @@ type Request struct {
 	// Pool, where set, is given the latent of each prompt row as it leaves the loop, on the controller's goroutine. It
 	// must not keep it. The engine must be a LatentReader.
 	Pool func(position int, latent []float32)
+	// Timeline asks for Stats.Timeline.
+	Timeline bool
 	// Seed decides a random initial state, where the model has one.
 	Seed uint64
 	// Picker chooses the tokens. For Draft it must be a Forker, too.
@@ -147,4 +149,6 @@ type Stats struct {
 	Preemptions      int
 	Drafted          int // tokens guessed
 	Accepted         int // guesses that were right
+
+	Timeline []Stretch // of the tokens after the first one, where Request.Timeline asked for it
 }

@@ -105,7 +105,10 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	first := st.CompletionTokens == 0
 	if first {
 		st.FirstToken = now
+	} else if s.req.Timeline {
+		st.extend(loops, s.spoke, now)
 	}
+	s.spoke = now
 	st.CompletionTokens++
 	st.LoopsTotal += loops
 	st.LoopsMax = max(st.LoopsMax, loops)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/loopserve/loopserve/internal/tracing"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/tokenizer"
 )
@@ -109,6 +110,7 @@ func (g *generation) requests(ctx context.Context, id string, prompts []prompt) 
 				Context: ctx, ID: fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j),
 				Prompt: prompt.ids, MaxTokens: p.Depth.tokensWithin(prompt.maxTokens, g.target.Model),
 				Seed: p.stateSeed(), Picker: picker, StopIDs: stop, Arrived: g.arrived,
+				Timeline: tracing.Sampled(ctx),
 			}
 			if p.scoresPrompt() {
 				r.Scorer = newPromptScorer(prompt.ids, p.Logprobs)

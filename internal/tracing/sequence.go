@@ -29,7 +29,7 @@ type observer struct {
 // Finished implements loopctl.Observer.
 func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
 	o.Observer.Finished(r, last)
-	if r.Context == nil || last.Stats == nil || !trace.SpanContextFromContext(r.Context).IsSampled() {
+	if r.Context == nil || last.Stats == nil || !Sampled(r.Context) {
 		return
 	}
 	s := last.Stats
@@ -48,24 +48,32 @@ func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
 		sequence.RecordError(last.Err, trace.WithTimestamp(end))
 		sequence.SetStatus(codes.Error, last.Finish.String())
 	}
-	child := func(name string, from, to time.Time, attrs ...attribute.KeyValue) {
+	child := func(name string, from, to time.Time, attrs ...attribute.KeyValue) context.Context {
 		if from.IsZero() {
-			return
+			return ctx
 		}
 		if to.IsZero() {
 			to = end
 		}
-		_, span := o.tracer.Start(ctx, name, trace.WithTimestamp(from), trace.WithAttributes(attrs...))
+		below, span := o.tracer.Start(ctx, name, trace.WithTimestamp(from), trace.WithAttributes(attrs...))
 		span.End(trace.WithTimestamp(to))
+		return below
 	}
 	child("queue", s.Arrived, s.Scheduled)
 	child("prefill", s.Scheduled, s.FirstToken, attribute.Int("loopserve.prompt_tokens", s.PromptTokens),
 		attribute.Int("loopserve.cached_tokens", s.CachedTokens), attribute.Int("loopserve.loops", s.PromptLoops))
-	child("decode", s.FirstToken, end, attribute.Int("loopserve.completion_tokens", s.CompletionTokens),
+	ctx = child("decode", s.FirstToken, end, attribute.Int("loopserve.completion_tokens", s.CompletionTokens),
 		attribute.Int("loopserve.loops", s.LoopsTotal), attribute.Int("loopserve.loops_max", s.LoopsMax),
 		attribute.Int("loopserve.drafted", s.Drafted), attribute.Int("loopserve.accepted", s.Accepted))
+	for _, run := range s.Timeline {
+		child("loops", run.Start, run.End, attribute.Int("loopserve.completion_tokens", run.Tokens), attribute.Int("loopserve.loops", run.Loops),
+			attribute.Int("loopserve.loops_min", run.Least), attribute.Int("loopserve.loops_max", run.Most))
+	}
 	sequence.End(trace.WithTimestamp(end))
 }
+
+// Sampled tells whether a request's spans will be made.
+func Sampled(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsSampled() }
 
 // LogHandler adds the trace's id to log lines that belong to one.
 func (t *Tracer) LogHandler(next slog.Handler) slog.Handler {

@@ -24,7 +24,8 @@ type counting struct{ ticks, ends int }
 func (c *counting) Tick(*loopctl.TickStats)                  { c.ticks++ }
 func (c *counting) Finished(*loopctl.Request, loopctl.Event) { c.ends++ }
 
-// A caller's trace goes on: request, below it the sequence, below that its queue, prefill and decode with their loops.
+// A caller's trace goes on: request, below it the sequence, below that its queue, prefill and decode with their loops, and below decode each
+// range of loops.
 func TestSpans(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	tracer := newTracer(kept{exporter}, Options{Ratio: 0}) // only callers decide
@@ -41,6 +42,7 @@ func TestSpans(t *testing.T) {
 		o.Finished(&loopctl.Request{Context: r.Context(), ID: "req-1/0", Loops: 8}, loopctl.Event{Finish: loopctl.FinishStop, Stats: &loopctl.Stats{
 			Arrived: start, Scheduled: start.Add(time.Millisecond), FirstToken: start.Add(3 * time.Millisecond), Finished: start.Add(9 * time.Millisecond),
 			PromptTokens: 5, CompletionTokens: 4, LoopsTotal: 32, LoopsMax: 8, LoopsGranted: 8, PromptLoops: 40,
+			Timeline: []loopctl.Stretch{{Start: start.Add(3 * time.Millisecond), End: start.Add(9 * time.Millisecond), Tokens: 3, Loops: 24, Least: 7, Most: 9}},
 		}})
 	}))
 	ask := func(path, traceparent string) {
@@ -64,10 +66,10 @@ func TestSpans(t *testing.T) {
 			t.Errorf("%s is of trace %s", s.Name, s.SpanContext.TraceID())
 		}
 	}
-	if len(exporter.GetSpans()) != 5 || inner.ends != 4 {
+	if len(exporter.GetSpans()) != 6 || inner.ends != 4 {
 		t.Fatalf("%d spans, %d ends", len(exporter.GetSpans()), inner.ends)
 	}
-	for name, parent := range map[string]string{"sequence": "request", "queue": "sequence", "prefill": "sequence", "decode": "sequence"} {
+	for name, parent := range map[string]string{"sequence": "request", "queue": "sequence", "prefill": "sequence", "decode": "sequence", "loops": "decode"} {
 		if spans[name].Parent.SpanID() != spans[parent].SpanContext.SpanID() {
 			t.Errorf("%s is not below %s", name, parent)
 		}
@@ -85,6 +87,10 @@ func TestSpans(t *testing.T) {
 		{"prefill", "loopserve.loops", 40},
 		{"decode", "loopserve.loops", 32},
 		{"decode", "loopserve.completion_tokens", 4},
+		{"loops", "loopserve.completion_tokens", 3},
+		{"loops", "loopserve.loops", 24},
+		{"loops", "loopserve.loops_min", 7},
+		{"loops", "loopserve.loops_max", 9},
 	} {
 		set := attribute.NewSet(spans[want.span].Attributes...)
 		if v, ok := set.Value(attribute.Key(want.key)); !ok || v.AsInt64() != want.value {
