@@ -14,26 +14,33 @@ import (
 // exclusive forms (of integers), enum, const, anyOf, allOf of one schema, $ref inside the document. Every other keyword that
 // would restrict a value is refused by name. Properties come in the schema's order, and none beside those listed.
 func Schema(source []byte) (*Form, error) {
+	g := newGrammar()
+	n, err := g.document(source, "")
+	if err != nil {
+		return nil, err
+	}
+	g.start = seq(g.space(), n)
+	return &Form{g}, nil
+}
+
+// document is the values of a whole schema. scope tells its rules from those of the grammar's other documents.
+func (g *grammar) document(source []byte, scope string) (*node, error) {
 	if len(source) > MaxSource {
 		return nil, formError("the schema has %d bytes: at most %d are allowed", len(source), MaxSource)
 	}
 	if !json.Valid(source) {
 		return nil, formError("the schema is not valid JSON")
 	}
-	s := &schemas{g: newGrammar(), root: source}
-	n, err := s.node(source, "#")
-	if err != nil {
-		return nil, err
-	}
-	s.g.start = seq(s.g.space(), n)
-	return &Form{s.g}, nil
+	s := &schemas{g: g, root: source, scope: scope}
+	return s.node(source, "#")
 }
 
 // schemas turns the schemas of a document into grammar.
 type schemas struct {
-	g    *grammar
-	root json.RawMessage
-	err  error // of a rule's body
+	g     *grammar
+	root  json.RawMessage
+	scope string // tells this document's rules from those of others in the grammar
+	err   error  // of a rule's body
 }
 
 // annotations say nothing about which values are right.
@@ -119,7 +126,7 @@ func (s *schemas) reference(o *object, at string) (*node, error) {
 	if !ok {
 		return nil, formError("the schema at %s: $ref %q leads nowhere: it must be a path inside the schema, as #/$defs/name", at, shorten(ref))
 	}
-	n := s.g.rule("ref "+ref, func() *node {
+	n := s.g.rule(s.scope+"ref "+ref, func() *node {
 		body, err := s.node(target, ref)
 		if err != nil {
 			s.err = err
