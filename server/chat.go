@@ -59,7 +59,14 @@ func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := s.chatIDs(c.Request.Context(), b, t, p.AddSpecial)
+	talk, err := s.readChat(c.Request.Context(), b, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.takeChat(talk, t.Model); err != nil {
+		return nil, err
+	}
+	ids, err := talk.ids(t, p.AddSpecial)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +93,20 @@ func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 	return g, nil
 }
 
+// takeChat adds what the conversation says of its answer.
+func (p *params) takeChat(talk chatPrompt, m *Model) error {
+	p.Answer = talk.form
+	if talk.tools.forced {
+		if err := p.hold(talk.tools.wish(talk.form.calls), m); err != nil {
+			return err
+		}
+	}
+	if p.form != nil { // it holds from the first token on, so nothing comes before
+		p.Answer.thinks, p.Answer.opened = false, false
+	}
+	return nil
+}
+
 // applyChat sets what a delta says beside text.
 func (g *generation) applyChat(ch *chatChoice, d delta) {
 	ch.Index = d.index
@@ -102,7 +123,10 @@ func chatChunks(n int) func(*generation, *delta) []chunk {
 		if d == nil {
 			return []chunk{out}
 		}
-		ch := chatChoice{Delta: &chatDelta{Content: d.text}}
+		ch := chatChoice{Delta: &chatDelta{Content: &d.text, ReasoningContent: d.reasoning, ToolCalls: d.calls}}
+		if d.text == "" && (d.reasoning != "" || len(d.calls) > 0) {
+			ch.Delta.Content = nil
+		}
 		g.applyChat(&ch, *d)
 		out.Choices = append(out.Choices, ch)
 		if opened[d.index] {
@@ -110,7 +134,7 @@ func chatChunks(n int) func(*generation, *delta) []chunk {
 		}
 		opened[d.index] = true
 		first := newCompletion[chatChoice](g, "chat.completion.chunk")
-		first.Choices = append(first.Choices, chatChoice{Index: d.index, Delta: &chatDelta{Role: "assistant"}})
+		first.Choices = append(first.Choices, chatChoice{Index: d.index, Delta: &chatDelta{Role: "assistant", Content: new(string)}})
 		return []chunk{first, out}
 	}
 }
@@ -119,16 +143,29 @@ func chatChunks(n int) func(*generation, *delta) []chunk {
 func (s *Server) collectChat(c *gin.Context, g *generation) {
 	out := newCompletion[chatChoice](g, "chat.completion")
 	out.Choices = make([]chatChoice, len(g.streams))
+	for i := range out.Choices {
+		out.Choices[i].Message = &chatMessage{Role: "assistant"}
+	}
 	err := g.collect(func(d delta) {
 		ch := &out.Choices[d.index]
 		g.applyChat(ch, d)
-		if d.finish != "" {
-			ch.Message = &chatMessage{Role: "assistant", Content: d.text}
-		}
+		ch.Message.add(d)
 	})
 	if err != nil {
 		s.endFailed(c, err)
 		return
 	}
 	respondWhole(c, g, out)
+}
+
+// add takes a delta's part. The whole text comes with the last one.
+func (m *chatMessage) add(d delta) {
+	m.ReasoningContent += d.reasoning
+	for _, call := range d.calls {
+		call.Index = nil
+		m.ToolCalls = append(m.ToolCalls, call)
+	}
+	if d.finish != "" && (d.text != "" || len(m.ToolCalls) == 0) {
+		m.Content = &d.text
+	}
 }

@@ -36,7 +36,8 @@ type chatTemplate struct {
 	special  map[string]string
 	bos, eos string
 	compiled func() (*jinja.Template, error)
-	tools    *chatTemplate // the one for requests with tools, where the model has one
+	tools    *chatTemplate    // the one for requests with tools, where the model has one
+	marks    map[int32]string // special tokens that are marks of an answer's parts, which decoders would leave out
 }
 
 func newChatTemplate(m *Model) *chatTemplate {
@@ -61,6 +62,7 @@ func newChatTemplate(m *Model) *chatTemplate {
 	if pad != "" {
 		t.special["pad_token"] = pad
 	}
+	t.marks = marksOf(m.Tokenizer)
 	t.compile()
 	if source := named["tool_use"]; source != "" {
 		tools := *t
@@ -69,6 +71,21 @@ func newChatTemplate(m *Model) *chatTemplate {
 		t.tools = &tools
 	}
 	return t
+}
+
+// marksOf finds the marks that are special tokens of their own.
+func marksOf(t Tokenizer) map[int32]string {
+	out := map[int32]string{}
+	for _, mark := range []string{thinkOpen, thinkClose, callOpen, callClose} {
+		ids, err := t.Encode(mark, false)
+		if err != nil || len(ids) != 1 || !t.IsSpecial(ids[0]) {
+			continue
+		}
+		if text, ok := t.IDToToken(ids[0]); ok && text == mark {
+			out[ids[0]] = mark
+		}
+	}
+	return out
 }
 
 func (t *chatTemplate) compile() {
@@ -88,21 +105,69 @@ func (m *Model) token(id *int32) string {
 // mentions says whether the template has a variable: a rough look, which never misses one.
 func (t *chatTemplate) mentions(name string) bool { return strings.Contains(t.source, name) }
 
-// chatText renders a request's conversation.
-func (s *Server) chatText(ctx context.Context, b body, t target) (string, error) {
+// chatPrompt is a conversation as the model reads it, and how its answer is to be read.
+type chatPrompt struct {
+	text  string
+	tools toolWish
+	form  answerForm
+}
+
+// readChat renders a request's conversation.
+func (s *Server) readChat(ctx context.Context, b body, t target) (chatPrompt, error) {
 	tpl := t.chat
-	tools, err := readTools(b)
-	if err != nil {
-		return "", err
+	var out chatPrompt
+	var err error
+	if out.tools, err = readTools(b); err != nil {
+		return out, err
 	}
-	if len(tools) > 0 {
+	if out.tools.list != nil {
 		if tpl.tools != nil {
 			tpl = tpl.tools
 		}
 		if !tpl.mentions("tools") {
-			return "", badField("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.Name)
+			return out, badField("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.Name)
 		}
 	}
+	if out.text, err = s.chatText(ctx, b, t, tpl, out.tools.list); err != nil {
+		return out, err
+	}
+	out.form, err = tpl.answerForm(b, out)
+	return out, err
+}
+
+// answerForm is how an answer to the prompt is taken apart.
+func (t *chatTemplate) answerForm(b body, p chatPrompt) (answerForm, error) {
+	r := &reader{b: b}
+	f := answerForm{hidden: !r.boolean("include_reasoning", true)}
+	if r.err != nil {
+		return f, r.err
+	}
+	format := "auto"
+	if b.has("reasoning_format") {
+		var err error
+		if format, err = b.text("reasoning_format"); err != nil {
+			return f, err
+		}
+	}
+	switch format {
+	case "auto", "deepseek": // llama.cpp's words
+		f.thinks = t.mentions(thinkOpen) || t.mentions(thinkClose)
+		f.opened = f.thinks && strings.HasSuffix(strings.TrimRight(p.text, blank), thinkOpen)
+	case "none":
+	default:
+		return f, badField("reasoning_format", codeValue, `reasoning_format is %s: it must be "auto" or "none"`, quote(format))
+	}
+	if p.tools.list != nil {
+		f.calls, f.single = t.syntax(), p.tools.single
+		for _, tool := range p.tools.tools {
+			f.tools = append(f.tools, tool.Name)
+		}
+	}
+	return f, nil
+}
+
+// chatText is the text that the template makes of a request's conversation.
+func (s *Server) chatText(ctx context.Context, b body, t target, tpl *chatTemplate, tools json.RawMessage) (string, error) {
 	developer := "system"
 	if tpl.mentions("developer") {
 		developer = "developer"
@@ -174,43 +239,6 @@ func cutAfter(text, last string) (string, error) {
 	return text[:at+len(bare)], nil
 }
 
-// readTools returns the tools that the template shall see. Calls in the answer are not parsed: it is text.
-func readTools(b body) (json.RawMessage, error) {
-	choice := "auto"
-	if b.has("tool_choice") {
-		var err error
-		if b["tool_choice"][0] != '"' {
-			choice = "a certain one"
-		} else if choice, err = b.text("tool_choice"); err != nil {
-			return nil, err
-		}
-	}
-	if !b.has("tools") {
-		return nil, nil
-	}
-	var list []struct {
-		Type     string `json:"type"`
-		Function struct {
-			Name string `json:"name"`
-		} `json:"function"`
-	}
-	if b["tools"][0] != '[' || json.Unmarshal(b["tools"], &list) != nil {
-		return nil, badField("tools", codeType, `tools is %s: it must be a list of {"type": "function", "function": {…}}`, show(b["tools"]))
-	}
-	for i, tool := range list {
-		if tool.Type != "function" || tool.Function.Name == "" {
-			return nil, badField("tools", codeValue, `tools[%d] must have "type": "function" and a function with a name`, i)
-		}
-	}
-	switch {
-	case len(list) == 0 || choice == "none":
-		return nil, nil
-	case choice != "auto":
-		return nil, badField("tool_choice", "unsupported_field", `tool_choice is %s: a call cannot be forced here: send "auto" or "none"`, show(b["tool_choice"]))
-	}
-	return b["tools"], nil
-}
-
 func readDocuments(b body, t *chatTemplate, model string) (json.RawMessage, error) {
 	switch {
 	case !b.has("documents"):
@@ -251,13 +279,9 @@ func (s *Server) readKwargs(b body) (map[string]any, error) {
 	return out, nil
 }
 
-// chatIDs are the tokens of a request's conversation.
-func (s *Server) chatIDs(ctx context.Context, b body, t target, addSpecial bool) ([]int32, error) {
-	text, err := s.chatText(ctx, b, t)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := t.Tokenizer.Encode(text, addSpecial)
+// ids are the tokens of a conversation.
+func (p chatPrompt) ids(t target, addSpecial bool) ([]int32, error) {
+	ids, err := t.Tokenizer.Encode(p.text, addSpecial)
 	if err != nil {
 		return nil, badField("messages", "cannot_tokenize", "messages cannot be tokenized: %s: change the text", err.Error())
 	}

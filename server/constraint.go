@@ -42,10 +42,17 @@ func (p *params) readConstraint(b body, m *Model) error {
 	if len(wishes) == 0 {
 		return nil
 	}
-	w := wishes[0]
+	if len(wishes) > 1 {
+		return conflict(wishes[0].field, wishes[1].field, "an answer has one form: leave one of the two out")
+	}
+	return p.hold(wishes[0], m)
+}
+
+// hold holds the answer to a form.
+func (p *params) hold(w wish, m *Model) error {
 	switch {
-	case len(wishes) > 1:
-		return conflict(w.field, wishes[1].field, "an answer has one form: leave one of the two out")
+	case p.form != nil:
+		return conflict(w.field, p.formField, "an answer has one form: leave one of the two out")
 	case p.IgnoreEOS:
 		return conflict(w.field, "ignore_eos", "an answer of a form ends where the form does: leave ignore_eos out")
 	case len(p.Sampling.Allowed) > 0:
@@ -53,8 +60,7 @@ func (p *params) readConstraint(b body, m *Model) error {
 	case len(m.StopIDs)+len(p.StopIDs) == 0:
 		return badField(w.field, "unsupported_field", "%s: model %s has no token that ends a text: give one in stop_token_ids", w.field, m.Name)
 	}
-	var err error
-	p.form, err = m.forms.Machine(w.name, w.form)
+	form, err := m.forms.Machine(w.name, w.form)
 	switch {
 	case errors.Is(err, constrain.ErrVocabulary):
 		return badField(w.field, "unsupported_constraint",
@@ -62,6 +68,7 @@ func (p *params) readConstraint(b body, m *Model) error {
 	case err != nil:
 		return badField(w.field, codeValue, "%s: %s", w.field, strings.TrimPrefix(err.Error(), constrain.ErrForm.Error()+": "))
 	}
+	p.form, p.formField = form, w.field
 	return nil
 }
 

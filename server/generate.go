@@ -18,12 +18,17 @@ import (
 type delta struct {
 	index  int
 	text   string
-	loops  int // of the token; 0 where the event brought none
+	thinks bool // the token is one of reasoning
+	loops  int  // of the token; 0 where the event brought none
 	lens   *lensToken
 	tokens []scored // with their probabilities, where asked for: the event's, after an echo's
 	prompt []scored // of the choice's first delta, for prompt_logprobs
-	finish string   // "stop" or "length" on the last delta of the choice
-	reason any      // stop string or stop id
+	finish string   // "stop", "tool_calls" or "length" on the last delta of the choice
+
+	reasoning string     // of a chat, apart from text
+	calls     []toolCall // of a chat, apart from text
+
+	reason any // stop string or stop id
 	stats  *loopctl.Stats
 	err    error // the choice, and with it the request, has failed
 }
@@ -72,6 +77,12 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name, p.Depth.Exit.Kind.String()),
 			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
 			stops:   tokenizer.NewStopMatcher(p.Stop), names: tokenNames{tokenizer: t.Tokenizer, asIDs: p.Logprobs.AsIDs},
+		}
+		if p.Answer.thinks || p.Answer.calls != noCalls {
+			f.splitter = newSplitter(p.Answer)
+			if p.SkipSpecial {
+				f.marks = t.chat.marks
+			}
 		}
 		if scorer, ok := requests[i].Scorer.(*promptScorer); ok {
 			f.scorer = scorer
@@ -183,6 +194,9 @@ type follower struct {
 	began   bool
 	scorer  *promptScorer
 	echo    string
+
+	splitter *splitter        // nil: the answer is all content
+	marks    map[int32]string // special tokens that it must see and the decoder leaves out
 }
 
 func (f *follower) run(ctx context.Context, out chan<- delta) {
@@ -192,6 +206,7 @@ func (f *follower) run(ctx context.Context, out chan<- delta) {
 			d.err = err
 		} else {
 			d = f.delta(ctx, e)
+			f.split(&d)
 			f.begin(&d)
 		}
 		d.index = f.index
@@ -224,6 +239,20 @@ func (f *follower) begin(d *delta) {
 	}
 }
 
+// split takes a delta's text apart.
+func (f *follower) split(d *delta) {
+	if f.splitter == nil {
+		return
+	}
+	d.thinks = f.splitter.state == thinking
+	p := f.splitter.push(d.text, d.finish != "")
+	d.text, d.reasoning, d.calls = p.content, p.reasoning, p.calls
+	d.thinks = d.thinks || f.splitter.state == thinking
+	if d.finish == "stop" && f.splitter.calls > 0 {
+		d.finish = "tool_calls"
+	}
+}
+
 func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 	d := delta{stats: e.Stats}
 	if e.Token.ID < 0 { // nothing was to be generated
@@ -244,7 +273,7 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 	stopID := e.Finish == loopctl.FinishStop
 	piece := ""
 	if !stopID || f.params.IncludeStop {
-		piece = f.decoder.Push(e.Token.ID)
+		piece = f.decoder.Push(e.Token.ID) + f.marks[e.Token.ID]
 	}
 	if e.Finish != loopctl.FinishNone {
 		piece += f.decoder.Flush()

@@ -46,14 +46,20 @@ type chatChoice struct {
 }
 
 type chatMessage struct {
-	Role    string  `json:"role"`
-	Content string  `json:"content"`
-	Refusal *string `json:"refusal"` // always null: nothing here refuses
+	Role      string     `json:"role"`
+	Content   *string    `json:"content"` // null where there are calls and no text
+	Refusal   *string    `json:"refusal"` // always null: nothing here refuses
+	ToolCalls []toolCall `json:"tool_calls,omitempty"`
+
+	ReasoningContent string `json:"reasoning_content,omitempty"`
 }
 
 type chatDelta struct {
-	Role    string `json:"role,omitempty"`
-	Content string `json:"content"`
+	Role      string     `json:"role,omitempty"`
+	Content   *string    `json:"content,omitempty"` // absent where the delta has something else alone
+	ToolCalls []toolCall `json:"tool_calls,omitempty"`
+
+	ReasoningContent string `json:"reasoning_content,omitempty"`
 }
 
 // outcome is what a choice says beside its text and the probabilities.

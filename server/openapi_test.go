@@ -186,6 +186,25 @@ func TestChunksAreAsDescribed(t *testing.T) {
 	}
 }
 
+// Reasoning and calls, whole and in chunks.
+func TestCallsAreAsDescribed(t *testing.T) {
+	s := &script{text: "hm</think>" + oneCall + "\x00", finish: loopctl.FinishStop}
+	ts := serveThinking(t, s, letters{})
+	d := readDocument(t, send(t, ts, "GET", "/openapi.json", "").body)
+	const body = `{"messages":[{"role":"user","content":"q"}],"tools":[` + addTool + `]`
+	a := chat(t, ts, body+"}")
+	d.conforms(t, "POST", "/v1/chat/completions", a)
+	streamed := chat(t, ts, body+`,"stream":true}`)
+	for data := range eventData(streamed.body) {
+		d.valid(t, []string{"components", "schemas", "ChatChunk"}, "application/json", data)
+	}
+	for _, got := range []string{a.body, streamed.body} {
+		if !strings.Contains(got, `"reasoning_content":"`) || !strings.Contains(got, `"tool_calls":[`) {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
 // Answers of a server that cannot: loading, full, with keys.
 func TestRefusalsAreAsDescribed(t *testing.T) {
 	loading := newTestServer(t, server.New(server.Config{APIKeys: []string{"sesame-sesame"}}, quiet(), nil))

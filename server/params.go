@@ -19,6 +19,8 @@ type params struct {
 	Sampling    sampler.Params
 	Logprobs    logprobWish
 	form        *constrain.Machine // nil: any text
+	formField   string             // that asked for it
+	Answer      answerForm         // of a chat
 	Echo        bool
 	seedGiven   bool
 	Stop        []string

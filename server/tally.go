@@ -11,6 +11,7 @@ import (
 type tally struct {
 	prompts, promptTokens int
 	tokens, loops         int
+	reasoning             int // tokens among them
 	maxLoops              int
 	stats                 []*loopctl.Stats // of the choices that have ended
 	cached                int              // prompt tokens from the prefix cache, of each prompt's first choice
@@ -21,6 +22,9 @@ func (t *tally) add(d delta, sequences int) {
 	if d.loops > 0 {
 		t.tokens++
 		t.loops += d.loops
+		if d.thinks {
+			t.reasoning++
+		}
 		t.maxLoops = max(t.maxLoops, d.loops)
 	}
 	if d.stats == nil {
@@ -36,6 +40,7 @@ func (t *tally) add(d delta, sequences int) {
 // in the last usage of a stream, not before.
 func (t *tally) usage(choices int, applied int) *usage {
 	u := &usage{PromptTokens: t.promptTokens, CompletionTokens: t.tokens, TotalTokens: t.promptTokens + t.tokens}
+	u.CompletionTokensDetails.ReasoningTokens = t.reasoning
 	u.CompletionTokensDetails.Loops = loopUsage{Total: t.loops, Mean: mean(t.loops, t.tokens), Max: t.maxLoops}
 	if len(t.stats) < choices {
 		return u

@@ -24,7 +24,7 @@ func (s *Server) postTokenize(c *gin.Context) {
 	}
 	var tokens []int32
 	if chat {
-		tokens, err = s.chatIDs(c.Request.Context(), b, t, addSpecial)
+		tokens, err = s.chatIDs(c, b, t, addSpecial)
 	} else {
 		tokens, err = tokenizeText(b, t, addSpecial)
 	}
@@ -44,6 +44,14 @@ func (s *Server) postTokenize(c *gin.Context) {
 		out["token_strs"] = strs
 	}
 	respond(c, http.StatusOK, out)
+}
+
+func (s *Server) chatIDs(c *gin.Context, b body, t target, addSpecial bool) ([]int32, error) {
+	p, err := s.readChat(c.Request.Context(), b, t)
+	if err != nil {
+		return nil, err
+	}
+	return p.ids(t, addSpecial)
 }
 
 func tokenizeText(b body, t target, addSpecial bool) ([]int32, error) {

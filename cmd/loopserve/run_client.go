@@ -112,6 +112,8 @@ type said struct {
 	First  time.Duration `json:"-"` // to the first token
 	Took   time.Duration `json:"-"`
 	Finish string        `json:"finish_reason"`
+
+	thinks bool // a thought was shown last
 }
 
 func (s *said) rate() float64 { return float64(s.Tokens) / max(s.Took.Seconds(), 1e-9) }
@@ -121,7 +123,8 @@ type streamed struct {
 	Choices []struct {
 		Text  string `json:"text"`
 		Delta struct {
-			Content string `json:"content"`
+			Content          string `json:"content"`
+			ReasoningContent string `json:"reasoning_content"`
 		} `json:"delta"`
 		FinishReason *string `json:"finish_reason"`
 	} `json:"choices"`
@@ -190,13 +193,18 @@ func (a *asking) ask(ctx context.Context, path, loops string, body map[string]an
 // hear takes a chunk in.
 func (s *said) hear(c *streamed, now time.Duration, show func(string)) {
 	for _, choice := range c.Choices {
-		text := choice.Text + choice.Delta.Content
-		if s.First == 0 && (text != "" || choice.FinishReason != nil) {
+		text, thought := choice.Text+choice.Delta.Content, choice.Delta.ReasoningContent
+		if s.First == 0 && (text+thought != "" || choice.FinishReason != nil) {
 			s.First = now
 		}
 		s.Text += text
-		if show != nil && text != "" {
-			show(text)
+		shown := thought
+		if s.thinks && text != "" {
+			shown += "\n\n" // a thought is shown, and is no part of the answer
+		}
+		s.thinks = (s.thinks || thought != "") && text == ""
+		if shown += text; show != nil && shown != "" {
+			show(shown)
 		}
 		if choice.FinishReason != nil {
 			s.Finish = *choice.FinishReason

@@ -31,7 +31,10 @@ function requestOf(loops, lens) {
   }
   const system = byId('system').value;
   const messages = [...(system ? [{ role: 'system', content: system }] : []), ...chat.turns, { role: 'user', content: prompt }];
-  return { path: 'v1/chat/completions', body: { ...body, messages, max_completion_tokens: numberOf('max-tokens') } };
+  return { path: 'v1/chat/completions', body: {
+    ...body, messages, max_completion_tokens: numberOf('max-tokens'),
+    reasoning_format: 'none', // each token is shown with its loops, a thought's too
+  } };
 }
 
 function depthOf(body, loops) {

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+
+	"github.com/loopserve/loopserve/runtime/constrain"
+)
+
+const mostTools = constrain.MaxTools
+
+// toolName is OpenAI's rule, with the points of names in name spaces.
+var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// toolWish is what a chat may call.
+type toolWish struct {
+	list   json.RawMessage // as the template shall see it; nil: no tools
+	tools  []constrain.Tool
+	forced bool // the answer must be a call, of one of tools
+	single bool
+}
+
+// readTools reads tools, tool_choice and parallel_tool_calls.
+func readTools(b body) (toolWish, error) {
+	r := &reader{b: b}
+	w := toolWish{single: !r.boolean("parallel_tool_calls", true)}
+	if r.err != nil {
+		return w, r.err
+	}
+	choice, name, err := readToolChoice(b)
+	if err != nil {
+		return w, err
+	}
+	if !b.has("tools") || compact(b["tools"]) == "[]" {
+		if choice == "required" || name != "" {
+			return w, badField("tool_choice", codeValue, "tool_choice asks for a call and there are no tools: give tools, or leave it out")
+		}
+		return w, nil
+	}
+	if w.tools, err = readToolList(b["tools"]); err != nil {
+		return w, err
+	}
+	if choice == "none" {
+		return toolWish{}, nil
+	}
+	w.list, w.forced = b["tools"], choice == "required"
+	if name == "" {
+		return w, nil
+	}
+	at := slices.IndexFunc(w.tools, func(t constrain.Tool) bool { return t.Name == name })
+	if at < 0 {
+		return w, badField("tool_choice", codeValue, "tool_choice names the function %s, which is not among tools", quote(name))
+	}
+	w.tools, w.forced, w.single = w.tools[at:at+1], true, true
+	return w, nil
+}
+
+// readToolChoice returns a word, or the name of a function that must be called.
+func readToolChoice(b body) (choice, name string, err error) {
+	const field = "tool_choice"
+	if !b.has(field) {
+		return "auto", "", nil
+	}
+	if b[field][0] == '"' {
+		if choice, err = b.text(field); err == nil && !slices.Contains([]string{"auto", "none", "required"}, choice) {
+			err = badField(field, codeValue, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, quote(choice))
+		}
+		return choice, "", err
+	}
+	var one struct {
+		Type     string
+		Function struct{ Name string }
+	}
+	if json.Unmarshal(b[field], &one) != nil || one.Type != "function" || one.Function.Name == "" {
+		return "", "", badField(field, codeType, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, show(b[field]))
+	}
+	return "", one.Function.Name, nil
+}
+
+func readToolList(raw json.RawMessage) ([]constrain.Tool, error) {
+	var list []struct {
+		Type     string `json:"type"`
+		Function struct {
+			Name       string          `json:"name"`
+			Parameters json.RawMessage `json:"parameters"`
+		} `json:"function"`
+	}
+	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+		return nil, badField("tools", codeType, `tools is %s: it must be a list of {"type": "function", "function": {…}}`, show(raw))
+	}
+	if len(list) > mostTools {
+		return nil, badField("tools", "request_too_large", "tools has %d entries: at most %d are allowed", len(list), mostTools)
+	}
+	out := make([]constrain.Tool, len(list))
+	for i, tool := range list {
+		switch {
+		case tool.Type != "function" || tool.Function.Name == "":
+			return nil, badField("tools", codeValue, `tools[%d] must have "type": "function" and a function with a name`, i)
+		case !toolName.MatchString(tool.Function.Name):
+			return nil, badField("tools", codeValue, "tools[%d].function.name is %s: it must be 1 to 64 letters, digits, _, - and points", i, quote(tool.Function.Name))
+		}
+		out[i].Name = tool.Function.Name
+		if p := tool.Function.Parameters; compact(p) != "null" && compact(p) != "{}" {
+			out[i].Parameters = p
+		}
+	}
+	return out, nil
+}
+
+// syntax is how the template teaches calls to be written.
+func (t *chatTemplate) syntax() callForm {
+	if t.mentions(callOpen) {
+		return taggedCalls
+	}
+	return bareCalls
+}
+
+// form is the form of a text that is nothing but calls, as splitter reads them.
+func (w toolWish) form(calls callForm) (*constrain.Form, error) {
+	s := constrain.CallSyntax{Arguments: "parameters", Most: 1}
+	if calls == taggedCalls {
+		s = constrain.CallSyntax{Open: callOpen + "\n", Close: "\n" + callClose, Arguments: "arguments", Most: -1}
+	}
+	if w.single {
+		s.Most = 1
+	}
+	return constrain.Calls(w.tools, s)
+}
+
+// wish is the form as a request's, for its cache.
+func (w toolWish) wish(calls callForm) wish {
+	key, _ := json.Marshal(w.tools) // raw JSON that was parsed
+	name := "calls " + string(key)
+	if calls == taggedCalls {
+		name = "tagged " + name
+	}
+	if w.single {
+		name = "one of " + name
+	}
+	return wish{field: "tool_choice", name: name, form: func() (*constrain.Form, error) { return w.form(calls) }}
+}

@@ -1,0 +1,258 @@
+package server_test
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/loopctltest"
+	"github.com/loopserve/loopserve/server"
+)
+
+// A template of a model that thinks and calls: the prompt opens the thought unless it is told not to.
+const thinkingTemplate = `{%- if tools -%}<tools>{{ tools | tojson }}</tools> <tool_call>{%- endif -%}
+{%- for m in messages -%}<|{{ m.role }}|>{{ m.content or '' }}{%- for c in m.tool_calls or [] -%}[{{ c.function.name }}]{%- endfor -%}{%- endfor -%}
+<|assistant|>{%- if enable_thinking is not defined or enable_thinking -%}<think>{{ '\n' }}{%- else -%}<think></think>{%- endif -%}`
+
+const (
+	addTool = `{"type":"function","function":{"name":"add","description":"adds","parameters":{"type":"object","properties":{"x":{"type":"integer"}},"required":["x"]}}}`
+	oneCall = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"x\": 1}}\n</tool_call>"
+)
+
+func serveThinking(t *testing.T, s *script, tok server.Tokenizer) *httptest.Server {
+	t.Helper()
+	m := model("adder", &generator{submit: s.submit})
+	m.ChatTemplate, m.Context, m.Tokenizer = thinkingTemplate, 1024, tok
+	srv := serverOf(t, m)
+	ts := httptest.NewServer(srv)
+	t.Cleanup(func() { ts.Close(); s.wg.Wait() })
+	return ts
+}
+
+// chatted is what a chat's answer was made of, whole or streamed.
+type chatted struct {
+	content, reasoning, calls, finish string
+	thought                           int // tokens
+	bare                              bool
+}
+
+// ask sends a chat through OpenAI's client, whole and streamed; both must say the same.
+func ask(t *testing.T, ts *httptest.Server, fields string) chatted {
+	t.Helper()
+	client := openai.NewClient(option.WithBaseURL(ts.URL+"/v1/"), option.WithAPIKey("x"), option.WithHTTPClient(ts.Client()))
+	p := openai.ChatCompletionNewParams{Model: "adder", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("q")}}
+	var more map[string]json.RawMessage
+	if err := json.Unmarshal([]byte("{"+fields+"}"), &more); err != nil {
+		t.Fatal(err)
+	}
+	var options []option.RequestOption
+	for name, value := range more {
+		options = append(options, option.WithJSONSet(name, value))
+	}
+	c, err := client.Chat.Completions.New(t.Context(), p, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasoningOf := func(raw string) string {
+		var out struct {
+			ReasoningContent string `json:"reasoning_content"`
+		}
+		if err := json.Unmarshal([]byte(raw), &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.ReasoningContent
+	}
+	m := c.Choices[0].Message
+	whole := chatted{
+		content: m.Content, reasoning: reasoningOf(m.RawJSON()), finish: c.Choices[0].FinishReason,
+		thought: int(c.Usage.CompletionTokensDetails.ReasoningTokens), bare: m.JSON.Content.Raw() == "null",
+	}
+	for _, call := range m.ToolCalls {
+		whole.calls += call.Function.Name + call.Function.Arguments
+	}
+
+	p.StreamOptions.IncludeUsage = openai.Bool(true)
+	stream := client.Chat.Completions.NewStreaming(t.Context(), p, options...)
+	var acc openai.ChatCompletionAccumulator
+	reasoning := ""
+	for stream.Next() {
+		chunk := stream.Current()
+		acc.AddChunk(chunk)
+		for _, ch := range chunk.Choices {
+			reasoning += reasoningOf(ch.Delta.RawJSON())
+		}
+	}
+	if stream.Err() != nil {
+		t.Fatal(stream.Err())
+	}
+	m = acc.Choices[0].Message
+	streamed := chatted{
+		content: m.Content, reasoning: reasoning, finish: acc.Choices[0].FinishReason,
+		thought: int(acc.Usage.CompletionTokensDetails.ReasoningTokens), bare: whole.bare,
+	}
+	for _, call := range m.ToolCalls {
+		if call.ID == "" || call.Type != "function" {
+			t.Errorf("a streamed call is %+v", call)
+		}
+		streamed.calls += call.Function.Name + call.Function.Arguments
+	}
+	if whole != streamed {
+		t.Errorf("whole    %+v\nstreamed %+v", whole, streamed)
+	}
+	return whole
+}
+
+func TestReasoningAndCalls(t *testing.T) {
+	tools := `"tools":[` + addTool + `]`
+	for _, tt := range []struct {
+		name, text, fields string
+		want               chatted
+	}{
+		{"thought", "hm\n</think>\n\n42\x00", `"n":1`, chatted{content: "42", reasoning: "hm", finish: "stop", thought: 11}},
+		{"only thought", "hm\x00", `"n":1`, chatted{reasoning: "hm", finish: "stop", thought: 3}},
+		{"not told apart", "hm</think>42\x00", `"reasoning_format":"none"`, chatted{content: "hm</think>42", finish: "stop"}},
+		{"not shown", "hm</think>42\x00", `"include_reasoning":false`, chatted{content: "42", finish: "stop", thought: 10}},
+		{"told not to think", "42\x00", `"chat_template_kwargs":{"enable_thinking":false}`, chatted{content: "42", finish: "stop"}},
+		{"a stop string in thought", "ab.c</think>d\x00", `"stop":"."`, chatted{reasoning: "ab", finish: "stop", thought: 3}},
+		{"cut short", "hm</think>42", `"max_tokens":4`, chatted{reasoning: "hm</", finish: "length", thought: 4}},
+		{"thought and call", "hm</think>\n" + oneCall + "\x00", tools, chatted{reasoning: "hm", calls: `add{"x": 1}`, finish: "tool_calls", thought: 10, bare: true}},
+		{"word and call", "hm</think>so:\n" + oneCall + "\x00", tools, chatted{content: "so:", reasoning: "hm", calls: `add{"x": 1}`, finish: "tool_calls", thought: 10}},
+		{"two calls", "</think>" + oneCall + "\n" + oneCall + "\x00", tools, chatted{calls: `add{"x": 1}add{"x": 1}`, finish: "tool_calls", thought: 8, bare: true}},
+		{"one of two", "</think>" + oneCall + oneCall + "\x00", tools + `,"parallel_tool_calls":false`, chatted{calls: `add{"x": 1}`, finish: "tool_calls", thought: 8, bare: true}},
+		{"no call wanted", "</think>" + oneCall + "\x00", tools + `,"tool_choice":"none"`, chatted{content: oneCall, finish: "stop", thought: 8}},
+		{"a broken call", "</think><tool_call>{</tool_call>\x00", tools, chatted{content: "<tool_call>{</tool_call>", finish: "stop", thought: 8}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &script{text: tt.text, finish: loopctl.FinishStop}
+			if got := ask(t, serveThinking(t, s, letters{}), tt.fields); got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+// marked is letters with the marks as special tokens, as Ouro has them: a decoder leaves them out.
+type marked struct{ letters }
+
+var marks = map[string]int32{"<think>": 200, "</think>": 201, "<tool_call>": 202, "</tool_call>": 203}
+
+func (m marked) Encode(text string, addSpecial bool) ([]int32, error) {
+	for mark, id := range marks {
+		if before, after, found := strings.Cut(text, mark); found {
+			head, err := m.Encode(before, addSpecial)
+			if err != nil {
+				return nil, err
+			}
+			tail, err := m.Encode(after, false)
+			return slices.Concat(head, []int32{id}, tail), err
+		}
+	}
+	return m.letters.Encode(text, addSpecial)
+}
+
+func (m marked) IDToToken(id int32) (string, bool) {
+	for mark, i := range marks {
+		if i == id {
+			return mark, true
+		}
+	}
+	return m.letters.IDToToken(id)
+}
+
+func (m marked) IsSpecial(id int32) bool { return id >= 200 || m.letters.IsSpecial(id) }
+
+func (m marked) NewDecoder(skipSpecial bool) server.Decoder { return &markedDecoder{m, skipSpecial} }
+
+type markedDecoder struct {
+	m    marked
+	skip bool
+}
+
+func (d *markedDecoder) Push(id int32) string {
+	if d.skip && d.m.IsSpecial(id) {
+		return ""
+	}
+	text, _ := d.m.IDToToken(id)
+	return text
+}
+
+func (*markedDecoder) Flush() string { return "" }
+
+func TestMarksThatAreSpecialTokens(t *testing.T) {
+	call := strings.NewReplacer("<tool_call>", "\u00ca", "</tool_call>", "\u00cb").Replace(oneCall) // 202, 203
+	for _, fields := range []string{`"n":1`, `"skip_special_tokens":false`} {
+		s := &script{text: "hm\u00c9" + call + "\u0000", finish: loopctl.FinishStop}
+		got := ask(t, serveThinking(t, s, marked{}), `"tools":[`+addTool+`],`+fields)
+		if want := (chatted{reasoning: "hm", calls: `add{"x": 1}`, finish: "tool_calls", thought: 3, bare: true}); got != want {
+			t.Errorf("%s: got %+v", fields, got)
+		}
+	}
+}
+
+// A call that must come does come, of the tool that was named and with arguments of its schema, whatever the engine says.
+func TestForcedCalls(t *testing.T) {
+	for _, template := range []string{thinkingTemplate, `{{ tools | tojson }}{{ messages[0].content }}`} {
+		limits := engineLimits(4000)
+		limits.Context = 1024
+		engine := loopctltest.New(limits)
+		ts, _ := serveOn(t, engine, func(m *server.Model) { m.ChatTemplate, m.Context = template, 1024 })
+		other := strings.NewReplacer(`"add"`, `"neg"`, `"x"`, `"y"`, "integer", "boolean").Replace(addTool)
+		for _, choice := range []string{`"required"`, `{"type":"function","function":{"name":"neg"}}`} {
+			ended := 0
+			for seed := range 8 {
+				c := decodeCalls(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"max_tokens":200,"temperature":1,"parallel_tool_calls":false,"seed":`+
+					string(rune('0'+seed))+`,"tools":[`+addTool+","+other+`],"tool_choice":`+choice+`}`))
+				if c.Finish == "length" {
+					continue
+				}
+				ended++
+				if len(c.Message.ToolCalls) != 1 || c.Finish != "tool_calls" || c.Message.Content != nil {
+					t.Fatalf("got %+v", c)
+				}
+				f := c.Message.ToolCalls[0].Function
+				var x struct {
+					X *int
+					Y *bool
+				}
+				if err := json.Unmarshal([]byte(f.Arguments), &x); err != nil || (x.X != nil) != (f.Name == "add") || (x.Y != nil) != (f.Name == "neg") {
+					t.Errorf("%v: %+v", err, f)
+				}
+				if f.Name == "add" && choice[0] == '{' {
+					t.Errorf("called %s, not what was named", f.Name)
+				}
+			}
+			if ended == 0 {
+				t.Errorf("no call of %s came to its end", choice)
+			}
+		}
+		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[`+addTool+`],"tool_choice":"required","regex":"a"}`), 400,
+			"conflicting_fields", "tool_choice", "tool_choice and regex exclude each other: an answer has one form: leave one of the two out")
+		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"not":{}}}}],"tool_choice":"required"}`), 400,
+			"invalid_value", "tool_choice", `tool_choice: the schema at #: keyword "not" is not supported here: list what is allowed (parameters of tool "f")`)
+	}
+}
+
+type calledChoice struct {
+	Message struct {
+		Content   *string
+		ToolCalls []struct {
+			Function struct{ Name, Arguments string }
+		} `json:"tool_calls"`
+	}
+	Finish string `json:"finish_reason"`
+}
+
+func decodeCalls(t *testing.T, a answer) calledChoice {
+	t.Helper()
+	var c struct{ Choices []calledChoice }
+	if err := json.Unmarshal([]byte(a.body), &c); err != nil || len(c.Choices) != 1 {
+		t.Fatalf("%v in %s", err, a.body)
+	}
+	return c.Choices[0]
+}
