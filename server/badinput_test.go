@@ -85,6 +85,7 @@ func TestBadInput(t *testing.T) {
 		{`"total_ut_steps":8`, bad, "unknown_field", "total_ut_steps", `field "total_ut_steps" is not known here: the field is "loops"`},
 		{`"mean_recurrence":8`, bad, "unknown_field", "mean_recurrence", `field "mean_recurrence" is not known here: the field is "loops"`},
 		{`"Loops":8`, bad, "unknown_field", "Loops", `field "Loops" is not known here: the field is "loops"`},
+		{`"exit_treshold":0.2`, bad, "unknown_field", "exit_treshold", `field "exit_treshold" is not known here: the field is "exit_threshold"`},
 		{`"return-loops":true`, bad, "unknown_field", "return-loops", `field "return-loops" is not known here: the field is "return_loops"`},
 		{`"extra_body":{"loops":8}`, bad, "unknown_field", "extra_body", `extra_body is an option of client libraries, not a field of the body: put loops at the top level`},
 		{`"model":"adder@13"`, bad, "loops_out_of_range", "model", `model is "adder@13": after @ model adder takes an integer from 1 to 12, or auto`},

@@ -34,6 +34,11 @@ func (s *Server) postBench(c *gin.Context) {
 		s.fail(c, loopctl.ErrDraining)
 		return
 	}
+	// First, since its requests keep the server busy, and waiting for them or force would not help.
+	if j := s.jobs.current(); j != nil {
+		s.fail(c, benchRuns(j))
+		return
+	}
 	if reason := s.busy(); reason != "" && !force {
 		s.fail(c, &apiError{
 			Status: http.StatusServiceUnavailable, Type: typeServer, Code: "server_busy", retryAfter: max(s.backlog(), time.Second),
@@ -45,15 +50,19 @@ func (s *Server) postBench(c *gin.Context) {
 		return s.runBench(ctx, j, t.Model, plan)
 	})
 	if running != nil {
-		s.fail(c, &apiError{
-			Status: http.StatusConflict, Type: typeInvalid, Code: "bench_running", noRetry: true,
-			Message: "benchmark " + running.id + " is running, and two would measure each other: wait for it, or delete it",
-		})
+		s.fail(c, benchRuns(running))
 		return
 	}
 	note(c, "bench", j.id)
 	c.Writer.Header().Set("Location", "/v1/bench/"+j.id)
 	respond(c, http.StatusAccepted, j.brief())
+}
+
+func benchRuns(j *job) error {
+	return &apiError{
+		Status: http.StatusConflict, Type: typeInvalid, Code: "bench_running", noRetry: true,
+		Message: "benchmark " + j.id + " is running, and two would measure each other: wait for it, or delete it",
+	}
 }
 
 // busy says what the server is doing, if anything.

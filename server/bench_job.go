@@ -85,11 +85,11 @@ func (js *jobs) busy() *job {
 	return nil
 }
 
-// running says whether a job runs.
-func (js *jobs) running() bool {
+// current is the job that runs, nil where none does.
+func (js *jobs) current() *job {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	return js.busy() != nil
+	return js.busy()
 }
 
 func (js *jobs) find(id string) *job {

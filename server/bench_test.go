@@ -124,9 +124,11 @@ func TestBenchTakesTurns(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	first := readBench(t, send(t, ts, "POST", "/v1/bench", fmt.Sprintf(small, true)), 202)
-	second := send(t, ts, "POST", "/v1/bench", fmt.Sprintf(small, true))
-	if second.status != 409 || !strings.Contains(second.body, first.ID) || second.header.Get("x-should-retry") != "false" {
-		t.Errorf("%d %s", second.status, second.body)
+	for _, force := range []bool{true, false} { // without force, too, whatever else the server does
+		second := send(t, ts, "POST", "/v1/bench", fmt.Sprintf(small, force))
+		if second.status != 409 || !strings.Contains(second.body, first.ID) || second.header.Get("x-should-retry") != "false" {
+			t.Errorf("force %v: %d %s", force, second.status, second.body)
+		}
 	}
 	checkError(t, send(t, ts, "GET", "/v1/bench/"+first.ID+"?format=csv", ""), 409, "bench_not_done", "null",
 		"benchmark "+first.ID+" is running: there is a result only when it is done")

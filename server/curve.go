@@ -70,7 +70,7 @@ func (s *Server) getCurve(c *gin.Context) {
 		})
 		return
 	}
-	v, err := s.curves.get(s.stop, t.Model, loops, s.jobs.running())
+	v, err := s.curves.get(s.stop, t.Model, loops, s.jobs.current() != nil)
 	switch {
 	case err != nil:
 		s.fail(c, err)

@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// nearMisses are the names under which other code bases know our fields. Ignored like any unknown field, they would
-// leave the client with an answer at a depth that it did not ask for.
+// nearMisses are the names under which other code bases know our fields, and others that are more than a slip away (see
+// misspelt). Ignored like any unknown field, they would leave the client with an answer at a depth that it did not ask for.
 var nearMisses = map[string]string{
 	"loop": "loops", "loop_count": "loops", "loops_count": "loops", "n_loop": "loops", "n_loops": "loops",
 	"nloops": "loops", "num_loop": "loops", "num_loops": "loops", "max_loops": "loops", "depth": "loops",
 	"num_steps": "loops", "n_steps": "loops", "mean_recurrence": "loops", "num_recurrence": "loops",
 	"num_recurrences": "loops", "recurrence": "loops", "recurrences": "loops", "recurrent_steps": "loops",
 	"total_ut_steps": "loops", "ut_steps": "loops", "num_ut_steps": "loops",
-	"return_loop": "return_loops", "loop_clamp": "loops_clamp", "clamp_loops": "loops_clamp",
-	"min_loop": "min_loops", "loops_min": "min_loops", "exit_threshhold": "exit_threshold", "early_exit_threshold": "exit_threshold",
+	"loop_clamp": "loops_clamp", "clamp_loops": "loops_clamp",
+	"loops_min": "min_loops", "early_exit_threshold": "exit_threshold",
 	"early_exit": "exit_policy", "exit_criterion": "exit_policy", "criterion": "exit_policy", "exit_consecutive": "exit_agree",
-	"exit_patience": "exit_agree", "replay_loop": "replay_loops", "loops_replay": "replay_loops", "draft_loop": "draft_loops",
+	"exit_patience": "exit_agree", "loops_replay": "replay_loops",
 	"loops_elastic": "elastic", "elastic_loops": "elastic", "elastic_depth": "elastic", "target_itl": "target_itl_ms",
 	"max_loop_steps": "loop_budget", "loops_budget": "loop_budget", "lens": "return_lens", "loop_lens": "return_lens",
 }
@@ -34,12 +34,7 @@ var ourFields = []string{
 // checkNames refuses near misses of our field names.
 func checkNames(b body) error {
 	for _, name := range slices.Sorted(maps.Keys(b)) {
-		plain := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), "-", "_")
-		right, ok := nearMisses[plain]
-		if !ok && plain != name && slices.Contains(ourFields, plain) {
-			right, ok = plain, true
-		}
-		if ok {
+		if right, ok := misspelt(name); ok {
 			return badField(name, "unknown_field", "field %s is not known here: the field is %q", quote(name), right)
 		}
 	}

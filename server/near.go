@@ -1,0 +1,55 @@
+package server
+
+import (
+	"slices"
+	"strings"
+)
+
+// misspelt finds which of our fields a name was meant to be: another program's word for it, another way of writing it,
+// or a slip of the keyboard.
+func misspelt(name string) (right string, ok bool) {
+	if slices.Contains(ourFields, name) {
+		return "", false
+	}
+	plain := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), "-", "_")
+	if right, ok = nearMisses[plain]; ok {
+		return right, true
+	}
+	for _, field := range ourFields {
+		slips := 2
+		if len(field) < 9 { // two slips away from loops is tools
+			slips = 1
+		}
+		if edits(plain, field, slips) <= slips {
+			return field, true
+		}
+	}
+	return "", false
+}
+
+// edits counts the letters to insert, to leave out, to replace and to swap with their neighbour that make one text of
+// another. What is more than most may be any number above it.
+func edits(a, b string, most int) int {
+	if len(a)-len(b) > most || len(b)-len(a) > most {
+		return most + 1
+	}
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			same := last[j-1]
+			if a[i-1] != b[j-1] {
+				same++
+			}
+			row[j] = min(same, last[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
