@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,8 +73,9 @@ of any size first. docs/benchmarks.md has the definitions.`,
 				return err
 			}
 			r.Model, r.Target = on.name, on.where
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n", on.title)
-			return errors.Join(r.WriteTable(cmd.OutOrStdout()), to.write(cmd.OutOrStdout(), r))
+			table := tableTo(cmd, to.json, to.csv, to.benchstat)
+			fmt.Fprintf(table, "%s\n\n", on.title)
+			return errors.Join(r.WriteTable(table), to.write(cmd.OutOrStdout(), r))
 		},
 	}
 	flags := cmd.Flags()
@@ -150,6 +152,14 @@ func (o *benchOutputs) write(stdout io.Writer, r *bench.Result) error {
 		return nil
 	}
 	return errors.Join(writeBytes(o.svg+"-latency.svg", r.LatencyPlot()), writeBytes(o.svg+"-throughput.svg", r.ThroughputPlot()))
+}
+
+// tableTo is where the table for people goes: to standard output, or beside it where one of the files for programs is -.
+func tableTo(cmd *cobra.Command, files ...string) io.Writer {
+	if slices.Contains(files, "-") {
+		return cmd.ErrOrStderr()
+	}
+	return cmd.OutOrStdout()
 }
 
 // writeTo writes a file; name may be empty for none, and - for standard output.

@@ -45,8 +45,9 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 				return err
 			}
 			r.Model, r.Target = on.name, on.where
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n", on.title)
-			return errors.Join(r.WriteTable(cmd.OutOrStdout()), writeTo(cmd.OutOrStdout(), file, r.WriteJSON))
+			table := tableTo(cmd, file)
+			fmt.Fprintf(table, "%s\n\n", on.title)
+			return errors.Join(r.WriteTable(table), writeTo(cmd.OutOrStdout(), file, r.WriteJSON))
 		},
 	}
 	flags := cmd.Flags()

@@ -99,7 +99,7 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		defer func() { err = errors.Join(err, stop()) }()
 		url = own
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s, %d problems of %s\n\n", e.model, len(list), e.problems)
+	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", e.model, len(list), e.problems)
 	asker := &evaluate.HTTP{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY")}
 	if e.drafts != "" {
 		asker.Model = e.model
@@ -114,7 +114,7 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		}
 		curves = append(curves, c)
 	}
-	return e.tell(cmd.OutOrStdout(), curves)
+	return e.tell(cmd, curves)
 }
 
 // curve asks one model. One of several is asked only for the loops that it takes: a baseline that does not loop takes 1.

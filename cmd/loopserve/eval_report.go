@@ -12,21 +12,22 @@ import (
 )
 
 // tell prints and writes what was found.
-func (e *evaluation) tell(w io.Writer, curves []evaluate.Curve) error {
+func (e *evaluation) tell(cmd *cobra.Command, curves []evaluate.Curve) error {
+	table := tableTo(cmd, e.file)
 	several := len(curves) > 1
 	var reports []*evaluate.Report
 	for i := range curves {
 		c := &curves[i]
 		prefix := e.svg
 		if several {
-			fmt.Fprintf(w, "%s\n\n", c.Title())
+			fmt.Fprintf(table, "%s\n\n", c.Title())
 			prefix += "-" + c.Model
 		}
-		if err := evaluate.WriteTable(w, c.Points); err != nil {
+		if err := evaluate.WriteTable(table, c.Points); err != nil {
 			return err
 		}
 		if advice, ok := evaluate.Recommend(c.Points, e.maxLoss); ok {
-			fmt.Fprintf(w, "\n%s\n\n", advice)
+			fmt.Fprintf(table, "\n%s\n\n", advice)
 		}
 		reports = append(reports, evaluate.NewReport(c.Model, c.Points, e.maxLoss))
 		if e.svg != "" {
@@ -40,7 +41,7 @@ func (e *evaluation) tell(w io.Writer, curves []evaluate.Curve) error {
 			return err
 		}
 	}
-	return writeTo(w, e.file, func(w io.Writer) error {
+	return writeTo(cmd.OutOrStdout(), e.file, func(w io.Writer) error {
 		if !several {
 			return reports[0].WriteJSON(w)
 		}
@@ -74,7 +75,7 @@ func (e *evaluation) compare(cmd *cobra.Command, asker *evaluate.HTTP, list []ev
 	}
 	report := evaluate.NewReport(e.model, nil, e.maxLoss)
 	report.Problems, report.Drafts = len(list), found
-	if err := errors.Join(evaluate.WriteDrafts(cmd.OutOrStdout(), found), writeTo(cmd.OutOrStdout(), e.file, report.WriteJSON)); err != nil {
+	if err := errors.Join(evaluate.WriteDrafts(tableTo(cmd, e.file), found), writeTo(cmd.OutOrStdout(), e.file, report.WriteJSON)); err != nil {
 		return err
 	}
 	for _, d := range found {

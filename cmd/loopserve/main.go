@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // version is set by the linker for releases: -ldflags "-X main.version=v1.2.3".
@@ -42,7 +46,6 @@ func execute(args []string, in io.Reader, out, errs io.Writer) int {
 	cmd.SetOut(out)
 	cmd.SetErr(errs)
 	err := cmd.ExecuteContext(ctx)
-	var usage *usageError
 	switch {
 	case err == nil:
 		return exitOK
@@ -52,7 +55,7 @@ func execute(args []string, in io.Reader, out, errs io.Writer) int {
 		return exitInterrupted
 	}
 	fmt.Fprintln(errs, "loopserve:", err)
-	if !running || errors.As(err, &usage) {
+	if !running || mistake(err) {
 		return exitUsage
 	}
 	return exitFailure
@@ -64,6 +67,16 @@ type usageError struct{ error }
 func (e *usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// mistake says whether what was asked for is wrong: a command found out, a server, or the engine in this process.
+func mistake(err error) bool {
+	var usage *usageError
+	var refused *client.StatusError
+	if errors.As(err, &refused) {
+		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
+	}
+	return errors.As(err, &usage) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
+}
 
 // whenRun calls f before a command does its work: what fails earlier is a mistake in the command line.
 func whenRun(cmd *cobra.Command, f func()) {
@@ -86,7 +99,7 @@ func root() *cobra.Command {
 The number of loops, the model's thinking time, is a field of each request.
 
 Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 130 interrupted.`,
-		Example: `  loopserve run "123+456+789=" --loops 1,2,4,8
+		Example: `  loopserve run "123+456+789=" --model adder --loops 1,2,4,8
   loopserve serve --models models
   loopserve export ./checkpoint -o models/mine`,
 		Version:       versionText(),

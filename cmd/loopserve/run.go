@@ -24,9 +24,9 @@ func runCommand() *cobra.Command {
 		Long: `Run answers a prompt with a model that it runs itself, without a server; or with --url, that a server runs.
 The prompt "-" is read from standard input. At one loop count the answer is streamed; at several there is a table, whose
 times are of a request alone: MS to the last token, FIRST to the first one, prompt and all.`,
-		Example: `  loopserve run "123+456+789="
-  loopserve run "123+456+789=" --loops 1,2,4,8
-  loopserve run "123+456+789=" --loops 4,16,auto --json
+		Example: `  loopserve run "123+456+789=" --model adder
+  loopserve run "123+456+789=" --model adder --loops 1,2,4,8
+  loopserve run "123+456+789=" --model adder --loops 4,16,auto --json
   echo -n "123+456=" | loopserve run - --model adder@2
   loopserve run "Why is the sky blue?" --chat --url http://127.0.0.1:8080 --model ouro --max-tokens 200`,
 		Args: cobra.ExactArgs(1),

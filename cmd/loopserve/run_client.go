@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -236,16 +235,17 @@ func (a *asking) get(ctx context.Context, path string, into any) error {
 	return mistaken(a.api.Get(ctx, path, into))
 }
 
-// mistaken shortens what a server refused, and makes a 400 or 404 a mistake of who typed the command.
+// mistaken shortens what a server refused, and makes a mistake of who typed the command of what is one.
 func mistaken(err error) error {
 	var status *client.StatusError
 	var address *url.Error
 	switch {
 	case errors.As(err, &status):
-		err = fmt.Errorf("HTTP %d: %s", status.Status, status.Message())
-		if status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound {
-			return &usageError{err}
+		short := fmt.Errorf("HTTP %d: %s", status.Status, status.Message())
+		if mistake(err) {
+			return &usageError{short}
 		}
+		return short
 	case errors.As(err, &address) && address.Op == "parse":
 		return usagef("--url: %w", err)
 	}

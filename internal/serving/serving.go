@@ -35,6 +35,15 @@ type Process struct {
 	models    []*model // what the server serves
 }
 
+// CheckAccess refuses keys that cannot be read, and an address that needs keys where there are none.
+func CheckAccess(cfg *configs.Config) error {
+	keys, err := cfg.Keys()
+	if err != nil {
+		return err
+	}
+	return server.CheckListen(cfg.Listen, len(keys) > 0, cfg.Insecure)
+}
+
 // Load opens ONNX Runtime and every bundle, and loads the models that preload names. What was opened is closed again
 // when it fails.
 func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, err error) {
@@ -45,11 +54,11 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, er
 			p = nil
 		}
 	}()
-	keys, err := cfg.Keys()
-	if err != nil {
+	if err := CheckAccess(cfg); err != nil {
 		return p, err
 	}
-	if err := server.CheckListen(cfg.Listen, len(keys) > 0, cfg.Insecure); err != nil {
+	keys, err := cfg.Keys()
+	if err != nil {
 		return p, err
 	}
 	dirs, err := FindBundles(cfg.Models)
