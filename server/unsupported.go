@@ -34,13 +34,31 @@ var unsupported = []unserved{
 	{"prompt_embeds", nil, "send text or token ids"},
 	{"chat_template", nil, "templates come from the model only"},
 	{"prefill_loops", nil, "set loops, which holds for the prompt, too"},
+	// llama.cpp's and SGLang's
+	{"n_predict", nil, "set max_tokens"},
+	{"n_probs", []string{"0"}, "set logprobs"},
+	{"repeat_penalty", one, "set repetition_penalty"},
+	{"typical_p", one, leaveOut},
+	{"dynatemp_range", zero, leaveOut},
+	{"xtc_probability", zero, leaveOut},
+	{"dry_multiplier", zero, leaveOut},
+	{"mirostat", zero, leaveOut},
+	{"lora", []string{"[]"}, leaveOut},
+	{"lora_path", nil, leaveOut},
+	{"ebnf", nil, "use structured_outputs with json, regex or choice"},
+	{"stop_regex", []string{"[]", `""`}, "set stop"},
 }
+
+var zero, one = []string{"0", "0.0"}, []string{"1", "1.0"}
 
 // checkSupported refuses what this version cannot do.
 func checkSupported(b body, chat bool) error {
 	for _, u := range unsupported {
 		if chat && u.field == "tools" { // a template may take them: readTools
 			continue
+		}
+		if u.field == "n_predict" && (b.has("max_tokens") || b.has("max_completion_tokens")) {
+			continue // clients of several servers send every name that one of them knows
 		}
 		if u.asked(b) {
 			return badField(u.field, "unsupported_field", "%s is %s: the field is not supported by this version: %s",
