@@ -197,6 +197,13 @@ func TestBadTransport(t *testing.T) {
 		checkError(t, a, http.StatusUnsupportedMediaType, "unsupported_media_type", "null",
 			`Content-Type is "multipart/form-data; boundary=x": send the body as application/json`)
 	})
+	t.Run("content coding", func(t *testing.T) {
+		a := post(t, ts, "\x1f\x8b", "Content-Encoding", "gzip")
+		checkError(t, a, http.StatusUnsupportedMediaType, "unsupported_media_type", "null", `Content-Encoding is "gzip": send the body as it is`)
+		if a := post(t, ts, `{"prompt":"a"}`, "Content-Encoding", "identity"); a.status != 200 {
+			t.Errorf("identity: %d %s", a.status, a.body)
+		}
+	})
 	t.Run("X-Loops", func(t *testing.T) {
 		checkError(t, post(t, ts, `{"prompt":"a"}`, "X-Loops", "deep"), 400, "loops_out_of_range", "loops",
 			`header X-Loops is "deep", a string: model adder takes an integer from 1 to 12`)

@@ -36,6 +36,12 @@ func (s *Server) readBody(c *gin.Context) (body, error) {
 	if err := checkContentType(c.GetHeader("Content-Type")); err != nil {
 		return nil, err
 	}
+	if coding := c.GetHeader("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, &apiError{ // its bytes would be called broken JSON
+			Status: http.StatusUnsupportedMediaType, Type: typeInvalid, Code: "unsupported_media_type",
+			Message: fmt.Sprintf("Content-Encoding is %s: send the body as it is", quote(coding)),
+		}
+	}
 	// The deadline must be off again before the handler goes on: net/http's watch for a client that hangs up is a read.
 	rc := http.NewResponseController(c.Writer)
 	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
