@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +21,7 @@ const (
 	curveTimed       = 10
 	curveConcurrency = 4
 	curvePriority    = 2
-	curveMaxLoss     = 0.5 // points of accuracy that the recommended depth may lose
+	curveMaxLoss     = 0.5 // points of accuracy that the recommended depth may lose, unless max_loss says more
 	mostCurves       = 16  // kept
 )
 
@@ -35,8 +33,8 @@ type curves struct {
 }
 
 type curve struct {
-	model *Model
-	loops []int
+	model    *Model
+	settings []evaluate.Setting
 
 	// Under curves.mu.
 	done, total int
@@ -53,14 +51,9 @@ func (s *Server) getCurve(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	loops, err := curveLoops(c.Query("loops"), t.Model)
+	w, err := readCurve(c.Request.URL.Query(), t.Model)
 	if err != nil {
 		s.fail(c, err)
-		return
-	}
-	format := c.DefaultQuery("format", "json")
-	if format != "json" && format != "svg" {
-		s.fail(c, badField("format", codeValue, "format is %s: it must be json or svg", quote(format)))
 		return
 	}
 	if t.Problems == nil {
@@ -70,7 +63,7 @@ func (s *Server) getCurve(c *gin.Context) {
 		})
 		return
 	}
-	v, err := s.curves.get(s.stop, t.Model, loops, s.jobs.current() != nil)
+	v, err := s.curves.get(s.stop, t.Model, w.settings, s.jobs.current() != nil)
 	switch {
 	case err != nil:
 		s.fail(c, err)
@@ -79,44 +72,26 @@ func (s *Server) getCurve(c *gin.Context) {
 		respond(c, http.StatusAccepted, gin.H{
 			"object": "depth.curve", "model": t.Name, "status": "computing", "progress": gin.H{"done": v.done, "total": v.total},
 		})
-	case format == "svg":
-		respondSVG(c, evaluate.AccuracyPlot(t.Name, v.points, c.Query("log") == "true"))
+	case w.svg && w.policy:
+		respondSVG(c, evaluate.PolicyPlot(t.Name, v.points))
+	case w.svg:
+		respondSVG(c, evaluate.AccuracyPlot(t.Name, v.points, w.log))
 	default:
-		respond(c, http.StatusOK, v.report)
+		report := *v.report
+		report.Recommended = evaluate.NewAdvice(v.points, w.maxLoss)
+		respond(c, http.StatusOK, &report)
 	}
-}
-
-// curveLoops reads 1,2,4; nothing means powers of two up to the most, the default and the trained depth.
-func curveLoops(text string, m *Model) ([]int, error) {
-	if text == "" {
-		loops := append(defaultSweep(m), m.Loops.Default, m.trained())
-		slices.Sort(loops)
-		return slices.Compact(loops), nil
-	}
-	var out []int
-	for _, item := range strings.Split(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(item))
-		if err != nil || n < m.Loops.Min || n > m.Loops.Max {
-			return nil, badField("loops", "loops_out_of_range", "loops is %s: it must be integers from %d to %d, with commas between", quote(text), m.Loops.Min, m.Loops.Max)
-		}
-		out = append(out, n)
-	}
-	if len(out) > mostBenchList {
-		return nil, badField("loops", codeValue, "loops has %d numbers: at most %d are allowed", len(out), mostBenchList)
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
 }
 
 // get finds a curve, or starts it where neither a curve is being computed nor a benchmark runs, which would measure it. A
 // failure is told once; asking again tries again.
-func (cs *curves) get(ctx context.Context, m *Model, loops []int, benchmark bool) (curve, error) {
+func (cs *curves) get(ctx context.Context, m *Model, settings []evaluate.Setting, benchmark bool) (curve, error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	busy := benchmark
 	for i, v := range cs.list {
 		busy = busy || v.running
-		if v.model != m || !slices.Equal(v.loops, loops) {
+		if v.model != m || !slices.Equal(v.settings, settings) {
 			continue
 		}
 		if v.err != nil {
@@ -140,7 +115,7 @@ func (cs *curves) get(ctx context.Context, m *Model, loops []int, benchmark bool
 		return curve{}, fmt.Errorf("problems of model %s: %w", m.Name, err)
 	}
 	problems = evaluate.Some(problems, curveProblems)
-	v := &curve{model: m, loops: loops, running: true, total: len(loops) * (len(problems) + min(curveTimed, len(problems)))}
+	v := &curve{model: m, settings: settings, running: true, total: len(settings) * (len(problems) + min(curveTimed, len(problems)))}
 	cs.list = append(cs.list, v)
 	if over := len(cs.list) - mostCurves; over > 0 {
 		cs.list = slices.Delete(cs.list, 0, over)
@@ -150,14 +125,11 @@ func (cs *curves) get(ctx context.Context, m *Model, loops []int, benchmark bool
 }
 
 func (cs *curves) compute(ctx context.Context, v *curve, problems []evaluate.Problem) {
-	o := evaluate.Options{Concurrency: curveConcurrency, Timed: curveTimed, Progress: func(done, _ int) {
+	o := evaluate.Options{Settings: v.settings, Concurrency: curveConcurrency, Timed: curveTimed, Progress: func(done, _ int) {
 		cs.mu.Lock()
 		defer cs.mu.Unlock()
 		v.done = done
 	}}
-	for _, n := range v.loops {
-		o.Settings = append(o.Settings, evaluate.Setting{Loops: n})
-	}
 	points, err := evaluate.Run(ctx, &insideAsker{v.model}, o, problems)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

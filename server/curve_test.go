@@ -62,8 +62,47 @@ func TestDepthCurve(t *testing.T) {
 	if again, _ := s.count(); again != asked {
 		t.Errorf("%d requests more for a curve that is there", again-asked)
 	}
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=some", ""), 400, "invalid_value", "max_loss",
+		`max_loss is "some": it must be a number from 0 to 100, points of accuracy`)
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=0", ""), 400, "loops_out_of_range", "loops",
 		`loops is "0": it must be integers from 1 to 12, with commas between`)
+}
+
+// The advice names a threshold where a policy was asked for, and follows the loss that is wanted.
+func TestDepthCurveOfPolicy(t *testing.T) {
+	ts := serveProblems(t, &script{text: "1368\x00", finish: loopctl.FinishStop}, func() ([]byte, error) {
+		return []byte(`{"prompt":"123+456+789=","answer":"1368"}`), nil
+	})
+	a := curveOf(t, ts, "/v1/depth/curve?loops=2,4&exit_policy=kl&max_loss=3")
+	var r struct {
+		Points []struct {
+			Loops     int
+			Policy    string  `json:"exit_policy"`
+			Threshold float64 `json:"exit_threshold"`
+		}
+		Recommended struct {
+			MaxLoss   float64 `json:"max_loss"`
+			Policy    string  `json:"exit_policy"`
+			Threshold float64 `json:"exit_threshold"`
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &r); err != nil || a.status != 200 {
+		t.Fatalf("%v %d %s", err, a.status, a.body)
+	}
+	if len(r.Points) != 7 || r.Points[2].Loops != 4 || r.Points[2].Policy != "kl" || r.Points[2].Threshold != 1e-5 ||
+		r.Recommended.MaxLoss != 3 || r.Recommended.Policy != "kl" || r.Recommended.Threshold == 0 {
+		t.Errorf("%s", a.body)
+	}
+	readDocument(t, send(t, ts, "GET", "/openapi.json", "").body).conforms(t, "GET", "/v1/depth/curve", a)
+	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&exit_policy=kl", ""); !strings.Contains(a.body, `"max_loss":0.5`) {
+		t.Errorf("another loss, of the same curve: %d %s", a.status, a.body)
+	}
+	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&exit_policy=kl&format=svg", ""); a.status != 200 || !strings.Contains(a.body, "kl") {
+		t.Errorf("%d %.300s", a.status, a.body)
+	}
+	if a := send(t, ts, "GET", "/v1/depth/curve?exit_policy=hazard", ""); a.status != 400 || !strings.Contains(a.body, `write \"gate\"`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
 }
 
 func TestDepthCurveTellsOfFailure(t *testing.T) {

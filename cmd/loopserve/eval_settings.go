@@ -28,15 +28,6 @@ func (e *evaluation) read() ([]evaluate.Problem, error) {
 	return evaluate.Some(list, e.limit), nil
 }
 
-// thresholds are what each policy is tried at where none is given: from the cautious to the hasty.
-var thresholds = map[loopctl.ExitKind][]float64{
-	loopctl.ExitDelta:   {0.03, 0.1, 0.15, 0.2, 0.25, 0.3},
-	loopctl.ExitGate:    {0.99, 0.9, 0.7, 0.5, 0.3},
-	loopctl.ExitKL:      {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
-	loopctl.ExitEntropy: {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
-	loopctl.ExitArgmax:  {4, 3, 2, 1},
-}
-
 // settings are the fixed depths, then each policy at each threshold, with most as the cap. A model of one loop has no
 // policies.
 func (e *evaluation) settings(loops []int, most int) ([]evaluate.Setting, error) {
@@ -58,7 +49,7 @@ func (e *evaluation) settings(loops []int, most int) ([]evaluate.Setting, error)
 		if err != nil {
 			return nil, err
 		}
-		at := thresholds[kind]
+		at := evaluate.Thresholds[kind]
 		if e.thresholds != "" {
 			at = nil
 			for _, s := range strings.Split(e.thresholds, ",") {
@@ -78,7 +69,7 @@ func (e *evaluation) settings(loops []int, most int) ([]evaluate.Setting, error)
 
 func policyNamed(name string) (loopctl.ExitKind, error) {
 	kind, _ := loopctl.ParseExitKind(name)
-	if thresholds[kind] == nil {
+	if evaluate.Thresholds[kind] == nil {
 		return 0, usagef("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
 	}
 	return kind, nil

@@ -16,6 +16,15 @@ type Setting struct {
 	Draft int
 }
 
+// Thresholds are what each policy is tried at where none is given: from the cautious to the hasty.
+var Thresholds = map[loopctl.ExitKind][]float64{
+	loopctl.ExitDelta:   {0.03, 0.1, 0.15, 0.2, 0.25, 0.3},
+	loopctl.ExitGate:    {0.99, 0.9, 0.7, 0.5, 0.3},
+	loopctl.ExitKL:      {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
+	loopctl.ExitEntropy: {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
+	loopctl.ExitArgmax:  {4, 3, 2, 1},
+}
+
 // Name is the setting as tables have it.
 func (s Setting) Name() string {
 	switch {

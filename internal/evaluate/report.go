@@ -77,14 +77,22 @@ func NewReport(model string, points []Point, maxLoss float64) *Report {
 		}
 		r.Points = append(r.Points, q)
 	}
-	if a, ok := Recommend(points, maxLoss); ok {
-		r.Recommended = &ReportAdvice{MaxLoss: maxLoss, Loops: a.Fixed.Setting.Loops}
-		if p := a.Policy; p != nil {
-			r.Recommended.ExitPolicy, r.Recommended.ExitThreshold = p.Setting.Exit.Kind.String(), p.Setting.Exit.Threshold
-			r.Recommended.PolicyLoops, r.Recommended.MeanLoops = p.Setting.Loops, p.MeanLoops()
-		}
-	}
+	r.Recommended = NewAdvice(points, maxLoss)
 	return r
+}
+
+// NewAdvice is what a report recommends; nil where no fixed depth was asked.
+func NewAdvice(points []Point, maxLoss float64) *ReportAdvice {
+	r, ok := Recommend(points, maxLoss)
+	if !ok {
+		return nil
+	}
+	a := &ReportAdvice{MaxLoss: maxLoss, Loops: r.Fixed.Setting.Loops}
+	if p := r.Policy; p != nil {
+		a.ExitPolicy, a.ExitThreshold = p.Setting.Exit.Kind.String(), p.Setting.Exit.Threshold
+		a.PolicyLoops, a.MeanLoops = p.Setting.Loops, p.MeanLoops()
+	}
+	return a
 }
 
 func millis(d time.Duration) *float64 {

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/loopserve/loopserve/internal/evaluate"
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// curveWish is what a request for a depth curve asks for.
+type curveWish struct {
+	settings []evaluate.Setting
+	policy   bool // settings of an exit policy are among them
+	maxLoss  float64
+	svg, log bool
+}
+
+func readCurve(q url.Values, m *Model) (w curveWish, err error) {
+	loops, err := curveLoops(q.Get("loops"), m)
+	if err != nil {
+		return w, err
+	}
+	for _, n := range loops {
+		w.settings = append(w.settings, evaluate.Setting{Loops: n})
+	}
+	if name := q.Get("exit_policy"); name != "" {
+		kind := m.auto().Exit.Kind
+		if name != "auto" {
+			if kind, err = policyOf(name, m); err != nil {
+				return w, err
+			}
+		}
+		for _, v := range evaluate.Thresholds[kind] {
+			w.settings = append(w.settings, evaluate.Setting{Loops: slices.Max(loops), Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v}})
+		}
+		w.policy = kind != loopctl.ExitNone
+	}
+	w.maxLoss = curveMaxLoss
+	if text := q.Get("max_loss"); text != "" {
+		w.maxLoss, err = strconv.ParseFloat(text, 64)
+		if err != nil || !(w.maxLoss >= 0 && w.maxLoss <= 100) {
+			return w, badField("max_loss", codeValue, "max_loss is %s: it must be a number from 0 to 100, points of accuracy", quote(text))
+		}
+	}
+	switch format := q.Get("format"); format {
+	case "", "json":
+	case "svg":
+		w.svg, w.log = true, q.Get("log") == "true"
+	default:
+		return w, badField("format", codeValue, "format is %s: it must be json or svg", quote(format))
+	}
+	return w, nil
+}
+
+// curveLoops reads 1,2,4; nothing means powers of two up to the most, the default and the trained depth.
+func curveLoops(text string, m *Model) ([]int, error) {
+	if text == "" {
+		loops := append(defaultSweep(m), m.Loops.Default, m.trained())
+		slices.Sort(loops)
+		return slices.Compact(loops), nil
+	}
+	var out []int
+	for _, item := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(item))
+		if err != nil || n < m.Loops.Min || n > m.Loops.Max {
+			return nil, badField("loops", "loops_out_of_range", "loops is %s: it must be integers from %d to %d, with commas between", quote(text), m.Loops.Min, m.Loops.Max)
+		}
+		out = append(out, n)
+	}
+	if len(out) > mostBenchList {
+		return nil, badField("loops", codeValue, "loops has %d numbers: at most %d are allowed", len(out), mostBenchList)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
