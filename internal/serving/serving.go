@@ -35,13 +35,19 @@ type Process struct {
 	models    []*model // what the server serves
 }
 
-// CheckAccess refuses keys that cannot be read, and an address that needs keys where there are none.
+// CheckAccess refuses keys that cannot be read, and addresses that need keys where there are none.
 func CheckAccess(cfg *configs.Config) error {
 	keys, err := cfg.Keys()
 	if err != nil {
 		return err
 	}
-	return server.CheckListen(cfg.Listen, len(keys) > 0, cfg.Insecure)
+	if err := server.CheckListen(cfg.Listen, len(keys) > 0, cfg.Insecure); err != nil || cfg.AdminListen == "" {
+		return err
+	}
+	if err := server.CheckListen(cfg.AdminListen, len(keys) > 0, cfg.Insecure); err != nil {
+		return fmt.Errorf("admin_listen: %w", err)
+	}
+	return nil
 }
 
 // Load opens ONNX Runtime and every bundle, and loads the models that preload names. What was opened is closed again
@@ -87,7 +93,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, er
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Wrap: p.tracer.Handler,
 		Limits: server.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: min(cfg.MaxSequences, cfg.QueueLimit), LoopSteps: int64(cfg.MaxLoopSteps)},
 	}, p.log, metrics)
-	if err := p.listenAdmin(len(keys) > 0); err != nil {
+	if err := p.listenAdmin(); err != nil {
 		return p, err
 	}
 	p.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, p.log, metrics.Model)
@@ -154,12 +160,9 @@ func (p *Process) preload(models []*model) error {
 }
 
 // listenAdmin opens the admin listener, where one is wished for.
-func (p *Process) listenAdmin(hasKeys bool) error {
+func (p *Process) listenAdmin() error {
 	if p.cfg.AdminListen == "" {
 		return nil
-	}
-	if err := server.CheckListen(p.cfg.AdminListen, hasKeys, p.cfg.Insecure); err != nil {
-		return fmt.Errorf("admin_listen: %w", err)
 	}
 	l, err := net.Listen("tcp", p.cfg.AdminListen)
 	if err != nil {
