@@ -6,8 +6,11 @@ import (
 	"github.com/loopserve/loopserve/internal/plot"
 )
 
+// mostGroups is how many a plot of latency has room for, each with a line and two entries of the legend.
+const mostGroups = 4
+
 // LatencyPlot is end-to-end latency against loops: medians, with a whisker from the least to the 90th percentile, and
-// the line through them. At most eight groups are drawn.
+// the line through them. Of more groups than there is room for it draws the first ones, and says so.
 func (r *Result) LatencyPlot() []byte {
 	c := &plot.Chart{
 		Title: "Latency against loops: " + r.Model,
@@ -15,7 +18,11 @@ func (r *Result) LatencyPlot() []byte {
 		X:     plot.Axis{Label: "loops", Zero: true}, Y: plot.Axis{Label: "end-to-end latency, ms", Zero: true},
 	}
 	all := groups(r.Points)
-	for _, g := range all[:min(len(all), 4)] {
+	if n := len(all); n > mostGroups {
+		c.Title += fmt.Sprintf(" (%d of %d groups)", mostGroups, n)
+		all = all[:mostGroups]
+	}
+	for _, g := range all {
 		s := plot.Series{Name: groupName(g[0].Shape), NoLine: true}
 		for _, p := range g {
 			s.Points = append(s.Points, plot.Point{X: float64(p.Loops), Y: p.E2E.P50, Low: p.E2E.Min, High: p.E2E.P90})

@@ -113,6 +113,19 @@ func TestOneLoopCountHasNoLine(t *testing.T) {
 	}
 }
 
+// A plot used to leave out every group after the fourth without a word.
+func TestLatencyPlotSaysWhatIsMissing(t *testing.T) {
+	p := plan
+	p.Concurrency, p.MaxTokens = []int{1, 2, 3}, []int{2, 3}
+	r, err := bench.Run(t.Context(), &arithmetic{}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if svg := string(r.LatencyPlot()); !strings.Contains(svg, "(4 of 6 groups)") {
+		t.Errorf("%.400s", svg)
+	}
+}
+
 func TestOutputs(t *testing.T) {
 	r := sweep(t)
 	write := func(f func(*bytes.Buffer) error) string {
@@ -148,6 +161,9 @@ func TestOutputs(t *testing.T) {
 	}
 	if svg := string(r.LatencyPlot()); !strings.Contains(svg, "2 + 13·loops") || !strings.Contains(svg, "2 clients, 5+11 tok") {
 		t.Errorf("%s", svg)
+	}
+	if strings.Contains(string(r.LatencyPlot()), "groups)") {
+		t.Error("a plot of all groups says that some are missing")
 	}
 	if svg := string(r.ThroughputPlot()); !strings.Contains(svg, "4 loops") {
 		t.Errorf("%s", svg)
