@@ -45,6 +45,7 @@ func FuzzBody(f *testing.F) {
 		`{"prompt":"a","stream":true,"stream_options":{"include_usage":true}}`, `{"loops":"8","prompt":""}`, `{"prompt":"\ud800"}`,
 		`{"prompt":"a","loops":-0}`, `{"prompt":"a","loops":1e1}`, `{"prompt":"a","max_tokens":99999999999999999999}`, `{`, `[]`, `null`, `{"a":1,"a":2}`,
 		`{"prompt":"a","stop_token_ids":[1,null]}`, `{"prompt":"a","temperature":1e-300,"top_k":-0.0}`, `{"prompt":"a","logit_bias":{}}`,
+		`{"prompt":"a","echo":true,"max_tokens":0}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -53,7 +54,7 @@ func FuzzBody(f *testing.F) {
 		s := &script{text: "ab\x00", finish: loopctl.FinishStop}
 		g := &generator{submit: func(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 			for _, r := range reqs {
-				if len(r.Prompt) == 0 || len(r.Prompt)+r.MaxTokens > 64 || r.MaxTokens < 1 || r.Loops < limits.Min || r.Loops > limits.Max || r.Picker == nil {
+				if len(r.Prompt) == 0 || len(r.Prompt)+r.MaxTokens > 64 || r.MaxTokens < 0 || r.Loops < limits.Min || r.Loops > limits.Max || r.Picker == nil {
 					t.Errorf("bad request got through: %+v", r)
 				}
 				for _, id := range r.Prompt {

@@ -147,7 +147,7 @@ func (p *Process) preload(models []*model) error {
 				m.name, configs.Bytes(m.estimate).About(), configs.Bytes(p.fleet.used).About(), configs.Bytes(b).About())
 		}
 		start := time.Now()
-		part, err := m.open()
+		part, err := m.opened()
 		if err != nil {
 			return err
 		}
