@@ -169,7 +169,7 @@ func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 	if !t.plain {
 		t.messages = append(t.messages, message{"user", line})
 	}
-	s, text, err := t.answer(ctx, line)
+	s, err := t.answer(ctx, line)
 	stopped := errors.Is(err, errStopped)
 	switch {
 	case ctx.Err() != nil:
@@ -185,8 +185,8 @@ func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 	}
 	switch {
 	case t.plain:
-	case err == nil || stopped && text != "": // what was read of a stopped answer is part of the talk
-		t.messages = append(t.messages, message{"assistant", text})
+	case err == nil || stopped && s != nil && s.Text != "": // what was read of a stopped answer is part of the talk
+		t.messages = append(t.messages, message{"assistant", s.Text})
 	default:
 		t.messages = t.messages[:len(t.messages)-1]
 	}
@@ -196,8 +196,8 @@ func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 // errStopped ends an answer at ^C.
 var errStopped = errors.New("stopped")
 
-// answer asks for one and shows it. ^C stops it: errStopped. text is what came until then.
-func (t *talk) answer(ctx context.Context, line string) (s *said, text string, err error) {
+// answer asks for one and shows it. ^C stops it: errStopped. s is what came until then, nil where nothing did.
+func (t *talk) answer(ctx context.Context, line string) (s *said, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
@@ -207,11 +207,7 @@ func (t *talk) answer(ctx context.Context, line string) (s *said, text string, e
 		case <-ctx.Done():
 		}
 	})
-	var shown strings.Builder
-	show := func(text string) {
-		shown.WriteString(text)
-		fmt.Fprint(t.out, text)
-	}
+	show := func(text string) { fmt.Fprint(t.out, text) }
 	if t.plain {
 		s, err = t.a.ask(ctx, "/v1/completions", t.loops, map[string]any{"prompt": line}, show)
 	} else {
@@ -222,7 +218,7 @@ func (t *talk) answer(ctx context.Context, line string) (s *said, text string, e
 	}
 	cancel(nil)
 	watch.Wait()
-	return s, shown.String(), err
+	return s, err
 }
 
 func (t *talk) command(line string) (over bool) {

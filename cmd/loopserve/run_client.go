@@ -140,7 +140,8 @@ type streamed struct {
 	} `json:"error"`
 }
 
-// ask streams an answer to what body asks for; each piece of text goes to show as it comes.
+// ask streams an answer to what body asks for; each piece of text goes to show as it comes. With an error comes what there
+// was of the answer until then, nil for nothing.
 func (a *asking) ask(ctx context.Context, path, loops string, body map[string]any, show func(string)) (*said, error) {
 	body["model"] = a.model
 	body["stream"], body["stream_options"] = true, map[string]bool{"include_usage": true}
@@ -179,13 +180,13 @@ func (a *asking) ask(ctx context.Context, path, loops string, body map[string]an
 		out.hear(&c, time.Since(start), show)
 		return nil
 	})
+	out.Took = time.Since(start)
 	if ended != nil {
-		return nil, ended
+		return out, ended
 	}
 	if err != nil {
-		return nil, fmt.Errorf("answer of %s: %w", a.api.URL, err)
+		return out, fmt.Errorf("answer of %s: %w", a.api.URL, err)
 	}
-	out.Took = time.Since(start)
 	return out, nil
 }
 
