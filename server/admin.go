@@ -50,7 +50,7 @@ type ModelControl interface {
 func (s *Server) Admin(models ModelControl) http.Handler {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
-	r.Use(s.identify, s.account, s.recover, s.authorize)
+	r.Use(s.identify, s.account, s.recover, sameOrigin, s.authorize)
 	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models"))
 	r.NoMethod(s.noMethod)
 	r.GET("/livez", s.getLive)
@@ -79,7 +79,17 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	r.POST("/admin/models/:id/load", func(c *gin.Context) { answer(c, models.LoadModel(c.Request.Context(), c.Param("id"))) })
 	r.POST("/admin/models/:id/unload", func(c *gin.Context) { answer(c, models.UnloadModel(c.Param("id"))) })
 	r.POST("/admin/rescan", func(c *gin.Context) { answer(c, models.Rescan(c.Request.Context())) })
-	return http.NewCrossOriginProtection().Handler(r)
+	return r
+}
+
+// sameOrigin refuses what a page of another site sends, in the log's sight.
+func sameOrigin(c *gin.Context) {
+	if err := http.NewCrossOriginProtection().Check(c.Request); err != nil {
+		fail(c, &apiError{
+			Status: http.StatusForbidden, Type: typeInvalid, Code: "cross_origin", cause: err,
+			Message: "a web page of another site sent this: the admin listener takes requests of programs and of its own pages only",
+		})
+	}
 }
 
 // failAdmin tells the operator all: who may use this listener may read the log.

@@ -273,7 +273,9 @@ func TestAdmin(t *testing.T) {
 	do("POST", "/admin/models/one/load", 200)
 	do("POST", "/admin/models/one/reload", 200)
 	do("POST", "/admin/models/nine/reload", 404)
-	do("POST", "/admin/models/one/reload", 403, "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site")
+	if body := do("POST", "/admin/models/one/reload", 403, "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site"); !strings.Contains(body, `"code":"cross_origin"`) {
+		t.Errorf("another site's page: %s", body)
+	}
 	do("POST", "/admin/rescan", 200)
 	do("GET", "/admin/models/one/reload", 405)
 	do("GET", "/v1/models", 404)
