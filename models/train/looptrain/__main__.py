@@ -24,7 +24,7 @@ def run_experiment(a: argparse.Namespace) -> None:
     run = Run(e.config, recipe, e.task)
     folder, out = a.run or HERE / "runs" / a.name, a.out or HERE / "checkpoints" / a.name
     train(run, folder)
-    checkpoint.write(run.mean, e.task.tokenizer, out, trained_loops=recipe.loops[1], max_loops=e.most_loops)
+    checkpoint.write(run.mean, e.task.tokenizer, out, **e.hints)
     thin(folder, out / "training-log.jsonl")
     print(f"wrote {out}")
 

@@ -12,10 +12,11 @@ from .task import Task
 from .tokenizer import CharTokenizer
 
 
-def write(model: LoopedLlama, tokens: CharTokenizer, folder: Path, *, trained_loops: int, max_loops: int) -> None:
+def write(model: LoopedLlama, tokens: CharTokenizer, folder: Path, **hints) -> None:
+    """hints: trained_loops, max_loops and auto of ModelConfig.to_hf."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {
-        "config.json": model.config.to_hf(pad=tokens.PAD, eos=tokens.EOS, trained_loops=trained_loops, max_loops=max_loops),
+        "config.json": model.config.to_hf(pad=tokens.PAD, eos=tokens.EOS, **hints),
         "generation_config.json": {"eos_token_id": tokens.EOS, "pad_token_id": tokens.PAD, "do_sample": False},
         "tokenizer.json": tokens.to_hf(),
         "tokenizer_config.json": tokens.config_to_hf(model.config.max_position_embeddings),

@@ -25,8 +25,11 @@ class ModelConfig:
     def num_hidden_layers(self) -> int:
         return self.num_prelude_layers + self.num_loop_layers + self.num_coda_layers
 
-    def to_hf(self, *, pad: int, eos: int, trained_loops: int, max_loops: int) -> dict:
-        """config.json of model_type looped_llama, with the loop limits as a hint to the exporter."""
+    def to_hf(self, *, pad: int, eos: int, trained_loops: int, max_loops: int, auto: dict | None = None) -> dict:
+        """config.json of model_type looped_llama, with hints to the exporter: loop limits, and what NAME@auto means."""
+        hints = {"loops": {"min": 1, "default": self.num_loops, "trained": trained_loops, "max": max_loops}}
+        if auto:
+            hints["auto"] = auto
         return {
             "architectures": ["LoopedLlamaForCausalLM"],
             "attention_bias": False,
@@ -41,9 +44,7 @@ class ModelConfig:
             "tie_word_embeddings": False,
             "torch_dtype": "float32",
             "use_cache": True,
-            "loopserve": {
-                "loops": {"min": 1, "default": self.num_loops, "trained": trained_loops, "max": max_loops}
-            },
+            "loopserve": hints,
         } | asdict(self)
 
     @classmethod

@@ -24,10 +24,16 @@ class Experiment:
     config: ModelConfig
     recipe: Recipe
     most_loops: int  # the loops that the exported bundle allows
+    auto: dict | None = None  # what NAME@auto stands for, where the server's own rule will not do
 
     @property
     def looped(self) -> bool:
         return self.recipe.loops != (1, 1)
+
+    @property
+    def hints(self) -> dict:
+        """What the checkpoint tells the exporter."""
+        return {"trained_loops": self.recipe.loops[1], "max_loops": self.most_loops, "auto": self.auto}
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,14 @@ class Family:
     task: Task
     shape: Callable[..., ModelConfig]
     recipe: Recipe
+    auto: dict
     most_loops: int = 32
 
     def looped(self, suffix: str = "", note: str = "", around: int = 0, **changes) -> tuple[str, Experiment]:
         """`around` distinct layers before the looped one, and as many behind it."""
         recipe = replace(self.recipe, **changes)
         config = self.shape(num_prelude_layers=around, num_coda_layers=around)
-        return self.name + suffix, Experiment(self.about + note, self.task, config, recipe, self.most_loops)
+        return self.name + suffix, Experiment(self.about + note, self.task, config, recipe, self.most_loops, self.auto)
 
     def stacked(self, layers: int, suffix: str = "", note: str = "", **changes) -> tuple[str, Experiment]:
         recipe = replace(self.recipe, **ONCE, **changes)
@@ -54,18 +61,23 @@ class Family:
         return f"{self.name}-{layers}x1{suffix}", Experiment(about, self.task, config, recipe, 1)
 
 
+def leave(policy: str, threshold: float, loops: int = 16) -> dict:
+    return {"exit_policy": policy, "exit_threshold": threshold, "loops": loops}
+
+
 def shape(task: Task, **sizes) -> Callable[..., ModelConfig]:
     return lambda **changes: ModelConfig(vocab_size=len(task.tokenizer), **(sizes | changes))
 
 
 addition, hops, mod7 = Addition(), Hops(), Mod7()
-ADDER = Family("adder", "sums of two to four 3-digit numbers", addition, shape(addition), Recipe())
+ADDER = Family("adder", "sums of two to four 3-digit numbers", addition, shape(addition), Recipe(), leave("delta", 0.2))
 HOP = Family(
     "hop",
     "p-hop induction, one to eight hops",
     hops,
     shape(hops, hidden_size=64, intermediate_size=176, num_attention_heads=4, num_key_value_heads=4),
     Recipe(steps=2500, rows=64, evaluate_every=500),
+    leave("kl", 0.0001),
 )
 MOD7 = Family(
     "mod7",
@@ -73,6 +85,7 @@ MOD7 = Family(
     mod7,
     shape(mod7, hidden_size=64, intermediate_size=256),
     Recipe(steps=8000, rows=40, cosine_from=0.5, evaluate_every=2000),
+    leave("kl", 0.0001),
 )
 
 # The optimizers, on a short run of the same data. Muon's step of a 64×64 matrix has a root mean square of rate / 8.
