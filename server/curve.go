@@ -51,7 +51,7 @@ func (s *Server) getCurve(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	w, err := readCurve(c.Request.URL.Query(), t.Model)
+	w, err := readCurve(c.Request.URL.Query(), t)
 	if err != nil {
 		s.fail(c, err)
 		return

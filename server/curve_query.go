@@ -18,7 +18,22 @@ type curveWish struct {
 	svg, log bool
 }
 
-func readCurve(q url.Values, m *Model) (w curveWish, err error) {
+var curveFields = []string{"model", "loops", "exit_policy", "max_loss", "format", "log"}
+
+// readCurve reads the query. A name's own loops or policy hold where the query has none.
+func readCurve(q url.Values, t target) (w curveWish, err error) {
+	for _, name := range curveFields {
+		if len(q[name]) > 1 {
+			return w, badField(name, codeValue, "%s is given %d times: give it once", name, len(q[name]))
+		}
+	}
+	m := t.Model
+	if t.Alias > 0 && !q.Has("loops") {
+		q.Set("loops", strconv.Itoa(t.Alias))
+	}
+	if t.Auto && !q.Has("exit_policy") {
+		q.Set("exit_policy", "auto")
+	}
 	loops, err := curveLoops(q.Get("loops"), m)
 	if err != nil {
 		return w, err
@@ -39,7 +54,8 @@ func readCurve(q url.Values, m *Model) (w curveWish, err error) {
 		w.policy = kind != loopctl.ExitNone
 	}
 	w.maxLoss = curveMaxLoss
-	if text := q.Get("max_loss"); text != "" {
+	if q.Has("max_loss") {
+		text := q.Get("max_loss")
 		w.maxLoss, err = strconv.ParseFloat(text, 64)
 		if err != nil || !(w.maxLoss >= 0 && w.maxLoss <= 100) {
 			return w, badField("max_loss", codeValue, "max_loss is %s: it must be a number from 0 to 100, points of accuracy", quote(text))

@@ -64,6 +64,9 @@ func TestDepthCurve(t *testing.T) {
 	}
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=some", ""), 400, "invalid_value", "max_loss",
 		`max_loss is "some": it must be a number from 0 to 100, points of accuracy`)
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=", ""), 400, "invalid_value", "max_loss",
+		`max_loss is "": it must be a number from 0 to 100, points of accuracy`)
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=1&loops=2", ""), 400, "invalid_value", "loops", "loops is given 2 times: give it once")
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=0", ""), 400, "loops_out_of_range", "loops",
 		`loops is "0": it must be integers from 1 to 12, with commas between`)
 }
@@ -99,6 +102,9 @@ func TestDepthCurveOfPolicy(t *testing.T) {
 	}
 	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&exit_policy=kl&format=svg", ""); a.status != 200 || !strings.Contains(a.body, "kl") {
 		t.Errorf("%d %.300s", a.status, a.body)
+	}
+	if a := curveOf(t, ts, "/v1/depth/curve?model=adder@3"); !strings.Contains(a.body, `"loops":3`) || strings.Contains(a.body, `"loops":4`) {
+		t.Errorf("the name's own loops: %s", a.body)
 	}
 	if a := send(t, ts, "GET", "/v1/depth/curve?exit_policy=hazard", ""); a.status != 400 || !strings.Contains(a.body, `write \"gate\"`) {
 		t.Errorf("%d %s", a.status, a.body)
