@@ -1,24 +1,34 @@
 #!/usr/bin/env bash
-# Unmodified clients against a server of this tree: openai-python, LiteLLM, LangChain, lm-evaluation-harness, guidellm.
-# usage: run.sh [quick]    quick: without the harness and the load generator (what CI runs)
-# Makes a virtual environment of its own in $CLIENTS_VENV (default .cache/clients).
+# Unmodified clients against a server of this tree, which answers with the shipped adder.
+# usage: run.sh libraries | harness | aiperf | guidellm
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-venv=${CLIENTS_VENV:-.cache/clients}
-packages="openai litellm langchain-openai"
-[ "${1:-}" = quick ] || packages="$packages lm-eval[api] guidellm"
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check $packages
-make build
-port=$("$venv/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-bin/loopserve serve --listen "127.0.0.1:$port" --models models/adder --log-level warn &
-trap 'kill %1; wait' EXIT
-url=http://127.0.0.1:$port
-for _ in $(seq 100); do curl -sf "$url/readyz" >/dev/null && break; sleep 0.1; done
-"$venv/bin/python" scripts/clients/clients.py "$url"
-[ "${1:-}" = quick ] && exit
-export HF_HUB_OFFLINE=1
-"$venv/bin/python" scripts/clients/harness.py "$url" models/adder "${LIMIT:-100}" bin/loopserve
-"$venv/bin/guidellm" run --backend "kind=openai_http,target=$url,model=adder" --profile kind=concurrent,streams=4 \
-  --constraint kind=max_requests,count=100 --data kind=json_file,path=models/adder/eval.jsonl --disable-progress \
-  --output kind=console
+client=${1:-libraries}
+. scripts/clients/setup.sh
+bundle=models/adder
+case $client in
+libraries)
+  from_pypi openai==3.57.0 litellm==1.110.2 langchain-openai==1.7.4
+  serve --models $bundle
+  "$python" scripts/clients/clients.py "$url" openai litellm langchain
+  ;;
+harness)
+  from_pypi 'lm-eval[api]==0.4.13'
+  serve --models $bundle
+  "$python" scripts/clients/harness.py "$url" $bundle "${LIMIT:-100}" bin/loopserve
+  ;;
+aiperf)
+  from_pypi aiperf==0.13.0
+  serve --models $bundle
+  "$python" scripts/clients/load.py aiperf "$url" $bundle "${LIMIT:-100}"
+  ;;
+guidellm) # its data loader needs torch, which brings gigabytes of CUDA libraries: for a run by hand
+  from_pypi guidellm==0.8.1
+  serve --models $bundle
+  "$python" scripts/clients/load.py guidellm "$url" $bundle "${LIMIT:-100}"
+  ;;
+*)
+  sed -n 3p "$0" >&2
+  exit 2
+  ;;
+esac
