@@ -12,6 +12,14 @@ type Fit struct {
 	Residuals    []Residual `json:"residuals"`
 }
 
+// slope is B without its sign, and the sign that joins it to A: a noisy machine can make more loops faster.
+func (f *Fit) slope() (sign string, size float64) {
+	if f.B < 0 {
+		return "−", -f.B
+	}
+	return "+", f.B
+}
+
 // Residual is how far above the line the median at a loop count is.
 type Residual struct {
 	Loops int     `json:"loops"`

@@ -32,7 +32,8 @@ func (r *Result) LatencyPlot() []byte {
 			if f.Metric != "e2e" || f.Concurrency != g[0].Concurrency || f.PromptTokens != g[0].PromptTokens || f.MaxTokens != g[0].MaxTokens {
 				continue
 			}
-			l := plot.Series{Name: fmt.Sprintf("%.3g + %.3g·loops", f.A, f.B), NoMark: true, Dashed: true}
+			sign, slope := f.slope()
+			l := plot.Series{Name: fmt.Sprintf("%.3g %s %.3g·loops", f.A, sign, slope), NoMark: true, Dashed: true}
 			for _, x := range []int{f.Residuals[0].Loops, f.Residuals[len(f.Residuals)-1].Loops} {
 				l.Points = append(l.Points, plot.Point{X: float64(x), Y: f.A + f.B*float64(x)})
 			}

@@ -111,8 +111,9 @@ func (r *Result) WriteTable(w io.Writer) error {
 		return err
 	}
 	for _, f := range r.Fits {
-		if _, err := fmt.Fprintf(w, "%-4s = %.2f ms + %.3f ms · loops   (r² %.4f, largest residual %.2f ms; %s)\n",
-			f.Metric, f.A, f.B, f.R2, f.largest(), f.where()); err != nil {
+		sign, slope := f.slope()
+		if _, err := fmt.Fprintf(w, "%-4s = %.2f ms %s %.3f ms · loops   (r² %.4f, largest residual %.2f ms; %s)\n",
+			f.Metric, f.A, sign, slope, f.R2, f.largest(), f.where()); err != nil {
 			return err
 		}
 	}

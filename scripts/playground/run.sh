@@ -22,4 +22,4 @@ key=playground-test-key
 LOOPSERVE_API_KEYS=$key serve --models models/adder
 keyed=$url
 serve --models models
-node $dir/test.mjs --url "$url" --keyed "$keyed" --key "$key" --shots "${SHOTS:-$work/shots}"
+node $dir/test.mjs --url "$url" --keyed "$keyed" --key "$key" ${SHOTS:+--shots "$SHOTS"}

@@ -84,7 +84,7 @@ async function showResult(id) {
   byId('bench-table').replaceChildren(benchTable(result));
   if (result.fit) {
     const { a_ms: a, b_ms_per_loop: b, r2 } = result.fit;
-    byId('bench-status').textContent = `${result.model}: latency ≈ ${a.toPrecision(3)} ms + ${b.toPrecision(3)} ms per loop (r² ${r2.toFixed(3)})`;
+    byId('bench-status').textContent = `${result.model}: latency ≈ ${a.toPrecision(3)} ms ${b < 0 ? '−' : '+'} ${Math.abs(b).toPrecision(3)} ms per loop (r² ${r2.toFixed(3)})`;
   }
   const fit = byId('bench-status').textContent;
   await showPlot(id, 'latency', `Latency against loops of ${result.model}. ${fit}`);
