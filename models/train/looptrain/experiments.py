@@ -100,7 +100,7 @@ EXPERIMENTS: dict[str, Experiment] = dict(
         HOP.looped("-muon", ", 500 steps", **SHORT),
         HOP.looped("-adamw", ", 500 steps with AdamW", **SHORT, optimizer="adamw", matrix_rate=2e-3),
         HOP.looped("-adafactor", ", 500 steps with Adafactor", **SHORT, optimizer="adafactor", matrix_rate=2e-3),
-        MOD7.looped("-1x8", ", always eight loops", early_loops=(8, 8), loops=(8, 8)),
+        HOP.looped("-1x8", ", always eight loops", early_loops=(8, 8), loops=(8, 8)),
         MOD7.looped("-middle", ", a layer before the loops and one behind", around=1),
         MOD7.stacked(8, "-alike", ", its layers drawn towards each other", similarity=0.1),
     )
