@@ -1,6 +1,7 @@
 // bench: POST /v1/bench, its progress, its plots and its numbers.
 
-const bench = { id: null, watching: null, urls: [] };
+// turn counts what was begun to be shown: who finds it changed after a wait must not show anything more.
+const bench = { id: null, turn: 0, urls: [] };
 
 function benchRequest() {
   return {
@@ -12,6 +13,8 @@ function benchRequest() {
 
 async function startBench() {
   byId('bench-start').disabled = true;
+  bench.turn++; // the last one is not shown any more, also where it is still being fetched
+  clearBench();
   try {
     const job = await (await call('POST', 'v1/bench', benchRequest())).json();
     await watchBench(job.id);
@@ -25,9 +28,10 @@ async function startBench() {
 // lastBench shows what the server remembers: one that runs, or the last.
 async function lastBench() {
   if (bench.id) return;
+  const { turn } = bench;
   try {
     const [job] = (await (await call('GET', 'v1/bench')).json()).data;
-    if (job && !bench.id) await watchBench(job.id);
+    if (job && turn === bench.turn) await watchBench(job.id);
   } catch (error) {
     benchFailed(error);
   }
@@ -35,16 +39,21 @@ async function lastBench() {
 
 async function watchBench(id) {
   bench.id = id;
+  const turn = ++bench.turn;
+  const current = () => turn === bench.turn;
   clearBench();
   byId('bench-cancel').disabled = false;
   let job = null;
   try {
-    for await (job of events(await call('GET', `v1/bench/${id}/events`))) showProgress(job);
-    if (job.status === 'done') await showResult(id);
+    for await (job of events(await call('GET', `v1/bench/${id}/events`))) {
+      if (!current()) return;
+      showProgress(job);
+    }
+    if (job.status === 'done') await showResult(id, current);
     else if (job.error) throw new ServerError(0, job.error, null);
-    say(`Benchmark ${job.status}.`);
+    if (current()) say(`Benchmark ${job.status}.`);
   } finally {
-    if (bench.id === id) byId('bench-cancel').disabled = true;
+    if (current()) byId('bench-cancel').disabled = true;
   }
 }
 
@@ -79,16 +88,18 @@ function clearBench() {
   byId('bench-files').replaceChildren();
 }
 
-async function showResult(id) {
+async function showResult(id, current) {
   const { result } = await (await call('GET', `v1/bench/${id}`)).json();
+  if (!current()) return;
   byId('bench-table').replaceChildren(benchTable(result));
   if (result.fit) {
     const { a_ms: a, b_ms_per_loop: b, r2 } = result.fit;
     byId('bench-status').textContent = `${result.model}: latency ≈ ${a.toPrecision(3)} ms ${b < 0 ? '−' : '+'} ${Math.abs(b).toPrecision(3)} ms per loop (r² ${r2.toFixed(3)})`;
   }
   const fit = byId('bench-status').textContent;
-  await showPlot(id, 'latency', `Latency against loops of ${result.model}. ${fit}`);
-  await showPlot(id, 'throughput', `Tokens per second against concurrency of ${result.model}; the table has the numbers.`);
+  await showPlot(id, 'latency', `Latency against loops of ${result.model}. ${fit}`, current);
+  await showPlot(id, 'throughput', `Tokens per second against concurrency of ${result.model}; the table has the numbers.`, current);
+  if (!current()) return;
   for (const [format, name] of [['json', 'JSON'], ['csv', 'CSV'], ['benchstat', 'benchstat']]) {
     const button = el('button', { type: 'button', class: 'quiet' }, name);
     button.addEventListener('click', () => saveFile(`v1/bench/${id}?format=${format}`, `${id}.${format === 'benchstat' ? 'txt' : format}`).catch(benchFailed));
@@ -98,8 +109,9 @@ async function showResult(id) {
 
 // showPlot fetches the plot, since an image's own request would carry no key, and shows it as an image, which runs
 // nothing of what it holds.
-async function showPlot(id, kind, description) {
+async function showPlot(id, kind, description, current) {
   const blob = await (await call('GET', `v1/bench/${id}/plot.svg?kind=${kind}`)).blob();
+  if (!current()) return;
   const url = URL.createObjectURL(blob);
   bench.urls.push(url);
   byId(`plot-${kind}`).replaceChildren(el('img', { src: url, alt: description }));
