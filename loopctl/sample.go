@@ -106,9 +106,8 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	if first {
 		st.FirstToken = now
 	} else if s.req.Timeline {
-		st.extend(loops, s.spoke, now)
+		st.extend(loops, now)
 	}
-	s.spoke = now
 	st.CompletionTokens++
 	st.LoopsTotal += loops
 	st.LoopsMax = max(st.LoopsMax, loops)

@@ -33,10 +33,9 @@ type sequence struct {
 	ordered bool     // rows go through the coda in order of position
 	wraps   bool     // planes are written more than once: prompts go chunk after chunk
 	probe   probe
-	guess   Forker    // picks guesses, as far ahead as there are; nil without any
-	scored  int       // positions that the Scorer has seen
-	pooled  int       // positions that Pool has seen
-	spoke   time.Time // when its last token came
+	guess   Forker // picks guesses, as far ahead as there are; nil without any
+	scored  int    // positions that the Scorer has seen
+	pooled  int    // positions that Pool has seen
 
 	shared []*cached  // leading pages that belong to the prefix cache
 	keys   []cacheKey // of the full pages of tokens, as far as computed

@@ -18,8 +18,11 @@ type Stretch struct {
 }
 
 // extend adds a token after the first one. Beyond mostStretches the last stretch takes all, of whatever range.
-func (s *Stats) extend(loops int, before, now time.Time) {
-	n := len(s.Timeline)
+func (s *Stats) extend(loops int, now time.Time) {
+	n, before := len(s.Timeline), s.FirstToken
+	if n > 0 {
+		before = s.Timeline[n-1].End
+	}
 	if n == 0 || n < mostStretches && loopRange(s.Timeline[n-1].Least) != loopRange(loops) {
 		s.Timeline = append(s.Timeline, Stretch{Start: before, Least: loops, Most: loops})
 		n++

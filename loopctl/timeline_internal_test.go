@@ -9,9 +9,9 @@ import (
 // A timeline joins tokens of one range of loops, and is bounded.
 func TestTimeline(t *testing.T) {
 	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
-	var s Stats
+	s := Stats{FirstToken: at(0)}
 	for i, loops := range []int{3, 4, 4, 5, 8, 9, 1} {
-		s.extend(loops, at(i), at(i+1))
+		s.extend(loops, at(i+1))
 	}
 	want := []Stretch{
 		{Start: at(0), End: at(3), Tokens: 3, Loops: 11, Least: 3, Most: 4},
@@ -23,7 +23,7 @@ func TestTimeline(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", s.Timeline, want)
 	}
 	for i := range 1000 { // 1 and 2 are ranges of their own
-		s.extend(1+i%2, at(7+i), at(8+i))
+		s.extend(1+i%2, at(8+i))
 	}
 	last := s.Timeline[len(s.Timeline)-1]
 	if len(s.Timeline) != mostStretches || last.Least != 1 || last.Most != 2 || !last.End.Equal(at(1007)) {

@@ -82,9 +82,11 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	return r
 }
 
+var crossOrigin = http.NewCrossOriginProtection()
+
 // sameOrigin refuses what a page of another site sends, in the log's sight.
 func sameOrigin(c *gin.Context) {
-	if err := http.NewCrossOriginProtection().Check(c.Request); err != nil {
+	if err := crossOrigin.Check(c.Request); err != nil {
 		fail(c, &apiError{
 			Status: http.StatusForbidden, Type: typeInvalid, Code: "cross_origin", cause: err,
 			Message: "a web page of another site sent this: the admin listener takes requests of programs and of its own pages only",

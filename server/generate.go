@@ -24,13 +24,12 @@ type delta struct {
 	tokens []scored // with their probabilities, where asked for: the event's, after an echo's
 	prompt []scored // of the choice's first delta, for prompt_logprobs
 	finish string   // "stop", "tool_calls" or "length" on the last delta of the choice
+	reason any      // stop string or stop id
+	stats  *loopctl.Stats
+	err    error // the choice, and with it the request, has failed
 
 	reasoning string     // of a chat, apart from text
 	calls     []toolCall // of a chat, apart from text
-
-	reason any // stop string or stop id
-	stats  *loopctl.Stats
-	err    error // the choice, and with it the request, has failed
 }
 
 // generation is one request under way: a sequence for each choice, whose deltas come out of one channel.

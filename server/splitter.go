@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // The marks that templates of reasoning models and of models with tools teach.
@@ -143,21 +145,11 @@ func (s *splitter) until(mark string, last bool) (string, bool) {
 	}
 	text := s.held
 	if !last {
-		text = strings.TrimRight(text[:len(text)-partial(text, mark)], blank)
+		text = strings.TrimRight(text[:len(text)-tokenizer.Partial(text, mark)], blank)
 	}
 	s.held = s.held[len(text):]
 	s.fresh = s.fresh && text == ""
 	return text, false
-}
-
-// partial is the length of the longest end of text that begins the mark.
-func partial(text, mark string) int {
-	for n := min(len(mark)-1, len(text)); n > 0; n-- {
-		if strings.HasSuffix(text, mark[:n]) {
-			return n
-		}
-	}
-	return 0
 }
 
 func (s *splitter) speak(out *parts, last bool) bool {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -131,12 +132,5 @@ func (w toolWish) form(calls callForm) (*constrain.Form, error) {
 // wish is the form as a request's, for its cache.
 func (w toolWish) wish(calls callForm) wish {
 	key, _ := json.Marshal(w.tools) // raw JSON that was parsed
-	name := "calls " + string(key)
-	if calls == taggedCalls {
-		name = "tagged " + name
-	}
-	if w.single {
-		name = "one of " + name
-	}
-	return wish{field: "tool_choice", name: name, form: func() (*constrain.Form, error) { return w.form(calls) }}
+	return wish{field: "tool_choice", name: fmt.Sprintf("calls %d %t %s", calls, w.single, key), form: func() (*constrain.Form, error) { return w.form(calls) }}
 }

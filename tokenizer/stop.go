@@ -59,14 +59,19 @@ func (m *StopMatcher) Push(piece string) (emit, hit string, stopped bool) {
 func (m *StopMatcher) partial(text string) int {
 	keep := 0
 	for _, s := range m.stops {
-		for n := min(len(s)-1, len(text)); n > keep; n-- {
-			if strings.HasSuffix(text, s[:n]) {
-				keep = n
-				break
-			}
-		}
+		keep = max(keep, Partial(text, s))
 	}
 	return keep
+}
+
+// Partial is the length of the longest end of text that begins mark and is not all of it: what more text may complete.
+func Partial(text, mark string) int {
+	for n := min(len(mark)-1, len(text)); n > 0; n-- {
+		if strings.HasSuffix(text, mark[:n]) {
+			return n
+		}
+	}
+	return 0
 }
 
 // Flush ends the stream: what was held back is text after all. The matcher

@@ -199,10 +199,11 @@ func (s *said) hear(c *streamed, now time.Duration, show func(string)) {
 		}
 		s.Text += text
 		shown := thought
+		s.thinks = s.thinks || thought != ""
 		if s.thinks && text != "" {
 			shown += "\n\n" // a thought is shown, and is no part of the answer
+			s.thinks = false
 		}
-		s.thinks = (s.thinks || thought != "") && text == ""
 		if shown += text; show != nil && shown != "" {
 			show(shown)
 		}

@@ -13,8 +13,7 @@ function benchRequest() {
 
 async function startBench() {
   byId('bench-start').disabled = true;
-  bench.turn++; // the last one is not shown any more, also where it is still being fetched
-  clearBench();
+  leaveBench();
   try {
     const job = await (await call('POST', 'v1/bench', benchRequest())).json();
     await watchBench(job.id);
@@ -38,10 +37,9 @@ async function lastBench() {
 }
 
 async function watchBench(id) {
-  bench.id = id;
-  const turn = ++bench.turn;
+  const turn = leaveBench();
   const current = () => turn === bench.turn;
-  clearBench();
+  bench.id = id;
   byId('bench-cancel').disabled = false;
   let job = null;
   try {
@@ -79,13 +77,17 @@ function benchFailed(error) {
   byId('bench-status').replaceChildren(errorBox(error));
 }
 
-function clearBench() {
+// leaveBench shows none any more, also where one is still being fetched. It returns the turn of what comes next.
+function leaveBench() {
+  bench.id = null;
+  byId('bench-cancel').disabled = true;
   for (const url of bench.urls) URL.revokeObjectURL(url);
   bench.urls = [];
   byId('plot-latency').replaceChildren();
   byId('plot-throughput').replaceChildren();
   byId('bench-table').replaceChildren();
   byId('bench-files').replaceChildren();
+  return ++bench.turn;
 }
 
 async function showResult(id, current) {
