@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/serving"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -72,10 +73,11 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func mistake(err error) bool {
 	var usage *usageError
 	var refused *client.StatusError
+	var access *serving.AccessError
 	if errors.As(err, &refused) {
 		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
 	}
-	return errors.As(err, &usage) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
+	return errors.As(err, &usage) || errors.As(err, &access) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
 }
 
 // whenRun calls f before a command does its work: what fails earlier is a mistake in the command line.

@@ -34,9 +34,6 @@ Each flag is also a key of the file of --config, and an environment variable (--
 			if err != nil {
 				return err
 			}
-			if err := serving.CheckAccess(cfg); err != nil {
-				return &usageError{err}
-			}
 			log := newLogger(cmd.ErrOrStderr(), cfg)
 			p, err := serving.Load(cfg, versionText(), log)
 			if err != nil {

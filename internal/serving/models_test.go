@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/internal/serving"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -264,7 +265,21 @@ func TestAdmin(t *testing.T) {
 	if err := json.Unmarshal([]byte(do("GET", "/admin/models", 200)), &list); err != nil || len(list.Models) != 2 || !list.Models[0].Loaded {
 		t.Errorf("%v %+v", err, list)
 	}
-	do("POST", "/admin/models/one/unload", 200)
+	unload := func() int { // a model is in use until a moment after its last answer
+		resp, err := http.Post(admin+"/admin/models/one/unload", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	status := unload()
+	for end := time.Now().Add(10 * time.Second); status == http.StatusConflict && time.Now().Before(end); status = unload() {
+		time.Sleep(time.Millisecond)
+	}
+	if status != http.StatusOK {
+		t.Errorf("unload: status %d", status)
+	}
 	if body := do("GET", "/metrics", 200); !strings.Contains(body, `loopserve_model_loaded{model_name="one"} 0`) ||
 		!strings.Contains(body, `loopserve_model_events_total{event="unloaded",model_name="one"} 1`) ||
 		!strings.Contains(body, `vllm:time_to_first_token_seconds_count{engine="0",model_name="one"} 1`) {

@@ -35,23 +35,31 @@ type Process struct {
 	models    []*model // what the server serves
 }
 
-// CheckAccess refuses keys that cannot be read, and addresses that need keys where there are none.
-func CheckAccess(cfg *configs.Config) error {
+// AccessError says that the configuration's keys cannot be read, or that an address needs keys where there are none.
+type AccessError struct{ error }
+
+func (e *AccessError) Unwrap() error { return e.error }
+
+// access returns the keys, if they suffice for the addresses.
+func access(cfg *configs.Config) ([]string, error) {
 	keys, err := cfg.Keys()
 	if err != nil {
-		return err
+		return nil, &AccessError{err}
 	}
-	if err := server.CheckListen(cfg.Listen, len(keys) > 0, cfg.Insecure); err != nil || cfg.AdminListen == "" {
-		return err
+	if err := server.CheckListen(cfg.Listen, len(keys) > 0, cfg.Insecure); err != nil {
+		return nil, &AccessError{err}
+	}
+	if cfg.AdminListen == "" {
+		return keys, nil
 	}
 	if err := server.CheckListen(cfg.AdminListen, len(keys) > 0, cfg.Insecure); err != nil {
-		return fmt.Errorf("admin_listen: %w", err)
+		return nil, &AccessError{fmt.Errorf("admin_listen: %w", err)}
 	}
-	return nil
+	return keys, nil
 }
 
 // Load opens ONNX Runtime and every bundle, and loads the models that preload names. What was opened is closed again
-// when it fails.
+// when it fails. An *AccessError comes before anything is opened.
 func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, err error) {
 	p = &Process{cfg: cfg, log: log}
 	defer func() {
@@ -60,10 +68,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, er
 			p = nil
 		}
 	}()
-	if err := CheckAccess(cfg); err != nil {
-		return p, err
-	}
-	keys, err := cfg.Keys()
+	keys, err := access(cfg)
 	if err != nil {
 		return p, err
 	}
