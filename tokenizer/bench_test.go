@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // BenchmarkEncode encodes the strings of the vectors, one call each. The
 // backends stand side by side; sugarme runs over the first of them only.
 func BenchmarkEncode(b *testing.B) {
-	dir := golden.Dir(b, "tokenizers")
+	dir := goldentest.Dir(b, "tokenizers")
 	list := texts(b, dir)
 	for _, name := range vectorNames(b, dir) {
 		b.Run(name+"/native", func(b *testing.B) { benchEncode(b, loadVector(b, dir, name), list) })
@@ -53,7 +53,7 @@ func benchEncode(b *testing.B, tok tokenizer.Tokenizer, list []text) {
 
 // BenchmarkProse is English prose without much repetition, as prompts are.
 func BenchmarkProse(b *testing.B) {
-	dir := golden.Dir(b, "tokenizers")
+	dir := goldentest.Dir(b, "tokenizers")
 	prose, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	if err != nil {
 		b.Fatal(err)
@@ -67,7 +67,7 @@ func BenchmarkProse(b *testing.B) {
 
 // BenchmarkDecode decodes token by token, as a server streams.
 func BenchmarkDecode(b *testing.B) {
-	dir := golden.Dir(b, "tokenizers")
+	dir := goldentest.Dir(b, "tokenizers")
 	for _, name := range vectorNames(b, dir) {
 		b.Run(name, func(b *testing.B) {
 			tok := loadVector(b, dir, name)
@@ -92,7 +92,7 @@ func BenchmarkDecode(b *testing.B) {
 // fails at ten times the promise, which a slow machine does not reach and merges
 // that are quadratic do.
 func TestLongStrings(t *testing.T) {
-	dir := golden.Dir(t, "tokenizers")
+	dir := goldentest.Dir(t, "tokenizers")
 	size, limit := 1<<20, 10*time.Second
 	if raceEnabled { // ten times slower, and looking for something else
 		size = 1 << 17

@@ -7,14 +7,14 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // TestGoldenModels opens the tokenizer of every golden checkpoint as a server
 // does and compares with its tokenizer_golden.json.
 func TestGoldenModels(t *testing.T) {
-	dir := golden.Dir(t, "golden")
+	dir := goldentest.Dir(t, "golden")
 	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "tokenizer_golden.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tokenizer_golden.json below %s (%v)", dir, err)

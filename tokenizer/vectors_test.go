@@ -13,7 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -101,7 +101,7 @@ func texts(t testing.TB, dir string) []text {
 }
 
 func TestSums(t *testing.T) {
-	dir := golden.Dir(t, "tokenizers")
+	dir := goldentest.Dir(t, "tokenizers")
 	sums, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestSums(t *testing.T) {
 
 // TestIDs compares ids and decoded texts with Hugging Face's, string by
 // string, for every tokenizer of the vectors.
-func TestIDs(t *testing.T) { checkIDs(t, golden.Dir(t, "tokenizers")) }
+func TestIDs(t *testing.T) { checkIDs(t, goldentest.Dir(t, "tokenizers")) }
 
 // TestSmallIDs does the same with the small set that ships with the package.
 func TestSmallIDs(t *testing.T) { checkIDs(t, "testdata") }
@@ -201,7 +201,7 @@ func sameIDs(t *testing.T, tok tokenizer.Tokenizer, list []text, line []byte) bo
 
 // TestStreams decodes the sequences of the vectors whole and token by token:
 // pieces are valid UTF-8 and together are the whole.
-func TestStreams(t *testing.T) { checkStreams(t, golden.Dir(t, "tokenizers")) }
+func TestStreams(t *testing.T) { checkStreams(t, goldentest.Dir(t, "tokenizers")) }
 
 func TestSmallStreams(t *testing.T) { checkStreams(t, "testdata") }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 )
 
 // The scripts run this test binary as the command, so that what they see is what a user sees.
@@ -45,7 +45,7 @@ func library(repo string) string {
 
 // The golden case, exported and verified by the commands themselves.
 func TestExportAndVerifyGolden(t *testing.T) {
-	cases, err := golden.Find(golden.Dir(t, "golden/looped-llama"))
+	cases, err := goldentest.Find(goldentest.Dir(t, "golden/looped-llama"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,17 +120,4 @@ func (c *Case) Loops(prefix string) []int {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// Find lists the folders under dir that hold a case, sorted.
-func Find(dir string) ([]string, error) {
-	var out []string
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.Name() == "golden.json" {
-			out = append(out, filepath.Dir(path))
-		}
-		return err
-	})
-	slices.Sort(out)
-	return out, err
 }

@@ -1,12 +1,3 @@
-// Package golden finds the vectors that tests compare against. They were made
-// by other implementations (upstream's own model code, Hugging Face's
-// tokenizers) and live outside this repository, in the folder that
-// LOOPSERVE_VECTORS names; without it, in ../shared beside the repository.
-//
-// Tests walk what they find there by name: no case is listed in code, so a
-// vector that is added is a vector that is tested. Where the folder is absent
-// a test skips, unless LOOPSERVE_REQUIRE_VECTORS=1 says that it must not be.
-//
-// It is not a fixture store: small cases that a test cannot do without live
-// in that package's own testdata.
+// Package golden reads the vectors that bundles are compared against: what other implementations (upstream's own model
+// code) answered. It is what `loopserve verify --golden` needs and no more; goldentest, below it, finds them for tests.
 package golden

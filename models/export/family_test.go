@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/models/export/exporttest"
@@ -16,7 +16,7 @@ import (
 
 // Every checkpoint of the vectors becomes a bundle that opens, in every precision. That the numbers are right is runtime/engine's to show.
 func TestEveryGoldenIsExported(t *testing.T) {
-	cases, err := golden.Find(golden.Dir(t, "golden"))
+	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestEveryGoldenIsExported(t *testing.T) {
 
 // The ids that a model stops on: from the config, except where the family's configs are known to be wrong.
 func TestStopTokens(t *testing.T) {
-	dir := golden.Dir(t, "golden")
+	dir := goldentest.Dir(t, "golden")
 	for _, c := range []struct {
 		path string
 		bos  int32
@@ -90,7 +90,7 @@ func changed(t *testing.T, path, key string, v any) string {
 
 // Options that change the math and are off in what was released.
 func TestOptionsThatAreRefused(t *testing.T) {
-	dir := golden.Dir(t, "golden")
+	dir := goldentest.Dir(t, "golden")
 	for _, c := range []struct {
 		path, key string
 		v         any
@@ -156,7 +156,7 @@ func TestTiedWeightsAreStoredOnce(t *testing.T) {
 
 // What Parcae publishes is a pytorch_model.bin: it gives the same bundle as the safetensors file.
 func TestPyTorchFileGivesTheSameWeights(t *testing.T) {
-	from := filepath.Join(golden.Dir(t, "golden"), "parcae", "tiny-2-2-2")
+	from := filepath.Join(goldentest.Dir(t, "golden"), "parcae", "tiny-2-2-2")
 	alone := changed(t, from, "name", "parcae-tiny")
 	if err := os.Remove(filepath.Join(alone, "model.safetensors")); err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/models/export/exporttest"
 )
@@ -85,7 +85,7 @@ func TestRopeThatIsRefused(t *testing.T) {
 
 // A key that nobody knows may change the math: every family refuses it by name.
 func TestUnknownKeysAreRefusedByEveryFamily(t *testing.T) {
-	cases, err := golden.Find(golden.Dir(t, "golden"))
+	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
 	if err != nil {
 		t.Fatal(err)
 	}

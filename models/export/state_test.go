@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
@@ -16,7 +16,7 @@ import (
 // The state that the checkpoint asks for: zeros unless it is chosen, or upstream's truncated normal with the width of
 // the config.
 func TestInitialState(t *testing.T) {
-	dir := golden.Dir(t, "golden")
+	dir := goldentest.Dir(t, "golden")
 	for path, want := range map[string]bundle.State{
 		"huginn/tiny-2-4-2":         {Kind: "normal", Std: 0.06454972243679027, Scale: 9.797958971132712},
 		"retrofit-llama/tiny-2-2-1": {Kind: "normal", Std: 0.008703882797784892, Scale: 1},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/evaluate"
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -83,7 +84,7 @@ func continued() int {
 // keeps greedy tokens and the adder's answers, and int4's scales are better than plain ones.
 func TestTable(t *testing.T) {
 	env := openEnv(t)
-	cases, err := golden.Find(golden.Dir(t, "golden"))
+	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
 	if err != nil {
 		t.Fatal(err)
 	}

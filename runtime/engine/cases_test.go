@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/export"
 )
 
@@ -35,8 +36,8 @@ func exported(t *testing.T, c *golden.Case) (dir string) {
 // eachCase calls run for every case of a family that is exportable, with a name and the bundle.
 func eachCase(t *testing.T, run func(name string, c *golden.Case, dir string)) {
 	t.Helper()
-	vectors := golden.Dir(t, "golden")
-	cases, err := golden.Find(vectors)
+	vectors := goldentest.Dir(t, "golden")
+	cases, err := goldentest.Find(vectors)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/engine"
 )
@@ -50,7 +50,7 @@ func TestLawOfDepths(t *testing.T) {
 		"injection, modulo:4":     {"huginn/tiny-2-4-2", loopctl.KVPolicy{Planes: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(golden.Dir(t, "golden"), filepath.FromSlash(c.folder))
+			path := filepath.Join(goldentest.Dir(t, "golden"), filepath.FromSlash(c.folder))
 			truth := openCase(t, path)
 			e := openEngine(t, env, exported(t, truth), engine.Options{MaxRows: 20, PageSize: 4, KVBytes: 40 * 8192 * 4, KV: c.kv, Sequence: 4, Context: 128})
 			lawOf(t, e, truth.Within("logits"), 4, anyTokens, true)

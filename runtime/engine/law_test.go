@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -214,7 +214,7 @@ func TestLaw(t *testing.T) {
 		law(t, e, 1e-3, 6, addition)
 	})
 	t.Run("prelude and coda layers", func(t *testing.T) {
-		path := filepath.Join(golden.Dir(t, "golden"), "looped-llama", "tiny-middle-1-2x3-1")
+		path := filepath.Join(goldentest.Dir(t, "golden"), "looped-llama", "tiny-middle-1-2x3-1")
 		c := openCase(t, path)
 		// 8 KiB a page in each plane: 120 pages of the block, 40 of prelude and coda.
 		e := openEngine(t, env, exported(t, c), engine.Options{MaxRows: 20, PageSize: 4, KVBytes: 40 * 8192})

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 )
 
 func fixedNow() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
@@ -55,7 +55,7 @@ func (c *vectorCase) check(t *testing.T, tmpl *Template, err error) {
 // TestVectors runs every chat-template case that Hugging Face's settings of
 // Jinja rendered.
 func TestVectors(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(golden.Dir(t, "tokenizers"), "*template_cases*.jsonl.gz"))
+	files, err := filepath.Glob(filepath.Join(goldentest.Dir(t, "tokenizers"), "*template_cases*.jsonl.gz"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no template cases found: %v", err)
 	}
@@ -92,7 +92,7 @@ func TestVectors(t *testing.T) {
 
 // TestGoldenChats renders the templates of the golden checkpoints.
 func TestGoldenChats(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(golden.Dir(t, "golden"), "*", "*", "tokenizer_golden.json"))
+	files, err := filepath.Glob(filepath.Join(goldentest.Dir(t, "golden"), "*", "*", "tokenizer_golden.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tokenizer goldens found: %v", err)
 	}

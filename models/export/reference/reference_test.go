@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // The reference gives upstream's own numbers, within the vectors' tolerance: it may then judge other sizes.
 func TestAgreesWithUpstream(t *testing.T) {
-	cases, err := golden.Find(golden.Dir(t, "golden"))
+	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
 	if err != nil {
 		t.Fatal(err)
 	}

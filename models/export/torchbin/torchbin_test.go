@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // Where a vector has both forms of a checkpoint, both have the same tensors.
 func TestTheSameAsSafetensors(t *testing.T) {
-	cases, err := golden.Find(golden.Dir(t, "golden"))
+	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,9 @@
-package golden
+package goldentest
 
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -53,4 +54,17 @@ func root() (string, error) {
 		}
 		dir = parent
 	}
+}
+
+// Find lists the folders under dir that hold a case, sorted.
+func Find(dir string) ([]string, error) {
+	var out []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Name() == "golden.json" {
+			out = append(out, filepath.Dir(path))
+		}
+		return err
+	})
+	slices.Sort(out)
+	return out, err
 }
