@@ -10,6 +10,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/internal/bench/benchlocal"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -27,7 +28,7 @@ func (b *benchTarget) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&b.model, "model", "", "with --url: the model (default: the server's first)")
 	flags.StringVar(&b.extra, "extra", "", "with --url: JSON object with fields for each request's body")
 	flags.IntVar(&b.vocab, "vocab", 0, "with --url: prompts' token ids are below it (default: what the server says, else 1000)")
-	flags.StringVar(&b.random, "random", "", "make a model of random weights: hidden=1024,layers=4,heads=16,ffn=2816,vocab=32000,weights=int4; keys: "+benchlocal.RandomKeys)
+	flags.StringVar(&b.random, "random", "", "make a model of random weights: hidden=1024,layers=4,heads=16,ffn=2816,vocab=32000,weights=int4; keys: "+random.Keys)
 	addConfigFlags(flags, ofEngine)
 }
 
@@ -63,7 +64,7 @@ func (b *benchTarget) load(cmd *cobra.Command, args []string) (closer func() err
 	case b.random != "" && len(args) > 0:
 		return nil, usagef("--random with a bundle: give one of them")
 	case b.random != "":
-		r, err := benchlocal.ParseRandom(b.random)
+		r, err := random.Parse(b.random)
 		if err != nil {
 			return nil, &usageError{err}
 		}
