@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/playground"
 )
 
 // getLive says that the process answers.
@@ -27,6 +28,13 @@ func (s *Server) getReady(c *gin.Context) {
 
 func (s *Server) getVersion(c *gin.Context) {
 	respond(c, http.StatusOK, gin.H{"version": s.cfg.Version})
+}
+
+func (s *Server) getPlayground(c *gin.Context) {
+	extendWrite(c)
+	if err := playground.Serve(c.Writer, c.Request); err != nil {
+		s.fail(c, err)
+	}
 }
 
 // noRoute tells of the routes that there are.
