@@ -9,11 +9,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// What a Generator or a ModelControl may answer about a model that is not in memory.
+// What a ModelControl may answer, beside ErrModelUnavailable.
 var (
-	// ErrModelUnavailable says that a model could not be brought into memory in time. An error that has RetryAfter()
-	// time.Duration says when to try again.
-	ErrModelUnavailable = errors.New("model is not loaded")
 	// ErrModelBusy says that a model is in use and cannot be taken out of memory.
 	ErrModelBusy = errors.New("model is in use")
 	// ErrNoModel says that no model has the name.

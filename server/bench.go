@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/metrics"
 )
 
 // The benchmark runs inside the server, on the engine that serves, without HTTP in between. docs/benchmarks.md has the
@@ -82,7 +83,7 @@ func (s *Server) busy() string {
 }
 
 func (s *Server) runBench(ctx context.Context, j *job, m *Model, plan bench.Plan) (*bench.Result, error) {
-	target := &bench.InProcess{Generator: m.Generator, Vocab: m.Vocab, Priority: 1, Counter: s.metrics.blockCounter(m.Name)}
+	target := &bench.InProcess{Generator: m.Generator, Vocab: m.Vocab, Priority: 1, Counter: blockCounter{s.metrics, m.Name}}
 	plan.Progress = j.progress
 	r, err := bench.Run(ctx, target, plan)
 	if err != nil {
@@ -93,6 +94,17 @@ func (s *Server) runBench(ctx context.Context, j *job, m *Model, plan bench.Plan
 	}
 	r.Model = m.Name
 	return r, nil
+}
+
+// blockCounter is the server's own count of a model's block calls.
+type blockCounter struct {
+	metrics *metrics.Registry
+	model   string
+}
+
+func (b blockCounter) Blocks() (bench.Blocks, bool) {
+	v, ok := b.metrics.Blocks(b.model)
+	return bench.Blocks(v), ok
 }
 
 // getBenches lists what is remembered, newest first.

@@ -16,6 +16,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/metrics"
 )
 
 // engineLimits are those of the scripted engine.
@@ -38,10 +39,10 @@ func serveEngine(t *testing.T, pages int, fault func(loopctl.Stage, int) error) 
 func serveOn(t *testing.T, engine *loopctltest.Engine, change func(*server.Model)) (*httptest.Server, *loopctl.Controller) {
 	t.Helper()
 	before := runtime.NumGoroutine()
-	metrics := server.NewMetrics()
-	ctl := loopctl.New(engine, loopctl.Config{QueueLimit: 64, MaxRunning: 16, Observer: metrics.Observer("adder"), Logger: quiet()})
+	registry := metrics.New()
+	ctl := loopctl.New(engine, loopctl.Config{QueueLimit: 64, MaxRunning: 16, Observer: registry.Observer("adder"), Logger: quiet()})
 	ctl.Start()
-	srv := server.New(server.Config{}, quiet(), metrics)
+	srv := server.New(server.Config{}, quiet(), registry)
 	m := model("adder", ctl)
 	change(m)
 	if err := srv.SetModels(m); err != nil {

@@ -73,7 +73,7 @@ func (s *Server) start(c *gin.Context, t target, p *params, prompts []prompt) (*
 	g.offsets = make([]int, len(g.streams))
 	for i, stream := range g.streams {
 		f := &follower{
-			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.tokens(t.Name, p.Depth.Exit.Kind.String()),
+			index: i, stream: stream, params: p, model: t.Model, tokens: s.metrics.Tokens(t.Name, p.Depth.Exit.Kind.String()),
 			decoder: t.Tokenizer.NewDecoder(p.SkipSpecial),
 			stops:   tokenizer.NewStopMatcher(p.Stop), names: tokenNames{tokenizer: t.Tokenizer, asIDs: p.Logprobs.AsIDs},
 		}
@@ -179,13 +179,16 @@ func (g *generation) close() {
 	g.done()
 }
 
+// tokenObserver is told the loops of each token as it is delivered.
+type tokenObserver interface{ Observe(loops int) }
+
 // follower turns one stream's events into deltas.
 type follower struct {
 	index   int
 	stream  *loopctl.Stream
 	params  *params
 	model   *Model
-	tokens  *tokenObserver
+	tokens  tokenObserver
 	decoder Decoder
 	stops   *tokenizer.StopMatcher
 	names   tokenNames // of the lens
@@ -260,7 +263,7 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) delta {
 	}
 	d.loops = e.Loops
 	d.tokens = []scored{{id: e.Token.ID, logprob: e.Token.Logprob, top: e.Token.Top}}
-	f.tokens.token(e.Loops)
+	f.tokens.Observe(e.Loops)
 	if len(e.Lens) > 0 {
 		d.lens = lensOf(e, &f.names)
 	}

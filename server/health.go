@@ -30,6 +30,11 @@ func (s *Server) getVersion(c *gin.Context) {
 	respond(c, http.StatusOK, gin.H{"version": s.cfg.Version})
 }
 
+func (s *Server) getMetrics(c *gin.Context) {
+	extendWrite(c)
+	s.metrics.Handler().ServeHTTP(c.Writer, c.Request)
+}
+
 func (s *Server) getPlayground(c *gin.Context) {
 	extendWrite(c)
 	if err := playground.Serve(c.Writer, c.Request); err != nil {

@@ -68,7 +68,7 @@ func (s *Server) report(c *gin.Context) {
 	if route == "" {
 		route = "none"
 	}
-	s.metrics.http(route, c.Request.Method, status, took)
+	s.metrics.HTTP(route, c.Request.Method, status, took)
 	level := slog.LevelInfo
 	switch {
 	case route == "/livez" || route == "/readyz" || route == "/health" || route == "/metrics":

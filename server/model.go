@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -18,6 +19,16 @@ type Generator interface {
 	Submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error)
 	Snapshot() loopctl.Snapshot
 }
+
+// Loaded is a Generator that is not always in memory.
+type Loaded interface {
+	// Loaded says whether it is, and how many bytes it takes, or would take.
+	Loaded() (loaded bool, bytes int64)
+}
+
+// ErrModelUnavailable is a Generator's answer where the model could not be brought into memory in time. An error that has
+// RetryAfter() time.Duration says when to try again.
+var ErrModelUnavailable = errors.New("model is not loaded")
 
 // Tokenizer is text to ids and back; what the package tokenizer opens is one. It may be used from many goroutines at one time.
 type Tokenizer interface {

@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/metrics"
 )
 
 // Server answers HTTP. It is made by New, given its models by SetModels, and ended by Shutdown.
@@ -22,7 +23,7 @@ type Server struct {
 	cfg     Config
 	keys    [][sha256.Size]byte
 	log     *slog.Logger
-	metrics *Metrics
+	metrics *metrics.Registry
 	router  *gin.Engine
 	http    *http.Server
 
@@ -38,20 +39,20 @@ type Server struct {
 	idle     chan struct{} // closed when draining and open is 0
 }
 
-// New makes a server that answers 503 to everything but the health routes until SetModels is called. log and metrics may
-// be nil.
-func New(cfg Config, log *slog.Logger, metrics *Metrics) *Server {
+// New makes a server that answers 503 to everything but the health routes until SetModels is called. log and
+// registry may be nil.
+func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 	if log == nil {
 		log = slog.Default()
 	}
-	if metrics == nil {
-		metrics = NewMetrics()
+	if registry == nil {
+		registry = metrics.New()
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log, metrics: metrics, idle: make(chan struct{})}
+	s := &Server{cfg: cfg.withDefaults(), log: log, metrics: registry, idle: make(chan struct{})}
 	for _, k := range cfg.APIKeys {
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
 	}
-	metrics.watch(s.models)
+	registry.Watch(s.watched)
 	s.stop, s.halt = context.WithCancelCause(context.Background())
 	s.router = s.routes()
 	s.http = &http.Server{
@@ -84,6 +85,19 @@ func (s *Server) models() models {
 		return *ms
 	}
 	return nil
+}
+
+// watched are the models whose controllers the metrics read.
+func (s *Server) watched() []metrics.Served {
+	var out []metrics.Served
+	for _, m := range s.models() {
+		v := metrics.Served{Name: m.Name, PageBytes: m.PageBytes, Snapshot: m.Generator.Snapshot}
+		if l, ok := m.Generator.(Loaded); ok {
+			v.Loaded = l.Loaded
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 // routes is the table of what is answered.

@@ -20,8 +20,8 @@ type Generator interface {
 type InProcess struct {
 	Generator Generator
 	Vocab     int
-	Priority  int      // of its requests; a higher number goes last
-	Counter   *Counter // may be nil
+	Priority  int   // of its requests; a higher number goes last
+	Counter   Meter // nil: nobody counts
 }
 
 // Generate implements Target.
@@ -82,7 +82,7 @@ func (t *InProcess) Blocks() (Blocks, bool) {
 	if t.Counter == nil {
 		return Blocks{}, false
 	}
-	return t.Counter.Blocks(), true
+	return t.Counter.Blocks()
 }
 
 // prompt draws ids. Small ones are left out where there are others, since special tokens live there.
@@ -126,7 +126,7 @@ func (c *Counter) Finished(r *loopctl.Request, last loopctl.Event) {
 	}
 }
 
-// Blocks are the sums so far.
-func (c *Counter) Blocks() Blocks {
-	return Blocks{Calls: c.calls.Load(), Rows: c.rows.Load(), Runnable: c.runnable.Load(), Took: time.Duration(c.took.Load())}
+// Blocks implements Meter: the sums so far.
+func (c *Counter) Blocks() (Blocks, bool) {
+	return Blocks{Calls: c.calls.Load(), Rows: c.rows.Load(), Runnable: c.runnable.Load(), Took: time.Duration(c.took.Load())}, true
 }

@@ -58,7 +58,7 @@ type Target interface {
 	Generate(ctx context.Context, c Call) (*Sample, error)
 }
 
-// Meter is a Target that sees the engine's block calls.
+// Meter sees the engine's block calls; a Target may be one.
 type Meter interface {
 	// Blocks counts since some time before; false says that nobody counts.
 	Blocks() (Blocks, bool)

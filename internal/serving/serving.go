@@ -16,6 +16,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/metrics"
 )
 
 // Process serves the bundles of a configuration.
@@ -88,23 +89,23 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, er
 		return p, err
 	}
 	log.Info("ONNX Runtime", "version", p.env.Version(), "provider", p.env.Provider(), "threads", p.env.Threads())
-	metrics := server.NewMetrics()
+	registry := metrics.New()
 	if cfg.VLLMAliases {
-		metrics.AliasVLLM()
+		registry.AliasVLLM()
 	}
 	p.server = server.New(server.Config{
 		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Wrap: p.tracer.Handler,
 		Limits: server.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: min(cfg.MaxSequences, cfg.QueueLimit), LoopSteps: int64(cfg.MaxLoopSteps)},
-	}, p.log, metrics)
+	}, p.log, registry)
 	if err := p.listenAdmin(); err != nil {
 		return p, err
 	}
-	p.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, p.log, metrics.Model)
+	p.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, p.log, registry.Model)
 	p.maker = &maker{
 		cfg: cfg, log: p.log, env: p.env, fleet: p.fleet,
-		observer: func(name string) loopctl.Observer { return p.tracer.Observer(name, metrics.Observer(name)) },
+		observer: func(name string) loopctl.Observer { return p.tracer.Observer(name, registry.Observer(name)) },
 	}
 	var models []*model
 	for _, dir := range dirs {

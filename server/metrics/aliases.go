@@ -1,4 +1,4 @@
-package server
+package metrics
 
 import (
 	"slices"
@@ -10,7 +10,7 @@ import (
 
 // AliasVLLM makes /metrics give the metrics that mean the same in vLLM under its names, too: dashboards, AIPerf and
 // autoscalers that know only those then work. It is called before the server serves.
-func (m *Metrics) AliasVLLM() { m.aliases = true }
+func (m *Registry) AliasVLLM() { m.aliases = true }
 
 // vllmNames are those that vLLM 0.33 has under "vllm:" and we under "loopserve_".
 var vllmNames = []string{
@@ -23,7 +23,7 @@ var vllmNames = []string{
 }
 
 // gather is the registry's, with the aliases. vLLM's series have a label engine, of which there is one.
-func (m *Metrics) gather() ([]*dto.MetricFamily, error) {
+func (m *Registry) gather() ([]*dto.MetricFamily, error) {
 	families, err := m.registry.Gather()
 	if !m.aliases {
 		return families, err

@@ -1,4 +1,4 @@
-package server
+package metrics
 
 import (
 	"net/http"
@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -23,8 +22,8 @@ var (
 	bucketsLoops   = []float64{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128}
 )
 
-// Metrics is one server's own registry. Observer gives each model's controller its part; the server fills the rest.
-type Metrics struct {
+// Registry is one server's own. Observer gives each model's controller its part; the server fills the rest.
+type Registry struct {
 	registry *prometheus.Registry
 	handler  http.Handler
 	aliases  bool // vLLM's names beside ours
@@ -36,12 +35,12 @@ type Metrics struct {
 	modelEvents  *prometheus.CounterVec
 	modelLoad    *prometheus.HistogramVec
 	engine       engineMetrics
-	blocks       sync.Map // by model: *bench.Counter
+	observers    sync.Map // by model: *observer
 }
 
-// NewMetrics makes an empty registry.
-func NewMetrics() *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+// New makes a registry in which nothing has been counted.
+func New() *Registry {
+	m := &Registry{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(prometheus.GathererFunc(m.gather), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 	m.httpRequests = m.counter("http_requests_total", "HTTP requests by route, method and status.", "handler", "method", "status")
@@ -56,25 +55,26 @@ func NewMetrics() *Metrics {
 
 const namespace = "loopserve"
 
-func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+func (m *Registry) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	m.registry.MustRegister(v)
 	return v
 }
 
-func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+func (m *Registry) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	m.registry.MustRegister(v)
 	return v
 }
 
-func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+func (m *Registry) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
 	m.registry.MustRegister(v)
 	return v
 }
 
-func (m *Metrics) http(route, method string, status int, took time.Duration) {
+// HTTP counts an answered request. route is the route's pattern, of which there are few.
+func (m *Registry) HTTP(route, method string, status int, took time.Duration) {
 	switch method { // a client may make up methods without end
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
 	default:
@@ -85,33 +85,33 @@ func (m *Metrics) http(route, method string, status int, took time.Duration) {
 }
 
 // Model counts what happened to a model: loaded, unloaded, or failed to load. took is of a load.
-func (m *Metrics) Model(name, event string, took time.Duration) {
+func (m *Registry) Model(name, event string, took time.Duration) {
 	m.modelEvents.WithLabelValues(name, event).Inc()
 	if event == "loaded" {
 		m.modelLoad.WithLabelValues(name).Observe(took.Seconds())
 	}
 }
 
-// tokenObserver measures one sequence's tokens as they are delivered.
-type tokenObserver struct {
+// Handler writes the metrics in Prometheus' text format.
+func (m *Registry) Handler() http.Handler { return m.handler }
+
+// Tokens measures one sequence's tokens as they are delivered. It belongs to one goroutine.
+type Tokens struct {
 	itl, loops prometheus.Observer
 	last       time.Time
 }
 
-func (m *Metrics) tokens(model, policy string) *tokenObserver {
-	return &tokenObserver{itl: m.itl.WithLabelValues(model), loops: m.tokenLoops.WithLabelValues(model, "decode", policy)}
+// Tokens is made for each sequence of a model; policy is its exit policy.
+func (m *Registry) Tokens(model, policy string) *Tokens {
+	return &Tokens{itl: m.itl.WithLabelValues(model), loops: m.tokenLoops.WithLabelValues(model, "decode", policy)}
 }
 
-func (t *tokenObserver) token(loops int) {
+// Observe counts a token that took so many loops.
+func (t *Tokens) Observe(loops int) {
 	now := time.Now()
 	if !t.last.IsZero() {
 		t.itl.Observe(now.Sub(t.last).Seconds())
 	}
 	t.last = now
 	t.loops.Observe(float64(loops))
-}
-
-func (s *Server) getMetrics(c *gin.Context) {
-	extendWrite(c)
-	s.metrics.handler.ServeHTTP(c.Writer, c.Request)
 }

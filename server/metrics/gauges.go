@@ -1,4 +1,4 @@
-package server
+package metrics
 
 import (
 	"strconv"
@@ -8,18 +8,21 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// Loaded is a Generator that is not always in memory.
-type Loaded interface {
-	// Loaded says whether it is, and how many bytes it takes, or would take.
-	Loaded() (loaded bool, bytes int64)
+// Served is a model whose controller is read when somebody asks for the metrics.
+type Served struct {
+	Name      string
+	PageBytes [3]int64 // of one KV page of each stage
+	Snapshot  func() loopctl.Snapshot
+	// Loaded says whether the model is in memory, and how many bytes it takes, or would take; nil where it always is.
+	Loaded func() (loaded bool, bytes int64)
 }
 
-// watch adds what is read from the controllers of the models that are served when somebody asks.
-func (m *Metrics) watch(served func() models) { m.registry.MustRegister(newGauges(served)) }
+// Watch adds what is read from the controllers of the models that are served at the time. It is called once.
+func (m *Registry) Watch(served func() []Served) { m.registry.MustRegister(newGauges(served)) }
 
 // gauges is a prometheus.Collector over the controllers' snapshots.
 type gauges struct {
-	served func() models
+	served func() []Served
 	known  map[string]gauge
 }
 
@@ -28,7 +31,7 @@ type gauge struct {
 	kind prometheus.ValueType
 }
 
-func newGauges(served func() models) *gauges {
+func newGauges(served func() []Served) *gauges {
 	g := &gauges{served: served, known: map[string]gauge{}}
 	add := func(kind prometheus.ValueType, name, help string, labels ...string) {
 		g.known[name] = gauge{prometheus.NewDesc(namespace+"_"+name, help, append([]string{"model_name"}, labels...), nil), kind}
@@ -71,12 +74,12 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 			known := g.known[name]
 			ch <- prometheus.MustNewConstMetric(known.desc, known.kind, v, append([]string{m.Name}, labels...)...)
 		}
-		if l, ok := m.Generator.(Loaded); ok {
-			loaded, bytes := l.Loaded()
+		if m.Loaded != nil {
+			loaded, bytes := m.Loaded()
 			put("model_bytes", float64(bytes))
 			put("model_loaded", map[bool]float64{true: 1}[loaded])
 		}
-		s := m.Generator.Snapshot()
+		s := m.Snapshot()
 		put("num_requests_running", float64(s.Running))
 		put("num_requests_waiting", float64(s.Waiting))
 		fullest := 0.0

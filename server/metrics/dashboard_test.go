@@ -1,4 +1,4 @@
-package server
+package metrics
 
 import (
 	"encoding/json"
@@ -21,8 +21,8 @@ var (
 
 // described are all metrics that there are, with their labels.
 func described() map[string][]string {
-	m := NewMetrics()
-	m.watch(func() models { return nil })
+	m := New()
+	m.Watch(func() []Served { return nil })
 	ch := make(chan *prometheus.Desc, 1000)
 	m.registry.Describe(ch)
 	close(ch)
@@ -82,7 +82,7 @@ func TestDashboards(t *testing.T) {
 			Targets []struct{ Expr string }
 		}
 	}
-	data, err := os.ReadFile("../deploy/grafana/loopserve.json")
+	data, err := os.ReadFile("../../deploy/grafana/loopserve.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestDashboards(t *testing.T) {
 	if queries < 30 {
 		t.Errorf("only %d queries", queries)
 	}
-	rules, err := os.ReadFile("../deploy/prometheus/rules.yml")
+	rules, err := os.ReadFile("../../deploy/prometheus/rules.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestDashboards(t *testing.T) {
 
 // docs/observability.md says what each of our metrics means.
 func TestMetricsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../docs/observability.md")
+	text, err := os.ReadFile("../../docs/observability.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 
 // An alias has the values of what it stands for, and a label that tells of one engine.
 func TestAliases(t *testing.T) {
-	m := NewMetrics()
+	m := New()
 	m.Observer("adder")
 	m.engine.promptTokens.WithLabelValues("adder").Add(3)
 	before, err := m.gather()

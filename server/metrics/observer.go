@@ -1,11 +1,12 @@
-package server
+package metrics
 
 import (
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -24,7 +25,7 @@ type engineMetrics struct {
 	promptSize, completionSize, requestLoops *prometheus.HistogramVec
 }
 
-func newEngineMetrics(m *Metrics) engineMetrics {
+func newEngineMetrics(m *Registry) engineMetrics {
 	const model = "model_name"
 	return engineMetrics{
 		ticks:            m.counter("ticks_total", "Turns of the engine that made a call.", model),
@@ -78,6 +79,9 @@ type observer struct {
 	errors                    [3]prometheus.Counter
 	rows                      prometheus.Observer
 	byRows                    []prometheus.Observer // parallel to rowBuckets, and one more for all above
+
+	mu     sync.Mutex // a benchmark reads blocks between ticks
+	blocks Blocks
 }
 
 var (
@@ -86,7 +90,7 @@ var (
 )
 
 // Observer returns what a model's controller reports to.
-func (m *Metrics) Observer(model string) loopctl.Observer {
+func (m *Registry) Observer(model string) loopctl.Observer {
 	e := &m.engine
 	o := &observer{
 		model: model, m: e,
@@ -105,16 +109,27 @@ func (m *Metrics) Observer(model string) loopctl.Observer {
 	for _, label := range rowLabels {
 		o.byRows = append(o.byRows, e.blockSeconds.WithLabelValues(model, label))
 	}
-	c := &bench.Counter{Next: o}
-	m.blocks.Store(model, c)
-	return c
+	m.observers.Store(model, o)
+	return o
 }
 
-// blockCounter is what counts a model's block calls for benchmarks; nil where no controller reports to m.
-func (m *Metrics) blockCounter(model string) *bench.Counter {
-	c, _ := m.blocks.Load(model)
-	counter, _ := c.(*bench.Counter)
-	return counter
+// Blocks are sums over a model's block calls.
+type Blocks struct {
+	Calls, Rows int64
+	Runnable    int64 // rows that could have been in the calls, had there been room
+	Took        time.Duration
+}
+
+// Blocks are a model's so far; false says that no controller reports to m.
+func (m *Registry) Blocks(model string) (Blocks, bool) {
+	v, _ := m.observers.Load(model)
+	o, ok := v.(*observer)
+	if !ok {
+		return Blocks{}, false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.blocks, true
 }
 
 // Tick implements loopctl.Observer.
@@ -142,6 +157,12 @@ func (o *observer) Tick(t *loopctl.TickStats) {
 	if block.Rows == 0 {
 		return
 	}
+	o.mu.Lock()
+	o.blocks.Calls++
+	o.blocks.Rows += int64(block.Rows)
+	o.blocks.Runnable += int64(max(t.Runnable, block.Rows))
+	o.blocks.Took += block.Took
+	o.mu.Unlock()
 	o.rows.Observe(float64(block.Rows))
 	o.byRows[rowBucket(block.Rows)].Observe(block.Took.Seconds())
 	o.prefillSteps.Add(float64(t.Prefill))
