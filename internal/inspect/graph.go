@@ -3,7 +3,7 @@ package inspect
 import (
 	"fmt"
 
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // graph is what is kept of an ONNX file: the main graph's nodes, and the shapes of its initializers.
@@ -27,11 +27,11 @@ type tensor struct {
 // readGraph reads a ModelProto.
 func readGraph(raw []byte) (*graph, error) {
 	g := &graph{initializers: map[string]tensor{}}
-	err := wire.Each(raw, func(f wire.Field) error {
+	err := protofield.Each(raw, func(f protofield.Field) error {
 		if f.Tag != 7 {
 			return nil
 		}
-		return wire.Each(f.Bytes, func(f wire.Field) error {
+		return protofield.Each(f.Bytes, func(f protofield.Field) error {
 			switch f.Tag {
 			case 1:
 				return g.node(f.Bytes)
@@ -46,7 +46,7 @@ func readGraph(raw []byte) (*graph, error) {
 
 func (g *graph) node(raw []byte) error {
 	n := node{ints: map[string]int64{}}
-	err := wire.Each(raw, func(f wire.Field) error {
+	err := protofield.Each(raw, func(f protofield.Field) error {
 		switch f.Tag {
 		case 1:
 			n.inputs = append(n.inputs, string(f.Bytes))
@@ -57,7 +57,7 @@ func (g *graph) node(raw []byte) error {
 		case 5:
 			var name string
 			var value int64
-			err := wire.Each(f.Bytes, func(f wire.Field) error {
+			err := protofield.Each(f.Bytes, func(f protofield.Field) error {
 				switch f.Tag {
 				case 1:
 					name = string(f.Bytes)
@@ -78,7 +78,7 @@ func (g *graph) node(raw []byte) error {
 func (g *graph) tensor(raw []byte) error {
 	t, name := tensor{elements: 1}, ""
 	var dims []int64
-	err := wire.Each(raw, func(f wire.Field) (err error) {
+	err := protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
 		case 1:
 			dims, err = f.Varints(dims)

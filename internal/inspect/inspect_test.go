@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/inspect"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 )
 
 // small is 1 layer before the loop, 2 in it, 1 after.

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 	"strconv"
 
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // external is a tensor whose bytes are in another file.
@@ -22,7 +22,7 @@ func (m *model) tensor(raw []byte, keep bool) error {
 	var dims []int64
 	var elem int64
 	outside := false
-	err := wire.Each(raw, func(f wire.Field) (err error) {
+	err := protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
 		case 1:
 			dims, err = f.Varints(dims)
@@ -78,7 +78,7 @@ func readExternal(entries [][]byte) (external, error) {
 	seen := map[string]bool{}
 	for _, raw := range entries {
 		var key, value string
-		if err := wire.Each(raw, func(f wire.Field) error {
+		if err := protofield.Each(raw, func(f protofield.Field) error {
 			b, err := f.Sub()
 			switch f.Tag {
 			case 1:

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // Limits of the reader. Graphs of ours nest one level and have some hundred nodes.
@@ -39,11 +39,11 @@ type tensorInfo struct {
 func readModel(raw []byte) (*model, error) {
 	m := &model{initializers: map[string]bool{}, attention: map[string]int{}}
 	graphs := 0
-	err := wire.Each(raw, func(f wire.Field) error {
+	err := protofield.Each(raw, func(f protofield.Field) error {
 		switch f.Tag {
 		case 7:
 			if graphs++; graphs > 1 {
-				return fmt.Errorf("%w: two graphs", wire.ErrDamaged) // parsers merge them
+				return fmt.Errorf("%w: two graphs", protofield.ErrDamaged) // parsers merge them
 			}
 			b, err := f.Sub()
 			if err != nil {
@@ -62,7 +62,7 @@ func readModel(raw []byte) (*model, error) {
 		return nil
 	})
 	if err == nil && graphs == 0 {
-		err = fmt.Errorf("%w: no graph", wire.ErrDamaged)
+		err = fmt.Errorf("%w: no graph", protofield.ErrDamaged)
 	}
 	return m, err
 }
@@ -71,7 +71,7 @@ func (m *model) graph(raw []byte, depth int) error {
 	if depth > maxNesting {
 		return fmt.Errorf("graphs nest more than %d deep", maxNesting)
 	}
-	return wire.Each(raw, func(f wire.Field) error {
+	return protofield.Each(raw, func(f protofield.Field) error {
 		switch f.Tag {
 		case 1, 5, 11, 12, 15:
 		default:
@@ -96,7 +96,7 @@ func (m *model) graph(raw []byte, depth int) error {
 }
 
 func (m *model) function(raw []byte) error {
-	return wire.Each(raw, func(f wire.Field) error {
+	return protofield.Each(raw, func(f protofield.Field) error {
 		if f.Tag != 7 && f.Tag != 11 {
 			return nil
 		}
@@ -116,7 +116,7 @@ func (m *model) node(raw []byte, depth int) error {
 		return fmt.Errorf("more than %d nodes", maxNodes)
 	}
 	var name, op, domain string
-	err := wire.Each(raw, func(f wire.Field) error {
+	err := protofield.Each(raw, func(f protofield.Field) error {
 		if f.Tag != 3 && f.Tag != 4 && f.Tag != 5 && f.Tag != 7 {
 			return nil
 		}
@@ -151,7 +151,7 @@ func (m *model) node(raw []byte, depth int) error {
 
 func (m *model) attribute(raw []byte, depth int) error {
 	tensors, graphs := 0, 0
-	return wire.Each(raw, func(f wire.Field) error {
+	return protofield.Each(raw, func(f protofield.Field) error {
 		switch f.Tag {
 		case 5, 10: // t, tensors
 			b, err := f.Sub()
@@ -160,7 +160,7 @@ func (m *model) attribute(raw []byte, depth int) error {
 			}
 			if f.Tag == 5 {
 				if tensors++; tensors > 1 {
-					return fmt.Errorf("%w: an attribute with two tensors", wire.ErrDamaged)
+					return fmt.Errorf("%w: an attribute with two tensors", protofield.ErrDamaged)
 				}
 			}
 			return m.tensor(b, false)
@@ -171,7 +171,7 @@ func (m *model) attribute(raw []byte, depth int) error {
 			}
 			if f.Tag == 6 {
 				if graphs++; graphs > 1 {
-					return fmt.Errorf("%w: an attribute with two graphs", wire.ErrDamaged)
+					return fmt.Errorf("%w: an attribute with two graphs", protofield.ErrDamaged)
 				}
 			}
 			return m.graph(b, depth+1)
@@ -185,7 +185,7 @@ func (m *model) attribute(raw []byte, depth int) error {
 // value reads a ValueInfoProto of the main graph.
 func (m *model) value(raw []byte, input bool) error {
 	var v tensorInfo
-	err := wire.Each(raw, func(f wire.Field) error {
+	err := protofield.Each(raw, func(f protofield.Field) error {
 		if f.Tag != 1 && f.Tag != 2 {
 			return nil
 		}
@@ -197,7 +197,7 @@ func (m *model) value(raw []byte, input bool) error {
 			v.name = string(b)
 			return nil
 		}
-		return wire.Each(b, func(f wire.Field) error { // TypeProto
+		return protofield.Each(b, func(f protofield.Field) error { // TypeProto
 			if f.Tag != 1 {
 				return nil
 			}
@@ -217,7 +217,7 @@ func (m *model) value(raw []byte, input bool) error {
 }
 
 func (v *tensorInfo) tensorType(raw []byte) error {
-	return wire.Each(raw, func(f wire.Field) (err error) {
+	return protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
 		case 1:
 			v.elem, err = f.Varint()
@@ -225,14 +225,14 @@ func (v *tensorInfo) tensorType(raw []byte) error {
 			v.ranked = true
 			var shape []byte
 			if shape, err = f.Sub(); err == nil {
-				err = wire.Each(shape, v.dim)
+				err = protofield.Each(shape, v.dim)
 			}
 		}
 		return err
 	})
 }
 
-func (v *tensorInfo) dim(f wire.Field) error {
+func (v *tensorInfo) dim(f protofield.Field) error {
 	if f.Tag != 1 {
 		return nil
 	}
@@ -241,7 +241,7 @@ func (v *tensorInfo) dim(f wire.Field) error {
 		return err
 	}
 	size := int64(-1)
-	err = wire.Each(b, func(f wire.Field) (err error) {
+	err = protofield.Each(b, func(f protofield.Field) (err error) {
 		if f.Tag == 1 {
 			size, err = f.Varint()
 		}

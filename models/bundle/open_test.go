@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 )
 
 // exported makes a small real bundle: one layer before the loop, one in it, one after.

@@ -3,7 +3,7 @@ package export_test
 import (
 	"testing"
 
-	"github.com/loopserve/loopserve/models/export/exporttest"
+	"github.com/loopserve/loopserve/internal/exporttest"
 )
 
 // everyFamily is a random checkpoint of each family, at sizes that both the CPU's and CUDA's attention take.

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 )
 
 // Embedding and head are chosen apart from the layers: the runtime's own lookups of each kind give the rows that the

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 )
 
 var tiny = exporttest.LoopedLlama{Hidden: 32, Heads: 2, FFN: 48, Vocab: 16, Context: 32, Prelude: 1, Loop: 2, Coda: 1}

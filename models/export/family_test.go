@@ -8,10 +8,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 )
 
 // Every checkpoint of the vectors becomes a bundle that opens, in every precision. That the numbers are right is runtime/engine's to show.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/models/export/onnx"
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // graph is an ONNX file as far as types go.
@@ -23,9 +23,9 @@ type node struct {
 }
 
 // each calls visit for every field of a message.
-func each(t testing.TB, message []byte, visit func(f wire.Field)) {
+func each(t testing.TB, message []byte, visit func(f protofield.Field)) {
 	t.Helper()
-	if err := wire.Each(message, func(f wire.Field) error {
+	if err := protofield.Each(message, func(f protofield.Field) error {
 		visit(f)
 		return nil
 	}); err != nil {
@@ -36,18 +36,18 @@ func each(t testing.TB, message []byte, visit func(f wire.Field)) {
 func parse(t testing.TB, model []byte) *graph {
 	t.Helper()
 	g := &graph{initializers: map[string]onnx.Type{}, inputs: map[string]onnx.Type{}, outputs: map[string]onnx.Type{}}
-	each(t, model, func(f wire.Field) {
+	each(t, model, func(f protofield.Field) {
 		if f.Tag != 7 {
 			return
 		}
-		each(t, f.Bytes, func(f wire.Field) {
+		each(t, f.Bytes, func(f protofield.Field) {
 			switch f.Tag {
 			case 1:
 				g.nodes = append(g.nodes, parseNode(t, f.Bytes))
 			case 5:
 				var name string
 				var elem onnx.Type
-				each(t, f.Bytes, func(f wire.Field) {
+				each(t, f.Bytes, func(f protofield.Field) {
 					switch f.Tag {
 					case 2:
 						elem = onnx.Type(f.Number)
@@ -68,7 +68,7 @@ func parse(t testing.TB, model []byte) *graph {
 
 func parseNode(t testing.TB, raw []byte) node {
 	n := node{attrs: map[string]int64{}, raw: raw}
-	each(t, raw, func(f wire.Field) {
+	each(t, raw, func(f protofield.Field) {
 		switch f.Tag {
 		case 1:
 			n.inputs = append(n.inputs, string(f.Bytes))
@@ -79,7 +79,7 @@ func parseNode(t testing.TB, raw []byte) node {
 		case 5:
 			var name string
 			var value int64
-			each(t, f.Bytes, func(f wire.Field) {
+			each(t, f.Bytes, func(f protofield.Field) {
 				switch f.Tag {
 				case 1:
 					name = string(f.Bytes)
@@ -97,13 +97,13 @@ func parseNode(t testing.TB, raw []byte) node {
 
 func parseValue(t testing.TB, raw []byte, into map[string]onnx.Type) {
 	var name string
-	each(t, raw, func(f wire.Field) {
+	each(t, raw, func(f protofield.Field) {
 		switch f.Tag {
 		case 1:
 			name = string(f.Bytes)
 		case 2:
-			each(t, f.Bytes, func(f wire.Field) {
-				each(t, f.Bytes, func(f wire.Field) {
+			each(t, f.Bytes, func(f protofield.Field) {
+				each(t, f.Bytes, func(f protofield.Field) {
 					if f.Tag == 1 {
 						into[name] = onnx.Type(f.Number)
 					}

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 )
 
 // The test binary as an export of its own, which can be killed: EXPORT_CHILD names checkpoint and place.

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 )
 
 // exported gives the sha256 of a checkpoint's weights.data, RoPE tables included.

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/ort"

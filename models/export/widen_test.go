@@ -13,7 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // widen rewrites a bundle's graphs so that a runtime without kernels for bfloat16 runs them: a node on bfloat16 gets
@@ -55,7 +55,7 @@ func widened(t testing.TB, model []byte) []byte {
 		in, out := 0, 0
 		var wide []byte
 		var after [][]byte
-		each(t, n.raw, func(f wire.Field) {
+		each(t, n.raw, func(f protofield.Field) {
 			name := string(f.Bytes)
 			switch {
 			case f.Tag == 1 && narrow(name):
@@ -76,11 +76,11 @@ func widened(t testing.TB, model []byte) []byte {
 			nodes = appendMessage(nodes, 1, c)
 		}
 	}
-	to, err := wire.Rewrite(model, func(f wire.Field) (wire.Field, error) {
+	to, err := protofield.Rewrite(model, func(f protofield.Field) (protofield.Field, error) {
 		if f.Tag != 7 {
 			return f, nil
 		}
-		each(t, f.Bytes, func(f wire.Field) {
+		each(t, f.Bytes, func(f protofield.Field) {
 			if f.Tag != 1 {
 				nodes = append(nodes, f.Raw...)
 			}

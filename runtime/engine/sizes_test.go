@@ -5,9 +5,9 @@ package engine_test
 import (
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/parity"
-	"github.com/loopserve/loopserve/models/export/exporttest"
-	"github.com/loopserve/loopserve/models/export/reference"
+	"github.com/loopserve/loopserve/internal/reference"
 	"github.com/loopserve/loopserve/runtime/engine"
 )
 

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/models/export/exporttest"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/kvcache"
@@ -41,7 +41,7 @@ func unroll(tb testing.TB, env *ort.Env, e *engine.Engine, dir string, loops, ro
 		tb.Fatal(err)
 	}
 	file := filepath.Join(dir, fmt.Sprintf("unrolled_%d.onnx", loops))
-	if err := export.Unrolled(b, file, loops); err != nil {
+	if err := writeUnrolled(b, file, loops); err != nil {
 		tb.Fatal(err)
 	}
 	session, err := env.Load(file, ort.SessionOptions{})

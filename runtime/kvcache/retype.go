@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // Field numbers of onnx.proto3.
@@ -43,7 +43,7 @@ func Retype(model []byte, p Precision) ([]byte, error) {
 }
 
 func (p Precision) retypeTensor(tensor []byte) ([]byte, error) {
-	return wire.Rewrite(tensor, func(f wire.Field) (wire.Field, error) {
+	return protofield.Rewrite(tensor, func(f protofield.Field) (protofield.Field, error) {
 		switch f.Tag {
 		case tensorElement:
 			return f.WithNumber(uint64(p.Element())), nil
@@ -58,7 +58,7 @@ func (p Precision) retypeTensor(tensor []byte) ([]byte, error) {
 // reshape gives the last of a shape's dimensions the size of a head.
 func (p Precision) reshape(shape []byte) ([]byte, error) {
 	left := 0
-	err := wire.Each(shape, func(f wire.Field) error {
+	err := protofield.Each(shape, func(f protofield.Field) error {
 		if f.Tag == shapeDim {
 			left++
 		}
@@ -71,7 +71,7 @@ func (p Precision) reshape(shape []byte) ([]byte, error) {
 		if left--; left > 0 {
 			return d, nil
 		}
-		return wire.Rewrite(d, func(f wire.Field) (wire.Field, error) {
+		return protofield.Rewrite(d, func(f protofield.Field) (protofield.Field, error) {
 			if f.Tag != dimValue {
 				return f, nil
 			}
@@ -82,7 +82,7 @@ func (p Precision) reshape(shape []byte) ([]byte, error) {
 
 // inside copies a message, with each submessage of one field changed.
 func inside(message []byte, which protowire.Number, change func([]byte) ([]byte, error)) ([]byte, error) {
-	return wire.Rewrite(message, func(f wire.Field) (wire.Field, error) {
+	return protofield.Rewrite(message, func(f protofield.Field) (protofield.Field, error) {
 		if f.Tag != which {
 			return f, nil
 		}
@@ -92,7 +92,7 @@ func inside(message []byte, which protowire.Number, change func([]byte) ([]byte,
 }
 
 func text(message []byte, which protowire.Number) (s string, err error) {
-	err = wire.Each(message, func(f wire.Field) error {
+	err = protofield.Each(message, func(f protofield.Field) error {
 		if f.Tag == which {
 			s = string(f.Bytes)
 		}

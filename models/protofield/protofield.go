@@ -1,6 +1,6 @@
-// Package wire reads protobuf messages field by field, and copies them with some fields changed: how ONNX files are
+// Package protofield reads protobuf messages field by field, and copies them with some fields changed: how ONNX files are
 // checked, counted, retyped and unrolled. It knows the encoding, not what ONNX's fields mean.
-package wire
+package protofield
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 // Bigcheckpoint writes a random checkpoint of a released model's exact size, to measure exports of that size:
 //
-//	go run ./models/export/exporttest/bigcheckpoint ouro-1.4b ./ouro
+//	go run ./internal/exporttest/bigcheckpoint ouro-1.4b ./ouro
 //
 // It streams: its own memory is that of one row.
 package main
@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/loopserve/loopserve/models/export/exporttest"
+	"github.com/loopserve/loopserve/internal/exporttest"
 )
 
 func main() {

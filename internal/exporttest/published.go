@@ -2,6 +2,7 @@ package exporttest
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -11,16 +12,12 @@ import (
 // are random, and so they say something of sizes and times alone.
 func Published(name string) (*Checkpoint, error) {
 	all := map[string]func() *Checkpoint{"ouro-1.4b": ouro14, "huginn-3.5b": huginn35}
-	make, ok := all[name]
+	checkpoint, ok := all[name]
 	if !ok {
-		names := []string{}
-		for n := range all {
-			names = append(names, n)
-		}
-		slices.Sort(names)
-		return nil, fmt.Errorf("no published sizes of %q, only of %s", name, strings.Join(names, ", "))
+		names := slices.Sorted(maps.Keys(all))
+		return nil, fmt.Errorf("model %q has no published sizes here; choose %s", name, strings.Join(names, " or "))
 	}
-	return make(), nil
+	return checkpoint(), nil
 }
 
 // ouro14 is ByteDance/Ouro-1.4B: 1,434,652,673 parameters in 269 tensors.

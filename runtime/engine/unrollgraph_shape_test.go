@@ -1,4 +1,6 @@
-package export
+//go:build cgo
+
+package engine_test
 
 import (
 	"os"
@@ -9,10 +11,11 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/models/export/exporttest"
+	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/models/export/onnx"
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // tinyBundle is a whole bundle of a random checkpoint.
@@ -22,7 +25,7 @@ func tinyBundle(t *testing.T) *bundle.Bundle {
 	if err := (exporttest.LoopedLlama{Hidden: 16, Heads: 2, FFN: 24, Vocab: 32, Loop: 2}).Write(hf, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Export(t.Context(), hf, out, Options{Exporter: "test"}); err != nil {
+	if _, err := export.Export(t.Context(), hf, out, export.Options{Exporter: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := bundle.Open(out, bundle.Options{})
@@ -33,15 +36,15 @@ func tinyBundle(t *testing.T) *bundle.Bundle {
 }
 
 // graphOf is the fields of a model's graph.
-func graphOf(t *testing.T, model []byte) []wire.Field {
+func graphOf(t *testing.T, model []byte) []protofield.Field {
 	t.Helper()
-	all, err := wire.Fields(model)
+	all, err := protofield.Fields(model)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range all {
 		if f.Tag == modelGraph {
-			graph, err := wire.Fields(f.Bytes)
+			graph, err := protofield.Fields(f.Bytes)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +55,7 @@ func graphOf(t *testing.T, model []byte) []wire.Field {
 	return nil
 }
 
-func namesOf(t *testing.T, all []wire.Field, number, inside protowire.Number) []string {
+func namesOf(t *testing.T, all []protofield.Field, number, inside protowire.Number) []string {
 	t.Helper()
 	out, err := stringsIn(all, number, inside)
 	if err != nil {
@@ -65,10 +68,10 @@ func namesOf(t *testing.T, all []wire.Field, number, inside protowire.Number) []
 func TestUnrolledHasTheBlockOnceForEachLoop(t *testing.T) {
 	b := tinyBundle(t)
 	file := filepath.Join(b.Dir, "unrolled.onnx")
-	if err := Unrolled(b, file, 3); err != nil {
+	if err := writeUnrolled(b, file, 3); err != nil {
 		t.Fatal(err)
 	}
-	read := func(file string) []wire.Field {
+	read := func(file string) []protofield.Field {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +79,7 @@ func TestUnrolledHasTheBlockOnceForEachLoop(t *testing.T) {
 		return graphOf(t, raw)
 	}
 	one, three := read(b.Path(b.Manifest.Block.File)), read(file)
-	count := func(all []wire.Field, number protowire.Number) (n int) {
+	count := func(all []protofield.Field, number protowire.Number) (n int) {
 		for _, f := range all {
 			if f.Tag == number {
 				n++
@@ -146,7 +149,7 @@ func TestUnrolledRefuses(t *testing.T) {
 			} else {
 				defer os.WriteFile(block, whole, 0o644) //nolint:errcheck // a later case would say so
 			}
-			err := Unrolled(b, file, c.loops)
+			err := writeUnrolled(b, file, c.loops)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}

@@ -1,4 +1,6 @@
-package export
+//go:build cgo
+
+package engine_test
 
 import (
 	"errors"
@@ -10,17 +12,17 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
-// Unrolled writes one graph that applies the bundle's block loops times: what a runtime without a loop in Go
+// writeUnrolled writes one graph that applies the bundle's block loops times: what a runtime without a loop in Go
 // would run at a fixed depth. It is made for the benchmark of that loop's cost and is no part of a bundle. The nodes
 // are the block's own, copied and renamed, and the weights are the bundle's: file must lie in the bundle's folder, or
 // in one that holds the same external data.
 //
 // Inputs and outputs are the block's, except that loop t has a page table of its own, block_table_t, and the outputs
 // of each row's numbers are by loop: delta_t and, where there is a gate, gate_t. hidden_out is the last loop's.
-func Unrolled(b *bundle.Bundle, file string, loops int) error {
+func writeUnrolled(b *bundle.Bundle, file string, loops int) error {
 	if loops < 1 {
 		return fmt.Errorf("unroll %s: %d loops, must be at least 1", b.Manifest.Name, loops)
 	}
@@ -28,7 +30,7 @@ func Unrolled(b *bundle.Bundle, file string, loops int) error {
 	if err != nil {
 		return err
 	}
-	out, err := unroll(raw, loops)
+	out, err := unrollModel(raw, loops)
 	if err != nil {
 		return fmt.Errorf("unroll %s of %s: %w", b.Manifest.Block.File, b.Manifest.Name, err)
 	}
@@ -48,8 +50,8 @@ const (
 	valueName                       = 1
 )
 
-func unroll(model []byte, loops int) ([]byte, error) {
-	return wire.Rewrite(model, func(f wire.Field) (wire.Field, error) {
+func unrollModel(model []byte, loops int) ([]byte, error) {
+	return protofield.Rewrite(model, func(f protofield.Field) (protofield.Field, error) {
 		if f.Tag != modelGraph {
 			return f, nil
 		}
@@ -59,7 +61,7 @@ func unroll(model []byte, loops int) ([]byte, error) {
 }
 
 func unrollGraph(graph []byte, loops int) ([]byte, error) {
-	all, err := wire.Fields(graph)
+	all, err := protofield.Fields(graph)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 	made := map[string]bool{} // by the nodes: different at each loop
 	for _, f := range all {
 		if f.Tag == graphNode {
-			outputs, err := stringsIn([]wire.Field{f}, graphNode, nodeOutput)
+			outputs, err := stringsIn([]protofield.Field{f}, graphNode, nodeOutput)
 			if err != nil {
 				return nil, err
 			}
@@ -98,8 +100,8 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 		return name
 	}
 	var out []byte
-	add := func(f wire.Field, t int, renamed ...protowire.Number) error {
-		content, err := wire.Rewrite(f.Bytes, func(inner wire.Field) (wire.Field, error) {
+	add := func(f protofield.Field, t int, renamed ...protowire.Number) error {
+		content, err := protofield.Rewrite(f.Bytes, func(inner protofield.Field) (protofield.Field, error) {
 			switch {
 			case slices.Contains(renamed, inner.Tag):
 				return inner.WithBytes([]byte(at(string(inner.Bytes), t))), nil
@@ -115,7 +117,7 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 		for _, f := range all {
 			name := ""
 			if f.Tag == graphInput || f.Tag == graphOutput {
-				one, err := stringsIn([]wire.Field{f}, f.Tag, valueName)
+				one, err := stringsIn([]protofield.Field{f}, f.Tag, valueName)
 				if err != nil {
 					return nil, err
 				}
@@ -141,13 +143,13 @@ func unrollGraph(graph []byte, loops int) ([]byte, error) {
 }
 
 // stringsIn collects a string field of all messages with that number.
-func stringsIn(all []wire.Field, number, inside protowire.Number) ([]string, error) {
+func stringsIn(all []protofield.Field, number, inside protowire.Number) ([]string, error) {
 	var out []string
 	for _, f := range all {
 		if f.Tag != number {
 			continue
 		}
-		parts, err := wire.Fields(f.Bytes)
+		parts, err := protofield.Fields(f.Bytes)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package wire_test
+package protofield_test
 
 import (
 	"bytes"
@@ -8,14 +8,14 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/loopserve/loopserve/models/wire"
+	"github.com/loopserve/loopserve/models/protofield"
 )
 
 // {1: 150, 2: "ab", 3: float32, 4: packed 1 and 300, 5: float64}
 var message = []byte("\x08\x96\x01" + "\x12\x02ab" + "\x1d\x00\x00\x80\x3f" + "\x22\x03\x01\xac\x02" + "\x29\x00\x00\x00\x00\x00\x00\xf0\x3f")
 
 func TestFields(t *testing.T) {
-	all, err := wire.Fields(message)
+	all, err := protofield.Fields(message)
 	if err != nil || len(all) != 5 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -44,18 +44,18 @@ func TestFields(t *testing.T) {
 	_, sub := all[0].Sub()
 	_, numbers := all[2].Varints(nil)
 	for _, err := range []error{number, sub, numbers} {
-		if !errors.Is(err, wire.ErrDamaged) {
+		if !errors.Is(err, protofield.ErrDamaged) {
 			t.Errorf("another wire type: %v", err)
 		}
 	}
 }
 
 func TestRewrite(t *testing.T) {
-	same, err := wire.Rewrite(message, func(f wire.Field) (wire.Field, error) { return f, nil })
+	same, err := protofield.Rewrite(message, func(f protofield.Field) (protofield.Field, error) { return f, nil })
 	if err != nil || !bytes.Equal(same, message) {
 		t.Errorf("%q, %v", same, err)
 	}
-	other, err := wire.Rewrite(message[:7], func(f wire.Field) (wire.Field, error) {
+	other, err := protofield.Rewrite(message[:7], func(f protofield.Field) (protofield.Field, error) {
 		if f.Kind == protowire.VarintType {
 			return f.WithNumber(1), nil
 		}
@@ -65,7 +65,7 @@ func TestRewrite(t *testing.T) {
 		t.Errorf("%q, %v", other, err)
 	}
 	stop := errors.New("stop")
-	if _, err := wire.Rewrite(message, func(f wire.Field) (wire.Field, error) { return f, stop }); !errors.Is(err, stop) {
+	if _, err := protofield.Rewrite(message, func(f protofield.Field) (protofield.Field, error) { return f, stop }); !errors.Is(err, stop) {
 		t.Error(err)
 	}
 }
@@ -74,7 +74,7 @@ func TestDamaged(t *testing.T) {
 	for name, raw := range map[string]string{
 		"a tag alone": "\x08", "a length past the end": "\x12\x05ab", "a tag without end": "\xff", "a group": "\x0b\x0c", "tag 0": "\x00\x01", "half a number": "\x1d\x00",
 	} {
-		if _, err := wire.Fields([]byte(raw)); !errors.Is(err, wire.ErrDamaged) {
+		if _, err := protofield.Fields([]byte(raw)); !errors.Is(err, protofield.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
