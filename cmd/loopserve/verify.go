@@ -11,7 +11,7 @@ import (
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
-	"github.com/loopserve/loopserve/runtime/kinds"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -67,7 +67,7 @@ func (v *verification) run(w io.Writer, dir string) error {
 // server can keep KV in.
 func writeMemory(w io.Writer, m *bundle.Manifest) {
 	line := func(what string, p kvcache.Precision) {
-		kv := kinds.Shapes(m, 1, p)
+		kv := spec.Shapes(m, 1, p)
 		fmt.Fprintf(w, "%s of a token: %d bytes for each loop, and %d beside the loops", what, kv[1].TokenBytes(), kv[0].TokenBytes()+kv[2].TokenBytes())
 	}
 	if m.Kind == bundle.KindDense {
@@ -76,11 +76,11 @@ func writeMemory(w io.Writer, m *bundle.Manifest) {
 		return
 	}
 	precisions := []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8}
-	if kinds.Shapes(m, 1, kvcache.F32) == kinds.Shapes(m, 1, kvcache.Int8) { // the graphs decide
+	if spec.Shapes(m, 1, kvcache.F32) == spec.Shapes(m, 1, kvcache.Int8) { // the graphs decide
 		precisions = precisions[:1]
 	}
 	for _, p := range precisions {
-		line("KV memory in "+kinds.Shapes(m, 1, p)[1].Precision.String(), p)
+		line("KV memory in "+spec.Shapes(m, 1, p)[1].Precision.String(), p)
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "KV policies, which say how many loops keep memory: %v\n", m.KVPolicies)
@@ -93,7 +93,7 @@ func (v *verification) numbers(w io.Writer, b *bundle.Bundle) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, env.Close()) }()
-	e, err := kinds.Open(env, b, engine.Options{Sequence: 1})
+	e, err := engine.Open(env, b, engine.Options{Sequence: 1})
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func explain(w io.Writer, dir string, err error) bool {
 }
 
 // tryOut checks what no look at a graph can tell: that no row sees later ones.
-func tryOut(w io.Writer, e kinds.Engine) error {
+func tryOut(w io.Writer, e engine.Engine) error {
 	promises, err := parity.Promises(e)
 	if err != nil {
 		return fmt.Errorf("the graphs keep the contract and do not run: %w", err)

@@ -6,7 +6,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
-	"github.com/loopserve/loopserve/runtime/kinds"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 )
 
@@ -105,7 +105,7 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	shapes := kinds.Shapes(m, load.PageSize, precision)
+	shapes := spec.Shapes(m, load.PageSize, precision)
 	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
 		raw, err := b.ReadFile(g.File)
 		if err != nil {
@@ -160,7 +160,7 @@ func (l *Load) complete(m *bundle.Manifest) error {
 }
 
 func (f *Facts) policy(name string, shapes [3]kvcache.Shape) Policy {
-	p, _ := engine.ParseKVPolicy(name) // the manifest has been checked
+	p, _ := spec.ParseKVPolicy(name) // the manifest has been checked
 	planes := p.PlanesAt(f.Load.Loops)
 	return Policy{name, planes, shapes[0].TokenBytes() + int64(planes)*shapes[1].TokenBytes() + shapes[2].TokenBytes()}
 }

@@ -8,7 +8,7 @@ import (
 // Whatever the bytes, counting ends, and no count of an ordinary graph is negative.
 func FuzzReadGraph(f *testing.F) {
 	for _, file := range []string{"prelude.onnx", "block.onnx", "coda.onnx"} {
-		raw, err := os.ReadFile("../../runtime/dense/testdata/tiny/" + file)
+		raw, err := os.ReadFile("../../runtime/engine/dense/testdata/tiny/" + file)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -97,7 +97,7 @@ func TestLoad(t *testing.T) {
 // The page of a dense bundle: no heads, and what a token costs without a cache. (torch stored the gains of the block's two
 // norms, which are equal at random weights, once: 2192 numbers of 2224.)
 func TestDensePage(t *testing.T) {
-	b, err := bundle.Open("../../runtime/dense/testdata/tiny", bundle.Options{})
+	b, err := bundle.Open("../../runtime/engine/dense/testdata/tiny", bundle.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

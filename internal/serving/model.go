@@ -14,7 +14,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
-	"github.com/loopserve/loopserve/runtime/kinds"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
@@ -144,7 +144,7 @@ func (k *maker) read(dir string) (*model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", dir, err)
 	}
-	policy, err := engine.ParseKVPolicy(k.cfg.KVPolicy)
+	policy, err := spec.ParseKVPolicy(k.cfg.KVPolicy)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (k *maker) read(dir string) (*model, error) {
 	out.card = &server.Model{
 		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
 		Loops: loopctl.LoopRange(m.Loops), Context: length, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
-		KVPolicies: m.KVPolicies, KVPolicy: engine.KVPolicyName(policy), ChatTemplate: tok.Config().ChatTemplate,
+		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(policy), ChatTemplate: tok.Config().ChatTemplate,
 		Problems: problemsOf(b),
 		Delta:    true, Gate: m.Gate != nil, // every block gives the delta: docs/bundle-format.md
 	}
@@ -175,7 +175,7 @@ func (k *maker) read(dir string) (*model, error) {
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		out.card.HiddenSize = m.HiddenSize
 	}
-	for i, s := range kinds.Shapes(m, k.cfg.PageSize, k.precision()) {
+	for i, s := range spec.Shapes(m, k.cfg.PageSize, k.precision()) {
 		out.card.PageBytes[i] = s.PageBytes()
 	}
 	return out, nil
@@ -193,7 +193,7 @@ func problemsOf(b *bundle.Bundle) func() ([]byte, error) {
 // load opens the graphs and starts the controller.
 func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	m, cfg := &b.Manifest, k.cfg
-	e, err := kinds.Open(k.env, b, engine.Options{
+	e, err := engine.Open(k.env, b, engine.Options{
 		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy, KVPrecision: k.precision(),
 	})
 	if err != nil {
@@ -215,7 +215,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 	c.Start()
 	l := e.Limits()
 	p := &part{controller: c, free: e.Close, bytes: m.FileBytes()}
-	for i, s := range kinds.Shapes(m, cfg.PageSize, k.precision()) {
+	for i, s := range spec.Shapes(m, cfg.PageSize, k.precision()) {
 		p.bytes += int64(l.Pages[i]) * s.PageBytes()
 	}
 	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
@@ -226,7 +226,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 // estimate is an upper bound of what load will take: the files, and the KV pages that the budget or the sequences allow.
 func (k *maker) estimate(m *bundle.Manifest, length int, policy loopctl.KVPolicy) int64 {
 	kv := int64(0)
-	for i, s := range kinds.Shapes(m, 1, k.precision()) {
+	for i, s := range spec.Shapes(m, 1, k.precision()) {
 		planes := int64(1)
 		if loopctl.Stage(i) == loopctl.StageBlock {
 			planes = int64(policy.PlanesAt(m.Loops.Max))

@@ -36,7 +36,7 @@ func TestBundleSpeed(t *testing.T) {
 	t.Logf("files hashed and graphs checked in %v; %s", time.Since(start).Round(time.Millisecond), residentMemory(t))
 	start = time.Now()
 	env := enginetest.Env(t, 2)
-	e, err := engine.New(env, b, engine.Options{PageSize: 16, KVBytes: 2 << 30, Sequence: 1, Context: 256})
+	e, err := engine.Open(env, b, engine.Options{PageSize: 16, KVBytes: 2 << 30, Sequence: 1, Context: 256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestCUDABundleOnTheCPU(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = engine.New(env, b, engine.Options{})
+		_, err = engine.Open(env, b, engine.Options{})
 		if !errors.Is(err, bundle.ErrProvider) {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -19,7 +19,7 @@ import (
 // one is a sequence on a bundle, at one loop count.
 type one struct{ *parity.Alone }
 
-func newOne(e *engine.Engine, loops int) *one { return &one{parity.NewAlone(e, loops, 0)} }
+func newOne(e engine.Engine, loops int) *one { return &one{parity.NewAlone(e, loops, 0)} }
 
 // feed gives the logits of each of the tokens, its own memory.
 func (s *one) feed(t testing.TB, tokens []int32) [][]float32 {
@@ -52,7 +52,7 @@ func openEnv(t testing.TB) *ort.Env {
 }
 
 // engineOf exports a checkpoint folder and opens what comes out.
-func engineOf(t testing.TB, env *ort.Env, from string, opt export.Options) *engine.Engine {
+func engineOf(t testing.TB, env *ort.Env, from string, opt export.Options) engine.Engine {
 	t.Helper()
 	opt.Exporter = "test"
 	out := filepath.Join(t.TempDir(), "out")
@@ -62,7 +62,7 @@ func engineOf(t testing.TB, env *ort.Env, from string, opt export.Options) *engi
 	if opt.DType == export.BF16 {
 		widen(t, out)
 	}
-	return enginetest.Open(t, env, out, engine.Options{PageSize: 16, KVBytes: 64 << 20, Sequence: 1}, engine.New)
+	return enginetest.Open(t, env, out, engine.Options{PageSize: 16, KVBytes: 64 << 20, Sequence: 1})
 }
 
 // seeded is a Huginn whose config has the width of its noise.

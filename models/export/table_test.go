@@ -56,7 +56,7 @@ func (l *loss) String() string {
 }
 
 // texts are a case's prompts, each with float32's own greedy continuation.
-func texts(t *testing.T, c *golden.Case, e *engine.Engine, loops int) (all [][]int32, want [][][]float32) {
+func texts(t *testing.T, c *golden.Case, e engine.Engine, loops int) (all [][]int32, want [][][]float32) {
 	t.Helper()
 	for i := 0; c.Has(fmt.Sprintf("prompt_%d/ids", i)); i++ {
 		ids, err := c.IDs(fmt.Sprintf("prompt_%d/ids", i))

@@ -13,7 +13,7 @@ import (
 // lanes are sequences that decode in step, one row each, through a model whose layers are all in the block: what the
 // engine costs without a scheduler.
 type lanes struct {
-	e      *engine.Engine
+	e      engine.Engine
 	loops  int
 	past   int
 	batch  loopctl.Batch
@@ -21,7 +21,7 @@ type lanes struct {
 }
 
 // newLanes starts n lanes at position past of the KV memory as it is: zeros attend as fast as anything else.
-func newLanes(tb testing.TB, e *engine.Engine, n, loops, past int) *lanes {
+func newLanes(tb testing.TB, e engine.Engine, n, loops, past int) *lanes {
 	tb.Helper()
 	l := e.Limits()
 	perPlane := (l.Context + l.PageSize - 1) / l.PageSize

@@ -1,87 +1,45 @@
+// Package engine opens the engine of a bundle's kind: engine/paged runs graphs over a paged KV cache, engine/dense runs
+// graphs without a cache. Options, limits and the checks that both share are engine/spec's. It knows nothing else.
 package engine
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/engine/dense"
+	"github.com/loopserve/loopserve/runtime/engine/paged"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// Engine runs one bundle. It implements loopctl.Engine.
-type Engine struct {
-	m      *bundle.Manifest
-	opt    Options
-	limits loopctl.Limits
+// Options size an engine of either kind. A zero field means its default.
+type Options = spec.Options
 
-	prelude, block, coda stage
-
-	state  initialState
-	hidden *slots // each row's latent between calls
-	inject *slots // what the prelude injects; nil where the model does not
-	meta   metadata
-	rows   rowBuffers
-	views  [][]float32 // Coda's result: one view of the logits for each row
-	filler filler
+// Engine is what the engine of every kind gives.
+type Engine interface {
+	loopctl.Engine
+	loopctl.LatentReader
+	// FinalHidden is what the head was applied to in the last Coda, for its i-th logits; nil where the graph hides it.
+	FinalHidden(i int) []float32
+	Manifest() *bundle.Manifest
+	Close() error
 }
 
-// New opens the bundle's three graphs on env and allocates every buffer. The error names the graph or the option that
-// is at fault; nothing is left open then.
-func New(env *ort.Env, b *bundle.Bundle, opt Options) (e *Engine, err error) {
-	m := &b.Manifest
-	if m.Kind != bundle.KindPaged {
-		return nil, fmt.Errorf("bundle %s: kind %q is not served by this engine, only %q", m.Name, m.Kind, bundle.KindPaged)
+// Open opens the bundle's engine. Close it before the environment.
+func Open(env *ort.Env, b *bundle.Bundle, opt Options) (Engine, error) {
+	var e Engine
+	var err error
+	switch b.Manifest.Kind {
+	case bundle.KindPaged:
+		e, err = paged.New(env, b, opt)
+	case bundle.KindDense:
+		e, err = dense.New(env, b, opt)
+	default:
+		err = fmt.Errorf("bundle %s: no engine runs the kind %q", b.Manifest.Name, b.Manifest.Kind)
 	}
-	if err := m.RunsOn(env.Provider()); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, err // not e, which would be an Engine around a nil pointer
 	}
-	opt = opt.WithDefaults(m)
-	e = &Engine{m: m, opt: opt, filler: newFiller()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("bundle %s: %w", m.Name, err), e.Close())
-			e = nil
-		}
-	}()
-	if opt.KVPrecision != kvcache.F32 && (m.Precision.Activations != "f32" || env.Provider() != ort.ProviderCPU) {
-		return e, fmt.Errorf("kv precision %s is for bundles in f32 on a CPU: this one keeps its KV in %s (provider %s); set kv_precision to f32",
-			opt.KVPrecision, m.Precision.Activations, env.Provider())
-	}
-	shapes := Shapes(m, opt.PageSize, opt.KVPrecision)
-	if e.limits, err = opt.Limits(m, shapes); err != nil {
-		return e, err
-	}
-	for i, g := range []struct {
-		s    *stage
-		spec bundle.Graph
-	}{{&e.prelude, m.Prelude}, {&e.block, m.Block}, {&e.coda, m.Coda}} {
-		if err := g.s.open(env, b, loopctl.Stage(i), g.spec, e.limits.Pages[i], shapes[i]); err != nil {
-			return e, err
-		}
-	}
-	return e, e.allocate()
-}
-
-func (e *Engine) elementSize() int {
-	if e.m.Precision.Activations == "f32" {
-		return 4
-	}
-	return 2
-}
-
-// Limits says what the engine holds.
-func (e *Engine) Limits() loopctl.Limits { return e.limits }
-
-// Manifest is the bundle's.
-func (e *Engine) Manifest() *bundle.Manifest { return e.m }
-
-// Close frees sessions and buffers. It is safe on a nil or half-made engine, and more than once.
-func (e *Engine) Close() error {
-	if e == nil {
-		return nil
-	}
-	return errors.Join(e.prelude.close(), e.block.close(), e.coda.close(),
-		e.hidden.close(), e.inject.close(), e.meta.close(), e.rows.close())
+	return e, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/paged"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -55,8 +56,8 @@ func TestBadBatches(t *testing.T) {
 				t.Fatalf("got %v, want an error with %q", err, c.want)
 			}
 			var native *ort.Error
-			if c.code != nil && !errors.As(err, &native) {
-				t.Errorf("%v is no error of ONNX Runtime", err)
+			if got := errors.As(err, &native); got != (c.code != nil) || got && !errors.Is(err, c.code) {
+				t.Errorf("%v has the code %v, want %v", err, native, c.code)
 			}
 			good.past = 0
 			logits, err := good.step()
@@ -74,7 +75,7 @@ func row(s loopctl.Span) loopctl.Batch {
 	return loopctl.Batch{Rows: len(s.Rows), Spans: []loopctl.Span{s}}
 }
 
-func call(e *engine.Engine, stage loopctl.Stage, b *loopctl.Batch) error {
+func call(e engine.Engine, stage loopctl.Stage, b *loopctl.Batch) error {
 	var err error
 	switch stage {
 	case loopctl.StagePrelude:
@@ -98,18 +99,18 @@ func TestNewRefuses(t *testing.T) {
 		}
 		return b
 	}
-	_, err := engine.New(env, open(), engine.Options{KVBytes: 1000})
+	_, err := engine.Open(env, open(), engine.Options{KVBytes: 1000})
 	if !errors.Is(err, kvcache.ErrBudget) || !strings.Contains(err.Error(), "adder") || !strings.Contains(err.Error(), "raise kv_memory") {
 		t.Errorf("1000 bytes of KV: %v", err)
 	}
 	b := open()
 	b.Manifest.Kind = "recurrent"
-	if _, err = engine.New(env, b, engine.Options{}); err == nil || !strings.Contains(err.Error(), `"recurrent"`) {
+	if _, err = engine.Open(env, b, engine.Options{}); err == nil || !strings.Contains(err.Error(), `"recurrent"`) {
 		t.Errorf("a kind that nobody knows: %v", err)
 	}
 	b = open()
 	b.Manifest.Block.File = "absent.onnx"
-	if _, err = engine.New(env, b, engine.Options{}); err == nil || !strings.Contains(err.Error(), "absent.onnx") {
+	if _, err = engine.Open(env, b, engine.Options{}); err == nil || !strings.Contains(err.Error(), "absent.onnx") {
 		t.Errorf("a graph that is not there: %v", err)
 	}
 }
@@ -120,7 +121,7 @@ func TestCloseTwice(t *testing.T) {
 	if err := errors.Join(e.Close(), e.Close()); err != nil {
 		t.Error(err)
 	}
-	var none *engine.Engine
+	var none *paged.Engine
 	if err := none.Close(); err != nil {
 		t.Error(err)
 	}

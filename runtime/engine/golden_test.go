@@ -41,7 +41,7 @@ func openEnv(t testing.TB) *ort.Env {
 	return enginetest.Env(t, 2)
 }
 
-func openEngine(t testing.TB, env *ort.Env, dir string, opt engine.Options) *engine.Engine {
+func openEngine(t testing.TB, env *ort.Env, dir string, opt engine.Options) engine.Engine {
 	t.Helper()
-	return enginetest.Open(t, env, dir, opt, engine.New)
+	return enginetest.Open(t, env, dir, opt)
 }

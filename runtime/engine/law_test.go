@@ -149,7 +149,7 @@ func (s *script) Finished(_ *loopctl.Request, last loopctl.Event) {
 }
 
 // run plays the script to its end and checks that nothing is held afterwards.
-func (s *script) run(t *testing.T, e *engine.Engine, cfg loopctl.Config) {
+func (s *script) run(t *testing.T, e engine.Engine, cfg loopctl.Config) {
 	t.Helper()
 	cfg.Observer = s
 	s.t, s.c, s.done = t, loopctl.New(e, cfg), make(chan *player, len(s.players))
@@ -222,12 +222,12 @@ func TestLaw(t *testing.T) {
 	})
 }
 
-func law(t *testing.T, e *engine.Engine, tolerance float64, seeds int, prompt func(*rand.Rand, *player)) {
+func law(t *testing.T, e engine.Engine, tolerance float64, seeds int, prompt func(*rand.Rand, *player)) {
 	lawOf(t, e, tolerance, seeds, prompt, false)
 }
 
 // lawOf plays mixes; with policies, requests leave early, guess, and come with ranks, too.
-func lawOf(t *testing.T, e *engine.Engine, tolerance float64, seeds int, prompt func(*rand.Rand, *player), policies bool) {
+func lawOf(t *testing.T, e engine.Engine, tolerance float64, seeds int, prompt func(*rand.Rand, *player), policies bool) {
 	var sum script
 	forgiven, tokens, worst := 0, 0, 0.0
 	for seed := range seeds {

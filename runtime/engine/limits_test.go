@@ -29,7 +29,7 @@ func TestLimitsOfAPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	opt.KV = loopctl.KVPolicy{Planes: 3}
-	if e, err := engine.New(env, b, opt); err == nil || !strings.Contains(err.Error(), "kv policy modulo:3") || !strings.Contains(err.Error(), "use one of depth") {
+	if e, err := engine.Open(env, b, opt); err == nil || !strings.Contains(err.Error(), "kv policy modulo:3") || !strings.Contains(err.Error(), "use one of depth") {
 		e.Close()
 		t.Errorf("a policy that the bundle does not allow: %v", err)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // feed runs a prompt at so many loops, in chunks, on the engine's first pages, and gives the logits of every row.
-func feed(tb testing.TB, e *engine.Engine, prompt []int32, loops, chunk int) (all [][]float32) {
+func feed(tb testing.TB, e engine.Engine, prompt []int32, loops, chunk int) (all [][]float32) {
 	tb.Helper()
 	s := parity.NewAlone(e, loops, 0)
 	for tokens := range slices.Chunk(prompt, chunk) {
@@ -64,7 +64,7 @@ func TestKVPrecisionOnGoldens(t *testing.T) {
 	env := openEnv(t)
 	eachCase(t, func(name string, _ *golden.Case, dir string) {
 		t.Run(name, func(t *testing.T) {
-			engines := map[kvcache.Precision]*engine.Engine{}
+			engines := map[kvcache.Precision]engine.Engine{}
 			for _, p := range []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8} {
 				engines[p] = openEngine(t, env, dir, engine.Options{Sequence: 1, KVBytes: 64 << 20, KVPrecision: p})
 			}
@@ -156,7 +156,7 @@ func TestPrecisionIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		spoil(&b.Manifest)
-		if e, err := engine.New(env, b, engine.Options{KVPrecision: kvcache.Int8}); err == nil || !strings.Contains(err.Error(), want) {
+		if e, err := engine.Open(env, b, engine.Options{KVPrecision: kvcache.Int8}); err == nil || !strings.Contains(err.Error(), want) {
 			e.Close()
 			t.Errorf("%v, want %q", err, want)
 		}

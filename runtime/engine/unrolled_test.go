@@ -34,7 +34,7 @@ type unrolled struct {
 }
 
 // unroll exports the graph of so many loops into the bundle's folder, loads it, and binds what never changes.
-func unroll(tb testing.TB, env *ort.Env, e *engine.Engine, dir string, loops, rows int) *unrolled {
+func unroll(tb testing.TB, env *ort.Env, e engine.Engine, dir string, loops, rows int) *unrolled {
 	tb.Helper()
 	b, err := bundle.Open(dir, bundle.Options{SkipHash: true})
 	if err != nil {
@@ -113,7 +113,7 @@ func (u *unrolled) place(s *lanes) {
 }
 
 // take copies the lanes' latents from the engine.
-func (u *unrolled) take(tb testing.TB, e *engine.Engine) {
+func (u *unrolled) take(tb testing.TB, e engine.Engine) {
 	for i := range u.rows {
 		if err := e.Latent(int32(i), u.hidden.F32()[i*u.width:(i+1)*u.width]); err != nil {
 			tb.Fatal(err)

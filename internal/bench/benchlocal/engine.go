@@ -12,7 +12,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
-	"github.com/loopserve/loopserve/runtime/kinds"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -22,7 +22,7 @@ type Engine struct {
 	Manifest *bundle.Manifest
 	cfg      *configs.Config
 	env      *ort.Env
-	engine   kinds.Engine
+	engine   engine.Engine
 }
 
 // Open loads a bundle as a server with this configuration would.
@@ -45,7 +45,7 @@ func Open(cfg *configs.Config, dir string) (e *Engine, err error) {
 	if err != nil {
 		return e, err
 	}
-	policy, err := engine.ParseKVPolicy(cfg.KVPolicy)
+	policy, err := spec.ParseKVPolicy(cfg.KVPolicy)
 	if err != nil {
 		return e, err
 	}
@@ -53,7 +53,7 @@ func Open(cfg *configs.Config, dir string) (e *Engine, err error) {
 	if err != nil {
 		return e, err
 	}
-	e.engine, err = kinds.Open(e.env, b, engine.Options{
+	e.engine, err = engine.Open(e.env, b, engine.Options{
 		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy, KVPrecision: precision,
 	})
 	return e, err

@@ -21,14 +21,14 @@ func Env(t testing.TB, threads int) *ort.Env {
 	return env
 }
 
-// Open opens the bundle of a folder with engine.New or another kind's.
-func Open[E io.Closer](t testing.TB, env *ort.Env, dir string, opt engine.Options, open func(*ort.Env, *bundle.Bundle, engine.Options) (E, error)) E {
+// Open opens the bundle of a folder, of either kind.
+func Open(t testing.TB, env *ort.Env, dir string, opt engine.Options) engine.Engine {
 	t.Helper()
 	b, err := bundle.Open(dir, bundle.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := open(env, b, opt)
+	e, err := engine.Open(env, b, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

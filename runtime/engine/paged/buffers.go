@@ -1,4 +1,4 @@
-package engine
+package paged
 
 import (
 	"errors"

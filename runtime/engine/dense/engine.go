@@ -6,7 +6,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -32,9 +32,8 @@ type Engine struct {
 // leastRows is what a native call can hold at least, so that short sequences go side by side.
 const leastRows = 1024
 
-// New opens the bundle's three graphs on env and allocates every buffer. Zero options mean what they mean to
-// runtime/engine. The error names the graph or the option that is at fault; nothing is left open then.
-func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err error) {
+// New opens the bundle's three graphs on env and allocates every buffer. The error names the graph or the option that is at fault; nothing is left open then.
+func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error) {
 	m := &b.Manifest
 	e = &Engine{m: m}
 	defer func() {
@@ -53,7 +52,7 @@ func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err err
 		return e, err
 	}
 	opt = opt.WithDefaults(m)
-	if e.limits, err = opt.Limits(m, Shapes(m, opt.PageSize)); err != nil {
+	if e.limits, err = opt.Limits(m); err != nil {
 		return e, err
 	}
 	for i, g := range []struct {
@@ -65,27 +64,6 @@ func New(env *ort.Env, b *bundle.Bundle, opt engine.Options) (e *Engine, err err
 		}
 	}
 	return e, e.allocate()
-}
-
-// Shapes are those of the pages of prelude, block and coda.
-func Shapes(m *bundle.Manifest, pageSize int) [3]kvcache.Shape {
-	var shapes [3]kvcache.Shape
-	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
-		// A row's numbers of 4 bytes stand for the K and V of 2 bytes that a Shape counts.
-		shapes[i] = kvcache.Shape{Layers: min(g.Layers, 1), PageSize: pageSize, KVHeads: 1, HeadDim: width(m, loopctl.Stage(i)), Precision: kvcache.F16}
-	}
-	return shapes
-}
-
-// width is the numbers of a row in the stage's pages: the token id, the state (and what is injected), the state.
-func width(m *bundle.Manifest, s loopctl.Stage) int {
-	switch {
-	case s == loopctl.StagePrelude:
-		return 1
-	case s == loopctl.StageBlock && m.Inject:
-		return 2 * m.HiddenSize
-	}
-	return m.HiddenSize
 }
 
 // allocate makes every buffer. The system gives physical memory only to what is written.
@@ -115,7 +93,7 @@ func (e *Engine) allocate() (err error) {
 	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
 		s.rows = rows
 		if l.Pages[i] > 0 {
-			s.pages = arena{width: width(e.m, loopctl.Stage(i)), pageSize: l.PageSize, pages: l.Pages[i]}
+			s.pages = arena{width: spec.RowWidth(e.m, loopctl.Stage(i)), pageSize: l.PageSize, pages: l.Pages[i]}
 			sizes = append(sizes, struct {
 				to      **ort.Buffer
 				numbers int

@@ -1,4 +1,4 @@
-// Package engine runs a bundle: it implements loopctl.Engine over three ONNX Runtime sessions.
+// Package paged runs bundles of the kind paged: it implements loopctl.Engine over three ONNX Runtime sessions.
 //
 // Between calls the latent of each row, and what the prelude injects, stay here under the slot number that the
 // controller gave. A call packs its rows into one input buffer, runs the graph once, and puts the results back under
@@ -7,6 +7,4 @@
 //
 // It decides nothing: who runs at which depth, which pages a sequence owns and when a row leaves is loopctl's. It
 // samples nothing either. One goroutine calls it.
-//
-// Options, limits and the checks of a call are also those of runtime/dense, the engine of the other kind of bundles.
-package engine
+package paged

@@ -1,4 +1,4 @@
-package engine
+package spec
 
 import (
 	"github.com/loopserve/loopserve/loopctl"
@@ -42,9 +42,9 @@ func (o Options) WithDefaults(m *bundle.Manifest) Options {
 	return o
 }
 
-// Limits are those of an engine whose pages have these shapes, of options WithDefaults. The error names what the bundle
-// does not allow, or the memory that is too small.
-func (o Options) Limits(m *bundle.Manifest, shapes [3]kvcache.Shape) (loopctl.Limits, error) {
+// Limits are those of the bundle's engine, of options WithDefaults. The error names what the bundle does not allow, or
+// the memory that is too small.
+func (o Options) Limits(m *bundle.Manifest) (loopctl.Limits, error) {
 	if err := CheckKVPolicy(o.KV, m); err != nil {
 		return loopctl.Limits{}, err
 	}
@@ -53,23 +53,8 @@ func (o Options) Limits(m *bundle.Manifest, shapes [3]kvcache.Shape) (loopctl.Li
 		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops),
 		Delta: true, Gate: m.Gate != nil, Seeded: m.State.Kind == "normal", KV: o.KV,
 	}
+	shapes := Shapes(m, o.PageSize, o.KVPrecision)
 	var err error
 	l.Pages, err = kvcache.Plan(o.KVBytes, shapes, o.KV.PlanesAt(l.Loops.Default), o.KV.PlanesAt(l.Loops.Max), o.Sequence*o.Context)
 	return l, err
-}
-
-// Shapes are those of the KV pages of prelude, block and coda: in the graphs' own precision, or in the one that is asked
-// for where the graphs are in float32. A stage without layers has pages of no bytes.
-func Shapes(m *bundle.Manifest, pageSize int, precision kvcache.Precision) [3]kvcache.Shape {
-	switch m.Precision.Activations {
-	case "f16":
-		precision = kvcache.F16
-	case "bf16":
-		precision = kvcache.BF16
-	}
-	var out [3]kvcache.Shape
-	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
-		out[i] = kvcache.Shape{Layers: g.Layers, PageSize: pageSize, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim, Precision: precision}
-	}
-	return out
 }

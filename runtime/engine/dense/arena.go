@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -47,7 +47,7 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 	if a.mem == nil {
 		return fmt.Errorf("fill: the block of %s has no layers, so no pages", e.m.Name)
 	}
-	if err := engine.CheckFills(fills, &e.limits); err != nil {
+	if err := spec.CheckFills(fills, &e.limits); err != nil {
 		return err
 	}
 	mem := a.mem.F32()

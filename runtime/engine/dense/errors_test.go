@@ -8,16 +8,16 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/runtime/dense"
-	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/dense"
 	"github.com/loopserve/loopserve/runtime/engine/enginetest"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
 // A call that would overrun a buffer is an error, and the engine goes on.
 func TestCallsThatCannotBe(t *testing.T) {
-	e := openEngine(t, tiny, engine.Options{MaxRows: 4, PageSize: 4, KVBytes: 1 << 16})
+	e := openEngine(t, tiny, spec.Options{MaxRows: 4, PageSize: 4, KVBytes: 1 << 16})
 	pages := e.Limits().Pages[loopctl.StageBlock]
 	fine := loopctl.Span{Rows: []int32{0, 1}, Tokens: []int32{2, 3}, Pages: []int32{0}, LogitRows: []int32{1}}
 	for _, c := range []struct {
@@ -81,12 +81,12 @@ func TestNewRefuses(t *testing.T) {
 	env := enginetest.Env(t, 1)
 	for _, c := range []struct {
 		dir, want string
-		opt       engine.Options
+		opt       spec.Options
 	}{
-		{"../../models/adder", `kind "paged" is not served by this engine`, engine.Options{}},
-		{tiny, "kv policy latest is not one that the model allows", engine.Options{KV: loopctl.KVPolicy{Planes: 1}}},
-		{tiny, "kv memory too small", engine.Options{KVBytes: 10}},
-		{tiny, "kv precision int8", engine.Options{KVPrecision: kvcache.Int8}},
+		{"../../../models/adder", `kind "paged" is not served by this engine`, spec.Options{}},
+		{tiny, "kv policy latest is not one that the model allows", spec.Options{KV: loopctl.KVPolicy{Planes: 1}}},
+		{tiny, "kv memory too small", spec.Options{KVBytes: 10}},
+		{tiny, "kv precision int8", spec.Options{KVPrecision: kvcache.Int8}},
 	} {
 		b, err := bundle.Open(c.dir, bundle.Options{})
 		if err != nil {

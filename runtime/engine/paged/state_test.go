@@ -1,6 +1,6 @@
 //go:build cgo
 
-package engine
+package paged
 
 import (
 	"encoding/binary"

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 )
 
 // Prelude embeds the batch's tokens, runs the prelude's layers, and leaves each row's initial state in its slot.
@@ -234,7 +234,7 @@ func (e *Engine) results(group []int, seqLen int, each func(q *seq, own, at int)
 // check refuses a batch that would overrun a buffer, as the engine of the kind paged does, and what there the attention
 // refuses: rows past the context, and pages that are not there.
 func (e *Engine) check(s *stage, b *loopctl.Batch) error {
-	if err := engine.CheckBatch(s.which, b, &e.limits, s.which == loopctl.StagePrelude); err != nil {
+	if err := spec.CheckBatch(s.which, b, &e.limits, s.which == loopctl.StagePrelude); err != nil {
 		return err
 	}
 	for i := range b.Spans {

@@ -8,8 +8,6 @@ import (
 
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/internal/parity"
-	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/runtime/dense"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -18,9 +16,9 @@ import (
 // tiny is docs/examples/dense/export_block.py's bundle of hidden 16, exported by torch.onnx, with PyTorch's own answers.
 const tiny = "testdata/tiny"
 
-func openEngine(t testing.TB, dir string, opt engine.Options) *dense.Engine {
+func openEngine(t testing.TB, dir string, opt engine.Options) engine.Engine {
 	t.Helper()
-	return enginetest.Open(t, enginetest.Env(t, 1), dir, opt, dense.New)
+	return enginetest.Open(t, enginetest.Env(t, 1), dir, opt)
 }
 
 // A block that torch.onnx exported gives PyTorch's logits, states and greedy tokens: whole, in chunks, token by token,
@@ -49,9 +47,4 @@ func TestPyTorchsOwnAnswers(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestEngineIsOne(*testing.T) {
-	var _ loopctl.Engine = (*dense.Engine)(nil)
-	var _ loopctl.LatentReader = (*dense.Engine)(nil)
 }

@@ -1,9 +1,10 @@
-package engine
+package paged
 
 import (
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 )
 
 // fillRows is how many rows of the arena one copy takes at most.
@@ -24,7 +25,7 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 	if a == nil {
 		return fmt.Errorf("fill: the block of %s has no layers, so no KV memory", e.m.Name)
 	}
-	if err := CheckFills(fills, &e.limits); err != nil {
+	if err := spec.CheckFills(fills, &e.limits); err != nil {
 		return err
 	}
 	rows := &e.filler

@@ -1,10 +1,13 @@
-package engine
+package paged
 
-import "github.com/loopserve/loopserve/loopctl"
+import (
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
+)
 
 // Prelude embeds the batch's tokens, runs the prelude's layers, and leaves each row's initial state in its slot.
 func (e *Engine) Prelude(b *loopctl.Batch) error {
-	if err := CheckBatch(loopctl.StagePrelude, b, &e.limits, true); err != nil {
+	if err := spec.CheckBatch(loopctl.StagePrelude, b, &e.limits, true); err != nil {
 		return err
 	}
 	rows, d := int64(b.Rows), int64(e.m.HiddenSize)
@@ -33,7 +36,7 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 
 // Block applies the block once to each of the batch's rows.
 func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
-	if err := CheckBatch(loopctl.StageBlock, b, &e.limits, e.block.ids >= 0); err != nil {
+	if err := spec.CheckBatch(loopctl.StageBlock, b, &e.limits, e.block.ids >= 0); err != nil {
 		return loopctl.RowInfo{}, err
 	}
 	rows, d := int64(b.Rows), int64(e.m.HiddenSize)
@@ -71,7 +74,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 // Coda runs the coda's layers on the batch's rows and gives the logits of the rows that ask for them. Each view is
 // good until the next Coda.
 func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
-	if err := CheckBatch(loopctl.StageCoda, b, &e.limits, e.coda.ids >= 0); err != nil {
+	if err := spec.CheckBatch(loopctl.StageCoda, b, &e.limits, e.coda.ids >= 0); err != nil {
 		return nil, err
 	}
 	rows, d, vocab := int64(b.Rows), int64(e.m.HiddenSize), e.m.VocabSize

@@ -15,7 +15,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
-	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -188,7 +188,7 @@ func TestEverythingADenseBundleMayHave(t *testing.T) {
 	ort.CheckLeaks(t)
 	for name, batch := range map[string]onnx.Dim{"batch": onnx.Dynamic("batch"), "batch of 1": onnx.Fixed(1)} {
 		t.Run(name, func(t *testing.T) {
-			e := openEngine(t, writeSums(t, batch), engine.Options{MaxRows: 12, PageSize: 4, KVBytes: 1 << 20})
+			e := openEngine(t, writeSums(t, batch), spec.Options{MaxRows: 12, PageSize: 4, KVBytes: 1 << 20})
 			rng := rand.New(rand.NewPCG(1, 2))
 			var reqs []loopctl.Request
 			for i := range 18 {
@@ -233,7 +233,7 @@ func TestLaw(t *testing.T) {
 		{"torch", tiny, loopctl.KVPolicy{}, []loopctl.ExitPolicy{{}, {Kind: loopctl.ExitDelta, Threshold: 0.3}, {Kind: loopctl.ExitKL, Threshold: 0.5}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := openEngine(t, c.dir, engine.Options{MaxRows: 12, PageSize: 4, KVBytes: 1 << 20, KV: c.kv})
+			e := openEngine(t, c.dir, spec.Options{MaxRows: 12, PageSize: 4, KVBytes: 1 << 20, KV: c.kv})
 			rng := rand.New(rand.NewPCG(3, 4))
 			var reqs []loopctl.Request
 			for i := range 16 {
