@@ -37,12 +37,12 @@ func ParseBytes(s string) (Bytes, error) {
 	}
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || v < 0 || math.IsNaN(v) || v*size >= math.MaxInt64 {
-		return 0, fmt.Errorf("%q is no size: write it as 4096, 512MiB or 2GB", s)
+		return 0, fmt.Errorf("%q is not a size: write it as 4096, 512MiB or 2GB", s)
 	}
 	return Bytes(v * size), nil
 }
 
-// String uses the largest unit that leaves a whole number.
+// String uses the largest unit that leaves an integer.
 func (b Bytes) String() string {
 	for i := 3; i >= 0; i-- {
 		if size := Bytes(units[i].size); b >= size && b%size == 0 {

@@ -55,11 +55,11 @@ func TestDefaults(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	file := write(t, "# mine\nqueue_limit: 201\nmax_running: 21\nthreads: 1\nmodels: [a, b]\nkv_memory: 64MiB\nidle_timeout: 5s\n")
-	env := map[string]string{"LOOPSERVE_MAX_RUNNING": "22", "LOOPSERVE_THREADS": "2", "LOOPSERVE_API_KEYS": "first-key, second-key", "OTHER": "x"}
+	env := []string{"LOOPSERVE_MAX_RUNNING=22", "LOOPSERVE_THREADS=2", "LOOPSERVE_API_KEYS=first-key, second-key", "OTHER=x"}
 	c, err := configs.Load(configs.Sources{
-		File:  file,
-		Env:   func(name string) (string, bool) { v, ok := env[name]; return v, ok },
-		Flags: map[string]string{"threads": "3", "insecure": "true", "body_limit": "2MB", "write_timeout": "1m"},
+		File:    file,
+		Environ: env,
+		Flags:   map[string]string{"threads": "3", "insecure": "true", "body_limit": "2MB", "write_timeout": "1m"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestMistakes(t *testing.T) {
 		{"kv precision", "kv_precision: int4\n", nil, []string{`kv_precision is "int4": use one of f32, f16, int8`}},
 		{"kv policy", "kv_policy: modulo\n", nil, []string{"kv_policy", "modulo:4"}},
 		{"no models", "models: []\n", nil, []string{"models is empty"}},
-		{"flag", "", map[string]string{"threads": "x"}, []string{`flag --threads: "x" is no whole number`}},
+		{"flag", "", map[string]string{"threads": "x"}, []string{`flag --threads: "x" is not an integer`}},
 		{"time", "idle_timeout: 0s\n", nil, []string{"idle_timeout is 0s: must be more than 0"}},
 	}
 	for _, tt := range tests {
@@ -111,6 +111,49 @@ func TestMistakes(t *testing.T) {
 	}
 	if _, err := configs.Load(configs.Sources{File: filepath.Join(t.TempDir(), "none.yaml")}); err == nil {
 		t.Error("a missing file was taken")
+	}
+}
+
+// LOOPSERVE_MAX_ROW=3 used to be read by nobody, without a word.
+func TestEnvironment(t *testing.T) {
+	for _, tt := range []struct{ entry, want string }{
+		{"LOOPSERVE_MAX_ROW=3", "LOOPSERVE_MAX_ROW: there is no such setting: did you mean LOOPSERVE_MAX_ROWS?"},
+		{"LOOPSERVE_LISTEM=127.0.0.1:1", "did you mean LOOPSERVE_LISTEN?"},
+		{"LOOPSERVE_COLOUR=red", "LOOPSERVE_COLOUR: there is no such setting: unset it"},
+		{"LOOPSERVE_THREADS=x", `LOOPSERVE_THREADS: "x" is not an integer`},
+		{"LOOPSERVE_KV_MEMORY=much", `LOOPSERVE_KV_MEMORY: "much" is not a size`},
+		{"LOOPSERVE_IDLE_TIMEOUT=5", `LOOPSERVE_IDLE_TIMEOUT: "5" is not a duration`},
+		{"LOOPSERVE_TRACE_RATIO=half", `"half" is not a number`},
+		{"LOOPSERVE_ELASTIC_STEPS=1,x", `"1,x" is not a list of numbers`},
+		{"LOOPSERVE_INSECURE=maybe", `"maybe" is neither true nor false`},
+		{"LOOPSERVE_PORT=8080", "LOOPSERVE_PORT: there is no such setting"},
+		// Not settings, and rightly there: a client's key, the tests' vectors, a Service of the same name in Kubernetes.
+		{"LOOPSERVE_API_KEY=a-client-key", ""},
+		{"LOOPSERVE_ORT_LIB=/some/lib.so", ""},
+		{"LOOPSERVE_VECTORS=/v", ""},
+		{"LOOPSERVE_PORT=tcp://10.0.0.1:8080", ""},
+		{"LOOPSERVE_PORT_8080_TCP_ADDR=10.0.0.1", ""},
+		{"LOOPSERVE_SERVICE_HOST=10.0.0.1", ""},
+		{"LOOPSERVE_BIG_SERVICE_PORT_HTTP=8080", ""},
+		{"LOOPSERVEX=1", ""},
+	} {
+		_, err := configs.Load(configs.Sources{Environ: []string{tt.entry}})
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", tt.entry, err, tt.want)
+		}
+	}
+}
+
+// What a flag or a variable is told to hold is checked by its type before anything is loaded.
+func TestTypes(t *testing.T) {
+	for _, f := range configs.Fields() {
+		wrong := map[string]string{"bool": "perhaps", "int": "1.5", "float": "x", "duration": "3", "size": "3 apples"}[f.Type]
+		if err := f.Check(f.Default); err != nil {
+			t.Errorf("%s (%s) refuses its default %q: %v", f.Name, f.Type, f.Default, err)
+		}
+		if err := f.Check(wrong); wrong != "" && err == nil {
+			t.Errorf("%s (%s) takes %q", f.Name, f.Type, wrong)
+		}
 	}
 }
 

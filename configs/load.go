@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -19,9 +16,9 @@ import (
 // Sources are where settings come from beside the defaults. Each may be missing.
 type Sources struct {
 	File string // path of a YAML file
-	// Env looks up an environment variable, as os.LookupEnv does; nil means none is read.
-	Env func(name string) (string, bool)
-	// Flags has the values of flags that were given, by field name.
+	// Environ is the environment, as os.Environ returns it; nil means that none is read.
+	Environ []string
+	// Flags has the values of the flags that were given, by field name.
 	Flags map[string]string
 }
 
@@ -30,9 +27,19 @@ type Field struct {
 	Name    string // as in YAML
 	Env     string
 	Flag    string // without dashes
+	Type    string // of the value: bool, int, float, duration, size, string or list
 	Default string
 	Usage   string // the comment beside it in default.yaml
-	Bool    bool
+}
+
+// Check says whether text can be a value of this setting: whether it is of its type, not whether Validate takes it.
+func (f Field) Check(text string) error {
+	for _, own := range fields(&Config{}) {
+		if own.name == f.Name {
+			return own.set(text)
+		}
+	}
+	return fmt.Errorf("there is no setting %s", f.Name)
 }
 
 // Load lays file, environment and flags over the defaults, and checks the result.
@@ -76,14 +83,16 @@ func load(from Sources, origins Origins) (*Config, error) {
 			origins[name] = "file " + from.File
 		}
 	}
+	env, err := environment(from.Environ)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range fields(c) {
-		if from.Env != nil {
-			if text, ok := from.Env(f.env()); ok {
-				if err := f.set(text); err != nil {
-					return nil, fmt.Errorf("environment %s: %w", f.env(), err)
-				}
-				origins[f.name] = "environment " + f.env()
+		if text, ok := env[f.env()]; ok {
+			if err := f.set(text); err != nil {
+				return nil, fmt.Errorf("environment %s: %w", f.env(), err)
 			}
+			origins[f.name] = "environment " + f.env()
 		}
 		if text, ok := from.Flags[f.name]; ok {
 			if err := f.set(text); err != nil {
@@ -143,8 +152,7 @@ var settings = sync.OnceValue(func() []Field {
 	var out []Field
 	for _, f := range fields(c) {
 		out = append(out, Field{
-			Name: f.name, Env: f.env(), Flag: f.flag(), Default: f.text(), Usage: comment(f.name),
-			Bool: f.value.Kind() == reflect.Bool,
+			Name: f.name, Env: f.env(), Flag: f.flag(), Type: f.kind(), Default: f.text(), Usage: comment(f.name),
 		})
 	}
 	return out
@@ -159,87 +167,4 @@ func comment(name string) string {
 		}
 	}
 	return ""
-}
-
-// field is one setting of a Config.
-type field struct {
-	name  string
-	value reflect.Value
-}
-
-func fields(c *Config) []field {
-	v := reflect.ValueOf(c).Elem()
-	var out []field
-	for i := range v.NumField() {
-		out = append(out, field{v.Type().Field(i).Tag.Get("yaml"), v.Field(i)})
-	}
-	return out
-}
-
-func (f field) env() string  { return "LOOPSERVE_" + strings.ToUpper(f.name) }
-func (f field) flag() string { return strings.ReplaceAll(f.name, "_", "-") }
-
-// set reads a value from the text of an environment variable or a flag.
-func (f field) set(text string) error {
-	switch p := f.value.Addr().Interface().(type) {
-	case *string:
-		*p = text
-	case *bool:
-		v, err := strconv.ParseBool(text)
-		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", text)
-		}
-		*p = v
-	case *int:
-		v, err := strconv.Atoi(text)
-		if err != nil {
-			return fmt.Errorf("%q is no whole number", text)
-		}
-		*p = v
-	case *float64:
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return fmt.Errorf("%q is no number", text)
-		}
-		*p = v
-	case *time.Duration:
-		v, err := time.ParseDuration(text)
-		if err != nil {
-			return fmt.Errorf("%q is no time: write it as 500ms, 30s or 2m", text)
-		}
-		*p = v
-	case *Bytes:
-		return p.UnmarshalText([]byte(text))
-	case *[]string:
-		*p = []string{}
-		for item := range strings.SplitSeq(text, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				*p = append(*p, item)
-			}
-		}
-	case *[]float64:
-		*p = []float64{}
-		for item := range strings.SplitSeq(text, ",") {
-			v, err := strconv.ParseFloat(strings.TrimSpace(item), 64)
-			if err != nil {
-				return fmt.Errorf("%q is no list of numbers: write it as 1,0.5", text)
-			}
-			*p = append(*p, v)
-		}
-	default:
-		return fmt.Errorf("setting %s has the type %s, which cannot be read from text", f.name, f.value.Type())
-	}
-	return nil
-}
-
-// text is what set reads.
-func (f field) text() string {
-	switch v := f.value.Interface().(type) {
-	case []string:
-		return strings.Join(v, ",")
-	case []float64:
-		return strings.ReplaceAll(strings.Trim(fmt.Sprint(v), "[]"), " ", ",")
-	default:
-		return fmt.Sprint(v)
-	}
 }

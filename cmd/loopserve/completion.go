@@ -19,7 +19,7 @@ func completeModels(cmd *cobra.Command) {
 		})
 	}
 	for _, flag := range []string{"models", "tokenizer"} {
-		if f := cmd.Flags().Lookup(flag); f != nil && f.Value.Type() == "string" {
+		if cmd.Flags().Lookup(flag) != nil {
 			_ = cmd.MarkFlagDirname(flag)
 		}
 	}

@@ -62,18 +62,34 @@ func ofEngine(name string) bool {
 	}, name)
 }
 
-// addConfigFlags makes a flag of each setting that is taken. Their values go through configs.Load, which knows the types.
+// addConfigFlags makes a flag of each setting that is taken. Their values go through configs.Load.
 func addConfigFlags(flags *pflag.FlagSet, takes func(name string) bool) {
 	flags.String("config", "", "YAML file with settings")
 	for _, f := range configs.Fields() {
 		if !takes(f.Name) {
 			continue
 		}
-		flags.String(f.Flag, f.Default, f.Usage)
-		if f.Bool {
+		// pflag takes a word in back quotes for the name of the value: `make ort` is none.
+		flags.Var(&settingFlag{field: f, text: f.Default}, f.Flag, strings.ReplaceAll(f.Usage, "`", "'"))
+		if f.Type == "bool" {
 			flags.Lookup(f.Flag).NoOptDefVal = "true"
 		}
 	}
+}
+
+// settingFlag is a setting as a flag: the help shows its type, and a value that is not of that type is refused at once.
+type settingFlag struct {
+	field configs.Field
+	text  string
+}
+
+func (s *settingFlag) Type() string { return s.field.Type }
+
+func (s *settingFlag) String() string { return s.text }
+
+func (s *settingFlag) Set(text string) error {
+	s.text = text
+	return s.field.Check(text)
 }
 
 // loadConfig reads file, environment and those flags. Others stay out of it: commands have flags of their own under the
@@ -89,7 +105,7 @@ func loadConfig(flags *pflag.FlagSet, takes func(name string) bool) (*configs.Co
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, origins, err := configs.LoadWithOrigins(configs.Sources{File: file, Env: os.LookupEnv, Flags: given})
+	cfg, origins, err := configs.LoadWithOrigins(configs.Sources{File: file, Environ: os.Environ(), Flags: given})
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
