@@ -25,7 +25,8 @@ func chatCommand() *cobra.Command {
 		Use:   "chat",
 		Short: "Talk to a model line by line, changing the loops on the way",
 		Long: `Chat reads lines from standard input, from a person or a pipe, and streams answers. A model with a chat template
-is told the whole talk each time; one without, or with --plain, gets each line as a prompt by itself.
+is told the whole conversation each time; one without, or with --plain, gets each line as a prompt by itself. A line that
+fails does not end the conversation; when the lines come from a pipe or a file, the exit code is then 1.
 
 ` + chatHelp,
 		Example: `  loopserve chat --model adder --loops 8
@@ -34,7 +35,7 @@ is told the whole talk each time; one without, or with --plain, gets each line a
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if !isDepth(loops) {
-				return usagef("--loops is %q: must be one whole number from 1, or auto", loops)
+				return usagef("--loops is %q: must be an integer from 1, or auto", loops)
 			}
 			closer, err := a.open(cmd)
 			if err != nil {
@@ -50,11 +51,19 @@ is told the whole talk each time; one without, or with --plain, gets each line a
 			// The command's own context ends at the first ^C, which here may mean one answer only.
 			ctx, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), syscall.SIGTERM)
 			defer stop()
-			if f, ok := cmd.InOrStdin().(*os.File); ok && isTerminal(f) {
+			f, ok := cmd.InOrStdin().(*os.File)
+			person := ok && isTerminal(f)
+			if person {
 				t.prompt = "> "
 				fmt.Fprintf(t.errs, "%s. /help for commands, ^C stops an answer, /exit or ^D ends.\n", a.model)
 			}
-			return t.run(ctx, cmd.InOrStdin())
+			if err := t.run(ctx, cmd.InOrStdin()); err != nil {
+				return err
+			}
+			if t.failed && !person {
+				return errSaid // a script must see that a line of it failed
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&loops, "loops", "", "loops for each token, or auto (default: the model's own)")
@@ -67,22 +76,21 @@ is told the whole talk each time; one without, or with --plain, gets each line a
 const chatHelp = `Lines that begin with / are commands:
   /loops N|auto      loops of the answers that follow; without N, the model's own
   /model NAME        another model
-  /system TEXT       a new talk with this system message
-  /reset             a new talk
+  /system TEXT       a new conversation with this system message
+  /reset             a new conversation
   /tokens N          tokens of an answer, at most
   /temperature T     0: always the most likely token
   /help              this list
   /exit              the end
 
-^C stops an answer; where none is being given, it ends the talk.`
+^C stops an answer; where none is being given, it ends the conversation.`
 
 // hasTemplate asks whether the model brings a chat template of its own.
 func (a *asking) hasTemplate(ctx context.Context) bool {
-	name, _, _ := strings.Cut(a.model, "@")
 	var info struct {
 		Template *string `json:"chat_template"`
 	}
-	err := a.get(ctx, "/tokenizer_info?model="+url.QueryEscape(name), &info)
+	err := a.get(ctx, "/tokenizer_info?model="+url.QueryEscape(base(a.model)), &info)
 	return err != nil || info.Template != nil // another server has no such route: then it is one for chats
 }
 
@@ -94,7 +102,8 @@ type talk struct {
 	prompt    string
 	out, errs io.Writer
 	messages  []message
-	// interrupts has each ^C: it stops the answer that is being given, or else the talk.
+	failed    bool // a line was not obeyed or not answered
+	// interrupts has each ^C: it stops the answer that is being given, or else the conversation.
 	interrupts <-chan os.Signal
 }
 
@@ -158,7 +167,7 @@ func endOf(err error) error {
 	return err
 }
 
-// line obeys a command, or answers. An answer that fails does not end the talk.
+// line obeys a command, or answers. An answer that fails does not end the conversation.
 func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 	if strings.TrimSpace(line) == "" {
 		return false, nil
@@ -175,6 +184,7 @@ func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 	case ctx.Err() != nil:
 		return true, ctx.Err()
 	case err != nil && !stopped:
+		t.failed = true
 		fmt.Fprintln(t.errs, "loopserve:", err)
 	case stopped:
 		fmt.Fprintln(t.out)
@@ -185,7 +195,7 @@ func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 	}
 	switch {
 	case t.plain:
-	case err == nil || stopped && s != nil && s.Text != "": // what was read of a stopped answer is part of the talk
+	case err == nil || stopped && s != nil && s.Text != "": // what was read of a stopped answer is part of the conversation
 		t.messages = append(t.messages, message{"assistant", s.Text})
 	default:
 		t.messages = t.messages[:len(t.messages)-1]
@@ -224,21 +234,25 @@ func (t *talk) answer(ctx context.Context, line string) (s *said, err error) {
 func (t *talk) command(line string) (over bool) {
 	name, arg, _ := strings.Cut(line, " ")
 	arg = strings.TrimSpace(arg)
-	say := func(format string, args ...any) { fmt.Fprintf(t.errs, format+"\n", args...) }
+	say := func(text string) { fmt.Fprintln(t.errs, text) }
+	refuse := func(text string) {
+		t.failed = true
+		say(text)
+	}
 	switch name {
 	case "/exit", "/quit":
 		return true
 	case "/help":
-		say("%s", chatHelp)
+		say(chatHelp)
 	case "/loops":
 		if !isDepth(arg) {
-			say("/loops takes a whole number from 1, or auto")
+			refuse("/loops takes an integer from 1, or auto")
 			break
 		}
 		t.loops = arg
 	case "/model":
 		if arg == "" {
-			say("%s", t.a.model)
+			say(t.a.model)
 			break
 		}
 		t.a.model = arg
@@ -247,19 +261,19 @@ func (t *talk) command(line string) (over bool) {
 	case "/tokens":
 		n, err := strconv.Atoi(arg)
 		if err != nil || n < 1 {
-			say("/tokens takes a whole number from 1")
+			refuse("/tokens takes an integer from 1")
 			break
 		}
 		t.a.tokens = n
 	case "/temperature":
 		v, err := strconv.ParseFloat(arg, 64)
 		if err != nil || v < 0 {
-			say("/temperature takes a number from 0")
+			refuse("/temperature takes a number from 0")
 			break
 		}
 		t.a.temperature = v
 	default:
-		say("%s is no command: /help lists them", name)
+		refuse(name + " is not a command: /help lists them")
 	}
 	return false
 }

@@ -47,19 +47,33 @@ func execute(args []string, in io.Reader, out, errs io.Writer) int {
 	cmd.SetOut(out)
 	cmd.SetErr(errs)
 	err := cmd.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	if code == exitFailure && !running {
+		code = exitUsage
+	}
+	if err != nil && code != exitInterrupted && !errors.Is(err, errSaid) {
+		fmt.Fprintln(errs, "loopserve:", err)
+	}
+	return code
+}
+
+// exitCode is the code for what a command returned; ctx ends at the first signal.
+func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errSaid):
-		return exitFailure
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case interrupted(ctx, err):
 		return exitInterrupted
-	}
-	fmt.Fprintln(errs, "loopserve:", err)
-	if !running || mistake(err) {
+	case mistake(err):
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// interrupted says whether a signal ended ctx, and the command with it. The cause of ctx is asked for, too: it is what
+// net/http returns, and in Go 1.26.0 it is not context.Canceled.
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
 }
 
 // usageError is a mistake in the command line that cobra did not see.
@@ -74,10 +88,11 @@ func mistake(err error) bool {
 	var usage *usageError
 	var refused *client.StatusError
 	var access *serving.AccessError
+	var models *serving.ModelsError
 	if errors.As(err, &refused) {
 		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
 	}
-	return errors.As(err, &usage) || errors.As(err, &access) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
+	return errors.As(err, &usage) || errors.As(err, &access) || errors.As(err, &models) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
 }
 
 // whenRun calls f before a command does its work: what fails earlier is a mistake in the command line.

@@ -74,7 +74,7 @@ func readDepths(text string) ([]string, error) {
 	for s := range strings.SplitSeq(text, ",") {
 		s = strings.TrimSpace(s)
 		if n, err := strconv.Atoi(s); s != "auto" && (err != nil || n < 1) {
-			return nil, usagef("--loops is %q: must be whole numbers from 1, or auto, like 1,2,4,8,auto", text)
+			return nil, usagef("--loops is %q: must be integers from 1, or auto, like 1,2,4,8,auto", text)
 		}
 		out = append(out, s)
 	}

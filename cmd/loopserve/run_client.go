@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 // asking is how run and chat reach a model: a server's URL, or one inside this process, which no port leads to.
 type asking struct {
 	url, models, model, key string
+	library                 string
 	tokens                  int
 	temperature             float64
 	seed                    int64
@@ -35,6 +37,7 @@ func (a *asking) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.url, "url", "", "server to ask; empty: the model runs in this process")
 	flags.StringVar(&a.models, "models", "models", "folder of bundles, where there is no --url")
 	flags.StringVar(&a.model, "model", "", "name of a model, or a bundle's folder (default: the only model there is)")
+	flags.StringVar(&a.library, "ort-lib", "", "path of ONNX Runtime's shared library, where there is no --url (default: the pinned one)")
 	flags.StringVar(&a.key, "api-key", "", "key for --url (default: LOOPSERVE_API_KEY)")
 	flags.IntVar(&a.tokens, "max-tokens", 0, "tokens of an answer, at most; 0: what the context has room for, up to 256 without a chat")
 	flags.Float64Var(&a.temperature, "temperature", 0, "0: always the most likely token")
@@ -51,7 +54,7 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 		a.api = client.Client{URL: a.url, Key: a.key}
 		return func() error { return nil }, a.choose(cmd.Context())
 	}
-	name, _, _ := strings.Cut(a.model, "@")
+	name := base(a.model)
 	if _, err := os.Stat(filepath.Join(name, bundle.FileName)); err == nil && name != "" {
 		b, err := bundle.Open(name, bundle.Options{SkipHash: true})
 		if err != nil {
@@ -59,9 +62,13 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 		}
 		a.models, a.model = name, b.Manifest.Name+strings.TrimPrefix(a.model, name)
 	}
-	cfg, err := configs.Load(configs.Sources{Env: os.LookupEnv, Flags: map[string]string{
+	settings := map[string]string{
 		"models": a.models, "listen": "127.0.0.1:0", "admin_listen": "", "api_keys": "", "api_key_file": "", "preload": "none", "log_level": "warn",
-	}})
+	}
+	if a.library != "" {
+		settings["ort_lib"] = a.library
+	}
+	cfg, err := configs.Load(configs.Sources{Environ: os.Environ(), Flags: settings})
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -99,8 +106,16 @@ func (a *asking) choose(ctx context.Context) error {
 		a.model = names[0]
 	case a.model == "":
 		return usagef("several models are served: choose one of them with --model: %s", strings.Join(names, ", "))
+	case a.url == "" && !slices.Contains(names, base(a.model)): // another server may know names that it does not list
+		return usagef("model %q is not served here: choose one of these with --model: %s", a.model, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// base is a model's name without the loops after @.
+func base(model string) string {
+	name, _, _ := strings.Cut(model, "@")
+	return name
 }
 
 // said is what came of a request.
@@ -155,8 +170,8 @@ func (a *asking) ask(ctx context.Context, path, loops string, body map[string]an
 	if a.policy != "" {
 		body["exit_policy"] = a.policy
 	}
-	if name, _, _ := strings.Cut(a.model, "@"); loops == "auto" {
-		body["model"] = name + "@auto"
+	if loops == "auto" {
+		body["model"] = base(a.model) + "@auto"
 	} else if loops != "" {
 		body["loops"] = json.Number(loops)
 	}

@@ -68,7 +68,7 @@ func detokenizeCommand() *cobra.Command {
 			for _, word := range strings.FieldsFunc(strings.Join(args, " "), func(r rune) bool { return strings.ContainsRune(" ,[]\t\n\r", r) }) {
 				n, err := strconv.ParseInt(word, 10, 32)
 				if err != nil {
-					return usagef("ids has %q: must be whole numbers", word)
+					return usagef("ids has %q: must be integers", word)
 				}
 				if _, ok := tok.IDToToken(int32(n)); !ok { // Decode would leave it out
 					return usagef("ids has %d: no token of %s has that id", n, dir)

@@ -41,6 +41,11 @@ type AccessError struct{ error }
 
 func (e *AccessError) Unwrap() error { return e.error }
 
+// ModelsError says that what the configuration names as models leads to no bundle.
+type ModelsError struct{ error }
+
+func (e *ModelsError) Unwrap() error { return e.error }
+
 // access returns the keys, if they suffice for the addresses.
 func access(cfg *configs.Config) ([]string, error) {
 	keys, err := cfg.Keys()
@@ -60,7 +65,7 @@ func access(cfg *configs.Config) ([]string, error) {
 }
 
 // Load opens ONNX Runtime and every bundle, and loads the models that preload names. What was opened is closed again
-// when it fails. An *AccessError comes before anything is opened.
+// when it fails. An *AccessError and a *ModelsError come before anything is opened.
 func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, err error) {
 	p = &Process{cfg: cfg, log: log}
 	defer func() {
@@ -75,7 +80,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (p *Process, er
 	}
 	dirs, err := FindBundles(cfg.Models)
 	if err != nil {
-		return p, err
+		return p, &ModelsError{err}
 	}
 	if cfg.TraceEndpoint != "" {
 		p.tracer, err = tracing.New(tracing.Options{Endpoint: cfg.TraceEndpoint, Ratio: cfg.TraceRatio, Version: version, Logger: log})
