@@ -17,7 +17,7 @@ func (c *Controller) audit() {
 	c.gauges.mismatches.Add(1)
 	c.cfg.Logger.Error("books do not add up; pages are rebuilt", "err", err, "tick", c.stats.Tick,
 		"snapshot", c.Snapshot(), "stack", string(debug.Stack()))
-	fresh := newCore(c.limits, c.cfg)
+	fresh := newCore(c.capacity, c.cfg)
 	c.pools, c.latents, c.emptyHanded, c.prefix = fresh.pools, fresh.latents, 0, fresh.prefix
 	if c.queued.Load() == 0 {
 		c.gauges.backlog.Store(0)

@@ -9,12 +9,12 @@ import (
 
 // noop does nothing: what is measured is the tick itself.
 type noop struct {
-	limits loopctl.Limits
+	limits loopctl.Capacity
 	logits [][]float32
 }
 
 func newNoop(rows int) *noop {
-	n := &noop{limits: loopctl.Limits{
+	n := &noop{limits: loopctl.Capacity{
 		MaxRows: rows, Latents: 2 * rows, PageSize: 16, Context: 1 << 22, Vocab: 1,
 		Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 4, Max: 32},
 	}}
@@ -26,7 +26,7 @@ func newNoop(rows int) *noop {
 	return n
 }
 
-func (n *noop) Limits() loopctl.Limits                        { return n.limits }
+func (n *noop) Capacity() loopctl.Capacity                    { return n.limits }
 func (n *noop) Prelude(*loopctl.Batch) error                  { return nil }
 func (n *noop) Block(*loopctl.Batch) (loopctl.RowInfo, error) { return loopctl.RowInfo{}, nil }
 func (*noop) Fill([]loopctl.Fill) error                       { return nil }
@@ -41,14 +41,14 @@ func (n *noop) Coda(b *loopctl.Batch) ([][]float32, error) {
 
 type first struct{}
 
-func (first) Pick([]float32) loopctl.Picked { return loopctl.Picked{} }
+func (first) Sample([]float32) loopctl.Sampled { return loopctl.Sampled{} }
 
 // decoders starts n sequences of mixed depth and runs their prompts.
 func decoders(tb testing.TB, n int) (*loopctl.Controller, []*loopctl.Stream) {
 	c := loopctl.New(newNoop(n), loopctl.Config{MaxRunning: n, QueueLimit: n, StreamBuffer: 64, Logger: quiet})
 	var streams []*loopctl.Stream
 	for i := range n {
-		s, err := c.Submit(&loopctl.Request{Prompt: []int32{0}, MaxTokens: (1 << 22) / n / 8, Loops: 1 + i%8, Picker: first{}})
+		s, err := c.Submit(&loopctl.Request{Prompt: []int32{0}, MaxTokens: (1 << 22) / n / 8, Loops: 1 + i%8, Sampler: first{}})
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -17,12 +17,12 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		switch st {
 		case StagePrelude:
 		case StageBlock:
-			span.Depth, plane = k.depth, c.limits.KV.planeOf(k.depth)
+			span.Depth, plane = k.depth, c.capacity.KV.planeOf(k.depth)
 		case StageCoda:
 			switch {
 			case k.scores() && !k.probed:
 				span.LogitRows = c.identity[:len(slots):len(slots)]
-			case c.limits.Pages[StageCoda] == 0: // without layers: the last row alone
+			case c.capacity.Pages[StageCoda] == 0: // without layers: the last row alone
 				first, slots = k.end()-1, k.slots[k.rows()-1:]
 				span.LogitRows = c.identity[:1:1]
 			case k.needsLogits() || k.probed:
@@ -31,7 +31,7 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		}
 		end := first + len(slots)
 		span.Past, span.Rows, span.Tokens = first, slots, s.tokens[first:end:end]
-		span.Pages = s.tables[st].cover(&c.pools[st], plane, end, c.limits.PageSize)
+		span.Pages = s.tables[st].cover(&c.pools[st], plane, end, c.capacity.PageSize)
 		b.Spans = append(b.Spans, span)
 		b.Rows += len(slots)
 	}
@@ -79,10 +79,10 @@ func (c *Controller) guard(st Stage) (err error) {
 
 // checkInfo makes sure that the numbers that the engine announced are there, one for each row.
 func (c *Controller) checkInfo() error {
-	if c.limits.Delta && len(c.info.Delta) != c.batch.Rows {
+	if c.capacity.Delta && len(c.info.Delta) != c.batch.Rows {
 		return fmt.Errorf("%d deltas for %d rows", len(c.info.Delta), c.batch.Rows)
 	}
-	if c.limits.Gate && len(c.info.Gate) != c.batch.Rows {
+	if c.capacity.Gate && len(c.info.Gate) != c.batch.Rows {
 		return fmt.Errorf("%d gates for %d rows", len(c.info.Gate), c.batch.Rows)
 	}
 	return nil
@@ -101,7 +101,7 @@ func (c *Controller) guardFill() (err error) {
 	return nil
 }
 
-// checkLogits makes sure that every asked row is there, whole, before a picker sees it.
+// checkLogits makes sure that every asked row is there, whole, before a sampler sees it.
 func (c *Controller) checkLogits() error {
 	want := 0
 	for i := range c.batch.Spans {
@@ -111,8 +111,8 @@ func (c *Controller) checkLogits() error {
 		return fmt.Errorf("%d rows of logits, want %d", len(c.logits), want)
 	}
 	for i, row := range c.logits {
-		if len(row) != c.limits.Vocab {
-			return fmt.Errorf("row %d has %d logits, want %d", i, len(row), c.limits.Vocab)
+		if len(row) != c.capacity.Vocab {
+			return fmt.Errorf("row %d has %d logits, want %d", i, len(row), c.capacity.Vocab)
 		}
 	}
 	return nil

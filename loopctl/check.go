@@ -14,7 +14,7 @@ func (c *Controller) check() error {
 			return err
 		}
 	}
-	seen := make([]bool, c.limits.Latents)
+	seen := make([]bool, c.capacity.Latents)
 	own := func(slots []int32) error {
 		for _, id := range slots {
 			if seen[id] {
@@ -37,9 +37,9 @@ func (c *Controller) check() error {
 			empty++
 		}
 	}
-	if held != c.limits.Latents || empty != c.emptyHanded || len(c.latents) < empty {
+	if held != c.capacity.Latents || empty != c.emptyHanded || len(c.latents) < empty {
 		return fmt.Errorf("latents: %d accounted for of %d, %d empty-handed sequences and %d in the books, %d free",
-			held, c.limits.Latents, empty, c.emptyHanded, len(c.latents))
+			held, c.capacity.Latents, empty, c.emptyHanded, len(c.latents))
 	}
 	if len(c.running) == 0 && c.queued.Load() == 0 && c.gauges.backlog.Load() != 0 {
 		return fmt.Errorf("backlog: %d loop-steps owed to nobody", c.gauges.backlog.Load())

@@ -9,10 +9,10 @@ const patience = 8
 // the depths.
 func (c *Controller) choose() {
 	decodes, prompts := c.census()
-	room := c.limits.MaxRows - c.atTheDoor()
+	room := c.capacity.MaxRows - c.atTheDoor()
 	kept := 0
 	if prompts > 0 && decodes >= room && c.hungry >= patience {
-		kept = min(room, max(1, min(c.cfg.RowBudget, c.limits.MaxRows/4)))
+		kept = min(room, max(1, min(c.cfg.RowBudget, c.capacity.MaxRows/4)))
 	}
 	for _, s := range c.running {
 		if s.ready && room > kept {
@@ -85,7 +85,7 @@ func (c *Controller) atTheDoor() int {
 			n += c.codaRows(k)
 		}
 	}
-	return min(n, c.limits.MaxRows)
+	return min(n, c.capacity.MaxRows)
 }
 
 // runnable is how many rows of s could be in the next block call. Guesses don't count: they are a use for room, not a

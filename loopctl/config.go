@@ -10,11 +10,11 @@ import (
 type Config struct {
 	// QueueLimit is how many requests may wait; Submit beyond it gives ErrQueueFull. Default 256.
 	QueueLimit int
-	// MaxRunning is how many sequences run at one time. Default 64; at most Limits.Latents, since each running
+	// MaxRunning is how many sequences run at one time. Default 64; at most Capacity.Latents, since each running
 	// sequence owns one latent slot that no other can take (that is why none can be locked out).
 	MaxRunning int
 	// RowBudget is how many prompt rows a block call may have beside decode rows, so that a long prompt does not
-	// stall those who decode. While nobody decodes, the call is filled. Default Limits.MaxRows/2.
+	// stall those who decode. While nobody decodes, the call is filled. Default Capacity.MaxRows/2.
 	RowBudget int
 	// ChunkRows is how many prompt rows travel together through the depths. Default RowBudget.
 	ChunkRows int
@@ -42,7 +42,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-func (c Config) withDefaults(l Limits) Config {
+func (c Config) withDefaults(l Capacity) Config {
 	def := func(v *int, d, most int) {
 		if *v <= 0 {
 			*v = d

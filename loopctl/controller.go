@@ -3,6 +3,7 @@ package loopctl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 )
@@ -10,9 +11,9 @@ import (
 // Controller schedules requests on an engine. Its engine goroutine, started by Start and joined by Close, alone
 // touches sequences, page tables and the engine; the methods of Controller may be called from anywhere.
 type Controller struct {
-	engine Engine
-	limits Limits
-	cfg    Config
+	engine   Engine
+	capacity Capacity
+	cfg      Config
 
 	submit   chan []*sequence // never blocks: queued bounds what is in it
 	queued   atomic.Int64     // requests accepted and not yet running, those inside submit too
@@ -29,24 +30,25 @@ type Controller struct {
 
 // New prepares a controller for e. Nothing runs until Start.
 func New(e Engine, cfg Config) *Controller {
-	l := e.Limits()
+	l := e.Capacity()
+	_, l.ReadLatents = e.(LatentReader)
 	cfg = cfg.withDefaults(l)
 	c := &Controller{
-		engine: e,
-		limits: l,
-		cfg:    cfg,
-		submit: make(chan []*sequence, cfg.QueueLimit),
-		wake:   make(chan struct{}, 1),
-		idle:   make(chan struct{}),
-		gone:   make(chan struct{}),
+		engine:   e,
+		capacity: l,
+		cfg:      cfg,
+		submit:   make(chan []*sequence, cfg.QueueLimit),
+		wake:     make(chan struct{}, 1),
+		idle:     make(chan struct{}),
+		gone:     make(chan struct{}),
 	}
 	c.gauges.byDepth = make([]atomic.Int64, max(l.Loops.Max, 1)+1)
 	c.core = newCore(l, cfg)
 	return c
 }
 
-// Limits are the engine's.
-func (c *Controller) Limits() Limits { return c.limits }
+// Capacity is the engine's.
+func (c *Controller) Capacity() Capacity { return c.capacity }
 
 // Start starts the engine goroutine. Calling it again does nothing.
 func (c *Controller) Start() {
@@ -64,7 +66,7 @@ func (c *Controller) Submit(reqs ...*Request) ([]*Stream, error) {
 	group := make([]*sequence, len(reqs))
 	streams := make([]*Stream, len(reqs))
 	for i, r := range reqs {
-		if err := c.validate(r); err != nil {
+		if err := r.Check(&c.capacity); err != nil {
 			return nil, err
 		}
 		group[i] = c.newSequence(r)
@@ -83,7 +85,8 @@ func (c *Controller) enqueue(group []*sequence) error {
 	if now := c.queued.Add(n); now > int64(c.cfg.QueueLimit) {
 		c.queued.Add(-n)
 		c.nudge()
-		return queueFull(int(now-n), len(group), c.cfg.QueueLimit)
+		return fmt.Errorf("%w: %d requests wait and %d more would exceed the limit of %d; try again later",
+			ErrQueueFull, now-n, n, c.cfg.QueueLimit)
 	}
 	if c.draining.Load() {
 		c.queued.Add(-n)

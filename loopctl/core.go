@@ -32,7 +32,7 @@ type core struct {
 	fillTo           []int32     // what their slices point into
 	filled           []*sequence // whose rows they are
 	going            []bool      // which rows of a chunk leave
-	latent           []float32   // for Pool
+	latent           []float32   // for OnLatent
 	turns, audited   uint64      // ticks tried; at the last audit
 	arrivals         uint64
 	gate             bool    // this tick: rows may enter
@@ -45,7 +45,7 @@ type core struct {
 	began            time.Time
 }
 
-func newCore(l Limits, cfg Config) core {
+func newCore(l Capacity, cfg Config) core {
 	c := core{prefix: newPrefixCache(), identity: make([]int32, l.MaxRows), latents: make([]int32, l.Latents)}
 	for s := range numStages {
 		c.pools[s] = newPool(l.Pages[s])
@@ -169,10 +169,10 @@ func (c *Controller) reserve(s *sequence) bool {
 	if !ok {
 		return false
 	}
-	rows := rowsOf(s.req)
+	rows := s.req.rows()
 	for st := range numStages {
-		if n := c.limits.KV.planesIn(st, s.loops, c.limits.Pages); n > 0 {
-			s.tables[st] = newPageTable(n, pagesFor(rows, c.limits.PageSize), need[st])
+		if n := c.capacity.KV.planesIn(st, s.loops, c.capacity.Pages); n > 0 {
+			s.tables[st] = newPageTable(n, pagesFor(rows, c.capacity.PageSize), need[st])
 		}
 	}
 	s.cover = c.coverAt(s)
@@ -187,7 +187,7 @@ func (c *Controller) promiseWith(s *sequence, hit int) (need [numStages]int, ok 
 	}
 	need = c.admission(s)
 	for st := range numStages {
-		need[st] -= hit * c.limits.KV.planesIn(st, s.loops, c.limits.Pages)
+		need[st] -= hit * c.capacity.KV.planesIn(st, s.loops, c.capacity.Pages)
 	}
 	ok = c.promise(need)
 	for i := hit - 1; i >= 0; i-- {
@@ -198,20 +198,20 @@ func (c *Controller) promiseWith(s *sequence, hit int) (need [numStages]int, ok 
 
 // coverAt is how many tokens the pages of s hold after its admission: those it has and room to grow, whole pages.
 func (c *Controller) coverAt(s *sequence) int {
-	most := rowsOf(s.req)
+	most := s.req.rows()
 	ahead := most
 	if c.cfg.ReserveTokens >= 0 {
 		ahead = min(most, s.known+c.cfg.ReserveTokens)
 	}
-	return pagesFor(ahead, c.limits.PageSize) * c.limits.PageSize
+	return pagesFor(ahead, c.capacity.PageSize) * c.capacity.PageSize
 }
 
 // admission is how many pages of each stage s needs to be admitted, cached ones included.
 func (c *Controller) admission(s *sequence) [numStages]int {
-	perPlane := pagesFor(c.coverAt(s), c.limits.PageSize)
+	perPlane := pagesFor(c.coverAt(s), c.capacity.PageSize)
 	var need [numStages]int
 	for st := range numStages {
-		need[st] = perPlane * c.limits.KV.planesIn(st, s.loops, c.limits.Pages)
+		need[st] = perPlane * c.capacity.KV.planesIn(st, s.loops, c.capacity.Pages)
 	}
 	return need
 }

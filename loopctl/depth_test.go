@@ -15,8 +15,8 @@ import (
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
-func roomy() loopctl.Limits {
-	l := loopctl.Limits{MaxRows: 16, Latents: 64, PageSize: 4, Context: 64, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 4, Max: 8}}
+func roomy() loopctl.Capacity {
+	l := loopctl.Capacity{MaxRows: 16, Latents: 64, PageSize: 4, Context: 64, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 4, Max: 8}}
 	l.Pages[loopctl.StageBlock] = 400
 	return l
 }
@@ -31,8 +31,8 @@ func runOut(c *loopctl.Controller) (ticks int) {
 
 func submit(t *testing.T, c *loopctl.Controller, r *loopctl.Request) *loopctl.Stream {
 	t.Helper()
-	if r.Picker == nil {
-		r.Picker = loopctltest.Greedy{}
+	if r.Sampler == nil {
+		r.Sampler = loopctltest.Greedy{}
 	}
 	s, err := c.Submit(r)
 	if err != nil {
@@ -116,7 +116,7 @@ func TestPool(t *testing.T) {
 		l.Vocab = 3 // the same token often
 		c := loopctl.New(loopctltest.New(l), loopctl.Config{Logger: quiet, ChunkRows: 4})
 		var seen []int
-		r := &loopctl.Request{Prompt: make([]int32, 7), Loops: 8, Exit: exit, Pool: func(p int, h []float32) {
+		r := &loopctl.Request{Prompt: make([]int32, 7), Loops: 8, Exit: exit, OnLatent: func(p int, h []float32) {
 			if len(h) == 1 && h[0] > 0 {
 				seen = append(seen, p)
 			}
@@ -327,7 +327,7 @@ func TestDepthRefusals(t *testing.T) {
 		{c, "return_lens", loopctl.Request{Lens: 51}},
 		{c, "max_tokens", loopctl.Request{MaxTokens: -1}},
 	} {
-		q.r.Prompt, q.r.Picker = prompt(2), loopctltest.Greedy{}
+		q.r.Prompt, q.r.Sampler = prompt(2), loopctltest.Greedy{}
 		if q.r.MaxTokens == 0 {
 			q.r.MaxTokens = 3
 		}

@@ -5,23 +5,23 @@ package loopctl
 // depth choose the guess, its loops are already done, in planes that are exactly those of plain decoding. When they
 // choose another token, the guesses are taken back: what they wrote lies behind the newest row and is written over.
 //
-// Guesses are picked by a copy of the sequence's picker with its random state, so at any temperature a guess is right
+// Guesses are sampled by a copy of the sequence's sampler with its random state, so at any temperature a guess is right
 // exactly where plain decoding would have drawn the same token: the answer does not change.
 
 // drafts says whether the next token is to be guessed from chunk k, which has just been looped.
 func (s *sequence) drafts(k *chunk) bool {
 	return s.draft > 0 && k.decode && !k.left && k.depth == s.draft && k.end() == len(s.tokens) &&
-		len(s.tokens) < rowsOf(s.req) && len(s.tokens) < s.cover && s.stream.room(len(s.tokens)-s.known+2)
+		len(s.tokens) < s.req.rows() && len(s.tokens) < s.cover && s.stream.room(len(s.tokens)-s.known+2)
 }
 
 // guessFrom appends the token that the logits after a few loops say.
 func (c *Controller) guessFrom(s *sequence, logits []float32) {
 	if s.guess == nil {
-		s.guess = s.req.Picker.(Forker).Fork() // Submit has checked
+		s.guess = s.req.Sampler.(Forking).Fork() // Submit has checked
 	}
-	tok, err := pick(s.guess, logits)
+	tok, err := draw(s.guess, logits)
 	if err != nil {
-		c.cfg.Logger.Error("picker failed on a draft", "request", s.req.ID, "err", err)
+		c.cfg.Logger.Error("sampler failed on a draft", "request", s.req.ID, "err", err)
 		s.draft, s.guess = 0, nil
 		return
 	}

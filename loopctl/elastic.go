@@ -40,7 +40,7 @@ func (c *Controller) grant(s *sequence) {
 	}
 	asked := s.loops
 	if s.req.Elastic {
-		least := min(max(s.exit.MinLoops, c.limits.Loops.Min, 1), asked)
+		least := min(max(s.exit.MinLoops, c.capacity.Loops.Min, 1), asked)
 		wait := time.Duration(float64(c.gauges.backlog.Load()-s.owed) * math.Float64frombits(c.gauges.pace.Load()) * float64(time.Second))
 		loops := int(math.Round(c.cfg.Elastic.step(wait) * float64(asked)))
 		if t := s.req.TargetITL; t > 0 {
@@ -50,14 +50,11 @@ func (c *Controller) grant(s *sequence) {
 		}
 		s.loops = min(max(loops, least), asked)
 		if s.loops < asked {
-			c.pay(s, rowsOf(s.req)*(asked-s.loops))
+			c.pay(s, s.req.rows()*(asked-s.loops))
 			c.stats.Degraded++
 		}
 	}
-	if s.draft >= s.loops {
-		s.draft = 0
-	}
 	s.stats.LoopsGranted = s.loops
-	planes := c.limits.KV.Planes
+	planes := c.capacity.KV.Planes
 	s.wraps = planes > 0 && planes < s.loops
 }

@@ -16,8 +16,8 @@ func (s Stage) String() string {
 	return [...]string{"prelude", "block", "coda"}[s]
 }
 
-// Limits is what an engine can hold. It never changes while the engine lives.
-type Limits struct {
+// Capacity is what an engine can hold. It never changes while the engine lives.
+type Capacity struct {
 	MaxRows  int            // rows in one call, at most
 	Latents  int            // latent slots: rows that may be between prelude and coda at one time
 	PageSize int            // tokens in a page
@@ -29,6 +29,8 @@ type Limits struct {
 	Gate     bool           // Block gives RowInfo.Gate
 	Seeded   bool           // the initial state depends on Span.Seed
 	KV       KVPolicy       // of the block
+	// ReadLatents says that the engine is a LatentReader. New finds out; engines leave it.
+	ReadLatents bool
 }
 
 // LoopRange is the range of loops that a model serves.
@@ -77,12 +79,12 @@ type RowInfo struct {
 // Between calls a row's latent (and what the prelude injects) stays in the engine under its slot number, which the
 // controller hands out: Prelude fills the slots, Block replaces them, Coda reads them.
 type Engine interface {
-	Limits() Limits
+	Capacity() Capacity
 	// Prelude embeds tokens and runs the prelude's layers.
 	Prelude(b *Batch) error
 	// Block applies the block once to every row, whatever its depth.
 	Block(b *Batch) (RowInfo, error)
-	// Coda runs the coda and returns one logits row of Limits().Vocab float32 for each LogitRows entry,
+	// Coda runs the coda and returns one logits row of Capacity().Vocab float32 for each LogitRows entry,
 	// span after span. They are the engine's memory, good until the next Coda.
 	Coda(b *Batch) ([][]float32, error)
 	// Fill copies the K and V of single rows, all layers of the block, from one page to others: a row that left early

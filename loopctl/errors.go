@@ -25,13 +25,23 @@ var (
 
 // FieldError says which field of a request is wrong, and what would be right. It is ErrBadRequest to errors.Is.
 type FieldError struct {
-	Field   string // as the wire spells it: loops, max_tokens, prompt
-	Value   any
-	Message string // what is wrong and the remedy
+	Field string // as the API spells it: loops, max_tokens, prompt
+	Item  string // which entry of a list, as [3]; empty where the field as a whole is wrong
+	Value any    // the wrong value; nil where Why says it all
+	// Low and High are the bounds that the value is outside of; both are 0 where the error is not one of bounds. An
+	// exit_threshold must be above Low, every other field may equal it.
+	Low, High float64
+	With      string // the field that this one excludes; empty where the error is not a conflict
+	Why       string // what the field must be, or the remedy
 }
 
-// Error returns field, value and message.
-func (e *FieldError) Error() string { return fmt.Sprintf("%s: %v: %s", e.Field, e.Value, e.Message) }
+// Error is a sentence: the field, its value, what it must be.
+func (e *FieldError) Error() string {
+	if e.Value == nil {
+		return fmt.Sprintf("%s%s %s", e.Field, e.Item, e.Why)
+	}
+	return fmt.Sprintf("%s%s is %v: %s", e.Field, e.Item, e.Value, e.Why)
+}
 
 // Unwrap makes every FieldError an ErrBadRequest.
 func (e *FieldError) Unwrap() error { return ErrBadRequest }

@@ -12,7 +12,7 @@ import (
 
 // A deep and a shallow request share every block call, and each ends at its own time.
 func Example() {
-	limits := loopctl.Limits{
+	limits := loopctl.Capacity{
 		MaxRows: 16, Latents: 32, PageSize: 4, Context: 64, Vocab: 50,
 		Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8},
 	}
@@ -24,8 +24,8 @@ func Example() {
 	ctx := context.Background()
 	c := loopctl.New(engine, loopctl.Config{Observer: story})
 	streams, err := c.Submit(
-		&loopctl.Request{Seed: 'A', Prompt: []int32{1, 2, 3}, MaxTokens: 1, Loops: 3, Picker: loopctltest.Greedy{}},
-		&loopctl.Request{Seed: 'B', Prompt: []int32{4}, MaxTokens: 2, Loops: 1, Picker: loopctltest.Greedy{}},
+		&loopctl.Request{Seed: 'A', Prompt: []int32{1, 2, 3}, MaxTokens: 1, Loops: 3, Sampler: loopctltest.Greedy{}},
+		&loopctl.Request{Seed: 'B', Prompt: []int32{4}, MaxTokens: 2, Loops: 1, Sampler: loopctltest.Greedy{}},
 	)
 	if err != nil {
 		fmt.Println(err)

@@ -85,7 +85,7 @@ func (c *Controller) count(k *chunk) {
 func (c *Controller) noteFills(k *chunk) {
 	s := k.seq
 	t := &s.tables[StageBlock]
-	size := c.limits.PageSize
+	size := c.capacity.PageSize
 	if k.depth >= len(t.planes) {
 		return
 	}
@@ -124,7 +124,7 @@ func (c *Controller) fill() {
 // settle lists who goes through the coda, as many rows as a call takes: first those that are only looked at, since they
 // are what their policies decide by in this very tick.
 func (c *Controller) settle() {
-	room := c.limits.MaxRows
+	room := c.capacity.MaxRows
 	for _, s := range c.running {
 		if k := c.probeOf(s); k != nil {
 			k.probed = true
@@ -140,7 +140,7 @@ func (c *Controller) settle() {
 // leavers lists the rows of s that left the loop and go through the coda now, in order of position, and returns how
 // many they are. Rows that nobody will look at again give their latents back at once.
 func (c *Controller) leavers(s *sequence, room int) (used int) {
-	bare := c.limits.Pages[StageCoda] == 0
+	bare := c.capacity.Pages[StageCoda] == 0
 	for i := 0; i < len(s.chunks); i++ {
 		k := s.chunks[i]
 		if !k.left {
@@ -171,7 +171,7 @@ func (c *Controller) leavers(s *sequence, room int) (used int) {
 
 // codaRows is how many rows a chunk has in the coda call. Without layers, and but for scoring, only the last one counts.
 func (c *Controller) codaRows(k *chunk) int {
-	if c.limits.Pages[StageCoda] == 0 && !k.scores() {
+	if c.capacity.Pages[StageCoda] == 0 && !k.scores() {
 		return 1
 	}
 	return k.rows()

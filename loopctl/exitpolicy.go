@@ -37,6 +37,54 @@ func ParseExitKind(name string) (ExitKind, bool) {
 	return ExitNone, false
 }
 
+// ExitKinds are all policies, in the order in which users see them.
+func ExitKinds() []ExitKind {
+	kinds := make([]ExitKind, numExits)
+	for i := range kinds {
+		kinds[i] = ExitKind(i)
+	}
+	return kinds
+}
+
+// Allows says whether the model emits what a policy looks at. Every model gives logits.
+func (l *Capacity) Allows(k ExitKind) bool {
+	switch k {
+	case ExitDelta:
+		return l.Delta
+	case ExitGate:
+		return l.Gate
+	}
+	return k < numExits
+}
+
+// Threshold is what a policy's threshold may be: above 0 and at most High.
+type Threshold struct {
+	Default float64 // Huginn's for delta, kl, entropy and argmax
+	High    float64 // 0 where the policy takes no threshold
+	Integer bool    // a number of loops, at least 1
+	Means   string
+}
+
+var thresholds = [numExits]Threshold{
+	ExitDelta:   {Default: 0.03, High: 2, Means: "the latent's relative change below which a token leaves"},
+	ExitGate:    {Default: 0.5, High: 1, Means: "the probability at which a token leaves"},
+	ExitKL:      {Default: 1e-3, High: 100, Means: "the divergence of two loops below which a token leaves"},
+	ExitEntropy: {Default: 1e-3, High: 100, Means: "the change of entropy, in nats, below which a token leaves"},
+	ExitArgmax:  {Default: 5, Integer: true, Means: "for how many loops the most likely token must stay the same"},
+}
+
+// Threshold tells what the threshold of a policy may be in this model.
+func (l *Capacity) Threshold(k ExitKind) Threshold {
+	t := thresholds[k]
+	if t.Integer {
+		t.High = float64(l.Loops.Max)
+	}
+	return t
+}
+
+// DefaultThreshold is the threshold that 0 stands for.
+func (k ExitKind) DefaultThreshold() float64 { return thresholds[k].Default }
+
 // Probes says whether the policy needs the coda's logits after every loop. Such policies act on rows that need logits
 // anyway, the last of the prompt and the generated ones; other prompt rows do all loops.
 func (k ExitKind) Probes() bool { return k >= ExitKL && k < numExits }
@@ -50,22 +98,6 @@ type ExitPolicy struct {
 	MinLoops int
 	// Agree is how many loops in a row must pass the threshold; 0 means 1.
 	Agree int
-}
-
-// DefaultThreshold is Huginn's for delta, kl, entropy and argmax (5 equal loops) and 0.5 for the gate.
-func (k ExitKind) DefaultThreshold() float64 {
-	switch k {
-	case ExitDelta:
-		return 0.03
-	case ExitGate:
-		return 0.5
-	case ExitKL, ExitEntropy:
-		return 1e-3
-	case ExitArgmax:
-		return 5
-	default:
-		return 0
-	}
 }
 
 // KVPolicy says which plane of the block's KV memory a row at a depth reads and writes.

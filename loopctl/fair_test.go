@@ -17,7 +17,7 @@ type progress struct {
 	full int
 }
 
-func watch(l loopctl.Limits) *progress {
+func watch(l loopctl.Capacity) *progress {
 	return &progress{Engine: loopctltest.New(l), rows: map[uint64]int{}, last: map[uint64]int{}, gap: map[uint64]int{}}
 }
 
@@ -31,14 +31,14 @@ func (p *progress) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		p.rows[s.Seed] += len(s.Rows)
 		p.last[s.Seed] = p.call
 	}
-	if b.Rows == p.Limits().MaxRows {
+	if b.Rows == p.Capacity().MaxRows {
 		p.full++
 	}
 	return p.Engine.Block(b)
 }
 
-func fairLimits(rows int) loopctl.Limits {
-	l := loopctl.Limits{MaxRows: rows, Latents: 256, PageSize: 16, Context: 4096, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 32}}
+func fairLimits(rows int) loopctl.Capacity {
+	l := loopctl.Capacity{MaxRows: rows, Latents: 256, PageSize: 16, Context: 4096, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 32}}
 	l.Pages[loopctl.StageBlock] = 100000
 	return l
 }

@@ -50,21 +50,21 @@ func TestFailedCalls(t *testing.T) {
 	}
 }
 
-type pickerFunc func([]float32) loopctl.Picked
+type samplerFunc func([]float32) loopctl.Sampled
 
-func (f pickerFunc) Pick(l []float32) loopctl.Picked { return f(l) }
+func (f samplerFunc) Sample(l []float32) loopctl.Sampled { return f(l) }
 
-// TestBadPicker: a picker that panics or talks nonsense ends its own sequence; its neighbour doesn't notice.
-func TestBadPicker(t *testing.T) {
-	for name, f := range map[string]pickerFunc{
-		"panics":   func([]float32) loopctl.Picked { panic("no") },
-		"negative": func([]float32) loopctl.Picked { return loopctl.Picked{ID: -1} },
-		"too big":  func(l []float32) loopctl.Picked { return loopctl.Picked{ID: int32(len(l))} },
+// TestBadSampler: a sampler that panics or talks nonsense ends its own sequence; its neighbour doesn't notice.
+func TestBadSampler(t *testing.T) {
+	for name, f := range map[string]samplerFunc{
+		"panics":   func([]float32) loopctl.Sampled { panic("no") },
+		"negative": func([]float32) loopctl.Sampled { return loopctl.Sampled{ID: -1} },
+		"too big":  func(l []float32) loopctl.Sampled { return loopctl.Sampled{ID: int32(len(l))} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := loopctl.New(loopctltest.New(smallLimits()), loopctl.Config{Logger: quiet})
 			bad, good := request(1, 2, 2), request(1, 2, 2)
-			bad.Picker = f
+			bad.Sampler = f
 			s, err := c.Submit(bad, good)
 			if err != nil {
 				t.Fatal(err)
@@ -128,7 +128,7 @@ type ends struct{ by [5]int }
 func (*ends) Tick(*loopctl.TickStats)                        {}
 func (n *ends) Finished(_ *loopctl.Request, e loopctl.Event) { n.by[e.Finish]++ }
 
-func client(ctx context.Context, c *loopctl.Controller, l loopctl.Limits, id uint64, n int) error {
+func client(ctx context.Context, c *loopctl.Controller, l loopctl.Capacity, id uint64, n int) error {
 	rng := rand.New(rand.NewPCG(id, 3))
 	for i := range n {
 		r := request(1+rng.IntN(10), 1+rng.IntN(6), 1+rng.IntN(5))
@@ -204,7 +204,7 @@ func TestThousandInFewPages(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 7))
 			r := &loopctl.Request{
 				ID: fmt.Sprint(i), Prompt: make([]int32, 1+rng.IntN(20)), MaxTokens: 1 + rng.IntN(12), Loops: 1 + rng.IntN(4),
-				Picker: loopctltest.Greedy{}, Priority: rng.IntN(3),
+				Sampler: loopctltest.Greedy{}, Priority: rng.IntN(3),
 			}
 			for j := range r.Prompt {
 				r.Prompt[j] = int32(rng.IntN(2)) // prefixes meet

@@ -28,7 +28,7 @@ func (c *Controller) publish() {
 	g := &c.gauges
 	set(&g.running, int64(len(c.running)))
 	set(&g.ticks, int64(c.stats.Tick))
-	set(&g.latents, int64(c.limits.Latents-len(c.latents)))
+	set(&g.latents, int64(c.capacity.Latents-len(c.latents)))
 	for st := range numStages {
 		set(&g.pages[st], int64(c.pools[st].total-c.pools[st].available()-c.prefix.evictable[st]))
 		set(&g.cached[st], int64(c.prefix.evictable[st]))
@@ -72,9 +72,9 @@ func (c *Controller) Snapshot() Snapshot {
 		Waiting:            int(c.queued.Load()),
 		Draining:           c.draining.Load(),
 		Ticks:              uint64(g.ticks.Load()),
-		PagesTotal:         c.limits.Pages,
+		PagesTotal:         c.capacity.Pages,
 		LatentsUsed:        int(g.latents.Load()),
-		LatentsTotal:       c.limits.Latents,
+		LatentsTotal:       c.capacity.Latents,
 		RowsByDepth:        make([]int, len(g.byDepth)),
 		Backlog:            g.backlog.Load(),
 		SecondsPerLoopStep: math.Float64frombits(g.pace.Load()),

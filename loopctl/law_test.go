@@ -21,7 +21,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // mix is one random run: who comes when, and in how little space.
 type mix struct {
-	limits loopctl.Limits
+	limits loopctl.Capacity
 	cfg    loopctl.Config
 	reqs   []*loopctl.Request
 	at     []int // tick of arrival
@@ -30,7 +30,7 @@ type mix struct {
 
 func randomMix(rng *rand.Rand) mix {
 	upTo := func(n int) int { return 1 + rng.IntN(n) }
-	m := mix{limits: loopctl.Limits{
+	m := mix{limits: loopctl.Capacity{
 		MaxRows:  upTo(24),
 		Latents:  upTo(40),
 		PageSize: upTo(5),
@@ -53,7 +53,7 @@ func randomMix(rng *rand.Rand) mix {
 	for i := range upTo(16) {
 		r := &loopctl.Request{
 			ID: fmt.Sprint("r", i), Seed: uint64(rng.IntN(seeds)), Loops: rng.IntN(9), MaxTokens: upTo(10), Priority: rng.IntN(priorities),
-			Prompt: make([]int32, upTo(30)), Picker: loopctltest.Greedy{},
+			Prompt: make([]int32, upTo(30)), Sampler: loopctltest.Greedy{},
 		}
 		if rng.IntN(2) == 0 {
 			r.StopIDs = []int32{int32(rng.IntN(m.limits.Vocab))}
@@ -76,7 +76,7 @@ func randomMix(rng *rand.Rand) mix {
 }
 
 // depth draws what a request says about its loops.
-func depth(r *loopctl.Request, l loopctl.Limits, rng *rand.Rand) {
+func depth(r *loopctl.Request, l loopctl.Capacity, rng *rand.Rand) {
 	loops := r.Loops
 	if loops == 0 {
 		loops = l.Loops.Default

@@ -163,7 +163,7 @@ func TestContextCancelsWaiting(t *testing.T) {
 
 func TestStreamByHand(t *testing.T) {
 	s := loopctl.NewStream(1)
-	if !s.Push(loopctl.Event{Token: loopctl.Picked{ID: 7}}) || s.Push(loopctl.Event{}) {
+	if !s.Push(loopctl.Event{Token: loopctl.Sampled{ID: 7}}) || s.Push(loopctl.Event{}) {
 		t.Error("a stream of 1 takes one token")
 	}
 	s.Push(loopctl.Event{Finish: loopctl.FinishLength}) // the end always fits

@@ -61,7 +61,7 @@ func (c *Controller) extend(s *sequence) bool {
 	for st := range numStages {
 		s.tables[st].reserved += need[st]
 	}
-	s.cover += c.limits.PageSize
+	s.cover += c.capacity.PageSize
 	return true
 }
 

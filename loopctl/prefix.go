@@ -41,8 +41,8 @@ func newPrefixCache() prefixCache {
 // caches says whether pages of s may be shared. Exact they are under the policy `depth` only, and where depths follow
 // from the tokens.
 func (c *Controller) caches(s *sequence) bool {
-	return !c.cfg.NoPrefixCache && !s.req.NoCache && len(s.req.Replay) == 0 && c.limits.KV.Planes == 0 &&
-		c.limits.Pages != [numStages]int{}
+	return !c.cfg.NoPrefixCache && !s.req.NoCache && len(s.req.Replay) == 0 && c.capacity.KV.Planes == 0 &&
+		c.capacity.Pages != [numStages]int{}
 }
 
 // keysOf computes the keys of the first n pages of s.
@@ -55,7 +55,7 @@ func (c *Controller) keysOf(s *sequence, n int) []cacheKey {
 		} else {
 			b = append(b, s.keys[i-1][:]...)
 		}
-		for _, id := range s.tokens[i*c.limits.PageSize : (i+1)*c.limits.PageSize] {
+		for _, id := range s.tokens[i*c.capacity.PageSize : (i+1)*c.capacity.PageSize] {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		}
 		p.buf = b
@@ -73,11 +73,11 @@ func (c *Controller) keysOf(s *sequence, n int) []cacheKey {
 func (c *Controller) root(b []byte, s *sequence) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(s.req.CacheSalt)))
 	b = append(b, s.req.CacheSalt...)
-	if c.limits.Seeded {
+	if c.capacity.Seeded {
 		b = binary.LittleEndian.AppendUint64(b, s.req.Seed)
 	}
 	free := s.exit.free()
-	if free || c.limits.Pages[StageCoda] > 0 {
+	if free || c.capacity.Pages[StageCoda] > 0 {
 		b = binary.LittleEndian.AppendUint32(b, uint32(s.loops))
 	}
 	if free {
@@ -91,14 +91,14 @@ func (c *Controller) root(b []byte, s *sequence) []byte {
 
 // match is how many leading pages of s are there. The newest token is never among them: its logits are needed.
 func (c *Controller) match(s *sequence) int {
-	if !c.caches(s) || s.req.Scorer != nil || s.req.Pool != nil {
+	if !c.caches(s) || s.req.Scorer != nil || s.req.OnLatent != nil {
 		return 0
 	}
 	planes := 0
-	if c.limits.Pages[StageBlock] > 0 {
+	if c.capacity.Pages[StageBlock] > 0 {
 		planes = s.loops
 	}
-	keys := c.keysOf(s, (s.known-1)/c.limits.PageSize)
+	keys := c.keysOf(s, (s.known-1)/c.capacity.PageSize)
 	for i, key := range keys {
 		if e := c.prefix.byKey[key]; e == nil || len(e.pages[StageBlock]) < planes {
 			return i
@@ -120,7 +120,7 @@ func (c *Controller) adopt(s *sequence, n int) {
 			s.tables[st].adopt(e.pages[st])
 		}
 	}
-	tokens := n * c.limits.PageSize
+	tokens := n * c.capacity.PageSize
 	s.fed = tokens
 	c.prefix.hits += int64(tokens)
 	c.stats.Cached += tokens
@@ -139,7 +139,7 @@ func (c *Controller) share(s *sequence) {
 	if len(s.chunks) > 0 {
 		done = min(done, s.chunks[0].first)
 	}
-	size := c.limits.PageSize
+	size := c.capacity.PageSize
 	keys := c.keysOf(s, done/size)
 	for i := len(s.shared); i < len(keys); i++ {
 		if s.varies && !s.exit.free() && !s.deep(i*size, (i+1)*size) {

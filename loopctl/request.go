@@ -2,11 +2,14 @@ package loopctl
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"strings"
 	"time"
 )
 
-// Picked is a token that a Picker chose.
-type Picked struct {
+// Sampled is a token that a Sampler chose.
+type Sampled struct {
 	ID      int32
 	Logprob float32        // log-probability under the model's own distribution; NaN where it was not asked for
 	Top     []TokenLogprob // the most likely tokens, best first; nil where not asked for
@@ -18,17 +21,17 @@ type TokenLogprob struct {
 	Logprob float32
 }
 
-// Picker turns logits into a token. Each sequence has its own, which may keep state (a random source, penalties);
+// Sampler turns logits into a token. Each sequence has its own, which may keep state (a random source, penalties);
 // it is called on the controller's goroutine, once for each generated token, and must not keep logits.
-type Picker interface {
-	Pick(logits []float32) Picked
+type Sampler interface {
+	Sample(logits []float32) Sampled
 }
 
-// Forker is a Picker that can be copied, its state with it: a copy picks what the original would pick. A Draft guesses
+// Forking is a Sampler that can be copied, its state with it: a copy samples what the original would sample. A Draft guesses
 // with a copy.
-type Forker interface {
-	Picker
-	Fork() Forker
+type Forking interface {
+	Sampler
+	Fork() Forking
 }
 
 // Scorer is told the logits of prompt rows: those after the token at position, which predict the next one. Positions
@@ -46,7 +49,7 @@ type Request struct {
 	// Prompt holds at least one token id, each inside the vocabulary.
 	Prompt []int32
 	// MaxTokens is how many tokens to generate at most; prompt and completion must fit the context. 0 is allowed with a
-	// Scorer or a Pool: the prompt is run, nothing is generated, and the one event is FinishLength with Token.ID −1.
+	// Scorer or OnLatent: the prompt is run, nothing is generated, and the one event is FinishLength with Token.ID −1.
 	MaxTokens int
 	// Loops is how many times the block is applied to each token, or the most that Exit allows; 0 means the model's
 	// default.
@@ -73,24 +76,203 @@ type Request struct {
 	// CacheSalt separates prefix caches: only requests of equal salt share pages. NoCache keeps the request from them.
 	CacheSalt string
 	NoCache   bool
-	// Scorer, where set, sees the logits after each prompt token but the last, whose logits go to Picker.
+	// Scorer, where set, sees the logits after each prompt token but the last, whose logits go to Sampler.
 	Scorer Scorer
 	// Lens, where positive, reports for each generated token what each of its loops would have said, with the Lens most
 	// likely tokens. It costs a coda call per loop.
 	Lens int
-	// Pool, where set, is given the latent of each prompt row as it leaves the loop, on the controller's goroutine. It
+	// OnLatent, where set, is given the latent of each prompt row as it leaves the loop, on the controller's goroutine. It
 	// must not keep it. The engine must be a LatentReader.
-	Pool func(position int, latent []float32)
+	OnLatent func(position int, latent []float32)
 	// Timeline asks for Stats.Timeline.
 	Timeline bool
 	// Seed decides a random initial state, where the model has one.
 	Seed uint64
-	// Picker chooses the tokens. For Draft it must be a Forker, too.
-	Picker Picker
+	// Sampler chooses the tokens. For Draft it must be a Forking one.
+	Sampler Sampler
 	// StopIDs end the sequence. The stopping id is reported, with FinishStop.
 	StopIDs []int32
 	// Arrived is when the request came in, for queue and first-token times; Submit sets it where it is zero.
 	Arrived time.Time
+}
+
+// Check finds out before anything runs whether an engine of this capacity can serve the request: one that passes is
+// served, given time. The errors: a *FieldError, ErrPromptTooLong, ErrPagesExhausted. Submit calls it.
+func (r *Request) Check(l *Capacity) error {
+	if err := r.CheckDepth(l); err != nil {
+		return err
+	}
+	if err := r.checkTokens(l); err != nil {
+		return err
+	}
+	if r.OnLatent != nil && !l.ReadLatents {
+		return &FieldError{Field: "embedding", Why: "is not possible: the latents of this model cannot be read"}
+	}
+	if _, forks := r.Sampler.(Forking); r.Draft > 0 && !forks {
+		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs a sampler that can be copied"}
+	}
+	need := r.worstCase(l)
+	for s := range numStages {
+		if need[s] > l.Pages[s] {
+			return fmt.Errorf("%w: %s needs %d pages and has %d in all; lower max_tokens or loops, or give the server more pages",
+				ErrPagesExhausted, s, need[s], l.Pages[s])
+		}
+	}
+	return nil
+}
+
+// CheckDepth checks all that a request says of its loops, and nothing else: neither prompt nor sampler need be there
+// yet. Of l it reads Loops, Delta, Gate, Vocab and KV, which are known before an engine is open.
+func (r *Request) CheckDepth(l *Capacity) error {
+	if r.Loops != 0 && (r.Loops < l.Loops.Min || r.Loops > l.Loops.Max) {
+		return outside("loops", r.Loops, l.Loops.Min, l.Loops.Max, fmt.Sprintf("this model takes %d to %d", l.Loops.Min, l.Loops.Max))
+	}
+	if err := r.checkExit(l); err != nil {
+		return err
+	}
+	loops := r.loopsIn(l)
+	if len(r.Replay) > 0 && r.Exit.Kind != ExitNone {
+		return excludes("replay_loops", "exit_policy", "the depths are given; leave one of the two out")
+	}
+	for i, n := range r.Replay {
+		if n < l.Loops.Min || n > loops {
+			e := outside("replay_loops", n, l.Loops.Min, loops, fmt.Sprintf("it must be from %d to loops, which is %d", l.Loops.Min, loops))
+			e.Item = fmt.Sprintf("[%d]", i)
+			return e
+		}
+	}
+	switch {
+	case r.Lens < 0 || r.Lens > l.Vocab:
+		return outside("return_lens", r.Lens, 0, l.Vocab, fmt.Sprintf("it must be from 0 to the size of the vocabulary, %d", l.Vocab))
+	case r.TargetITL > 0 && !r.Elastic:
+		return excludes("target_itl_ms", "elastic", "the time is met by lowering the depth; set elastic to true, or leave target_itl_ms out")
+	case r.Elastic && len(r.Replay) > 0:
+		return excludes("replay_loops", "elastic", "a replay needs a depth that stays; leave one of the two out")
+	}
+	return r.checkDraft(l, loops)
+}
+
+// checkExit checks the exit policy.
+func (r *Request) checkExit(l *Capacity) error {
+	x, loops := &r.Exit, r.loopsIn(l)
+	switch {
+	case x.Kind >= numExits:
+		return &FieldError{Field: "exit_policy", Value: uint8(x.Kind), Why: "it is not a known policy"}
+	case !l.Allows(x.Kind):
+		lacks := "a gate"
+		if x.Kind == ExitDelta {
+			lacks = "the latent's change"
+		}
+		var use []string
+		for _, k := range ExitKinds() {
+			if l.Allows(k) {
+				use = append(use, k.String())
+			}
+		}
+		return &FieldError{
+			Field: "exit_policy", Value: x.Kind,
+			Why: fmt.Sprintf("this model does not emit %s; use one of %s", lacks, strings.Join(use, ", ")),
+		}
+	case x.MinLoops != 0 && (x.MinLoops < l.Loops.Min || x.MinLoops > loops):
+		return outside("min_loops", x.MinLoops, l.Loops.Min, loops, fmt.Sprintf("it must be from %d to loops, which is %d", l.Loops.Min, loops))
+	case x.Agree < 0 || x.Agree > max(l.Loops.Max, 1):
+		return outside("exit_agree", x.Agree, 1, l.Loops.Max, fmt.Sprintf("it must be from 1 to %d", l.Loops.Max))
+	}
+	t := l.Threshold(x.Kind)
+	switch v := x.Threshold; {
+	case v == 0 || x.Kind == ExitNone:
+		return nil
+	case t.Integer && (v < 1 || v > t.High || v != math.Trunc(v)):
+		return outside("exit_threshold", v, 1, l.Loops.Max,
+			fmt.Sprintf("policy %s takes an integer from 1 to %d: %s (default %v)", x.Kind, l.Loops.Max, t.Means, t.Default))
+	case !(v > 0 && v <= t.High): // NaN, too
+		return &FieldError{
+			Field: "exit_threshold", Value: v, High: t.High,
+			Why: fmt.Sprintf("policy %s takes a number above 0 and at most %v: %s (default %v)", x.Kind, t.High, t.Means, t.Default),
+		}
+	}
+	return nil
+}
+
+// checkDraft checks guessing ahead.
+func (r *Request) checkDraft(l *Capacity, loops int) error {
+	const one = "guessing ahead needs one depth for all tokens; leave one of the two out"
+	planes := l.KV.Planes
+	switch {
+	case r.Draft == 0:
+		return nil
+	case r.Exit.Kind != ExitNone:
+		return excludes("draft_loops", "exit_policy", one)
+	case len(r.Replay) > 0:
+		return excludes("draft_loops", "replay_loops", one)
+	case r.Lens > 0:
+		return excludes("draft_loops", "return_lens", "a guess is not looked at loop by loop; leave one of the two out")
+	case r.Elastic:
+		return excludes("draft_loops", "elastic", "guessing ahead needs a depth that stays; leave one of the two out")
+	case r.Draft < 0 || r.Draft >= loops:
+		return outside("draft_loops", r.Draft, 0, loops-1, fmt.Sprintf("it must be below loops, which is %d, or 0 for no guesses", loops))
+	case r.Draft < l.Loops.Min:
+		return outside("draft_loops", r.Draft, l.Loops.Min, l.Loops.Max-1, fmt.Sprintf("it must be from %d to %d, or 0 for no guesses", l.Loops.Min, l.Loops.Max-1))
+	case planes > 0 && planes < loops:
+		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs the KV policy depth, and this server keeps fewer planes"}
+	}
+	return nil
+}
+
+// checkTokens checks the prompt and how many tokens are to follow it.
+func (r *Request) checkTokens(l *Capacity) error {
+	if len(r.Prompt) == 0 {
+		return &FieldError{Field: "prompt", Why: "is empty: give at least one token"}
+	}
+	for i, id := range r.Prompt {
+		if id < 0 || int(id) >= l.Vocab {
+			e := outside("prompt", int(id), 0, l.Vocab-1, fmt.Sprintf("token ids of this model go from 0 to %d", l.Vocab-1))
+			e.Item = fmt.Sprintf("[%d]", i)
+			return e
+		}
+	}
+	if r.MaxTokens < 1 && (r.MaxTokens < 0 || r.Scorer == nil && r.OnLatent == nil) {
+		return outside("max_tokens", r.MaxTokens, 1, l.Context, "it must be at least 1")
+	}
+	if r.Sampler == nil && r.MaxTokens > 0 {
+		return &FieldError{Field: "sampling", Why: "needs a sampler: set Request.Sampler"}
+	}
+	if len(r.Prompt) > l.Context-r.MaxTokens { // so written, a huge MaxTokens cannot overflow
+		return fmt.Errorf("%w: %d prompt tokens and max_tokens %d exceed the context of %d; shorten one of them",
+			ErrPromptTooLong, len(r.Prompt), r.MaxTokens, l.Context)
+	}
+	return nil
+}
+
+// outside is an integer that is out of its bounds.
+func outside(field string, value any, low, high int, why string) *FieldError {
+	return &FieldError{Field: field, Value: value, Low: float64(low), High: float64(high), Why: why}
+}
+
+// excludes is two fields that are right alone and contradict each other.
+func excludes(field, with, why string) *FieldError {
+	return &FieldError{Field: field, With: with, Why: fmt.Sprintf("and %s exclude each other: %s", with, why)}
+}
+
+// loopsIn is the depth at which the rows of the request leave the block, or the most that its policy allows.
+func (r *Request) loopsIn(l *Capacity) int {
+	if r.Loops == 0 {
+		return l.Loops.Default
+	}
+	return r.Loops
+}
+
+// rows is how many rows the request may come to compute. The last token is never fed back.
+func (r *Request) rows() int { return max(len(r.Prompt), len(r.Prompt)+r.MaxTokens-1) }
+
+// worstCase is how many pages of each stage the request may come to hold.
+func (r *Request) worstCase(l *Capacity) [numStages]int {
+	perPlane := pagesFor(r.rows(), l.PageSize)
+	var need [numStages]int
+	for s := range numStages {
+		need[s] = perPlane * l.KV.planesIn(s, r.loopsIn(l), l.Pages)
+	}
+	return need
 }
 
 // FinishReason says why a sequence ended.
@@ -113,7 +295,7 @@ func (f FinishReason) String() string {
 // Event is one generated token, or the end of the sequence. The event with Finish other than FinishNone is the last
 // one; with FinishStop and FinishLength it carries the last token, with the others none (Token.ID is −1).
 type Event struct {
-	Token Picked
+	Token Sampled
 	Loops int // loops done for this token
 	// Lens has one entry for each loop of this token, where Request.Lens asked for it.
 	Lens   []LoopView

@@ -92,12 +92,12 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	lens := s.probe.lens
 	s.probe.reset()
 	if s.req.MaxTokens == 0 {
-		c.end(s, Event{Token: Picked{ID: -1}, Finish: FinishLength})
+		c.end(s, Event{Token: Sampled{ID: -1}, Finish: FinishLength})
 		return
 	}
-	tok, err := pick(s.req.Picker, logits)
+	tok, err := draw(s.req.Sampler, logits)
 	if err != nil {
-		c.cfg.Logger.Error("picker failed", "request", s.req.ID, "err", err)
+		c.cfg.Logger.Error("sampler failed", "request", s.req.ID, "err", err)
 		c.end(s, Event{Finish: FinishError, Err: err})
 		return
 	}
@@ -125,16 +125,16 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	s.stream.Push(e)
 }
 
-// pick asks the picker, whose panic or nonsense must not reach the other sequences.
-func pick(p Picker, logits []float32) (tok Picked, err error) {
+// draw asks the sampler, whose panic or nonsense must not reach the other sequences.
+func draw(p Sampler, logits []float32) (tok Sampled, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: picker panicked: %v", ErrEngine, v)
+			err = fmt.Errorf("%w: the sampler panicked: %v", ErrEngine, v)
 		}
 	}()
-	tok = p.Pick(logits)
+	tok = p.Sample(logits)
 	if tok.ID < 0 || int(tok.ID) >= len(logits) {
-		return tok, fmt.Errorf("%w: picker chose token %d of a vocabulary of %d", ErrEngine, tok.ID, len(logits))
+		return tok, fmt.Errorf("%w: the sampler chose token %d of a vocabulary of %d", ErrEngine, tok.ID, len(logits))
 	}
 	return tok, nil
 }
@@ -157,7 +157,7 @@ func (s *sequence) score(position int, logits []float32) (err error) {
 // show gives the latents of a prompt's rows that left the loop to whoever pools them.
 func (c *Controller) show(k *chunk) {
 	s := k.seq
-	if s.req.Pool == nil {
+	if s.req.OnLatent == nil {
 		return
 	}
 	for i, slot := range k.slots {
@@ -187,6 +187,6 @@ func (c *Controller) pool(s *sequence, position int, slot int32) (err error) {
 	if err := reader.Latent(slot, c.latent); err != nil {
 		return fmt.Errorf("%w: %w", ErrEngine, err)
 	}
-	s.req.Pool(position, c.latent)
+	s.req.OnLatent(position, c.latent)
 	return nil
 }

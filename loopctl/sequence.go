@@ -33,9 +33,9 @@ type sequence struct {
 	ordered bool     // rows go through the coda in order of position
 	wraps   bool     // planes are written more than once: prompts go chunk after chunk
 	probe   probe
-	guess   Forker // picks guesses, as far ahead as there are; nil without any
-	scored  int    // positions that the Scorer has seen
-	pooled  int    // positions that Pool has seen
+	guess   Forking // samples guesses, as far ahead as there are; nil without any
+	scored  int     // positions that the Scorer has seen
+	pooled  int     // positions that OnLatent has seen
 
 	shared []*cached  // leading pages that belong to the prefix cache
 	keys   []cacheKey // of the full pages of tokens, as far as computed
@@ -78,22 +78,19 @@ func (k *chunk) needsLogits() bool { return k.end() == k.seq.known }
 func (k *chunk) scores() bool { return k.seq.req.Scorer != nil && k.first < len(k.seq.req.Prompt) }
 
 func (c *Controller) newSequence(r *Request) *sequence {
-	s := &sequence{req: r, loops: c.loopsOf(r), stream: newStream(c.cfg.StreamBuffer, c.nudge)}
+	s := &sequence{req: r, loops: r.loopsIn(&c.capacity), stream: newStream(c.cfg.StreamBuffer, c.nudge)}
 	if r.Arrived.IsZero() {
 		r.Arrived = c.cfg.Now()
 	}
-	s.exit = r.Exit.withDefaults(c.limits.Loops)
+	s.exit = r.Exit.withDefaults(c.capacity.Loops)
 	s.draft = r.Draft
 	s.known = len(r.Prompt)
 	s.varies = s.exit.Kind != ExitNone || len(r.Replay) > 0
-	s.ordered = c.limits.Pages[StageCoda] > 0 || r.Scorer != nil || r.Pool != nil
+	s.ordered = c.capacity.Pages[StageCoda] > 0 || r.Scorer != nil || r.OnLatent != nil
 	s.stats = Stats{Arrived: r.Arrived, PromptTokens: len(r.Prompt)}
-	s.owed = int64(rowsOf(r)) * int64(s.loops)
+	s.owed = int64(r.rows()) * int64(s.loops)
 	return s
 }
-
-// rowsOf is how many rows r may come to feed. The last token is never fed back.
-func rowsOf(r *Request) int { return max(len(r.Prompt), len(r.Prompt)+r.MaxTokens-1) }
 
 // watch turns the end of the request's context into a cancellation of the stream, and its deadline into a wake-up.
 func (c *Controller) watch(s *sequence) {

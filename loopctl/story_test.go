@@ -50,7 +50,7 @@ func TestStories(t *testing.T) {
 // "at TICK cancel NAME".
 func play(t *testing.T, setup string) string {
 	t.Helper()
-	l := loopctl.Limits{MaxRows: 16, Latents: 32, PageSize: 4, Context: 64, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8}}
+	l := loopctl.Capacity{MaxRows: 16, Latents: 32, PageSize: 4, Context: 64, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8}}
 	l.Pages[loopctl.StageBlock] = 100
 	story := &loopctltest.Story{}
 	cfg := loopctl.Config{Observer: story, Logger: quiet}
@@ -105,7 +105,7 @@ func play(t *testing.T, setup string) string {
 			default:
 				r := &loopctl.Request{
 					ID: name, Seed: uint64(name[0]), Prompt: make([]int32, v["prompt"]), MaxTokens: v["max"], Loops: v["loops"],
-					Picker: loopctltest.Greedy{}, Priority: v["prio"], Draft: v["draft"],
+					Sampler: loopctltest.Greedy{}, Priority: v["prio"], Draft: v["draft"],
 				}
 				if v["delta"] > 0 { // in hundredths
 					r.Exit = loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: float64(v["delta"]) / 100}

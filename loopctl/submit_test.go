@@ -9,21 +9,21 @@ import (
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
-func smallLimits() loopctl.Limits {
-	l := loopctl.Limits{MaxRows: 16, Latents: 32, PageSize: 4, Context: 32, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8}}
+func smallLimits() loopctl.Capacity {
+	l := loopctl.Capacity{MaxRows: 16, Latents: 32, PageSize: 4, Context: 32, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8}}
 	l.Pages[loopctl.StageBlock] = 40
 	return l
 }
 
 func request(prompt, most, loops int) *loopctl.Request {
-	return &loopctl.Request{Prompt: make([]int32, prompt), MaxTokens: most, Loops: loops, Picker: loopctltest.Greedy{}}
+	return &loopctl.Request{Prompt: make([]int32, prompt), MaxTokens: most, Loops: loops, Sampler: loopctltest.Greedy{}}
 }
 
 func TestSubmitRefuses(t *testing.T) {
 	outside := request(2, 1, 1)
 	outside.Prompt[1] = 50
-	noPicker := request(1, 1, 1)
-	noPicker.Picker = nil
+	noSampler := request(1, 1, 1)
+	noSampler.Sampler = nil
 	for _, tc := range []struct {
 		name  string
 		req   *loopctl.Request
@@ -31,14 +31,14 @@ func TestSubmitRefuses(t *testing.T) {
 		field string
 		text  string
 	}{
-		{"no prompt", request(0, 1, 1), loopctl.ErrBadRequest, "prompt", "prompt: []: is empty; give at least one token"},
-		{"token outside", outside, loopctl.ErrBadRequest, "prompt", "prompt: 50: token 1 is outside the vocabulary; ids go from 0 to 49"},
-		{"max_tokens 0", request(1, 0, 1), loopctl.ErrBadRequest, "max_tokens", "max_tokens: 0: must be at least 1"},
-		{"max_tokens negative", request(1, -3, 1), loopctl.ErrBadRequest, "max_tokens", "max_tokens: -3: must be at least 1"},
+		{"no prompt", request(0, 1, 1), loopctl.ErrBadRequest, "prompt", "prompt is empty: give at least one token"},
+		{"token outside", outside, loopctl.ErrBadRequest, "prompt", "prompt[1] is 50: token ids of this model go from 0 to 49"},
+		{"max_tokens 0", request(1, 0, 1), loopctl.ErrBadRequest, "max_tokens", "max_tokens is 0: it must be at least 1"},
+		{"max_tokens negative", request(1, -3, 1), loopctl.ErrBadRequest, "max_tokens", "max_tokens is -3: it must be at least 1"},
 		{"max_tokens huge", request(1, math.MaxInt, 1), loopctl.ErrPromptTooLong, "", ""},
-		{"loops negative", request(1, 1, -1), loopctl.ErrBadRequest, "loops", "loops: -1: is out of range; this model takes 1 to 8"},
-		{"loops too many", request(1, 1, 1e9), loopctl.ErrBadRequest, "loops", "loops: 1000000000: is out of range; this model takes 1 to 8"},
-		{"no picker", noPicker, loopctl.ErrBadRequest, "sampling", ""},
+		{"loops negative", request(1, 1, -1), loopctl.ErrBadRequest, "loops", "loops is -1: this model takes 1 to 8"},
+		{"loops too many", request(1, 1, 1e9), loopctl.ErrBadRequest, "loops", "loops is 1000000000: this model takes 1 to 8"},
+		{"no sampler", noSampler, loopctl.ErrBadRequest, "sampling", ""},
 		{
 			"too long", request(30, 3, 1), loopctl.ErrPromptTooLong, "",
 			"prompt too long: 30 prompt tokens and max_tokens 3 exceed the context of 32; shorten one of them",
@@ -62,6 +62,65 @@ func TestSubmitRefuses(t *testing.T) {
 				t.Errorf("the good one of the group was queued: %+v", s)
 			}
 		})
+	}
+}
+
+// TestCheckDepth pins what each bound of depth answers: the server makes its own sentence of the parts.
+func TestCheckDepth(t *testing.T) {
+	l := smallLimits()
+	l.Loops.Min, l.Delta = 2, true
+	latest := l
+	latest.KV.Planes = 1
+	exit := func(k loopctl.ExitKind, threshold float64) loopctl.ExitPolicy {
+		return loopctl.ExitPolicy{Kind: k, Threshold: threshold}
+	}
+	for _, tc := range []struct {
+		l         *loopctl.Capacity
+		r         loopctl.Request
+		field     string
+		low, high float64
+		with      string
+		text      string
+	}{
+		{&l, loopctl.Request{Loops: 9}, "loops", 2, 8, "", "loops is 9: this model takes 2 to 8"},
+		{&l, loopctl.Request{Loops: 1}, "loops", 2, 8, "", "loops is 1: this model takes 2 to 8"},
+		{&l, loopctl.Request{Exit: exit(loopctl.ExitGate, 0)}, "exit_policy", 0, 0, "", "exit_policy is gate: this model does not emit a gate; use one of none, delta, kl, entropy, argmax"},
+		{&l, loopctl.Request{Exit: exit(99, 0)}, "exit_policy", 0, 0, "", "exit_policy is 99: it is not a known policy"},
+		{&l, loopctl.Request{Exit: exit(loopctl.ExitDelta, 2.5)}, "exit_threshold", 0, 2, "", "exit_threshold is 2.5: policy delta takes a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
+		{&l, loopctl.Request{Exit: exit(loopctl.ExitKL, math.NaN())}, "exit_threshold", 0, 100, "", ""},
+		{&l, loopctl.Request{Exit: exit(loopctl.ExitArgmax, 1.5)}, "exit_threshold", 1, 8, "", "exit_threshold is 1.5: policy argmax takes an integer from 1 to 8: for how many loops the most likely token must stay the same (default 5)"},
+		{&l, loopctl.Request{Exit: exit(loopctl.ExitArgmax, 9)}, "exit_threshold", 1, 8, "", ""},
+		{&l, loopctl.Request{Loops: 4, Exit: loopctl.ExitPolicy{MinLoops: 5}}, "min_loops", 2, 4, "", "min_loops is 5: it must be from 2 to loops, which is 4"},
+		{&l, loopctl.Request{Exit: loopctl.ExitPolicy{Agree: 9}}, "exit_agree", 1, 8, "", "exit_agree is 9: it must be from 1 to 8"},
+		{&l, loopctl.Request{Loops: 4, Replay: []int{4, 5}}, "replay_loops", 2, 4, "", "replay_loops[1] is 5: it must be from 2 to loops, which is 4"},
+		{&l, loopctl.Request{Replay: []int{2}, Exit: exit(loopctl.ExitDelta, 0)}, "replay_loops", 0, 0, "exit_policy", "replay_loops and exit_policy exclude each other: the depths are given; leave one of the two out"},
+		{&l, loopctl.Request{Replay: []int{2}, Elastic: true}, "replay_loops", 0, 0, "elastic", ""},
+		{&l, loopctl.Request{TargetITL: 1}, "target_itl_ms", 0, 0, "elastic", ""},
+		{&l, loopctl.Request{Lens: 51}, "return_lens", 0, 50, "", "return_lens is 51: it must be from 0 to the size of the vocabulary, 50"},
+		{&l, loopctl.Request{Loops: 4, Draft: 4}, "draft_loops", 0, 3, "", "draft_loops is 4: it must be below loops, which is 4, or 0 for no guesses"},
+		{&l, loopctl.Request{Loops: 4, Draft: 1}, "draft_loops", 2, 7, "", "draft_loops is 1: it must be from 2 to 7, or 0 for no guesses"},
+		{&l, loopctl.Request{Loops: 4, Draft: 2, Lens: 1}, "draft_loops", 0, 0, "return_lens", ""},
+		{&l, loopctl.Request{Loops: 4, Draft: 2, Elastic: true}, "draft_loops", 0, 0, "elastic", ""},
+		{&l, loopctl.Request{Loops: 4, Draft: 2, Replay: []int{3}}, "draft_loops", 0, 0, "replay_loops", ""},
+		{&l, loopctl.Request{Loops: 4, Draft: 2, Exit: exit(loopctl.ExitArgmax, 0)}, "draft_loops", 0, 0, "exit_policy", ""},
+		{&latest, loopctl.Request{Loops: 4, Draft: 2}, "draft_loops", 0, 0, "", "draft_loops is 2: it needs the KV policy depth, and this server keeps fewer planes"},
+	} {
+		err := tc.r.CheckDepth(tc.l)
+		fe, ok := errors.AsType[*loopctl.FieldError](err)
+		if !ok {
+			t.Errorf("%s: got %v", tc.field, err)
+			continue
+		}
+		if fe.Field != tc.field || fe.Low != tc.low || fe.High != tc.high || fe.With != tc.with {
+			t.Errorf("%v: got %+v", err, *fe)
+		}
+		if tc.text != "" && err.Error() != tc.text {
+			t.Errorf("got %q, want %q", err, tc.text)
+		}
+	}
+	good := loopctl.Request{Loops: 8, Exit: exit(loopctl.ExitArgmax, 8)}
+	if err := good.CheckDepth(&l); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -234,7 +234,7 @@ func TestEngineErrors(t *testing.T) {
 		{loopctl.ErrDraining, 503, "draining", "null", "server is shutting down and takes no new requests: try another instance, or again when it is back", "2 1500 "},
 		{fmt.Errorf("%w: too long", loopctl.ErrPromptTooLong), 400, "context_length_exceeded", "prompt", "prompt too long: too long", "  "},
 		{fmt.Errorf("%w: 9 of 8", loopctl.ErrPagesExhausted), 400, "kv_memory_exceeded", "max_tokens", "not enough KV pages: 9 of 8", "  "},
-		{&loopctl.FieldError{Field: "loops", Value: 9, Message: "is out of range"}, 400, "invalid_value", "loops", "loops: 9: is out of range", "  "},
+		{&loopctl.FieldError{Field: "loops", Value: 9, Why: "this model takes 1 to 8"}, 400, "invalid_value", "loops", "loops is 9: this model takes 1 to 8", "  "},
 		{fmt.Errorf("block: %w: /secret/path", loopctl.ErrEngine), 500, "engine_error", "null", "the model's engine failed on this request; other requests are not affected", "  false"},
 		{errors.New("/secret/path"), 500, "internal_error", "null", "internal error; the server's log has the details under this request's id", "  false"},
 	}

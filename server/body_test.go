@@ -54,7 +54,7 @@ func FuzzBody(f *testing.F) {
 		s := &script{text: "ab\x00", finish: loopctl.FinishStop}
 		g := &generator{submit: func(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 			for _, r := range reqs {
-				if len(r.Prompt) == 0 || len(r.Prompt)+r.MaxTokens > 64 || r.MaxTokens < 0 || r.Loops < limits.Min || r.Loops > limits.Max || r.Picker == nil {
+				if len(r.Prompt) == 0 || len(r.Prompt)+r.MaxTokens > 64 || r.MaxTokens < 0 || r.Loops < limits.Min || r.Loops > limits.Max || r.Sampler == nil {
 					t.Errorf("bad request got through: %+v", r)
 				}
 				for _, id := range r.Prompt {

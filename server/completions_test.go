@@ -90,7 +90,7 @@ func TestCompletion(t *testing.T) {
 	if a.header.Get("openai-processing-ms") == "" {
 		t.Error("no openai-processing-ms")
 	}
-	if r := s.requests[0]; r.MaxTokens != 8 || r.Loops != 8 || len(r.StopIDs) != 1 || r.Picker == nil || r.Arrived.IsZero() {
+	if r := s.requests[0]; r.MaxTokens != 8 || r.Loops != 8 || len(r.StopIDs) != 1 || r.Sampler == nil || r.Arrived.IsZero() {
 		t.Errorf("request %+v", r)
 	}
 }

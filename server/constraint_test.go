@@ -167,7 +167,7 @@ func TestFormsOfAPoorVocabulary(t *testing.T) {
 	s.wg.Wait()
 	logits := make([]float32, 256)
 	logits['a'] = 9
-	if id := s.requests[0].Picker.Pick(logits).ID; !slices.Contains([]int32("0123456789"), id) {
+	if id := s.requests[0].Sampler.Sample(logits).ID; !slices.Contains([]int32("0123456789"), id) {
 		t.Errorf("picked %d", id)
 	}
 }

@@ -29,7 +29,7 @@ func (a *insideAsker) Ask(ctx context.Context, s evaluate.Setting, p evaluate.Pr
 	start := time.Now()
 	streams, err := m.Generator.Submit(&loopctl.Request{
 		Context: ctx, ID: "curve", Prompt: prompt, MaxTokens: max(1, min(maxTokens, m.Context-len(prompt))), Loops: s.Loops, Exit: s.Exit,
-		Priority: curvePriority, Picker: picker, StopIDs: m.StopIDs, NoCache: true,
+		Priority: curvePriority, Sampler: picker, StopIDs: m.StopIDs, NoCache: true,
 	})
 	if err != nil {
 		return out, err

@@ -21,7 +21,7 @@ import (
 )
 
 // deepEngine is the scripted engine with all that exit policies and embeddings need.
-func deepEngine(t *testing.T) (*httptest.Server, loopctl.Limits) {
+func deepEngine(t *testing.T) (*httptest.Server, loopctl.Capacity) {
 	t.Helper()
 	l := engineLimits(2000)
 	l.Delta, l.Gate = true, true

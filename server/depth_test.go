@@ -154,8 +154,8 @@ func TestDepthStats(t *testing.T) {
 		var out []*loopctl.Stream
 		for range reqs {
 			st := loopctl.NewStream(4)
-			st.Push(loopctl.Event{Token: loopctl.Picked{ID: 'a'}, Loops: 5})
-			st.Push(loopctl.Event{Token: loopctl.Picked{ID: 'b'}, Loops: 2, Finish: loopctl.FinishLength, Stats: stats})
+			st.Push(loopctl.Event{Token: loopctl.Sampled{ID: 'a'}, Loops: 5})
+			st.Push(loopctl.Event{Token: loopctl.Sampled{ID: 'b'}, Loops: 2, Finish: loopctl.FinishLength, Stats: stats})
 			out = append(out, st)
 		}
 		return out, nil

@@ -108,7 +108,7 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 			p := newPool(len(ids), t.HiddenSize, e.last)
 			e.pools = append(e.pools, p)
 			requests[i] = &loopctl.Request{
-				Context: ctx, ID: fmt.Sprintf("%s/%d", c.GetString(keyRequestID), i), Prompt: ids, Pool: p.take,
+				Context: ctx, ID: fmt.Sprintf("%s/%d", c.GetString(keyRequestID), i), Prompt: ids, OnLatent: p.take,
 				Seed: e.seed, Arrived: c.GetTime(keyArrived),
 			}
 			e.depth.apply(requests[i])

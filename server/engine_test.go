@@ -20,8 +20,8 @@ import (
 )
 
 // engineLimits are those of the scripted engine.
-func engineLimits(pages int) loopctl.Limits {
-	return loopctl.Limits{
+func engineLimits(pages int) loopctl.Capacity {
+	return loopctl.Capacity{
 		MaxRows: 64, Latents: 64, PageSize: 4, Pages: [3]int{0, pages, 0}, Context: 64, Vocab: 256,
 		Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 8, Max: 12},
 	}
@@ -81,7 +81,7 @@ func TestMixedDepthsOverHTTP(t *testing.T) {
 			for _, r := range prompt {
 				ids = append(ids, r)
 			}
-			want := loopctltest.Expect(ctl.Limits(), &loopctl.Request{Prompt: ids, MaxTokens: 20, Loops: loops, StopIDs: []int32{0}}, 1).Tokens
+			want := loopctltest.Expect(ctl.Capacity(), &loopctl.Request{Prompt: ids, MaxTokens: 20, Loops: loops, StopIDs: []int32{0}}, 1).Tokens
 			text, _ := letters{}.Decode(want, true)
 			text = strings.TrimSuffix(text, "\x00")
 			stream := i%2 == 0

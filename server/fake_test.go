@@ -77,7 +77,7 @@ func (s *script) speak(r *loopctl.Request, st *loopctl.Stream) {
 		s.mu.Lock()
 		s.cancelled++
 		s.mu.Unlock()
-		st.Push(loopctl.Event{Token: loopctl.Picked{ID: -1}, Finish: loopctl.FinishCancelled, Stats: stats})
+		st.Push(loopctl.Event{Token: loopctl.Sampled{ID: -1}, Finish: loopctl.FinishCancelled, Stats: stats})
 	}
 	letters := []rune(s.text)
 	for i, letter := range letters {
@@ -99,7 +99,7 @@ func (s *script) speak(r *loopctl.Request, st *loopctl.Stream) {
 		}
 		stats.LoopsTotal += loops
 		stats.LoopsMax = max(stats.LoopsMax, loops)
-		e := loopctl.Event{Token: loopctl.Picked{ID: letter}, Loops: loops}
+		e := loopctl.Event{Token: loopctl.Sampled{ID: letter}, Loops: loops}
 		if i == len(letters)-1 || i == r.MaxTokens-1 {
 			stats.Finished = now.Add(5*time.Millisecond + time.Duration(i)*time.Millisecond)
 			e.Finish, e.Stats = loopctl.FinishLength, stats

@@ -119,7 +119,7 @@ func (g *generation) requests(ctx context.Context, id string, prompts []prompt) 
 			r := &loopctl.Request{
 				Context: ctx, ID: fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j),
 				Prompt: prompt.ids, MaxTokens: p.Depth.tokensWithin(prompt.maxTokens, g.target.Model),
-				Seed: p.stateSeed(), Picker: picker, StopIDs: stop, Arrived: g.arrived,
+				Seed: p.stateSeed(), Sampler: picker, StopIDs: stop, Arrived: g.arrived,
 				Timeline: tracing.Sampled(ctx),
 			}
 			if p.scoresPrompt() {

@@ -17,7 +17,7 @@ func lensed(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 	for range reqs {
 		st := loopctl.NewStream(4)
 		st.Push(loopctl.Event{
-			Token: loopctl.Picked{ID: 'a'}, Loops: 2, Finish: loopctl.FinishLength, Stats: &loopctl.Stats{},
+			Token: loopctl.Sampled{ID: 'a'}, Loops: 2, Finish: loopctl.FinishLength, Stats: &loopctl.Stats{},
 			Lens: []loopctl.LoopView{
 				{Loop: 1, Entropy: 1.5, Delta: 0.5, Gate: nan, Top: []loopctl.TokenLogprob{{ID: 'b', Logprob: ln(0.5)}, {ID: 'a', Logprob: ln(0.25)}}},
 				{Loop: 2, Entropy: 0.25, Delta: nan, Gate: 0, Top: []loopctl.TokenLogprob{{ID: 'a', Logprob: 0}, {ID: 1, Logprob: float32(math.Inf(-1))}}},

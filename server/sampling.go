@@ -87,7 +87,7 @@ func readAllowed(b body, m *Model) ([]int32, error) {
 }
 
 // picker makes the picker of a prompt's j-th sequence, which any of stop ends.
-func (p *params) picker(prompt, stop []int32, j int) (loopctl.Picker, error) {
+func (p *params) picker(prompt, stop []int32, j int) (loopctl.Sampler, error) {
 	s := p.Sampling
 	s.Seed += uint64(j) // as vLLM: the same seed gives different choices, and the same ones again
 	s.Prompt, s.StopIDs = prompt, stop

@@ -35,7 +35,7 @@ func (t *InProcess) Generate(ctx context.Context, c Call) (*Sample, error) {
 	s := &Sample{Start: time.Now(), Arrivals: make([]time.Duration, 0, c.MaxTokens)}
 	streams, err := t.Generator.Submit(&loopctl.Request{
 		Context: ctx, ID: "bench", Prompt: prompt(c, t.Vocab), MaxTokens: c.MaxTokens, Loops: c.Loops, Exit: c.Exit,
-		Draft: c.Draft, Priority: t.Priority, NoCache: true, Seed: c.Seed, Picker: picker,
+		Draft: c.Draft, Priority: t.Priority, NoCache: true, Seed: c.Seed, Sampler: picker,
 	})
 	if err != nil {
 		return nil, err

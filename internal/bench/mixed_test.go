@@ -15,7 +15,7 @@ import (
 // scripted starts a controller on the scripted engine, each of whose block calls takes a millisecond.
 func scripted(t *testing.T, s loopctl.Scheduling) (*bench.InProcess, func() error) {
 	t.Helper()
-	engine := loopctltest.New(loopctl.Limits{
+	engine := loopctltest.New(loopctl.Capacity{
 		MaxRows: 32, Latents: 64, PageSize: 4, Pages: [3]int{0, 4000, 0}, Context: 64, Vocab: 256, Loops: loopctl.LoopRange{Min: 1, Default: 4, Max: 16},
 	})
 	engine.Fault = func(stage loopctl.Stage, _ int) error {

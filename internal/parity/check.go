@@ -100,9 +100,9 @@ func (k *checker) sequence(planes, rows int) *sequence {
 	}
 	tokens := make([]int32, 31)
 	for i := range tokens {
-		tokens[i] = int32((i*i + 3*i + 1) % k.e.Limits().Vocab)
+		tokens[i] = int32((i*i + 3*i + 1) % k.e.Capacity().Vocab)
 	}
-	s.company = newCompany(s, tokens, min(planes+1, k.e.Limits().Loops.Max), rows)
+	s.company = newCompany(s, tokens, min(planes+1, k.e.Capacity().Loops.Max), rows)
 	return s
 }
 

@@ -32,7 +32,7 @@ func (p Promise) Remedy(layers int) string {
 
 // Promises tries the bundle on a few tokens, once whole and once token by token, stage after stage as far as they agree.
 func Promises(e Engine) ([]Promise, error) {
-	l := e.Limits()
+	l := e.Capacity()
 	tokens := make([]int32, min(9, l.Context, l.MaxRows, l.Latents))
 	for i := range tokens {
 		tokens[i] = int32((5*i*i + 7*i + 1) % l.Vocab)

@@ -19,7 +19,7 @@ type Engine interface {
 
 // pages hands out the engine's pages, each once: a sequence of these tests never gives one back.
 type pages struct {
-	limits loopctl.Limits
+	limits loopctl.Capacity
 	next   [3]int32
 }
 
@@ -52,7 +52,7 @@ type sequence struct {
 }
 
 func newSequence(e Engine, planes int) *sequence {
-	s := &sequence{e: e, pages: &pages{limits: e.Limits()}}
+	s := &sequence{e: e, pages: &pages{limits: e.Capacity()}}
 	s.planes = [3][][]int32{make([][]int32, 1), make([][]int32, planes), make([][]int32, 1)}
 	return s
 }

@@ -53,7 +53,7 @@ func (g *garage) model(name string) *model {
 		if name == "broken" {
 			return nil, errors.New("no such graph")
 		}
-		c := loopctl.New(loopctltest.New(loopctl.Limits{
+		c := loopctl.New(loopctltest.New(loopctl.Capacity{
 			MaxRows: 16, Latents: 16, PageSize: 4, Pages: [3]int{0, 64, 0}, Context: 64, Vocab: 256, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 2, Max: 4},
 		}), loopctl.Config{StreamBuffer: 1, Logger: slog.New(slog.DiscardHandler)})
 		c.Start()
@@ -64,7 +64,7 @@ func (g *garage) model(name string) *model {
 
 // ask submits a request and does not read its answer, which holds the model.
 func ask(ctx context.Context, m *model, tokens int) (*loopctl.Stream, error) {
-	s, err := m.Submit(&loopctl.Request{Context: ctx, Prompt: []int32{1, 2}, MaxTokens: tokens, Loops: 2, Picker: loopctltest.Greedy{}})
+	s, err := m.Submit(&loopctl.Request{Context: ctx, Prompt: []int32{1, 2}, MaxTokens: tokens, Loops: 2, Sampler: loopctltest.Greedy{}})
 	if err != nil {
 		return nil, err
 	}

@@ -213,7 +213,7 @@ func (k *maker) load(b *bundle.Bundle, policy loopctl.KVPolicy) (*part, error) {
 		Observer: k.observer(m.Name), Logger: k.log.With("model", m.Name),
 	})
 	c.Start()
-	l := e.Limits()
+	l := e.Capacity()
 	p := &part{controller: c, free: e.Close, bytes: m.FileBytes()}
 	for i, s := range spec.Shapes(m, cfg.PageSize, k.precision()) {
 		p.bytes += int64(l.Pages[i]) * s.PageBytes()

@@ -25,13 +25,13 @@ func change(h int64) float32 { return float32(h*7%100) / 100 }
 func gate(h int64) float32   { return float32(h%41-20) / 5 }
 func sure(h int64) float32   { return 1 + float32(h/97%8) }
 
-// Greedy is the picker that takes the largest logit.
+// Greedy is the sampler that takes the largest logit.
 type Greedy struct{}
 
 // Fork returns the same: it has no state.
-func (g Greedy) Fork() loopctl.Forker { return g }
+func (g Greedy) Fork() loopctl.Forking { return g }
 
-// Pick returns the first of the largest.
-func (Greedy) Pick(logits []float32) loopctl.Picked {
-	return loopctl.Picked{ID: int32(loopctl.Argmax(logits))}
+// Sample returns the first of the largest.
+func (Greedy) Sample(logits []float32) loopctl.Sampled {
+	return loopctl.Sampled{ID: int32(loopctl.Argmax(logits))}
 }

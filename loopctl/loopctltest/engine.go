@@ -20,7 +20,7 @@ type Engine struct {
 	// Breaches are the batches that broke the contract.
 	Breaches []error
 
-	limits  loopctl.Limits
+	limits  loopctl.Capacity
 	info    loopctl.RowInfo
 	latents []latent
 	arena   [3][]int64 // one number per token: K and V in one
@@ -42,7 +42,7 @@ type latent struct {
 }
 
 // New makes an engine of these limits.
-func New(l loopctl.Limits) *Engine {
+func New(l loopctl.Capacity) *Engine {
 	l.Delta, l.Gate, l.Seeded = true, true, true
 	e := &Engine{limits: l, latents: make([]latent, l.Latents), slots: make([]int, l.Latents)}
 	for s, n := range l.Pages {
@@ -57,8 +57,8 @@ func New(l loopctl.Limits) *Engine {
 	return e
 }
 
-// Limits returns what New was given.
-func (e *Engine) Limits() loopctl.Limits { return e.limits }
+// Capacity returns what New was given.
+func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
 
 // HiddenSize is 1: a latent is a number.
 func (e *Engine) HiddenSize() int { return 1 }

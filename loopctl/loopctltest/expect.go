@@ -16,7 +16,7 @@ type Answer struct {
 // Expect works out a request's tokens alone: no pages, no ticks, no other sequences, no cache, no guesses. It is the
 // other side of the law: alone = in any mix of depths. wrap is Config.WrapRows, which counts only where planes are
 // written more than once.
-func Expect(l loopctl.Limits, r *loopctl.Request, wrap int) Answer {
+func Expect(l loopctl.Capacity, r *loopctl.Request, wrap int) Answer {
 	m := &machine{l: l, r: r, loops: r.Loops, planes: map[[2]int][]int64{}}
 	if m.loops == 0 {
 		m.loops = l.Loops.Default
@@ -47,7 +47,7 @@ func Expect(l loopctl.Limits, r *loopctl.Request, wrap int) Answer {
 
 // machine is one sequence, computed the plain way.
 type machine struct {
-	l      loopctl.Limits
+	l      loopctl.Capacity
 	r      *loopctl.Request
 	loops  int
 	planes map[[2]int][]int64 // by stage and plane: one number for each position

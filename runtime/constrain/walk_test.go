@@ -52,7 +52,7 @@ func write(t *testing.T, m *constrain.Machine, tokens []string, rng *rand.Rand, 
 		if rng.IntN(20) == 0 {
 			logits[rng.IntN(len(logits))] = float32(math.Inf(1))
 		}
-		id := s.Pick(logits).ID
+		id := s.Sample(logits).ID
 		if id == eos {
 			return out.String(), true
 		}

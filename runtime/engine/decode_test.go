@@ -23,7 +23,7 @@ type lanes struct {
 // newLanes starts n lanes at position past of the KV memory as it is: zeros attend as fast as anything else.
 func newLanes(tb testing.TB, e engine.Engine, n, loops, past int) *lanes {
 	tb.Helper()
-	l := e.Limits()
+	l := e.Capacity()
 	perPlane := (l.Context + l.PageSize - 1) / l.PageSize
 	if need := n * loops * perPlane; need > l.Pages[loopctl.StageBlock] {
 		tb.Fatalf("%d lanes at %d loops take %d pages, there are %d", n, loops, need, l.Pages[loopctl.StageBlock])
@@ -46,7 +46,7 @@ func newLanes(tb testing.TB, e engine.Engine, n, loops, past int) *lanes {
 
 // at makes the batch one of the loop after depth loops.
 func (s *lanes) at(depth int) *loopctl.Batch {
-	pages := s.past/s.e.Limits().PageSize + 1
+	pages := s.past/s.e.Capacity().PageSize + 1
 	for i := range s.batch.Spans {
 		span := &s.batch.Spans[i]
 		span.Depth, span.Past, span.Pages = depth, s.past, s.tables[i][depth][:pages]
@@ -95,10 +95,10 @@ func BenchmarkDecode(b *testing.B) {
 	for _, n := range []int{1, 4, 8} {
 		b.Run(fmt.Sprintf("C=%d", n), func(b *testing.B) {
 			e := openEngine(b, env, adder, engine.Options{})
-			s := newLanes(b, e, n, e.Limits().Loops.Default, 16)
+			s := newLanes(b, e, n, e.Capacity().Loops.Default, 16)
 			b.ReportAllocs()
 			for b.Loop() {
-				if s.past == e.Limits().Context {
+				if s.past == e.Capacity().Context {
 					s.past = 16
 				}
 				if _, err := s.step(); err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // varied draws how p's depth is decided.
-func (p *player) varied(rng *rand.Rand, l loopctl.Limits) {
+func (p *player) varied(rng *rand.Rand, l loopctl.Capacity) {
 	p.rank = rng.IntN(3)
 	switch rng.IntN(3) {
 	case 0:

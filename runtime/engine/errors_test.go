@@ -27,7 +27,7 @@ func TestBadBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := slices.Clone(want[1])
-	pages := int32(e.Limits().Pages[loopctl.StageBlock])
+	pages := int32(e.Capacity().Pages[loopctl.StageBlock])
 	for _, c := range []struct {
 		name  string
 		stage loopctl.Stage

@@ -37,16 +37,16 @@ type player struct {
 	last   loopctl.Event
 }
 
-// recorder is a Picker that notes how sure each choice was: the best logit, and how far the second is behind it.
+// recorder is a Sampler that notes how sure each choice was: the best logit, and how far the second is behind it.
 type recorder struct {
-	loopctl.Picker
+	loopctl.Sampler
 	best, margin []float64
 }
 
-// Fork is a copy that picks guesses, which are not noted.
-func (r *recorder) Fork() loopctl.Forker { return r.Picker.(loopctl.Forker).Fork() }
+// Fork is a copy that samples guesses, which are not noted.
+func (r *recorder) Fork() loopctl.Forking { return r.Sampler.(loopctl.Forking).Fork() }
 
-func (r *recorder) Pick(logits []float32) loopctl.Picked {
+func (r *recorder) Sample(logits []float32) loopctl.Sampled {
 	first, second := math.Inf(-1), math.Inf(-1)
 	for _, l := range logits {
 		switch v := float64(l); {
@@ -57,7 +57,7 @@ func (r *recorder) Pick(logits []float32) loopctl.Picked {
 		}
 	}
 	r.best, r.margin = append(r.best, first), append(r.margin, first-second)
-	return r.Picker.Pick(logits)
+	return r.Sampler.Sample(logits)
 }
 
 // submit may be called by the test or, between two calls, on the engine goroutine.
@@ -68,9 +68,9 @@ func (p *player) submit(t *testing.T, c *loopctl.Controller, done chan<- *player
 		done <- p
 		return
 	}
-	p.seen, p.tokens, p.depths = &recorder{Picker: s}, nil, nil
+	p.seen, p.tokens, p.depths = &recorder{Sampler: s}, nil, nil
 	streams, err := c.Submit(&loopctl.Request{
-		Prompt: p.prompt, MaxTokens: p.most, Loops: p.loops, StopIDs: p.stop, Picker: p.seen, Seed: p.sampling.Seed,
+		Prompt: p.prompt, MaxTokens: p.most, Loops: p.loops, StopIDs: p.stop, Sampler: p.seen, Seed: p.sampling.Seed,
 		Exit: p.exit, Draft: p.draft, Priority: p.rank,
 	})
 	if err != nil {
@@ -235,13 +235,13 @@ func lawOf(t *testing.T, e engine.Engine, tolerance float64, seeds int, prompt f
 		mixed := &script{players: make([]*player, 16)}
 		at := 0
 		for i := range mixed.players {
-			p := &player{loops: 1 + rng.IntN(min(16, e.Limits().Loops.Max)), at: at}
+			p := &player{loops: 1 + rng.IntN(min(16, e.Capacity().Loops.Max)), at: at}
 			prompt(rng, p)
 			if i%4 == 3 {
 				p.sampling = sampler.Params{Temperature: 0.9, TopP: 0.95, Seed: rng.Uint64()}
 			}
 			if policies {
-				p.varied(rng, e.Limits())
+				p.varied(rng, e.Capacity())
 			}
 			if i%5 == 4 {
 				p.cancel = at + rng.IntN(60)
@@ -250,7 +250,7 @@ func lawOf(t *testing.T, e engine.Engine, tolerance float64, seeds int, prompt f
 			mixed.players[i] = p
 		}
 		cfg := loopctl.Config{MaxRunning: 4 + rng.IntN(12), RowBudget: 2 + rng.IntN(10), ChunkRows: 1 + rng.IntN(7), WrapRows: 4, ReserveTokens: rng.IntN(20) - 1}
-		if e.Limits().KV.Planes > 0 {
+		if e.Capacity().KV.Planes > 0 {
 			cfg.RowBudget, cfg.ChunkRows = 4+cfg.RowBudget, 4+cfg.ChunkRows // the cut is to be the same, alone and mixed
 		}
 		mixed.run(t, e, cfg)
@@ -271,7 +271,7 @@ func lawOf(t *testing.T, e engine.Engine, tolerance float64, seeds int, prompt f
 	if policies {
 		d := &sum.did
 		t.Logf("%d rows filled, %d probed, %d tokens out of the prefix cache, %d guesses right, %d preemptions", d.Fills, d.Probes, d.Cached, d.Accepted, d.Preempted)
-		exact := e.Limits().KV.Planes == 0
+		exact := e.Capacity().KV.Planes == 0
 		if d.Probes == 0 || d.Preempted == 0 || exact && (d.Fills == 0 || d.Accepted == 0 || d.Cached == 0) {
 			t.Error("the mixes prove too little")
 		}

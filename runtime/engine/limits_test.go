@@ -15,9 +15,9 @@ import (
 func TestLimitsOfAPolicy(t *testing.T) {
 	env := openEnv(t)
 	opt := engine.Options{Sequence: 1, PageSize: 16}
-	depth := openEngine(t, env, adder, opt).Limits()
+	depth := openEngine(t, env, adder, opt).Capacity()
 	opt.KV = loopctl.KVPolicy{Planes: 1}
-	latest := openEngine(t, env, adder, opt).Limits()
+	latest := openEngine(t, env, adder, opt).Capacity()
 	if !depth.Delta || depth.Gate || depth.Seeded || depth.KV.Planes != 0 || latest.KV.Planes != 1 {
 		t.Errorf("depth %+v, latest %+v", depth, latest)
 	}

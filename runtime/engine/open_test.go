@@ -44,7 +44,7 @@ func TestOpenEitherKind(t *testing.T) {
 			t.Errorf("%s: the block left the latent as it was", dir)
 		}
 		logits, err := e.Coda(&b)
-		if err != nil || len(logits) != 1 || len(logits[0]) != e.Limits().Vocab {
+		if err != nil || len(logits) != 1 || len(logits[0]) != e.Capacity().Vocab {
 			t.Errorf("%s: %d rows of logits, %v", dir, len(logits), err)
 		}
 	}

@@ -68,7 +68,7 @@ func TestKVPrecisionOnGoldens(t *testing.T) {
 			for _, p := range []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8} {
 				engines[p] = openEngine(t, env, dir, engine.Options{Sequence: 1, KVBytes: 64 << 20, KVPrecision: p})
 			}
-			l := engines[kvcache.F32].Limits()
+			l := engines[kvcache.F32].Capacity()
 			prompt := make([]int32, min(48, l.Context))
 			for i := range prompt {
 				prompt[i] = int32((i*i*7 + 3*i + 1) % l.Vocab)
@@ -131,7 +131,7 @@ func TestPrecisionSizesTheArena(t *testing.T) {
 	env := openEnv(t)
 	pages := map[kvcache.Precision]int{}
 	for _, p := range []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8} {
-		pages[p] = openEngine(t, env, adder, engine.Options{KVBytes: 8 << 20, KVPrecision: p}).Limits().Pages[loopctl.StageBlock]
+		pages[p] = openEngine(t, env, adder, engine.Options{KVBytes: 8 << 20, KVPrecision: p}).Capacity().Pages[loopctl.StageBlock]
 	}
 	dim := openEngine(t, env, adder, engine.Options{Sequence: 1}).Manifest().Attention.HeadDim
 	for p, head := range map[kvcache.Precision]float64{kvcache.F16: float64(2 * dim), kvcache.Int8: float64(dim + 2)} {

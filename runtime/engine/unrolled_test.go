@@ -69,7 +69,7 @@ func unroll(tb testing.TB, env *ort.Env, e engine.Engine, dir string, loops, row
 		must(err)
 		return b
 	}
-	l := e.Limits()
+	l := e.Capacity()
 	u.call, err = session.NewCall()
 	must(err)
 	u.arena, err = kvcache.New(session, l.Pages[loopctl.StageBlock], kvcache.Shape{

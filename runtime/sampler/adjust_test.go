@@ -18,7 +18,7 @@ func run(t *testing.T, p sampler.Params, logits []float32, n int) (ids []int32) 
 	}
 	before := slices.Clone(logits)
 	for range n {
-		ids = append(ids, s.Pick(logits).ID)
+		ids = append(ids, s.Sample(logits).ID)
 	}
 	if !slices.Equal(before, logits) {
 		t.Error("the engine's logits were changed")
@@ -83,12 +83,12 @@ func TestFork(t *testing.T) {
 		for i := range logits {
 			f := s.Fork()
 			for j := i; j < min(i+5, len(logits)); j++ {
-				want := f.Fork().Pick(logits[j]).ID
-				if got := f.Pick(logits[j]).ID; got != want {
+				want := f.Fork().Sample(logits[j]).ID
+				if got := f.Sample(logits[j]).ID; got != want {
 					t.Fatalf("%+v: a fork picked %d, its own fork %d", p, got, want)
 				}
 			}
-			if got, want := s.Pick(logits[i]).ID, alone.Pick(logits[i]).ID; got != want {
+			if got, want := s.Sample(logits[i]).ID, alone.Sample(logits[i]).ID; got != want {
 				t.Fatalf("%+v: pick %d gave %d, without forks %d", p, i, got, want)
 			}
 		}
@@ -104,9 +104,9 @@ func TestOneDrawPerPick(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, row := range rows {
-			s.Pick(row)
+			s.Sample(row)
 		}
-		return s.Pick(flat).ID
+		return s.Sample(flat).ID
 	}
 	if want := draw(flat, flat, flat); draw(certain, nan, certain) != want || draw(flat, flat) == want {
 		t.Error("the third pick draws another number than the third one")
@@ -152,7 +152,7 @@ func TestConstraint(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n := 0; ; n++ {
-				id := s.Pick(rows[rng.IntN(3)]).ID
+				id := s.Sample(rows[rng.IntN(3)]).ID
 				if id == 99 {
 					if n < 3 {
 						t.Fatalf("%+v: ended after %d tokens", p, n)

@@ -16,7 +16,7 @@ func TestLogprobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := s.Pick(logits)
+	got := s.Sample(logits)
 	near := func(got float32, p float64) bool { return math.Abs(float64(got)-math.Log(p/1.75)) < 1e-6 }
 	if got.ID != 2 || !near(got.Logprob, 0.5) {
 		t.Errorf("picked %d at %v: want the model's own probability of token 2, whatever bias and temperature", got.ID, got.Logprob)

@@ -102,4 +102,4 @@ func (p *Params) penalizes() bool {
 
 func (p *Params) repeats() bool { return p.RepetitionPenalty != 0 && p.RepetitionPenalty != 1 }
 
-var _ loopctl.Forker = (*Sampler)(nil)
+var _ loopctl.Forking = (*Sampler)(nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// Sampler picks the tokens of one sequence. It implements loopctl.Forker.
+// Sampler picks the tokens of one sequence. It implements loopctl.Forking.
 type Sampler struct {
 	p       Params
 	edits   bool
@@ -54,7 +54,7 @@ func New(p Params) (*Sampler, error) {
 
 // Fork returns a copy that picks what the sampler would pick, and changes nothing in it. It belongs to the same
 // goroutine.
-func (s *Sampler) Fork() loopctl.Forker {
+func (s *Sampler) Fork() loopctl.Forking {
 	c := *s
 	if s.history != nil {
 		c.history = s.history.fork()
@@ -65,11 +65,11 @@ func (s *Sampler) Fork() loopctl.Forker {
 	return &c
 }
 
-// Pick returns the next token. NaN logits are never picked; where every logit is NaN or −Inf it returns token 0. The
+// Sample returns the next token. NaN logits are never picked; where every logit is NaN or −Inf it returns token 0. The
 // log-probability is the model's own, or NaN where it was not asked for. A sampler that draws takes one random number
 // for each pick, whatever the logits.
-func (s *Sampler) Pick(logits []float32) loopctl.Picked {
-	picked := loopctl.Picked{ID: s.choose(logits), Logprob: float32(math.NaN())}
+func (s *Sampler) Sample(logits []float32) loopctl.Sampled {
+	picked := loopctl.Sampled{ID: s.choose(logits), Logprob: float32(math.NaN())}
 	if s.p.Logprobs {
 		d := NewDistribution(logits)
 		picked.Logprob, picked.Top = d.Logprob(picked.ID), d.Top(s.p.Top)

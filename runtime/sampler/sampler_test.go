@@ -19,7 +19,7 @@ func pick(t *testing.T, p sampler.Params, logits []float32, n int) map[int32]int
 	}
 	seen := map[int32]int{}
 	for range n {
-		seen[s.Pick(logits).ID]++
+		seen[s.Sample(logits).ID]++
 	}
 	return seen
 }
@@ -133,7 +133,7 @@ func TestSeedRepeats(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 20 {
-			ids = append(ids, s.Pick(logits).ID)
+			ids = append(ids, s.Sample(logits).ID)
 		}
 		return ids
 	}
@@ -173,7 +173,7 @@ func BenchmarkPick(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.Pick(logits)
+				s.Sample(logits)
 			}
 		})
 	}

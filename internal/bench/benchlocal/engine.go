@@ -66,8 +66,8 @@ func (e *Engine) Describe() string {
 		m.Name, m.Prelude.Layers, m.Block.Layers, m.Coda.Layers, m.HiddenSize, m.Precision.Weights, e.env.Provider(), e.env.Threads())
 }
 
-// Limits are the engine's.
-func (e *Engine) Limits() loopctl.Limits { return e.engine.Limits() }
+// Capacity is the engine's.
+func (e *Engine) Capacity() loopctl.Capacity { return e.engine.Capacity() }
 
 // Start starts a controller with an empty cache. The function ends it; only then may another one be started.
 func (e *Engine) Start(scheduling loopctl.Scheduling) (*bench.InProcess, func() error) {
@@ -77,7 +77,7 @@ func (e *Engine) Start(scheduling loopctl.Scheduling) (*bench.InProcess, func() 
 		Observer: counter, Logger: slog.New(slog.DiscardHandler),
 	})
 	c.Start()
-	return &bench.InProcess{Generator: c, Vocab: e.engine.Limits().Vocab, Counter: counter}, func() error {
+	return &bench.InProcess{Generator: c, Vocab: e.engine.Capacity().Vocab, Counter: counter}, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		return c.Close(ctx)

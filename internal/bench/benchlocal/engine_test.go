@@ -23,7 +23,7 @@ func TestOpenKeepsKVAsConfigured(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pages[precision] = e.Limits().Pages[loopctl.StageBlock]
+		pages[precision] = e.Capacity().Pages[loopctl.StageBlock]
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}

@@ -14,7 +14,7 @@ import (
 // Engine runs one bundle of the kind dense. It implements loopctl.Engine and loopctl.LatentReader.
 type Engine struct {
 	m      *bundle.Manifest
-	limits loopctl.Limits
+	limits loopctl.Capacity
 
 	prelude, block, coda stage
 
@@ -52,7 +52,7 @@ func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error
 		return e, err
 	}
 	opt = opt.WithDefaults(m)
-	if e.limits, err = opt.Limits(m); err != nil {
+	if e.limits, err = opt.Capacity(m); err != nil {
 		return e, err
 	}
 	for i, g := range []struct {
@@ -110,8 +110,8 @@ func (e *Engine) allocate() (err error) {
 	return nil
 }
 
-// Limits says what the engine holds.
-func (e *Engine) Limits() loopctl.Limits { return e.limits }
+// Capacity says what the engine holds.
+func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
 
 // Manifest is the bundle's.
 func (e *Engine) Manifest() *bundle.Manifest { return e.m }

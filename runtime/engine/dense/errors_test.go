@@ -18,7 +18,7 @@ import (
 // A call that would overrun a buffer is an error, and the engine goes on.
 func TestCallsThatCannotBe(t *testing.T) {
 	e := openEngine(t, tiny, spec.Options{MaxRows: 4, PageSize: 4, KVBytes: 1 << 16})
-	pages := e.Limits().Pages[loopctl.StageBlock]
+	pages := e.Capacity().Pages[loopctl.StageBlock]
 	fine := loopctl.Span{Rows: []int32{0, 1}, Tokens: []int32{2, 3}, Pages: []int32{0}, LogitRows: []int32{1}}
 	for _, c := range []struct {
 		name   string

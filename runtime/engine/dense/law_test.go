@@ -130,9 +130,9 @@ func sums(ids []int32, loops int) []float64 {
 // asker picks the most likely token and keeps all logits.
 type asker struct{ seen [][]float32 }
 
-func (a *asker) Pick(logits []float32) loopctl.Picked {
+func (a *asker) Sample(logits []float32) loopctl.Sampled {
 	a.seen = append(a.seen, slices.Clone(logits))
-	return loopctl.Picked{ID: int32(loopctl.Argmax(logits))}
+	return loopctl.Sampled{ID: int32(loopctl.Argmax(logits))}
 }
 
 type answer struct {
@@ -157,7 +157,7 @@ func ask(t *testing.T, e loopctl.Engine, reqs ...loopctl.Request) []answer {
 	for i := range reqs {
 		pickers[i] = &asker{}
 		r := reqs[i]
-		r.Picker = pickers[i]
+		r.Sampler = pickers[i]
 		all[i] = &r
 	}
 	streams, err := c.Submit(all...)
@@ -240,7 +240,7 @@ func TestLaw(t *testing.T) {
 				exit := c.exits[i%len(c.exits)]
 				r := loopctl.Request{MaxTokens: 8, Loops: 1 + rng.IntN(6), Exit: exit, NoCache: true}
 				for range 1 + rng.IntN(20) {
-					r.Prompt = append(r.Prompt, int32(rng.IntN(e.Limits().Vocab)))
+					r.Prompt = append(r.Prompt, int32(rng.IntN(e.Capacity().Vocab)))
 				}
 				reqs = append(reqs, r)
 			}

@@ -15,7 +15,7 @@ import (
 type Engine struct {
 	m      *bundle.Manifest
 	opt    spec.Options
-	limits loopctl.Limits
+	limits loopctl.Capacity
 
 	prelude, block, coda stage
 
@@ -50,7 +50,7 @@ func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error
 		return e, fmt.Errorf("kv precision %s is for bundles in f32 on a CPU: this one keeps its KV in %s (provider %s); set kv_precision to f32",
 			opt.KVPrecision, m.Precision.Activations, env.Provider())
 	}
-	if e.limits, err = opt.Limits(m); err != nil {
+	if e.limits, err = opt.Capacity(m); err != nil {
 		return e, err
 	}
 	shapes := spec.Shapes(m, opt.PageSize, opt.KVPrecision)
@@ -72,8 +72,8 @@ func (e *Engine) elementSize() int {
 	return 2
 }
 
-// Limits says what the engine holds.
-func (e *Engine) Limits() loopctl.Limits { return e.limits }
+// Capacity says what the engine holds.
+func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
 
 // Manifest is the bundle's.
 func (e *Engine) Manifest() *bundle.Manifest { return e.m }

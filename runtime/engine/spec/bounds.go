@@ -8,7 +8,7 @@ import (
 
 // CheckBatch refuses what would overrun a buffer of an engine with these limits: a bug of the caller, met with an error
 // and not with lost memory. Pages and positions are left to what reads them. tokens says that the stage reads token ids.
-func CheckBatch(stage loopctl.Stage, b *loopctl.Batch, l *loopctl.Limits, tokens bool) error {
+func CheckBatch(stage loopctl.Stage, b *loopctl.Batch, l *loopctl.Capacity, tokens bool) error {
 	n, want := 0, 0
 	for i := range b.Spans {
 		s := &b.Spans[i]
@@ -35,7 +35,7 @@ func CheckBatch(stage loopctl.Stage, b *loopctl.Batch, l *loopctl.Limits, tokens
 }
 
 // CheckFills refuses positions and pages that an engine with these limits does not have.
-func CheckFills(fills []loopctl.Fill, l *loopctl.Limits) error {
+func CheckFills(fills []loopctl.Fill, l *loopctl.Capacity) error {
 	for i := range fills {
 		f := &fills[i]
 		if f.Position < 0 || f.Position >= l.Context {
@@ -53,7 +53,7 @@ func CheckFills(fills []loopctl.Fill, l *loopctl.Limits) error {
 	return nil
 }
 
-func checkPage(p int32, l *loopctl.Limits) error {
+func checkPage(p int32, l *loopctl.Capacity) error {
 	if pages := l.Pages[loopctl.StageBlock]; p < 0 || int(p) >= pages {
 		return fmt.Errorf("fill: page %d outside 0…%d", p, pages-1)
 	}

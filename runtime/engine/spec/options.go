@@ -42,13 +42,13 @@ func (o Options) WithDefaults(m *bundle.Manifest) Options {
 	return o
 }
 
-// Limits are those of the bundle's engine, of options WithDefaults. The error names what the bundle does not allow, or
+// Capacity is that of the bundle's engine, of options WithDefaults. The error names what the bundle does not allow, or
 // the memory that is too small.
-func (o Options) Limits(m *bundle.Manifest) (loopctl.Limits, error) {
+func (o Options) Capacity(m *bundle.Manifest) (loopctl.Capacity, error) {
 	if err := CheckKVPolicy(o.KV, m); err != nil {
-		return loopctl.Limits{}, err
+		return loopctl.Capacity{}, err
 	}
-	l := loopctl.Limits{
+	l := loopctl.Capacity{
 		MaxRows: o.MaxRows, Latents: o.Latents, PageSize: o.PageSize, Context: o.Context,
 		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops),
 		Delta: true, Gate: m.Gate != nil, Seeded: m.State.Kind == "normal", KV: o.KV,
