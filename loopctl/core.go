@@ -299,6 +299,9 @@ func (c *Controller) end(s *sequence, e Event) {
 	if e.Finish == FinishCancelled || e.Finish == FinishError {
 		e.Token.ID = -1
 	}
+	if e.At.IsZero() { // no token came with the end
+		e.At = s.stats.Finished
+	}
 	e.Stats = &s.stats
 	c.cfg.Observer.Finished(s.req, e)
 	s.stream.Push(e)

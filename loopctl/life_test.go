@@ -229,3 +229,27 @@ func TestEndForgetsContext(t *testing.T) {
 		}
 	})
 }
+
+// TestEventAt: a reader that comes late and takes all events at once still sees when each was there.
+func TestEventAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := started(t, loopctl.Config{}, slow)
+		begin := time.Now()
+		s := submit(t, c, &loopctl.Request{Prompt: prompt(3), Loops: 2, MaxTokens: 4})
+		time.Sleep(time.Minute)
+		for i := range 4 {
+			e, err := s.Next(t.Context())
+			if want := begin.Add(time.Duration(i+1) * 2 * time.Second); err != nil || !e.At.Equal(want) {
+				t.Errorf("token %d: at %v, want %v, %v", i, e.At, want, err)
+			}
+		}
+		gone := submit(t, c, &loopctl.Request{Prompt: prompt(3), Loops: 2, MaxTokens: 4})
+		gone.Cancel()
+		if _, last := drainAll(t, gone); !last.At.Equal(last.Stats.Finished) {
+			t.Errorf("cancelled at %v, the event says %v", last.Stats.Finished, last.At)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

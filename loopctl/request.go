@@ -296,7 +296,8 @@ func (f FinishReason) String() string {
 // one; with FinishStop and FinishLength it carries the last token, with the others none (Token.ID is −1).
 type Event struct {
 	Token Sampled
-	Loops int // loops done for this token
+	At    time.Time // when the engine had it: a reader that takes several events at once sees the times between them
+	Loops int       // loops done for this token
 	// Lens has one entry for each loop of this token, where Request.Lens asked for it.
 	Lens   []LoopView
 	Finish FinishReason

@@ -113,7 +113,7 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	st.LoopsMax = max(st.LoopsMax, loops)
 	st.LoopsSaved += max(s.loops-loops, 0)
 	c.stats.Tokens++
-	e := Event{Token: tok, Loops: loops, Lens: lens, Finish: s.stops(tok.ID)}
+	e := Event{Token: tok, At: now, Loops: loops, Lens: lens, Finish: s.stops(tok.ID)}
 	if e.Finish != FinishNone {
 		c.end(s, e)
 		return
