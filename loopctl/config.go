@@ -34,6 +34,9 @@ type Config struct {
 	NoPrefixCache bool
 	// StreamBuffer is how many events a stream holds before its sequence is parked. Default 64.
 	StreamBuffer int
+	// Idle, where set, is called on the engine goroutine whenever it is about to sleep with no request running or
+	// waiting, more than once where it was woken for nothing. It must not block, and Snapshot says the same inside it.
+	Idle func()
 	// Observer is told of ticks and ends; nil means nobody is.
 	Observer Observer
 	// Logger gets failed calls; nil means slog.Default().

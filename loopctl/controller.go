@@ -157,6 +157,9 @@ func (c *Controller) run() {
 			break
 		}
 		c.audit()
+		if c.cfg.Idle != nil && c.empty() {
+			c.cfg.Idle()
+		}
 		<-c.wake
 	}
 	c.abandon()

@@ -253,3 +253,36 @@ func TestEventAt(t *testing.T) {
 		}
 	})
 }
+
+// TestIdle: whoever waits for a controller to fall idle is told, after the last request and not between two.
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := loopctltest.New(smallLimits())
+		e.Fault = slow
+		calls := make(chan loopctl.Snapshot, 100)
+		var c *loopctl.Controller
+		c = loopctl.New(e, loopctl.Config{MaxRunning: 1, Logger: quiet, Idle: func() { calls <- c.Snapshot() }})
+		c.Start()
+		a, b := submitAs(t, c, 1, 1, 2, 2), submitAs(t, c, 2, 1, 2, 2)
+		synctest.Wait()
+		for len(calls) > 0 {
+			<-calls // at the start nobody runs either
+		}
+		time.Sleep(7 * time.Second)
+		if len(calls) > 0 {
+			t.Errorf("idle while a request runs: %+v", <-calls)
+		}
+		drainAll(t, a)
+		drainAll(t, b)
+		synctest.Wait()
+		if len(calls) == 0 {
+			t.Fatal("nobody was told")
+		}
+		if s := <-calls; s.Running != 0 || s.Waiting != 0 {
+			t.Errorf("told with %+v", s)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
