@@ -7,6 +7,8 @@ import (
 	"net/http/pprof"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // What a ModelControl may answer, beside ErrModelUnavailable.
@@ -84,8 +86,8 @@ var crossOrigin = http.NewCrossOriginProtection()
 // sameOrigin refuses what a page of another site sends, in the log's sight.
 func sameOrigin(c *gin.Context) {
 	if err := crossOrigin.Check(c.Request); err != nil {
-		fail(c, &apiError{
-			Status: http.StatusForbidden, Type: typeInvalid, Code: "cross_origin", cause: err,
+		fail(c, &api.Error{
+			Status: http.StatusForbidden, Type: api.TypeInvalid, Code: "cross_origin", Cause: err,
 			Message: "a web page of another site sent this: the admin listener takes requests of programs and of its own pages only",
 		})
 	}
@@ -93,10 +95,10 @@ func sameOrigin(c *gin.Context) {
 
 // failAdmin tells the operator all: who may use this listener may read the log.
 func (s *Server) failAdmin(c *gin.Context, err error) {
-	e := &apiError{Status: http.StatusInternalServerError, Type: typeServer, Code: "model_failed", Message: err.Error(), cause: err}
+	e := &api.Error{Status: http.StatusInternalServerError, Type: api.TypeServer, Code: "model_failed", Message: err.Error(), Cause: err}
 	switch {
 	case errors.Is(err, ErrNoModel):
-		e.Status, e.Type, e.Code = http.StatusNotFound, typeInvalid, "model_not_found"
+		e.Status, e.Type, e.Code = http.StatusNotFound, api.TypeInvalid, "model_not_found"
 	case errors.Is(err, ErrModelBusy):
 		e.Status, e.Code = http.StatusConflict, "model_busy"
 	case errors.Is(err, ErrModelUnavailable):

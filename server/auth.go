@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // authorize asks for a key on every route, known or not, but those that tell an orchestrator that the process lives.
@@ -16,7 +18,7 @@ func (s *Server) authorize(c *gin.Context) {
 	if len(s.keys) == 0 || c.Request.URL.Path == "/livez" || c.Request.URL.Path == "/readyz" {
 		return
 	}
-	e := &apiError{Status: http.StatusUnauthorized, Type: typeAuth, Code: "invalid_api_key"}
+	e := &api.Error{Status: http.StatusUnauthorized, Type: api.TypeAuth, Code: "invalid_api_key"}
 	scheme, key, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	key = strings.TrimSpace(key)
 	switch {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/metrics"
 )
 
@@ -41,8 +42,8 @@ func (s *Server) postBench(c *gin.Context) {
 		return
 	}
 	if reason := s.busy(); reason != "" && !force {
-		s.fail(c, &apiError{
-			Status: http.StatusServiceUnavailable, Type: typeServer, Code: "server_busy", retryAfter: max(s.backlog(), time.Second),
+		s.fail(c, &api.Error{
+			Status: http.StatusServiceUnavailable, Type: api.TypeServer, Code: "server_busy", RetryAfter: max(s.backlog(), time.Second),
 			Message: "the server is busy: " + reason + ": a benchmark would measure them as well, and slow them down; wait, or set force to true",
 		})
 		return
@@ -60,8 +61,8 @@ func (s *Server) postBench(c *gin.Context) {
 }
 
 func benchRuns(j *job) error {
-	return &apiError{
-		Status: http.StatusConflict, Type: typeInvalid, Code: "bench_running", noRetry: true,
+	return &api.Error{
+		Status: http.StatusConflict, Type: api.TypeInvalid, Code: "bench_running", NoRetry: true,
 		Message: "benchmark " + j.id + " is running, and two would measure each other: wait for it, or delete it",
 	}
 }
@@ -120,9 +121,9 @@ func (s *Server) getBenches(c *gin.Context) {
 func (s *Server) job(c *gin.Context) *job {
 	j := s.jobs.find(c.Param("id"))
 	if j == nil {
-		s.fail(c, &apiError{
-			Status: http.StatusNotFound, Type: typeInvalid, Code: "bench_not_found",
-			Message: "benchmark " + quote(c.Param("id")) + " is not known: GET /v1/bench lists the last " + strconv.Itoa(mostJobs),
+		s.fail(c, &api.Error{
+			Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "bench_not_found",
+			Message: "benchmark " + api.Quote(c.Param("id")) + " is not known: GET /v1/bench lists the last " + strconv.Itoa(mostJobs),
 		})
 	}
 	return j
@@ -132,8 +133,8 @@ func (s *Server) job(c *gin.Context) *job {
 func (s *Server) result(c *gin.Context, j *job) *bench.Result {
 	v := j.view()
 	if v.Result == nil {
-		s.fail(c, &apiError{
-			Status: http.StatusConflict, Type: typeInvalid, Code: "bench_not_done", noRetry: true,
+		s.fail(c, &api.Error{
+			Status: http.StatusConflict, Type: api.TypeInvalid, Code: "bench_not_done", NoRetry: true,
 			Message: "benchmark " + j.id + " is " + v.Status + ": there is a result only when it is done",
 		})
 	}
@@ -156,7 +157,7 @@ func (s *Server) getBench(c *gin.Context) {
 	case "benchstat":
 		kind, write = "text/plain; charset=utf-8", (*bench.Result).WriteBenchstat
 	default:
-		s.fail(c, badField("format", codeValue, "format is %s: it must be json, csv or benchstat", quote(format)))
+		s.fail(c, api.Bad("format", api.CodeValue, "format is %s: it must be json, csv or benchstat", api.Quote(format)))
 		return
 	}
 	r := s.result(c, j)
@@ -184,7 +185,7 @@ func (s *Server) getBenchPlot(c *gin.Context) {
 	}
 	kind := c.DefaultQuery("kind", "latency")
 	if kind != "latency" && kind != "throughput" {
-		s.fail(c, badField("kind", codeValue, "kind is %s: it must be latency or throughput", quote(kind)))
+		s.fail(c, api.Bad("kind", api.CodeValue, "kind is %s: it must be latency or throughput", api.Quote(kind)))
 		return
 	}
 	r := s.result(c, j)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // mostJobs bounds how many benchmarks are remembered, the running one with them.
@@ -153,14 +154,14 @@ func (j *job) watch() <-chan struct{} {
 
 // jobView is a job as clients see it.
 type jobView struct {
-	ID       string        `json:"id"`
-	Object   string        `json:"object"`
-	Model    string        `json:"model"`
-	Created  int64         `json:"created"`
-	Status   string        `json:"status"`
-	Progress jobProgress   `json:"progress"`
-	Error    *errorDetail  `json:"error"`
-	Result   *bench.Result `json:"result"`
+	ID       string           `json:"id"`
+	Object   string           `json:"object"`
+	Model    string           `json:"model"`
+	Created  int64            `json:"created"`
+	Status   string           `json:"status"`
+	Progress jobProgress      `json:"progress"`
+	Error    *api.ErrorDetail `json:"error"`
+	Result   *bench.Result    `json:"result"`
 }
 
 type jobProgress struct {
@@ -177,7 +178,7 @@ func (j *job) view() jobView {
 		Progress: jobProgress{j.done, j.total, j.now}, Result: j.result,
 	}
 	if j.err != nil {
-		e := toAPI(j.err, 0).wire()
+		e := toAPI(j.err, 0).Body()
 		v.Error = &e.Error
 	}
 	return v

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // What one benchmark may ask for, beside the model's own limits.
@@ -22,29 +23,29 @@ var benchFields = []string{"model", "loops", "concurrency", "prompt_tokens", "ma
 
 // readBench reads the body of POST /v1/bench. Unlike elsewhere an unknown field is refused: no client of another server
 // sends one here, and a misspelt one would measure something else.
-func readBench(b body, t target, lim Limits) (p bench.Plan, force bool, err error) {
+func readBench(b api.Body, t target, lim Limits) (p bench.Plan, force bool, err error) {
 	for name := range b {
 		if !slices.Contains(benchFields, name) {
-			return p, false, badField(name, "unknown_field", "%s is not a field of a benchmark: the fields are %s", quote(name), strings.Join(benchFields, ", "))
+			return p, false, api.Bad(name, "unknown_field", "%s is not a field of a benchmark: the fields are %s", api.Quote(name), strings.Join(benchFields, ", "))
 		}
 	}
 	m := t.Model
-	r := &reader{b: b}
+	r := &api.Reader{Body: b}
 	loops := defaultSweep(m)
 	if t.Alias != 0 {
 		loops = []int{t.Alias}
 	}
 	clients := min(mostBenchClients, lim.Sequences)
-	p.Loops = r.integers("loops", loops, m.Loops.Min, m.Loops.Max)
-	p.Concurrency = r.integers("concurrency", []int{1}, 1, clients)
-	p.PromptTokens = r.integers("prompt_tokens", []int{min(16, m.Context-1)}, 1, m.Context-1)
-	p.MaxTokens = r.integers("max_tokens", []int{min(16, m.Context-1)}, 1, m.Context-1)
-	p.Runs = r.integer("runs", 3, 1, mostBenchRuns)
-	p.WarmUp = r.integer("warmup", 1, 0, mostBenchWarmUp)
-	p.Seed = uint64(r.integer("seed", 1, 0, 1<<40))
-	force = r.boolean("force", false)
-	if r.err != nil {
-		return p, false, r.err
+	p.Loops = integers(r, "loops", loops, m.Loops.Min, m.Loops.Max)
+	p.Concurrency = integers(r, "concurrency", []int{1}, 1, clients)
+	p.PromptTokens = integers(r, "prompt_tokens", []int{min(16, m.Context-1)}, 1, m.Context-1)
+	p.MaxTokens = integers(r, "max_tokens", []int{min(16, m.Context-1)}, 1, m.Context-1)
+	p.Runs = r.Integer("runs", 3, 1, mostBenchRuns)
+	p.WarmUp = r.Integer("warmup", 1, 0, mostBenchWarmUp)
+	p.Seed = uint64(r.Integer("seed", 1, 0, 1<<40))
+	force = r.Boolean("force", false)
+	if r.Err != nil {
+		return p, false, r.Err
 	}
 	return p, force, checkBench(&p, m, lim)
 }
@@ -66,10 +67,10 @@ func defaultSweep(m *Model) []int {
 func checkBench(p *bench.Plan, m *Model, lim Limits) error {
 	shapes := len(p.Loops) * len(p.Concurrency) * len(p.PromptTokens) * len(p.MaxTokens)
 	if shapes > mostBenchPoints {
-		return badField("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", shapes, mostBenchPoints)
+		return api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", shapes, mostBenchPoints)
 	}
 	if prompt, tokens := slices.Max(p.PromptTokens), slices.Max(p.MaxTokens); prompt+tokens > m.Context {
-		return badField("prompt_tokens", "context_length_exceeded",
+		return api.Bad("prompt_tokens", "context_length_exceeded",
 			"prompt_tokens %d and max_tokens %d make %d: model %s has a context of %d tokens", prompt, tokens, prompt+tokens, m.Name, m.Context)
 	}
 	steps := int64(0)
@@ -77,27 +78,27 @@ func checkBench(p *bench.Plan, m *Model, lim Limits) error {
 		steps += int64(s.PromptTokens+s.MaxTokens) * int64(s.Loops) * int64(s.Concurrency) * int64(p.Runs+p.WarmUp)
 	}
 	if steps > lim.LoopSteps {
-		return badField("", "too_many_loop_steps", "the benchmark takes %d loop-steps (tokens × loops × clients × runs): at most %d are allowed: "+
+		return api.Bad("", "too_many_loop_steps", "the benchmark takes %d loop-steps (tokens × loops × clients × runs): at most %d are allowed: "+
 			"sweep fewer points, or fewer runs", steps, lim.LoopSteps)
 	}
 	return nil
 }
 
 // integers reads a whole number, or a list of different ones, each in [lo, hi].
-func (r *reader) integers(name string, def []int, lo, hi int) []int {
-	if r.err != nil || !r.b.has(name) {
+func integers(r *api.Reader, name string, def []int, lo, hi int) []int {
+	if r.Err != nil || !r.Body.Has(name) {
 		return def
 	}
-	raw := r.b[name]
+	raw := r.Body[name]
 	var items []json.RawMessage
 	if raw[0] != '[' {
 		items = []json.RawMessage{raw}
 	} else if err := json.Unmarshal(raw, &items); err != nil || len(items) == 0 {
-		r.err = badField(name, codeValue, "%s is an empty list: give at least one integer from %d to %d", name, lo, hi)
+		r.Err = api.Bad(name, api.CodeValue, "%s is an empty list: give at least one integer from %d to %d", name, lo, hi)
 		return nil
 	}
 	if len(items) > mostBenchList {
-		r.err = badField(name, codeValue, "%s has %d numbers: at most %d are allowed", name, len(items), mostBenchList)
+		r.Err = api.Bad(name, api.CodeValue, "%s has %d numbers: at most %d are allowed", name, len(items), mostBenchList)
 		return nil
 	}
 	var out []int
@@ -106,16 +107,16 @@ func (r *reader) integers(name string, def []int, lo, hi int) []int {
 		if raw[0] == '[' {
 			where = fmt.Sprintf("%s[%d]", name, i)
 		}
-		v, ok := wholeNumber(item)
+		v, ok := api.Integer(item)
 		switch {
 		case !ok:
-			r.err = badField(name, codeType, "%s is %s: it must be %s", where, show(item), integerRange(int64(lo), int64(hi)))
+			r.Err = api.Bad(name, api.CodeType, "%s is %s: it must be %s", where, api.Show(item), api.IntegerRange(int64(lo), int64(hi)))
 		case v < int64(lo) || v > int64(hi):
-			r.err = badField(name, codeValue, "%s is %s: it must be %s", where, show(item), integerRange(int64(lo), int64(hi)))
+			r.Err = api.Bad(name, api.CodeValue, "%s is %s: it must be %s", where, api.Show(item), api.IntegerRange(int64(lo), int64(hi)))
 		case slices.Contains(out, int(v)):
-			r.err = badField(name, codeValue, "%s is %d, which is there before: give each number once", where, v)
+			r.Err = api.Bad(name, api.CodeValue, "%s is %d, which is there before: give each number once", where, v)
 		}
-		if r.err != nil {
+		if r.Err != nil {
 			return nil
 		}
 		out = append(out, int(v))

@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // postChat is OpenAI's chat completion: the model's template makes a prompt of the messages, and the rest is a
@@ -24,19 +25,6 @@ func (s *Server) postChat(c *gin.Context) {
 	s.collectChat(c, g)
 }
 
-// chatUnsupported are fields of completions and of OpenAI's chat that are of no use in a chat here.
-var chatUnsupported = []unserved{
-	{"echo", []string{"false"}, leaveOut},
-	{"best_of", []string{"1"}, "set n"},
-	{"prompt_logprobs", []string{"false"}, "use /v1/completions with echo"},
-	{"functions", []string{"[]"}, "use tools"},
-	{"function_call", []string{`"none"`, `"auto"`}, "use tools"},
-	{"modalities", []string{`["text"]`}, "models served here read and write text only"},
-	{"audio", nil, "models served here read and write text only"},
-	{"prediction", nil, "set draft_loops"},
-	{"web_search_options", nil, leaveOut},
-}
-
 // leastDefault is the fewest tokens that a chat without max_tokens is given room for.
 const leastDefault = 16
 
@@ -46,13 +34,11 @@ func (s *Server) beginChat(c *gin.Context) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range chatUnsupported {
-		if u.asked(b) {
-			return nil, badField(u.field, "unsupported_field", "%s is %s: a chat does not take the field: %s", u.field, show(b[u.field]), u.instead)
-		}
+	if err := api.CheckChat(b); err != nil {
+		return nil, err
 	}
-	if b.has("prompt") && !b.has("messages") {
-		return nil, badField("prompt", "unknown_field", "prompt is a field of /v1/completions: send messages, or use that route")
+	if b.Has("prompt") && !b.Has("messages") {
+		return nil, api.Bad("prompt", "unknown_field", "prompt is a field of /v1/completions: send messages, or use that route")
 	}
 	lim := s.cfg.Limits
 	p, err := readParams(b, t, c.GetHeader("X-Loops"), true, lim)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 const mostMessages = 4096
@@ -17,20 +19,20 @@ type conversation struct {
 
 // readMessages checks the messages and gives them the form that templates know: content parts joined to one string, and
 // the arguments of tool calls as objects. Every other field stays, in its place: templates print whole messages.
-func readMessages(b body, developer string) (conversation, error) {
-	if !b.has("messages") {
-		return conversation{}, badField("messages", "missing_field", `messages is missing: give a list of {"role", "content"}`)
+func readMessages(b api.Body, developer string) (conversation, error) {
+	if !b.Has("messages") {
+		return conversation{}, api.Bad("messages", "missing_field", `messages is missing: give a list of {"role", "content"}`)
 	}
 	raw := b["messages"]
 	var list []json.RawMessage
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
-		return conversation{}, badField("messages", codeType, `messages is %s: it must be a list of {"role", "content"}`, show(raw))
+		return conversation{}, api.Bad("messages", api.CodeType, `messages is %s: it must be a list of {"role", "content"}`, api.Show(raw))
 	}
 	switch {
 	case len(list) == 0:
-		return conversation{}, badField("messages", "empty_prompt", "messages is an empty list: give at least one message")
+		return conversation{}, api.Bad("messages", "empty_prompt", "messages is an empty list: give at least one message")
 	case len(list) > mostMessages:
-		return conversation{}, badField("messages", "request_too_large", "messages has %d entries: at most %d are allowed", len(list), mostMessages)
+		return conversation{}, api.Bad("messages", "request_too_large", "messages has %d entries: at most %d are allowed", len(list), mostMessages)
 	}
 	var out conversation
 	for i, item := range list {
@@ -52,33 +54,33 @@ func readMessage(raw json.RawMessage, where, developer string) (json.RawMessage,
 	var role, content string
 	hasContent, hasCalls := false, false
 	for i, f := range fields {
-		switch f.name {
+		switch f.Name {
 		case "role":
-			if json.Unmarshal(f.value, &role) != nil || role == "" || len(role) > 64 {
-				return nil, "", badField("messages", codeType, "%s.role is %s: it must be a string, as system, user or assistant", where, show(f.value))
+			if json.Unmarshal(f.Value, &role) != nil || role == "" || len(role) > 64 {
+				return nil, "", api.Bad("messages", api.CodeType, "%s.role is %s: it must be a string, as system, user or assistant", where, api.Show(f.Value))
 			}
 			if role == "developer" {
-				fields[i].value, _ = json.Marshal(developer)
+				fields[i].Value, _ = json.Marshal(developer)
 			}
 		case "content":
-			if string(f.value) == "null" {
+			if string(f.Value) == "null" {
 				continue
 			}
-			if content, err = readContent(f.value, where); err != nil {
+			if content, err = readContent(f.Value, where); err != nil {
 				return nil, "", err
 			}
 			hasContent = true
-			fields[i].value = quoted(content)
+			fields[i].Value = quoted(content)
 		case "tool_calls":
-			hasCalls = string(f.value) != "null"
-			fields[i].value = argumentsAsObjects(f.value)
+			hasCalls = string(f.Value) != "null"
+			fields[i].Value = argumentsAsObjects(f.Value)
 		}
 	}
 	switch {
 	case role == "":
-		return nil, "", badField("messages", "missing_field", "%s.role is missing: give system, user or assistant", where)
+		return nil, "", api.Bad("messages", "missing_field", "%s.role is missing: give system, user or assistant", where)
 	case !hasContent && !hasCalls:
-		return nil, "", badField("messages", "missing_field", "%s.content is missing: give a string or a list of text parts", where)
+		return nil, "", api.Bad("messages", "missing_field", "%s.content is missing: give a string or a list of text parts", where)
 	}
 	return join(fields), content, nil
 }
@@ -94,15 +96,15 @@ func readContent(raw json.RawMessage, where string) (string, error) {
 		Text *string `json:"text"`
 	}
 	if raw[0] != '[' || json.Unmarshal(raw, &parts) != nil {
-		return "", badField("messages", codeType, "%s.content is %s: it must be a string or a list of {\"type\": \"text\", \"text\": …}", where, show(raw))
+		return "", api.Bad("messages", api.CodeType, "%s.content is %s: it must be a string or a list of {\"type\": \"text\", \"text\": …}", where, api.Show(raw))
 	}
 	texts := make([]string, len(parts))
 	for i, p := range parts {
 		switch {
 		case p.Type != "text":
-			return "", badField("messages", "unsupported_field", "%s.content[%d] is of type %s: models served here read text only", where, i, quote(p.Type))
+			return "", api.Bad("messages", "unsupported_field", "%s.content[%d] is of type %s: models served here read text only", where, i, api.Quote(p.Type))
 		case p.Text == nil:
-			return "", badField("messages", "missing_field", "%s.content[%d].text is missing: give a string", where, i)
+			return "", api.Bad("messages", "missing_field", "%s.content[%d].text is missing: give a string", where, i)
 		}
 		texts[i] = *p.Text
 	}
@@ -110,35 +112,35 @@ func readContent(raw json.RawMessage, where string) (string, error) {
 }
 
 // readFields reads an object of a message; where is what messages call it. Its fields keep their places.
-func readFields(raw json.RawMessage, where string) ([]member, error) {
+func readFields(raw json.RawMessage, where string) ([]api.Member, error) {
 	if raw[0] != '{' {
-		return nil, badField("messages", codeType, "%s is %s: it must be an object", where, show(raw))
+		return nil, api.Bad("messages", api.CodeType, "%s is %s: it must be an object", where, api.Show(raw))
 	}
-	var out []member
+	var out []api.Member
 	seen := map[string]bool{}
-	for m, err := range members(raw) {
+	for m, err := range api.Members(raw) {
 		switch {
 		case err != nil:
-			return nil, notJSON("%s", err.Error())
-		case seen[m.name]:
-			return nil, badField("messages", "duplicate_field", "%s.%s is given twice: give it once", where, m.name)
+			return nil, api.NotJSON("%s", err.Error())
+		case seen[m.Name]:
+			return nil, api.Bad("messages", "duplicate_field", "%s.%s is given twice: give it once", where, m.Name)
 		}
-		seen[m.name] = true
+		seen[m.Name] = true
 		out = append(out, m)
 	}
 	return out, nil
 }
 
-func join(fields []member) json.RawMessage {
+func join(fields []api.Member) json.RawMessage {
 	var out bytes.Buffer
 	out.WriteByte('{')
 	for i, f := range fields {
 		if i > 0 {
 			out.WriteByte(',')
 		}
-		out.Write(quoted(f.name))
+		out.Write(quoted(f.Name))
 		out.WriteByte(':')
-		out.Write(f.value)
+		out.Write(f.Value)
 	}
 	out.WriteByte('}')
 	return out.Bytes()
@@ -166,20 +168,20 @@ func argumentsAsObjects(raw json.RawMessage) json.RawMessage {
 			return raw
 		}
 		for j, f := range fields {
-			if f.name != "function" {
+			if f.Name != "function" {
 				continue
 			}
-			function, err := readFields(f.value, "function")
+			function, err := readFields(f.Value, "function")
 			if err != nil {
 				return raw
 			}
 			for k, a := range function {
 				var text string
-				if a.name == "arguments" && json.Unmarshal(a.value, &text) == nil && json.Valid([]byte(text)) {
-					function[k].value = json.RawMessage(text)
+				if a.Name == "arguments" && json.Unmarshal(a.Value, &text) == nil && json.Valid([]byte(text)) {
+					function[k].Value = json.RawMessage(text)
 				}
 			}
-			fields[j].value = join(function)
+			fields[j].Value = join(function)
 		}
 		calls[i] = join(fields)
 	}

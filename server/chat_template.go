@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/tokenizer"
 	"github.com/loopserve/loopserve/tokenizer/jinja"
 )
@@ -113,7 +114,7 @@ type chatPrompt struct {
 }
 
 // readChat renders a request's conversation.
-func (s *Server) readChat(ctx context.Context, b body, t target) (chatPrompt, error) {
+func (s *Server) readChat(ctx context.Context, b api.Body, t target) (chatPrompt, error) {
 	tpl := t.chat
 	var out chatPrompt
 	var err error
@@ -125,7 +126,7 @@ func (s *Server) readChat(ctx context.Context, b body, t target) (chatPrompt, er
 			tpl = tpl.tools
 		}
 		if !tpl.mentions("tools") {
-			return out, badField("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.Name)
+			return out, api.Bad("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.Name)
 		}
 	}
 	if out.text, err = s.chatText(ctx, b, t, tpl, out.tools.list); err != nil {
@@ -136,16 +137,16 @@ func (s *Server) readChat(ctx context.Context, b body, t target) (chatPrompt, er
 }
 
 // answerForm is how an answer to the prompt is taken apart.
-func (t *chatTemplate) answerForm(b body, p chatPrompt) (answerForm, error) {
-	r := &reader{b: b}
-	f := answerForm{hidden: !r.boolean("include_reasoning", true)}
-	if r.err != nil {
-		return f, r.err
+func (t *chatTemplate) answerForm(b api.Body, p chatPrompt) (answerForm, error) {
+	r := &api.Reader{Body: b}
+	f := answerForm{hidden: !r.Boolean("include_reasoning", true)}
+	if r.Err != nil {
+		return f, r.Err
 	}
 	format := "auto"
-	if b.has("reasoning_format") {
+	if b.Has("reasoning_format") {
 		var err error
-		if format, err = b.text("reasoning_format"); err != nil {
+		if format, err = b.Text("reasoning_format"); err != nil {
 			return f, err
 		}
 	}
@@ -155,7 +156,7 @@ func (t *chatTemplate) answerForm(b body, p chatPrompt) (answerForm, error) {
 		f.opened = f.thinks && strings.HasSuffix(strings.TrimRight(p.text, blank), thinkOpen)
 	case "none":
 	default:
-		return f, badField("reasoning_format", codeValue, `reasoning_format is %s: it must be "auto" or "none"`, quote(format))
+		return f, api.Bad("reasoning_format", api.CodeValue, `reasoning_format is %s: it must be "auto" or "none"`, api.Quote(format))
 	}
 	if p.tools.list != nil {
 		f.calls, f.single = t.syntax(), p.tools.single
@@ -167,7 +168,7 @@ func (t *chatTemplate) answerForm(b body, p chatPrompt) (answerForm, error) {
 }
 
 // chatText is the text that the template makes of a request's conversation.
-func (s *Server) chatText(ctx context.Context, b body, t target, tpl *chatTemplate, tools json.RawMessage) (string, error) {
+func (s *Server) chatText(ctx context.Context, b api.Body, t target, tpl *chatTemplate, tools json.RawMessage) (string, error) {
 	developer := "system"
 	if tpl.mentions("developer") {
 		developer = "developer"
@@ -176,17 +177,17 @@ func (s *Server) chatText(ctx context.Context, b body, t target, tpl *chatTempla
 	if err != nil {
 		return "", err
 	}
-	r := &reader{b: b}
-	resume := r.boolean("continue_final_message", false)
+	r := &api.Reader{Body: b}
+	resume := r.Boolean("continue_final_message", false)
 	chat := jinja.Chat{
 		Messages: talk.messages, Tools: tools, BOS: tpl.bos, EOS: tpl.eos, Special: tpl.special,
-		AddGenerationPrompt: r.boolean("add_generation_prompt", !resume),
+		AddGenerationPrompt: r.Boolean("add_generation_prompt", !resume),
 	}
-	if r.err != nil {
-		return "", r.err
+	if r.Err != nil {
+		return "", r.Err
 	}
 	if resume && chat.AddGenerationPrompt {
-		return "", conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
+		return "", api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
 	}
 	if chat.Documents, err = readDocuments(b, tpl, t.Name); err != nil {
 		return "", err
@@ -204,7 +205,7 @@ func (s *Server) chatText(ctx context.Context, b body, t target, tpl *chatTempla
 func (t *chatTemplate) render(ctx context.Context, chat jinja.Chat, model string) (string, error) {
 	parsed, err := t.compiled()
 	if err != nil {
-		return "", badField("messages", "chat_template_failed", "the chat template of model %s cannot be run here: %s: send the text itself to /v1/completions", model, err.Error())
+		return "", api.Bad("messages", "chat_template_failed", "the chat template of model %s cannot be run here: %s: send the text itself to /v1/completions", model, err.Error())
 	}
 	bounded, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
@@ -217,11 +218,11 @@ func (t *chatTemplate) render(ctx context.Context, chat jinja.Chat, model string
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case isRaised:
-		return "", badField("messages", codeValue, "the chat template of model %s refuses the conversation: %s", model, raised)
+		return "", api.Bad("messages", api.CodeValue, "the chat template of model %s refuses the conversation: %s", model, raised)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &over):
-		return "", badField("messages", "request_too_large", "the chat template of model %s did not come to its end within its bounds: send a shorter conversation", model)
+		return "", api.Bad("messages", "request_too_large", "the chat template of model %s did not come to its end within its bounds: send a shorter conversation", model)
 	}
-	return "", badField("messages", "chat_template_failed", "the chat template of model %s failed on the conversation: %s: change the messages, or send the text itself to /v1/completions", model, err.Error())
+	return "", api.Bad("messages", "chat_template_failed", "the chat template of model %s failed on the conversation: %s: change the messages, or send the text itself to /v1/completions", model, err.Error())
 }
 
 // cutAfter ends a rendered conversation with the last message's text, so that the model goes on with it: what a template
@@ -231,7 +232,7 @@ func cutAfter(text, last string) (string, error) {
 	bare := strings.TrimSpace(last)
 	at := strings.LastIndex(text, bare)
 	if bare == "" || at < 0 {
-		return "", badField("continue_final_message", codeValue, "continue_final_message is true and the last message's text is not in the prompt that the template makes: there is nothing to go on with: give a text, or leave the field out")
+		return "", api.Bad("continue_final_message", api.CodeValue, "continue_final_message is true and the last message's text is not in the prompt that the template makes: there is nothing to go on with: give a text, or leave the field out")
 	}
 	if whole := strings.TrimLeft(last, " \t\r\n\v\f"); strings.HasPrefix(text[at:], whole) {
 		return text[:at+len(whole)], nil
@@ -239,28 +240,28 @@ func cutAfter(text, last string) (string, error) {
 	return text[:at+len(bare)], nil
 }
 
-func readDocuments(b body, t *chatTemplate, model string) (json.RawMessage, error) {
+func readDocuments(b api.Body, t *chatTemplate, model string) (json.RawMessage, error) {
 	switch {
-	case !b.has("documents"):
+	case !b.Has("documents"):
 		return nil, nil
 	case b["documents"][0] != '[':
-		return nil, badField("documents", codeType, "documents is %s: it must be a list of objects", show(b["documents"]))
+		return nil, api.Bad("documents", api.CodeType, "documents is %s: it must be a list of objects", api.Show(b["documents"]))
 	case !t.mentions("documents"):
-		return nil, badField("documents", "unsupported_field", "documents is given and the chat template of model %s takes none: put them into a message", model)
+		return nil, api.Bad("documents", "unsupported_field", "documents is given and the chat template of model %s takes none: put them into a message", model)
 	}
 	return b["documents"], nil
 }
 
 // readKwargs reads chat_template_kwargs, and the effort for templates that speak of it.
-func (s *Server) readKwargs(b body) (map[string]any, error) {
+func (s *Server) readKwargs(b api.Body) (map[string]any, error) {
 	const field = "chat_template_kwargs"
-	args, err := b.object(field)
+	args, err := b.Object(field)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]any{}
-	if b.has("reasoning_effort") {
-		if out["reasoning_effort"], err = b.text("reasoning_effort"); err != nil {
+	if b.Has("reasoning_effort") {
+		if out["reasoning_effort"], err = b.Text("reasoning_effort"); err != nil {
 			return nil, err
 		}
 	}
@@ -268,11 +269,11 @@ func (s *Server) readKwargs(b body) (map[string]any, error) {
 	for name, raw := range args {
 		switch {
 		case !slices.Contains(allowed, name):
-			return nil, badField(field, "unsupported_field", "%s has %s, which a request may not set: the names are %s", field, quote(name), strings.Join(allowed, ", "))
+			return nil, api.Bad(field, "unsupported_field", "%s has %s, which a request may not set: the names are %s", field, api.Quote(name), strings.Join(allowed, ", "))
 		case raw[0] == '{' || raw[0] == '[':
-			return nil, badField(field, codeType, "%s.%s is %s: it must be a string, a number, true or false", field, name, show(raw))
+			return nil, api.Bad(field, api.CodeType, "%s.%s is %s: it must be a string, a number, true or false", field, name, api.Show(raw))
 		case len(raw) > mostArg:
-			return nil, badField(field, codeValue, "%s.%s has %d bytes: at most %d are allowed", field, name, len(raw), mostArg)
+			return nil, api.Bad(field, api.CodeValue, "%s.%s has %d bytes: at most %d are allowed", field, name, len(raw), mostArg)
 		}
 		out[name] = raw
 	}
@@ -283,10 +284,10 @@ func (s *Server) readKwargs(b body) (map[string]any, error) {
 func (p chatPrompt) ids(t target, addSpecial bool) ([]int32, error) {
 	ids, err := t.Tokenizer.Encode(p.text, addSpecial)
 	if err != nil {
-		return nil, badField("messages", "cannot_tokenize", "messages cannot be tokenized: %s: change the text", err.Error())
+		return nil, api.Bad("messages", "cannot_tokenize", "messages cannot be tokenized: %s: change the text", err.Error())
 	}
 	if len(ids) == 0 {
-		return nil, badField("messages", "empty_prompt", "messages make an empty prompt: model %s needs at least one token to start from", t.Name)
+		return nil, api.Bad("messages", "empty_prompt", "messages make an empty prompt: model %s needs at least one token to start from", t.Name)
 	}
 	return ids, nil
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // postCompletions is OpenAI's text completion.
@@ -50,12 +52,12 @@ func (s *Server) beginCompletion(c *gin.Context) (*generation, error) {
 }
 
 // readRequest reads the body and finds the model that it names.
-func (s *Server) readRequest(c *gin.Context) (body, target, error) {
+func (s *Server) readRequest(c *gin.Context) (api.Body, target, error) {
 	b, err := s.readBody(c)
 	if err != nil {
 		return nil, target{}, err
 	}
-	name, err := b.text("model")
+	name, err := b.Text("model")
 	if err != nil {
 		return nil, target{}, err
 	}

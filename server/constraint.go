@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/runtime/constrain"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // wish is the form that a request wants its answers to have.
@@ -30,9 +31,9 @@ func newForms(m *Model) *constrain.Cache {
 }
 
 // readConstraint reads the one form that a request may give, under OpenAI's name, vLLM's, its older ones, or SGLang's.
-func (p *params) readConstraint(b body, m *Model) error {
+func (p *params) readConstraint(b api.Body, m *Model) error {
 	var wishes []wish
-	for _, read := range []func(body) ([]wish, error){responseFormat, structuredOutputs, plainForms} {
+	for _, read := range []func(api.Body) ([]wish, error){responseFormat, structuredOutputs, plainForms} {
 		more, err := read(b)
 		if err != nil {
 			return err
@@ -43,7 +44,7 @@ func (p *params) readConstraint(b body, m *Model) error {
 		return nil
 	}
 	if len(wishes) > 1 {
-		return conflict(wishes[0].field, wishes[1].field, "an answer has one form: leave one of the two out")
+		return api.Conflict(wishes[0].field, wishes[1].field, "an answer has one form: leave one of the two out")
 	}
 	return p.hold(wishes[0], m)
 }
@@ -52,21 +53,21 @@ func (p *params) readConstraint(b body, m *Model) error {
 func (p *params) hold(w wish, m *Model) error {
 	switch {
 	case p.form != nil:
-		return conflict(w.field, p.formField, "an answer has one form: leave one of the two out")
+		return api.Conflict(w.field, p.formField, "an answer has one form: leave one of the two out")
 	case p.IgnoreEOS:
-		return conflict(w.field, "ignore_eos", "an answer of a form ends where the form does: leave ignore_eos out")
+		return api.Conflict(w.field, "ignore_eos", "an answer of a form ends where the form does: leave ignore_eos out")
 	case len(p.Sampling.Allowed) > 0:
-		return conflict(w.field, "allowed_token_ids", "both say which tokens may come: leave one of the two out")
+		return api.Conflict(w.field, "allowed_token_ids", "both say which tokens may come: leave one of the two out")
 	case len(m.StopIDs)+len(p.StopIDs) == 0:
-		return badField(w.field, "unsupported_field", "%s: model %s has no token that ends a text: give one in stop_token_ids", w.field, m.Name)
+		return api.Bad(w.field, "unsupported_field", "%s: model %s has no token that ends a text: give one in stop_token_ids", w.field, m.Name)
 	}
 	form, err := m.forms.Machine(w.name, w.form)
 	switch {
 	case errors.Is(err, constrain.ErrVocabulary):
-		return badField(w.field, "unsupported_constraint",
+		return api.Bad(w.field, "unsupported_constraint",
 			"%s: model %s cannot write any text of this form: its vocabulary lacks characters that all of them need: ask for another form, or use another model", w.field, m.Name)
 	case err != nil:
-		return badField(w.field, codeValue, "%s: %s", w.field, strings.TrimPrefix(err.Error(), constrain.ErrForm.Error()+": "))
+		return api.Bad(w.field, api.CodeValue, "%s: %s", w.field, strings.TrimPrefix(err.Error(), constrain.ErrForm.Error()+": "))
 	}
 	p.form, p.formField = form, w.field
 	return nil
@@ -84,14 +85,14 @@ func wishOf(kind, field string, raw json.RawMessage) ([]wish, error) {
 	case "json_object":
 		return objectWish(field), nil
 	}
-	return nil, badField(field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", field)
+	return nil, api.Bad(field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", field)
 }
 
 func schemaWish(field string, raw json.RawMessage) ([]wish, error) {
 	if raw[0] == '"' { // the schema's text
 		var text string
 		if err := json.Unmarshal(raw, &text); err != nil {
-			return nil, badField(field, codeType, "%s is %s: it must be a JSON schema", field, show(raw))
+			return nil, api.Bad(field, api.CodeType, "%s is %s: it must be a JSON schema", field, api.Show(raw))
 		}
 		raw = json.RawMessage(strings.TrimSpace(text))
 	}
@@ -105,7 +106,7 @@ func objectWish(field string) []wish {
 func regexWish(field string, raw json.RawMessage) ([]wish, error) {
 	var text string
 	if json.Unmarshal(raw, &text) != nil {
-		return nil, badField(field, codeType, "%s is %s: it must be a string, a regular expression", field, show(raw))
+		return nil, api.Bad(field, api.CodeType, "%s is %s: it must be a string, a regular expression", field, api.Show(raw))
 	}
 	return []wish{{field, "regex " + text, func() (*constrain.Form, error) { return constrain.Regex(text) }}}, nil
 }
@@ -113,21 +114,21 @@ func regexWish(field string, raw json.RawMessage) ([]wish, error) {
 func choiceWish(field string, raw json.RawMessage) ([]wish, error) {
 	var texts []string
 	if raw[0] != '[' || json.Unmarshal(raw, &texts) != nil {
-		return nil, badField(field, codeType, "%s is %s: it must be a list of strings", field, show(raw))
+		return nil, api.Bad(field, api.CodeType, "%s is %s: it must be a list of strings", field, api.Show(raw))
 	}
 	return []wish{{field, "choice " + string(raw), func() (*constrain.Form, error) { return constrain.Choice(texts) }}}, nil
 }
 
 // responseFormat reads OpenAI's field.
-func responseFormat(b body) ([]wish, error) {
+func responseFormat(b api.Body) ([]wish, error) {
 	const field = "response_format"
-	o, err := b.object(field)
+	o, err := b.Object(field)
 	if err != nil || o == nil {
 		return nil, err
 	}
-	kind, err := o.text("type")
+	kind, err := o.Text("type")
 	if err != nil {
-		return nil, inside(field, err)
+		return nil, api.Inside(field, err)
 	}
 	switch kind {
 	case "text":
@@ -135,16 +136,16 @@ func responseFormat(b body) ([]wish, error) {
 	case "json_object":
 		return objectWish(field), nil
 	case "json_schema":
-		s, err := o.object("json_schema")
+		s, err := o.Object("json_schema")
 		if err != nil {
-			return nil, inside(field, err)
+			return nil, api.Inside(field, err)
 		}
-		if !s.has("schema") {
-			return nil, badField(field+".json_schema", "missing_field", `response_format.json_schema.schema is missing: give {"name", "schema"}`)
+		if !s.Has("schema") {
+			return nil, api.Bad(field+".json_schema", "missing_field", `response_format.json_schema.schema is missing: give {"name", "schema"}`)
 		}
 		return schemaWish(field, s["schema"])
 	}
-	return nil, badField(field+".type", codeValue, "response_format.type is %s: it must be text, json_object or json_schema", show(orMissing(o["type"])))
+	return nil, api.Bad(field+".type", api.CodeValue, "response_format.type is %s: it must be text, json_object or json_schema", api.Show(orMissing(o["type"])))
 }
 
 func orMissing(raw json.RawMessage) json.RawMessage {
@@ -155,15 +156,15 @@ func orMissing(raw json.RawMessage) json.RawMessage {
 }
 
 // structuredOutputs reads vLLM's field, which holds one of several.
-func structuredOutputs(b body) ([]wish, error) {
+func structuredOutputs(b api.Body) ([]wish, error) {
 	const field = "structured_outputs"
-	o, err := b.object(field)
+	o, err := b.Object(field)
 	if err != nil || o == nil {
 		return nil, err
 	}
 	var out []wish
 	for _, name := range slices.Sorted(maps.Keys(o)) {
-		if !o.has(name) || string(o[name]) == "false" {
+		if !o.Has(name) || string(o[name]) == "false" {
 			continue
 		}
 		w, err := wishOf(name, field+"."+name, o[name])
@@ -176,12 +177,12 @@ func structuredOutputs(b body) ([]wish, error) {
 }
 
 // plainForms reads fields of the body itself.
-func plainForms(b body) ([]wish, error) {
+func plainForms(b api.Body) ([]wish, error) {
 	var out []wish
 	for _, f := range []struct{ name, kind string }{
 		{"guided_json", "json"}, {"guided_regex", "regex"}, {"guided_choice", "choice"}, {"json_schema", "json"}, {"regex", "regex"}, {"choice", "choice"},
 	} {
-		if !b.has(f.name) {
+		if !b.Has(f.name) {
 			continue
 		}
 		w, err := wishOf(f.kind, f.name, b[f.name])

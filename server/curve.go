@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/internal/evaluate"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // A depth curve is computed when somebody first asks for it, on some of the model's own problems, behind everybody
@@ -57,8 +58,8 @@ func (s *Server) getCurve(c *gin.Context) {
 		return
 	}
 	if t.Problems == nil {
-		s.fail(c, &apiError{
-			Status: http.StatusNotFound, Type: typeInvalid, Code: "no_problems", Param: "model",
+		s.fail(c, &api.Error{
+			Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "no_problems", Param: "model",
 			Message: "model " + t.Name + " has no problems to measure it with: put an eval.jsonl into its bundle, or run `loopserve eval --problems`",
 		})
 		return
@@ -101,8 +102,8 @@ func (cs *curves) get(ctx context.Context, m *Model, settings []evaluate.Setting
 		return *v, nil
 	}
 	if busy {
-		return curve{}, &apiError{
-			Status: http.StatusServiceUnavailable, Type: typeServer, Code: "curve_running", retryAfter: 5 * time.Second,
+		return curve{}, &api.Error{
+			Status: http.StatusServiceUnavailable, Type: api.TypeServer, Code: "curve_running", RetryAfter: 5 * time.Second,
 			Message: "another depth curve is being computed, or a benchmark runs: try again when it is done",
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/evaluate"
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // curveWish is what a request for a depth curve asks for.
@@ -24,7 +25,7 @@ var curveFields = []string{"model", "loops", "exit_policy", "max_loss", "format"
 func readCurve(q url.Values, t target) (w curveWish, err error) {
 	for _, name := range curveFields {
 		if len(q[name]) > 1 {
-			return w, badField(name, codeValue, "%s is given %d times: give it once", name, len(q[name]))
+			return w, api.Bad(name, api.CodeValue, "%s is given %d times: give it once", name, len(q[name]))
 		}
 	}
 	m := t.Model
@@ -58,7 +59,7 @@ func readCurve(q url.Values, t target) (w curveWish, err error) {
 		text := q.Get("max_loss")
 		w.maxLoss, err = strconv.ParseFloat(text, 64)
 		if err != nil || !(w.maxLoss >= 0 && w.maxLoss <= 100) {
-			return w, badField("max_loss", codeValue, "max_loss is %s: it must be a number from 0 to 100, points of accuracy", quote(text))
+			return w, api.Bad("max_loss", api.CodeValue, "max_loss is %s: it must be a number from 0 to 100, points of accuracy", api.Quote(text))
 		}
 	}
 	switch format := q.Get("format"); format {
@@ -66,7 +67,7 @@ func readCurve(q url.Values, t target) (w curveWish, err error) {
 	case "svg":
 		w.svg, w.log = true, q.Get("log") == "true"
 	default:
-		return w, badField("format", codeValue, "format is %s: it must be json or svg", quote(format))
+		return w, api.Bad("format", api.CodeValue, "format is %s: it must be json or svg", api.Quote(format))
 	}
 	return w, nil
 }
@@ -82,12 +83,12 @@ func curveLoops(text string, m *Model) ([]int, error) {
 	for _, item := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(item))
 		if err != nil || n < m.Loops.Min || n > m.Loops.Max {
-			return nil, badField("loops", "loops_out_of_range", "loops is %s: it must be integers from %d to %d, with commas between", quote(text), m.Loops.Min, m.Loops.Max)
+			return nil, api.Bad("loops", "loops_out_of_range", "loops is %s: it must be integers from %d to %d, with commas between", api.Quote(text), m.Loops.Min, m.Loops.Max)
 		}
 		out = append(out, n)
 	}
 	if len(out) > mostBenchList {
-		return nil, badField("loops", codeValue, "loops has %d numbers: at most %d are allowed", len(out), mostBenchList)
+		return nil, api.Bad("loops", api.CodeValue, "loops has %d numbers: at most %d are allowed", len(out), mostBenchList)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil

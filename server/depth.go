@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // depth is how deep a request's tokens go.
@@ -39,7 +40,7 @@ const (
 )
 
 // readDepth reads all fields of the depth, and refuses combinations that contradict each other.
-func readDepth(b body, t target, header string) (d depth, err error) {
+func readDepth(b api.Body, t target, header string) (d depth, err error) {
 	m := t.Model
 	if d.Requested, d.Applied, err = loopsOf(b, t, header); err != nil {
 		return d, err
@@ -55,56 +56,52 @@ func readDepth(b body, t target, header string) (d depth, err error) {
 			return d, err
 		}
 	}
-	r := &reader{b: b}
+	r := &api.Reader{Body: b}
 	d.readElastic(r)
-	d.Draft = r.integer("draft_loops", 0, 0, int64(m.Loops.Max))
-	d.Budget = r.integer("loop_budget", 0, 1, math.MaxInt32)
+	d.Draft = r.Integer("draft_loops", 0, 0, int64(m.Loops.Max))
+	d.Budget = r.Integer("loop_budget", 0, 1, math.MaxInt32)
 	d.Lens = min(readLens(r), m.Vocab)
-	if r.err != nil {
-		return d, r.err
+	if r.Err != nil {
+		return d, r.Err
 	}
 	return d, d.contradictions(b, m)
 }
 
 // fitReplay makes the cap, at which prompts run, hold the deepest token.
-func (d *depth) fitReplay(b body, m *Model) error {
+func (d *depth) fitReplay(b api.Body, m *Model) error {
 	deepest := slices.Max(d.Replay)
 	if d.Requested == 0 {
 		d.Applied = max(d.Applied, deepest)
 	}
 	if deepest > d.Applied {
-		return badField("replay_loops", "loops_out_of_range",
+		return api.Bad("replay_loops", "loops_out_of_range",
 			"replay_loops goes up to %d and loops is %d: loops must be at least the deepest: give the loops of the answer that you replay", deepest, d.Applied)
 	}
-	if d.Exit.Kind != loopctl.ExitNone && (b.has("exit_policy") || b.has("exit_threshold") || b.has("exit_agree")) {
-		return conflict("replay_loops", "exit_policy", "the depths are given: leave one of the two out")
+	if d.Exit.Kind != loopctl.ExitNone && (b.Has("exit_policy") || b.Has("exit_threshold") || b.Has("exit_agree")) {
+		return api.Conflict("replay_loops", "exit_policy", "the depths are given: leave one of the two out")
 	}
 	d.Exit = loopctl.ExitPolicy{} // an alias's or the model's own: the depths are given
-	if b.has("min_loops") {
-		return conflict("replay_loops", "min_loops", "the depths are given: leave one of the two out")
+	if b.Has("min_loops") {
+		return api.Conflict("replay_loops", "min_loops", "the depths are given: leave one of the two out")
 	}
 	return nil
 }
 
 // readElastic: a wish for a time between tokens allows the depth to be lowered, unless that is denied.
-func (d *depth) readElastic(r *reader) {
-	ms := r.number("target_itl_ms", 0, 0, 3_600_000)
-	if r.err == nil && r.b.has("target_itl_ms") && ms == 0 {
-		r.err = badField("target_itl_ms", codeValue, "target_itl_ms is 0: it must be above 0, the milliseconds between two tokens to aim at")
+func (d *depth) readElastic(r *api.Reader) {
+	ms := r.Number("target_itl_ms", 0, 0, 3_600_000)
+	if r.Err == nil && r.Body.Has("target_itl_ms") && ms == 0 {
+		r.Err = api.Bad("target_itl_ms", api.CodeValue, "target_itl_ms is 0: it must be above 0, the milliseconds between two tokens to aim at")
 	}
 	d.TargetITL = time.Duration(ms * float64(time.Millisecond))
-	d.Elastic = r.boolean("elastic", ms > 0)
-	if r.err == nil && ms > 0 && !d.Elastic {
-		r.err = conflict("target_itl_ms", "elastic", "the time is met by lowering the depth: set elastic to true, or leave target_itl_ms out")
+	d.Elastic = r.Boolean("elastic", ms > 0)
+	if r.Err == nil && ms > 0 && !d.Elastic {
+		r.Err = api.Conflict("target_itl_ms", "elastic", "the time is met by lowering the depth: set elastic to true, or leave target_itl_ms out")
 	}
-}
-
-func conflict(field, other, remedy string) error {
-	return badField(field, "conflicting_fields", "%s and %s exclude each other: %s", field, other, remedy)
 }
 
 // contradictions are fields that are right alone and make no sense together.
-func (d *depth) contradictions(b body, m *Model) error {
+func (d *depth) contradictions(b api.Body, m *Model) error {
 	fixed := ""
 	switch {
 	case len(d.Replay) > 0:
@@ -113,23 +110,23 @@ func (d *depth) contradictions(b body, m *Model) error {
 		fixed = "draft_loops"
 	}
 	switch {
-	case fixed != "" && b.has("target_itl_ms"):
-		return conflict(fixed, "target_itl_ms", "it needs a depth that stays: leave one of the two out")
+	case fixed != "" && b.Has("target_itl_ms"):
+		return api.Conflict(fixed, "target_itl_ms", "it needs a depth that stays: leave one of the two out")
 	case fixed != "" && d.Elastic:
-		return conflict(fixed, "elastic", "it needs a depth that stays: leave one of the two out")
+		return api.Conflict(fixed, "elastic", "it needs a depth that stays: leave one of the two out")
 	case d.Draft > 0 && len(d.Replay) > 0:
-		return conflict("draft_loops", "replay_loops", "guessing ahead needs one depth for all tokens: leave one of the two out")
+		return api.Conflict("draft_loops", "replay_loops", "guessing ahead needs one depth for all tokens: leave one of the two out")
 	case d.Draft > 0 && d.Exit.Kind != loopctl.ExitNone:
-		return conflict("draft_loops", "exit_policy", `guessing ahead needs one depth for all tokens: send exit_policy "none", or leave draft_loops out`)
+		return api.Conflict("draft_loops", "exit_policy", `guessing ahead needs one depth for all tokens: send exit_policy "none", or leave draft_loops out`)
 	case d.Draft > 0 && d.Lens > 0:
-		return conflict("draft_loops", "return_lens", "a guess is not looked at loop by loop: leave one of the two out")
+		return api.Conflict("draft_loops", "return_lens", "a guess is not looked at loop by loop: leave one of the two out")
 	case d.Draft >= d.Applied && d.Draft > 0:
-		return badField("draft_loops", "loops_out_of_range", "draft_loops is %d and loops is %d: a guess must take fewer loops than the answer", d.Draft, d.Applied)
+		return api.Bad("draft_loops", "loops_out_of_range", "draft_loops is %d and loops is %d: a guess must take fewer loops than the answer", d.Draft, d.Applied)
 	case d.Draft > 0 && d.Draft < m.Loops.Min:
-		return badField("draft_loops", "loops_out_of_range", "draft_loops is %d: model %s takes an integer from %d to %d, or 0 for no guesses",
+		return api.Bad("draft_loops", "loops_out_of_range", "draft_loops is %d: model %s takes an integer from %d to %d, or 0 for no guesses",
 			d.Draft, m.Name, m.Loops.Min, m.Loops.Max-1)
 	case d.Budget > 0 && d.Budget < d.Applied:
-		return badField("loop_budget", codeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", d.Budget, d.Applied)
+		return api.Bad("loop_budget", api.CodeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", d.Budget, d.Applied)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // exitKinds are all policies, in the order in which clients see them.
@@ -67,9 +68,9 @@ var nearPolicies = map[string]string{
 }
 
 // readPolicy reads exit_policy, min_loops, exit_threshold and exit_agree over what the alias brings.
-func (d *depth) readPolicy(b body, t target) error {
+func (d *depth) readPolicy(b api.Body, t target) error {
 	m := t.Model
-	name, err := b.text("exit_policy")
+	name, err := b.Text("exit_policy")
 	if err != nil {
 		return err
 	}
@@ -85,23 +86,23 @@ func (d *depth) readPolicy(b body, t target) error {
 			return err
 		}
 	}
-	r := &reader{b: b}
-	least := r.integer("min_loops", 0, int64(m.Loops.Min), int64(m.Loops.Max))
-	d.Exit.Agree = r.integer("exit_agree", int64(d.Exit.Agree), 1, int64(m.Loops.Max))
-	if r.err != nil {
-		return r.err
+	r := &api.Reader{Body: b}
+	least := r.Integer("min_loops", 0, int64(m.Loops.Min), int64(m.Loops.Max))
+	d.Exit.Agree = r.Integer("exit_agree", int64(d.Exit.Agree), 1, int64(m.Loops.Max))
+	if r.Err != nil {
+		return r.Err
 	}
-	if b.has("min_loops") {
+	if b.Has("min_loops") {
 		d.Exit.MinLoops = least
 		if least > d.Applied {
-			return badField("min_loops", "loops_out_of_range", "min_loops is %d and loops is %d: min_loops must not exceed it", least, d.Applied)
+			return api.Bad("min_loops", "loops_out_of_range", "min_loops is %d and loops is %d: min_loops must not exceed it", least, d.Applied)
 		}
 	}
 	d.Exit.MinLoops = min(d.Exit.MinLoops, d.Applied)
 	if d.Exit.Kind == loopctl.ExitNone {
 		return d.withoutPolicy(b, m)
 	}
-	if b.has("exit_threshold") {
+	if b.Has("exit_threshold") {
 		d.Exit.Threshold, err = thresholdOf(b, d.Exit.Kind, m)
 	}
 	return err
@@ -109,12 +110,12 @@ func (d *depth) readPolicy(b body, t target) error {
 
 // withoutPolicy refuses fields that a policy would read. min_loops also bounds elastic depth, and is what loops is
 // lowered to.
-func (d *depth) withoutPolicy(b body, m *Model) error {
+func (d *depth) withoutPolicy(b api.Body, m *Model) error {
 	for _, field := range []string{"exit_threshold", "exit_agree", "min_loops"} {
-		if !b.has(field) || field == "min_loops" && (b.has("elastic") || b.has("target_itl_ms") || d.Exit.MinLoops == d.Applied || b.has("replay_loops")) {
+		if !b.Has(field) || field == "min_loops" && (b.Has("elastic") || b.Has("target_itl_ms") || d.Exit.MinLoops == d.Applied || b.Has("replay_loops")) {
 			continue
 		}
-		return badField(field, "missing_field", "%s is given without an exit policy, which would read it: set exit_policy to one of %s, or leave %s out",
+		return api.Bad(field, "missing_field", "%s is given without an exit policy, which would read it: set exit_policy to one of %s, or leave %s out",
 			field, strings.Join(m.exitPolicies()[1:], ", "), field)
 	}
 	return nil
@@ -128,17 +129,17 @@ func policyOf(name string, m *Model) (loopctl.ExitKind, error) {
 	allowed := append(m.exitPolicies(), "auto")
 	switch {
 	case !ok && nearPolicies[name] != "":
-		return 0, badField("exit_policy", codeValue, "exit_policy is %s, which is not known here: %s; the policies are %s",
-			quote(name), nearPolicies[name], strings.Join(allowed, ", "))
+		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s, which is not known here: %s; the policies are %s",
+			api.Quote(name), nearPolicies[name], strings.Join(allowed, ", "))
 	case !ok:
-		return 0, badField("exit_policy", codeValue, "exit_policy is %s: model %s takes one of %s", quote(name), m.Name, strings.Join(allowed, ", "))
+		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s: model %s takes one of %s", api.Quote(name), m.Name, strings.Join(allowed, ", "))
 	case !m.allows(kind):
 		lacks := "a gate"
 		if kind == loopctl.ExitDelta {
 			lacks = "the latent's change"
 		}
-		return 0, badField("exit_policy", "unsupported_policy", "exit_policy is %s: model %s does not emit %s: use one of %s",
-			quote(name), m.Name, lacks, strings.Join(allowed, ", "))
+		return 0, api.Bad("exit_policy", "unsupported_policy", "exit_policy is %s: model %s does not emit %s: use one of %s",
+			api.Quote(name), m.Name, lacks, strings.Join(allowed, ", "))
 	}
 	return kind, nil
 }
@@ -154,9 +155,9 @@ var thresholds = map[loopctl.ExitKind]struct {
 	loopctl.ExitEntropy: {100, "the change of entropy, in nats, below which a token leaves"},
 }
 
-func thresholdOf(b body, k loopctl.ExitKind, m *Model) (float64, error) {
+func thresholdOf(b api.Body, k loopctl.ExitKind, m *Model) (float64, error) {
 	if k == loopctl.ExitArgmax {
-		v, err := b.integer("exit_threshold", 0, 1, int64(m.Loops.Max))
+		v, err := b.Integer("exit_threshold", 0, 1, int64(m.Loops.Max))
 		if err != nil {
 			e := toAPI(err, 0)
 			e.Message += ": for how many loops the most likely token must stay the same"
@@ -165,14 +166,14 @@ func thresholdOf(b body, k loopctl.ExitKind, m *Model) (float64, error) {
 		return float64(v), nil
 	}
 	want := thresholds[k]
-	v, err := b.number("exit_threshold", 0, math.SmallestNonzeroFloat64, want.high)
+	v, err := b.Number("exit_threshold", 0, math.SmallestNonzeroFloat64, want.high)
 	if err == nil {
 		return v, nil
 	}
-	code := codeValue
+	code := api.CodeValue
 	if raw := b["exit_threshold"]; raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
-		code = codeType
+		code = api.CodeType
 	}
-	return 0, badField("exit_threshold", code, "exit_threshold is %s: for policy %s it must be a number above 0 and at most %v: %s (default %v)",
-		show(b["exit_threshold"]), k, want.high, want.means, k.DefaultThreshold())
+	return 0, api.Bad("exit_threshold", code, "exit_threshold is %s: for policy %s it must be a number above 0 and at most %v: %s (default %v)",
+		api.Show(b["exit_threshold"]), k, want.high, want.means, k.DefaultThreshold())
 }

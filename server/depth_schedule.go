@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // schedule is how a request stands among others.
@@ -24,22 +25,22 @@ const (
 	mostSalt      = 256 // bytes
 )
 
-func readSchedule(b body) (s schedule, err error) {
-	r := &reader{b: b}
-	s.Priority = r.integer("priority", 0, -mostPriority, mostPriority)
-	s.Timeout = time.Duration(r.integer("timeout_ms", 0, 1, mostTimeoutMS)) * time.Millisecond
-	s.NoCache = !r.boolean("prefix_cache", true)
-	if r.err != nil {
-		return s, r.err
+func readSchedule(b api.Body) (s schedule, err error) {
+	r := &api.Reader{Body: b}
+	s.Priority = r.Integer("priority", 0, -mostPriority, mostPriority)
+	s.Timeout = time.Duration(r.Integer("timeout_ms", 0, 1, mostTimeoutMS)) * time.Millisecond
+	s.NoCache = !r.Boolean("prefix_cache", true)
+	if r.Err != nil {
+		return s, r.Err
 	}
-	if s.Salt, err = b.text("cache_salt"); err != nil {
+	if s.Salt, err = b.Text("cache_salt"); err != nil {
 		return s, err
 	}
 	switch {
-	case b.has("cache_salt") && s.Salt == "":
-		return s, badField("cache_salt", codeValue, "cache_salt is empty: give at least one character, or leave it out")
+	case b.Has("cache_salt") && s.Salt == "":
+		return s, api.Bad("cache_salt", api.CodeValue, "cache_salt is empty: give at least one character, or leave it out")
 	case len(s.Salt) > mostSalt:
-		return s, badField("cache_salt", codeValue, "cache_salt has %d bytes: at most %d are allowed", len(s.Salt), mostSalt)
+		return s, api.Bad("cache_salt", api.CodeValue, "cache_salt has %d bytes: at most %d are allowed", len(s.Salt), mostSalt)
 	}
 	return s, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // postEmbeddings gives the latents of a text's tokens after a number of loops, pooled to one vector. Nothing is
@@ -92,7 +93,7 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 		return nil, err
 	}
 	if t.HiddenSize == 0 {
-		return nil, badField("model", "unsupported_model", "model %s gives no embeddings: its engine does not let its latents be read: use another model", t.Name)
+		return nil, api.Bad("model", "unsupported_model", "model %s gives no embeddings: its engine does not let its latents be read: use another model", t.Name)
 	}
 	e := &embedder{target: t}
 	if err := e.read(b, c.GetHeader("X-Loops")); err != nil {
@@ -119,7 +120,7 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 	})
 	switch {
 	case errors.Is(err, loopctl.ErrPagesExhausted): // its own words are about max_tokens
-		return nil, badField("input", "kv_memory_exceeded", "input needs more KV memory at %d loops than model %s has: shorten it, or lower loops", e.depth.Applied, t.Name)
+		return nil, api.Bad("input", "kv_memory_exceeded", "input needs more KV memory at %d loops than model %s has: shorten it, or lower loops", e.depth.Applied, t.Name)
 	case err != nil:
 		return nil, renamed(err, "input")
 	}
@@ -128,23 +129,23 @@ func (s *Server) beginEmbedding(c *gin.Context) (*embedder, error) {
 }
 
 // read reads what an embedding may be asked for beside its input.
-func (e *embedder) read(b body, header string) (err error) {
-	if err = checkNames(b); err != nil {
+func (e *embedder) read(b api.Body, header string) (err error) {
+	if err = api.CheckNames(b); err != nil {
 		return err
 	}
-	if err = checkSupported(b, false); err != nil {
+	if err = api.CheckSupported(b, false); err != nil {
 		return err
 	}
 	for _, field := range []string{"replay_loops", "draft_loops", "elastic", "target_itl_ms", "loop_budget", "return_lens"} {
-		if b.has(field) {
-			return badField(field, "unsupported_field", "%s is given and an embedding generates nothing: leave the field out", field)
+		if b.Has(field) {
+			return api.Bad(field, "unsupported_field", "%s is given and an embedding generates nothing: leave the field out", field)
 		}
 	}
 	if e.depth, err = readDepth(b, e.target, header); err != nil {
 		return err
 	}
 	if k := e.depth.Exit.Kind; k.Probes() {
-		return badField("exit_policy", "unsupported_policy", "exit_policy is %q, which looks at the logits of generated tokens: for embeddings use none, delta or gate", k.String())
+		return api.Bad("exit_policy", "unsupported_policy", "exit_policy is %q, which looks at the logits of generated tokens: for embeddings use none, delta or gate", k.String())
 	}
 	if e.schedule, err = readSchedule(b); err != nil {
 		return err
@@ -158,21 +159,21 @@ func (e *embedder) read(b body, header string) (err error) {
 		return err
 	}
 	e.base64, e.last = format == "base64", pooling == "last"
-	r := &reader{b: b}
-	e.normalize = r.boolean("normalize", true)
-	if size, ok := wholeNumber(b["dimensions"]); r.err == nil && b.has("dimensions") && (!ok || size != int64(e.target.HiddenSize)) {
-		return badField("dimensions", codeValue, "dimensions is %s: model %s gives %d: send that, or leave it out",
-			show(b["dimensions"]), e.target.Name, e.target.HiddenSize)
+	r := &api.Reader{Body: b}
+	e.normalize = r.Boolean("normalize", true)
+	if size, ok := api.Integer(b["dimensions"]); r.Err == nil && b.Has("dimensions") && (!ok || size != int64(e.target.HiddenSize)) {
+		return api.Bad("dimensions", api.CodeValue, "dimensions is %s: model %s gives %d: send that, or leave it out",
+			api.Show(b["dimensions"]), e.target.Name, e.target.HiddenSize)
 	}
-	e.addSpecial = r.boolean("add_special_tokens", true)
-	e.seed = uint64(r.integer("seed", 0, math.MinInt64, math.MaxInt64))
-	return r.err
+	e.addSpecial = r.Boolean("add_special_tokens", true)
+	e.seed = uint64(r.Integer("seed", 0, math.MinInt64, math.MaxInt64))
+	return r.Err
 }
 
 // oneOf reads a word; the first one is the default.
-func oneOf(b body, field string, words ...string) (string, error) {
-	v, err := b.text(field)
-	if err != nil || !b.has(field) {
+func oneOf(b api.Body, field string, words ...string) (string, error) {
+	v, err := b.Text(field)
+	if err != nil || !b.Has(field) {
 		return words[0], err
 	}
 	for _, w := range words {
@@ -180,12 +181,12 @@ func oneOf(b body, field string, words ...string) (string, error) {
 			return v, nil
 		}
 	}
-	return "", badField(field, codeValue, "%s is %s: it must be one of %s", field, quote(v), strings.Join(words, ", "))
+	return "", api.Bad(field, api.CodeValue, "%s is %s: it must be one of %s", field, api.Quote(v), strings.Join(words, ", "))
 }
 
 // readInputs reads the texts, as prompts are read.
-func readInputs(b body, m *Model, loops int, addSpecial bool, lim Limits) ([][]int32, error) {
-	inputs, err := b.inputs("input", lim)
+func readInputs(b api.Body, m *Model, loops int, addSpecial bool, lim Limits) ([][]int32, error) {
+	inputs, err := inputs(b, "input", lim)
 	if err != nil {
 		return nil, err
 	}
@@ -196,15 +197,15 @@ func readInputs(b body, m *Model, loops int, addSpecial bool, lim Limits) ([][]i
 			return nil, err
 		}
 		if n := len(out[i]); n > m.Context {
-			return nil, badField(in.field, "context_length_exceeded", "%s has %d tokens: model %s has a context of %d tokens: shorten it", in.where, n, m.Name, m.Context)
+			return nil, api.Bad(in.field, "context_length_exceeded", "%s has %d tokens: model %s has a context of %d tokens: shorten it", in.where, n, m.Name, m.Context)
 		}
 		steps += int64(len(out[i])) * int64(loops)
 	}
 	switch {
 	case len(out) > lim.Sequences:
-		return nil, badField("input", "request_too_large", "input has %d texts: at most %d per request: send several requests", len(out), lim.Sequences)
+		return nil, api.Bad("input", "request_too_large", "input has %d texts: at most %d per request: send several requests", len(out), lim.Sequences)
 	case steps > lim.LoopSteps:
-		return nil, badField("input", "request_too_large", "%d loop-steps asked for: at most %d per request: send several requests, or lower loops", steps, lim.LoopSteps)
+		return nil, api.Bad("input", "request_too_large", "%d loop-steps asked for: at most %d per request: send several requests, or lower loops", steps, lim.LoopSteps)
 	}
 	return out, nil
 }

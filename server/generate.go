@@ -11,6 +11,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/tracing"
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -107,7 +108,7 @@ func (g *generation) requests(ctx context.Context, id string, prompts []prompt) 
 		if p.Echo && prompt.text == "" {
 			text, err := g.target.Tokenizer.Decode(prompt.ids, p.SkipSpecial)
 			if err != nil {
-				return nil, badField("prompt", codeValue, "prompt cannot be echoed: %s: leave echo out", err.Error())
+				return nil, api.Bad("prompt", api.CodeValue, "prompt cannot be echoed: %s: leave echo out", err.Error())
 			}
 			prompts[i].text = text
 		}

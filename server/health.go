@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/playground"
 )
 
@@ -45,18 +46,18 @@ func (s *Server) getPlayground(c *gin.Context) {
 // noRoute tells of the routes that there are.
 func noRoute(routes string) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		fail(c, &apiError{
-			Status: http.StatusNotFound, Type: typeInvalid, Code: "unknown_route",
-			Message: "no route " + c.Request.Method + " " + quote(c.Request.URL.Path) + ": " + routes,
+		fail(c, &api.Error{
+			Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "unknown_route",
+			Message: "no route " + c.Request.Method + " " + api.Quote(c.Request.URL.Path) + ": " + routes,
 		})
 	}
 }
 
 // noMethod is answered with gin's Allow header.
 func (s *Server) noMethod(c *gin.Context) {
-	fail(c, &apiError{
-		Status: http.StatusMethodNotAllowed, Type: typeInvalid, Code: "method_not_allowed",
-		Message: "method " + quote(c.Request.Method) + " is not allowed on " + quote(c.Request.URL.Path) +
+	fail(c, &api.Error{
+		Status: http.StatusMethodNotAllowed, Type: api.TypeInvalid, Code: "method_not_allowed",
+		Message: "method " + api.Quote(c.Request.Method) + " is not allowed on " + api.Quote(c.Request.URL.Path) +
 			": use " + c.Writer.Header().Get("Allow"),
 	})
 }

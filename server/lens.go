@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // lensToken is the loop lens of one generated token: what it would have been after each of its loops.
@@ -29,17 +30,17 @@ type lensGuess struct {
 }
 
 // readLens reads return_lens: how many tokens to show per loop, or true for 5.
-func readLens(r *reader) int {
-	if r.err != nil || !r.b.has("return_lens") {
+func readLens(r *api.Reader) int {
+	if r.Err != nil || !r.Body.Has("return_lens") {
 		return 0
 	}
-	switch string(r.b["return_lens"]) {
+	switch string(r.Body["return_lens"]) {
 	case "true":
 		return 5
 	case "false":
 		return 0
 	}
-	return r.integer("return_lens", 0, 0, mostLens)
+	return r.Integer("return_lens", 0, 0, mostLens)
 }
 
 // lensOf gives an event's lens its wire form; tokens are spelled as in the logprobs of completions.

@@ -3,18 +3,12 @@ package server
 import (
 	"net/http"
 	"time"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // Limits bound what one request may ask for. A zero field means its default.
-type Limits struct {
-	Prompts   int   // prompts in one request; 128
-	Choices   int   // n; 128
-	Sequences int   // prompts × n; 128
-	LoopSteps int64 // prompts × n × max_tokens × loops; 1 << 26
-	Stops     int   // stop strings; 16
-	StopBytes int   // bytes of a stop string; 256
-	StopIDs   int   // stop_token_ids; 64
-}
+type Limits = api.Limits
 
 // Config is how the server behaves. A zero field means its default.
 type Config struct {
@@ -38,7 +32,7 @@ type Config struct {
 	Limits        Limits
 }
 
-func def[T int | int64 | time.Duration](v *T, d T) {
+func def[T int64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d
 	}
@@ -50,14 +44,7 @@ func (c Config) withDefaults() Config {
 	def(&c.BodyTimeout, 30*time.Second)
 	def(&c.WriteTimeout, 30*time.Second)
 	def(&c.IdleTimeout, 2*time.Minute)
-	l := &c.Limits
-	def(&l.Prompts, 128)
-	def(&l.Choices, 128)
-	def(&l.Sequences, 128)
-	def(&l.LoopSteps, 1<<26)
-	def(&l.Stops, 16)
-	def(&l.StopBytes, 256)
-	def(&l.StopIDs, 64)
+	c.Limits = c.Limits.WithDefaults()
 	if c.Wrap == nil {
 		c.Wrap = func(h http.Handler) http.Handler { return h }
 	}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // mostLogprobs bounds logprobs, top_logprobs and prompt_logprobs, and mostLogprobEntries what one answer may hold of
@@ -26,27 +27,27 @@ type logprobWish struct {
 }
 
 // readLogprobs reads a completion's logprobs: how many alternatives beside the chosen token.
-func readLogprobs(r *reader) logprobWish {
-	w := logprobWish{AsIDs: r.boolean("return_tokens_as_token_ids", false)}
+func readLogprobs(r *api.Reader) logprobWish {
+	w := logprobWish{AsIDs: r.Boolean("return_tokens_as_token_ids", false)}
 	w.Top, w.On = alternatives(r, "logprobs")
 	w.PromptTop, w.Prompt = alternatives(r, "prompt_logprobs")
 	return w
 }
 
 // alternatives reads a number of alternatives; false asks for nothing, as absence does.
-func alternatives(r *reader, field string) (n int, asked bool) {
-	if r.err != nil || !r.b.has(field) || string(r.b[field]) == "false" {
+func alternatives(r *api.Reader, field string) (n int, asked bool) {
+	if r.Err != nil || !r.Body.Has(field) || string(r.Body[field]) == "false" {
 		return 0, false
 	}
-	return r.integer(field, 0, 0, mostLogprobs), true
+	return r.Integer(field, 0, 0, mostLogprobs), true
 }
 
 // readChatLogprobs reads a chat's: whether, and how many alternatives.
-func readChatLogprobs(r *reader) logprobWish {
-	w := logprobWish{AsIDs: r.boolean("return_tokens_as_token_ids", false), On: r.boolean("logprobs", false)}
-	w.Top = r.integer("top_logprobs", 0, 0, mostLogprobs)
-	if r.err == nil && w.Top > 0 && !w.On {
-		r.err = badField("top_logprobs", codeValue, `top_logprobs is %d without "logprobs": true: set logprobs, or leave it out`, w.Top)
+func readChatLogprobs(r *api.Reader) logprobWish {
+	w := logprobWish{AsIDs: r.Boolean("return_tokens_as_token_ids", false), On: r.Boolean("logprobs", false)}
+	w.Top = r.Integer("top_logprobs", 0, 0, mostLogprobs)
+	if r.Err == nil && w.Top > 0 && !w.On {
+		r.Err = api.Bad("top_logprobs", api.CodeValue, `top_logprobs is %d without "logprobs": true: set logprobs, or leave it out`, w.Top)
 	}
 	return w
 }
@@ -75,7 +76,7 @@ func (p *params) checkLogprobs(prompts []prompt, m *Model) error {
 	if !w.On {
 		field = "prompt_logprobs"
 	}
-	return badField(field, "request_too_large", "the answer would hold up to %d log-probabilities: at most %d per request: lower %s, max_tokens or n, or send fewer prompts",
+	return api.Bad(field, "request_too_large", "the answer would hold up to %d log-probabilities: at most %d per request: lower %s, max_tokens or n, or send fewer prompts",
 		entries, mostLogprobEntries, field)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/constrain"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -125,7 +126,7 @@ func (ms models) find(name string) (target, error) {
 		if len(ms) == 1 {
 			return target{Model: ms[0]}, nil
 		}
-		return target{}, badField("model", "missing_field", "model is missing: give one of %s", ms.names())
+		return target{}, api.Bad("model", "missing_field", "model is missing: give one of %s", ms.names())
 	}
 	bare, suffix, isAlias := strings.Cut(name, "@")
 	for _, m := range ms {
@@ -142,12 +143,12 @@ func (ms models) find(name string) (target, error) {
 		if suffix == "auto" {
 			return target{Model: m, Auto: true}, nil
 		}
-		return target{}, badField("model", "loops_out_of_range",
-			"model is %s: after @ model %s takes an integer from %d to %d, or auto", quote(name), m.Name, m.Loops.Min, m.Loops.Max)
+		return target{}, api.Bad("model", "loops_out_of_range",
+			"model is %s: after @ model %s takes an integer from %d to %d, or auto", api.Quote(name), m.Name, m.Loops.Min, m.Loops.Max)
 	}
-	return target{}, &apiError{
-		Status: http.StatusNotFound, Type: typeInvalid, Code: "model_not_found", Param: "model",
-		Message: fmt.Sprintf("model %s is not served here: use one of %s", quote(name), ms.names()),
+	return target{}, &api.Error{
+		Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "model_not_found", Param: "model",
+		Message: fmt.Sprintf("model %s is not served here: use one of %s", api.Quote(name), ms.names()),
 	}
 }
 

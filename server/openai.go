@@ -2,17 +2,6 @@ package server
 
 // The shapes of OpenAI's wire format that this server writes. Fields after a blank line are ours or vLLM's.
 
-type errorBody struct {
-	Error errorDetail `json:"error"`
-}
-
-type errorDetail struct {
-	Message string  `json:"message"`
-	Type    string  `json:"type"`
-	Param   *string `json:"param"`
-	Code    *string `json:"code"`
-}
-
 // completionOf is what a generating route answers, and each chunk of a streamed answer. C is the route's choice.
 type completionOf[C any] struct {
 	ID      string `json:"id"`

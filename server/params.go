@@ -6,6 +6,7 @@ import (
 
 	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/runtime/sampler"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // params is what a generation request asks for beside its prompt.
@@ -37,43 +38,10 @@ type params struct {
 	ContinuousUsage bool
 }
 
-// reader collects the first error of a row of fields, so that readParams reads as a list.
-type reader struct {
-	b   body
-	err error
-}
-
-func (r *reader) integer(name string, def, lo, hi int64) int {
-	if r.err != nil {
-		return 0
-	}
-	v, err := r.b.integer(name, def, lo, hi)
-	r.err = err
-	return int(v)
-}
-
-func (r *reader) number(name string, def, lo, hi float64) float64 {
-	if r.err != nil {
-		return 0
-	}
-	v, err := r.b.number(name, def, lo, hi)
-	r.err = err
-	return v
-}
-
-func (r *reader) boolean(name string, def bool) bool {
-	if r.err != nil {
-		return false
-	}
-	v, err := r.b.boolean(name, def)
-	r.err = err
-	return v
-}
-
 // readParams reads the fields that every generating route shares. Depth comes first: it is what clients get wrong here
 // and nowhere else.
-func readParams(b body, t target, header string, chat bool, lim Limits) (*params, error) {
-	if err := checkNames(b); err != nil {
+func readParams(b api.Body, t target, header string, chat bool, lim Limits) (*params, error) {
+	if err := api.CheckNames(b); err != nil {
 		return nil, err
 	}
 	m := t.Model
@@ -85,10 +53,10 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSupported(b, chat); err != nil {
+	if err := api.CheckSupported(b, chat); err != nil {
 		return nil, err
 	}
-	r := &reader{b: b}
+	r := &api.Reader{Body: b}
 	p := &params{Depth: d, Schedule: sched}
 	most := 16 // OpenAI's default for completions; a chat's is what the context leaves
 	if chat {
@@ -99,24 +67,24 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 		p.Logprobs = readChatLogprobs(r)
 	} else {
 		p.Logprobs = readLogprobs(r)
-		if p.Echo = r.boolean("echo", false); p.Echo || p.Logprobs.Prompt {
+		if p.Echo = r.Boolean("echo", false); p.Echo || p.Logprobs.Prompt {
 			least = 0 // the prompt alone is of interest
 		}
 	}
-	p.MaxTokens = r.integer("max_tokens", int64(most), least, math.MaxInt32)
-	p.MaxTokens = r.integer("max_completion_tokens", int64(p.MaxTokens), least, math.MaxInt32)
-	p.maxGiven = b.has("max_tokens") || b.has("max_completion_tokens")
-	p.N = r.integer("n", 1, 1, int64(lim.Choices))
+	p.MaxTokens = r.Integer("max_tokens", int64(most), least, math.MaxInt32)
+	p.MaxTokens = r.Integer("max_completion_tokens", int64(p.MaxTokens), least, math.MaxInt32)
+	p.maxGiven = b.Has("max_tokens") || b.Has("max_completion_tokens")
+	p.N = r.Integer("n", 1, 1, int64(lim.Choices))
 	p.readSampling(r, m)
-	p.IgnoreEOS = r.boolean("ignore_eos", false)
-	p.IncludeStop = r.boolean("include_stop_str_in_output", false)
-	p.SkipSpecial = r.boolean("skip_special_tokens", true)
-	p.AddSpecial = r.boolean("add_special_tokens", !chat) // a template writes its own
-	p.ReturnLoops = r.boolean("return_loops", false)
-	p.Timings = r.boolean("timings", false)
-	p.Stream = r.boolean("stream", false)
-	if r.err != nil {
-		return nil, r.err
+	p.IgnoreEOS = r.Boolean("ignore_eos", false)
+	p.IncludeStop = r.Boolean("include_stop_str_in_output", false)
+	p.SkipSpecial = r.Boolean("skip_special_tokens", true)
+	p.AddSpecial = r.Boolean("add_special_tokens", !chat) // a template writes its own
+	p.ReturnLoops = r.Boolean("return_loops", false)
+	p.Timings = r.Boolean("timings", false)
+	p.Stream = r.Boolean("stream", false)
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	if err := p.readBestOf(b, chat, lim); err != nil {
 		return nil, err
@@ -135,28 +103,28 @@ func readParams(b body, t target, header string, chat bool, lim Limits) (*params
 
 // readBestOf reads how many sequences compete for the n places of the answer. A stream shows tokens before it can be
 // known whose are the best.
-func (p *params) readBestOf(b body, chat bool, lim Limits) error {
+func (p *params) readBestOf(b api.Body, chat bool, lim Limits) error {
 	switch {
 	case !chat && p.Stream && p.Logprobs.Prompt:
-		return badField("prompt_logprobs", "conflicting_fields", "prompt_logprobs and stream exclude each other: use echo with logprobs, or leave stream out")
-	case chat || !b.has("best_of"):
+		return api.Bad("prompt_logprobs", "conflicting_fields", "prompt_logprobs and stream exclude each other: use echo with logprobs, or leave stream out")
+	case chat || !b.Has("best_of"):
 		return nil
 	}
-	r := &reader{b: b}
-	switch p.BestOf = r.integer("best_of", 1, 1, int64(lim.Choices)); {
-	case r.err != nil:
-		return r.err
-	case p.BestOf < p.N && b.has("n"):
-		return badField("best_of", codeValue, "best_of is %d and n is %d: best_of must be at least n", p.BestOf, p.N)
+	r := &api.Reader{Body: b}
+	switch p.BestOf = r.Integer("best_of", 1, 1, int64(lim.Choices)); {
+	case r.Err != nil:
+		return r.Err
+	case p.BestOf < p.N && b.Has("n"):
+		return api.Bad("best_of", api.CodeValue, "best_of is %d and n is %d: best_of must be at least n", p.BestOf, p.N)
 	case p.BestOf > p.N && p.Stream:
-		return badField("best_of", "conflicting_fields", "best_of is %d and stream is true: which are the best is known at the end only: leave one of the two out", p.BestOf)
+		return api.Bad("best_of", "conflicting_fields", "best_of is %d and stream is true: which are the best is known at the end only: leave one of the two out", p.BestOf)
 	}
 	return nil
 }
 
-func (p *params) readSeed(r *reader) {
-	if p.seedGiven = r.b.has("seed"); p.seedGiven {
-		p.Sampling.Seed = uint64(r.integer("seed", 0, math.MinInt64, math.MaxInt64))
+func (p *params) readSeed(r *api.Reader) {
+	if p.seedGiven = r.Body.Has("seed"); p.seedGiven {
+		p.Sampling.Seed = uint64(r.Integer("seed", 0, math.MinInt64, math.MaxInt64))
 		return
 	}
 	p.Sampling.Seed = rand.Uint64()
@@ -170,60 +138,52 @@ func (p *params) stateSeed() uint64 {
 	return 0
 }
 
-func (p *params) readStops(b body, m *Model, lim Limits) error {
-	stops, err := b.texts("stop")
+func (p *params) readStops(b api.Body, m *Model, lim Limits) error {
+	stops, err := b.Texts("stop")
 	if err != nil {
 		return err
 	}
 	if len(stops) > lim.Stops {
-		return badField("stop", codeValue, "stop has %d strings: at most %d are allowed", len(stops), lim.Stops)
+		return api.Bad("stop", api.CodeValue, "stop has %d strings: at most %d are allowed", len(stops), lim.Stops)
 	}
 	for i, s := range stops {
 		switch {
 		case s == "" && len(stops) == 1:
-			return badField("stop", codeValue, "stop is empty: leave it out, or give at least one character")
+			return api.Bad("stop", api.CodeValue, "stop is empty: leave it out, or give at least one character")
 		case s == "":
-			return badField("stop", codeValue, "stop[%d] is empty: each stop string needs at least one character", i)
+			return api.Bad("stop", api.CodeValue, "stop[%d] is empty: each stop string needs at least one character", i)
 		case len(s) > lim.StopBytes:
-			return badField("stop", codeValue, "stop[%d] has %d bytes: at most %d are allowed", i, len(s), lim.StopBytes)
+			return api.Bad("stop", api.CodeValue, "stop[%d] has %d bytes: at most %d are allowed", i, len(s), lim.StopBytes)
 		}
 	}
 	p.Stop = stops
-	if b.has("stop_token_ids") {
-		p.StopIDs, err = ids(b["stop_token_ids"], "stop_token_ids", "stop_token_ids", m.Vocab)
+	if b.Has("stop_token_ids") {
+		p.StopIDs, err = api.IDs(b["stop_token_ids"], "stop_token_ids", "stop_token_ids", m.Vocab)
 		if err != nil {
 			return err
 		}
 		if len(p.StopIDs) > lim.StopIDs {
-			return badField("stop_token_ids", codeValue, "stop_token_ids has %d ids: at most %d are allowed", len(p.StopIDs), lim.StopIDs)
+			return api.Bad("stop_token_ids", api.CodeValue, "stop_token_ids has %d ids: at most %d are allowed", len(p.StopIDs), lim.StopIDs)
 		}
 	}
 	return nil
 }
 
-func (p *params) readStreamOptions(b body) error {
-	o, err := b.object("stream_options")
+func (p *params) readStreamOptions(b api.Body) error {
+	o, err := b.Object("stream_options")
 	if err != nil || o == nil {
 		return err
 	}
 	if !p.Stream {
-		return badField("stream_options", codeValue, "stream_options is given without \"stream\": true: set stream, or leave it out")
+		return api.Bad("stream_options", api.CodeValue, "stream_options is given without \"stream\": true: set stream, or leave it out")
 	}
-	if p.IncludeUsage, err = o.boolean("include_usage", false); err != nil {
-		return inside("stream_options", err)
+	if p.IncludeUsage, err = o.Boolean("include_usage", false); err != nil {
+		return api.Inside("stream_options", err)
 	}
-	if p.ContinuousUsage, err = o.boolean("continuous_usage_stats", false); err != nil {
-		return inside("stream_options", err)
+	if p.ContinuousUsage, err = o.Boolean("continuous_usage_stats", false); err != nil {
+		return api.Inside("stream_options", err)
 	}
 	return nil
-}
-
-// inside tells the client in which object a field stands.
-func inside(object string, err error) error {
-	e := toAPI(err, 0)
-	e.Param = object + "." + e.Param
-	e.Message = object + "." + e.Message
-	return e
 }
 
 // checkCost bounds what one request may ask for in all.
@@ -233,16 +193,16 @@ func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
 		many = "best_of"
 	}
 	if sequences > lim.Sequences {
-		return badField(many, "request_too_large", "%d prompts with %s = %d are %d sequences: at most %d per request: send several requests",
+		return api.Bad(many, "request_too_large", "%d prompts with %s = %d are %d sequences: at most %d per request: send several requests",
 			prompts, many, p.perPrompt(), sequences, lim.Sequences)
 	}
 	if len(p.Depth.Replay) > 0 && sequences > 1 {
-		return conflict("replay_loops", many, "it holds for one sequence: send one prompt with "+many+" = 1")
+		return api.Conflict("replay_loops", many, "it holds for one sequence: send one prompt with "+many+" = 1")
 	}
 	tokens := p.Depth.tokensWithin(p.MaxTokens, m)
 	cost := float64(sequences) * float64(tokens) * float64(p.Depth.Applied)
 	if entries := cost * float64(p.Depth.Lens); entries > mostLensEntries {
-		return badField("return_lens", "request_too_large",
+		return api.Bad("return_lens", "request_too_large",
 			"return_lens asks for %.0f entries (%d sequences × %d tokens × %d loops × %d): at most %d per request: lower return_lens, max_tokens, %s or loops",
 			entries, sequences, tokens, p.Depth.Applied, p.Depth.Lens, mostLensEntries, many)
 	}
@@ -252,7 +212,7 @@ func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
 		twice = " × 2 for return_lens"
 	}
 	if cost > float64(lim.LoopSteps) {
-		return badField("max_tokens", "request_too_large",
+		return api.Bad("max_tokens", "request_too_large",
 			"%.0f loop-steps asked for (%d sequences × %d tokens × %d loops%s): at most %d per request: lower max_tokens, %s or loops",
 			cost, sequences, tokens, p.Depth.Applied, twice, lim.LoopSteps, many)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // prompt is one prompt as the engine takes it.
@@ -14,8 +16,8 @@ type prompt struct {
 }
 
 // readPrompts makes sure that each prompt and its completion fit the model's context.
-func readPrompts(b body, m *Model, p *params, lim Limits) ([]prompt, error) {
-	inputs, err := b.inputs("prompt", lim)
+func readPrompts(b api.Body, m *Model, p *params, lim Limits) ([]prompt, error) {
+	inputs, err := inputs(b, "prompt", lim)
 	if err != nil {
 		return nil, err
 	}
@@ -39,9 +41,9 @@ type input struct {
 }
 
 // inputs reads string | [string] | [int] | [[int]].
-func (b body) inputs(field string, lim Limits) ([]input, error) {
-	if !b.has(field) {
-		return nil, badField(field, "missing_field", "%s is missing: give a string, or a list of strings or token ids", field)
+func inputs(b api.Body, field string, lim Limits) ([]input, error) {
+	if !b.Has(field) {
+		return nil, api.Bad(field, "missing_field", "%s is missing: give a string, or a list of strings or token ids", field)
 	}
 	list, err := split(b[field], field, lim)
 	if err != nil {
@@ -64,32 +66,32 @@ func split(raw json.RawMessage, field string, lim Limits) ([]json.RawMessage, er
 		return []json.RawMessage{raw}, nil
 	}
 	if raw[0] != '[' {
-		return nil, badField(field, codeType, "%s is %s: it must be %s", field, show(raw), want)
+		return nil, api.Bad(field, api.CodeType, "%s is %s: it must be %s", field, api.Show(raw), want)
 	}
 	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
 	switch {
 	case len(inner) == 0:
-		return nil, badField(field, "empty_prompt", "%[1]s is an empty list: give at least one %[1]s", field)
+		return nil, api.Bad(field, "empty_prompt", "%[1]s is an empty list: give at least one %[1]s", field)
 	case inner[0] != '"' && inner[0] != '[':
 		return []json.RawMessage{raw}, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if _, err := d.Token(); err != nil {
-		return nil, notJSON("%s", err.Error())
+		return nil, api.NotJSON("%s", err.Error())
 	}
 	var list []json.RawMessage
 	for d.More() {
 		i := len(list)
 		if i == lim.Prompts {
-			return nil, badField(field, "request_too_large", "%[1]s has more than %[2]d %[1]ss: send several requests", field, lim.Prompts)
+			return nil, api.Bad(field, "request_too_large", "%[1]s has more than %[2]d %[1]ss: send several requests", field, lim.Prompts)
 		}
 		var item json.RawMessage
 		if err := d.Decode(&item); err != nil {
-			return nil, notJSON("%s", err.Error())
+			return nil, api.NotJSON("%s", err.Error())
 		}
 		if list = append(list, item); item[0] != list[0][0] {
-			return nil, badField(field, codeType, "%[1]s[%[2]d] is %[3]s and %[1]s[0] is %[4]s: all must be of one kind: %[1]s is %[5]s",
-				field, i, show(item), show(list[0]), want)
+			return nil, api.Bad(field, api.CodeType, "%[1]s[%[2]d] is %[3]s and %[1]s[0] is %[4]s: all must be of one kind: %[1]s is %[5]s",
+				field, i, api.Show(item), api.Show(list[0]), want)
 		}
 	}
 	return list, nil
@@ -98,19 +100,19 @@ func split(raw json.RawMessage, field string, lim Limits) ([]json.RawMessage, er
 // tokens returns the text, too, where it is one.
 func (in input) tokens(m *Model, addSpecial bool) (out []int32, text string, err error) {
 	if in.raw[0] == '[' {
-		if out, err = ids(in.raw, in.field, in.where, m.Vocab); err != nil {
+		if out, err = api.IDs(in.raw, in.field, in.where, m.Vocab); err != nil {
 			return nil, "", err
 		}
 	} else {
 		if err := json.Unmarshal(in.raw, &text); err != nil {
-			return nil, "", badField(in.field, codeType, "%s is %s: it must be a string", in.where, show(in.raw))
+			return nil, "", api.Bad(in.field, api.CodeType, "%s is %s: it must be a string", in.where, api.Show(in.raw))
 		}
 		if out, err = m.Tokenizer.Encode(text, addSpecial); err != nil {
-			return nil, "", badField(in.field, "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", in.where, err.Error())
+			return nil, "", api.Bad(in.field, "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", in.where, err.Error())
 		}
 	}
 	if len(out) == 0 {
-		return nil, "", badField(in.field, "empty_prompt", "%s is empty: model %s needs at least one token to start from", in.where, m.Name)
+		return nil, "", api.Bad(in.field, "empty_prompt", "%s is empty: model %s needs at least one token to start from", in.where, m.Name)
 	}
 	return out, text, nil
 }
@@ -131,7 +133,7 @@ func fit(n int, in input, m *Model, p *params) (int, error) {
 	room := m.Context - n
 	switch {
 	case room < 1:
-		return 0, badField(in.field, "context_length_exceeded",
+		return 0, api.Bad(in.field, "context_length_exceeded",
 			"%s has %d tokens: model %s has a context of %d tokens for prompt and completion together: shorten the prompt to %d",
 			in.where, n, m.Name, m.Context, m.Context-1)
 	case p.MaxTokens <= room:
@@ -139,7 +141,7 @@ func fit(n int, in input, m *Model, p *params) (int, error) {
 	case !p.maxGiven:
 		return room, nil
 	}
-	return 0, badField("max_tokens", "context_length_exceeded",
+	return 0, api.Bad("max_tokens", "context_length_exceeded",
 		"%s has %d tokens and max_tokens is %d: model %s has a context of %d tokens for both together: lower max_tokens to %d or shorten the prompt",
 		in.where, n, p.MaxTokens, m.Name, m.Context, room)
 }

@@ -67,7 +67,7 @@ func (s *Server) endStream(c *gin.Context, w *eventWriter, err error) {
 	e := toAPI(err, s.backlog())
 	note(c, "error", e.Code)
 	note(c, "cause", err.Error())
-	if w.send(e.wire()) == nil {
+	if w.send(e.Body()) == nil {
 		_ = w.done()
 	}
 }

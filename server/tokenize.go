@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // The tokenizer's routes are vLLM's: lm-evaluation-harness takes them for a remote tokenizer.
@@ -15,11 +17,11 @@ func (s *Server) postTokenize(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	r := &reader{b: b}
-	chat := b.has("messages")
-	addSpecial, withText := r.boolean("add_special_tokens", !chat), r.boolean("return_token_strs", false)
-	if r.err != nil {
-		s.fail(c, r.err)
+	r := &api.Reader{Body: b}
+	chat := b.Has("messages")
+	addSpecial, withText := r.Boolean("add_special_tokens", !chat), r.Boolean("return_token_strs", false)
+	if r.Err != nil {
+		s.fail(c, r.Err)
 		return
 	}
 	var tokens []int32
@@ -46,7 +48,7 @@ func (s *Server) postTokenize(c *gin.Context) {
 	respond(c, http.StatusOK, out)
 }
 
-func (s *Server) chatIDs(c *gin.Context, b body, t target, addSpecial bool) ([]int32, error) {
+func (s *Server) chatIDs(c *gin.Context, b api.Body, t target, addSpecial bool) ([]int32, error) {
 	p, err := s.readChat(c.Request.Context(), b, t)
 	if err != nil {
 		return nil, err
@@ -54,17 +56,17 @@ func (s *Server) chatIDs(c *gin.Context, b body, t target, addSpecial bool) ([]i
 	return p.ids(t, addSpecial)
 }
 
-func tokenizeText(b body, t target, addSpecial bool) ([]int32, error) {
-	if !b.has("prompt") {
-		return nil, badField("prompt", "missing_field", "prompt is missing: give the text to tokenize, or messages")
+func tokenizeText(b api.Body, t target, addSpecial bool) ([]int32, error) {
+	if !b.Has("prompt") {
+		return nil, api.Bad("prompt", "missing_field", "prompt is missing: give the text to tokenize, or messages")
 	}
-	text, err := b.text("prompt")
+	text, err := b.Text("prompt")
 	if err != nil {
 		return nil, err
 	}
 	tokens, err := t.Tokenizer.Encode(text, addSpecial)
 	if err != nil {
-		return nil, badField("prompt", "cannot_tokenize", "prompt cannot be tokenized: %s: change the text", err.Error())
+		return nil, api.Bad("prompt", "cannot_tokenize", "prompt cannot be tokenized: %s: change the text", err.Error())
 	}
 	return tokens, nil
 }
@@ -75,18 +77,18 @@ func (s *Server) postDetokenize(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	if !b.has("tokens") {
-		s.fail(c, badField("tokens", "missing_field", "tokens is missing: give a list of token ids"))
+	if !b.Has("tokens") {
+		s.fail(c, api.Bad("tokens", "missing_field", "tokens is missing: give a list of token ids"))
 		return
 	}
-	list, err := ids(b["tokens"], "tokens", "tokens", t.Vocab)
+	list, err := api.IDs(b["tokens"], "tokens", "tokens", t.Vocab)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
 	text, err := t.Tokenizer.Decode(list, false)
 	if err != nil {
-		s.fail(c, badField("tokens", codeValue, "tokens cannot be decoded: %s", err.Error()))
+		s.fail(c, api.Bad("tokens", api.CodeValue, "tokens cannot be decoded: %s", err.Error()))
 		return
 	}
 	respond(c, http.StatusOK, gin.H{"prompt": text})

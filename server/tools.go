@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/loopserve/loopserve/runtime/constrain"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 const mostTools = constrain.MaxTools
@@ -23,19 +24,19 @@ type toolWish struct {
 }
 
 // readTools reads tools, tool_choice and parallel_tool_calls.
-func readTools(b body) (toolWish, error) {
-	r := &reader{b: b}
-	w := toolWish{single: !r.boolean("parallel_tool_calls", true)}
-	if r.err != nil {
-		return w, r.err
+func readTools(b api.Body) (toolWish, error) {
+	r := &api.Reader{Body: b}
+	w := toolWish{single: !r.Boolean("parallel_tool_calls", true)}
+	if r.Err != nil {
+		return w, r.Err
 	}
 	choice, name, err := readToolChoice(b)
 	if err != nil {
 		return w, err
 	}
-	if !b.has("tools") || compact(b["tools"]) == "[]" {
+	if !b.Has("tools") || api.Compact(b["tools"]) == "[]" {
 		if choice == "required" || name != "" {
-			return w, badField("tool_choice", codeValue, "tool_choice asks for a call and there are no tools: give tools, or leave it out")
+			return w, api.Bad("tool_choice", api.CodeValue, "tool_choice asks for a call and there are no tools: give tools, or leave it out")
 		}
 		return w, nil
 	}
@@ -51,21 +52,21 @@ func readTools(b body) (toolWish, error) {
 	}
 	at := slices.IndexFunc(w.tools, func(t constrain.Tool) bool { return t.Name == name })
 	if at < 0 {
-		return w, badField("tool_choice", codeValue, "tool_choice names the function %s, which is not among tools", quote(name))
+		return w, api.Bad("tool_choice", api.CodeValue, "tool_choice names the function %s, which is not among tools", api.Quote(name))
 	}
 	w.tools, w.forced, w.single = w.tools[at:at+1], true, true
 	return w, nil
 }
 
 // readToolChoice returns a word, or the name of a function that must be called.
-func readToolChoice(b body) (choice, name string, err error) {
+func readToolChoice(b api.Body) (choice, name string, err error) {
 	const field = "tool_choice"
-	if !b.has(field) {
+	if !b.Has(field) {
 		return "auto", "", nil
 	}
 	if b[field][0] == '"' {
-		if choice, err = b.text(field); err == nil && !slices.Contains([]string{"auto", "none", "required"}, choice) {
-			err = badField(field, codeValue, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, quote(choice))
+		if choice, err = b.Text(field); err == nil && !slices.Contains([]string{"auto", "none", "required"}, choice) {
+			err = api.Bad(field, api.CodeValue, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, api.Quote(choice))
 		}
 		return choice, "", err
 	}
@@ -74,7 +75,7 @@ func readToolChoice(b body) (choice, name string, err error) {
 		Function struct{ Name string }
 	}
 	if json.Unmarshal(b[field], &one) != nil || one.Type != "function" || one.Function.Name == "" {
-		return "", "", badField(field, codeType, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, show(b[field]))
+		return "", "", api.Bad(field, api.CodeType, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, api.Show(b[field]))
 	}
 	return "", one.Function.Name, nil
 }
@@ -88,21 +89,21 @@ func readToolList(raw json.RawMessage) ([]constrain.Tool, error) {
 		} `json:"function"`
 	}
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
-		return nil, badField("tools", codeType, `tools is %s: it must be a list of {"type": "function", "function": {…}}`, show(raw))
+		return nil, api.Bad("tools", api.CodeType, `tools is %s: it must be a list of {"type": "function", "function": {…}}`, api.Show(raw))
 	}
 	if len(list) > mostTools {
-		return nil, badField("tools", "request_too_large", "tools has %d entries: at most %d are allowed", len(list), mostTools)
+		return nil, api.Bad("tools", "request_too_large", "tools has %d entries: at most %d are allowed", len(list), mostTools)
 	}
 	out := make([]constrain.Tool, len(list))
 	for i, tool := range list {
 		switch {
 		case tool.Type != "function" || tool.Function.Name == "":
-			return nil, badField("tools", codeValue, `tools[%d] must have "type": "function" and a function with a name`, i)
+			return nil, api.Bad("tools", api.CodeValue, `tools[%d] must have "type": "function" and a function with a name`, i)
 		case !toolName.MatchString(tool.Function.Name):
-			return nil, badField("tools", codeValue, "tools[%d].function.name is %s: it must be 1 to 64 letters, digits, _, - and points", i, quote(tool.Function.Name))
+			return nil, api.Bad("tools", api.CodeValue, "tools[%d].function.name is %s: it must be 1 to 64 letters, digits, _, - and points", i, api.Quote(tool.Function.Name))
 		}
 		out[i].Name = tool.Function.Name
-		if p := tool.Function.Parameters; compact(p) != "null" && compact(p) != "{}" {
+		if p := tool.Function.Parameters; api.Compact(p) != "null" && api.Compact(p) != "{}" {
 			out[i].Parameters = p
 		}
 	}

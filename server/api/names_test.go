@@ -1,4 +1,4 @@
-package server
+package api
 
 import (
 	"encoding/json"
@@ -31,7 +31,7 @@ func TestOtherFieldsAreNotMisspelt(t *testing.T) {
 		"n_predict", "n_probs", "n_keep", "min_keep", "cache_prompt", "return_tokens", "response_fields", "samplers", "id_slot", // llama.cpp
 		"timings_per_token", "repeat_penalty", "repeat_last_n", "typical_p", "mirostat", "xtc_threshold", "dry_base", "t_max_predict_ms",
 	}
-	data, err := os.ReadFile("openapi.json")
+	data, err := os.ReadFile("../openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}

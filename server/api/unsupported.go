@@ -1,8 +1,6 @@
-package server
+package api
 
 import (
-	"bytes"
-	"encoding/json"
 	"slices"
 )
 
@@ -14,10 +12,11 @@ type unserved struct {
 }
 
 // asked says whether a body wants the field to do something.
-func (u *unserved) asked(b body) bool {
-	return b.has(u.field) && !slices.Contains(u.harmless, compact(b[u.field]))
+func (u *unserved) asked(b Body) bool {
+	return b.Has(u.field) && !slices.Contains(u.harmless, Compact(b[u.field]))
 }
 
+// leaveOut is the remedy where nothing of ours does the same.
 const leaveOut = "leave the field out"
 
 // unsupported lists the fields that would change the answer and that this version does not serve. They are refused by
@@ -51,27 +50,42 @@ var unsupported = []unserved{
 
 var zero, one = []string{"0", "0.0"}, []string{"1", "1.0"}
 
-// checkSupported refuses what this version cannot do.
-func checkSupported(b body, chat bool) error {
+// CheckSupported refuses what this version cannot do.
+func CheckSupported(b Body, chat bool) error {
 	for _, u := range unsupported {
 		if chat && u.field == "tools" { // a template may take them: readTools
 			continue
 		}
-		if u.field == "n_predict" && (b.has("max_tokens") || b.has("max_completion_tokens")) {
+		if u.field == "n_predict" && (b.Has("max_tokens") || b.Has("max_completion_tokens")) {
 			continue // clients of several servers send every name that one of them knows
 		}
 		if u.asked(b) {
-			return badField(u.field, "unsupported_field", "%s is %s: the field is not supported by this version: %s",
-				u.field, show(b[u.field]), u.instead)
+			return Bad(u.field, "unsupported_field", "%s is %s: the field is not supported by this version: %s",
+				u.field, Show(b[u.field]), u.instead)
 		}
 	}
 	return nil
 }
 
-func compact(raw json.RawMessage) string {
-	var out bytes.Buffer
-	if json.Compact(&out, raw) != nil {
-		return string(raw)
+// chatUnsupported are fields of completions and of OpenAI's chat that are of no use in a chat here.
+var chatUnsupported = []unserved{
+	{"echo", []string{"false"}, leaveOut},
+	{"best_of", []string{"1"}, "set n"},
+	{"prompt_logprobs", []string{"false"}, "use /v1/completions with echo"},
+	{"functions", []string{"[]"}, "use tools"},
+	{"function_call", []string{`"none"`, `"auto"`}, "use tools"},
+	{"modalities", []string{`["text"]`}, "models served here read and write text only"},
+	{"audio", nil, "models served here read and write text only"},
+	{"prediction", nil, "set draft_loops"},
+	{"web_search_options", nil, leaveOut},
+}
+
+// CheckChat refuses what a chat does not take.
+func CheckChat(b Body) error {
+	for _, u := range chatUnsupported {
+		if u.asked(b) {
+			return Bad(u.field, "unsupported_field", "%s is %s: a chat does not take the field: %s", u.field, Show(b[u.field]), u.instead)
+		}
 	}
-	return out.String()
+	return nil
 }

@@ -1,0 +1,207 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxNesting bounds how deep a body's JSON may go: no field of this API needs more than a few levels.
+const maxNesting = 64
+
+// maxFields bounds how many fields an object of the body has: fields that nobody knows are kept until the request ends.
+const maxFields = 256
+
+// Body is a JSON object, split into its fields.
+type Body map[string]json.RawMessage
+
+// Has reports whether the field is there and not null: clients send null for what they leave open.
+func (b Body) Has(name string) bool {
+	v, ok := b[name]
+	return ok && string(v) != "null"
+}
+
+// Text reads a string, which is empty where the field is absent.
+func (b Body) Text(name string) (string, error) {
+	if !b.Has(name) {
+		return "", nil
+	}
+	var v string
+	if err := json.Unmarshal(b[name], &v); err != nil {
+		return "", Bad(name, CodeType, "%s is %s: it must be a string", name, Show(b[name]))
+	}
+	return v, nil
+}
+
+// Object reads a field that is itself an object; nil where it is absent.
+func (b Body) Object(name string) (Body, error) {
+	if !b.Has(name) {
+		return nil, nil
+	}
+	if b[name][0] != '{' {
+		return nil, Bad(name, CodeType, "%s is %s: it must be an object", name, Show(b[name]))
+	}
+	return Parse(b[name])
+}
+
+// NotJSON is a 400 about a body that cannot be parsed.
+func NotJSON(format string, args ...any) error {
+	return Bad("", "invalid_json", "request body is not valid JSON: "+format+": send one JSON object", args...)
+}
+
+// Parse splits a JSON object into its fields. A field given twice is refused: which one counts is anyone's guess.
+func Parse(data []byte) (Body, error) {
+	data = bytes.TrimSpace(data)
+	switch {
+	case len(data) == 0:
+		return nil, NotJSON("it is empty")
+	case !utf8.Valid(data):
+		return nil, NotJSON("it is not UTF-8")
+	case data[0] != '{':
+		return nil, NotJSON("it starts with %s, not with {", Quote(firstRune(data)))
+	case nesting(data) > maxNesting:
+		return nil, NotJSON("it is nested deeper than %d levels", maxNesting)
+	}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		if at, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, NotJSON("%s (at byte %d)", at.Error(), at.Offset)
+		}
+		return nil, NotJSON("%s", err.Error())
+	}
+	b := Body{}
+	for f, err := range Members(data) {
+		if err != nil {
+			return nil, NotJSON("%s", err.Error())
+		}
+		if _, twice := b[f.Name]; twice {
+			return nil, Bad(f.Name, "duplicate_field", "field %s is given twice: give it once", Quote(f.Name))
+		}
+		if len(b) == maxFields {
+			return nil, Bad("", "too_many_fields", "request body has more than %d fields: send fewer", maxFields)
+		}
+		b[f.Name] = f.Value
+	}
+	return b, nil
+}
+
+// Member is one field of a JSON object.
+type Member struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// Members are the fields of a JSON object, in their order, up to the first error.
+func Members(object []byte) iter.Seq2[Member, error] {
+	return func(yield func(Member, error) bool) {
+		d := json.NewDecoder(bytes.NewReader(object))
+		_, err := d.Token()
+		for err == nil && d.More() {
+			var key json.Token
+			if key, err = d.Token(); err != nil {
+				break
+			}
+			var m Member
+			m.Name, _ = key.(string)
+			if err = d.Decode(&m.Value); err == nil && !yield(m, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(Member{}, err)
+		}
+	}
+}
+
+func firstRune(data []byte) string {
+	r, _ := utf8.DecodeRune(data)
+	return string(r)
+}
+
+// nesting is the depth of brackets outside strings. It runs before any parser does.
+func nesting(data []byte) int {
+	depth, most, inString := 0, 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+			most = max(most, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return most
+}
+
+// Compact is a value's JSON without spaces.
+func Compact(raw json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Compact(&out, raw) != nil {
+		return string(raw)
+	}
+	return out.String()
+}
+
+// Integer reads a JSON number that has no fraction: 8.0 and 1e2 are integers, too.
+func Integer(raw json.RawMessage) (int64, bool) {
+	s := string(raw)
+	if v, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return v, true
+	}
+	if !isNumber(raw) {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+func isNumber(raw json.RawMessage) bool {
+	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
+}
+
+// Quote shows a text in a message: short, printable, in quotes.
+func Quote(v string) string {
+	const most = 60
+	if len(v) > most {
+		cut := most
+		for cut > 0 && !utf8.RuneStart(v[cut]) {
+			cut--
+		}
+		v = v[:cut] + "…"
+	}
+	return fmt.Sprintf("%q", v)
+}
+
+// Show is a value's JSON as messages quote it.
+func Show(raw json.RawMessage) string {
+	const most = 40
+	s := strings.TrimSpace(string(raw))
+	switch {
+	case strings.HasPrefix(s, `"`):
+		var text string
+		if json.Unmarshal(raw, &text) == nil {
+			return Quote(text) + ", a string"
+		}
+	case strings.HasPrefix(s, "["):
+		return "a list"
+	case strings.HasPrefix(s, "{"):
+		return "an object"
+	}
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return s
+}
