@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
@@ -34,7 +34,7 @@ func namesFor(cmd *cobra.Command, typed string) []string {
 	if f := cmd.Flags().Lookup("models"); f != nil {
 		folder = f.Value.String()
 	}
-	dirs, err := serving.FindBundles(strings.Split(folder, ","))
+	dirs, err := app.FindBundles(strings.Split(folder, ","))
 	if err != nil {
 		return nil // a completion has no place for an error
 	}

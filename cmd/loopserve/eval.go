@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/internal/evaluate"
-	"github.com/loopserve/loopserve/internal/serving"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
@@ -147,7 +147,7 @@ func (e *evaluation) curve(cmd *cobra.Command, asker *evaluate.HTTP, loops []int
 
 // layers reads a model's from its bundle.
 func (e *evaluation) layers(c *evaluate.Curve) error {
-	dirs, err := serving.FindBundles([]string{e.models})
+	dirs, err := app.FindBundles([]string{e.models})
 	if err != nil {
 		return err
 	}

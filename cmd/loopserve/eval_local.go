@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/internal/app"
 )
 
 // serveLocally serves the bundles on a loopback port until stop is called, with the command's engine flags.
@@ -19,7 +19,7 @@ func serveLocally(cmd *cobra.Command, models string) (stop func() error, url str
 	}
 	cfg.Models, cfg.Listen = []string{models}, "127.0.0.1:0"
 	cfg.APIKeys, cfg.APIKeyFile, cfg.AdminListen = nil, "", "" // nobody else comes in there
-	p, err := serving.Load(cfg, versionText(), slog.New(slog.DiscardHandler))
+	p, err := app.Load(cfg, versionText(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, "", err
 	}

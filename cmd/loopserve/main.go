@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/internal/client"
-	"github.com/loopserve/loopserve/internal/serving"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -87,8 +87,8 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func mistake(err error) bool {
 	var usage *usageError
 	var refused *client.StatusError
-	var access *serving.AccessError
-	var models *serving.ModelsError
+	var access *app.AccessError
+	var models *app.ModelsError
 	if errors.As(err, &refused) {
 		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
@@ -19,7 +19,7 @@ func modelsCommand() *cobra.Command {
 			if len(args) == 0 {
 				args = []string{"models"}
 			}
-			dirs, err := serving.FindBundles(args)
+			dirs, err := app.FindBundles(args)
 			if err != nil {
 				return err
 			}

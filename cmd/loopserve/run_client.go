@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/internal/client"
-	"github.com/loopserve/loopserve/internal/serving"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
@@ -72,7 +72,7 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	p, err := serving.Load(cfg, versionText(), newLogger(cmd.ErrOrStderr(), &configs.Config{LogLevel: "error"}))
+	p, err := app.Load(cfg, versionText(), newLogger(cmd.ErrOrStderr(), &configs.Config{LogLevel: "error"}))
 	if err != nil {
 		return nil, err
 	}

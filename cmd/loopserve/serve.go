@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/configs"
-	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/internal/app"
 )
 
 func serveCommand() *cobra.Command {
@@ -35,7 +35,7 @@ Each flag is also a key of the file of --config, and an environment variable (--
 				return err
 			}
 			log := newLogger(cmd.ErrOrStderr(), cfg)
-			p, err := serving.Load(cfg, versionText(), log)
+			p, err := app.Load(cfg, versionText(), log)
 			if err != nil {
 				return err
 			}

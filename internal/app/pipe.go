@@ -1,4 +1,4 @@
-package serving
+package app
 
 import (
 	"context"
@@ -55,11 +55,11 @@ func (p *pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // Inside runs the process without any port. The client reaches it under any host name; stop ends it and frees everything.
-func (p *Process) Inside(ctx context.Context) (client *http.Client, stop func() error) {
+func (a *App) Inside(ctx context.Context) (client *http.Client, stop func() error) {
 	l := newPipe()
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx, l) }()
+	go func() { done <- a.Run(ctx, l) }()
 	transport := &http.Transport{DialContext: l.DialContext}
 	return &http.Client{Transport: transport}, sync.OnceValue(func() error {
 		cancel()

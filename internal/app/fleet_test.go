@@ -1,4 +1,4 @@
-package serving
+package app
 
 import (
 	"context"
@@ -48,7 +48,7 @@ func (g *garage) expect(want ...string) {
 
 func (g *garage) model(name string) *model {
 	m := &model{name: name, fleet: g.fleet, estimate: 10}
-	m.open = func() (*part, error) {
+	m.open = func() (*loaded, error) {
 		time.Sleep(time.Second)
 		if name == "broken" {
 			return nil, errors.New("no such graph")
@@ -57,7 +57,7 @@ func (g *garage) model(name string) *model {
 			MaxRows: 16, Latents: 16, PageSize: 4, Pages: [3]int{0, 64, 0}, Context: 64, Vocab: 256, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 2, Max: 4},
 		}), loopctl.Config{StreamBuffer: 1, Logger: slog.New(slog.DiscardHandler)})
 		c.Start()
-		return &part{controller: c, bytes: 10, free: func() error { g.note("free " + name); return nil }}, nil
+		return &loaded{controller: c, bytes: 10, free: func() error { g.note("free " + name); return nil }}, nil
 	}
 	return m
 }

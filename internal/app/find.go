@@ -1,4 +1,4 @@
-package serving
+package app
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 //go:build cgo
 
-package serving_test
+package app_test
 
 import (
 	"bufio"
@@ -18,19 +18,19 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
-	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
 // load makes a process on a free port, with settings given as flags.
-func load(t *testing.T, flags map[string]string) (*serving.Process, error) {
+func load(t *testing.T, flags map[string]string) (*app.App, error) {
 	t.Helper()
 	flags["listen"] = "127.0.0.1:0"
 	cfg, err := configs.Load(configs.Sources{Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serving.Load(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return app.Load(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 // refused wants a start to end with an error.
@@ -49,7 +49,7 @@ func start(t *testing.T, flags map[string]string) (url string, terminate func() 
 	return url, terminate
 }
 
-func serve(t *testing.T, flags map[string]string) (url string, p *serving.Process, terminate func() error) {
+func serve(t *testing.T, flags map[string]string) (url string, p *app.App, terminate func() error) {
 	t.Helper()
 	p, err := load(t, flags)
 	if err != nil {

@@ -1,6 +1,6 @@
 //go:build cgo
 
-package serving_test
+package app_test
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/serving"
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
 )
@@ -73,7 +73,7 @@ func small(dir string, flags map[string]string) map[string]string {
 }
 
 // startMany serves a garden until the test ends.
-func startMany(t *testing.T, dir string, flags map[string]string) (url string, p *serving.Process) {
+func startMany(t *testing.T, dir string, flags map[string]string) (url string, p *app.App) {
 	t.Helper()
 	url, p, terminate := serve(t, small(dir, flags))
 	t.Cleanup(func() {
@@ -94,7 +94,7 @@ func add(t *testing.T, url, model string) string {
 	return out["choices"].([]any)[0].(map[string]any)["text"].(string)
 }
 
-func loadedNames(p *serving.Process) (names []string, bytes int64) {
+func loadedNames(p *app.App) (names []string, bytes int64) {
 	for _, s := range p.ModelStatus() {
 		if s.Loaded {
 			names = append(names, s.Name)

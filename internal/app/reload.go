@@ -1,4 +1,4 @@
-package serving
+package app
 
 import (
 	"context"
@@ -30,35 +30,35 @@ func digestOf(dir string) ([32]byte, error) {
 // Reload reads a model's bundle again. New requests get the new one; the old one generates what it has accepted to the
 // end, then goes. Where the new bundle cannot be opened, the old one stays. While both are in memory the budget may be
 // exceeded: what is served is not taken away for what may turn out broken.
-func (p *Process) Reload(ctx context.Context, name string) error {
-	p.reloading.Lock()
-	defer p.reloading.Unlock()
-	old, err := p.find(name)
+func (a *App) Reload(ctx context.Context, name string) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	old, err := a.find(name)
 	if err != nil {
 		return err
 	}
-	return p.replace(ctx, old)
+	return a.replace(ctx, old)
 }
 
 // Rescan reloads every bundle whose manifest has changed, and adds bundles that are new in the folders of the
 // configuration. A bundle whose folder is gone stays as it is.
-func (p *Process) Rescan(ctx context.Context) error {
-	p.reloading.Lock()
-	defer p.reloading.Unlock()
-	dirs, err := FindBundles(p.cfg.Models)
+func (a *App) Rescan(ctx context.Context) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	dirs, err := FindBundles(a.cfg.Models)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, dir := range dirs {
-		i := slices.IndexFunc(p.models, func(m *model) bool { return m.dir == dir })
+		i := slices.IndexFunc(a.models, func(m *model) bool { return m.dir == dir })
 		if i < 0 {
-			errs = append(errs, p.add(dir))
+			errs = append(errs, a.add(dir))
 			continue
 		}
 		digest, err := digestOf(dir)
-		if err == nil && digest != p.models[i].digest {
-			err = p.replace(ctx, p.models[i])
+		if err == nil && digest != a.models[i].digest {
+			err = a.replace(ctx, a.models[i])
 		}
 		errs = append(errs, err)
 	}
@@ -66,64 +66,64 @@ func (p *Process) Rescan(ctx context.Context) error {
 }
 
 // add serves a bundle that was not there at the start. It is loaded when somebody asks.
-func (p *Process) add(dir string) error {
-	m, err := p.maker.read(dir)
+func (a *App) add(dir string) error {
+	m, err := a.loader.read(dir)
 	if err != nil {
 		return err
 	}
-	if err := p.fits(m); err != nil {
+	if err := a.fits(m); err != nil {
 		return err
 	}
-	return p.serve(append(slices.Clone(p.models), m))
+	return a.serve(append(slices.Clone(a.models), m))
 }
 
 // serve makes list what the server serves.
-func (p *Process) serve(list []*model) error {
+func (a *App) serve(list []*model) error {
 	cards := make([]*server.Model, len(list))
 	for i, m := range list {
 		cards[i] = m.card
 	}
-	if err := p.server.SetModels(cards...); err != nil {
+	if err := a.server.SetModels(cards...); err != nil {
 		return err
 	}
-	p.listing.Lock()
-	p.models = list
-	p.listing.Unlock()
+	a.listing.Lock()
+	a.models = list
+	a.listing.Unlock()
 	return nil
 }
 
-func (p *Process) replace(ctx context.Context, old *model) error {
+func (a *App) replace(ctx context.Context, old *model) error {
 	start := time.Now()
-	fresh, err := p.maker.read(old.dir)
+	fresh, err := a.loader.read(old.dir)
 	if err != nil {
 		return err
 	}
 	if fresh.name != old.name {
 		return fmt.Errorf("bundle %s is now named %s, was %s: add it under the new name with a restart", old.dir, fresh.name, old.name)
 	}
-	if err := p.fits(fresh); err != nil {
+	if err := a.fits(fresh); err != nil {
 		return err
 	}
-	f := p.fleet
+	f := a.fleet
 	if loaded, _ := old.Loaded(); loaded {
-		part, err := fresh.opened()
+		l, err := fresh.opened()
 		if err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
-			return errors.Join(context.Cause(ctx), part.cut(context.WithoutCancel(ctx)))
+			return errors.Join(context.Cause(ctx), l.cut(context.WithoutCancel(ctx)))
 		}
 		f.mu.Lock()
 		fresh.took = time.Since(start)
-		f.place(fresh, part)
+		f.keep(fresh, l)
 		f.mu.Unlock()
 	}
-	list := slices.Clone(p.models)
+	list := slices.Clone(a.models)
 	list[slices.Index(list, old)] = fresh
-	if err := p.serve(list); err != nil {
+	if err := a.serve(list); err != nil {
 		return err
 	}
-	p.log.Info("model reloaded", "name", fresh.name, "took", time.Since(start).Round(time.Millisecond))
+	a.log.Info("model reloaded", "name", fresh.name, "took", time.Since(start).Round(time.Millisecond))
 	f.wg.Go(func() { f.retire(old) })
 	return nil
 }
@@ -139,15 +139,15 @@ func (f *fleet) retire(m *model) {
 	f.mu.Unlock()
 	for !f.isClosed() {
 		f.mu.Lock()
-		part := m.part
-		over := part == nil || m.idle()
+		l := m.loaded
+		over := l == nil || m.idle()
 		if over {
-			m.part = nil
+			m.loaded = nil
 		}
 		f.mu.Unlock()
 		if over {
-			if part != nil {
-				f.unload(m, part)
+			if l != nil {
+				f.unload(m, l)
 			}
 			return
 		}
@@ -162,11 +162,11 @@ func (f *fleet) isClosed() bool {
 }
 
 // find returns the model of a name.
-func (p *Process) find(name string) (*model, error) {
-	p.listing.Lock()
-	defer p.listing.Unlock()
+func (a *App) find(name string) (*model, error) {
+	a.listing.Lock()
+	defer a.listing.Unlock()
 	var names []string
-	for _, m := range p.models {
+	for _, m := range a.models {
 		if m.name == name {
 			return m, nil
 		}
@@ -176,47 +176,47 @@ func (p *Process) find(name string) (*model, error) {
 }
 
 // fits says whether m could be loaded with nothing else in memory.
-func (p *Process) fits(m *model) error {
-	if b := p.fleet.budget; b > 0 && m.estimate > b {
+func (a *App) fits(m *model) error {
+	if b := a.fleet.budget; b > 0 && m.estimate > b {
 		return fmt.Errorf("model %s takes up to %s, model_memory is %s: raise it, or lower kv_memory (%s)",
-			m.name, configs.Bytes(m.estimate).About(), configs.Bytes(b).About(), configs.Bytes(p.cfg.KVMemory))
+			m.name, configs.Bytes(m.estimate).About(), configs.Bytes(b).About(), configs.Bytes(a.cfg.KVMemory))
 	}
 	return nil
 }
 
 // LoadModel brings a model into memory. It waits for room as a request does.
-func (p *Process) LoadModel(ctx context.Context, name string) error {
-	m, err := p.find(name)
+func (a *App) LoadModel(ctx context.Context, name string) error {
+	m, err := a.find(name)
 	if err != nil {
 		return err
 	}
-	if _, err := p.fleet.acquire(ctx, m); err != nil {
+	if _, err := a.fleet.acquire(ctx, m); err != nil {
 		return err
 	}
-	p.fleet.release(m)
+	a.fleet.release(m)
 	return nil
 }
 
 // UnloadModel takes a model out of memory; the next request loads it again. It is an error while the model is in use.
-func (p *Process) UnloadModel(name string) error {
-	m, err := p.find(name)
+func (a *App) UnloadModel(name string) error {
+	m, err := a.find(name)
 	if err != nil {
 		return err
 	}
-	return p.fleet.drop(m)
+	return a.fleet.drop(m)
 }
 
 // ModelStatus tells of each model, for the admin listener.
-func (p *Process) ModelStatus() []server.ModelStatus {
-	p.listing.Lock()
-	list := slices.Clone(p.models)
-	p.listing.Unlock()
+func (a *App) ModelStatus() []server.ModelStatus {
+	a.listing.Lock()
+	list := slices.Clone(a.models)
+	a.listing.Unlock()
 	out := make([]server.ModelStatus, len(list))
 	for i, m := range list {
 		loaded, bytes := m.Loaded()
 		s := m.Snapshot()
 		out[i] = server.ModelStatus{Name: m.name, Folder: m.dir, Loaded: loaded, Bytes: bytes, Running: s.Running, Waiting: s.Waiting}
-		p.fleet.mu.Lock()
+		a.fleet.mu.Lock()
 		out[i].Loading, out[i].WaitingForLoad = m.loading, m.waiting
 		if !m.used.IsZero() {
 			out[i].LastUsed = m.used.UTC().Format(time.RFC3339)
@@ -224,7 +224,7 @@ func (p *Process) ModelStatus() []server.ModelStatus {
 		if m.err != nil {
 			out[i].Error = m.err.Error()
 		}
-		p.fleet.mu.Unlock()
+		a.fleet.mu.Unlock()
 	}
 	return out
 }

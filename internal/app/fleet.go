@@ -1,4 +1,4 @@
-package serving
+package app
 
 import (
 	"context"
@@ -25,14 +25,14 @@ type fleet struct {
 	log     *slog.Logger
 	tell    func(model, event string, took time.Duration) // for metrics
 
-	mu      sync.Mutex
-	changed chan struct{} // closed, and made anew, when a waiter should look again
-	wanted  []*model      // first come first
-	loaded  []*model      // in memory, or being unloaded
-	used    int64         // by what is loaded, being loaded and being unloaded
-	working bool
-	closed  bool
-	wg      sync.WaitGroup
+	mu       sync.Mutex
+	changed  chan struct{} // closed, and made anew, when a waiter should look again
+	wanted   []*model      // first come first
+	inMemory []*model      // in memory, or being unloaded
+	used     int64         // by what is loaded, being loaded and being unloaded
+	working  bool
+	closed   bool
+	wg       sync.WaitGroup
 }
 
 // Why a model is not there. All are server.ErrModelUnavailable.
@@ -63,8 +63,8 @@ func newFleet(budget int64, wait time.Duration, waiters int, log *slog.Logger, t
 	return &fleet{budget: budget, wait: wait, waiters: waiters, log: log, tell: tell, changed: make(chan struct{})}
 }
 
-// acquire returns m's part and counts a user in, until release. It waits for the part to be loaded.
-func (f *fleet) acquire(ctx context.Context, m *model) (*part, error) {
+// acquire returns what m has in memory and counts a user in, until release. It waits for it to be loaded.
+func (f *fleet) acquire(ctx context.Context, m *model) (*loaded, error) {
 	timer := time.NewTimer(f.wait)
 	defer timer.Stop()
 	f.mu.Lock()
@@ -75,10 +75,10 @@ func (f *fleet) acquire(ctx context.Context, m *model) (*part, error) {
 		switch {
 		case f.closed || m.retired:
 			return nil, &unavailable{m.name, errReplaced, 200 * time.Millisecond}
-		case m.part != nil:
+		case m.loaded != nil:
 			m.users++
 			m.used = time.Now()
-			return m.part, nil
+			return m.loaded, nil
 		case m.err != nil && time.Since(m.failed) < retryFailed:
 			return nil, &unavailable{m.name, m.err, retryFailed}
 		case m.waiting > f.waiters:
@@ -97,7 +97,7 @@ func (f *fleet) acquire(ctx context.Context, m *model) (*part, error) {
 		}
 		f.mu.Lock()
 		switch {
-		case over == nil || m.part != nil: // it came at the last moment
+		case over == nil || m.loaded != nil: // it came at the last moment
 		case errors.Is(over, errSlow):
 			if !m.loading {
 				over = errBusy
@@ -136,7 +136,7 @@ func (f *fleet) work() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
-		f.wanted = slices.DeleteFunc(f.wanted, func(m *model) bool { return m.waiting == 0 || m.retired || m.part != nil })
+		f.wanted = slices.DeleteFunc(f.wanted, func(m *model) bool { return m.waiting == 0 || m.retired || m.loaded != nil })
 		if len(f.wanted) == 0 || f.closed {
 			f.wanted, f.working = nil, false
 			return
@@ -149,21 +149,21 @@ func (f *fleet) work() {
 			continue
 		}
 		m.loading = true
-		parts := make([]*part, len(victims))
+		leaving := make([]*loaded, len(victims))
 		for i, v := range victims {
-			parts[i], v.part = v.part, nil
+			leaving[i], v.loaded = v.loaded, nil
 		}
 		f.mu.Unlock()
 		for i, v := range victims {
-			f.unload(v, parts[i])
+			f.unload(v, leaving[i])
 		}
 		f.mu.Lock()
 		f.used += m.estimate // nobody else loads, so the room is still there
 		f.mu.Unlock()
 		start := time.Now()
-		p, err := m.opened()
+		l, err := m.opened()
 		f.mu.Lock()
-		f.arrived(m, p, err, time.Since(start))
+		f.arrived(m, l, err, time.Since(start))
 	}
 }
 
@@ -182,7 +182,7 @@ func (f *fleet) room(bytes int64) (victims []*model, ok bool) {
 	if f.budget == 0 {
 		return nil, true
 	}
-	idle := slices.DeleteFunc(slices.Clone(f.loaded), func(m *model) bool { return m.part == nil || !m.idle() })
+	idle := slices.DeleteFunc(slices.Clone(f.inMemory), func(m *model) bool { return m.loaded == nil || !m.idle() })
 	slices.SortStableFunc(idle, func(a, b *model) int { return a.used.Compare(b.used) })
 	free := f.budget - f.used
 	for _, m := range idle {
@@ -196,7 +196,7 @@ func (f *fleet) room(bytes int64) (victims []*model, ok bool) {
 }
 
 // arrived notes how a load ended.
-func (f *fleet) arrived(m *model, p *part, err error, took time.Duration) {
+func (f *fleet) arrived(m *model, l *loaded, err error, took time.Duration) {
 	m.loading, m.took = false, took
 	f.used -= m.estimate
 	if err != nil {
@@ -205,16 +205,16 @@ func (f *fleet) arrived(m *model, p *part, err error, took time.Duration) {
 		f.log.Error("model could not be loaded", "name", m.name, "error", err)
 	} else {
 		m.err = nil
-		f.place(m, p)
+		f.keep(m, l)
 	}
 	f.wake()
 }
 
-// place makes p the part of m.
-func (f *fleet) place(m *model, p *part) {
-	m.part, m.bytes, m.used = p, p.bytes, time.Now()
+// keep counts l in as what m has in memory.
+func (f *fleet) keep(m *model, l *loaded) {
+	m.loaded, m.bytes, m.used = l, l.bytes, time.Now()
 	f.used += m.bytes
-	f.loaded = append(f.loaded, m)
+	f.inMemory = append(f.inMemory, m)
 	f.tell(m.name, "loaded", m.took)
 	f.log.Info("model loaded", "name", m.name, "took", m.took.Round(time.Millisecond), "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
 }
@@ -224,13 +224,13 @@ func (f *fleet) wake() {
 	f.changed = make(chan struct{})
 }
 
-// unload waits for what p still generates, then frees it. It is called without mu, after m.part was taken away.
-func (f *fleet) unload(m *model, p *part) {
-	err := p.close(context.Background())
+// unload waits for what l still generates, then frees it. It is called without mu, after m.loaded was taken away.
+func (f *fleet) unload(m *model, l *loaded) {
+	err := l.close(context.Background())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.used -= m.bytes
-	f.loaded = slices.DeleteFunc(f.loaded, func(o *model) bool { return o == m })
+	f.inMemory = slices.DeleteFunc(f.inMemory, func(o *model) bool { return o == m })
 	if err != nil {
 		f.log.Error("model could not be closed", "name", m.name, "error", err)
 		return
@@ -243,15 +243,15 @@ func (f *fleet) unload(m *model, p *part) {
 // drop unloads m now. It is an error while somebody uses it.
 func (f *fleet) drop(m *model) error {
 	f.mu.Lock()
-	p := m.part
-	if p != nil && !m.idle() {
+	l := m.loaded
+	if l != nil && !m.idle() {
 		f.mu.Unlock()
 		return fmt.Errorf("%w: model %s generates: try again when it is idle", server.ErrModelBusy, m.name)
 	}
-	m.part = nil
+	m.loaded = nil
 	f.mu.Unlock()
-	if p != nil {
-		f.unload(m, p)
+	if l != nil {
+		f.unload(m, l)
 	}
 	return nil
 }
@@ -266,15 +266,15 @@ func (f *fleet) close(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var errs []error
-	for _, m := range f.loaded {
-		if m.part == nil {
+	for _, m := range f.inMemory {
+		if m.loaded == nil {
 			continue
 		}
-		if err := m.part.cut(ctx); err != nil {
+		if err := m.loaded.cut(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("model %s: %w", m.name, err))
 		}
-		m.part = nil
+		m.loaded = nil
 	}
-	f.loaded = nil
+	f.inMemory = nil
 	return errors.Join(errs...)
 }

@@ -1,0 +1,158 @@
+package app
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/spec"
+	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/ort"
+	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/tokenizer"
+)
+
+// loader reads bundles into models, and brings their engines into memory.
+type loader struct {
+	cfg      *configs.Config
+	log      *slog.Logger
+	env      *ort.Env
+	observer func(model string) loopctl.Observer
+	fleet    *fleet
+}
+
+// read opens a bundle, its hashes checked, without its graphs.
+func (k *loader) read(dir string) (*model, error) {
+	digest, err := digestOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bundle.Open(dir, bundle.Options{})
+	if err != nil {
+		return nil, err
+	}
+	m := &b.Manifest
+	tok, err := tokenizer.Open(b.FS(), k.cfg.Tokenizer)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", dir, err)
+	}
+	policy, err := spec.ParseKVPolicy(k.cfg.KVPolicy)
+	if err != nil {
+		return nil, err
+	}
+	created := time.Now()
+	if info, err := os.Stat(filepath.Join(dir, bundle.FileName)); err == nil {
+		created = info.ModTime()
+	}
+	length := m.Context
+	if k.cfg.Context > 0 {
+		length = min(length, k.cfg.Context)
+	}
+	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, estimate: k.estimate(m, length, policy)}
+	out.bytes = out.estimate
+	out.open = func() (*loaded, error) { return k.load(b) }
+	out.card = &server.Model{
+		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
+		Loops: loopctl.LoopRange(m.Loops), Context: length, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
+		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(policy), ChatTemplate: tok.Config().ChatTemplate,
+		Problems: problemsOf(b),
+		Delta:    true, Gate: m.Gate != nil, // every block gives the delta: docs/bundle-format.md
+	}
+	if a := m.Auto; a != nil {
+		kind, _ := loopctl.ParseExitKind(a.ExitPolicy) // the bundle has been checked
+		out.card.Recommended = server.AutoPolicy{
+			Loops: a.Loops, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: a.ExitThreshold, MinLoops: a.MinLoops},
+		}
+	}
+	if m.Precision.Activations == "f32" { // other latents are not shown
+		out.card.HiddenSize = m.HiddenSize
+	}
+	for i, s := range spec.Shapes(m, k.cfg.PageSize, precision(k.cfg)) {
+		out.card.PageBytes[i] = s.PageBytes()
+	}
+	return out, nil
+}
+
+// problemsOf reads the bundle's eval.jsonl when asked; nil where it has none.
+func problemsOf(b *bundle.Bundle) func() ([]byte, error) {
+	const name = "eval.jsonl"
+	if _, ok := b.Manifest.Files[name]; !ok {
+		return nil
+	}
+	return func() ([]byte, error) { return fs.ReadFile(b.FS(), name) }
+}
+
+// load opens the engine and starts its controller.
+func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
+	m, cfg := &b.Manifest, k.cfg
+	e, err := openEngine(k.env, b, cfg)
+	if err != nil {
+		return nil, err
+	}
+	control := controllerConfig(cfg)
+	control.Observer, control.Logger = k.observer(m.Name), k.log.With("model", m.Name)
+	c := loopctl.New(e, control)
+	c.Start()
+	capacity := e.Capacity()
+	l := &loaded{controller: c, free: e.Close, bytes: m.FileBytes()}
+	for i, s := range spec.Shapes(m, cfg.PageSize, precision(cfg)) {
+		l.bytes += int64(capacity.Pages[i]) * s.PageBytes()
+	}
+	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
+		"context", capacity.Context, "weights", m.Precision.Weights, "block_pages", capacity.Pages[loopctl.StageBlock])
+	return l, nil
+}
+
+// openEngine opens a bundle's engine with the sizes of a configuration.
+func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config) (engine.Engine, error) {
+	policy, err := spec.ParseKVPolicy(cfg.KVPolicy)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Open(env, b, engine.Options{
+		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), KVPrecision: precision(cfg),
+		Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy,
+	})
+}
+
+// controllerConfig is how a configuration has requests scheduled. Observer and logger are left to the caller.
+func controllerConfig(cfg *configs.Config) loopctl.Config {
+	out := loopctl.Config{
+		QueueLimit: cfg.QueueLimit, MaxRunning: cfg.MaxRunning, RowBudget: cfg.RowBudget, ReserveTokens: cfg.ReserveTokens,
+		NoPrefixCache: !cfg.PrefixCache, Elastic: loopctl.Elastic{After: cfg.ElasticAfter, Steps: cfg.ElasticSteps},
+	}
+	if cfg.Scheduling == loopctl.ScheduleLockstep.String() {
+		out.Scheduling = loopctl.ScheduleLockstep
+	}
+	if out.ReserveTokens == 0 { // the controller's zero is its default
+		out.ReserveTokens = 1
+	}
+	return out
+}
+
+// estimate is an upper bound of what load will take: the files, and the KV pages that the budget or the sequences allow.
+func (k *loader) estimate(m *bundle.Manifest, length int, policy loopctl.KVPolicy) int64 {
+	kv := int64(0)
+	for i, s := range spec.Shapes(m, 1, precision(k.cfg)) {
+		planes := int64(1)
+		if loopctl.Stage(i) == loopctl.StageBlock {
+			planes = int64(policy.PlanesAt(m.Loops.Max))
+		}
+		kv += planes * s.TokenBytes()
+	}
+	pages := int64((length + k.cfg.PageSize - 1) / k.cfg.PageSize * k.cfg.PageSize)
+	return m.FileBytes() + min(int64(k.cfg.KVMemory), kv*pages*int64(k.cfg.MaxRunning))
+}
+
+// precision is that of the KV pages; the configuration has been checked.
+func precision(cfg *configs.Config) kvcache.Precision {
+	p, _ := kvcache.ParsePrecision(cfg.KVPrecision)
+	return p
+}
