@@ -9,13 +9,12 @@ COPY go.mod go.sum ./
 RUN go mod download
 # The library changes with its pin only: it has a layer of its own.
 COPY Makefile ./
-COPY scripts/fetch_ort.py scripts/
-COPY runtime/ort/pin.json runtime/ort/
+COPY runtime/ort/pin.json runtime/ort/requirements.txt runtime/ort/
 RUN make ort
 COPY . .
-RUN go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/bin/loopserve ./cmd/loopserve \
+RUN go build -tags nomsgpack -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/bin/loopserve ./cmd/loopserve \
  && mkdir -p /out/lib /out/models \
- && cp .cache/ort/*/*/libonnxruntime.so* /out/lib/ \
+ && cp .cache/ort/*/*/onnxruntime/capi/libonnxruntime.so* /out/lib/ \
  && for m in models/*/manifest.json; do cp -r "$(dirname "$m")" /out/models/; done \
  && chmod -R a+rX /out
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
+	"github.com/loopserve/loopserve/runtime/ort"
 )
 
 // The scripts run this test binary as the command, so that what they see is what a user sees.
@@ -34,13 +35,20 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// library is the pinned library, which the test binary (built elsewhere) would not find by itself.
+// library is the one that LOOPSERVE_ORT_LIB names, or the pinned one: the scripts run far from both places where the test
+// binary would look for it.
 func library(repo string) string {
-	found, err := filepath.Glob(filepath.Join(repo, ".cache", "ort", "*", "*", "libonnxruntime.so.*"))
-	if err != nil || len(found) == 0 {
-		return os.Getenv("LOOPSERVE_ORT_LIB")
+	if named := os.Getenv("LOOPSERVE_ORT_LIB"); named != "" {
+		return named
 	}
-	return found[0]
+	pin := ort.Pinned()
+	for _, f := range pin.Files {
+		found, err := filepath.Glob(filepath.Join(repo, ".cache", "ort", pin.Version, "*", f.Member))
+		if err == nil && len(found) > 0 {
+			return found[0]
+		}
+	}
+	return ""
 }
 
 // The golden case, exported and verified by the commands themselves.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // LibraryEnv names the environment variable that points at another library.
@@ -19,7 +20,8 @@ const LibraryEnv = "LOOPSERVE_ORT_LIB"
 //go:embed pin.json
 var pinJSON []byte
 
-// Pin is the one release of ONNX Runtime that the project is built and tested with.
+// Pin is the one release of ONNX Runtime that the project is built and tested with. requirements.txt beside it pins the
+// wheels that the library comes in.
 type Pin struct {
 	Version string               `json:"version"`
 	Files   map[string]PinnedLib `json:"files"` // by architecture as `uname -m` says it
@@ -27,10 +29,8 @@ type Pin struct {
 
 // PinnedLib is the pinned library of one architecture.
 type PinnedLib struct {
-	Wheel       string `json:"wheel"`
-	WheelSHA256 string `json:"wheel_sha256"`
-	Member      string `json:"member"` // the library's path in the wheel
-	SHA256      string `json:"sha256"`
+	Member string `json:"member"` // the library's path in the wheel, and in the folder that pip unpacks it to
+	SHA256 string `json:"sha256"`
 }
 
 // Pinned returns the pin, from pin.json.
@@ -46,29 +46,42 @@ func machine() string {
 	return map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
 }
 
-// places are where `make ort` and an installed copy put the library, in order: beside the executable (bin/../.cache,
-// lib), the working folder's .cache, the user's cache.
+// places are where `make ort` and an installed copy put the library, in order: beside the executable (bin/../.cache, lib),
+// this module's own .cache, the user's cache.
 func places(p Pin) []string {
-	name := "libonnxruntime.so." + p.Version
-	cached := filepath.Join("ort", p.Version, machine(), name)
+	cached := filepath.Join("ort", p.Version, machine(), p.Files[machine()].Member)
 	var out []string
 	if exe, err := os.Executable(); err == nil {
 		home := filepath.Dir(filepath.Dir(exe))
-		out = append(out, filepath.Join(home, ".cache", cached), filepath.Join(home, "lib", name))
+		out = append(out, filepath.Join(home, ".cache", cached), filepath.Join(home, "lib", filepath.Base(cached)))
 	}
-	if dir, err := os.Getwd(); err == nil {
-		for { // a test runs in its package's folder: look in the folders above, as far as the module goes
-			out = append(out, filepath.Join(dir, ".cache", cached))
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || dir == filepath.Dir(dir) {
-				break
-			}
-			dir = filepath.Dir(dir)
-		}
+	if root, ok := moduleRoot(); ok {
+		out = append(out, filepath.Join(root, ".cache", cached))
 	}
 	if dir, err := os.UserCacheDir(); err == nil {
 		out = append(out, filepath.Join(dir, "loopserve", cached))
 	}
 	return out
+}
+
+// moduleRoot is the folder of this module's source, where the working folder is in it: a test runs in its package's folder.
+// The folders above another module, or above none, are nobody's to search.
+func moduleRoot() (string, bool) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", false
+	}
+	for {
+		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil {
+			first, _, _ := strings.Cut(string(mod), "\n")
+			return dir, strings.TrimSpace(first) == "module github.com/loopserve/loopserve"
+		}
+		if dir == filepath.Dir(dir) {
+			return "", false
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // findLibrary returns the library's path: the option, the environment variable, or the pinned one with the right hash.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,8 +19,45 @@ func TestPinNamesBothArchitectures(t *testing.T) {
 	p := Pinned()
 	for _, arch := range []string{"x86_64", "aarch64"} {
 		f := p.Files[arch]
-		if len(f.SHA256) != 64 || len(f.WheelSHA256) != 64 || !strings.Contains(f.Wheel, p.Version) || !strings.HasSuffix(f.Member, ".so."+p.Version) {
+		if len(f.SHA256) != 64 || !strings.HasSuffix(f.Member, ".so."+p.Version) {
 			t.Errorf("%s: %+v", arch, f)
+		}
+	}
+	// What pip unpacks is the same release, with a hash for the wheel of each.
+	wheels, err := os.ReadFile("requirements.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`(?m)^onnxruntime==` + regexp.QuoteMeta(p.Version) + `( \\\n +--hash=sha256:[0-9a-f]{64}){2}\n\z`)
+	if !pinned.Match(wheels) {
+		t.Errorf("requirements.txt does not pin two wheels of version %s by hash:\n%s", p.Version, wheels)
+	}
+}
+
+// Only this module's own .cache is searched, from any folder inside it: every folder above the working one used to be.
+func TestPlaces(t *testing.T) {
+	root := t.TempDir()
+	deep := filepath.Join(root, "a", "b")
+	if err := os.MkdirAll(deep, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, mod string
+		searched  bool
+	}{
+		{"no module", "", false},
+		{"another module", "module example.com/other\n", false},
+		{"this module", "module github.com/loopserve/loopserve\n\ngo 1.26.0\n", true},
+	} {
+		if tt.mod != "" {
+			if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte(tt.mod), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Chdir(deep)
+		inRoot := func(path string) bool { return strings.HasPrefix(path, root) }
+		if got := slices.ContainsFunc(places(Pinned()), inRoot); got != tt.searched {
+			t.Errorf("%s: %v", tt.name, places(Pinned()))
 		}
 	}
 }
@@ -98,7 +137,7 @@ func TestWhereTheLibraryIsLookedFor(t *testing.T) {
 	}
 
 	// A file in the cache that is not the pinned one is refused before it is loaded.
-	cached := filepath.Join(home, "loopserve", "ort", pin.Version, machine(), "libonnxruntime.so."+pin.Version)
+	cached := filepath.Join(home, "loopserve", "ort", pin.Version, machine(), pin.Files[machine()].Member)
 	if err := os.MkdirAll(filepath.Dir(cached), 0o700); err != nil {
 		t.Fatal(err)
 	}

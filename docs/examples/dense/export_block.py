@@ -1,8 +1,9 @@
 """Exports a small looped PyTorch model to a bundle of the kind `dense`, which `loopserve serve` serves.
 
-    python export_block.py OUT [--hidden 64] [--seed 1]
+    python3 -m venv .venv && .venv/bin/pip install torch onnx onnxscript
+    .venv/bin/python export_block.py OUT [--hidden 64] [--seed 1]
 
-Needs torch, onnx and onnxscript. Everything that a model of your own needs is here: three modules (prelude, block, coda), one
+Everything that a model of your own needs is here: three modules (prelude, block, coda), one
 torch.onnx.export each, a tokenizer.json, and manifest.json. OUT/golden gets what PyTorch itself answers.
 The weights are random, the text it writes means nothing: replace Prelude, Block and Coda by your own.
 """
