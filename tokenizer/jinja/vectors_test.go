@@ -139,7 +139,7 @@ func TestGoldenChats(t *testing.T) {
 	}
 }
 
-func readJSONFile(t *testing.T, name string, into any) {
+func readJSONFile(t testing.TB, name string, into any) {
 	t.Helper()
 	data, err := os.ReadFile(name)
 	if err == nil {
