@@ -91,7 +91,7 @@ func marksOf(t Tokenizer) map[int32]string {
 
 func (t *chatTemplate) compile() {
 	source := t.source
-	t.compiled = sync.OnceValues(func() (*jinja.Template, error) { return jinja.ParseChat(source, jinja.Limits{}) })
+	t.compiled = sync.OnceValues(func() (*jinja.Template, error) { return jinja.Parse(source, jinja.Limits{}, jinja.Generation) })
 }
 
 // token is an id's spelling, empty where there is none.

@@ -1,358 +1,156 @@
 package jinja
 
-import (
-	"math/big"
-	"strings"
-)
+import "strings"
 
 // getAttr is x.name: an attribute of the Python type first, then x["name"].
-func (m *machine) getAttr(x Value, name string) (Value, error) {
-	if v, ok, err := m.attribute(x, name); ok || err != nil {
-		return v, err
+func (r *render) getAttr(x Value, name string) Value {
+	if v, ok := r.attribute(x, name); ok {
+		return v
 	}
-	if v, ok, err := m.index(x, name); ok || err != nil {
-		return v, err
+	if v, ok := r.index(x, name); ok {
+		return v
 	}
-	return undefinedAttr(x, name), nil
+	return &Undefined{obj: x, hasObj: true, name: name}
 }
 
-// getItem is x[key]: the element first, then for a str the attribute.
-func (m *machine) getItem(x, key Value) (Value, error) {
-	if v, ok, err := m.index(x, key); ok || err != nil {
-		return v, err
+// getItem is x[key]: the element first, then the attribute.
+func (r *render) getItem(x, key Value) Value {
+	if v, ok := r.index(x, key); ok {
+		return v
 	}
 	if name, ok := asString(key); ok {
-		if v, ok, err := m.attribute(x, name); ok || err != nil {
-			return v, err
+		if v, ok := r.attribute(x, name); ok {
+			return v
 		}
 	}
-	return undefinedAttr(x, key), nil
+	return &Undefined{obj: x, hasObj: true, name: key}
 }
 
-// attribute finds what Python's getattr would. Underscored names that exist
-// on every Python object are refused as the sandbox refuses them.
-func (m *machine) attribute(x Value, name string) (Value, bool, error) {
-	if u, ok := x.(*Undefined); ok {
-		if dunders[name] {
-			return unsafeAttr(x, name), true, nil
-		}
-		return nil, false, u.fail()
+// dunders are attributes that every Python object has; the sandbox answers them with an undefined value whose use is a
+// SecurityError.
+var dunders = words(`__class__ __doc__ __init__ __dict__ __module__ __getattribute__ __new__ __reduce__ __reduce_ex__
+	__repr__ __str__ __subclasshook__ __init_subclass__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __dir__
+	__sizeof__ __format__ __setattr__ __delattr__ __len__ __getitem__ __iter__ __contains__ __call__ __globals__ __code__
+	__func__ __self__`)
+
+// attribute finds what Python's getattr would.
+func (r *render) attribute(x Value, name string) (Value, bool) {
+	if dunders[name] {
+		return unsafeAttr(x, name), true
 	}
-	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		if dunders[name] {
-			return unsafeAttr(x, name), true, nil
-		}
-		return nil, false, nil
-	}
+	defined(x)
 	switch v := x.(type) {
-	case string, Markup:
-		if f := strMethods[name]; f != nil {
-			return bound(name, x, f), true, nil
-		}
-		if name == "encode" || name == "translate" || name == "maketrans" {
-			return refusedMethod("str", name), true, nil
-		}
-	case *Dict:
-		return dictAttr(v, name)
-	case *List, *Tuple:
-		return listAttr(x, name)
 	case *namespace:
-		if a, ok := v.attrs.Get(name); ok {
-			return a, true, nil
-		}
+		return v.attrs.Get(name)
 	case *loop:
 		return v.attr(name)
-	case *macro:
-		switch name {
-		case "name":
-			return v.decl.name, true, nil
-		case "arguments":
-			t := &Tuple{}
-			for _, p := range v.decl.params {
-				t.Items = append(t.Items, p)
-			}
-			return t, true, nil
-		}
-	case *cycler:
-		return v.attr(name)
-	case bool, int64, *big.Int, float64:
-		switch name {
-		case "real", "numerator":
-			if name == "real" || isInt(x) {
-				if b, ok := x.(bool); ok {
-					return b2i(b), true, nil
-				}
-				return x, true, nil
-			}
-		case "imag":
-			if isInt(x) {
-				return int64(0), true, nil
-			}
-			return 0.0, true, nil
-		case "denominator":
-			if isInt(x) {
-				return int64(1), true, nil
-			}
-		case "is_integer":
-			if f, ok := x.(float64); ok {
-				return &function{name: name, call: func(*machine, *args) (Value, error) {
-					return f == float64(int64(f)), nil
-				}}, true, nil
-			}
-		case "bit_length":
-			if isInt(x) {
-				n := int64(toBig(x).BitLen())
-				return &function{name: name, call: func(*machine, *args) (Value, error) { return n, nil }}, true, nil
-			}
-		}
-	case *rangeValue:
-		switch name {
-		case "start":
-			return v.start, true, nil
-		case "stop":
-			return v.stop, true, nil
-		case "step":
-			return v.step, true, nil
-		}
-		if f := sequenceMethods[name]; f != nil {
-			return bound(name, x, f), true, nil
-		}
-	case *generator:
-		switch name {
-		case "gi_frame", "gi_code":
-			return unsafeAttr(x, name), true, nil
-		case "send", "throw", "close":
-			return refusedMethod("generator", name), true, nil
-		}
+	case safeText:
+		panic(unsupported("the attribute '%s' of text that the safe filter made", clip(name)))
 	}
-	return nil, false, nil
+	b := methods[typeName(x)][name]
+	switch {
+	case b == nil:
+		return nil, false
+	case b.unsafe:
+		return unsafeAttr(x, name), true
+	case b.fn == nil:
+		panic(unsupported("the attribute %s.%s", typeName(x), name))
+	}
+	return &function{builtin: b, self: x}, true
 }
 
-// dunders are attributes that every Python object has; the sandbox answers
-// them with an undefined value whose use is a SecurityError.
-var dunders = map[string]bool{
-	"__class__": true, "__doc__": true, "__init__": true, "__dict__": true, "__module__": true,
-	"__getattribute__": true, "__new__": true, "__reduce__": true, "__reduce_ex__": true,
-	"__repr__": true, "__str__": true, "__subclasshook__": true, "__init_subclass__": true,
-	"__eq__": true, "__ne__": true, "__lt__": true, "__le__": true, "__gt__": true, "__ge__": true,
-	"__hash__": true, "__dir__": true, "__sizeof__": true, "__format__": true, "__setattr__": true,
-	"__delattr__": true, "__len__": true, "__getitem__": true, "__iter__": true, "__contains__": true,
-	"__call__": true, "__globals__": true, "__code__": true, "__func__": true, "__self__": true,
+// methods are the attributes of Python's types, by the type's name.
+var methods = map[string]table{}
+
+func init() {
+	refuse("str", `casefold center encode expandtabs format format_map index isalnum isalpha isascii isdecimal isdigit
+		isidentifier islower isnumeric isprintable isspace istitle isupper ljust maketrans partition rindex rjust
+		rpartition swapcase translate zfill`)
+	refuse("dict", "fromkeys")
+	refuse("list", "count index")
+	refuse("tuple", "count index")
+	refuse("range", "count index start step stop")
+	refuse("generator", "close gi_code gi_frame gi_running gi_yieldfrom send throw")
+	refuse("dict_keys", "isdisjoint mapping")
+	refuse("dict_items", "isdisjoint mapping")
+	refuse("dict_values", "mapping")
+	refuse("int", `as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag is_integer numerator real
+		to_bytes`)
+	methods["bool"] = methods["int"]
+	refuse("float", "as_integer_ratio conjugate fromhex hex imag is_integer real")
+	refuse("Macro", "arguments caller catch_kwargs catch_varargs explicit_caller name")
+	for typ, names := range map[string]string{
+		"list": "append clear extend insert pop remove reverse sort",
+		"dict": "clear pop popitem setdefault update",
+	} {
+		methods[typ].put(names, builtin{unsafe: true})
+	}
+	addTextMethods(methods["str"])
+	addListMethods(methods)
 }
 
-type method func(m *machine, self Value, a *args) (Value, error)
-
-func bound(name string, self Value, f method) *function {
-	return &function{name: name, call: func(m *machine, a *args) (Value, error) { return f(m, self, a) }}
+// refuse names attributes that Python has and this package has not.
+func refuse(typ, names string) {
+	methods[typ] = table{}
+	methods[typ].put(names, builtin{})
 }
 
-func refusedMethod(typ, name string) *function {
-	return &function{name: name, call: func(*machine, *args) (Value, error) {
-		return nil, unsupported("method %s.%s is not supported", typ, name)
-	}}
-}
-
-// index is Python's x[key]; not ok where that raises TypeError or LookupError.
-func (m *machine) index(x, key Value) (Value, bool, error) {
-	switch v := x.(type) {
-	case *Undefined:
-		return nil, false, v.fail()
-	case *Dict:
-		val, ok, err := v.getValue(m, key)
-		if err != nil && isTypeError(err) {
-			return nil, false, nil
-		}
-		return val, ok, err
-	case *List:
-		i, ok := place(key, int64(len(v.Items)))
+func addListMethods(types map[string]table) {
+	view := func(k kind) func(*render, Value, []Value) Value {
+		return func(r *render, x Value, _ []Value) Value { return r.view(x.(*Dict), k) }
+	}
+	types["dict"].add("keys", "/", view(keysView))
+	types["dict"].add("values", "/", view(valuesView))
+	types["dict"].add("items", "/", view(itemsView))
+	types["dict"].add("get", "key default? /", func(r *render, x Value, a []Value) Value {
+		k, ok := r.hash(a[0])
 		if !ok {
-			return nil, false, nil
+			panic(typeErr("unhashable type: '%s'", typeName(a[0])))
 		}
-		return v.Items[i], true, nil
-	case *Tuple:
-		i, ok := place(key, int64(len(v.Items)))
-		if !ok {
-			return nil, false, nil
+		if v, ok := x.(*Dict).find(k); ok {
+			return v
 		}
-		return v.Items[i], true, nil
-	case *rangeValue:
-		i, ok := place(key, v.n)
-		return v.start + i*v.step, ok, nil
-	case string, Markup:
-		if _, isNum := asInt(key); !isNum {
-			return nil, false, nil
+		if a[1] == absent {
+			return nil
 		}
-		r, err := m.runes(x)
-		if err != nil {
-			return nil, false, err
-		}
-		i, ok := place(key, r.n)
-		if !ok {
-			return nil, false, nil
-		}
-		return likeText(x, r.slice(i, i+1)), true, nil
-	}
-	return nil, false, nil
+		return a[1]
+	})
+	types["dict"].add("copy", "/", func(_ *render, x Value, _ []Value) Value { return x }) // nothing changes it
+	types["list"].add("copy", "/", func(_ *render, x Value, _ []Value) Value { return x })
 }
 
-func isTypeError(err error) bool {
-	e, ok := err.(*Error) //nolint:errorlint // made by the call above, not wrapped
-	return ok && e.Class == "TypeError"
-}
-
-// place turns a Python index into an offset.
-func place(key Value, n int64) (int64, bool) {
-	i, ok := asInt(key)
-	if !ok {
-		return 0, false
-	}
-	if i < 0 {
-		i += n
-	}
-	return i, i >= 0 && i < n
-}
-
-// text is a str by code points. ASCII needs no copy.
-type text struct {
-	s     string
-	runes []rune // nil if s is ASCII
-	n     int64
-}
-
-func (m *machine) runes(v Value) (text, error) {
-	s, _ := asString(v)
-	n := runeLen(s)
-	if n == len(s) {
-		return text{s: s, n: int64(n)}, m.work(n)
-	}
-	if err := m.slowWork(len(s)); err != nil {
-		return text{}, err
-	}
-	if err := m.grow(int64(4 * n)); err != nil {
-		return text{}, err
-	}
-	return text{s: s, runes: []rune(s), n: int64(n)}, nil
-}
-
-func (t text) slice(i, j int64) string {
-	if t.runes == nil {
-		return t.s[i:j]
-	}
-	return string(t.runes[i:j])
-}
-
-func (t text) at(i int64) string { return t.slice(i, i+1) }
-
-// evalSlice is x[start:stop:step].
-func (m *machine) evalSlice(x Value, e *sliceExpr, s *scope) (Value, error) {
-	bounds := [3]*int64{}
-	for i, part := range [3]expr{e.start, e.stop, e.step} {
-		if part == nil {
-			continue
-		}
-		v, err := m.eval(part, s)
-		if err != nil {
-			return nil, err
-		}
-		if v == nil {
-			continue
-		}
-		n, ok := asInt(v)
-		if !ok {
-			return nil, typeErr("slice indices must be integers or None or have an __index__ method")
-		}
-		bounds[i] = &n
-	}
-	if u, ok := x.(*Undefined); ok {
-		return nil, u.fail()
-	}
-	if bounds[2] != nil && *bounds[2] == 0 {
-		return nil, valueErr("slice step cannot be zero")
-	}
-	switch v := x.(type) {
-	case string, Markup:
-		return m.sliceText(x, bounds)
-	case *List:
-		items, err := m.sliceItems(v.Items, bounds)
-		return &List{Items: items}, err
-	case *Tuple:
-		items, err := m.sliceItems(v.Items, bounds)
-		return &Tuple{Items: items}, err
-	case *rangeValue:
-		start, step, n := sliceRange(v.n, bounds)
-		return &rangeValue{start: v.start + start*v.step, stop: v.start + (start+n*step)*v.step, step: v.step * step, n: n}, nil
-	}
-	if _, ok := x.(*Dict); ok {
-		return nil, typeErr("unhashable type: 'slice'")
-	}
-	return nil, typeErr("'%s' object is not subscriptable", typeName(x))
-}
-
-// sliceRange gives the first offset, the step and the number of elements.
-func sliceRange(n int64, b [3]*int64) (start, step, count int64) {
-	step = 1
-	if b[2] != nil {
-		step = max(min(*b[2], n+1), -n-1)
-	}
-	low, high := int64(0), n
-	if step < 0 {
-		low, high = -1, n-1
-	}
-	clamp := func(p *int64, def int64) int64 {
-		if p == nil {
-			return def
-		}
-		i := *p
-		if i < 0 {
-			i += n
-		}
-		return min(max(i, low), high)
-	}
-	var stop int64
-	if step > 0 {
-		start, stop = clamp(b[0], low), clamp(b[1], high)
-		if stop > start {
-			count = (stop - start + step - 1) / step
-		}
-	} else {
-		start, stop = clamp(b[0], high), clamp(b[1], low)
-		if stop < start {
-			count = (start - stop - step - 1) / -step
+// view is d.keys(), d.values() or d.items().
+func (r *render) view(d *Dict, k kind) *List {
+	r.grow(int64(16 * d.Len()))
+	out := make([]Value, d.Len())
+	for i, e := range d.entries {
+		switch k {
+		case keysView:
+			out[i] = e.key
+		case valuesView:
+			out[i] = e.val
+		default:
+			r.grow(64)
+			out[i] = &List{Items: []Value{e.key, e.val}, kind: tuple}
 		}
 	}
-	return start, step, count
+	return &List{Items: out, kind: k}
 }
 
-func (m *machine) sliceItems(items []Value, b [3]*int64) ([]Value, error) {
-	start, step, n := sliceRange(int64(len(items)), b)
-	if step == 1 {
-		return items[start : start+n : start+n], nil
+// trim takes whitespace, or the characters that are given, off the sides of s.
+func (r *render) trim(s string, chars Value, left, right bool) string {
+	drop := isSpace
+	r.work(len(s))
+	if chars != absent && chars != nil {
+		set := textArg(chars, "")
+		r.work(len(s) / 16 * len(set))
+		drop = func(c rune) bool { return strings.ContainsRune(set, c) }
 	}
-	if err := m.grow(16 * n); err != nil {
-		return nil, err
+	if left {
+		s = strings.TrimLeftFunc(s, drop)
 	}
-	out := make([]Value, 0, n)
-	for i := range n {
-		out = append(out, items[start+i*step])
+	if right {
+		s = strings.TrimRightFunc(s, drop)
 	}
-	return out, nil
-}
-
-func (m *machine) sliceText(x Value, b [3]*int64) (Value, error) {
-	t, err := m.runes(x)
-	if err != nil {
-		return nil, err
-	}
-	start, step, n := sliceRange(t.n, b)
-	if step == 1 {
-		return likeText(x, t.slice(start, start+n)), nil
-	}
-	if err := m.grow(4 * n); err != nil {
-		return nil, err
-	}
-	var out strings.Builder
-	for i := range n {
-		out.WriteString(t.at(start + i*step))
-	}
-	return likeText(x, out.String()), nil
+	return s
 }

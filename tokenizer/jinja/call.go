@@ -1,9 +1,63 @@
 package jinja
 
-import "fmt"
+import (
+	"slices"
+	"strings"
+)
 
-// args are the arguments of a call: the positional ones, then the named ones
-// in their order.
+// builtin is a filter, a test, a method or a global function: x is what it is applied to. Its parameters are data, bound
+// once, in call.
+type builtin struct {
+	name   string
+	params []string
+	need   int  // how many of the parameters must be given
+	byName bool // whether they may be given by name
+	fn     func(r *render, x Value, a []Value) Value
+	raw    func(r *render, x Value, a *args) Value // instead of fn, where the parameters are not fixed
+	unsafe bool                                    // the sandbox refuses it: it changes a value
+}
+
+// table holds builtins by their names. A builtin without a function is one of Python's that is refused by name.
+type table map[string]*builtin
+
+// add puts a builtin under each of the names. params are its parameters' names; "?" follows an optional one, and a last
+// "/" says that none may be given by name.
+func (t table) add(names, params string, fn func(r *render, x Value, a []Value) Value) {
+	b := &builtin{fn: fn, byName: true}
+	for _, p := range strings.Fields(params) {
+		name, optional := strings.CutSuffix(p, "?")
+		switch {
+		case p == "/":
+			b.byName = false
+			continue
+		case !optional:
+			b.need++
+		}
+		b.params = append(b.params, name)
+	}
+	t.put(names, *b)
+}
+
+// addRaw puts a builtin that reads its arguments itself.
+func (t table) addRaw(names string, fn func(r *render, x Value, a *args) Value) {
+	t.put(names, builtin{raw: fn})
+}
+
+func (t table) put(names string, b builtin) {
+	for _, name := range strings.Fields(names) {
+		one := b
+		one.name = name
+		t[name] = &one
+	}
+}
+
+// function is a builtin as a value: a method with the value that it belongs to, or a global.
+type function struct {
+	*builtin
+	self Value
+}
+
+// args are the arguments of a call: the positional ones, then the named ones in their order.
 type args struct {
 	pos     []Value
 	kwNames []string
@@ -13,231 +67,204 @@ type args struct {
 // absent marks an optional parameter that was not given.
 var absent Value = &struct{ _ byte }{}
 
-// bind places arguments on parameters, of which the first need must be given.
-func (a *args) bind(name string, need int, params ...string) ([]Value, error) {
-	out := make([]Value, len(params))
-	for i := range out {
-		out[i] = absent
+func (b *builtin) call(r *render, x Value, a *args) Value {
+	if b.raw != nil {
+		return b.raw(r, x, a)
 	}
-	if len(a.pos) > len(params) {
-		return nil, typeErr("%s() takes at most %d arguments (%d given)", name, len(params), len(a.pos))
+	return b.fn(r, x, b.bind(a))
+}
+
+// bind places arguments on parameters.
+func (b *builtin) bind(a *args) []Value {
+	if len(a.pos) == len(b.params) && len(a.kwNames) == 0 {
+		return a.pos
 	}
-	copy(out, a.pos)
-	for k, kw := range a.kwNames {
-		i := 0
-		for i < len(params) && params[i] != kw {
-			i++
+	if len(a.pos) > len(b.params) {
+		panic(typeErr("%s() takes at most %d arguments (%d given)", b.name, len(b.params), len(a.pos)))
+	}
+	out := append(make([]Value, 0, len(b.params)), a.pos...)
+	for len(out) < len(b.params) {
+		out = append(out, absent)
+	}
+	for k, name := range a.kwNames {
+		i := slices.Index(b.params, name)
+		if i < 0 || !b.byName {
+			panic(typeErr("%s() got an unexpected keyword argument %s", b.name, quoteRepr(clip(name))))
 		}
-		if i == len(params) {
-			return nil, typeErr("%s() got an unexpected keyword argument %s", name, quoteRepr(clip(kw)))
-		}
-		if i < len(a.pos) {
-			return nil, typeErr("%s() got multiple values for argument %s", name, quoteRepr(kw))
+		if out[i] != absent {
+			panic(typeErr("%s() got multiple values for argument %s", b.name, quoteRepr(name)))
 		}
 		out[i] = a.kwVals[k]
 	}
-	for i := range need {
+	for i := range b.need {
 		if out[i] == absent {
-			return nil, typeErr("%s() missing a required argument: %s", name, quoteRepr(params[i]))
+			panic(typeErr("%s() missing a required argument: %s", b.name, quoteRepr(b.params[i])))
 		}
 	}
-	return out, nil
+	return out
 }
 
-// positional binds for functions that know no names.
-func (a *args) positional(name string, need, most int) ([]Value, error) {
-	if len(a.kwNames) > 0 {
-		return nil, typeErr("%s() takes no keyword arguments", name)
+// isSet is an optional bool argument.
+func isSet(v Value) bool { return v != absent && truth(v) }
+
+// textArg is an optional str argument.
+func textArg(v Value, def string) string {
+	if v == absent {
+		return def
 	}
-	if len(a.pos) < need || len(a.pos) > most {
-		return nil, typeErr("%s() takes %s (%d given)", name, countText(need, most), len(a.pos))
+	s, ok := asString(v)
+	if !ok {
+		panic(typeErr("must be str, not %s", typeName(v)))
 	}
-	out := make([]Value, most)
-	for i := range out {
-		out[i] = absent
-	}
-	copy(out, a.pos)
-	return out, nil
+	return s
 }
 
-func countText(need, most int) string {
-	if need == most {
-		return fmt.Sprintf("exactly %d arguments", need)
+// intArg is an optional int argument.
+func intArg(v Value, def int64) int64 {
+	if v == absent {
+		return def
 	}
-	return fmt.Sprintf("from %d to %d arguments", need, most)
+	defined(v)
+	n, ok := asInt(v)
+	if !ok {
+		refuseBig(v)
+		panic(typeErr("'%s' object cannot be interpreted as an integer", typeName(v)))
+	}
+	return n
 }
 
-func (m *machine) evalArgs(c *callArgs, s *scope) (*args, error) {
+type callArgs struct {
+	pos      []expr
+	kwNames  []string
+	kwVals   []expr
+	star     expr // *args
+	starStar expr // **kwargs
+}
+
+type callExpr struct {
+	fn   expr
+	args callArgs
+	line int
+}
+
+func (e *callExpr) eval(r *render, s *scope) Value {
+	fn := r.eval(e.fn, s)
+	a := r.evalArgs(&e.args, s)
+	r.line = e.line
+	return r.call(fn, a)
+}
+
+func (r *render) evalArgs(c *callArgs, s *scope) *args {
 	a := &args{}
 	if len(c.pos) > 0 {
-		var err error
-		if a.pos, err = m.evalAll(c.pos, s); err != nil {
-			return nil, err
-		}
+		a.pos = r.evalAll(c.pos, s)
 	}
-	for i, name := range c.kwNames {
-		v, err := m.eval(c.kwVals[i], s)
-		if err != nil {
-			return nil, err
-		}
-		a.kwNames = append(a.kwNames, name)
-		a.kwVals = append(a.kwVals, v)
+	if len(c.kwNames) > 0 {
+		a.kwNames = slices.Clone(c.kwNames)
+		a.kwVals = r.evalAll(c.kwVals, s)
 	}
 	if c.star != nil {
-		v, err := m.eval(c.star, s)
-		if err != nil {
-			return nil, err
-		}
-		more, err := m.list(v)
-		if err != nil {
-			return nil, err
-		}
+		more := r.items(r.eval(c.star, s))
+		r.grow(int64(16 * len(more)))
 		a.pos = append(a.pos, more...)
 	}
 	if c.starStar != nil {
-		v, err := m.eval(c.starStar, s)
-		if err != nil {
-			return nil, err
-		}
+		v := r.eval(c.starStar, s)
 		d, ok := v.(*Dict)
 		if !ok {
-			return nil, typeErr("argument after ** must be a mapping, not %s", typeName(v))
+			panic(typeErr("argument after ** must be a mapping, not %s", typeName(v)))
 		}
-		for i, k := range d.keys {
-			name, ok := asString(k)
+		for _, e := range d.entries {
+			name, ok := asString(e.key)
 			if !ok {
-				return nil, typeErr("keywords must be strings")
+				panic(typeErr("keywords must be strings"))
 			}
-			if err := m.grow(32); err != nil {
-				return nil, err
-			}
+			r.grow(32)
 			a.kwNames = append(a.kwNames, name)
-			a.kwVals = append(a.kwVals, d.vals[i])
+			a.kwVals = append(a.kwVals, e.val)
 		}
 	}
-	return a, nil
+	return a
 }
 
-// evalCall evaluates a call; caller, if any, is passed by name.
-func (m *machine) evalCall(e *callExpr, s *scope, caller *macro) (Value, error) {
-	fn, err := m.eval(e.fn, s)
-	if err != nil {
-		return nil, err
-	}
-	a, err := m.evalArgs(&e.args, s)
-	if err != nil {
-		return nil, err
-	}
-	if caller != nil {
-		a.kwNames = append(a.kwNames, "caller")
-		a.kwVals = append(a.kwVals, caller)
-	}
-	return m.call(fn, a)
-}
-
-func (m *machine) call(fn Value, a *args) (Value, error) {
+func (r *render) call(fn Value, a *args) Value {
 	switch f := fn.(type) {
 	case *function:
-		return f.call(m, a)
+		return f.call(r, f.self, a)
 	case *macro:
-		return m.callMacro(f, a)
-	case *Undefined:
-		return nil, f.fail()
+		return r.callMacro(f, a)
 	case *loop:
-		return nil, typeErr("The loop must have the 'recursive' marker to be called recursively.")
+		panic(unsupported("a recursive for loop"))
 	}
-	return nil, typeErr("'%s' object is not callable", typeName(fn))
+	defined(fn)
+	panic(typeErr("'%s' object is not callable", typeName(fn)))
 }
 
-// macro is a macro, or the body of a call block, with the scope that it was
-// defined in.
+// macro is a macro, or the body of a call block, with the scope that it was defined in.
 type macro struct {
 	decl  *macroDecl
 	scope *scope
 }
 
-func (m *machine) callMacro(f *macro, a *args) (Value, error) {
-	if err := m.enter(); err != nil {
-		return nil, err
-	}
-	defer m.leave()
+func (r *render) callMacro(f *macro, a *args) Value {
+	r.enter()
 	d := f.decl
 	s := &scope{parent: f.scope}
 	given := min(len(a.pos), len(d.params))
-	taken := make([]bool, len(a.kwNames))
-	take := func(name string) (Value, bool) {
-		for i, kw := range a.kwNames {
-			if kw == name && !taken[i] {
-				taken[i] = true
-				return a.kwVals[i], true
-			}
-		}
-		return nil, false
-	}
-	vals := make([]Value, len(d.params))
-	copy(vals, a.pos[:given])
-	for i := given; i < len(d.params); i++ {
-		vals[i] = absent
-		if v, ok := take(d.params[i]); ok {
-			vals[i] = v
-		}
+	left := &args{pos: a.pos[given:], kwNames: slices.Clone(a.kwNames), kwVals: slices.Clone(a.kwVals)}
+	vals := append(make([]Value, 0, len(d.params)), a.pos[:given]...)
+	for _, name := range d.params[given:] {
+		vals = append(vals, left.take(name))
 	}
 	if d.caller {
-		v, ok := take("caller")
-		if !ok || v == nil {
-			v = &Undefined{hint: "No caller defined", name: "caller"}
+		v := left.take("caller")
+		if v == absent || v == nil {
+			v = &Undefined{hint: "No caller defined"}
 		}
-		s.set("caller", v)
+		r.set(s, "caller", v)
 	}
-	if err := m.macroExtras(d, s, a, taken); err != nil {
-		return nil, err
-	}
-	// Defaults see the parameters before them.
-	for i, name := range d.params {
-		v := vals[i]
-		if v == absent {
-			k := i - (len(d.params) - len(d.defaults))
-			if k < 0 {
-				v = &Undefined{hint: "parameter " + quoteRepr(name) + " was not provided", name: name}
-			} else {
-				var err error
-				if v, err = m.eval(d.defaults[k], s); err != nil {
-					return nil, err
-				}
-			}
+	r.setExtras(d, s, left)
+	for i, name := range d.params { // defaults see the parameters before them
+		if vals[i] != absent {
+			r.set(s, name, vals[i])
+		} else if k := i - (len(d.params) - len(d.defaults)); k >= 0 {
+			r.set(s, name, r.eval(d.defaults[k], s))
+		} else {
+			r.set(s, name, &Undefined{hint: "parameter " + quoteRepr(name) + " was not provided"})
 		}
-		s.set(name, v)
 	}
-	return m.capture(d.body, s)
+	text, _ := r.capture(d.body, s)
+	r.leave()
+	return text
 }
 
-// macroExtras binds or refuses what no parameter took.
-func (m *machine) macroExtras(d *macroDecl, s *scope, a *args, taken []bool) error {
-	if d.kwargs {
+// take removes a named argument.
+func (a *args) take(name string) Value {
+	i := slices.Index(a.kwNames, name)
+	if i < 0 {
+		return absent
+	}
+	v := a.kwVals[i]
+	a.kwNames, a.kwVals = slices.Delete(a.kwNames, i, i+1), slices.Delete(a.kwVals, i, i+1)
+	return v
+}
+
+// setExtras binds or refuses what no parameter took.
+func (r *render) setExtras(d *macroDecl, s *scope, left *args) {
+	switch {
+	case d.kwargs:
 		rest := NewDict()
-		for i, kw := range a.kwNames {
-			if !taken[i] {
-				if err := rest.setValue(m, kw, a.kwVals[i]); err != nil {
-					return err
-				}
-			}
+		for i, name := range left.kwNames {
+			r.put(rest, name, left.kwVals[i])
 		}
-		s.set("kwargs", rest)
-	} else {
-		for i, kw := range a.kwNames {
-			if taken[i] {
-				continue
-			}
-			if kw == "caller" {
-				return typeErr("macro %s was invoked with two values for the special caller argument. This is most likely a bug.", quoteRepr(d.name))
-			}
-			return typeErr("macro %s takes no keyword argument %s", quoteRepr(d.name), quoteRepr(clip(kw)))
-		}
+		r.set(s, "kwargs", rest)
+	case len(left.kwNames) > 0:
+		panic(typeErr("macro %s takes no keyword argument %s", quoteRepr(d.name), quoteRepr(clip(left.kwNames[0]))))
 	}
-	if d.varargs {
-		s.set("varargs", &Tuple{Items: a.pos[min(len(a.pos), len(d.params)):]})
-	} else if len(a.pos) > len(d.params) {
-		return typeErr("macro %s takes not more than %d argument(s)", quoteRepr(d.name), len(d.params))
+	switch {
+	case d.varargs:
+		r.set(s, "varargs", &List{Items: left.pos, kind: tuple})
+	case len(left.pos) > 0:
+		panic(typeErr("macro %s takes not more than %d argument(s)", quoteRepr(d.name), len(d.params)))
 	}
-	return nil
 }

@@ -15,7 +15,7 @@ const chatml = `{%- for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.co
 
 func mustParse(t testing.TB, src string) *Template {
 	t.Helper()
-	tmpl, err := ParseChat(src, Limits{})
+	tmpl, err := Parse(src, Limits{}, Generation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,12 +51,12 @@ func TestRenderChatBadInput(t *testing.T) {
 		chat Chat
 		want string
 	}{
-		{"no messages", Chat{}, "messages: none given"},
-		{"messages not an array", Chat{Messages: json.RawMessage(`{}`)}, "messages: want an array, got dict"},
+		{"no messages", Chat{}, "messages is missing: give an array"},
+		{"messages not an array", Chat{Messages: json.RawMessage(`{}`)}, "messages: a dict is not an array"},
 		{"messages not JSON", Chat{Messages: json.RawMessage(`[`)}, "messages: read JSON"},
 		{"text after", Chat{Messages: json.RawMessage(`[] 1`)}, "text after the value"},
 		{"deep", Chat{Messages: json.RawMessage(strings.Repeat("[", 5000))}, "nested deeper than 200"},
-		{"tools not an array", Chat{Messages: msgs, Tools: json.RawMessage(`"x"`)}, "tools: want an array"},
+		{"tools not an array", Chat{Messages: msgs, Tools: json.RawMessage(`"x"`)}, "tools: a str is not an array"},
 		{"reserved name", Chat{Messages: msgs, Kwargs: map[string]any{"messages": 1}}, `"messages" may not be set`},
 		{"a list for content", Chat{Messages: json.RawMessage(`[{"role":"user","content":[]}]`)}, "can only concatenate str"},
 	}

@@ -1,280 +1,192 @@
 package jinja
 
 import (
+	"cmp"
 	"sort"
 	"strings"
 )
 
 // equal is Python's ==.
-func (m *machine) equal(a, b Value) (bool, error) {
-	if err := m.step(1); err != nil {
-		return false, err
-	}
-	if isNumber(a) && isNumber(b) {
-		c, ok := compareNumbers(a, b)
-		return ok && c == 0, nil
-	}
+func (r *render) equal(a, b Value) bool {
+	r.step(1)
 	if s, ok := asString(a); ok {
 		t, ok := asString(b)
 		if !ok || len(s) != len(t) {
-			return false, nil
+			return false
 		}
-		return s == t, m.work(len(s))
+		r.work(len(s))
+		return s == t
+	}
+	if isNumber(a) && isNumber(b) {
+		return equalNumbers(a, b)
 	}
 	switch x := a.(type) {
-	case nil:
-		return b == nil, nil
 	case *Undefined:
 		_, ok := b.(*Undefined)
-		return ok, nil
+		return ok
 	case *List:
 		y, ok := b.(*List)
-		if !ok {
-			return false, nil
+		if !ok || x.kind != y.kind || x.kind == valuesView || x.kind == generator {
+			return a == b
 		}
-		return m.equalItems(x.Items, y.Items)
-	case *Tuple:
-		y, ok := b.(*Tuple)
-		if !ok {
-			return false, nil
-		}
-		return m.equalItems(x.Items, y.Items)
+		return r.equalItems(x.Items, y.Items)
 	case *Dict:
 		y, ok := b.(*Dict)
-		if !ok || x.Len() != y.Len() {
-			return false, nil
-		}
-		return m.equalDicts(x, y)
-	case *rangeValue:
-		y, ok := b.(*rangeValue)
-		return ok && x.n == y.n && (x.n == 0 || x.start == y.start && (x.n == 1 || x.step == y.step)), nil
-	case *namespace, *generator, *function, *macro, *loop, *cycler, *dictView:
-		return a == b, nil
+		return ok && x.Len() == y.Len() && r.equalDicts(x, y)
 	}
-	return false, nil
+	return a == b
 }
 
-func (m *machine) equalItems(a, b []Value) (bool, error) {
+func equalNumbers(a, b Value) bool {
+	x, bigA := a.(bigInt)
+	y, bigB := b.(bigInt)
+	if bigA || bigB {
+		if _, isFloat := a.(float64); isFloat {
+			refuseBig(b)
+		}
+		if _, isFloat := b.(float64); isFloat {
+			refuseBig(a)
+		}
+		return bigA && bigB && x == y
+	}
+	c, ok := compareNumbers(a, b)
+	return ok && c == 0
+}
+
+func (r *render) equalItems(a, b []Value) bool {
 	if len(a) != len(b) {
-		return false, nil
+		return false
 	}
-	if err := m.enter(); err != nil {
-		return false, err
+	r.enter()
+	same := true
+	for i := 0; i < len(a) && same; i++ {
+		same = r.equal(a[i], b[i])
 	}
-	defer m.leave()
-	for i := range a {
-		if ok, err := m.equal(a[i], b[i]); err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, nil
+	r.leave()
+	return same
 }
 
-func (m *machine) equalDicts(a, b *Dict) (bool, error) {
-	if err := m.enter(); err != nil {
-		return false, err
+func (r *render) equalDicts(a, b *Dict) bool {
+	r.enter()
+	same := true
+	for i := 0; i < len(a.entries) && same; i++ {
+		v, ok := b.find(a.entries[i].hash)
+		same = ok && r.equal(a.entries[i].val, v)
 	}
-	defer m.leave()
-	for k, i := range a.index {
-		j, ok := b.index[k]
-		if !ok {
-			return false, nil
-		}
-		if ok, err := m.equal(a.vals[i], b.vals[j]); err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, nil
+	r.leave()
+	return same
 }
 
 // compareNumbers orders two numbers; not ok for NaN.
 func compareNumbers(a, b Value) (int, bool) {
 	x, okX := asInt(a)
 	y, okY := asInt(b)
-	switch {
-	case okX && okY:
-		switch {
-		case x < y:
-			return -1, true
-		case x > y:
-			return 1, true
-		}
-		return 0, true
-	case isInt(a) && isInt(b):
-		return toBig(a).Cmp(toBig(b)), true
+	if okX && okY {
+		return cmp.Compare(x, y), true
 	}
 	f, g := toFloat(a), toFloat(b)
-	switch {
-	case f < g:
-		return -1, true
-	case f > g:
-		return 1, true
-	case f == g:
-		return 0, true
-	}
-	return 0, false
+	return cmp.Compare(f, g), f == f && g == g
 }
 
-// less is Python's a < b; op is the operator that its error names.
-func (m *machine) less(a, b Value, op string) (bool, error) {
-	c, ok, err := m.order(a, b, op)
-	return ok && c < 0, err
-}
-
-// order compares; not ok where no order holds (NaN).
-func (m *machine) order(a, b Value, op string) (c int, ok bool, err error) {
-	if err := m.step(1); err != nil {
-		return 0, false, err
-	}
-	for _, v := range [2]Value{a, b} {
-		if u, isU := v.(*Undefined); isU {
-			return 0, false, u.fail()
-		}
-	}
+// order compares; not ok where no order holds (NaN). op is the operator that its error names.
+func (r *render) order(a, b Value, op string) (c int, ok bool) {
+	r.step(1)
+	defined(a, b)
 	if isNumber(a) && isNumber(b) {
-		c, ok := compareNumbers(a, b)
-		return c, ok, nil
+		return compareNumbers(a, b)
 	}
-	if s, isS := asString(a); isS {
-		if t, isT := asString(b); isT {
-			return strings.Compare(s, t), true, m.work(min(len(s), len(t)))
+	if s, ok := asString(a); ok {
+		if t, ok := asString(b); ok {
+			r.work(min(len(s), len(t)))
+			return strings.Compare(s, t), true
 		}
 	}
-	var x, y []Value
-	switch v := a.(type) {
-	case *List:
-		if w, ok := b.(*List); ok {
-			x, y = v.Items, w.Items
-		}
-	case *Tuple:
-		if w, ok := b.(*Tuple); ok {
-			x, y = v.Items, w.Items
-		}
+	x, okX := a.(*List)
+	y, okY := b.(*List)
+	if !okX || !okY || x.kind != y.kind || !isSequence(x) {
+		panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
 	}
-	if x == nil && y == nil && !sameSequence(a, b) {
-		return 0, false, typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b))
-	}
-	if err := m.enter(); err != nil {
-		return 0, false, err
-	}
-	defer m.leave()
-	for i := range min(len(x), len(y)) {
-		same, err := m.equal(x[i], y[i])
-		if err != nil {
-			return 0, false, err
-		}
-		if !same {
-			return m.order(x[i], y[i], op)
+	r.enter()
+	defer r.leave()
+	for i := range min(len(x.Items), len(y.Items)) {
+		if !r.equal(x.Items[i], y.Items[i]) {
+			return r.order(x.Items[i], y.Items[i], op)
 		}
 	}
-	return len(x) - len(y), true, nil
+	return len(x.Items) - len(y.Items), true
 }
 
-func sameSequence(a, b Value) bool {
-	switch a.(type) {
-	case *List:
-		_, ok := b.(*List)
-		return ok
-	case *Tuple:
-		_, ok := b.(*Tuple)
-		return ok
+// compare evaluates one comparison operator.
+func (r *render) compare(op string, a, b Value) bool {
+	switch op {
+	case "==":
+		return r.equal(a, b)
+	case "!=":
+		return !r.equal(a, b)
+	case "in":
+		return r.contains(b, a)
+	case "not in":
+		return !r.contains(b, a)
+	}
+	c, ok := r.order(a, b, op)
+	switch {
+	case !ok:
+		return false
+	case op == "<":
+		return c < 0
+	case op == "<=":
+		return c <= 0
+	case op == ">":
+		return c > 0
+	}
+	return c >= 0
+}
+
+// contains is Python's "item in box".
+func (r *render) contains(box, item Value) bool {
+	if s, ok := asString(box); ok {
+		t, ok := asString(item)
+		if !ok {
+			panic(typeErr("'in <string>' requires string as left operand, not %s", typeName(item)))
+		}
+		r.work(len(s))
+		return strings.Contains(s, t)
+	}
+	if d, ok := box.(*Dict); ok {
+		k, ok := r.hash(item)
+		if !ok {
+			panic(typeErr("unhashable type: '%s'", typeName(item)))
+		}
+		return d.at(k) >= 0
+	}
+	if !iterable(box) {
+		panic(typeErr("argument of type '%s' is not iterable", typeName(box)))
+	}
+	for _, v := range r.items(box) {
+		if r.equal(v, item) {
+			return true
+		}
 	}
 	return false
 }
 
-// compareOp evaluates one comparison operator.
-func (m *machine) compareOp(op string, a, b Value) (bool, error) {
-	switch op {
-	case "==":
-		return m.equal(a, b)
-	case "!=":
-		ok, err := m.equal(a, b)
-		return !ok, err
-	case "in":
-		return m.contains(b, a)
-	case "not in":
-		ok, err := m.contains(b, a)
-		return !ok, err
-	}
-	c, ok, err := m.order(a, b, op)
-	if err != nil || !ok {
-		return false, err
-	}
-	switch op {
-	case "<":
-		return c < 0, nil
-	case "<=":
-		return c <= 0, nil
-	case ">":
-		return c > 0, nil
-	}
-	return c >= 0, nil
-}
-
-// contains is Python's "item in box".
-func (m *machine) contains(box, item Value) (bool, error) {
-	if s, ok := asString(box); ok {
-		t, ok := asString(item)
-		if !ok {
-			return false, typeErr("'in <string>' requires string as left operand, not %s", typeName(item))
-		}
-		return strings.Contains(s, t), m.work(len(s))
-	}
-	switch b := box.(type) {
-	case *Dict:
-		_, ok, err := b.getValue(m, item)
-		return ok, err
-	case *dictView:
-		if b.kind == "dict_keys" {
-			_, ok, err := b.d.getValue(m, item)
-			return ok, err
-		}
-	}
-	next, err := m.iterate(box)
-	if err != nil {
-		if _, ok := box.(*Undefined); !ok {
-			return false, typeErr("argument of type '%s' is not iterable", typeName(box))
-		}
-		return false, err
-	}
-	for {
-		v, ok, err := next()
-		if err != nil || !ok {
-			return false, err
-		}
-		if same, err := m.equal(v, item); err != nil || same {
-			return same, err
-		}
-	}
-}
-
-// sortValues sorts items by their keys, stably, as Python's sorted does.
-func (m *machine) sortValues(items, keys []Value, reverse bool) error {
+// sorted sorts items by their keys, stably, as Python's sorted does. items is changed.
+func (r *render) sorted(items, keys []Value, reverse bool) *List {
+	r.grow(int64(24 * len(items)))
 	order := make([]int, len(items))
 	for i := range order {
 		order[i] = i
 	}
-	var failed error
 	sort.SliceStable(order, func(i, j int) bool {
-		if failed != nil {
-			return false
-		}
 		a, b := keys[order[i]], keys[order[j]]
 		if reverse {
 			a, b = b, a
 		}
-		less, err := m.less(a, b, "<")
-		if err != nil {
-			failed = err
-		}
-		return less
+		return r.compare("<", a, b)
 	})
-	if failed != nil {
-		return failed
-	}
-	old := append([]Value(nil), items...)
+	out := make([]Value, len(items))
 	for i, o := range order {
-		items[i] = old[o]
+		out[i] = items[o]
 	}
-	return nil
+	return &List{Items: out}
 }

@@ -63,7 +63,7 @@ func TestCorpus(t *testing.T) {
 	t.Logf("%d templates, %d cases", len(corpus), cases)
 }
 
-func parseChat(source string) (*Template, error) { return ParseChat(source, Limits{}) }
+func parseChat(source string) (*Template, error) { return Parse(source, Limits{}, Generation) }
 
 func renderCase(t testing.TB, tmpl *Template, data json.RawMessage) (string, error) {
 	t.Helper()

@@ -2,17 +2,23 @@ package jinja
 
 import (
 	"math"
-	"math/big"
 	"strconv"
 	"strings"
 )
 
 // Dict is a Python dict: it keeps the order in which keys were first set.
 type Dict struct {
-	index map[dictKey]int
-	keys  []Value
-	vals  []Value
+	entries []entry
+	index   map[dictKey]int // of the entries, once there are more than fewKeys
 }
+
+type entry struct {
+	hash     dictKey
+	key, val Value
+}
+
+// fewKeys are found faster one by one than by a map.
+const fewKeys = 8
 
 // dictKey makes equal Python keys equal Go keys: 1, 1.0 and True are one key.
 type dictKey struct {
@@ -25,132 +31,106 @@ type dictKey struct {
 func NewDict() *Dict { return &Dict{} }
 
 // Len is the number of keys.
-func (d *Dict) Len() int { return len(d.keys) }
+func (d *Dict) Len() int { return len(d.entries) }
 
-// Set adds or replaces a string key. It must not be called once a render has
-// been given the dict.
+// Set adds or replaces a string key. It must not be called once a render has been given the dict.
 func (d *Dict) Set(key string, v Value) { d.set(dictKey{kind: 's', s: key}, key, v) }
 
 // Get looks a string key up.
-func (d *Dict) Get(key string) (Value, bool) {
-	i, ok := d.index[dictKey{kind: 's', s: key}]
-	if !ok {
-		return nil, false
+func (d *Dict) Get(key string) (Value, bool) { return d.find(dictKey{kind: 's', s: key}) }
+
+func (d *Dict) find(k dictKey) (Value, bool) {
+	if i := d.at(k); i >= 0 {
+		return d.entries[i].val, true
 	}
-	return d.vals[i], true
+	return nil, false
+}
+
+func (d *Dict) at(k dictKey) int {
+	if d.index != nil {
+		if i, ok := d.index[k]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range d.entries {
+		if d.entries[i].hash == k {
+			return i
+		}
+	}
+	return -1
 }
 
 func (d *Dict) set(k dictKey, key, v Value) {
-	if i, ok := d.index[k]; ok {
-		d.vals[i] = v
+	if i := d.at(k); i >= 0 {
+		d.entries[i].val = v
 		return
 	}
-	if d.index == nil {
-		d.index = make(map[dictKey]int)
-	}
-	d.index[k] = len(d.keys)
-	d.keys = append(d.keys, key)
-	d.vals = append(d.vals, v)
-}
-
-func (d *Dict) setValue(m *machine, key, v Value) error {
-	k, err := hashKey(m, key)
-	if err != nil {
-		return err
-	}
-	if err := m.grow(96); err != nil {
-		return err
-	}
-	d.set(k, key, v)
-	return nil
-}
-
-func (d *Dict) getValue(m *machine, key Value) (Value, bool, error) {
-	if s, ok := key.(string); ok {
-		v, found := d.Get(s)
-		return v, found, nil
-	}
-	k, err := hashKey(m, key)
-	if err != nil {
-		return nil, false, err
-	}
-	i, ok := d.index[k]
-	if !ok {
-		return nil, false, nil
-	}
-	return d.vals[i], true, nil
-}
-
-func (d *Dict) clone(m *machine) (*Dict, error) {
-	if err := m.grow(int64(96 * len(d.keys))); err != nil {
-		return nil, err
-	}
-	c := NewDict()
-	for k, i := range d.index {
-		if c.index == nil {
-			c.index = make(map[dictKey]int, len(d.index))
+	d.entries = append(d.entries, entry{hash: k, key: key, val: v})
+	switch {
+	case d.index != nil:
+		d.index[k] = len(d.entries) - 1
+	case len(d.entries) > fewKeys:
+		d.index = make(map[dictKey]int, 2*fewKeys)
+		for i := range d.entries {
+			d.index[d.entries[i].hash] = i
 		}
-		c.index[k] = i
 	}
-	c.keys = append([]Value(nil), d.keys...)
-	c.vals = append([]Value(nil), d.vals...)
-	return c, nil
 }
 
-// hashKey is Python's hash and equality in one comparable value.
-func hashKey(m *machine, v Value) (dictKey, error) {
+// put is d[key] = v, charged to the render.
+func (r *render) put(d *Dict, key, v Value) {
+	k, ok := r.hash(key)
+	if !ok {
+		panic(typeErr("unhashable type: '%s'", typeName(key)))
+	}
+	r.grow(96)
+	d.set(k, key, v)
+}
+
+// hash is Python's hash and equality in one comparable value; not ok for what has no hash.
+func (r *render) hash(v Value) (dictKey, bool) {
 	switch v := v.(type) {
 	case nil:
-		return dictKey{kind: 'N'}, nil
+		return dictKey{kind: 'N'}, true
 	case string:
-		return dictKey{kind: 's', s: v}, m.work(len(v))
-	case Markup:
-		return dictKey{kind: 's', s: string(v)}, m.work(len(v))
-	case bool:
-		return dictKey{kind: 'i', n: b2i(v)}, nil
-	case int64:
-		return dictKey{kind: 'i', n: v}, nil
-	case *big.Int:
-		return dictKey{kind: 'b', s: v.String()}, m.bigText(v)
+		r.work(len(v))
+		return dictKey{kind: 's', s: v}, true
+	case safeText:
+		r.work(len(v))
+		return dictKey{kind: 's', s: string(v)}, true
+	case bool, int64:
+		n, _ := asInt(v)
+		return dictKey{kind: 'i', n: n}, true
+	case bigInt:
+		return dictKey{kind: 'b', s: string(v)}, true
 	case float64:
 		if v == math.Trunc(v) && math.Abs(v) < 1<<62 {
-			return dictKey{kind: 'i', n: int64(v)}, nil
+			return dictKey{kind: 'i', n: int64(v)}, true
 		}
-		return dictKey{kind: 'f', n: int64(math.Float64bits(v))}, nil
+		return dictKey{kind: 'f', n: int64(math.Float64bits(v))}, true
 	case *Undefined:
-		return dictKey{kind: 'U'}, nil
-	case *rangeValue:
-		s, _ := scalarStr(v)
-		return dictKey{kind: 'r', s: s}, nil
-	case *Tuple:
-		if err := m.enter(); err != nil {
-			return dictKey{}, err
+		return dictKey{kind: 'U'}, true
+	case *List:
+		if v.kind == tuple {
+			return r.hashTuple(v.Items)
 		}
-		defer m.leave()
-		var b strings.Builder
-		for _, it := range v.Items {
-			k, err := hashKey(m, it)
-			if err != nil {
-				return dictKey{}, err
-			}
-			if err := m.grow(int64(len(k.s) + 24)); err != nil {
-				return dictKey{}, err
-			}
-			b.WriteByte(k.kind)
-			b.WriteString(strconv.FormatInt(k.n, 16))
-			b.WriteByte(':')
-			b.WriteString(strconv.Itoa(len(k.s)))
-			b.WriteByte(':')
-			b.WriteString(k.s)
-		}
-		return dictKey{kind: 't', s: b.String()}, nil
 	}
-	return dictKey{}, typeErr("unhashable type: '%s'", typeName(v))
+	return dictKey{}, false
 }
 
-func b2i(b bool) int64 {
-	if b {
-		return 1
+func (r *render) hashTuple(items []Value) (dictKey, bool) {
+	r.enter()
+	var b strings.Builder
+	for _, it := range items {
+		k, ok := r.hash(it)
+		if !ok {
+			return k, false
+		}
+		r.grow(int64(len(k.s) + 24))
+		b.WriteByte(k.kind)
+		b.WriteString(strconv.FormatInt(k.n, 16) + ":" + strconv.Itoa(len(k.s)) + ":" + k.s)
 	}
-	return 0
+	r.leave()
+	return dictKey{kind: 't', s: b.String()}, true
 }

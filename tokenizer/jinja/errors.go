@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// Error is a failure that Jinja itself would report. Class is the name of the
-// Python exception that the reference raises, so that messages can be compared.
+// Error is a failure that Jinja itself would report, or a construct that this package refuses (UnsupportedError). Class
+// is the name of the Python exception that the reference raises, so that messages can be compared.
 type Error struct {
-	Class string // TemplateSyntaxError, UndefinedError, TemplateError, SecurityError, TypeError, …
+	Class string // TemplateSyntaxError, UndefinedError, TemplateError, SecurityError, UnsupportedError, TypeError, …
 	Msg   string
 	Line  int // template line, 0 if unknown
 }
@@ -20,9 +20,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("template: %s: %s", e.Class, e.Msg)
 }
 
-// Raised reports whether err comes from the template's own raise_exception,
-// and with which text: a wrong conversation (roles that do not alternate) is
-// the client's mistake, any other error is the template's.
+// Raised reports whether err comes from the template's own raise_exception, and with which text: a wrong conversation
+// (roles that do not alternate) is the client's mistake, any other error is the template's.
 func Raised(err error) (string, bool) {
 	var e *Error
 	if errors.As(err, &e) && e.Class == "TemplateError" {
@@ -31,30 +30,68 @@ func Raised(err error) (string, bool) {
 	return "", false
 }
 
-func failf(class, format string, a ...any) error {
+// LimitError says that a template exceeded one of its Limits.
+type LimitError struct {
+	What  string // the Limits field, in lower case
+	Limit int64
+	Line  int // template line, 0 if unknown
+}
+
+func (e *LimitError) Error() string {
+	at := ""
+	if e.Line > 0 {
+		at = fmt.Sprintf(" line %d", e.Line)
+	}
+	return fmt.Sprintf("template%s exceeded its limit of %s (%d): simplify the template or raise the limit", at, e.What, e.Limit)
+}
+
+// stopped carries the error of a context that ended.
+type stopped struct{ cause error }
+
+// Inside the package an error travels as a panic, from wherever it is found to Parse or Render, which alone recover it.
+
+func errorf(class, format string, a ...any) *Error {
 	return &Error{Class: class, Msg: fmt.Sprintf(format, a...)}
 }
 
-func typeErr(format string, a ...any) error  { return failf("TypeError", format, a...) }
-func valueErr(format string, a ...any) error { return failf("ValueError", format, a...) }
+func typeErr(format string, a ...any) *Error  { return errorf("TypeError", format, a...) }
+func valueErr(format string, a ...any) *Error { return errorf("ValueError", format, a...) }
 
-// unsupported refuses by name what Jinja has and this subset has not.
-func unsupported(format string, a ...any) error {
-	return failf("UnsupportedError", format+" (outside the subset for chat templates)", a...)
+// unsupported refuses by name what Jinja has and this package has not.
+func unsupported(format string, a ...any) *Error {
+	return errorf("UnsupportedError", format+" is not supported in chat templates", a...)
 }
 
-// atLine adds the template line to an error that has none yet.
-func atLine(err error, line int) error {
-	var e *Error
-	if errors.As(err, &e) {
+// recovered is deferred by Parse and Render: it makes a panic of this package their error, at the line where they were.
+// Any other panic goes on.
+func recovered(err *error, line *int) {
+	switch e := recover().(type) {
+	case nil:
+	case *Error:
 		if e.Line == 0 {
-			e.Line = line
+			at := *e // an error of Parse that a render reports is shared between renders
+			at.Line = *line
+			e = &at
 		}
-		return err
+		*err = e
+	case *LimitError:
+		if e.Line == 0 {
+			e.Line = *line
+		}
+		*err = e
+	case stopped:
+		*err = e.cause
+	default:
+		panic(e)
 	}
-	var l *LimitError
-	if errors.As(err, &l) && l.Line == 0 {
-		l.Line = line
+}
+
+// clip keeps an untrusted string from filling an error message.
+func clip(s string) string {
+	const most = 120
+	if len(s) <= most {
+		return s
 	}
-	return err
+	runes := []rune(s[:most])
+	return string(runes[:len(runes)-1]) + "…"
 }

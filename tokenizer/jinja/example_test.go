@@ -8,7 +8,7 @@ import (
 )
 
 func ExampleTemplate_RenderChat() {
-	tmpl, err := jinja.ParseChat("{% for m in messages %}[{{ m.role }}] {{ m.content|trim }}\n{% endfor %}", jinja.Limits{})
+	tmpl, err := jinja.Parse("{% for m in messages %}[{{ m.role }}] {{ m.content|trim }}\n{% endfor %}", jinja.Limits{}, jinja.Generation)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,358 +1,323 @@
 package jinja
 
 import (
+	"math"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
-type filter func(m *machine, v Value, a *args) (Value, error)
+// filters holds the filters; refusedFilters are Jinja's own that chat templates do not use.
+var filters = table{}
 
-// filterTable holds the filters; refusedFilters are Jinja's own that the
-// subset leaves out, because they are random or make HTML.
-var filterTable map[string]filter
-
-var refusedFilters = map[string]bool{
-	"random": true, "pprint": true, "urlize": true, "xmlattr": true, "striptags": true, "filesizeformat": true, "wordwrap": true,
-}
+var refusedFilters = words(`attr batch center e escape filesizeformat forceescape groupby pprint random slice striptags
+	truncate urlencode urlize wordcount wordwrap xmlattr`)
 
 func init() { // here, because map and select lead back to this table
-	filterTable = map[string]filter{
-		"tojson": filterToJSON,
-
-		"default": filterDefault, "d": filterDefault,
-		"length": filterLength, "count": filterLength,
-		"string": filterString, "safe": filterSafe,
-		"escape": filterEscape, "e": filterEscape, "forceescape": filterForceEscape,
-		"attr":  filterAttr,
-		"lower": textFilter("lower", pyLower), "upper": textFilter("upper", pyUpper),
-		"capitalize": textFilter("capitalize", pyCapitalize), "title": titleFilter,
-		"trim": filterTrim, "replace": filterReplace, "indent": filterIndent, "center": filterCenter,
-		"truncate": filterTruncate, "wordcount": filterWordcount, "format": filterFormat,
-		"urlencode": filterURLEncode,
-
-		"int": filterInt, "float": filterFloat, "abs": filterAbs, "round": filterRound,
-
-		"first": filterFirst, "last": filterLast, "list": filterList, "items": filterItems,
-		"join": filterJoin, "reverse": filterReverse, "sort": filterSort, "dictsort": filterDictsort,
-		"unique": filterUnique, "min": extremeFilter("min", "<"), "max": extremeFilter("max", ">"),
-		"sum": filterSum, "batch": filterBatch, "slice": filterSlice, "groupby": filterGroupby,
-		"map":    filterMap,
-		"select": selectFilter("select", false, true), "reject": selectFilter("reject", false, false),
-		"selectattr": selectFilter("selectattr", true, true), "rejectattr": selectFilter("rejectattr", true, false),
-	}
-}
-
-func filterDefault(_ *machine, v Value, a *args) (Value, error) {
-	p, err := a.bind("default", 0, "default_value", "boolean")
-	if err != nil {
-		return nil, err
-	}
-	if p[0] == absent {
-		p[0] = ""
-	}
-	_, undef := v.(*Undefined)
-	if undef || (p[1] != absent && truth(p[1]) && !truth(v)) {
-		return p[0], nil
-	}
-	return v, nil
-}
-
-func filterLength(m *machine, v Value, a *args) (Value, error) {
-	if _, err := a.positional("length", 0, 0); err != nil {
-		return nil, err
-	}
-	return m.length(v)
-}
-
-func filterString(m *machine, v Value, _ *args) (Value, error) {
-	if isStr(v) {
-		return v, nil
-	}
-	return m.str(v)
-}
-
-func filterSafe(m *machine, v Value, _ *args) (Value, error) {
-	s, err := m.str(v)
-	return Markup(s), err
-}
-
-func filterEscape(m *machine, v Value, _ *args) (Value, error) {
-	if _, ok := v.(Markup); ok {
-		return v, nil
-	}
-	return filterForceEscape(m, v, nil)
-}
-
-func filterForceEscape(m *machine, v Value, _ *args) (Value, error) {
-	s, err := m.str(v)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.grow(int64(len(s)) + 4*int64(strings.Count(s, "<")+strings.Count(s, ">")+strings.Count(s, "&")+strings.Count(s, `"`)+strings.Count(s, "'"))); err != nil {
-		return nil, err
-	}
-	return Markup(escapeHTML(s)), nil
-}
-
-func filterAttr(m *machine, v Value, a *args) (Value, error) {
-	p, err := a.bind("attr", 1, "name")
-	if err != nil {
-		return nil, err
-	}
-	name, err := needText(p[0])
-	if err != nil {
-		return nil, err
-	}
-	x, ok, err := m.attribute(v, name)
-	if err != nil || ok {
-		return x, err
-	}
-	return undefinedAttr(v, name), nil
-}
-
-// softText is Jinja's soft_str: a str as it is, anything else by str().
-func (m *machine) softText(v Value) (string, error) {
-	s, err := m.str(v)
-	if err != nil {
-		return "", err
-	}
-	return s, m.work(len(s))
-}
-
-func textFilter(name string, f func(string) string) filter {
-	return func(m *machine, v Value, a *args) (Value, error) {
-		if _, err := a.positional(name, 0, 0); err != nil {
-			return nil, err
+	filters.add("default d", "default_value? boolean?", filterDefault)
+	filters.add("length count", "", func(r *render, v Value, _ []Value) Value { return r.length(v) })
+	filters.add("string", "", filterString)
+	filters.add("safe", "", func(r *render, v Value, _ []Value) Value { return safeText(r.str(v)) })
+	filters.add("lower", "", caseFilter(lowerText))
+	filters.add("upper", "", caseFilter(upperText))
+	filters.add("capitalize", "", caseFilter(capitalText))
+	filters.add("title", "", caseFilter(titleFilter))
+	filters.add("trim", "chars?", func(r *render, v Value, a []Value) Value {
+		return r.trim(r.str(v), a[0], true, true)
+	})
+	filters.add("replace", "old new count?", func(r *render, v Value, a []Value) Value {
+		count := a[2]
+		if count == nil {
+			count = absent
 		}
-		s, err := m.softText(v)
-		if err != nil {
-			return nil, err
-		}
-		if err := m.slowWork(len(s)); err != nil {
-			return nil, err
-		}
-		if err := m.grow(int64(2 * len(s))); err != nil {
-			return nil, err
-		}
-		return likeText(v, f(s)), nil
+		return r.replace(r.str(v), r.str(a[0]), r.str(a[1]), intArg(count, -1))
+	})
+	filters.add("indent", "width? first? blank?", filterIndent)
+	filters.addRaw("format", filterFormat)
+	filters.add("tojson", "ensure_ascii? indent? separators? sort_keys?", filterToJSON)
+	filters.add("int", "default? base?", filterInt)
+	filters.add("float", "default?", filterFloat)
+	filters.add("abs", "", filterAbs)
+	filters.add("round", "precision? method?", filterRound)
+	addListFilters(filters)
+}
+
+func filterDefault(_ *render, v Value, a []Value) Value {
+	if _, undef := v.(*Undefined); !undef && (!isSet(a[1]) || truth(v)) {
+		return v
 	}
+	if a[0] == absent {
+		return ""
+	}
+	return a[0]
 }
 
-// titleFilter joins words anew, so even Markup gives a plain str.
-func titleFilter(m *machine, v Value, a *args) (Value, error) {
-	out, err := textFilter("title", filterTitle)(m, v, a)
-	s, _ := asString(out)
-	return s, err
+func filterString(r *render, v Value, _ []Value) Value {
+	if _, ok := asString(v); ok {
+		return v
+	}
+	return r.str(v)
 }
 
-// filterTitle raises the first letter after a space, hyphen or opening bracket.
-func filterTitle(s string) string {
+func caseFilter(f func(string) string) func(*render, Value, []Value) Value {
+	return func(r *render, v Value, _ []Value) Value { return r.mapped(r.str(v), f) }
+}
+
+// mapped is f(s), charged before it is made.
+func (r *render) mapped(s string, f func(string) string) string {
+	r.slowWork(len(s))
+	r.grow(int64(2 * len(s)))
+	return f(s)
+}
+
+func (r *render) replace(s, old, repl string, most int64) Value {
+	r.work(len(s))
+	count := int64(strings.Count(s, old))
+	if most >= 0 {
+		count = min(count, most)
+	}
+	if count == 0 {
+		return s
+	}
+	r.growTimes(len(repl)+1, count)
+	r.grow(int64(len(s)))
+	return strings.Replace(s, old, repl, int(count))
+}
+
+func filterIndent(r *render, v Value, a []Value) Value {
+	defined(v)
+	s, ok := v.(string)
+	if isKind(v, list) {
+		panic(errorf("AttributeError", "'list' object has no attribute 'splitlines'"))
+	}
+	if !ok {
+		panic(typeErr("unsupported operand type(s) for +=: '%s' and 'str'", typeName(v)))
+	}
+	by, isText := asString(a[0])
+	if !isText {
+		by = r.repeat(" ", intArg(a[0], 4)).(string)
+	}
+	r.grow(int64(2 * len(s)))
+	lines := splitLines(s+"\n", false)
+	r.growTimes(len(by)+1, int64(len(lines)+1))
+	for i, line := range lines {
+		if i > 0 && (line != "" || isSet(a[2])) || i == 0 && isSet(a[1]) {
+			lines[i] = by + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// format is str % value: %s and %d, in their order.
+func (r *render) format(format string, v Value) Value {
+	rest := []Value{v}
+	if isKind(v, tuple) {
+		rest = v.(*List).Items
+	}
 	var b strings.Builder
-	start, first := 0, true
-	for i, r := range s {
-		if strings.ContainsRune("-({[<", r) || isSpace(r) {
-			b.WriteString(pyLower(s[start:i]))
-			b.WriteRune(r)
-			start, first = i+len(string(r)), true
-			continue
+	r.grow(int64(len(format)))
+	for format != "" {
+		text, verb, found := strings.Cut(format, "%")
+		b.WriteString(text)
+		if !found {
+			break
 		}
-		if first {
-			b.WriteString(upperRune(r))
-			start, first = i+len(string(r)), false
+		switch {
+		case verb == "":
+			panic(valueErr("incomplete format"))
+		case verb[0] == '%':
+			b.WriteByte('%')
+		case verb[0] != 's' && verb[0] != 'd':
+			panic(unsupported("the format '%%%s'", clip(verb[:min(len(verb), 8)])))
+		case len(rest) == 0:
+			panic(typeErr("not enough arguments for format string"))
+		default:
+			s := formatOne(r, verb[0], rest[0])
+			r.grow(int64(len(s)))
+			b.WriteString(s)
+			rest = rest[1:]
 		}
+		format = verb[1:]
 	}
-	b.WriteString(pyLower(s[start:]))
+	_, isDict := v.(*Dict)
+	if _, undef := v.(*Undefined); len(rest) > 0 && !isDict && !undef && !isKind(v, list) {
+		panic(typeErr("not all arguments converted during string formatting"))
+	}
 	return b.String()
 }
 
-func filterTrim(m *machine, v Value, a *args) (Value, error) {
-	p, err := a.bind("trim", 0, "chars")
-	if err != nil {
-		return nil, err
+func formatOne(r *render, verb byte, v Value) string {
+	if verb == 's' {
+		return r.str(v)
 	}
-	s, err := m.softText(v)
-	if err != nil {
-		return nil, err
+	if f, ok := v.(float64); ok {
+		v = floatToInt(f)
 	}
-	chars, given, err := optText("strip", p[0], "")
-	return likeText(v, strip(s, true, true, chars, given)), err
+	if !isNumber(v) {
+		panic(typeErr("%%d format: a real number is required, not %s", typeName(v)))
+	}
+	if n, ok := asInt(v); ok {
+		v = n
+	}
+	return r.str(v)
 }
 
-func filterReplace(m *machine, v Value, a *args) (Value, error) {
-	p, err := a.bind("replace", 2, "old", "new", "count")
-	if err != nil {
-		return nil, err
+func filterFormat(r *render, v Value, a *args) Value {
+	if len(a.kwNames) > 0 {
+		panic(unsupported("the filter 'format' with names"))
 	}
-	n := int64(-1)
-	if p[2] != absent && p[2] != nil {
-		if n, err = needInt(p[2]); err != nil {
-			return nil, err
-		}
-	}
-	var texts [3]string
-	for i, x := range [3]Value{v, p[0], p[1]} {
-		if texts[i], err = m.str(x); err != nil {
-			return nil, err
-		}
-	}
-	return m.replace("", texts[0], texts[1], texts[2], n)
+	return r.format(r.str(v), &List{Items: a.pos, kind: tuple})
 }
 
-func filterIndent(m *machine, v Value, a *args) (Value, error) {
-	p, err := a.bind("indent", 0, "width", "first", "blank")
-	if err != nil {
-		return nil, err
-	}
-	by := "    "
-	if p[0] != absent {
-		if s, ok := asString(p[0]); ok {
-			by = s
-		} else {
-			n, err := needInt(p[0])
-			if err != nil {
-				return nil, err
-			}
-			if err := m.grow(max(n, 0)); err != nil {
-				return nil, err
-			}
-			by = strings.Repeat(" ", int(max(n, 0)))
+// filterToJSON is Hugging Face's replacement of Jinja's tojson: plain json.dumps with ensure_ascii off, no HTML escapes,
+// keys in their own order.
+func filterToJSON(r *render, v Value, a []Value) Value {
+	w := &writer{scalarWords: &jsonWords, r: r, json: true, itemSep: ", ", keySep: ": "}
+	w.ascii, w.sortKeys = isSet(a[0]), isSet(a[3])
+	if a[1] != absent && a[1] != nil {
+		w.indented, w.itemSep = true, ","
+		indent, isText := asString(a[1])
+		if !isText {
+			indent = r.repeat(" ", intArg(a[1], 0)).(string)
 		}
+		w.indent = indent
 	}
-	if u, ok := v.(*Undefined); ok {
-		return nil, u.fail()
+	if a[2] != absent && a[2] != nil {
+		seps := r.items(a[2])
+		if len(seps) != 2 {
+			panic(valueErr("tojson: separators has %d elements: give a pair of strings", len(seps)))
+		}
+		w.itemSep, w.keySep = textArg(seps[0], ""), textArg(seps[1], "")
 	}
-	s, ok := asString(v)
-	if isList(v) {
-		return nil, failf("AttributeError", "'list' object has no attribute 'splitlines'")
+	w.value(v)
+	return w.b.String()
+}
+
+func filterInt(r *render, v Value, a []Value) Value {
+	if intArg(a[1], 10) != 10 {
+		panic(unsupported("the filter 'int' with another base than ten"))
 	}
-	if !ok {
-		return nil, typeErr("unsupported operand type(s) for +=: '%s' and 'str'", typeName(v))
+	defined(v)
+	switch x := v.(type) {
+	case bool, int64:
+		n, _ := asInt(x)
+		return n
+	case bigInt:
+		return x
+	case float64:
+		return floatToInt(x)
 	}
-	if err := m.grow(int64(len(s) * 2)); err != nil {
-		return nil, err
-	}
-	lines := pyLines(s+"\n", false)
-	if err := m.growTimes(len(by)+1, int64(len(lines)+1)); err != nil {
-		return nil, err
-	}
-	blank := p[2] != absent && truth(p[2])
-	var b strings.Builder
-	if p[1] != absent && truth(p[1]) {
-		b.WriteString(by)
-	}
-	for i, line := range lines {
-		if i > 0 {
-			b.WriteByte('\n')
-			if blank || line != "" {
-				b.WriteString(by)
+	if text, ok := asString(v); ok {
+		r.work(4 * len(text))
+		s := numberText(text)
+		if n := digits(strings.TrimLeft(s, "+-")); n > 0 && (n == len(s) || n == len(s)-1) {
+			if v, err := parseInteger(strings.TrimPrefix(strings.ReplaceAll(s, "_", ""), "+")); err == nil {
+				return v
 			}
 		}
-		b.WriteString(line)
+		if f, ok := parseFloat(s); ok && !math.IsNaN(f) {
+			return floatToInt(f)
+		}
 	}
-	return likeText(v, b.String()), nil
+	if a[0] == absent {
+		return int64(0)
+	}
+	return a[0]
 }
 
-func filterCenter(m *machine, v Value, a *args) (Value, error) {
-	p, err := a.bind("center", 0, "width")
-	if err != nil {
-		return nil, err
+// numberText is the text that Python's int and float read.
+func numberText(s string) string {
+	s = strings.TrimFunc(s, isSpace)
+	if strings.ContainsFunc(s, func(c rune) bool { return c > unicode.MaxASCII && unicode.IsDigit(c) }) {
+		panic(unsupported("a number in other digits than 0 to 9"))
 	}
-	width := int64(80)
-	if p[0] != absent {
-		if width, err = needInt(p[0]); err != nil {
-			return nil, err
-		}
-	}
-	s, err := m.softText(v)
-	if err != nil {
-		return nil, err
-	}
-	out, err := m.padText("center", s, width, " ")
-	return likeText(v, out), err
+	return s
 }
 
-func filterTruncate(m *machine, v Value, a *args) (Value, error) {
-	p, err := a.bind("truncate", 0, "length", "killwords", "end", "leeway")
-	if err != nil {
-		return nil, err
+// parseFloat is Python's float(s).
+func parseFloat(s string) (float64, bool) {
+	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") {
+		return 0, false
 	}
-	length, leeway, end := int64(255), int64(5), "..."
-	if p[0] != absent {
-		if length, err = needInt(p[0]); err != nil {
-			return nil, err
-		}
-	}
-	if p[2] != absent {
-		if end, err = needText(p[2]); err != nil {
-			return nil, err
-		}
-	}
-	if p[3] != absent && p[3] != nil {
-		if leeway, err = needInt(p[3]); err != nil {
-			return nil, err
-		}
-	}
-	if length < int64(runeLen(end)) {
-		return nil, failf("AssertionError", "expected length >= %d, got %d", runeLen(end), length)
-	}
-	if leeway < 0 {
-		return nil, failf("AssertionError", "expected leeway >= 0, got %d", leeway)
-	}
-	if n, err := m.length(v); err != nil || n <= length || n-length <= leeway {
-		return v, err
-	}
-	if !isStr(v) {
-		return nil, failf("AttributeError", "'%s' object has no attribute 'rsplit'", typeName(v))
-	}
-	t, err := m.runes(v)
-	if err != nil {
-		return nil, err
-	}
-	cut := t.slice(0, length-int64(runeLen(end)))
-	if p[1] == absent || !truth(p[1]) {
-		if i := strings.LastIndexByte(cut, ' '); i >= 0 {
-			cut = cut[:i]
-		}
-	}
-	return m.textResult(v, cut+end)
+	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	return f, err == nil || math.IsInf(f, 0)
 }
 
-func filterWordcount(m *machine, v Value, _ *args) (Value, error) {
-	s, err := m.softText(v)
-	if err != nil {
-		return nil, err
+func floatToInt(f float64) Value {
+	switch {
+	case math.IsNaN(f):
+		panic(valueErr("cannot convert float NaN to integer"))
+	case math.IsInf(f, 0):
+		panic(errorf("OverflowError", "cannot convert float infinity to integer"))
+	case math.Abs(f) >= 1<<63:
+		return bigInt(strconv.FormatFloat(math.Trunc(f), 'f', 0, 64))
 	}
-	if err := m.slowWork(len(s)); err != nil {
-		return nil, err
-	}
-	n := int64(0)
-	inWord := false
-	for _, r := range s {
-		w := r == '_' || classWord(r)
-		if w && !inWord {
-			n++
-		}
-		inWord = w
-	}
-	return n, nil
+	return int64(f)
 }
 
-func filterURLEncode(m *machine, v Value, _ *args) (Value, error) {
-	if !isStr(v) {
-		return nil, unsupported("filter 'urlencode' of a %s is not supported", typeName(v))
+func filterFloat(r *render, v Value, a []Value) Value {
+	defined(v)
+	if isNumber(v) {
+		return toFloat(v)
 	}
-	s, _ := asString(v)
-	if err := m.grow(int64(3 * len(s))); err != nil {
-		return nil, err
-	}
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("_.-~/", c) >= 0 {
-			b.WriteByte(c)
-			continue
+	if s, ok := asString(v); ok {
+		r.work(4 * len(s))
+		if f, ok := parseFloat(numberText(s)); ok {
+			return f
 		}
-		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 	}
-	return b.String(), nil
+	if a[0] == absent {
+		return 0.0
+	}
+	return a[0]
+}
+
+func filterAbs(_ *render, v Value, _ []Value) Value {
+	if f, ok := v.(float64); ok {
+		return math.Abs(f)
+	}
+	refuseBig(v)
+	n, ok := asInt(v)
+	switch {
+	case !ok:
+		panic(typeErr("bad operand type for abs(): '%s'", typeName(v)))
+	case n < 0:
+		return intArith("-", 0, n)
+	}
+	return n
+}
+
+func filterRound(_ *render, v Value, a []Value) Value {
+	places := intArg(a[0], 0)
+	method := textArg(a[1], "common")
+	if method != "common" && method != "ceil" && method != "floor" {
+		panic(errorf("FilterArgumentError", "method must be common, ceil or floor"))
+	}
+	refuseBig(v)
+	if !isNumber(v) {
+		panic(typeErr("type %s doesn't define __round__ method", typeName(v)))
+	}
+	if places < 0 || places > 300 {
+		panic(unsupported("the filter 'round' to %d places", places))
+	}
+	if n, ok := asInt(v); ok && method == "common" {
+		return n
+	}
+	f := toFloat(v)
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		if method == "common" {
+			return f
+		}
+		return floatToInt(f)
+	}
+	scale := math.Pow10(int(places))
+	switch method {
+	case "ceil":
+		return math.Ceil(f*scale) / scale
+	case "floor":
+		return math.Floor(f*scale) / scale
+	}
+	// FormatFloat rounds the exact binary value, half to even, as CPython does.
+	out, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', int(places), 64), 64)
+	return out
 }

@@ -3,10 +3,10 @@ package jinja
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
-	"math/big"
 	"strconv"
 	"strings"
 )
@@ -14,61 +14,62 @@ import (
 // maxJSONDepth bounds the nesting of JSON variables.
 const maxJSONDepth = 200
 
-// FromJSON reads one JSON value as Python's json.loads does: objects keep
-// their key order, integers stay exact, a repeated key keeps its first place
-// and its last value.
+// maxDigits bounds an integer's text, as Python does.
+const maxDigits = 4300
+
+// FromJSON reads one JSON value as Python's json.loads does: objects keep their key order, integers stay exact, a
+// repeated key keeps its first place and its last value.
 func FromJSON(data []byte) (Value, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	tok, err := dec.Token()
+	v, err := readJSON(dec, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read JSON for a template: %w", err)
 	}
-	v, err := readJSON(dec, tok, 0)
-	if err != nil {
-		return nil, fmt.Errorf("read JSON for a template: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read JSON for a template: text after the value at byte %d", dec.InputOffset())
 	}
 	return v, nil
 }
 
-func readJSON(dec *json.Decoder, tok json.Token, depth int) (Value, error) {
+// closing stands for the end of an array or object.
+type closing struct{}
+
+func readJSON(dec *json.Decoder, depth int) (Value, error) {
 	if depth > maxJSONDepth {
 		return nil, fmt.Errorf("nested deeper than %d", maxJSONDepth)
 	}
+	tok, err := dec.Token()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, err
+	}
 	switch t := tok.(type) {
-	case nil:
-		return nil, nil
-	case bool:
-		return t, nil
-	case string:
-		return t, nil
 	case json.Number:
 		return readNumber(string(t))
 	case json.Delim:
-		if t == '[' {
+		switch t {
+		case '[':
 			return readArray(dec, depth)
+		case '{':
+			return readObject(dec, depth)
 		}
-		return readObject(dec, depth)
+		return closing{}, nil
 	}
-	return nil, fmt.Errorf("unexpected %v", tok)
+	return tok, nil // nil, a bool or a string
 }
 
 func readArray(dec *json.Decoder, depth int) (Value, error) {
 	l := &List{Items: []Value{}}
 	for {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		if tok == json.Delim(']') {
-			return l, nil
-		}
-		v, err := readJSON(dec, tok, depth+1)
+		v, err := readJSON(dec, depth+1)
 		if err != nil {
 			return nil, err
+		}
+		if _, end := v.(closing); end {
+			return l, nil
 		}
 		l.Items = append(l.Items, v)
 	}
@@ -77,69 +78,59 @@ func readArray(dec *json.Decoder, depth int) (Value, error) {
 func readObject(dec *json.Decoder, depth int) (Value, error) {
 	d := NewDict()
 	for {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		key, ok := tok.(string)
-		if !ok {
-			return d, nil // '}': the decoder admits nothing else here
-		}
-		if tok, err = dec.Token(); err != nil {
-			return nil, noEOF(err)
-		}
-		v, err := readJSON(dec, tok, depth+1)
+		key, err := readJSON(dec, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		d.Set(key, v)
+		name, ok := key.(string)
+		if !ok {
+			return d, nil // closed: the decoder admits nothing else here
+		}
+		v, err := readJSON(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		d.Set(name, v)
 	}
-}
-
-func noEOF(err error) error {
-	if err == io.EOF { //nolint:errorlint // Token returns io.EOF itself
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 func readNumber(s string) (Value, error) {
-	if strings.ContainsAny(s, ".eE") {
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil && !math.IsInf(f, 0) {
-			return nil, err
-		}
-		return f, nil
+	if !strings.ContainsAny(s, ".eE") {
+		return parseInteger(s)
 	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil && !math.IsInf(f, 0) {
+		return nil, err
+	}
+	return f, nil
+}
+
+// parseInteger reads decimal digits behind an optional minus.
+func parseInteger(s string) (Value, error) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n, nil
 	}
-	if len(s) > maxIntBits/4 {
-		return nil, fmt.Errorf("an integer of %d digits; at most %d", len(s), maxIntBits/4)
+	digits, negative := strings.CutPrefix(s, "-")
+	if len(digits) > maxDigits {
+		return nil, fmt.Errorf("an integer has %d digits: at most %d are allowed", len(digits), maxDigits)
 	}
-	n, ok := new(big.Int).SetString(s, 10)
-	if !ok {
-		return nil, fmt.Errorf("not an integer: %s", clip(s))
+	digits = strings.TrimLeft(digits, "0")
+	if negative {
+		digits = "-" + digits
 	}
-	return n, nil
+	return bigInt(digits), nil
 }
 
-// FromGo makes a Value of plain Go data: nil, bool, string, the ints, float64,
-// []any, map[string]any (keys sorted), json.RawMessage (order kept) or a Value.
+// FromGo makes a Value of plain Go data: nil, bool, string, the ints, floats, []any, map[string]any (keys sorted),
+// json.RawMessage (order kept) or a Value.
 func FromGo(v any) (Value, error) {
 	switch v := v.(type) {
-	case nil, bool, string, int64, float64, *big.Int, Markup, *List, *Tuple, *Dict:
+	case nil, bool, string, int64, float64, *List, *Dict:
 		return v, nil
 	case int:
 		return int64(v), nil
-	case int32:
-		return int64(v), nil
-	case float32:
-		return float64(v), nil
 	case json.RawMessage:
 		return FromJSON(v)
-	case json.Number:
-		return readNumber(string(v))
 	}
 	data, err := json.Marshal(v)
 	if err != nil {

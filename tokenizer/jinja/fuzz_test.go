@@ -33,7 +33,7 @@ func seeds(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, src string) {
-		if _, err := ParseChat(src, Limits{}); err != nil {
+		if _, err := Parse(src, Limits{}, Generation); err != nil {
 			checkError(t, src, err)
 		}
 	})
@@ -48,7 +48,7 @@ func FuzzRender(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
-		tmpl, err := ParseChat(src, Limits{Steps: 20_000, Memory: 1 << 20, Output: 1 << 16})
+		tmpl, err := Parse(src, Limits{Steps: 20_000, Memory: 1 << 20, Output: 1 << 16})
 		if err != nil {
 			return
 		}

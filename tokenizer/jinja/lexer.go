@@ -8,11 +8,11 @@ import (
 // token kinds carry Jinja's own names, which its messages show.
 const (
 	tokEOF      = "end of template"
-	tokData     = "data"
-	tokVarBegin = "variable_begin"
-	tokVarEnd   = "variable_end"
-	tokBlkBegin = "block_begin"
-	tokBlkEnd   = "block_end"
+	tokData     = "template data / text"
+	tokVarBegin = "begin of print statement"
+	tokVarEnd   = "end of print statement"
+	tokBlkBegin = "begin of statement block"
+	tokBlkEnd   = "end of statement block"
 	tokName     = "name"
 	tokString   = "string"
 	tokInt      = "integer"
@@ -26,23 +26,13 @@ type token struct {
 	line int
 }
 
-type lexState uint8
-
-const (
-	inRoot lexState = iota
-	inVar
-	inBlock
-)
-
-// lexer turns source into tokens one at a time, so that a hostile source is
-// refused by the parser before the rest of it is looked at. Whitespace control
-// is decided here: trim_blocks and lstrip_blocks are on, as in Hugging Face's
-// environment.
+// lexer turns source into tokens one at a time, so that the parser refuses a hostile source before the rest of it is
+// looked at. Whitespace control is decided here: trim_blocks and lstrip_blocks are on, as in Hugging Face's environment.
 type lexer struct {
 	src     string
 	pos     int
 	line    int
-	state   lexState
+	tag     string  // the closing of the tag that is being read, "" in the text between tags
 	fresh   bool    // the last match ended with a newline, or nothing was read yet
 	balance []byte  // closing brackets awaited inside a tag
 	queue   []token // tokens already made
@@ -54,32 +44,24 @@ func newLexer(src string) *lexer {
 		src = strings.ReplaceAll(src, "\r\n", "\n")
 		src = strings.ReplaceAll(src, "\r", "\n")
 	}
-	if !utf8.ValidString(src) {
-		src = strings.ToValidUTF8(src, "\uFFFD")
-	}
+	src = strings.ToValidUTF8(src, "\uFFFD")
 	return &lexer{src: strings.TrimSuffix(src, "\n"), line: 1, fresh: true}
 }
 
-func (l *lexer) next() (token, error) {
-	for {
-		if len(l.queue) > 0 {
-			t := l.queue[0]
-			l.queue = l.queue[1:]
-			return t, nil
-		}
-		if l.pos >= len(l.src) {
-			return token{kind: tokEOF, line: l.line}, nil
-		}
-		var err error
-		if l.state == inRoot {
-			err = l.root()
-		} else {
-			err = l.tag()
-		}
-		if err != nil {
-			return token{}, err
+func (l *lexer) next() token {
+	for len(l.queue) == 0 {
+		switch {
+		case l.pos >= len(l.src):
+			return token{kind: tokEOF, line: l.line}
+		case l.tag == "":
+			l.between()
+		default:
+			l.inside()
 		}
 	}
+	t := l.queue[0]
+	l.queue = l.queue[1:]
+	return t
 }
 
 func (l *lexer) emit(kind, text string) {
@@ -94,45 +76,45 @@ func (l *lexer) take(n int) {
 	l.pos += n
 }
 
-func (l *lexer) fail(format string, a ...any) error {
-	return atLine(failf("TemplateSyntaxError", format, a...), l.line)
+func (l *lexer) fail(format string, a ...any) *Error {
+	e := errorf("TemplateSyntaxError", format, a...)
+	e.Line = l.line
+	return e
 }
 
-// root reads text up to the next tag and the tag's opening.
-func (l *lexer) root() error {
+// between reads text up to the next tag, and the tag's opening.
+func (l *lexer) between() {
 	rest := l.src[l.pos:]
 	at := nextTag(rest)
 	if at < 0 {
 		l.emit(tokData, rest)
 		l.take(len(rest))
-		return nil
+		return
 	}
-	kind := rest[at+1]
-	open := 2
-	sign := byte(0)
-	if at+2 < len(rest) && (rest[at+2] == '-' || rest[at+2] == '+') {
-		sign = rest[at+2]
-		open = 3
-	}
-	l.data(rest[:at], sign, kind != '{')
-	if kind == '%' {
+	opening := rest[at : at+2]
+	sign := signAt(rest, at+2)
+	l.data(rest[:at], sign, opening != "{{")
+	if opening == "{%" {
 		if n := matchRaw(rest[at:], "raw"); n > 0 {
 			l.take(at + n)
-			return l.raw()
+			l.raw()
+			return
 		}
 	}
-	l.take(at + open)
-	switch kind {
-	case '{':
-		l.state = inVar
+	l.take(at + 2)
+	if sign != 0 {
+		l.take(1)
+	}
+	switch opening {
+	case "{{":
+		l.tag = "}}"
 		l.emit(tokVarBegin, "")
-	case '%':
-		l.state = inBlock
+	case "{%":
+		l.tag = "%}"
 		l.emit(tokBlkBegin, "")
 	default:
-		return l.comment()
+		l.comment()
 	}
-	return nil
 }
 
 // nextTag finds the first "{{", "{%" or "{#".
@@ -150,18 +132,23 @@ func nextTag(s string) int {
 	}
 }
 
-// data emits the text before a tag, stripped as the tag's sign and
-// lstrip_blocks say.
+// signAt is the whitespace control at s[i], 0 if there is none.
+func signAt(s string, i int) byte {
+	if i >= 0 && i < len(s) && (s[i] == '-' || s[i] == '+') {
+		return s[i]
+	}
+	return 0
+}
+
+// data emits the text before a tag, stripped as the tag's sign and lstrip_blocks say.
 func (l *lexer) data(text string, sign byte, block bool) {
 	switch {
 	case sign == '-':
 		text = strings.TrimRightFunc(text, isSpace)
 	case sign != '+' && block:
 		from := strings.LastIndexByte(text, '\n') + 1
-		if from > 0 || l.fresh {
-			if strings.TrimLeftFunc(text[from:], isSpace) == "" {
-				text = text[:from]
-			}
+		if (from > 0 || l.fresh) && spaces(text[from:]) == len(text)-from {
+			text = text[:from]
 		}
 	}
 	if text != "" {
@@ -169,32 +156,30 @@ func (l *lexer) data(text string, sign byte, block bool) {
 	}
 }
 
+// spaces is the length of the whitespace that s begins with.
+func spaces(s string) int { return len(s) - len(strings.TrimLeftFunc(s, isSpace)) }
+
 // comment skips to the end of a comment whose opening has been read.
-func (l *lexer) comment() error {
+func (l *lexer) comment() {
 	rest := l.src[l.pos:]
 	if rest == "" {
-		return nil
+		return
 	}
 	i := strings.Index(rest, "#}")
 	if i < 0 {
-		return l.fail("Missing end of comment tag")
+		panic(l.fail("Missing end of comment tag"))
 	}
-	sign := byte(0)
-	if i > 0 {
-		sign = rest[i-1]
-	}
+	sign := signAt(rest, i-1)
 	l.take(i + 2)
 	l.afterTag(sign)
-	return nil
 }
 
-// afterTag drops the whitespace after a tag: all after "-", none after "+",
-// else one newline (trim_blocks).
+// afterTag drops the whitespace after a tag: all after "-", none after "+", else one newline (trim_blocks).
 func (l *lexer) afterTag(sign byte) {
 	rest := l.src[l.pos:]
 	switch {
 	case sign == '-':
-		if n := len(rest) - len(strings.TrimLeftFunc(rest, isSpace)); n > 0 {
+		if n := spaces(rest); n > 0 {
 			l.take(n)
 		}
 	case sign != '+' && strings.HasPrefix(rest, "\n"):
@@ -203,60 +188,103 @@ func (l *lexer) afterTag(sign byte) {
 }
 
 // raw emits the text up to endraw.
-func (l *lexer) raw() error {
+func (l *lexer) raw() {
 	rest := l.src[l.pos:]
-	if rest == "" {
-		return nil
-	}
-	for i := 0; ; i += 2 {
+	for i := 0; rest != ""; i += 2 {
 		j := strings.Index(rest[i:], "{%")
 		if j < 0 {
-			return l.fail("Missing end of raw directive")
+			panic(l.fail("Missing end of raw directive"))
 		}
 		i += j
-		n := matchRaw(rest[i:], "endraw")
-		if n == 0 {
-			continue
+		if n := matchRaw(rest[i:], "endraw"); n > 0 {
+			l.data(rest[:i], signAt(rest, i+2), true)
+			l.take(i + n)
+			return
 		}
-		sign := byte(0)
-		if c := rest[i+2]; c == '-' || c == '+' {
-			sign = c
-		}
-		l.data(rest[:i], sign, true)
-		l.take(i + n)
-		return nil
 	}
 }
 
-// matchRaw matches a whole "{% raw %}" or "{% endraw %}" tag at the start of
-// s and the whitespace that it eats; 0 if there is none.
+// matchRaw is the length of a whole "{% raw %}" or "{% endraw %}" tag at the start of s, with the whitespace that it
+// eats; 0 if there is none.
 func matchRaw(s, word string) int {
 	i := 2
-	if i < len(s) && (s[i] == '-' || s[i] == '+') {
+	if signAt(s, i) != 0 {
 		i++
 	}
-	space := func() {
-		i = len(s) - len(strings.TrimLeftFunc(s[i:], isSpace))
-	}
-	space()
+	i += spaces(s[i:])
 	if !strings.HasPrefix(s[i:], word) {
 		return 0
 	}
 	i += len(word)
-	space()
+	i += spaces(s[i:])
 	switch {
 	case strings.HasPrefix(s[i:], "-%}"):
 		i += 3
-		space()
+		return i + spaces(s[i:])
 	case strings.HasPrefix(s[i:], "%}"):
 		i += 2
 		if word == "endraw" && strings.HasPrefix(s[i:], "\n") {
 			i++
 		}
+		return i
 	case word == "endraw" && strings.HasPrefix(s[i:], "+%}"):
-		i += 3
-	default:
-		return 0
+		return i + 3
 	}
-	return i
+	return 0
+}
+
+// inside reads one token inside a tag, or nothing but whitespace.
+func (l *lexer) inside() {
+	rest := l.src[l.pos:]
+	if len(l.balance) == 0 && l.tagEnd(rest) {
+		return
+	}
+	r, size := utf8.DecodeRuneInString(rest)
+	switch {
+	case isSpace(r):
+		l.take(spaces(rest))
+	case r >= '0' && r <= '9':
+		l.number(rest)
+	case isNameRune(r, true):
+		n := strings.IndexFunc(rest, func(r rune) bool { return !isNameRune(r, false) })
+		if n < 0 {
+			n = len(rest)
+		}
+		l.emit(tokName, rest[:n])
+		l.take(n)
+	case r == '\'' || r == '"':
+		l.str(rest)
+	case operatorLen(rest) > 0:
+		l.operator(rest[:operatorLen(rest)])
+	default:
+		panic(l.unexpected(rest[:size]))
+	}
+}
+
+func (l *lexer) unexpected(char string) *Error {
+	return l.fail("unexpected char %s at %d", quoteRepr(char), utf8.RuneCountInString(l.src[:l.pos]))
+}
+
+// tagEnd takes the end of the tag if it is here. Variables know no "+}}".
+func (l *lexer) tagEnd(rest string) bool {
+	sign := signAt(rest, 0)
+	n := 2
+	if sign == '-' || sign == '+' && l.tag == "%}" {
+		n = 3
+	}
+	if !strings.HasPrefix(rest[n-2:], l.tag) {
+		return false
+	}
+	if l.tag == "%}" {
+		l.emit(tokBlkEnd, "")
+	} else {
+		l.emit(tokVarEnd, "")
+		if sign == 0 {
+			sign = '+' // trim_blocks is for blocks
+		}
+	}
+	l.take(n)
+	l.tag = ""
+	l.afterTag(sign)
+	return true
 }

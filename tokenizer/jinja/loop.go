@@ -1,191 +1,135 @@
 package jinja
 
-import "strings"
+type forStmt struct {
+	target    target
+	iter      expr
+	test      expr // nil: none
+	body, alt []stmt
+	line      int
+}
 
-// loop is the special variable of a for loop. It reads one element ahead only
-// when asked, as Jinja's does.
+// loop is the special variable of a for loop. It reads ahead only when asked, as Jinja's does: the loop's "if" sees what
+// the turns before have set.
 type loop struct {
-	m       *machine
-	next    func() (Value, bool, error)
-	index0  int64
-	depth0  int64
-	current Value
+	r       *render
+	rest    []Value // not yet looked at
+	keep    func(v Value) bool
+	index0  int
 	before  Value
-	ahead   []Value // read but not yet given
-	over    bool
-	size    int64 // -1 until known
-	changed *Tuple
+	current Value
+	ahead   []Value // passed the "if", not yet given
+	changed *List
 }
 
-func (l *loop) peek() (bool, error) {
-	if len(l.ahead) > 0 || l.over {
-		return len(l.ahead) > 0, nil
+func (st *forStmt) exec(r *render, s *scope) flow {
+	iter := r.eval(st.iter, s)
+	r.line = st.line
+	l := &loop{r: r, rest: r.items(iter), index0: -1}
+	if st.test != nil {
+		l.keep = func(v Value) bool {
+			turn := &scope{parent: s}
+			r.assign(&st.target, v, turn)
+			return truth(r.eval(st.test, turn))
+		}
 	}
-	v, ok, err := l.next()
-	if err != nil {
-		return false, err
+	for l.advance() {
+		turn := &scope{parent: s, names: make([]string, 0, 4), vals: make([]Value, 0, 4)}
+		r.line = st.line
+		r.set(turn, "loop", l)
+		r.assign(&st.target, l.current, turn)
+		if r.run(st.body, turn) == breaks {
+			break
+		}
 	}
-	if !ok {
-		l.over = true
-		return false, nil
+	if l.index0 < 0 && st.alt != nil {
+		return r.run(st.alt, &scope{parent: s})
 	}
-	l.ahead = append(l.ahead, v)
-	return true, nil
+	return goesOn
 }
 
-func (l *loop) advance() (bool, error) {
-	ok, err := l.peek()
-	if err != nil || !ok {
-		return false, err
-	}
-	l.before = l.current
-	l.current = l.ahead[0]
-	l.ahead = l.ahead[1:]
-	l.index0++
-	return true, nil
-}
-
-func (l *loop) length(m *machine) (int64, error) {
-	if l.size < 0 {
-		for !l.over {
-			v, ok, err := l.next()
-			if err != nil {
-				return 0, err
-			}
-			if !ok {
-				l.over = true
-				break
-			}
-			if err := m.grow(16); err != nil {
-				return 0, err
-			}
+// peek reads ahead until n elements are waiting, or no more are left.
+func (l *loop) peek(n int) bool {
+	for len(l.ahead) < n && len(l.rest) > 0 {
+		v := l.rest[0]
+		l.rest = l.rest[1:]
+		l.r.step(1)
+		if l.keep == nil || l.keep(v) {
+			l.r.grow(16)
 			l.ahead = append(l.ahead, v)
 		}
-		l.size = l.index0 + 1 + int64(len(l.ahead))
 	}
-	return l.size, nil
+	return len(l.ahead) >= n
 }
 
-func (m *machine) runFor(st *forStmt, s *scope, out *strings.Builder) error {
-	iter, err := m.eval(st.iter, s)
-	if err != nil {
-		return err
+func (l *loop) advance() bool {
+	if !l.peek(1) {
+		return false
 	}
-	next, err := m.iterate(iter)
-	if err != nil {
-		return err
-	}
-	l := &loop{m: m, index0: -1, size: -1, next: next}
-	if st.test != nil {
-		l.next = m.filtered(st, s, next)
-	}
-	none := true
-	for {
-		ok, err := l.advance()
-		if err != nil {
-			return err
-		}
-		if !ok {
-			break
-		}
-		none = false
-		turn := &scope{parent: s, names: make([]string, 0, 3), vals: make([]Value, 0, 3)}
-		turn.set("loop", l)
-		if err := m.assign(&st.target, l.current, turn); err != nil {
-			return err
-		}
-		err = m.run(st.body, turn, out)
-		if err == errBreak { //nolint:errorlint // never wrapped
-			break
-		}
-		if err != nil && err != errContinue { //nolint:errorlint // never wrapped
-			return err
-		}
-	}
-	if none && st.alt != nil {
-		return m.run(st.alt, &scope{parent: s}, out)
-	}
-	return nil
+	l.before, l.current = l.current, l.ahead[0]
+	l.ahead = l.ahead[1:]
+	l.index0++
+	return true
 }
 
-// filtered gives the elements that pass the loop's "if".
-func (m *machine) filtered(st *forStmt, s *scope, next func() (Value, bool, error)) func() (Value, bool, error) {
-	return func() (Value, bool, error) {
-		for {
-			v, ok, err := next()
-			if err != nil || !ok {
-				return nil, false, err
-			}
-			turn := &scope{parent: s}
-			if err := m.assign(&st.target, v, turn); err != nil {
-				return nil, false, err
-			}
-			keep, err := m.eval(st.test, turn)
-			if err != nil {
-				return nil, false, err
-			}
-			if truth(keep) {
-				return v, true, nil
-			}
-		}
+func (l *loop) length() int {
+	if l.keep == nil {
+		return l.index0 + 1 + len(l.ahead) + len(l.rest)
 	}
+	l.peek(len(l.ahead) + len(l.rest))
+	return l.index0 + 1 + len(l.ahead)
 }
 
 // attr is loop.name.
-func (l *loop) attr(name string) (Value, bool, error) {
+func (l *loop) attr(name string) (Value, bool) {
 	switch name {
 	case "index0":
-		return l.index0, true, nil
+		return int64(l.index0), true
 	case "index":
-		return l.index0 + 1, true, nil
+		return int64(l.index0 + 1), true
 	case "depth0":
-		return l.depth0, true, nil
+		return int64(0), true
 	case "depth":
-		return l.depth0 + 1, true, nil
+		return int64(1), true // only recursive loops have more
 	case "first":
-		return l.index0 == 0, true, nil
+		return l.index0 == 0, true
 	case "last":
-		more, err := l.peek()
-		return !more, true, err
-	case "length", "revindex", "revindex0":
-		n, err := l.length(l.m)
-		switch name {
-		case "revindex":
-			n -= l.index0
-		case "revindex0":
-			n -= l.index0 + 1
-		}
-		return n, true, err
+		return !l.peek(1), true
+	case "length":
+		return int64(l.length()), true
+	case "revindex":
+		return int64(l.length() - l.index0), true
+	case "revindex0":
+		return int64(l.length() - l.index0 - 1), true
 	case "previtem":
 		if l.index0 == 0 {
-			return &Undefined{hint: "there is no previous item"}, true, nil
+			return &Undefined{hint: "there is no previous item"}, true
 		}
-		return l.before, true, nil
+		return l.before, true
 	case "nextitem":
-		more, err := l.peek()
-		if err != nil || !more {
-			return &Undefined{hint: "there is no next item"}, true, err
+		if !l.peek(1) {
+			return &Undefined{hint: "there is no next item"}, true
 		}
-		return l.ahead[0], true, nil
-	case "cycle":
-		return &function{name: "cycle", call: func(_ *machine, a *args) (Value, error) {
-			if len(a.pos) == 0 {
-				return nil, typeErr("no items for cycling given")
-			}
-			return a.pos[l.index0%int64(len(a.pos))], nil
-		}}, true, nil
-	case "changed":
-		return &function{name: "changed", call: func(m *machine, a *args) (Value, error) {
-			now := &Tuple{Items: a.pos}
-			if l.changed != nil {
-				same, err := m.equal(l.changed, now)
-				if err != nil || same {
-					return false, err
-				}
-			}
-			l.changed = now
-			return true, nil
-		}}, true, nil
+		return l.ahead[0], true
 	}
-	return nil, false, nil
+	if b := loopMethods[name]; b != nil {
+		return &function{builtin: b, self: l}, true
+	}
+	return nil, false
+}
+
+var loopMethods = table{}
+
+func init() {
+	loopMethods.addRaw("cycle", func(_ *render, self Value, a *args) Value {
+		if len(a.pos) == 0 {
+			panic(typeErr("no items for cycling given"))
+		}
+		return a.pos[self.(*loop).index0%len(a.pos)]
+	})
+	loopMethods.addRaw("changed", func(r *render, self Value, a *args) Value {
+		l, now := self.(*loop), &List{Items: a.pos}
+		same := l.changed != nil && r.equal(l.changed, now)
+		l.changed = now
+		return !same
+	})
 }

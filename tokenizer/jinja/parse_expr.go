@@ -1,351 +1,353 @@
 package jinja
 
+import "slices"
+
+// levels are the binary operators, loosest first, all of them left-associative; "not", a prefix, stands between "and" and
+// the comparisons.
+var levels = [...][]string{
+	{"or"},
+	{"and"},
+	{"==", "!=", "<", "<=", ">", ">=", "in", "not in"},
+	{"+", "-"},
+	{"~"},
+	{"*", "/", "//", "%"},
+	{"**"},
+}
+
+const compareLevel = 2
+
 // expression parses one expression; cond admits "a if b else c".
-func (p *parser) expression(cond bool) (expr, error) {
-	if err := p.deeper(); err != nil {
-		return nil, err
-	}
+func (p *parser) expression(cond bool) expr {
+	p.deeper()
 	defer p.up()
-	if !cond {
-		return p.logic(true)
-	}
-	line := p.cur.line
-	p.soft++ // Jinja learns only later that a condition follows; so do we
-	x, err := p.logic(true)
-	p.soft--
-	if err != nil {
-		return nil, err
-	}
-	for {
-		ok, err := p.skipName("if")
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			if p.pending != nil && p.soft == 0 {
-				return nil, p.pending
-			}
-			return x, nil
-		}
-		if p.soft == 0 {
-			p.pending = nil
-		}
-		c := &condExpr{then: x, line: line}
-		p.soft++
-		c.test, err = p.logic(true)
-		if err == nil {
-			ok, err = p.skipName("else")
-		}
-		if err == nil && ok {
-			c.alt, err = p.expression(true)
-		}
-		p.soft--
-		if err != nil {
-			return nil, err
-		}
-		if p.soft == 0 {
-			p.pending = nil
+	x := p.binary(0)
+	for cond && p.skipName("if") {
+		c := &condExpr{then: x, test: p.binary(0)}
+		if p.skipName("else") {
+			c.alt = p.expression(true)
 		}
 		x = c
-		line = p.cur.line
 	}
+	return x
 }
 
-// logic parses a run of "or" (or = true) over runs of "and".
-func (p *parser) logic(or bool) (expr, error) {
-	word, part := "and", p.not
-	if or {
-		word, part = "or", func() (expr, error) { return p.logic(false) }
-	}
-	first, err := part()
-	if err != nil || !p.isName(word) {
-		return first, err
-	}
-	l := &logicExpr{or: or, parts: []expr{first}}
-	for p.isName(word) {
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		x, err := part()
-		if err != nil {
-			return nil, err
-		}
-		l.parts = append(l.parts, x)
-	}
-	return l, nil
-}
-
-func (p *parser) not() (expr, error) {
-	if !p.isName("not") {
-		return p.compare()
-	}
-	if err := p.deeper(); err != nil {
-		return nil, err
-	}
-	defer p.up()
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	x, err := p.not()
-	return &notExpr{x: x}, err
-}
-
-func (p *parser) compare() (expr, error) {
-	line := p.cur.line
-	first, err := p.math(0)
-	if err != nil {
-		return nil, err
-	}
-	c := &compareExpr{first: first, line: line}
-	for {
-		op := ""
-		switch p.cur.kind {
-		case "==", "!=", "<", "<=", ">", ">=":
-			op = p.cur.kind
-		case tokName:
-			switch p.cur.text {
-			case "in":
-				op = "in"
-			case "not":
-				next, err := p.look()
-				if err != nil {
-					return nil, err
-				}
-				if next.kind == tokName && next.text == "in" {
-					op = "not in"
-					if err := p.advance(); err != nil {
-						return nil, err
-					}
-				}
-			}
-		}
-		if op == "" {
-			break
-		}
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		x, err := p.math(0)
-		if err != nil {
-			return nil, err
-		}
-		c.ops = append(c.ops, op)
-		c.rest = append(c.rest, x)
-	}
-	if len(c.ops) == 0 {
-		return first, nil
-	}
-	return c, nil
-}
-
-// mathOps are the left-associative levels, loosest first; "~" binds between
-// the sums and the products.
-var mathOps = [][]string{{"+", "-"}, {"~"}, {"*", "/", "//", "%"}, {"**"}}
-
-func (p *parser) math(level int) (expr, error) {
-	if level == len(mathOps) {
+// binary parses a run of operators of one level over operands of the next. A run is one node, so that a long sum neither
+// nests nor copies its text again for every term.
+func (p *parser) binary(level int) expr {
+	switch {
+	case level == len(levels):
 		return p.unary(true)
+	case level == compareLevel && p.isName("not"):
+		p.deeper()
+		defer p.up()
+		p.advance()
+		return &notExpr{x: p.binary(level)}
 	}
-	line := p.cur.line
-	first, err := p.math(level + 1)
-	if err != nil {
-		return nil, err
-	}
-	c := &chainExpr{first: first, line: line}
+	run := run{first: p.binary(level + 1), line: p.cur.line}
 	for {
-		op := ""
-		for _, o := range mathOps[level] {
-			if p.cur.kind == o {
-				op = o
-			}
-		}
-		if op == "" {
+		op := p.operator()
+		if !slices.Contains(levels[level], op) {
 			break
 		}
-		if err := p.advance(); err != nil {
-			return nil, err
+		if op == "not in" {
+			p.advance()
 		}
-		x, err := p.math(level + 1)
-		if err != nil {
-			return nil, err
-		}
-		c.ops = append(c.ops, op)
-		c.rest = append(c.rest, x)
+		p.advance()
+		run.ops = append(run.ops, op)
+		run.rest = append(run.rest, p.binary(level+1))
 	}
 	switch {
-	case len(c.ops) == 0:
-		return first, nil
-	case c.ops[0] == "~":
-		return &concatExpr{parts: append([]expr{first}, c.rest...), line: line}, nil
+	case run.ops == nil:
+		return run.first
+	case level < compareLevel:
+		return &logicExpr{run}
+	case level == compareLevel:
+		return &compareExpr{run}
+	case run.ops[0] == "~":
+		return &concatExpr{run}
 	}
-	return c, nil
+	return &arithExpr{run}
 }
 
-func (p *parser) unary(filters bool) (expr, error) {
-	if err := p.deeper(); err != nil {
-		return nil, err
+// operator is the binary operator that the current token is or begins.
+func (p *parser) operator() string {
+	switch {
+	case p.isName("or", "and", "in"):
+		return p.cur.text
+	case p.isName("not"):
+		if next := p.look(); next.kind == tokName && next.text == "in" {
+			return "not in"
+		}
+	case p.cur.kind != tokName:
+		return p.cur.kind
 	}
+	return ""
+}
+
+// unary parses signs, what they stand before, and what follows it. Filters bind to the whole, but not inside of a sign.
+func (p *parser) unary(filters bool) expr {
+	p.deeper()
 	defer p.up()
 	var x expr
-	var err error
-	if t := p.cur; t.kind == "-" || t.kind == "+" {
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		x, err = p.unary(false)
-		x = &unaryExpr{op: t.kind, x: x, line: t.line}
+	if t := p.cur; p.is("-", "+") {
+		p.advance()
+		x = &signExpr{op: t.kind, x: p.unary(false), line: t.line}
 	} else {
-		x, err = p.primary()
+		x = p.primary()
 	}
-	if err != nil {
-		return nil, err
-	}
-	if x, err = p.postfix(x); err != nil || !filters {
-		return x, err
-	}
-	for err == nil {
+	x = p.postfix(x)
+	for filters {
 		switch {
 		case p.is("|"):
-			x, err = p.filters(x, false)
+			x = p.filters(x, false)
 		case p.isName("is"):
-			x, err = p.test(x)
+			x = p.test(x)
 		case p.is("("):
-			x, err = p.call(x)
+			x = p.call(x)
 		default:
-			return x, nil
+			return x
 		}
 	}
-	return nil, err
+	return x
 }
 
-func (p *parser) primary() (expr, error) {
+var constants = map[string]Value{"true": true, "True": true, "false": false, "False": false, "none": nil, "None": nil}
+
+func (p *parser) primary() expr {
 	t := p.cur
 	switch t.kind {
 	case tokName:
-		if err := p.advance(); err != nil {
-			return nil, err
+		p.advance()
+		if v, ok := constants[t.text]; ok {
+			return &constExpr{v: v}
 		}
-		switch t.text {
-		case "true", "True":
-			return &constExpr{v: true}, nil
-		case "false", "False":
-			return &constExpr{v: false}, nil
-		case "none", "None":
-			return &constExpr{v: nil}, nil
-		case "caller", "kwargs", "varargs":
-			if p.special != nil {
-				p.special[t.text] = true
-			}
+		if p.special != nil {
+			p.special[t.text] = true
 		}
-		return &nameExpr{name: t.text, line: t.line}, nil
+		return &nameExpr{name: t.text, line: t.line}
 	case tokString:
-		s := t.text
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
+		s := ""
 		for p.is(tokString) {
-			s += p.cur.text
-			if err := p.advance(); err != nil {
-				return nil, err
-			}
+			s += p.expect(tokString).text
 		}
-		return &constExpr{v: s}, nil
+		return &constExpr{v: s}
 	case tokInt, tokFloat:
-		return &constExpr{v: t.num}, p.advance()
+		p.advance()
+		return &constExpr{v: t.num}
 	case "(":
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		x, err := p.tuple(true, nil, true)
-		if err != nil {
-			return nil, err
-		}
-		_, err = p.expect(")")
-		return x, err
+		p.advance()
+		x := p.tuple(true, "", true)
+		p.expect(")")
+		return x
 	case "[":
-		return p.listLiteral()
+		l := &listExpr{kind: list}
+		p.items("]", func() { l.items = append(l.items, p.expression(true)) })
+		return l
 	case "{":
-		return p.dictLiteral()
-	case tokEOF:
-		return nil, p.fail(t.line, "unexpected 'end of template'")
+		d := &dictExpr{}
+		p.items("}", func() {
+			d.keys = append(d.keys, p.expression(true))
+			p.expect(":")
+			d.vals = append(d.vals, p.expression(true))
+		})
+		return d
 	}
-	return nil, p.fail(t.line, "unexpected %s", quoteRepr(describe(t)))
+	panic(p.fail("unexpected %s", quoteRepr(describe(t))))
 }
 
-// tuple parses one expression, or several with commas as a tuple.
-func (p *parser) tuple(cond bool, ends []string, parens bool) (expr, error) {
+// tuple parses one expression, or several with commas as a tuple. end is a name that ends it.
+func (p *parser) tuple(cond bool, end string, parens bool) expr {
 	var items []expr
-	isTuple := false
-	for !p.is(tokVarEnd) && !p.is(tokBlkEnd) && !p.is(")") && !p.isName(ends...) {
-		x, err := p.expression(cond)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, x)
+	comma := false
+	for !p.is(tokVarEnd, tokBlkEnd, ")") && !p.isName(end) {
+		items = append(items, p.expression(cond))
 		if !p.is(",") {
 			break
 		}
-		isTuple = true
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
+		comma = true
+		p.advance()
 	}
-	if !isTuple {
-		if len(items) == 1 {
-			return items[0], nil
-		}
-		if !parens {
-			return nil, p.fail(p.cur.line, "Expected an expression, got '%s'", describe(p.cur))
-		}
+	switch {
+	case len(items) == 1 && !comma:
+		return items[0]
+	case len(items) == 0 && !parens:
+		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
 	}
-	return &tupleExpr{items: items}, nil
+	return &listExpr{items: items, kind: tuple}
 }
 
-func (p *parser) listLiteral() (expr, error) {
-	l := &listExpr{}
-	err := p.items("]", func() error {
-		x, err := p.expression(true)
-		l.items = append(l.items, x)
-		return err
-	})
-	return l, err
-}
-
-func (p *parser) dictLiteral() (expr, error) {
-	d := &dictExpr{}
-	err := p.items("}", func() error {
-		k, err := p.expression(true)
-		if err != nil {
-			return err
-		}
-		if _, err := p.expect(":"); err != nil {
-			return err
-		}
-		v, err := p.expression(true)
-		d.keys = append(d.keys, k)
-		d.vals = append(d.vals, v)
-		return err
-	})
-	return d, err
-}
-
-// items parses an opening bracket, elements with commas, the closing bracket.
-func (p *parser) items(closing string, one func() error) error {
-	if err := p.advance(); err != nil {
-		return err
-	}
+// items parses an opening bracket, elements with commas between and perhaps behind them, and the closing bracket.
+func (p *parser) items(closing string, one func()) {
+	p.advance()
 	for n := 0; !p.is(closing); n++ {
 		if n > 0 {
-			if _, err := p.expect(","); err != nil {
-				return err
-			}
+			p.expect(",")
 			if p.is(closing) {
 				break
 			}
 		}
-		if err := one(); err != nil {
-			return err
+		one()
+	}
+	p.advance()
+}
+
+// postfix parses attributes, subscripts and calls.
+func (p *parser) postfix(x expr) expr {
+	for n := p.depth; ; n++ {
+		p.bound(n, 4*p.most) // a long chain nests at run though it is parsed in a loop
+		line := p.cur.line
+		switch p.cur.kind {
+		case ".":
+			p.advance()
+			switch t := p.cur; t.kind {
+			case tokName:
+				x = &attrExpr{x: x, name: t.text, line: line}
+			case tokInt:
+				x = &itemExpr{x: x, key: &constExpr{v: t.num}, line: line}
+			default:
+				panic(p.fail("expected name or number"))
+			}
+			p.advance()
+		case "[":
+			x = p.subscript(x)
+		case "(":
+			x = p.call(x)
+		default:
+			return x
 		}
 	}
-	return p.advance()
+}
+
+// subscript parses an index, a tuple of them, or a slice.
+func (p *parser) subscript(x expr) expr {
+	line := p.cur.line
+	var keys []expr
+	var cut *sliceExpr
+	n := 0
+	p.items("]", func() {
+		n++
+		if k := p.slice(x, line); k != nil {
+			cut = k
+			return
+		}
+		keys = append(keys, p.expression(true))
+		if p.is(":") {
+			cut = p.slice(x, line)
+			cut.parts[0] = keys[len(keys)-1]
+		}
+	})
+	switch {
+	case cut != nil && n > 1:
+		panic(unsupported("a slice in a tuple index"))
+	case cut != nil:
+		return cut
+	case len(keys) == 1:
+		return &itemExpr{x: x, key: keys[0], line: line}
+	}
+	return &itemExpr{x: x, key: &listExpr{items: keys, kind: tuple}, line: line}
+}
+
+// slice parses ":stop:step", if it is next.
+func (p *parser) slice(x expr, line int) *sliceExpr {
+	if !p.is(":") {
+		return nil
+	}
+	s := &sliceExpr{x: x, line: line}
+	for i := 1; i < 3 && p.skip(":"); i++ {
+		if !p.is(":", "]", ",") {
+			s.parts[i] = p.expression(true)
+		}
+	}
+	return s
+}
+
+func (p *parser) call(x expr) expr {
+	line := p.cur.line
+	return &callExpr{fn: x, args: p.callArgs(), line: line}
+}
+
+func (p *parser) callArgs() callArgs {
+	var a callArgs
+	p.items(")", func() {
+		switch {
+		case a.starStar != nil || a.star != nil && p.is("*"):
+			panic(p.fail("invalid syntax for function call expression"))
+		case p.skip("*"):
+			a.star = p.expression(true)
+		case p.skip("**"):
+			a.starStar = p.expression(true)
+		case p.is(tokName) && p.look().kind == "=":
+			a.kwNames = append(a.kwNames, p.cur.text)
+			p.advance()
+			p.advance()
+			a.kwVals = append(a.kwVals, p.expression(true))
+		case a.star != nil || a.kwNames != nil:
+			panic(p.fail("invalid syntax for function call expression"))
+		default:
+			a.pos = append(a.pos, p.expression(true))
+		}
+	})
+	return a
+}
+
+// filters parses a run of filters over x (nil: a block's text). inline: the first has no "|" before it.
+func (p *parser) filters(x expr, inline bool) expr {
+	for n := p.depth; p.is("|") || inline; n++ {
+		p.bound(n, 4*p.most)
+		if !inline {
+			p.advance()
+		}
+		inline = false
+		f := &filterExpr{x: x, line: p.cur.line}
+		name := p.dottedName()
+		f.filter, f.unknown = filters[name], p.unknown("filter", name, refusedFilters)
+		if p.is("(") {
+			f.args = p.callArgs()
+		}
+		x = f
+	}
+	return x
+}
+
+// dottedName parses the name of a filter or test.
+func (p *parser) dottedName() string {
+	name := p.expect(tokName).text
+	for p.skip(".") {
+		name += "." + p.expect(tokName).text
+	}
+	return name
+}
+
+func (p *parser) test(x expr) expr {
+	t := &testExpr{x: x, line: p.cur.line}
+	p.advance()
+	negated := p.skipName("not")
+	name := p.dottedName()
+	t.test, t.unknown = tests[name], p.unknown("test", name, refusedTests)
+	switch {
+	case p.is("("):
+		t.args = p.callArgs()
+	case p.isName("is"):
+		panic(p.fail("You cannot chain multiple tests with is"))
+	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{") && !p.isName("else", "or", "and"):
+		t.args.pos = []expr{p.postfix(p.primary())}
+	}
+	if negated {
+		return &notExpr{x: t}
+	}
+	return t
+}
+
+// unknown is the error of a filter or test that there is not. It is kept for the render that comes to it: templates have
+// branches for other renderers, which are never taken here.
+func (p *parser) unknown(what, name string, refused map[string]bool) *Error {
+	e := errorf("TemplateAssertionError", "No %s named %s.", what, quoteRepr(clip(name)))
+	switch {
+	case refused[name]:
+		e = unsupported("the %s '%s'", what, name)
+	case p.inIf > 0:
+		e = errorf("TemplateRuntimeError", "No %s named %s found.", what, quoteRepr(clip(name)))
+	}
+	e.Line = p.cur.line
+	return e
 }

@@ -1,291 +1,213 @@
 package jinja
 
-// refusedTags are Jinja's own tags that the subset leaves out: a template has
-// no files to load and its output is not HTML.
-var refusedTags = map[string]string{
-	"include":    "loads another file",
-	"import":     "loads another file",
-	"from":       "loads another file",
-	"extends":    "loads another file",
-	"block":      "template inheritance",
-	"autoescape": "HTML escaping",
-}
+import "slices"
 
-// statement parses a tag up to, not including, its block_end.
-func (p *parser) statement(ends []string) ([]stmt, error) {
+// refusedTags are Jinja's own tags that have no place here: a template has no files to load, and its output is not HTML.
+var refusedTags = words("include import from extends block autoescape with print")
+
+// statement parses a tag up to, not including, its end.
+func (p *parser) statement(ends []string) stmt {
 	t := p.cur
 	if t.kind != tokName {
-		return nil, p.fail(t.line, "tag name expected")
+		panic(p.fail("tag name expected"))
 	}
-	if why, ok := refusedTags[t.text]; ok {
-		return nil, atLine(unsupported("tag '%s' is not supported: %s", t.text, why), t.line)
-	}
-	parse := map[string]func() (stmt, error){
-		"if": p.ifTag, "for": p.forTag, "set": p.setTag, "with": p.withTag, "macro": p.macroTag,
-		"call": p.callTag, "filter": p.filterTag, "break": p.controlTag, "continue": p.controlTag,
+	parse := map[string]func() stmt{
+		"if": p.ifTag, "for": p.forTag, "set": p.setTag, "macro": p.macroTag, "call": p.callTag,
+		"filter": p.filterTag, "break": p.controlTag, "continue": p.controlTag,
 	}[t.text]
 	switch {
-	case t.text == "generation" && p.generation:
-		parse = p.generationTag
-	case t.text == "print":
-		return p.printTag()
+	case slices.Contains(p.blocks, t.text):
+		parse = p.plainTag
+	case refusedTags[t.text]:
+		panic(unsupported("the tag '%s'", t.text))
 	case parse == nil:
-		return nil, p.failEnd(t.text, ends)
+		panic(p.failEnd("Encountered unknown tag "+quoteRepr(clip(t.text))+".", ends))
 	}
 	p.tags = append(p.tags, t.text)
-	s, err := parse()
+	p.advance()
+	s := parse()
 	p.tags = p.tags[:len(p.tags)-1]
-	return []stmt{s}, err
+	return s
 }
 
-func (p *parser) printTag() ([]stmt, error) {
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	var out []stmt
-	for !p.is(tokBlkEnd) {
-		if len(out) > 0 {
-			if _, err := p.expect(","); err != nil {
-				return nil, err
-			}
-		}
-		line := p.cur.line
-		x, err := p.expression(true)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, &outputStmt{x: x, line: line})
-	}
-	return out, nil
-}
-
-func (p *parser) ifTag() (stmt, error) {
+func (p *parser) ifTag() stmt {
+	p.inIf++
+	defer func() { p.inIf-- }()
 	s := &ifStmt{}
-	p.soft++
-	defer func() { p.soft-- }()
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
 	for {
-		test, err := p.tuple(false, nil, false)
-		if err != nil {
-			return nil, err
-		}
-		body, end, err := p.block("elif", "else", "endif")
-		if err != nil {
-			return nil, err
-		}
+		test := p.tuple(false, "", false)
+		body, end := p.block("elif", "else", "endif")
 		s.tests = append(s.tests, test)
 		s.bodies = append(s.bodies, body)
 		switch end {
 		case "endif":
-			return s, nil
+			return s
 		case "else":
-			s.alt, _, err = p.block("endif")
-			return s, err
+			s.alt, _ = p.block("endif")
+			return s
 		}
 	}
 }
 
-func (p *parser) forTag() (stmt, error) {
-	line := p.cur.line
-	if err := p.advance(); err != nil {
-		return nil, err
+func (p *parser) forTag() stmt {
+	s := &forStmt{line: p.cur.line}
+	s.target = p.target("in", false)
+	if !p.skipName("in") {
+		panic(p.fail("expected token 'in', got '%s'", describe(p.cur)))
 	}
-	s := &forStmt{line: line}
-	var err error
-	if s.target, err = p.target("in", false); err != nil {
-		return nil, err
-	}
-	if ok, err := p.skipName("in"); err != nil || !ok {
-		if err == nil {
-			err = p.fail(p.cur.line, "expected token 'in', got '%s'", describe(p.cur))
-		}
-		return nil, err
-	}
-	if s.iter, err = p.tuple(false, []string{"recursive"}, false); err != nil {
-		return nil, err
-	}
-	if ok, err := p.skipName("if"); err != nil {
-		return nil, err
-	} else if ok {
-		if s.test, err = p.expression(true); err != nil {
-			return nil, err
-		}
+	s.iter = p.tuple(false, "recursive", false)
+	if p.skipName("if") {
+		s.test = p.expression(true)
 	}
 	if p.isName("recursive") {
-		return nil, atLine(unsupported("a recursive for loop is not supported; use a macro"), line)
+		panic(unsupported("a recursive for loop"))
 	}
-	// A loop body is compiled afresh: unknown filters in it fail at parse.
-	soft := p.soft
-	p.soft = 0
 	p.inLoop++
-	body, end, err := p.block("endfor", "else")
+	body, end := p.block("endfor", "else")
 	p.inLoop--
-	p.soft = soft
-	if err != nil {
-		return nil, err
-	}
 	s.body = body
 	if end == "else" {
-		s.alt, _, err = p.block("endfor")
+		s.alt, _ = p.block("endfor")
 	}
-	return s, err
+	return s
 }
 
-func (p *parser) controlTag() (stmt, error) {
-	t := p.cur
+// controlTag parses break and continue, whose name has been taken.
+func (p *parser) controlTag() stmt {
+	name := p.tags[len(p.tags)-1]
 	if p.inLoop == 0 {
-		return nil, p.fail(t.line, "'%s' outside loop", t.text)
+		panic(p.fail("'%s' outside loop", name))
 	}
-	return &loopControl{stop: t.text == "break"}, p.advance()
+	if name == "break" {
+		return &controlStmt{next: breaks}
+	}
+	return &controlStmt{next: continues}
 }
 
-func (p *parser) setTag() (stmt, error) {
+func (p *parser) setTag() stmt {
 	line := p.cur.line
-	if err := p.advance(); err != nil {
-		return nil, err
+	target := p.target("", true)
+	if p.skip("=") {
+		return &setStmt{target: target, value: p.tuple(true, "", false), line: line}
 	}
-	tgt, err := p.target("", true)
-	if err != nil {
-		return nil, err
-	}
-	if ok, err := p.skip("="); err != nil {
-		return nil, err
-	} else if ok {
-		v, err := p.tuple(true, nil, false)
-		return &setStmt{target: tgt, value: v, line: line}, err
-	}
-	s := &setBlock{target: tgt, line: line}
+	s := &setBlock{target: target, line: line}
 	if p.is("|") {
-		if s.filter, err = p.filters(nil, false); err != nil {
-			return nil, err
-		}
+		s.filter = p.filters(nil, false)
 	}
-	s.body, _, err = p.block("endset")
-	return s, err
+	s.body, _ = p.block("endset")
+	return s
 }
 
-func (p *parser) withTag() (stmt, error) {
-	s := &withStmt{line: p.cur.line}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	for !p.is(tokBlkEnd) {
-		if len(s.targets) > 0 {
-			if _, err := p.expect(","); err != nil {
-				return nil, err
-			}
-		}
-		tgt, err := p.target("", false)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := p.expect("="); err != nil {
-			return nil, err
-		}
-		v, err := p.expression(true)
-		if err != nil {
-			return nil, err
-		}
-		s.targets = append(s.targets, tgt)
-		s.values = append(s.values, v)
-	}
-	var err error
-	s.body, _, err = p.block("endwith")
-	return s, err
+func (p *parser) filterTag() stmt {
+	s := &filterBlock{line: p.cur.line, filter: p.filters(nil, true)}
+	s.body, _ = p.block("endfilter")
+	return s
 }
 
-func (p *parser) filterTag() (stmt, error) {
-	s := &filterBlock{line: p.cur.line}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	var err error
-	if s.filter, err = p.filters(nil, true); err != nil {
-		return nil, err
-	}
-	s.body, _, err = p.block("endfilter")
-	return s, err
+// plainTag parses one of the parser's blocks.
+func (p *parser) plainTag() stmt {
+	body, _ := p.block("end" + p.tags[len(p.tags)-1])
+	return &scopeBlock{body: body}
 }
 
-// generationTag is Hugging Face's marker for assistant text: it renders its
-// body.
-func (p *parser) generationTag() (stmt, error) {
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	body, _, err := p.block("endgeneration")
-	return &scopeBlock{body: body}, err
-}
-
-// target parses what can be assigned to. stop is a name that ends a tuple.
-func (p *parser) target(stop string, attrs bool) (target, error) {
-	line := p.cur.line
+// target parses what can be assigned to. end is a name that ends a tuple; attrs admits a namespace's attribute.
+func (p *parser) target(end string, attrs bool) target {
+	p.deeper()
+	defer p.up()
 	var items []target
-	isTuple := false
-	for !p.is(tokVarEnd) && !p.is(tokBlkEnd) && !p.is(")") && !p.isName(stop) {
-		t, err := p.oneTarget(attrs)
-		if err != nil {
-			return target{}, err
-		}
-		items = append(items, t)
+	comma := false
+	for !p.is(tokVarEnd, tokBlkEnd, ")") && !p.isName(end) {
+		items = append(items, p.oneTarget(attrs))
 		if !p.is(",") {
 			break
 		}
-		isTuple = true
-		if err := p.advance(); err != nil {
-			return target{}, err
-		}
+		comma = true
+		p.advance()
 	}
-	if !isTuple {
-		if len(items) == 0 {
-			return target{}, p.fail(line, "Expected an expression, got '%s'", describe(p.cur))
-		}
-		return items[0], nil
+	switch {
+	case comma:
+		return target{tuple: items}
+	case len(items) == 0:
+		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
 	}
-	return target{tuple: items, line: line}, nil
+	return items[0]
 }
 
-func (p *parser) oneTarget(attrs bool) (target, error) {
-	if err := p.deeper(); err != nil {
-		return target{}, err
-	}
-	defer p.up()
+func (p *parser) oneTarget(attrs bool) target {
 	t := p.cur
-	if ok, err := p.skip("("); err != nil {
-		return target{}, err
-	} else if ok {
-		inner, err := p.target("", false)
-		if err != nil {
-			return target{}, err
-		}
-		_, err = p.expect(")")
-		return inner, err
+	if p.skip("(") {
+		inner := p.target("", false)
+		p.expect(")")
+		return inner
 	}
 	if t.kind != tokName {
-		return target{}, p.fail(t.line, "can't assign to '%s'", describe(t))
+		panic(p.fail("can't assign to '%s'", describe(t)))
 	}
-	if reservedNames[t.text] {
-		return target{}, p.fail(t.line, "can't assign to 'const'")
+	if _, ok := constants[t.text]; ok {
+		panic(p.fail("can't assign to 'const'"))
 	}
-	if err := p.advance(); err != nil {
-		return target{}, err
+	p.advance()
+	out := target{name: t.text}
+	if attrs && p.skip(".") {
+		out.attr = p.expect(tokName).text
 	}
-	out := target{name: t.text, line: t.line}
-	if attrs && p.is(".") {
-		if err := p.advance(); err != nil {
-			return target{}, err
-		}
-		attr, err := p.expect(tokName)
-		if err != nil {
-			return target{}, err
-		}
-		out.attr = attr.text
-	}
-	return out, nil
+	return out
 }
 
-var reservedNames = map[string]bool{
-	"true": true, "false": true, "none": true, "True": true, "False": true, "None": true,
+func (p *parser) macroTag() stmt {
+	d := &macroDecl{line: p.cur.line, name: p.expect(tokName).text}
+	p.signature(d)
+	p.macroBody(d, "endmacro")
+	return d
+}
+
+// macroBody parses the body and finds which special names it uses.
+func (p *parser) macroBody(d *macroDecl, end string) {
+	outer, loops, ifs := p.special, p.inLoop, p.inIf
+	p.special, p.inLoop, p.inIf = map[string]bool{}, 0, 0
+	d.body, _ = p.block(end)
+	used := p.special
+	p.special, p.inLoop, p.inIf = outer, loops, ifs
+	for name := range used { // Jinja sees a name in a nested macro as used by the outer one
+		if p.special != nil {
+			p.special[name] = true
+		}
+	}
+	for i, name := range d.params {
+		if name == "caller" && used[name] && i < len(d.params)-len(d.defaults) {
+			panic(p.fail(`When defining macros or call blocks the special "caller" argument must be omitted or be given a default.`))
+		}
+		delete(used, name)
+	}
+	d.caller, d.kwargs, d.varargs = used["caller"], used["kwargs"], used["varargs"]
+}
+
+func (p *parser) signature(d *macroDecl) {
+	p.expect("(")
+	for !p.is(")") {
+		if len(d.params) > 0 {
+			p.expect(",")
+		}
+		d.params = append(d.params, p.expect(tokName).text)
+		if p.skip("=") {
+			d.defaults = append(d.defaults, p.expression(true))
+		} else if len(d.defaults) > 0 {
+			panic(p.fail("non-default argument follows default argument"))
+		}
+	}
+	p.expect(")")
+}
+
+func (p *parser) callTag() stmt {
+	s := &callBlock{line: p.cur.line, decl: &macroDecl{line: p.cur.line}}
+	if p.is("(") {
+		p.signature(s.decl)
+	}
+	call, ok := p.expression(true).(*callExpr)
+	if !ok {
+		panic(p.fail("expected call"))
+	}
+	s.call = call
+	p.macroBody(s.decl, "endcall")
+	return s
 }

@@ -2,10 +2,14 @@ package jinja
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 )
+
+// Generation is the tag by which Hugging Face's apply_chat_template marks the assistant's text.
+const Generation = "generation"
 
 // Template is a parsed template. It may be rendered by many goroutines.
 type Template struct {
@@ -13,25 +17,17 @@ type Template struct {
 	limits Limits
 }
 
-// Parse reads a template. An unknown tag, an unknown filter or a use of what
-// the subset leaves out is an error here, not at render.
-func Parse(source string, limits Limits) (*Template, error) { return parse(source, limits, false) }
-
-// ParseChat is Parse that also knows {% generation %}, the tag by which
-// Hugging Face's apply_chat_template marks the assistant's text.
-func ParseChat(source string, limits Limits) (*Template, error) { return parse(source, limits, true) }
-
-func parse(source string, limits Limits, generation bool) (*Template, error) {
+// Parse reads a template. blocks are tags beside Jinja's own whose body is rendered as it is: chat templates have
+// Generation. The error is an *Error or a *LimitError.
+func Parse(source string, limits Limits, blocks ...string) (t *Template, err error) {
 	limits = limits.withDefaults()
 	if len(source) > limits.Source {
 		return nil, &LimitError{What: "source bytes", Limit: int64(limits.Source)}
 	}
-	p := &parser{lex: newLexer(source), most: limits.Nesting, generation: generation}
-	body, err := p.template()
-	if err != nil {
-		return nil, err
-	}
-	return &Template{body: body, limits: limits}, nil
+	p := &parser{lex: newLexer(source), most: limits.Nesting, blocks: blocks}
+	defer recovered(&err, &p.cur.line)
+	p.advance()
+	return &Template{body: p.body(nil), limits: limits}, nil
 }
 
 // Options of one render.
@@ -39,23 +35,86 @@ type Options struct {
 	Now func() time.Time // the clock of strftime_now; nil: time.Now
 }
 
-// Render runs the template over vars, which it does not change. The error is
-// an *Error, a *LimitError or the context's.
+// Render runs the template over vars, which it does not change. The error is an *Error, a *LimitError or the context's.
 func (t *Template) Render(ctx context.Context, vars *Dict, opts Options) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	now := opts.Now
-	if now == nil {
-		now = time.Now
-	}
-	m := newMachine(ctx, t.limits, vars, now)
+	return t.run(newRender(ctx, t.limits, vars, opts))
+}
+
+func (t *Template) run(r *render) (text string, err error) {
+	defer recovered(&err, &r.line)
+	r.look()
 	var out strings.Builder
-	if err := m.run(t.body, &scope{}, &out); err != nil {
-		if errors.Is(err, errBreak) || errors.Is(err, errContinue) {
-			return "", failf("TemplateSyntaxError", "%s", err.Error())
-		}
-		return "", err
-	}
+	r.out = &out
+	r.run(t.body, &scope{})
 	return out.String(), nil
+}
+
+// Chat is what a conversation is rendered from.
+type Chat struct {
+	Messages            json.RawMessage // array of message objects
+	Tools               json.RawMessage // array, or empty for none
+	Documents           json.RawMessage // array, or empty for none
+	AddGenerationPrompt bool
+	BOS, EOS            string
+	Special             map[string]string // other special tokens: pad_token, unk_token, …
+
+	// Kwargs are a request's chat_template_kwargs: nil, bool, string, int, float64 or json.RawMessage. The caller lets
+	// only names through that it knows; names of this struct's own fields are refused.
+	Kwargs map[string]any
+
+	Now func() time.Time // nil: time.Now
+}
+
+// reservedVars may not be replaced by a request.
+var reservedVars = words("messages tools documents add_generation_prompt bos_token eos_token raise_exception strftime_now")
+
+// RenderChat renders a conversation as Hugging Face's apply_chat_template does: tools and documents are none where they
+// are not given. The error is Render's, or says which part of the chat cannot be read.
+func (t *Template) RenderChat(ctx context.Context, c Chat) (string, error) {
+	vars := NewDict()
+	for name, tok := range c.Special {
+		vars.Set(name, tok)
+	}
+	vars.Set("bos_token", c.BOS)
+	vars.Set("eos_token", c.EOS)
+	for _, f := range []struct {
+		name string
+		data json.RawMessage
+	}{{"messages", c.Messages}, {"tools", c.Tools}, {"documents", c.Documents}} {
+		v, err := arrayOrNone(f.data)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", f.name, err)
+		}
+		if v == nil && f.name == "messages" {
+			return "", fmt.Errorf("messages is missing: give an array of messages")
+		}
+		vars.Set(f.name, v)
+	}
+	vars.Set("add_generation_prompt", c.AddGenerationPrompt)
+	for name, raw := range c.Kwargs {
+		if reservedVars[name] {
+			return "", fmt.Errorf("chat template argument %q may not be set by a request", name)
+		}
+		v, err := FromGo(raw)
+		if err != nil {
+			return "", fmt.Errorf("chat template argument %q: %w", name, err)
+		}
+		vars.Set(name, v)
+	}
+	return t.Render(ctx, vars, Options{Now: c.Now})
+}
+
+func arrayOrNone(data json.RawMessage) (Value, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	v, err := FromJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	switch v.(type) {
+	case nil, *List:
+		return v, nil
+	}
+	return nil, fmt.Errorf("a %s is not an array", typeName(v))
 }

@@ -2,95 +2,108 @@ package jinja
 
 import (
 	"fmt"
-	"math/big"
+	"strings"
 )
 
 // Value is what a template computes with. It holds one of
 //
-//	nil           None
-//	bool, string  as in Python
-//	int64         an int; *big.Int where it does not fit
-//	float64       a float
-//	Markup        a string marked safe
-//	*List, *Tuple, *Dict, *Undefined
+//	nil                None
+//	bool, string       as in Python
+//	int64, float64     as in Python
+//	bigInt             an integer past 64 bits
+//	safeText           a string that the safe filter marked
+//	*List, *Dict       their items are Values
+//	*Undefined
 //
-// and, made only by templates, ranges, generators, views, namespaces, macros
-// and functions. Values are immutable once a render has started.
+// and, made only by templates, namespaces, macros, loops and functions. Values are immutable once a render has started.
 type Value = any
 
-// Markup is a str that the escape and safe filters made; it prints like one.
-type Markup string
+// bigInt is an integer past 64 bits, in decimal. It prints as it came; nothing computes with it.
+type bigInt string
 
-// List is a Python list.
-type List struct{ Items []Value }
+// safeText prints as a string does. Adding to one would escape the other side in Jinja, so that is refused.
+type safeText string
 
-// Tuple is a Python tuple.
-type Tuple struct {
-	Items  []Value
-	fields []string // names of the items: groupby's grouper and list
+// kind says which of Python's sequences a List is.
+type kind uint8
+
+const (
+	list kind = iota
+	tuple
+	keysView
+	valuesView
+	itemsView
+	generator // is true even if empty, and gives its items once
+	ranged
+)
+
+var kindNames = [...]string{"list", "tuple", "dict_keys", "dict_values", "dict_items", "generator", "range"}
+
+// List is a Python list, or one of the other sequences of kind.
+type List struct {
+	Items []Value
+	kind  kind
 }
 
-// Undefined is Jinja's default Undefined: it prints as nothing, is false and
-// empty, and any other use is an error.
+func isKind(v Value, k kind) bool {
+	l, ok := v.(*List)
+	return ok && l.kind == k
+}
+
+// Undefined is Jinja's default Undefined: it prints as nothing, is false and empty, and any other use is an error.
 type Undefined struct {
 	hint     string
-	obj      Value
+	obj      Value // what has no such attribute, if hasObj
 	hasObj   bool
 	name     Value
 	security bool // using it is a SecurityError
 }
 
-func undefinedName(name string) *Undefined { return &Undefined{name: name} }
-
-func undefinedAttr(obj, name Value) *Undefined {
-	return &Undefined{obj: obj, hasObj: true, name: name}
-}
-
 func unsafeAttr(obj Value, name string) *Undefined {
-	return &Undefined{
-		hint:     fmt.Sprintf("access to attribute %s of '%s' object is unsafe.", quoteRepr(name), typeName(obj)),
-		obj:      obj,
-		hasObj:   true,
-		name:     name,
-		security: true,
-	}
+	hint := fmt.Sprintf("access to attribute %s of '%s' object is unsafe.", quoteRepr(name), typeName(obj))
+	return &Undefined{hint: hint, security: true}
 }
 
-// fail is the error of using an undefined value.
-func (u *Undefined) fail() error {
+// err is the error of using an undefined value.
+func (u *Undefined) err() *Error {
 	class := "UndefinedError"
 	if u.security {
 		class = "SecurityError"
 	}
+	name, isText := u.name.(string)
 	switch {
 	case u.hint != "":
-		return failf(class, "%s", u.hint)
+		return errorf(class, "%s", u.hint)
 	case !u.hasObj:
-		return failf(class, "%s is undefined", shortRepr(u.name))
+		return errorf(class, "%s is undefined", shortRepr(u.name))
+	case isText:
+		return errorf(class, "%s has no attribute %s", quoteRepr(objectName(u.obj)), quoteRepr(clip(name)))
 	}
-	if name, ok := u.name.(string); ok {
-		return failf(class, "%s has no attribute %s", quoteRepr(objectTypeRepr(u.obj)), quoteRepr(name))
-	}
-	return failf(class, "%s has no element %s", objectTypeRepr(u.obj), shortRepr(u.name))
+	return errorf(class, "%s has no element %s", objectName(u.obj), shortRepr(u.name))
 }
 
-// objectTypeRepr is how Jinja names a value in such an error.
-func objectTypeRepr(v Value) string {
-	if v == nil {
-		return "None"
+// defined panics if any of the values is undefined.
+func defined(vals ...Value) {
+	for _, v := range vals {
+		if u, ok := v.(*Undefined); ok {
+			panic(u.err())
+		}
 	}
-	name := typeName(v)
+}
+
+// objectName is how Jinja names a value in such an error.
+func objectName(v Value) string {
 	switch v.(type) {
+	case nil:
+		return "None"
 	case *namespace:
 		return "jinja2.utils.Namespace object"
 	case *macro:
 		return "jinja2.runtime.Macro object"
 	case *loop:
 		return "jinja2.runtime.LoopContext object"
-	case Markup:
-		return "markupsafe.Markup object"
 	}
-	return name + " object"
+	return typeName(v) + " object"
 }
 
 // typeName is the Python name of the value's type.
@@ -100,99 +113,83 @@ func typeName(v Value) string {
 		return "NoneType"
 	case bool:
 		return "bool"
-	case int64, *big.Int:
+	case int64, bigInt:
 		return "int"
 	case float64:
 		return "float"
 	case string:
 		return "str"
-	case Markup:
+	case safeText:
 		return "Markup"
 	case *List:
-		return "list"
-	case *Tuple:
-		return "tuple"
+		return kindNames[v.kind]
 	case *Dict:
 		return "dict"
 	case *Undefined:
 		return "Undefined"
-	case *rangeValue:
-		return "range"
-	case *generator:
-		return v.kind
-	case *dictView:
-		return v.kind
 	case *namespace:
 		return "Namespace"
 	case *macro:
 		return "Macro"
 	case *loop:
 		return "LoopContext"
-	case *function:
-		return "builtin_function_or_method"
-	case *cycler:
-		return "Cycler"
 	}
-	return "object"
+	return "builtin_function_or_method"
 }
 
 // shortRepr is a repr for error messages; containers are not spelled out.
 func shortRepr(v Value) string {
-	switch v := v.(type) {
-	case string:
-		return quoteRepr(clip(v))
-	case Markup:
-		return quoteRepr(clip(string(v)))
-	case *List, *Tuple, *Dict:
-		return "a " + typeName(v)
+	if s, ok := asString(v); ok {
+		return quoteRepr(clip(s))
 	}
-	if s, ok := scalarStr(v); ok {
+	if s, ok := scalar(v, &pythonWords); ok {
 		return s
 	}
 	return "a " + typeName(v)
 }
 
-// clip keeps an untrusted string from filling an error message.
-func clip(s string) string {
-	const most = 120
-	if len(s) <= most {
-		return s
-	}
-	r := []rune(s[:most])
-	return string(r[:len(r)-1]) + "…"
-}
-
-// namespace is what namespace() makes: the one value that a template changes.
-type namespace struct{ attrs *Dict }
-
-// rangeValue is range(start, stop, step), already checked for its length.
-type rangeValue struct{ start, stop, step, n int64 }
-
-// dictView is the result of keys(), values() and items().
-type dictView struct {
-	kind string
-	d    *Dict
-}
-
-// generator yields values one by one, and only once, as Python's do.
-type generator struct {
-	kind string
-	next func() (v Value, ok bool, err error)
-}
-
-// function is a built-in or a bound method.
-type function struct {
-	name string
-	call func(m *machine, a *args) (Value, error)
-}
-
-// asString gives the text of a str or Markup.
+// asString gives the text of a str, marked safe or not.
 func asString(v Value) (string, bool) {
 	switch v := v.(type) {
 	case string:
 		return v, true
-	case Markup:
+	case safeText:
 		return string(v), true
 	}
 	return "", false
 }
+
+// truth is Python's bool(v).
+func truth(v Value) bool {
+	switch v := v.(type) {
+	case nil, *Undefined:
+		return false
+	case bool:
+		return v
+	case int64:
+		return v != 0
+	case float64:
+		return v != 0
+	case string:
+		return v != ""
+	case safeText:
+		return v != ""
+	case *List:
+		return len(v.Items) > 0 || v.kind == generator
+	case *Dict:
+		return v.Len() > 0
+	}
+	return true
+}
+
+// words is a set of the words of a text.
+func words(text string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range strings.Fields(text) {
+		set[w] = true
+	}
+	return set
+}
+
+// namespace is what namespace() makes: the one value that a template changes.
+type namespace struct{ attrs *Dict }

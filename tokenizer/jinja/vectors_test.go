@@ -117,7 +117,7 @@ func TestGoldenChats(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(filepath.Dir(dir)), func(t *testing.T) {
-			tmpl, err := ParseChat(config.ChatTemplate, Limits{})
+			tmpl, err := Parse(config.ChatTemplate, Limits{}, Generation)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,178 @@
+package jinja
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// render is one run of a template: its budgets and what the template may ask of the world. One goroutine uses it.
+type render struct {
+	ctx    context.Context //nolint:containedctx // the run's own, looked at now and then
+	limits Limits          // those of this run, grown by its variables
+	steps  int64           // left
+	memory int64           // left
+	output int64           // left
+	poll   int             // steps until the context is looked at again
+	depth  int
+	line   int // of the template, where an error now would be
+	now    func() time.Time
+	vars   *Dict
+	out    *strings.Builder
+}
+
+func newRender(ctx context.Context, l Limits, vars *Dict, opts Options) *render {
+	values, bytes := measure(vars, 0)
+	l.Steps += values*stepsPerValue + bytes/16*stepsPerSixteen
+	l.Memory += bytes*memoryPerByte + values*memoryPerValue
+	l.Output += bytes * outputPerByte
+	r := &render{ctx: ctx, limits: l, steps: l.Steps, memory: l.Memory, output: l.Output, now: opts.Now, vars: vars}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	return r
+}
+
+// measure counts the values in v and the bytes of its strings. Variables are built by FromJSON or by the caller, so they
+// are trees of bounded depth.
+func measure(v Value, depth int) (values, bytes int64) {
+	if depth > maxJSONDepth {
+		return 1, 0
+	}
+	add := func(x Value) {
+		n, b := measure(x, depth+1)
+		values += n
+		bytes += b
+	}
+	values = 1
+	switch v := v.(type) {
+	case string:
+		bytes = int64(len(v))
+	case *List:
+		for _, x := range v.Items {
+			add(x)
+		}
+	case *Dict:
+		if v == nil {
+			return 0, 0
+		}
+		for i := range v.entries {
+			bytes += int64(len(v.entries[i].hash.s))
+			add(v.entries[i].val)
+		}
+	}
+	return values, bytes
+}
+
+// look ends the render if its context has ended.
+func (r *render) look() {
+	r.poll = 2048
+	if r.ctx.Err() != nil {
+		panic(stopped{cause: context.Cause(r.ctx)})
+	}
+}
+
+// step charges n units of work and, now and then, looks at the context.
+func (r *render) step(n int) {
+	r.steps -= int64(n)
+	if r.steps < 0 {
+		panic(&LimitError{What: "steps", Limit: r.limits.Steps})
+	}
+	if r.poll -= n; r.poll <= 0 {
+		r.look()
+	}
+}
+
+// work charges for looking at n bytes.
+func (r *render) work(n int) {
+	if n >= 64 {
+		r.step(n / 64)
+	}
+}
+
+// slowWork charges for going through n bytes character by character.
+func (r *render) slowWork(n int) { r.step(n / 8) }
+
+// grow charges for n bytes about to be made.
+func (r *render) grow(n int64) {
+	if n < 0 || n > r.memory {
+		panic(&LimitError{What: "memory", Limit: r.limits.Memory})
+	}
+	r.memory -= n
+	r.step(int(n/64) + 1)
+}
+
+// growTimes charges for n copies of size bytes, minding overflow.
+func (r *render) growTimes(size int, n int64) {
+	switch {
+	case size == 0 || n <= 0:
+	case n > (1<<40)/int64(size):
+		r.grow(-1)
+	default:
+		r.grow(int64(size) * n)
+	}
+}
+
+// emit writes rendered text.
+func (r *render) emit(s string) {
+	r.output -= int64(len(s))
+	if r.output < 0 {
+		panic(&LimitError{What: "output", Limit: r.limits.Output})
+	}
+	r.work(len(s))
+	r.out.WriteString(s)
+}
+
+// enter and leave bound the nesting of evaluations. A panic skips leave: it ends the render.
+func (r *render) enter() {
+	if r.depth++; r.depth > r.limits.Depth {
+		panic(&LimitError{What: "depth", Limit: int64(r.limits.Depth)})
+	}
+}
+
+func (r *render) leave() { r.depth-- }
+
+// scope holds the variables of one block: the template, a loop's turn, a macro's call. Few names are usual, so they are
+// searched in order.
+type scope struct {
+	parent *scope
+	names  []string
+	vals   []Value
+}
+
+func (r *render) set(s *scope, name string, v Value) {
+	r.step(1 + len(s.names)/32)
+	for i, n := range s.names {
+		if n == name {
+			s.vals[i] = v
+			return
+		}
+	}
+	r.grow(32)
+	s.names = append(s.names, name)
+	s.vals = append(s.vals, v)
+}
+
+// lookup resolves a name: block variables, then the caller's variables, then globals.
+func (r *render) lookup(s *scope, name string) Value {
+	for ; s != nil; s = s.parent {
+		r.step(len(s.names) / 32)
+		for i, n := range s.names {
+			if n == name {
+				return s.vals[i]
+			}
+		}
+	}
+	if r.vars != nil {
+		if v, ok := r.vars.Get(name); ok {
+			return v
+		}
+	}
+	if b := globals[name]; b != nil {
+		return &function{builtin: b}
+	}
+	if refusedGlobals[name] {
+		panic(unsupported("the function '%s'", name))
+	}
+	return &Undefined{name: name}
+}

@@ -1,0 +1,221 @@
+package jinja
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// iterable says whether Python's iter(v) would work.
+func iterable(v Value) bool {
+	switch v.(type) {
+	case *List, *Dict, *Undefined, string, safeText:
+		return true
+	}
+	return false
+}
+
+// items are the elements that iterating over v gives; they are not the caller's to change. A generator is empty after.
+func (r *render) items(v Value) []Value {
+	if s, ok := asString(v); ok {
+		r.grow(int64(24 * len(s)))
+		out := make([]Value, 0, len(s))
+		for _, c := range s {
+			out = append(out, string(c))
+		}
+		return out
+	}
+	switch v := v.(type) {
+	case *Undefined:
+		return nil
+	case *List:
+		out := v.Items
+		if v.kind == generator {
+			v.Items = nil
+		}
+		r.step(1 + len(out)/8)
+		return out
+	case *Dict:
+		return r.view(v, keysView).Items
+	}
+	panic(typeErr("'%s' object is not iterable", typeName(v)))
+}
+
+// copied are the elements of v in a slice that is the caller's own.
+func (r *render) copied(v Value) []Value {
+	items := r.items(v)
+	r.grow(int64(24 + 16*len(items)))
+	return append([]Value{}, items...)
+}
+
+// length is Python's len(v).
+func (r *render) length(v Value) int64 {
+	if s, ok := asString(v); ok {
+		r.work(4 * len(s))
+		return int64(utf8.RuneCountInString(s))
+	}
+	switch v := v.(type) {
+	case *Undefined:
+		return 0
+	case *List:
+		if v.kind != generator {
+			return int64(len(v.Items))
+		}
+	case *Dict:
+		return int64(v.Len())
+	case *loop:
+		return int64(v.length())
+	}
+	panic(typeErr("object of type '%s' has no len()", typeName(v)))
+}
+
+// index is Python's x[key]; not ok where that raises TypeError or LookupError.
+func (r *render) index(x, key Value) (Value, bool) {
+	defined(x)
+	switch v := x.(type) {
+	case *Dict:
+		k, ok := r.hash(key)
+		if !ok {
+			return nil, false
+		}
+		return v.find(k)
+	case *List:
+		if v.kind != list && v.kind != tuple && v.kind != ranged {
+			return nil, false
+		}
+		if i, ok := itemIndex(key, len(v.Items)); ok {
+			return v.Items[i], true
+		}
+	case string, safeText:
+		if _, isNum := asInt(key); !isNum {
+			return nil, false
+		}
+		t := r.runes(x)
+		if i, ok := itemIndex(key, t.n); ok {
+			return t.cut(i, i+1), true
+		}
+	}
+	return nil, false
+}
+
+// itemIndex turns a Python index into an offset below n.
+func itemIndex(key Value, n int) (int, bool) {
+	i, ok := asInt(key)
+	if ok && i < 0 {
+		i += int64(n)
+	}
+	if !ok || i < 0 || i >= int64(n) {
+		return 0, false
+	}
+	return int(i), true
+}
+
+// runeText is a str by code points. ASCII needs no copy.
+type runeText struct {
+	s     string
+	runes []rune // nil if s is ASCII
+	n     int
+}
+
+func (r *render) runes(v Value) runeText {
+	s, _ := asString(v)
+	n := utf8.RuneCountInString(s)
+	if n == len(s) {
+		r.work(n)
+		return runeText{s: s, n: n}
+	}
+	r.slowWork(len(s))
+	r.grow(int64(4 * n))
+	return runeText{s: s, runes: []rune(s), n: n}
+}
+
+// cut is the text from code point i to j.
+func (t runeText) cut(i, j int) string {
+	if t.runes == nil {
+		return t.s[i:j]
+	}
+	return string(t.runes[i:j])
+}
+
+// slice is x[start:stop:step].
+func (r *render) slice(x Value, bounds [3]Value) Value {
+	for _, b := range bounds {
+		if _, ok := asInt(b); b != nil && !ok {
+			panic(typeErr("slice indices must be integers or None or have an __index__ method"))
+		}
+	}
+	defined(x)
+	if n, ok := asInt(bounds[2]); ok && n == 0 {
+		panic(valueErr("slice step cannot be zero"))
+	}
+	if _, ok := asString(x); ok {
+		return r.sliceText(r.runes(x), bounds)
+	}
+	l, ok := x.(*List)
+	if !ok || l.kind != list && l.kind != tuple && l.kind != ranged {
+		if _, ok := x.(*Dict); ok {
+			panic(typeErr("unhashable type: 'slice'"))
+		}
+		panic(typeErr("'%s' object is not subscriptable", typeName(x)))
+	}
+	start, step, n := sliceRange(len(l.Items), bounds)
+	if step == 1 {
+		return &List{Items: l.Items[start : start+n : start+n], kind: l.kind}
+	}
+	r.grow(int64(16 * n))
+	out := make([]Value, n)
+	for i := range out {
+		out[i] = l.Items[start+i*step]
+	}
+	return &List{Items: out, kind: l.kind}
+}
+
+func (r *render) sliceText(t runeText, bounds [3]Value) string {
+	start, step, n := sliceRange(t.n, bounds)
+	r.grow(int64(4 * n))
+	if step == 1 {
+		return t.cut(start, start+n)
+	}
+	var out strings.Builder
+	for i := range n {
+		out.WriteString(t.cut(start+i*step, start+i*step+1))
+	}
+	return out.String()
+}
+
+// sliceRange gives the first offset, the step and the number of elements that a slice takes of size.
+func sliceRange(size int, bounds [3]Value) (start, step, count int) {
+	n, by := int64(size), int64(1)
+	if b, ok := asInt(bounds[2]); ok {
+		by = max(min(b, n+1), -n-1)
+	}
+	low, high := int64(0), n
+	if by < 0 {
+		low, high = -1, n-1
+	}
+	bound := func(v Value, def int64) int64 {
+		i, ok := asInt(v)
+		switch {
+		case !ok:
+			return def
+		case i < 0:
+			i += n
+		}
+		return min(max(i, low), high)
+	}
+	first, stop := bound(bounds[0], low), bound(bounds[1], high)
+	if by < 0 {
+		first, stop = bound(bounds[0], high), bound(bounds[1], low)
+	}
+	return int(first), int(by), int(rangeLen(first, stop, by))
+}
+
+// rangeLen is the number of elements of Python's range(start, stop, step).
+func rangeLen(start, stop, step int64) int64 {
+	switch {
+	case step > 0 && stop > start:
+		return (stop - start + step - 1) / step
+	case step < 0 && stop < start:
+		return (start - stop - step - 1) / -step
+	}
+	return 0
+}
