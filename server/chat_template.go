@@ -30,27 +30,29 @@ var templateArgs = []string{"enable_thinking", "thinking", "reasoning_effort", "
 // mostArg bounds an argument's JSON.
 const mostArg = 1024
 
-// chatTemplate is a model's template, compiled when it is first used.
-type chatTemplate struct {
+// Template is a model's chat template, compiled when it is first used.
+type Template struct {
+	model    *Model
 	source   string
 	own      bool // of the model
 	special  map[string]string
 	bos, eos string
 	compiled func() (*jinja.Template, error)
-	tools    *chatTemplate    // the one for requests with tools, where the model has one
+	tools    *Template        // the one for requests with tools, where the model has one
 	marks    map[int32]string // special tokens that are marks of an answer's parts, which decoders would leave out
 }
 
-func newChatTemplate(m *Model) *chatTemplate {
-	t := &chatTemplate{source: m.ChatTemplate, own: m.ChatTemplate != "", special: map[string]string{}}
+// NewTemplate is the model's own, or a plain one where it has none.
+func NewTemplate(m *Model) *Template {
+	t := &Template{model: m, source: m.ChatTemplate, own: m.ChatTemplate != "", special: map[string]string{}}
 	if !t.own {
 		t.source = plainTemplate
 	}
-	t.bos, t.eos = m.token(m.BOS), ""
+	t.bos, t.eos = m.Token(m.BOS), ""
 	if len(m.StopIDs) > 0 {
-		t.eos = m.token(&m.StopIDs[0])
+		t.eos = m.Token(&m.StopIDs[0])
 	}
-	pad := m.token(m.PAD)
+	pad := m.Token(m.PAD)
 	named := map[string]string{}
 	if c, ok := m.Tokenizer.(interface{ Config() tokenizer.Config }); ok { // what Hugging Face's own code reads
 		config := c.Config()
@@ -89,55 +91,46 @@ func marksOf(t Tokenizer) map[int32]string {
 	return out
 }
 
-func (t *chatTemplate) compile() {
+func (t *Template) compile() {
 	source := t.source
 	t.compiled = sync.OnceValues(func() (*jinja.Template, error) { return jinja.Parse(source, jinja.Limits{}, jinja.Generation) })
 }
 
-// token is an id's spelling, empty where there is none.
-func (m *Model) token(id *int32) string {
-	if id == nil {
-		return ""
-	}
-	text, _ := m.Tokenizer.IDToToken(*id)
-	return text
-}
-
 // mentions says whether the template has a variable: a rough look, which never misses one.
-func (t *chatTemplate) mentions(name string) bool { return strings.Contains(t.source, name) }
+func (t *Template) mentions(name string) bool { return strings.Contains(t.source, name) }
 
-// chatPrompt is a conversation as the model reads it, and how its answer is to be read.
-type chatPrompt struct {
-	text  string
-	tools toolWish
-	form  answerForm
+// Prompt is a conversation as the model reads it, and how its answer is to be read.
+type ChatPrompt struct {
+	template *Template
+	text     string
+	tools    toolOptions
+	form     answerForm
 }
 
-// readChat renders a request's conversation.
-func (s *Server) readChat(ctx context.Context, b api.Body, t target) (chatPrompt, error) {
-	tpl := t.chat
-	var out chatPrompt
-	var err error
-	if out.tools, err = readTools(b); err != nil {
-		return out, err
+// Read renders a request's conversation. args are names that it may set beside the usual ones.
+func (t *Template) Read(ctx context.Context, b api.Body, args []string) (*ChatPrompt, error) {
+	tools, err := readTools(b)
+	if err != nil {
+		return nil, err
 	}
-	if out.tools.list != nil {
-		if tpl.tools != nil {
-			tpl = tpl.tools
+	if tools.list != nil {
+		if t.tools != nil {
+			t = t.tools
 		}
-		if !tpl.mentions("tools") {
-			return out, api.Bad("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.Name)
+		if !t.mentions("tools") {
+			return nil, api.Bad("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.model.Name)
 		}
 	}
-	if out.text, err = s.chatText(ctx, b, t, tpl, out.tools.list); err != nil {
-		return out, err
+	p := &ChatPrompt{template: t, tools: tools}
+	if p.text, err = t.text(ctx, b, args, tools.list); err != nil {
+		return nil, err
 	}
-	out.form, err = tpl.answerForm(b, out)
-	return out, err
+	p.form, err = t.answerForm(b, p)
+	return p, err
 }
 
 // answerForm is how an answer to the prompt is taken apart.
-func (t *chatTemplate) answerForm(b api.Body, p chatPrompt) (answerForm, error) {
+func (t *Template) answerForm(b api.Body, p *ChatPrompt) (answerForm, error) {
 	r := &api.Reader{Body: b}
 	f := answerForm{hidden: !r.Boolean("include_reasoning", true)}
 	if r.Err != nil {
@@ -167,10 +160,10 @@ func (t *chatTemplate) answerForm(b api.Body, p chatPrompt) (answerForm, error) 
 	return f, nil
 }
 
-// chatText is the text that the template makes of a request's conversation.
-func (s *Server) chatText(ctx context.Context, b api.Body, t target, tpl *chatTemplate, tools json.RawMessage) (string, error) {
+// text is what the template makes of a request's conversation.
+func (t *Template) text(ctx context.Context, b api.Body, args []string, tools json.RawMessage) (string, error) {
 	developer := "system"
-	if tpl.mentions("developer") {
+	if t.mentions("developer") {
 		developer = "developer"
 	}
 	talk, err := readMessages(b, developer)
@@ -180,7 +173,7 @@ func (s *Server) chatText(ctx context.Context, b api.Body, t target, tpl *chatTe
 	r := &api.Reader{Body: b}
 	resume := r.Boolean("continue_final_message", false)
 	chat := jinja.Chat{
-		Messages: talk.messages, Tools: tools, BOS: tpl.bos, EOS: tpl.eos, Special: tpl.special,
+		Messages: talk.messages, Tools: tools, BOS: t.bos, EOS: t.eos, Special: t.special,
 		AddGenerationPrompt: r.Boolean("add_generation_prompt", !resume),
 	}
 	if r.Err != nil {
@@ -189,20 +182,21 @@ func (s *Server) chatText(ctx context.Context, b api.Body, t target, tpl *chatTe
 	if resume && chat.AddGenerationPrompt {
 		return "", api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
 	}
-	if chat.Documents, err = readDocuments(b, tpl, t.Name); err != nil {
+	if chat.Documents, err = t.documents(b); err != nil {
 		return "", err
 	}
-	if chat.Kwargs, err = s.readKwargs(b); err != nil {
+	if chat.Kwargs, err = readKwargs(b, args); err != nil {
 		return "", err
 	}
-	text, err := tpl.render(ctx, chat, t.Name)
+	text, err := t.render(ctx, chat)
 	if err != nil || !resume {
 		return text, err
 	}
 	return cutAfter(text, talk.last)
 }
 
-func (t *chatTemplate) render(ctx context.Context, chat jinja.Chat, model string) (string, error) {
+func (t *Template) render(ctx context.Context, chat jinja.Chat) (string, error) {
+	model := t.model.Name
 	parsed, err := t.compiled()
 	if err != nil {
 		return "", api.Bad("messages", "chat_template_failed", "the chat template of model %s cannot be run here: %s: send the text itself to /v1/completions", model, err.Error())
@@ -220,7 +214,7 @@ func (t *chatTemplate) render(ctx context.Context, chat jinja.Chat, model string
 	case isRaised:
 		return "", api.Bad("messages", api.CodeValue, "the chat template of model %s refuses the conversation: %s", model, raised)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &over):
-		return "", api.Bad("messages", "request_too_large", "the chat template of model %s did not come to its end within its bounds: send a shorter conversation", model)
+		return "", api.Bad("messages", "request_too_large", "the chat template of model %s exceeded its limits: send a shorter conversation", model)
 	}
 	return "", api.Bad("messages", "chat_template_failed", "the chat template of model %s failed on the conversation: %s: change the messages, or send the text itself to /v1/completions", model, err.Error())
 }
@@ -240,20 +234,20 @@ func cutAfter(text, last string) (string, error) {
 	return text[:at+len(bare)], nil
 }
 
-func readDocuments(b api.Body, t *chatTemplate, model string) (json.RawMessage, error) {
+func (t *Template) documents(b api.Body) (json.RawMessage, error) {
 	switch {
 	case !b.Has("documents"):
 		return nil, nil
 	case b["documents"][0] != '[':
 		return nil, api.Bad("documents", api.CodeType, "documents is %s: it must be a list of objects", api.Show(b["documents"]))
 	case !t.mentions("documents"):
-		return nil, api.Bad("documents", "unsupported_field", "documents is given and the chat template of model %s takes none: put them into a message", model)
+		return nil, api.Bad("documents", "unsupported_field", "documents is given and the chat template of model %s takes none: put them into a message", t.model.Name)
 	}
 	return b["documents"], nil
 }
 
 // readKwargs reads chat_template_kwargs, and the effort for templates that speak of it.
-func (s *Server) readKwargs(b api.Body) (map[string]any, error) {
+func readKwargs(b api.Body, more []string) (map[string]any, error) {
 	const field = "chat_template_kwargs"
 	args, err := b.Object(field)
 	if err != nil {
@@ -265,7 +259,7 @@ func (s *Server) readKwargs(b api.Body) (map[string]any, error) {
 			return nil, err
 		}
 	}
-	allowed := slices.Concat(templateArgs, s.cfg.TemplateArgs)
+	allowed := slices.Concat(templateArgs, more)
 	for name, raw := range args {
 		switch {
 		case !slices.Contains(allowed, name):
@@ -280,14 +274,33 @@ func (s *Server) readKwargs(b api.Body) (map[string]any, error) {
 	return out, nil
 }
 
-// ids are the tokens of a conversation.
-func (p chatPrompt) ids(t target, addSpecial bool) ([]int32, error) {
-	ids, err := t.Tokenizer.Encode(p.text, addSpecial)
+// IDs are the conversation's tokens.
+func (p *ChatPrompt) IDs(addSpecial bool) ([]int32, error) {
+	m := p.template.model
+	ids, err := m.Tokenizer.Encode(p.text, addSpecial)
 	if err != nil {
 		return nil, api.Bad("messages", "cannot_tokenize", "messages cannot be tokenized: %s: change the text", err.Error())
 	}
 	if len(ids) == 0 {
-		return nil, api.Bad("messages", "empty_prompt", "messages make an empty prompt: model %s needs at least one token to start from", t.Name)
+		return nil, api.Bad("messages", "empty_prompt", "messages make an empty prompt: model %s needs at least one token to start from", m.Name)
 	}
 	return ids, nil
+}
+
+// Shape adds to a plan what the conversation says of its answer.
+func (p *ChatPrompt) Shape(plan *Plan) error {
+	form := p.form
+	if p.tools.forced {
+		if err := plan.Hold(p.tools.answerForm(form.calls)); err != nil {
+			return err
+		}
+	}
+	if plan.Held() { // from the first token on, so nothing comes before
+		form.thinks, form.opened = false, false
+	}
+	if form.thinks || form.calls != noCalls {
+		plan.Parser = func() Parser { return newParser(form) }
+		plan.Marks = p.template.marks
+	}
+	return nil
 }

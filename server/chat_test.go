@@ -248,7 +248,7 @@ func TestChatBadInput(t *testing.T) {
 		{plain, one(`"documents":[{}]`), "unsupported_field", "documents", "documents is given and the chat template of model adder takes none: put them into a message"},
 		{plain, one(`"reasoning_effort":"extreme"`), "invalid_value", "reasoning_effort", `reasoning_effort is "extreme": it must be one of none, minimal, low, medium, high, xhigh; or set loops, from 1 to 12`},
 		{ts, `{"messages":[{"role":"system","content":"x"}]}`, "invalid_value", "messages", "the chat template of model adder refuses the conversation: no system here"},
-		{ts, `{"messages":[{"role":"loop","content":"x"}]}`, "request_too_large", "messages", "the chat template of model adder did not come to its end within its bounds: send a shorter conversation"},
+		{ts, `{"messages":[{"role":"loop","content":"x"}]}`, "request_too_large", "messages", "the chat template of model adder exceeded its limits: send a shorter conversation"},
 		{ts, one(`"n":1`), "chat_template_failed", "messages", ""},
 		{broken, one(`"n":1`), "chat_template_failed", "messages", ""},
 	}

@@ -16,39 +16,25 @@ func (s *Server) postCompletions(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	defer g.close()
-	if g.params.Stream {
-		s.stream(c, g, completionChunk)
-		return
-	}
-	s.collectCompletion(c, g)
+	defer g.Close()
+	s.answer(c, g, NewText(g))
 }
 
 // beginCompletion reads the request and submits it.
-func (s *Server) beginCompletion(c *gin.Context) (*generation, error) {
+func (s *Server) beginCompletion(c *gin.Context) (*Sequences, error) {
 	b, t, err := s.readRequest(c)
 	if err != nil {
 		return nil, err
 	}
-	lim := s.cfg.Limits
-	p, err := readParams(b, t, c.GetHeader("X-Loops"), false, lim)
+	p, err := ReadPlan(b, t.Target, s.call(c), false, s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
-	prompts, err := readPrompts(b, t.Model, p, lim)
+	prompts, err := p.ReadPrompts(b, s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkCost(len(prompts), t.Model, lim); err != nil {
-		return nil, err
-	}
-	g, err := s.start(c, t, p, prompts)
-	if err != nil {
-		return nil, err
-	}
-	g.id = "cmpl-" + c.GetString(keyRequestID)
-	setLoopHeaders(c, t, p.Depth)
-	return g, nil
+	return s.start(c, p, prompts, "cmpl-")
 }
 
 // readRequest reads the body and finds the model that it names.
@@ -69,82 +55,54 @@ func (s *Server) readRequest(c *gin.Context) (api.Body, target, error) {
 	return b, t, nil
 }
 
-func setLoopHeaders(c *gin.Context, t target, d depth) {
-	h := c.Writer.Header()
-	h.Set("X-Model", t.Name)
-	if d.Requested != 0 {
-		h.Set("X-Loops-Requested", strconv.Itoa(d.Requested))
+// call is what a request brings beside its body.
+func (s *Server) call(c *gin.Context) Call {
+	out := Call{ID: c.GetString(keyRequestID), Arrived: c.GetTime(keyArrived), Loops: c.GetHeader("X-Loops")}
+	if !s.cfg.SharePrefixes {
+		out.Tenant = c.GetString(keyTenant)
 	}
-	h.Set("X-Loops-Applied", strconv.Itoa(d.Applied))
-	note(c, "loops", d.Applied)
+	return out
 }
 
-// collectCompletion answers with the whole completion.
-func (s *Server) collectCompletion(c *gin.Context, g *generation) {
-	scores := make([]score, len(g.streams))
-	out := newCompletion[choice](g, "text_completion")
-	out.Choices = make([]choice, len(g.streams))
-	err := g.collect(func(d delta) {
-		ch := &out.Choices[d.index]
-		g.apply(ch, d)
-		scores[d.index].add(d)
-		ch.Text = d.text
-	})
+// start submits the prompts. prefix is that of the answer's id.
+func (s *Server) start(c *gin.Context, p *Plan, prompts []Prompt, prefix string) (*Sequences, error) {
+	if err := p.CheckCost(len(prompts), s.cfg.Limits); err != nil {
+		return nil, err
+	}
+	g, err := Start(c.Request.Context(), host{s}, s.call(c), p, prompts)
 	if err != nil {
+		return nil, err
+	}
+	g.ID = prefix + c.GetString(keyRequestID)
+	setLoopHeaders(c, p)
+	return g, nil
+}
+
+func setLoopHeaders(c *gin.Context, p *Plan) {
+	h := c.Writer.Header()
+	h.Set("X-Model", p.Model.Name)
+	if p.Requested != 0 {
+		h.Set("X-Loops-Requested", strconv.Itoa(p.Requested))
+	}
+	h.Set("X-Loops-Applied", strconv.Itoa(p.Request.Loops))
+	note(c, "loops", p.Request.Loops)
+}
+
+// answer sends what the route makes of the deltas, as a stream or whole.
+func (s *Server) answer(c *gin.Context, g *Sequences, a Answer) {
+	if g.Stream {
+		s.stream(c, g, a)
+		return
+	}
+	if err := g.Collect(a.Add); err != nil {
 		s.endFailed(c, err)
 		return
 	}
-	out.Choices = g.best(out.Choices, scores)
-	respondWhole(c, g, out)
-}
-
-// respondWhole sends a completion that is not streamed.
-func respondWhole(c *gin.Context, g *generation, out chunk) {
-	u, t := g.usage(), g.timed()
-	out.attach(u, t)
+	out, t := a.Whole(), g.Timings()
+	out.Attach(g.Usage, t)
 	if q := t.QueueTimeMS; q != nil {
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
 	}
-	note(c, "tokens", u.CompletionTokens)
+	note(c, "tokens", g.Usage.CompletionTokens)
 	respond(c, http.StatusOK, out)
-}
-
-func newCompletion[C any](g *generation, object string) *completionOf[C] {
-	return &completionOf[C]{ID: g.id, Object: object, Created: g.created, Model: g.target.Name, Choices: []C{}}
-}
-
-func (c *completionOf[C]) attach(u *usage, t *timings) { c.Usage, c.Timings = u, t }
-
-// apply sets what a delta says beside text.
-func (g *generation) apply(ch *choice, d delta) {
-	ch.Index = d.index
-	ch.Logprobs = g.logprobsOf(ch.Logprobs, d)
-	if d.prompt != nil {
-		ch.PromptLogprobs = promptLogprobs(d.prompt, g.params.Logprobs.PromptTop, &g.names)
-	}
-	ch.add(d, g.params.ReturnLoops)
-}
-
-// add takes a delta's part.
-func (o *outcome) add(d delta, loops bool) {
-	if loops && d.loops > 0 {
-		o.Loops = append(o.Loops, d.loops)
-	}
-	if d.lens != nil {
-		o.Lens = append(o.Lens, d.lens)
-	}
-	if d.finish != "" {
-		o.FinishReason, o.StopReason = &d.finish, d.reason
-	}
-}
-
-// completionChunk is the chunk of one delta; without one it is the last chunk, which has the usage alone.
-func completionChunk(g *generation, d *delta) []chunk {
-	out := newCompletion[choice](g, "text_completion")
-	if d != nil {
-		ch := choice{Text: d.text}
-		g.apply(&ch, *d)
-		out.Choices = append(out.Choices, ch)
-	}
-	return []chunk{out}
 }

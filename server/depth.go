@@ -9,30 +9,6 @@ import (
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// depth is how deep a request's tokens go.
-type depth struct {
-	Requested int // 0: nobody asked, the model's default applies
-	Applied   int // loops of each token, or the most that Exit allows
-	Exit      loopctl.ExitPolicy
-	Replay    []int
-	Elastic   bool
-	TargetITL time.Duration
-	Draft     int
-	Budget    int // loops of the whole answer; 0: no bound
-	Lens      int // tokens of each loop to report; 0: none
-}
-
-// least is the fewest loops that a token of the request may take.
-func (d *depth) least(m *Model) int {
-	switch {
-	case len(d.Replay) > 0:
-		return slices.Min(d.Replay)
-	case d.Exit.Kind == loopctl.ExitNone && !d.Elastic:
-		return d.Applied
-	}
-	return max(d.Exit.MinLoops, m.Loops.Min)
-}
-
 // mostLens bounds return_lens, and mostLensEntries what one answer may hold of it: each entry is some 40 bytes.
 const (
 	mostLens        = 20
@@ -40,42 +16,43 @@ const (
 )
 
 // readDepth reads all fields of the depth, and refuses combinations that contradict each other.
-func readDepth(b api.Body, t target, header string) (d depth, err error) {
-	m := t.Model
-	if d.Requested, d.Applied, err = loopsOf(b, t, header); err != nil {
-		return d, err
+func (p *Plan) readDepth(b api.Body, t Target, header string) (err error) {
+	d, m := &p.Request, p.Model
+	if p.Requested, d.Loops, err = loopsOf(b, t, header); err != nil {
+		return err
 	}
-	if err := d.readPolicy(b, t); err != nil {
-		return d, err
+	if err := p.readPolicy(b, t); err != nil {
+		return err
 	}
 	if d.Replay, err = replayOf(b, m); err != nil {
-		return d, err
+		return err
 	}
 	if len(d.Replay) > 0 {
-		if err := d.fitReplay(b, m); err != nil {
-			return d, err
+		if err := p.fitReplay(b); err != nil {
+			return err
 		}
 	}
 	r := &api.Reader{Body: b}
-	d.readElastic(r)
+	p.readElastic(r)
 	d.Draft = r.Integer("draft_loops", 0, 0, int64(m.Loops.Max))
-	d.Budget = r.Integer("loop_budget", 0, 1, math.MaxInt32)
+	p.Budget = r.Integer("loop_budget", 0, 1, math.MaxInt32)
 	d.Lens = min(readLens(r), m.Vocab)
 	if r.Err != nil {
-		return d, r.Err
+		return r.Err
 	}
-	return d, d.contradictions(b, m)
+	return p.contradictions(b)
 }
 
 // fitReplay makes the cap, at which prompts run, hold the deepest token.
-func (d *depth) fitReplay(b api.Body, m *Model) error {
+func (p *Plan) fitReplay(b api.Body) error {
+	d := &p.Request
 	deepest := slices.Max(d.Replay)
-	if d.Requested == 0 {
-		d.Applied = max(d.Applied, deepest)
+	if p.Requested == 0 {
+		d.Loops = max(d.Loops, deepest)
 	}
-	if deepest > d.Applied {
+	if deepest > d.Loops {
 		return api.Bad("replay_loops", "loops_out_of_range",
-			"replay_loops goes up to %d and loops is %d: loops must be at least the deepest: give the loops of the answer that you replay", deepest, d.Applied)
+			"replay_loops goes up to %d and loops is %d: loops must be at least the deepest: give the loops of the answer that you replay", deepest, d.Loops)
 	}
 	if d.Exit.Kind != loopctl.ExitNone && (b.Has("exit_policy") || b.Has("exit_threshold") || b.Has("exit_agree")) {
 		return api.Conflict("replay_loops", "exit_policy", "the depths are given: leave one of the two out")
@@ -88,7 +65,8 @@ func (d *depth) fitReplay(b api.Body, m *Model) error {
 }
 
 // readElastic: a wish for a time between tokens allows the depth to be lowered, unless that is denied.
-func (d *depth) readElastic(r *api.Reader) {
+func (p *Plan) readElastic(r *api.Reader) {
+	d := &p.Request
 	ms := r.Number("target_itl_ms", 0, 0, 3_600_000)
 	if r.Err == nil && r.Body.Has("target_itl_ms") && ms == 0 {
 		r.Err = api.Bad("target_itl_ms", api.CodeValue, "target_itl_ms is 0: it must be above 0, the milliseconds between two tokens to aim at")
@@ -101,7 +79,8 @@ func (d *depth) readElastic(r *api.Reader) {
 }
 
 // contradictions are fields that are right alone and make no sense together.
-func (d *depth) contradictions(b api.Body, m *Model) error {
+func (p *Plan) contradictions(b api.Body) error {
+	d, m := &p.Request, p.Model
 	fixed := ""
 	switch {
 	case len(d.Replay) > 0:
@@ -120,31 +99,36 @@ func (d *depth) contradictions(b api.Body, m *Model) error {
 		return api.Conflict("draft_loops", "exit_policy", `guessing ahead needs one depth for all tokens: send exit_policy "none", or leave draft_loops out`)
 	case d.Draft > 0 && d.Lens > 0:
 		return api.Conflict("draft_loops", "return_lens", "a guess is not looked at loop by loop: leave one of the two out")
-	case d.Draft >= d.Applied && d.Draft > 0:
-		return api.Bad("draft_loops", "loops_out_of_range", "draft_loops is %d and loops is %d: a guess must take fewer loops than the answer", d.Draft, d.Applied)
+	case d.Draft >= d.Loops && d.Draft > 0:
+		return api.Bad("draft_loops", "loops_out_of_range", "draft_loops is %d and loops is %d: a guess must take fewer loops than the answer", d.Draft, d.Loops)
 	case d.Draft > 0 && d.Draft < m.Loops.Min:
 		return api.Bad("draft_loops", "loops_out_of_range", "draft_loops is %d: model %s takes an integer from %d to %d, or 0 for no guesses",
 			d.Draft, m.Name, m.Loops.Min, m.Loops.Max-1)
-	case d.Budget > 0 && d.Budget < d.Applied:
-		return api.Bad("loop_budget", api.CodeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", d.Budget, d.Applied)
+	case p.Budget > 0 && p.Budget < d.Loops:
+		return api.Bad("loop_budget", api.CodeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", p.Budget, d.Loops)
 	}
 	return nil
 }
 
 // tokensWithin is how many of max tokens the loop budget may allow at best. Where each token takes the same number of
 // loops it is how many there will be; otherwise the budget ends the answer when what is left may not do for a token.
-func (d *depth) tokensWithin(maxTokens int, m *Model) int {
-	if d.Budget == 0 {
+func (p *Plan) tokensWithin(maxTokens int) int {
+	if p.Budget == 0 {
 		return maxTokens
 	}
-	return min(maxTokens, max(d.Budget/d.least(m), 1))
+	return min(maxTokens, max(p.Budget/p.leastLoops(), 1))
+}
+
+// leastLoops is the fewest loops that a token of the request may take.
+func (p *Plan) leastLoops() int {
+	switch r := &p.Request; {
+	case len(r.Replay) > 0:
+		return slices.Min(r.Replay)
+	case r.Exit.Kind == loopctl.ExitNone && !r.Elastic:
+		return r.Loops
+	}
+	return max(p.Request.Exit.MinLoops, p.Model.Loops.Min)
 }
 
 // spent says whether after so many loops the budget may not do for one more token.
-func (d *depth) spent(loops int) bool { return d.Budget > 0 && loops+d.Applied > d.Budget }
-
-// apply puts the depth on a request.
-func (d *depth) apply(r *loopctl.Request) {
-	r.Loops, r.Exit, r.Replay = d.Applied, d.Exit, d.Replay
-	r.Elastic, r.TargetITL, r.Draft, r.Lens = d.Elastic, d.TargetITL, d.Draft, d.Lens
-}
+func (p *Plan) spent(loops int) bool { return p.Budget > 0 && loops+p.Request.Loops > p.Budget }

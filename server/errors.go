@@ -76,6 +76,16 @@ func toAPI(err error, wait time.Duration) *api.Error {
 	}
 }
 
+// renamed corrects the field of an engine's error about a prompt, where the route has none by that name.
+func renamed(err error, field string) error {
+	e := toAPI(err, 0)
+	if e.Param != "prompt" {
+		return err
+	}
+	e.Param = field
+	return e
+}
+
 // fail ends the request with an error. Headers must not be out yet.
 func fail(c *gin.Context, e *api.Error) {
 	h := c.Writer.Header()

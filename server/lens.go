@@ -7,8 +7,8 @@ import (
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// lensToken is the loop lens of one generated token: what it would have been after each of its loops.
-type lensToken struct {
+// LensToken is the loop lens of one generated token: what it would have been after each of its loops.
+type LensToken struct {
 	Token string     `json:"token"`
 	ID    int32      `json:"id"`
 	Loops []lensLoop `json:"loops"`
@@ -44,9 +44,9 @@ func readLens(r *api.Reader) int {
 }
 
 // lensOf gives an event's lens its wire form; tokens are spelled as in the logprobs of completions.
-func lensOf(e loopctl.Event, names *tokenNames) *lensToken {
+func lensOf(e loopctl.Event, names *tokenNames) *LensToken {
 	spell := func(id int32) string { return names.name(id).text }
-	out := &lensToken{Token: spell(e.Token.ID), ID: e.Token.ID, Loops: make([]lensLoop, len(e.Lens))}
+	out := &LensToken{Token: spell(e.Token.ID), ID: e.Token.ID, Loops: make([]lensLoop, len(e.Lens))}
 	for i, v := range e.Lens {
 		l := lensLoop{Loop: v.Loop, Entropy: finite(float64(v.Entropy)), Delta: finite(float64(v.Delta)), Gate: finite(1 / (1 + math.Exp(-float64(v.Gate))))}
 		l.Top = make([]lensGuess, len(v.Top))

@@ -17,8 +17,8 @@ const (
 	mostLogprobEntries = 1 << 20
 )
 
-// logprobWish is what a request wants to know about its tokens' probabilities.
-type logprobWish struct {
+// LogprobOptions say what a request wants to know about its tokens' probabilities.
+type LogprobOptions struct {
 	On        bool // of generated tokens, and of echoed ones
 	Top       int  // so many alternatives beside
 	Prompt    bool // prompt_logprobs
@@ -27,8 +27,8 @@ type logprobWish struct {
 }
 
 // readLogprobs reads a completion's logprobs: how many alternatives beside the chosen token.
-func readLogprobs(r *api.Reader) logprobWish {
-	w := logprobWish{AsIDs: r.Boolean("return_tokens_as_token_ids", false)}
+func readLogprobs(r *api.Reader) LogprobOptions {
+	w := LogprobOptions{AsIDs: r.Boolean("return_tokens_as_token_ids", false)}
 	w.Top, w.On = alternatives(r, "logprobs")
 	w.PromptTop, w.Prompt = alternatives(r, "prompt_logprobs")
 	return w
@@ -43,8 +43,8 @@ func alternatives(r *api.Reader, field string) (n int, asked bool) {
 }
 
 // readChatLogprobs reads a chat's: whether, and how many alternatives.
-func readChatLogprobs(r *api.Reader) logprobWish {
-	w := logprobWish{AsIDs: r.Boolean("return_tokens_as_token_ids", false), On: r.Boolean("logprobs", false)}
+func readChatLogprobs(r *api.Reader) LogprobOptions {
+	w := LogprobOptions{AsIDs: r.Boolean("return_tokens_as_token_ids", false), On: r.Boolean("logprobs", false)}
 	w.Top = r.Integer("top_logprobs", 0, 0, mostLogprobs)
 	if r.Err == nil && w.Top > 0 && !w.On {
 		r.Err = api.Bad("top_logprobs", api.CodeValue, `top_logprobs is %d without "logprobs": true: set logprobs, or leave it out`, w.Top)
@@ -53,19 +53,19 @@ func readChatLogprobs(r *api.Reader) logprobWish {
 }
 
 // checkLogprobs bounds what an answer may hold of probabilities.
-func (p *params) checkLogprobs(prompts []prompt, m *Model) error {
+func (p *Plan) checkLogprobs(prompts []Prompt) error {
 	w := p.Logprobs
 	entries := 0
 	for _, prompt := range prompts {
 		each := 0
 		if w.On {
-			each += p.Depth.tokensWithin(prompt.maxTokens, m) * (w.Top + 1)
+			each += p.tokensWithin(prompt.MaxTokens) * (w.Top + 1)
 		}
 		if w.On && p.Echo {
-			each += len(prompt.ids) * (w.Top + 1)
+			each += len(prompt.IDs) * (w.Top + 1)
 		}
 		if w.Prompt {
-			each += len(prompt.ids) * (w.PromptTop + 1)
+			each += len(prompt.IDs) * (w.PromptTop + 1)
 		}
 		entries += each * p.perPrompt()
 	}
@@ -102,6 +102,11 @@ type tokenNames struct {
 	asIDs     bool
 	skip      bool // special tokens are no part of the text
 	known     map[int32]tokenName
+}
+
+// names are as the request wants tokens to be spelled.
+func (p *Plan) names() *tokenNames {
+	return &tokenNames{tokenizer: p.Model.Tokenizer, asIDs: p.Logprobs.AsIDs, skip: p.SkipSpecial}
 }
 
 type tokenName struct {
@@ -143,9 +148,9 @@ func (n *tokenNames) name(id int32) tokenName {
 	return t
 }
 
-// completionLogprobs is the logprobs of POST /v1/completions. Where there was nothing to predict a token from, at the
+// Logprobs are the logprobs of POST /v1/completions. Where there was nothing to predict a token from, at the
 // start of an echo, its entries are null.
-type completionLogprobs struct {
+type Logprobs struct {
 	TextOffset    []int                `json:"text_offset"` // in characters of the choice's text
 	TokenLogprobs []*float32           `json:"token_logprobs"`
 	Tokens        []string             `json:"tokens"`
@@ -154,7 +159,7 @@ type completionLogprobs struct {
 
 // add appends tokens; offset is where they begin, and where the next ones will is returned. Tokens that are spelled
 // alike share an entry of top_logprobs: the likelier one's, so that the most likely token is always there.
-func (l *completionLogprobs) add(tokens []scored, top, offset int, names *tokenNames) int {
+func (l *Logprobs) add(tokens []scored, top, offset int, names *tokenNames) int {
 	for _, t := range tokens {
 		name := names.name(t.id)
 		l.Tokens = append(l.Tokens, name.text)
@@ -177,8 +182,8 @@ func (l *completionLogprobs) add(tokens []scored, top, offset int, names *tokenN
 	return offset
 }
 
-// chatLogprobs is the logprobs of a chat's choice.
-type chatLogprobs struct {
+// ChatLogprobs are the logprobs of a chat's choice.
+type ChatLogprobs struct {
 	Content []chatToken `json:"content"`
 	Refusal []chatToken `json:"refusal"` // always null
 }
@@ -196,7 +201,7 @@ type chatAlternative struct {
 }
 
 // add appends tokens, each with its alternatives.
-func (l *chatLogprobs) add(tokens []scored, top int, names *tokenNames) {
+func (l *ChatLogprobs) add(tokens []scored, top int, names *tokenNames) {
 	spell := func(id int32, logprob float32) chatAlternative {
 		name := names.name(id)
 		out := chatAlternative{Token: strings.TrimPrefix(name.text, "bytes:"), Logprob: wireLogprob(logprob), Bytes: make([]int, len(name.bytes))}
@@ -217,26 +222,17 @@ func (l *chatLogprobs) add(tokens []scored, top int, names *tokenNames) {
 	}
 }
 
-// logprobsOf adds a delta's tokens to a completion choice's logprobs; nil where they were not asked for.
-func (g *generation) logprobsOf(l *completionLogprobs, d delta) *completionLogprobs {
-	if !g.params.Logprobs.On || len(d.tokens) == 0 {
+// ChatLogprobs adds a delta's tokens to the logprobs of a chat's choice, which are nil where nobody asked for them.
+func (p *Plan) ChatLogprobs() func(*ChatLogprobs, *Delta) *ChatLogprobs {
+	names := p.names()
+	return func(l *ChatLogprobs, d *Delta) *ChatLogprobs {
+		if !p.Logprobs.On || len(d.tokens) == 0 {
+			return l
+		}
+		if l == nil {
+			l = &ChatLogprobs{}
+		}
+		l.add(d.tokens, p.Logprobs.Top, names)
 		return l
 	}
-	if l == nil {
-		l = &completionLogprobs{}
-	}
-	g.offsets[d.index] = l.add(d.tokens, g.params.Logprobs.Top, g.offsets[d.index], &g.names)
-	return l
-}
-
-// chatLogprobsOf does the same for a chat.
-func (g *generation) chatLogprobsOf(l *chatLogprobs, d delta) *chatLogprobs {
-	if !g.params.Logprobs.On || len(d.tokens) == 0 {
-		return l
-	}
-	if l == nil {
-		l = &chatLogprobs{}
-	}
-	l.add(d.tokens, g.params.Logprobs.Top, &g.names)
-	return l
 }

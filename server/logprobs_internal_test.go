@@ -29,7 +29,7 @@ func TestLogprobFormats(t *testing.T) {
 		{id: 0, logprob: -0.1, top: []loopctl.TokenLogprob{{ID: 0, Logprob: -0.1}}},
 		{id: 4, logprob: -2},
 	}
-	completion, chat := &completionLogprobs{}, &chatLogprobs{}
+	completion, chat := &Logprobs{}, &ChatLogprobs{}
 	if end := completion.add(tokens, 2, 10, names); end != 16 {
 		t.Errorf("ends at %d", end)
 	}

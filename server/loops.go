@@ -11,7 +11,7 @@ import (
 
 // loopsOf finds the request's loops: the body's loops, then its reasoning_effort, then the alias, then X-Loops, then
 // the model's default. It returns what was asked for, 0 for nothing, and what applies.
-func loopsOf(b api.Body, t target, header string) (requested, applied int, err error) {
+func loopsOf(b api.Body, t Target, header string) (requested, applied int, err error) {
 	m := t.Model
 	clamp, err := b.Boolean("loops_clamp", false)
 	if err != nil {
@@ -71,9 +71,6 @@ var efforts = []struct {
 	{"high", func(m *Model) int { return m.trained() }},
 	{"xhigh", func(m *Model) int { return m.Loops.Max }},
 }
-
-// trained is the depth that the model was trained at, where that is a depth above the default that it serves.
-func (m *Model) trained() int { return min(max(m.Loops.Default, m.Loops.Trained), m.Loops.Max) }
 
 // effortOf returns the loops of reasoning_effort, 0 where it is absent.
 func effortOf(b api.Body, m *Model) (int, error) {

@@ -2,15 +2,10 @@ package server
 
 import (
 	"errors"
-	"fmt"
-	"net/http"
-	"slices"
-	"strconv"
-	"strings"
+	"sync"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/constrain"
-	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -49,7 +44,7 @@ type Tokenizer interface {
 // and no tokenizer would fit Tokenizer.
 type Decoder = tokenizer.Decoder
 
-// Model is what the server knows of a model that it serves. It is not changed after New.
+// Model is what the server knows of a model that it serves. It is not changed, and not copied, once it is served.
 type Model struct {
 	Name        string
 	Description string
@@ -77,8 +72,8 @@ type Model struct {
 	// ChatTemplate is the source of the model's template; empty where it has none.
 	ChatTemplate string
 
-	chat  *chatTemplate    // set when the model is taken in
-	forms *constrain.Cache // set then, too
+	once  sync.Once
+	forms *constrain.Cache // of the forms that answers were held to
 }
 
 // AutoPolicy is an adaptive depth: an exit policy and the most loops under it.
@@ -87,79 +82,21 @@ type AutoPolicy struct {
 	Loops int
 }
 
-// target is a model as a request names it.
-type target struct {
+// Target is a model as a request names it.
+type Target struct {
 	*Model
 	Alias int  // loops after @; 0: none
 	Auto  bool // name@auto
 }
 
-// models are looked up by name, or as name@loops or name@auto.
-type models []*Model
-
-func newModels(list []*Model) (models, error) {
-	for i, m := range list {
-		switch {
-		case m.Name == "" || strings.ContainsAny(m.Name, "@/ \t\n"):
-			return nil, fmt.Errorf("model name %q: must not be empty nor have @, / or space in it", m.Name)
-		case m.Generator == nil || m.Tokenizer == nil:
-			return nil, fmt.Errorf("model %s: needs a generator and a tokenizer", m.Name)
-		case m.Loops.Min < 1 || m.Loops.Default < m.Loops.Min || m.Loops.Max < m.Loops.Default:
-			return nil, fmt.Errorf("model %s: loops %+v: need 1 ≤ min ≤ default ≤ max", m.Name, m.Loops)
-		case m.Context < 1 || m.Vocab < 1:
-			return nil, fmt.Errorf("model %s: context %d and vocabulary %d must be positive", m.Name, m.Context, m.Vocab)
-		case slices.ContainsFunc(list[:i], func(o *Model) bool { return o.Name == m.Name }):
-			return nil, fmt.Errorf("model %s is there twice: rename one of them in its manifest", m.Name)
-		}
+// Token is an id's spelling, empty where there is none.
+func (m *Model) Token(id *int32) string {
+	if id == nil {
+		return ""
 	}
-	for _, m := range list {
-		if m.chat == nil { // a model that is served already is being read
-			m.chat, m.forms = newChatTemplate(m), newForms(m)
-		}
-	}
-	return list, nil
+	text, _ := m.Tokenizer.IDToToken(*id)
+	return text
 }
 
-// find resolves a name. An empty one means the only model there is.
-func (ms models) find(name string) (target, error) {
-	if name == "" {
-		if len(ms) == 1 {
-			return target{Model: ms[0]}, nil
-		}
-		return target{}, api.Bad("model", "missing_field", "model is missing: give one of %s", ms.names())
-	}
-	bare, suffix, isAlias := strings.Cut(name, "@")
-	for _, m := range ms {
-		if m.Name != bare {
-			continue
-		}
-		if !isAlias {
-			return target{Model: m}, nil
-		}
-		n, err := strconv.Atoi(suffix)
-		if err == nil && n >= m.Loops.Min && n <= m.Loops.Max {
-			return target{Model: m, Alias: n}, nil
-		}
-		if suffix == "auto" {
-			return target{Model: m, Auto: true}, nil
-		}
-		return target{}, api.Bad("model", "loops_out_of_range",
-			"model is %s: after @ model %s takes an integer from %d to %d, or auto", api.Quote(name), m.Name, m.Loops.Min, m.Loops.Max)
-	}
-	return target{}, &api.Error{
-		Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "model_not_found", Param: "model",
-		Message: fmt.Sprintf("model %s is not served here: use one of %s", api.Quote(name), ms.names()),
-	}
-}
-
-func (ms models) names() string {
-	const most = 8
-	var out []string
-	for _, m := range ms {
-		out = append(out, m.Name)
-	}
-	if len(out) > most {
-		out = append(out[:most], "… (GET /v1/models)")
-	}
-	return strings.Join(out, ", ")
-}
+// trained is the depth that the model was trained at, where that is a depth above the default that it serves.
+func (m *Model) trained() int { return min(max(m.Loops.Default, m.Loops.Trained), m.Loops.Max) }

@@ -4,22 +4,120 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/server/api"
 )
+
+// served is a model with its chat template.
+type served struct {
+	*Model
+
+	template *Template
+}
+
+// target is a served model as a request names it.
+type target struct {
+	Target
+
+	template *Template
+}
+
+// models are looked up by name, or as name@loops or name@auto.
+type models []served
+
+// newModels checks the models that are to be served. Those that are served already keep their compiled templates.
+func newModels(list []*Model, before models) (models, error) {
+	for i, m := range list {
+		switch {
+		case m.Name == "" || strings.ContainsAny(m.Name, "@/ \t\n"):
+			return nil, fmt.Errorf("model name %q: must not be empty nor have @, / or space in it", m.Name)
+		case m.Generator == nil || m.Tokenizer == nil:
+			return nil, fmt.Errorf("model %s: needs a generator and a tokenizer", m.Name)
+		case m.Loops.Min < 1 || m.Loops.Default < m.Loops.Min || m.Loops.Max < m.Loops.Default:
+			return nil, fmt.Errorf("model %s: loops %+v: need 1 ≤ min ≤ default ≤ max", m.Name, m.Loops)
+		case m.Context < 1 || m.Vocab < 1:
+			return nil, fmt.Errorf("model %s: context %d and vocabulary %d must be positive", m.Name, m.Context, m.Vocab)
+		case slices.ContainsFunc(list[:i], func(o *Model) bool { return o.Name == m.Name }):
+			return nil, fmt.Errorf("model %s is there twice: rename one of them in its manifest", m.Name)
+		}
+	}
+	out := make(models, len(list))
+	for i, m := range list {
+		out[i].Model = m
+		if at := slices.IndexFunc(before, func(o served) bool { return o.Model == m }); at >= 0 {
+			out[i].template = before[at].template
+		} else {
+			out[i].template = NewTemplate(m)
+		}
+	}
+	return out, nil
+}
+
+func (m served) target() target { return target{Target{Model: m.Model}, m.template} }
+
+// find resolves a name. An empty one means the only model there is.
+func (ms models) find(name string) (target, error) {
+	if name == "" {
+		if len(ms) == 1 {
+			return ms[0].target(), nil
+		}
+		return target{}, api.Bad("model", "missing_field", "model is missing: give one of %s", ms.names())
+	}
+	bare, suffix, isAlias := strings.Cut(name, "@")
+	for _, m := range ms {
+		if m.Name != bare {
+			continue
+		}
+		t := m.target()
+		if !isAlias {
+			return t, nil
+		}
+		n, err := strconv.Atoi(suffix)
+		if err == nil && n >= m.Loops.Min && n <= m.Loops.Max {
+			t.Alias = n
+			return t, nil
+		}
+		if suffix == "auto" {
+			t.Auto = true
+			return t, nil
+		}
+		return target{}, api.Bad("model", "loops_out_of_range",
+			"model is %s: after @ model %s takes an integer from %d to %d, or auto", api.Quote(name), m.Name, m.Loops.Min, m.Loops.Max)
+	}
+	return target{}, &api.Error{
+		Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "model_not_found", Param: "model",
+		Message: fmt.Sprintf("model %s is not served here: use one of %s", api.Quote(name), ms.names()),
+	}
+}
+
+func (ms models) names() string {
+	const most = 8
+	var out []string
+	for _, m := range ms {
+		out = append(out, m.Name)
+	}
+	if len(out) > most {
+		out = append(out[:most], "… (GET /v1/models)")
+	}
+	return strings.Join(out, ", ")
+}
 
 // getModels lists each model, and its aliases at the least, default and most loops and at an adaptive depth: enough for
 // a client with nothing but a list of models to choose from. Every other name@loops in range works as well.
 func (s *Server) getModels(c *gin.Context) {
 	list := modelList{Object: "list", Data: []modelCard{}}
 	for _, m := range s.models() {
-		list.Data = append(list.Data, card(target{Model: m}))
+		list.Data = append(list.Data, card(Target{Model: m.Model}))
 		depths := []int{m.Loops.Min, m.Loops.Default, m.Loops.Max}
 		slices.Sort(depths)
 		for _, n := range slices.Compact(depths) {
-			list.Data = append(list.Data, card(target{Model: m, Alias: n}))
+			list.Data = append(list.Data, card(Target{Model: m.Model, Alias: n}))
 		}
-		list.Data = append(list.Data, card(target{Model: m, Auto: true}))
+		list.Data = append(list.Data, card(Target{Model: m.Model, Auto: true}))
 	}
 	respond(c, http.StatusOK, list)
 }
@@ -31,10 +129,10 @@ func (s *Server) getModel(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	respond(c, http.StatusOK, card(t))
+	respond(c, http.StatusOK, card(t.Target))
 }
 
-func card(t target) modelCard {
+func card(t Target) modelCard {
 	m := modelCard{
 		ID: t.Name, Object: "model", Created: t.Created, OwnedBy: "loopserve",
 		Root: t.Name, MaxModelLen: t.Context, KVPolicies: t.KVPolicies, Description: t.Description,
@@ -55,4 +153,43 @@ func card(t target) modelCard {
 		m.Loops.Default = t.Alias
 	}
 	return m
+}
+
+type modelList struct {
+	Object string      `json:"object"`
+	Data   []modelCard `json:"data"`
+}
+
+type modelCard struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+
+	Root        string    `json:"root"`
+	Parent      *string   `json:"parent"` // the model that an alias stands for
+	MaxModelLen int       `json:"max_model_len"`
+	Loops       cardLoops `json:"loops"`
+	KVPolicies  []string  `json:"kv_policies,omitempty"`
+	KVPolicy    string    `json:"kv_policy,omitempty"`
+	Embeddings  int       `json:"embedding_size,omitempty"`
+	Description string    `json:"description,omitempty"`
+}
+
+type cardLoops struct {
+	Min          int      `json:"min"`
+	Max          int      `json:"max"`
+	Default      int      `json:"default"`
+	Trained      int      `json:"trained"`
+	ExitPolicies []string `json:"exit_policies"`
+	Auto         cardAuto `json:"auto"` // what @auto stands for
+	// ReasoningEffort is what each reasoning_effort stands for.
+	ReasoningEffort map[string]int `json:"reasoning_effort"`
+}
+
+type cardAuto struct {
+	Loops         int     `json:"loops"` // the most
+	ExitPolicy    string  `json:"exit_policy"`
+	ExitThreshold float64 `json:"exit_threshold"`
+	MinLoops      int     `json:"min_loops"`
 }

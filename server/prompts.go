@@ -8,29 +8,39 @@ import (
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// prompt is one prompt as the engine takes it.
-type prompt struct {
-	ids       []int32
-	text      string // as it was sent; empty where ids were
-	maxTokens int
+// Prompt is one prompt as the engine takes it.
+type Prompt struct {
+	IDs       []int32
+	Text      string // as it was sent; empty where ids were
+	MaxTokens int    // that may follow it
 }
 
-// readPrompts makes sure that each prompt and its completion fit the model's context.
-func readPrompts(b api.Body, m *Model, p *params, lim Limits) ([]prompt, error) {
-	inputs, err := inputs(b, "prompt", lim)
+// ReadPrompts reads prompt, and makes sure that each prompt and its completion fit the model's context.
+func (p *Plan) ReadPrompts(b api.Body, lim api.Limits) ([]Prompt, error) {
+	inputs, err := inputsOf(b, "prompt", lim)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]prompt, len(inputs))
+	out := make([]Prompt, len(inputs))
 	for i, in := range inputs {
-		if out[i].ids, out[i].text, err = in.tokens(m, p.AddSpecial); err != nil {
+		if out[i].IDs, out[i].Text, err = in.tokens(p.Model, p.AddSpecial); err != nil {
 			return nil, err
 		}
-		if out[i].maxTokens, err = fit(len(out[i].ids), in, m, p); err != nil {
+		if out[i].MaxTokens, err = p.fit(len(out[i].IDs), in.field, in.where); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// ChatPrompt is the prompt that a conversation's ids make.
+func (p *Plan) ChatPrompt(ids []int32) (Prompt, error) {
+	room, err := p.fit(len(ids), "messages", "messages")
+	if err != nil {
+		return Prompt{}, err
+	}
+	p.MaxTokens = room
+	return Prompt{IDs: ids, MaxTokens: room}, nil
 }
 
 // input is one text that a model reads.
@@ -40,8 +50,8 @@ type input struct {
 	where string // in the field, as messages call it: "prompt", "prompt[2]"
 }
 
-// inputs reads string | [string] | [int] | [[int]].
-func inputs(b api.Body, field string, lim Limits) ([]input, error) {
+// inputsOf reads string | [string] | [int] | [[int]].
+func inputsOf(b api.Body, field string, lim api.Limits) ([]input, error) {
 	if !b.Has(field) {
 		return nil, api.Bad(field, "missing_field", "%s is missing: give a string, or a list of strings or token ids", field)
 	}
@@ -60,7 +70,7 @@ func inputs(b api.Body, field string, lim Limits) ([]input, error) {
 }
 
 // split gives one JSON value for each text.
-func split(raw json.RawMessage, field string, lim Limits) ([]json.RawMessage, error) {
+func split(raw json.RawMessage, field string, lim api.Limits) ([]json.RawMessage, error) {
 	const want = "a string, a list of strings, a list of token ids or a list of such lists"
 	if raw[0] == '"' {
 		return []json.RawMessage{raw}, nil
@@ -117,25 +127,16 @@ func (in input) tokens(m *Model, addSpecial bool) (out []int32, text string, err
 	return out, text, nil
 }
 
-// renamed corrects the field of an engine's error about a prompt, where the route has none by that name.
-func renamed(err error, field string) error {
-	e := toAPI(err, 0)
-	if e.Param != "prompt" {
-		return err
-	}
-	e.Param = field
-	return e
-}
-
 // fit returns how many tokens may follow a prompt of n tokens. What was not asked for by name is cut to the room that
 // there is.
-func fit(n int, in input, m *Model, p *params) (int, error) {
+func (p *Plan) fit(n int, field, where string) (int, error) {
+	m := p.Model
 	room := m.Context - n
 	switch {
 	case room < 1:
-		return 0, api.Bad(in.field, "context_length_exceeded",
+		return 0, api.Bad(field, "context_length_exceeded",
 			"%s has %d tokens: model %s has a context of %d tokens for prompt and completion together: shorten the prompt to %d",
-			in.where, n, m.Name, m.Context, m.Context-1)
+			where, n, m.Name, m.Context, m.Context-1)
 	case p.MaxTokens <= room:
 		return p.MaxTokens, nil
 	case !p.maxGiven:
@@ -143,5 +144,5 @@ func fit(n int, in input, m *Model, p *params) (int, error) {
 	}
 	return 0, api.Bad("max_tokens", "context_length_exceeded",
 		"%s has %d tokens and max_tokens is %d: model %s has a context of %d tokens for both together: lower max_tokens to %d or shorten the prompt",
-		in.where, n, p.MaxTokens, m.Name, m.Context, room)
+		where, n, p.MaxTokens, m.Name, m.Context, room)
 }

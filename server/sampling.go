@@ -18,7 +18,7 @@ const (
 )
 
 // readSampling reads how tokens are chosen.
-func (p *params) readSampling(r *api.Reader, m *Model) {
+func (p *Plan) readSampling(r *api.Reader) {
 	p.Sampling = sampler.Params{
 		Temperature:       r.Number("temperature", 1, 0, 100),
 		TopP:              r.Number("top_p", 1, 0, 1),
@@ -42,10 +42,10 @@ func (p *params) readSampling(r *api.Reader, m *Model) {
 		r.Err = api.Bad("min_tokens", api.CodeValue, "min_tokens is %d and max_tokens is %d: min_tokens must not exceed it", s.MinTokens, p.MaxTokens)
 	}
 	if r.Err == nil {
-		s.Bias, r.Err = readBias(r.Body, m)
+		s.Bias, r.Err = readBias(r.Body, p.Model)
 	}
 	if r.Err == nil {
-		s.Allowed, r.Err = readAllowed(r.Body, m)
+		s.Allowed, r.Err = readAllowed(r.Body, p.Model)
 	}
 }
 
@@ -87,8 +87,8 @@ func readAllowed(b api.Body, m *Model) ([]int32, error) {
 	return out, nil
 }
 
-// picker makes the picker of a prompt's j-th sequence, which any of stop ends.
-func (p *params) picker(prompt, stop []int32, j int) (loopctl.Sampler, error) {
+// sampler makes the sampler of a prompt's j-th sequence, which any of stop ends.
+func (p *Plan) sampler(prompt, stop []int32, j int) (loopctl.Sampler, error) {
 	s := p.Sampling
 	s.Seed += uint64(j) // as vLLM: the same seed gives different choices, and the same ones again
 	s.Prompt, s.StopIDs = prompt, stop
@@ -96,12 +96,12 @@ func (p *params) picker(prompt, stop []int32, j int) (loopctl.Sampler, error) {
 	if p.form != nil {
 		s.Constraint = p.form.Start()
 	}
-	picker, err := sampler.New(s)
+	out, err := sampler.New(s)
 	if err != nil {
 		return nil, api.Bad("", api.CodeValue, "%s", err.Error())
 	}
-	return picker, nil
+	return out, nil
 }
 
 // perPrompt is how many sequences each prompt gets.
-func (p *params) perPrompt() int { return max(p.N, p.BestOf) }
+func (p *Plan) perPrompt() int { return max(p.N, p.BestOf) }

@@ -17,7 +17,7 @@ type promptScorer struct {
 	tokens []scored
 }
 
-func newPromptScorer(prompt []int32, w logprobWish) *promptScorer {
+func newPromptScorer(prompt []int32, w LogprobOptions) *promptScorer {
 	s := &promptScorer{prompt: prompt, off: !w.On && !w.Prompt, top: w.Top, ranks: w.Prompt}
 	if w.Prompt {
 		s.top = max(s.top, w.PromptTop)
@@ -29,7 +29,7 @@ func newPromptScorer(prompt []int32, w logprobWish) *promptScorer {
 }
 
 // scoresPrompt says whether the engine must tell the prompt's logits: they are asked for, or nothing else is.
-func (p *params) scoresPrompt() bool {
+func (p *Plan) scoresPrompt() bool {
 	return p.Echo && p.Logprobs.On || p.Logprobs.Prompt || p.MaxTokens == 0
 }
 

@@ -69,7 +69,7 @@ func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 // SetModels makes the models available: from then on the server is ready. Called again it replaces them all at once:
 // requests that have found their model keep it, later ones find the new ones. A model may be in both lists.
 func (s *Server) SetModels(list ...*Model) error {
-	ms, err := newModels(list)
+	ms, err := newModels(list, s.models())
 	if err != nil {
 		return err
 	}
@@ -194,15 +194,22 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return cut
 }
 
-// enter counts a generating request in; done counts it out. It fails while the server drains.
-func (s *Server) enter() (done func(), err error) {
+// host is the server as generating requests see it.
+type host struct{ *Server }
+
+// Enter implements generate.Host. It fails while the server drains.
+func (s host) Enter(ctx context.Context) (context.Context, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		return nil, loopctl.ErrDraining
+		return nil, nil, loopctl.ErrDraining
 	}
 	s.open++
-	return sync.OnceFunc(func() {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
+	return ctx, sync.OnceFunc(func() {
+		unhook()
+		cancel(context.Canceled)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.open--; s.open == 0 && s.draining {
@@ -210,6 +217,9 @@ func (s *Server) enter() (done func(), err error) {
 		}
 	}), nil
 }
+
+// Tokens implements generate.Host.
+func (s host) Tokens(model, policy string) TokenObserver { return s.metrics.Tokens(model, policy) }
 
 func (s *Server) isDraining() bool {
 	s.mu.Lock()

@@ -8,54 +8,44 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// chunk is one event's JSON before usage and timings are put on it.
-type chunk interface {
-	attach(u *usage, t *timings)
-}
-
 // stream answers with one event per token (two for a chat's first), in the order in which the choices' tokens come, and
-// the closing "[DONE]" that clients wait for. The last chunk carries the timings: the one with the usage, if that was
+// the closing "[DONE]" that clients wait for. The last event carries the timings: the one with the usage, if that was
 // asked for.
-func (s *Server) stream(c *gin.Context, g *generation, make func(*generation, *delta) []chunk) {
+func (s *Server) stream(c *gin.Context, g *Sequences, a Answer) {
 	w := newEventWriter(c)
-	p := g.params
-	for open := len(g.streams); open > 0; {
-		d, err := g.next()
+	for open := g.Len(); open > 0; {
+		d, err := g.Next()
 		if err != nil {
 			s.endStream(c, w, err)
 			return
 		}
-		if d.finish != "" {
+		if d.Finish != "" {
 			open--
 		}
-		var u *usage
-		if p.ContinuousUsage {
-			u = g.usage()
-		}
-		var t *timings
-		if open == 0 && !p.IncludeUsage {
-			t = g.timed()
-		}
-		parts := make(g, &d)
-		for i, part := range parts {
-			if i < len(parts)-1 {
-				part.attach(u, nil)
-			} else {
-				part.attach(u, t)
+		events := a.Events(&d)
+		for i, e := range events {
+			var u *Usage
+			if g.ContinuousUsage {
+				u = g.Usage
 			}
-			if w.send(part) != nil {
+			var t *Timings
+			if open == 0 && !g.IncludeUsage && i == len(events)-1 {
+				t = g.Timings()
+			}
+			e.Attach(u, t)
+			if w.send(e) != nil {
 				return // the client is gone
 			}
 		}
 	}
-	if p.IncludeUsage {
-		last := make(g, nil)[0]
-		last.attach(g.usage(), g.timed())
+	if g.IncludeUsage {
+		last := a.Events(nil)[0]
+		last.Attach(g.Usage, g.Timings())
 		if w.send(last) != nil {
 			return
 		}
 	}
-	note(c, "tokens", g.tally.tokens)
+	note(c, "tokens", g.Usage.CompletionTokens)
 	_ = w.done() // nothing is left to be cut off
 }
 

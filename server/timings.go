@@ -15,16 +15,16 @@ type llamaTimings struct {
 	PredictedPerSecond  *float64 `json:"predicted_per_second"`
 }
 
-// timed are the timings as the request asked for them.
-func (g *generation) timed() *timings {
-	t := g.timings()
-	if g.params.Timings {
-		t.llamaTimings = llamaTimingsOf(g.usage(), t)
+// Timings are the request's so far, under llama.cpp's names as well where it asked for them.
+func (g *Sequences) Timings() *Timings {
+	t := g.Usage.timings(g.Request.Draft > 0)
+	if g.LlamaTimings {
+		t.llamaTimings = llamaTimingsOf(g.Usage, t)
 	}
 	return t
 }
 
-func llamaTimingsOf(u *usage, t *timings) *llamaTimings {
+func llamaTimingsOf(u *Usage, t *Timings) *llamaTimings {
 	out := &llamaTimings{CacheN: u.PromptTokensDetails.CachedTokens, PredictedN: u.CompletionTokens, PredictedMS: t.GenerationTimeMS}
 	out.PromptN = u.PromptTokens - out.CacheN
 	if t.TimeToFirstTokenMS != nil && t.QueueTimeMS != nil {

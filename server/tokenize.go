@@ -26,7 +26,10 @@ func (s *Server) postTokenize(c *gin.Context) {
 	}
 	var tokens []int32
 	if chat {
-		tokens, err = s.chatIDs(c, b, t, addSpecial)
+		var talk *ChatPrompt
+		if talk, err = t.template.Read(c.Request.Context(), b, s.cfg.TemplateArgs); err == nil {
+			tokens, err = talk.IDs(addSpecial)
+		}
 	} else {
 		tokens, err = tokenizeText(b, t, addSpecial)
 	}
@@ -46,14 +49,6 @@ func (s *Server) postTokenize(c *gin.Context) {
 		out["token_strs"] = strs
 	}
 	respond(c, http.StatusOK, out)
-}
-
-func (s *Server) chatIDs(c *gin.Context, b api.Body, t target, addSpecial bool) ([]int32, error) {
-	p, err := s.readChat(c.Request.Context(), b, t)
-	if err != nil {
-		return nil, err
-	}
-	return p.ids(t, addSpecial)
 }
 
 func tokenizeText(b api.Body, t target, addSpecial bool) ([]int32, error) {

@@ -15,8 +15,8 @@ const mostTools = constrain.MaxTools
 // toolName is OpenAI's rule, with the points of names in name spaces.
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// toolWish is what a chat may call.
-type toolWish struct {
+// toolOptions is what a chat may call.
+type toolOptions struct {
 	list   json.RawMessage // as the template shall see it; nil: no tools
 	tools  []constrain.Tool
 	forced bool // the answer must be a call, of one of tools
@@ -24,9 +24,9 @@ type toolWish struct {
 }
 
 // readTools reads tools, tool_choice and parallel_tool_calls.
-func readTools(b api.Body) (toolWish, error) {
+func readTools(b api.Body) (toolOptions, error) {
 	r := &api.Reader{Body: b}
-	w := toolWish{single: !r.Boolean("parallel_tool_calls", true)}
+	w := toolOptions{single: !r.Boolean("parallel_tool_calls", true)}
 	if r.Err != nil {
 		return w, r.Err
 	}
@@ -44,7 +44,7 @@ func readTools(b api.Body) (toolWish, error) {
 		return w, err
 	}
 	if choice == "none" {
-		return toolWish{}, nil
+		return toolOptions{}, nil
 	}
 	w.list, w.forced = b["tools"], choice == "required"
 	if name == "" {
@@ -111,15 +111,15 @@ func readToolList(raw json.RawMessage) ([]constrain.Tool, error) {
 }
 
 // syntax is how the template teaches calls to be written.
-func (t *chatTemplate) syntax() callForm {
+func (t *Template) syntax() callForm {
 	if t.mentions(callOpen) {
 		return taggedCalls
 	}
 	return bareCalls
 }
 
-// form is the form of a text that is nothing but calls, as splitter reads them.
-func (w toolWish) form(calls callForm) (*constrain.Form, error) {
+// form is the form of a text that is nothing but calls, as parser reads them.
+func (w toolOptions) form(calls callForm) (*constrain.Form, error) {
 	s := constrain.CallSyntax{Arguments: "parameters", Most: 1}
 	if calls == taggedCalls {
 		s = constrain.CallSyntax{Open: callOpen + "\n", Close: "\n" + callClose, Arguments: "arguments", Most: -1}
@@ -130,8 +130,8 @@ func (w toolWish) form(calls callForm) (*constrain.Form, error) {
 	return constrain.Calls(w.tools, s)
 }
 
-// wish is the form as a request's, for its cache.
-func (w toolWish) wish(calls callForm) wish {
+// answerForm is the form as a request's, for its cache.
+func (w toolOptions) answerForm(calls callForm) Form {
 	key, _ := json.Marshal(w.tools) // raw JSON that was parsed
-	return wish{field: "tool_choice", name: fmt.Sprintf("calls %d %t %s", calls, w.single, key), form: func() (*constrain.Form, error) { return w.form(calls) }}
+	return Form{Field: "tool_choice", Source: fmt.Sprintf("calls %d %t %s", calls, w.single, key), Compile: func() (*constrain.Form, error) { return w.form(calls) }}
 }

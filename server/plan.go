@@ -3,61 +3,78 @@ package server
 import (
 	"math"
 	"math/rand/v2"
+	"time"
 
+	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/runtime/sampler"
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// params is what a generation request asks for beside its prompt.
-type params struct {
-	Depth       depth
-	Schedule    schedule
-	MaxTokens   int
-	maxGiven    bool
-	N           int
-	BestOf      int // sequences of each prompt, of which the N best are shown; 0: N
-	Sampling    sampler.Params
-	Logprobs    logprobWish
-	form        *constrain.Machine // nil: any text
-	formField   string             // that asked for it
-	Answer      answerForm         // of a chat
-	Echo        bool
-	seedGiven   bool
+// Call is what a request brings beside its body.
+type Call struct {
+	ID      string
+	Arrived time.Time
+	Tenant  string // whose prefix caches are kept apart; empty: everybody's are one
+	Loops   string // header X-Loops
+}
+
+// Plan is what a request asks for beside its prompt: the loopctl.Request that each of its sequences begins as, and what no
+// such request can hold. It is made once, and read from then on.
+type Plan struct {
+	Model *Model
+	// Request has the depth, the place among others and the seed of the initial state. Its Loops are those that apply.
+	Request   loopctl.Request
+	Requested int // loops that were asked for; 0: nobody asked, the model's default applies
+	Budget    int // loops of the whole answer; 0: no bound
+
+	MaxTokens int
+	maxGiven  bool
+	N         int
+	BestOf    int // sequences of each prompt, of which the N best are shown; 0: N
+	Sampling  sampler.Params
+	Logprobs  LogprobOptions
+	form      *constrain.Machine // nil: any text
+	formField string             // that asked for it
+	Echo      bool
+
 	Stop        []string
 	StopIDs     []int32 // of stop_token_ids
 	IgnoreEOS   bool
 	IncludeStop bool
 	SkipSpecial bool
 	AddSpecial  bool
-	ReturnLoops bool
-	Timings     bool // llama.cpp's names for them, too
 
+	// Parser takes each choice's text apart, where it is set. Marks are the special tokens that it must see, with their
+	// text: decoders leave them out.
+	Parser func() Parser
+	Marks  map[int32]string
+
+	ReturnLoops     bool
+	LlamaTimings    bool // llama.cpp's names for timings, too
 	Stream          bool
 	IncludeUsage    bool
 	ContinuousUsage bool
 }
 
-// readParams reads the fields that every generating route shares. Depth comes first: it is what clients get wrong here
-// and nowhere else.
-func readParams(b api.Body, t target, header string, chat bool, lim Limits) (*params, error) {
+// ReadPlan reads the fields that every generating route shares. Depth comes first: it is what clients get wrong here and
+// nowhere else.
+func ReadPlan(b api.Body, t Target, call Call, chat bool, lim api.Limits) (*Plan, error) {
 	if err := api.CheckNames(b); err != nil {
 		return nil, err
 	}
 	m := t.Model
-	d, err := readDepth(b, t, header)
-	if err != nil {
+	p := &Plan{Model: m}
+	if err := p.readDepth(b, t, call.Loops); err != nil {
 		return nil, err
 	}
-	sched, err := readSchedule(b)
-	if err != nil {
+	if err := p.readSchedule(b, call); err != nil {
 		return nil, err
 	}
 	if err := api.CheckSupported(b, chat); err != nil {
 		return nil, err
 	}
 	r := &api.Reader{Body: b}
-	p := &params{Depth: d, Schedule: sched}
 	most := 16 // OpenAI's default for completions; a chat's is what the context leaves
 	if chat {
 		most = m.Context
@@ -75,13 +92,13 @@ func readParams(b api.Body, t target, header string, chat bool, lim Limits) (*pa
 	p.MaxTokens = r.Integer("max_completion_tokens", int64(p.MaxTokens), least, math.MaxInt32)
 	p.maxGiven = b.Has("max_tokens") || b.Has("max_completion_tokens")
 	p.N = r.Integer("n", 1, 1, int64(lim.Choices))
-	p.readSampling(r, m)
+	p.readSampling(r)
 	p.IgnoreEOS = r.Boolean("ignore_eos", false)
 	p.IncludeStop = r.Boolean("include_stop_str_in_output", false)
 	p.SkipSpecial = r.Boolean("skip_special_tokens", true)
 	p.AddSpecial = r.Boolean("add_special_tokens", !chat) // a template writes its own
 	p.ReturnLoops = r.Boolean("return_loops", false)
-	p.Timings = r.Boolean("timings", false)
+	p.LlamaTimings = r.Boolean("timings", false)
 	p.Stream = r.Boolean("stream", false)
 	if r.Err != nil {
 		return nil, r.Err
@@ -89,13 +106,13 @@ func readParams(b api.Body, t target, header string, chat bool, lim Limits) (*pa
 	if err := p.readBestOf(b, chat, lim); err != nil {
 		return nil, err
 	}
-	if err := p.readStops(b, m, lim); err != nil {
+	if err := p.readStops(b, lim); err != nil {
 		return nil, err
 	}
 	if err := p.readStreamOptions(b); err != nil {
 		return nil, err
 	}
-	if err := p.readConstraint(b, m); err != nil {
+	if err := p.readConstraint(b); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -103,7 +120,7 @@ func readParams(b api.Body, t target, header string, chat bool, lim Limits) (*pa
 
 // readBestOf reads how many sequences compete for the n places of the answer. A stream shows tokens before it can be
 // known whose are the best.
-func (p *params) readBestOf(b api.Body, chat bool, lim Limits) error {
+func (p *Plan) readBestOf(b api.Body, chat bool, lim api.Limits) error {
 	switch {
 	case !chat && p.Stream && p.Logprobs.Prompt:
 		return api.Bad("prompt_logprobs", "conflicting_fields", "prompt_logprobs and stream exclude each other: use echo with logprobs, or leave stream out")
@@ -122,23 +139,18 @@ func (p *params) readBestOf(b api.Body, chat bool, lim Limits) error {
 	return nil
 }
 
-func (p *params) readSeed(r *api.Reader) {
-	if p.seedGiven = r.Body.Has("seed"); p.seedGiven {
-		p.Sampling.Seed = uint64(r.Integer("seed", 0, math.MinInt64, math.MaxInt64))
+// readSeed reads the seed of sampling and of a random initial state. Without one the state is the same for all, so that
+// greedy answers repeat.
+func (p *Plan) readSeed(r *api.Reader) {
+	if !r.Body.Has("seed") {
+		p.Sampling.Seed = rand.Uint64()
 		return
 	}
-	p.Sampling.Seed = rand.Uint64()
+	p.Sampling.Seed = uint64(r.Integer("seed", 0, math.MinInt64, math.MaxInt64))
+	p.Request.Seed = p.Sampling.Seed
 }
 
-// stateSeed decides a random initial state. Without a seed it is the same for all, so that greedy answers repeat.
-func (p *params) stateSeed() uint64 {
-	if p.seedGiven {
-		return p.Sampling.Seed
-	}
-	return 0
-}
-
-func (p *params) readStops(b api.Body, m *Model, lim Limits) error {
+func (p *Plan) readStops(b api.Body, lim api.Limits) error {
 	stops, err := b.Texts("stop")
 	if err != nil {
 		return err
@@ -158,7 +170,7 @@ func (p *params) readStops(b api.Body, m *Model, lim Limits) error {
 	}
 	p.Stop = stops
 	if b.Has("stop_token_ids") {
-		p.StopIDs, err = api.IDs(b["stop_token_ids"], "stop_token_ids", "stop_token_ids", m.Vocab)
+		p.StopIDs, err = api.IDs(b["stop_token_ids"], "stop_token_ids", "stop_token_ids", p.Model.Vocab)
 		if err != nil {
 			return err
 		}
@@ -169,7 +181,7 @@ func (p *params) readStops(b api.Body, m *Model, lim Limits) error {
 	return nil
 }
 
-func (p *params) readStreamOptions(b api.Body) error {
+func (p *Plan) readStreamOptions(b api.Body) error {
 	o, err := b.Object("stream_options")
 	if err != nil || o == nil {
 		return err
@@ -186,8 +198,8 @@ func (p *params) readStreamOptions(b api.Body) error {
 	return nil
 }
 
-// checkCost bounds what one request may ask for in all.
-func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
+// CheckCost bounds what one request may ask for in all.
+func (p *Plan) CheckCost(prompts int, lim api.Limits) error {
 	sequences, many := prompts*p.perPrompt(), "n"
 	if p.BestOf > p.N {
 		many = "best_of"
@@ -196,25 +208,25 @@ func (p *params) checkCost(prompts int, m *Model, lim Limits) error {
 		return api.Bad(many, "request_too_large", "%d prompts with %s = %d are %d sequences: at most %d per request: send several requests",
 			prompts, many, p.perPrompt(), sequences, lim.Sequences)
 	}
-	if len(p.Depth.Replay) > 0 && sequences > 1 {
+	if len(p.Request.Replay) > 0 && sequences > 1 {
 		return api.Conflict("replay_loops", many, "it holds for one sequence: send one prompt with "+many+" = 1")
 	}
-	tokens := p.Depth.tokensWithin(p.MaxTokens, m)
-	cost := float64(sequences) * float64(tokens) * float64(p.Depth.Applied)
-	if entries := cost * float64(p.Depth.Lens); entries > mostLensEntries {
+	tokens := p.tokensWithin(p.MaxTokens)
+	cost := float64(sequences) * float64(tokens) * float64(p.Request.Loops)
+	if entries := cost * float64(p.Request.Lens); entries > mostLensEntries {
 		return api.Bad("return_lens", "request_too_large",
 			"return_lens asks for %.0f entries (%d sequences × %d tokens × %d loops × %d): at most %d per request: lower return_lens, max_tokens, %s or loops",
-			entries, sequences, tokens, p.Depth.Applied, p.Depth.Lens, mostLensEntries, many)
+			entries, sequences, tokens, p.Request.Loops, p.Request.Lens, mostLensEntries, many)
 	}
 	twice := ""
-	if p.Depth.Lens > 0 {
+	if p.Request.Lens > 0 {
 		cost *= 2 // the coda runs after each loop, beside the block
 		twice = " × 2 for return_lens"
 	}
 	if cost > float64(lim.LoopSteps) {
 		return api.Bad("max_tokens", "request_too_large",
 			"%.0f loop-steps asked for (%d sequences × %d tokens × %d loops%s): at most %d per request: lower max_tokens, %s or loops",
-			cost, sequences, tokens, p.Depth.Applied, twice, lim.LoopSteps, many)
+			cost, sequences, tokens, p.Request.Loops, twice, lim.LoopSteps, many)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"math"
 	"strings"
 
@@ -68,8 +69,8 @@ var nearPolicies = map[string]string{
 }
 
 // readPolicy reads exit_policy, min_loops, exit_threshold and exit_agree over what the alias brings.
-func (d *depth) readPolicy(b api.Body, t target) error {
-	m := t.Model
+func (p *Plan) readPolicy(b api.Body, t Target) error {
+	d, m := &p.Request, p.Model
 	name, err := b.Text("exit_policy")
 	if err != nil {
 		return err
@@ -78,8 +79,8 @@ func (d *depth) readPolicy(b api.Body, t target) error {
 	case name == "auto" || name == "" && t.Auto:
 		a := m.auto()
 		d.Exit = a.Exit
-		if d.Requested == 0 {
-			d.Applied = a.Loops
+		if p.Requested == 0 {
+			d.Loops = a.Loops
 		}
 	case name != "":
 		if d.Exit.Kind, err = policyOf(name, m); err != nil {
@@ -94,13 +95,13 @@ func (d *depth) readPolicy(b api.Body, t target) error {
 	}
 	if b.Has("min_loops") {
 		d.Exit.MinLoops = least
-		if least > d.Applied {
-			return api.Bad("min_loops", "loops_out_of_range", "min_loops is %d and loops is %d: min_loops must not exceed it", least, d.Applied)
+		if least > d.Loops {
+			return api.Bad("min_loops", "loops_out_of_range", "min_loops is %d and loops is %d: min_loops must not exceed it", least, d.Loops)
 		}
 	}
-	d.Exit.MinLoops = min(d.Exit.MinLoops, d.Applied)
+	d.Exit.MinLoops = min(d.Exit.MinLoops, d.Loops)
 	if d.Exit.Kind == loopctl.ExitNone {
-		return d.withoutPolicy(b, m)
+		return p.withoutPolicy(b)
 	}
 	if b.Has("exit_threshold") {
 		d.Exit.Threshold, err = thresholdOf(b, d.Exit.Kind, m)
@@ -110,9 +111,10 @@ func (d *depth) readPolicy(b api.Body, t target) error {
 
 // withoutPolicy refuses fields that a policy would read. min_loops also bounds elastic depth, and is what loops is
 // lowered to.
-func (d *depth) withoutPolicy(b api.Body, m *Model) error {
+func (p *Plan) withoutPolicy(b api.Body) error {
+	d, m := &p.Request, p.Model
 	for _, field := range []string{"exit_threshold", "exit_agree", "min_loops"} {
-		if !b.Has(field) || field == "min_loops" && (b.Has("elastic") || b.Has("target_itl_ms") || d.Exit.MinLoops == d.Applied || b.Has("replay_loops")) {
+		if !b.Has(field) || field == "min_loops" && (b.Has("elastic") || b.Has("target_itl_ms") || d.Exit.MinLoops == d.Loops || b.Has("replay_loops")) {
 			continue
 		}
 		return api.Bad(field, "missing_field", "%s is given without an exit policy, which would read it: set exit_policy to one of %s, or leave %s out",
@@ -159,9 +161,10 @@ func thresholdOf(b api.Body, k loopctl.ExitKind, m *Model) (float64, error) {
 	if k == loopctl.ExitArgmax {
 		v, err := b.Integer("exit_threshold", 0, 1, int64(m.Loops.Max))
 		if err != nil {
-			e := toAPI(err, 0)
-			e.Message += ": for how many loops the most likely token must stay the same"
-			return 0, e
+			if e, ok := errors.AsType[*api.Error](err); ok {
+				e.Message += ": for how many loops the most likely token must stay the same"
+			}
+			return 0, err
 		}
 		return float64(v), nil
 	}

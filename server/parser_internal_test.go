@@ -7,15 +7,15 @@ import (
 )
 
 // cut pushes a text in pieces and joins what comes out. Reasoning and content stay in their order.
-func cut(f answerForm, text string, rng *rand.Rand) (content, reasoning string, calls []toolCall) {
-	s := newSplitter(f)
+func cut(f answerForm, text string, rng *rand.Rand) (content, reasoning string, calls []ToolCall) {
+	s := newParser(f)
 	for {
 		n := len(text)
 		if rng != nil && n > 0 {
 			n = rng.IntN(min(n, 7) + 1)
 		}
-		p := s.push(text[:n], n == len(text))
-		content, reasoning, calls = content+p.content, reasoning+p.reasoning, append(calls, p.calls...)
+		p := s.Push(text[:n], n == len(text))
+		content, reasoning, calls = content+p.Content, reasoning+p.Reasoning, append(calls, p.Calls...)
 		if n == len(text) {
 			return content, reasoning, calls
 		}
@@ -23,7 +23,7 @@ func cut(f answerForm, text string, rng *rand.Rand) (content, reasoning string, 
 	}
 }
 
-func TestSplitter(t *testing.T) {
+func TestParser(t *testing.T) {
 	thinks, opened := answerForm{thinks: true}, answerForm{thinks: true, opened: true}
 	tagged, bare := answerForm{calls: taggedCalls}, answerForm{calls: bareCalls, tools: []string{"f", "g"}}
 	const call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>"

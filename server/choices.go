@@ -1,0 +1,166 @@
+package server
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Answer is what one route makes of a request's deltas: events of a stream, or one whole answer.
+type Answer interface {
+	// Events are those of a delta; without one it is the event that has the usage alone.
+	Events(d *Delta) []Event
+	// Add takes a delta of an answer that is sent whole: all of a choice's text comes with its last one.
+	Add(d Delta)
+	// Whole is the answer when all deltas have been added.
+	Whole() Event
+}
+
+// Event is JSON that usage and timings are put on.
+type Event interface{ Attach(u *Usage, t *Timings) }
+
+// Completion is OpenAI's: what a generating route answers, and each event of a streamed answer. C is the route's choice.
+// Here and below, fields after a blank line are ours or vLLM's.
+type Completion[C any] struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	Model   string `json:"model"`
+	Choices []C    `json:"choices"`
+	Usage   *Usage `json:"usage"`
+
+	Timings *Timings `json:"timings,omitempty"`
+}
+
+// NewCompletion is one without choices. object is OpenAI's name for it.
+func NewCompletion[C any](g *Sequences, object string) *Completion[C] {
+	return &Completion[C]{ID: g.ID, Object: object, Created: g.Created, Model: g.Model.Name, Choices: []C{}}
+}
+
+// Attach implements Event.
+func (c *Completion[C]) Attach(u *Usage, t *Timings) { c.Usage, c.Timings = u, t }
+
+// Outcome is what a choice says beside its text and the probabilities.
+type Outcome struct {
+	FinishReason *string `json:"finish_reason"`
+
+	StopReason any   `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
+	Loops      []int `json:"loops,omitempty"`
+	// Lens has an entry for each token, where return_lens asked for it.
+	Lens []*LensToken `json:"lens,omitempty"`
+}
+
+// Add takes a delta's part. loops says that each token's are to be shown.
+func (o *Outcome) Add(d *Delta, loops bool) {
+	if loops && d.Loops > 0 {
+		o.Loops = append(o.Loops, d.Loops)
+	}
+	if d.Lens != nil {
+		o.Lens = append(o.Lens, d.Lens)
+	}
+	if d.Finish != "" {
+		o.FinishReason, o.StopReason = &d.Finish, d.Reason
+	}
+}
+
+// choice is POST /v1/completions' own.
+type choice struct {
+	Index    int       `json:"index"`
+	Text     string    `json:"text"`
+	Logprobs *Logprobs `json:"logprobs"`
+	Outcome
+
+	// PromptLogprobs is vLLM's, where prompt_logprobs asked for it.
+	PromptLogprobs []map[string]promptLogprob `json:"prompt_logprobs,omitempty"`
+
+	likelihood score
+}
+
+// text is the answer of POST /v1/completions.
+type text struct {
+	*Sequences
+
+	spelled *tokenNames
+	offsets []int // of each choice: characters of text before the next token
+	whole   *Completion[choice]
+}
+
+// NewText is the answer of POST /v1/completions.
+func NewText(g *Sequences) Answer {
+	whole := newText(g)
+	whole.Choices = make([]choice, g.Len())
+	return &text{Sequences: g, spelled: g.names(), offsets: make([]int, g.Len()), whole: whole}
+}
+
+func newText(g *Sequences) *Completion[choice] { return NewCompletion[choice](g, "text_completion") }
+
+// Events implements Answer.
+func (a *text) Events(d *Delta) []Event {
+	out := newText(a.Sequences)
+	if d != nil {
+		ch := choice{Text: d.Text}
+		a.add(&ch, d)
+		out.Choices = append(out.Choices, ch)
+	}
+	return []Event{out}
+}
+
+// Add implements Answer.
+func (a *text) Add(d Delta) {
+	ch := &a.whole.Choices[d.Index]
+	a.add(ch, &d)
+	ch.likelihood.add(d)
+	ch.Text = d.Text
+}
+
+// add sets what a delta says beside text.
+func (a *text) add(ch *choice, d *Delta) {
+	ch.Index = d.Index
+	if a.Plan.Logprobs.On && len(d.tokens) > 0 {
+		if ch.Logprobs == nil {
+			ch.Logprobs = &Logprobs{}
+		}
+		a.offsets[d.Index] = ch.Logprobs.add(d.tokens, a.Plan.Logprobs.Top, a.offsets[d.Index], a.spelled)
+	}
+	if d.prompt != nil {
+		ch.PromptLogprobs = promptLogprobs(d.prompt, a.Plan.Logprobs.PromptTop, a.spelled)
+	}
+	ch.Outcome.Add(d, a.ReturnLoops)
+}
+
+// Whole implements Answer. It leaves the n best choices of each prompt, the best first, and numbers them.
+func (a *text) Whole() Event {
+	n, of := a.N, a.perPrompt()
+	if of == n {
+		return a.whole
+	}
+	out := make([]choice, 0, len(a.whole.Choices)/of*n)
+	for rivals := range slices.Chunk(a.whole.Choices, of) {
+		slices.SortStableFunc(rivals, func(a, b choice) int { return cmp.Compare(b.likelihood.mean(), a.likelihood.mean()) })
+		for _, ch := range rivals[:n] {
+			ch.Index = len(out)
+			if !a.Plan.Logprobs.On {
+				ch.Logprobs = nil
+			}
+			out = append(out, ch)
+		}
+	}
+	a.whole.Choices = out
+	return a.whole
+}
+
+// score is how likely a choice was to the model: what best_of compares.
+type score struct {
+	sum    float64
+	tokens int
+}
+
+func (s *score) add(d Delta) {
+	if d.Loops == 0 || len(d.tokens) == 0 { // no token came
+		return
+	}
+	s.sum += float64(d.tokens[len(d.tokens)-1].logprob)
+	s.tokens++
+}
+
+// mean is the log-probability per token, as OpenAI ranks.
+func (s *score) mean() float64 { return s.sum / float64(max(s.tokens, 1)) }

@@ -1,0 +1,250 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/loopserve/loopserve/internal/tracing"
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/tokenizer"
+)
+
+// Host is the server that a request came to.
+type Host interface {
+	// Enter counts a generating request in. Its context ends with ctx and with the server; leave counts it out.
+	Enter(ctx context.Context) (_ context.Context, leave func(), err error)
+	// Tokens is made for each sequence of a model; policy is its exit policy.
+	Tokens(model, policy string) TokenObserver
+}
+
+// TokenObserver is told the loops of each token of one sequence, as it is delivered.
+type TokenObserver interface{ Observe(loops int) }
+
+// Delta is what one event of the engine adds to a choice.
+type Delta struct {
+	Index     int
+	Text      string
+	Reasoning string     // of a chat, apart from the text
+	Calls     []ToolCall // of a chat, apart from the text
+	Loops     int        // of the token; 0 where the event brought none
+	Lens      *LensToken
+	Finish    string // "stop", "tool_calls" or "length" on the last delta of the choice
+	Reason    any    // stop string or stop id
+	Stats     *loopctl.Stats
+
+	thinks bool     // the token is one of reasoning
+	tokens []scored // with their probabilities, where asked for: the event's, after an echo's
+	prompt []scored // of the choice's first delta, for prompt_logprobs
+	err    error    // the choice, and with it the request, has failed
+}
+
+// Sequences are one request under way: a sequence for each choice, whose deltas come out of one channel. They belong to the
+// handler that started them, which must close them.
+type Sequences struct {
+	*Plan
+
+	ID      string // of the answer
+	Created int64  // Unix seconds
+	Usage   *Usage
+
+	ctx     context.Context //nolint:containedctx // lives as long as the handler
+	cancel  context.CancelFunc
+	leave   func()
+	streams []*loopctl.Stream
+	deltas  chan Delta
+	wg      sync.WaitGroup
+}
+
+// leastDefault is the fewest tokens that a request without max_tokens is given room for.
+const leastDefault = 16
+
+// Start submits the plan's sequences for each prompt.
+func Start(ctx context.Context, host Host, call Call, p *Plan, prompts []Prompt) (*Sequences, error) {
+	g, err := p.start(ctx, host, call, prompts)
+	// Nobody asked for so many tokens: what the KV memory cannot hold is no reason to refuse a chat.
+	for errors.Is(err, loopctl.ErrPagesExhausted) && !p.maxGiven && p.MaxTokens > leastDefault {
+		p.MaxTokens = max(p.MaxTokens/2, leastDefault)
+		for i := range prompts {
+			prompts[i].MaxTokens = min(prompts[i].MaxTokens, p.MaxTokens)
+		}
+		g, err = p.start(ctx, host, call, prompts)
+	}
+	return g, err
+}
+
+func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt) (*Sequences, error) {
+	if err := p.checkLogprobs(prompts); err != nil {
+		return nil, err
+	}
+	if err := p.echoed(prompts); err != nil {
+		return nil, err
+	}
+	var requests []*loopctl.Request
+	g, err := submit(ctx, host, p, func(ctx context.Context) (_ []*loopctl.Request, err error) {
+		requests, err = p.requests(ctx, call.ID, prompts)
+		return requests, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.deltas = make(chan Delta)
+	g.Usage = newUsage(p, prompts)
+	for i, stream := range g.streams {
+		f := &follower{
+			plan: p, index: i, stream: stream, tokens: host.Tokens(p.Model.Name, p.Request.Exit.Kind.String()),
+			decoder: p.Model.Tokenizer.NewDecoder(p.SkipSpecial), stops: tokenizer.NewStopMatcher(p.Stop), names: p.names(),
+		}
+		if p.Parser != nil {
+			f.parser = p.Parser()
+		}
+		if p.SkipSpecial {
+			f.marks = p.Marks
+		}
+		f.scorer, _ = requests[i].Scorer.(*promptScorer)
+		if p.Echo {
+			f.echo = prompts[i/p.perPrompt()].Text
+		}
+		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
+	}
+	return g, nil
+}
+
+// submit gives the model what requests makes under the sequences' context.
+func submit(ctx context.Context, host Host, p *Plan, requests func(ctx context.Context) ([]*loopctl.Request, error)) (*Sequences, error) {
+	g := &Sequences{Plan: p, Created: time.Now().Unix()}
+	var err error
+	if g.ctx, g.leave, err = host.Enter(ctx); err != nil {
+		return nil, err
+	}
+	g.ctx, g.cancel = context.WithCancel(g.ctx)
+	accepted := false
+	defer func() { // also when Submit panics: the request must not count as open for ever
+		if !accepted {
+			g.Close()
+		}
+	}()
+	list, err := requests(g.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if g.streams, err = p.Model.Generator.Submit(list...); err != nil {
+		return nil, err
+	}
+	accepted = true
+	return g, nil
+}
+
+// echoed finds the text of prompts that were sent as ids, where it is to be shown.
+func (p *Plan) echoed(prompts []Prompt) error {
+	for i, prompt := range prompts {
+		if !p.Echo || prompt.Text != "" {
+			continue
+		}
+		text, err := p.Model.Tokenizer.Decode(prompt.IDs, p.SkipSpecial)
+		if err != nil {
+			return api.Bad("prompt", api.CodeValue, "prompt cannot be echoed: %s: leave echo out", err.Error())
+		}
+		prompts[i].Text = text
+	}
+	return nil
+}
+
+// requests are what the engine gets: the plan's own, for each sequence of each prompt.
+func (p *Plan) requests(ctx context.Context, id string, prompts []Prompt) ([]*loopctl.Request, error) {
+	var stop []int32
+	if !p.IgnoreEOS {
+		stop = slices.Clone(p.Model.StopIDs)
+	}
+	stop = append(stop, p.StopIDs...)
+	var out []*loopctl.Request
+	for i, prompt := range prompts {
+		for j := range p.perPrompt() {
+			choose, err := p.sampler(prompt.IDs, stop, j)
+			if err != nil {
+				return nil, err
+			}
+			r := p.Request
+			r.Context, r.ID = ctx, fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j)
+			r.Prompt, r.MaxTokens = prompt.IDs, p.tokensWithin(prompt.MaxTokens)
+			r.Sampler, r.StopIDs = choose, stop
+			r.Timeline = tracing.Sampled(ctx)
+			if p.scoresPrompt() {
+				r.Scorer = newPromptScorer(prompt.IDs, p.Logprobs)
+			}
+			out = append(out, &r)
+		}
+	}
+	return out, nil
+}
+
+// Len is the number of sequences.
+func (g *Sequences) Len() int { return len(g.streams) }
+
+// Next waits for a delta of any choice. Its error is why the request must end.
+func (g *Sequences) Next() (Delta, error) {
+	select {
+	case d := <-g.deltas:
+		if d.err == nil {
+			g.Usage.Add(d)
+		}
+		return d, d.err
+	case <-g.ctx.Done():
+		return Delta{}, context.Cause(g.ctx)
+	}
+}
+
+// Collect waits for all deltas and hands them to take. The last one of a choice has its whole text, the others have none.
+func (g *Sequences) Collect(take func(Delta)) error {
+	texts := make([][]byte, len(g.streams))
+	for open := len(g.streams); open > 0; {
+		d, err := g.Next()
+		if err != nil {
+			return err
+		}
+		texts[d.Index] = append(texts[d.Index], d.Text...)
+		d.Text = ""
+		if d.Finish != "" {
+			d.Text = string(texts[d.Index])
+			open--
+		}
+		take(d)
+	}
+	return nil
+}
+
+// Close ends what still runs and waits for it.
+func (g *Sequences) Close() {
+	g.cancel()
+	for _, s := range g.streams {
+		s.Cancel()
+	}
+	g.wg.Wait()
+	g.leave()
+}
+
+var errStreamEnded = errors.New("stream ended without its last event")
+
+// nextEvent waits for a sequence's next event. One that says why the sequence could not go on is an error.
+func nextEvent(ctx context.Context, stream *loopctl.Stream) (loopctl.Event, error) {
+	e, err := stream.Next(ctx)
+	switch {
+	case errors.Is(err, io.EOF):
+		err = errStreamEnded
+	case err != nil:
+	case e.Finish == loopctl.FinishError && e.Err == nil:
+		err = loopctl.ErrEngine
+	case e.Finish == loopctl.FinishError:
+		err = e.Err
+	case e.Finish == loopctl.FinishCancelled && ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case e.Finish == loopctl.FinishCancelled:
+		err = context.Canceled
+	}
+	return e, err
+}

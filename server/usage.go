@@ -1,0 +1,197 @@
+package server
+
+import (
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Usage is OpenAI's, with the loops beside: what a request's choices have used, as the client saw it. Tokens that the engine
+// made after a stop string do not count.
+type Usage struct {
+	PromptTokens            int               `json:"prompt_tokens"`
+	CompletionTokens        int               `json:"completion_tokens"`
+	TotalTokens             int               `json:"total_tokens"`
+	PromptTokensDetails     PromptDetails     `json:"prompt_tokens_details"`
+	CompletionTokensDetails CompletionDetails `json:"completion_tokens_details"`
+
+	sequences, perPrompt int
+	loops                int // asked for
+	cached               int // prompt tokens from the prefix cache, of each prompt's first choice
+	ended                []*loopctl.Stats
+}
+
+// PromptDetails are known when all choices have ended: they are in the last usage of a stream, not before.
+type PromptDetails struct {
+	CachedTokens int `json:"cached_tokens"`
+
+	Loops *LoopUsage `json:"loops,omitempty"` // nil until then
+}
+
+// CompletionDetails are of the generated tokens.
+type CompletionDetails struct {
+	ReasoningTokens int `json:"reasoning_tokens"`
+
+	Loops LoopUsage `json:"loops"`
+}
+
+// LoopUsage counts applications of the block to rows.
+type LoopUsage struct {
+	Total int     `json:"total"`
+	Mean  float64 `json:"mean"` // per token
+	Max   int     `json:"max"`
+	Saved int     `json:"saved"` // loops under the cap that an exit policy did not run
+	// Granted is the cap that applied, the lowest of all choices; below what was asked for only under elastic depth.
+	Granted int `json:"granted,omitempty"`
+}
+
+func newUsage(p *Plan, prompts []Prompt) *Usage {
+	u := &Usage{sequences: len(prompts) * p.perPrompt(), perPrompt: p.perPrompt(), loops: p.Request.Loops}
+	for _, prompt := range prompts {
+		u.PromptTokens += len(prompt.IDs)
+	}
+	u.TotalTokens = u.PromptTokens
+	return u
+}
+
+// Add counts a delta of one of the sequences, which are numbered prompt by prompt.
+func (u *Usage) Add(d Delta) {
+	if d.Loops > 0 {
+		u.CompletionTokens++
+		u.TotalTokens++
+		if d.thinks {
+			u.CompletionTokensDetails.ReasoningTokens++
+		}
+		l := &u.CompletionTokensDetails.Loops
+		l.Total += d.Loops
+		l.Mean = mean(l.Total, u.CompletionTokens)
+		l.Max = max(l.Max, d.Loops)
+	}
+	if d.Stats == nil {
+		return
+	}
+	u.ended = append(u.ended, d.Stats)
+	if d.Index%u.perPrompt == 0 {
+		u.cached += d.Stats.CachedTokens // the others find what the first one left, which says nothing
+	}
+	if len(u.ended) == u.sequences {
+		u.complete()
+	}
+}
+
+// complete adds what the engine tells at each sequence's end.
+func (u *Usage) complete() {
+	prompt, done := &LoopUsage{}, &u.CompletionTokensDetails.Loops
+	rows, deepest := 0, 0
+	for _, s := range u.ended {
+		done.Saved += s.LoopsSaved
+		prompt.Total += s.PromptLoops
+		rows += s.PromptTokens - s.CachedTokens
+		granted := s.LoopsGranted
+		if granted == 0 { // a generator that does not say
+			granted = u.loops
+		}
+		if deepest = max(deepest, granted); done.Granted == 0 || granted < done.Granted {
+			done.Granted = granted
+		}
+	}
+	prompt.Mean = mean(prompt.Total, rows)
+	if prompt.Total > 0 {
+		prompt.Max = deepest
+	}
+	u.PromptTokensDetails = PromptDetails{CachedTokens: u.cached, Loops: prompt}
+}
+
+func mean(total, n int) float64 {
+	if n <= 0 {
+		return 0
+	}
+	return float64(total) / float64(n)
+}
+
+// Timings are of the whole request, all its choices together; docs/api.md has the definitions. Null is what one token
+// or no token cannot tell.
+type Timings struct {
+	QueueTimeMS        *float64 `json:"queue_time_ms"`
+	TimeToFirstTokenMS *float64 `json:"time_to_first_token_ms"`
+	GenerationTimeMS   *float64 `json:"generation_time_ms"`
+	MeanITLMS          *float64 `json:"mean_itl_ms"`
+	TokensPerSecond    *float64 `json:"tokens_per_second"`
+	LoopsPerSecond     *float64 `json:"loops_per_second"`
+	MSPerLoop          *float64 `json:"ms_per_loop"`
+
+	Drafted  *int `json:"drafted,omitempty"` // tokens guessed, where draft_loops asked for it
+	Accepted *int `json:"accepted,omitempty"`
+
+	*llamaTimings // where "timings": true asked for them
+}
+
+// timings go from the first arrival to the last end. drafts says that draft_loops was asked for.
+func (u *Usage) timings(drafts bool) *Timings {
+	var scheduled, first, finished time.Time
+	var queue, decoding time.Duration
+	queued, gaps := 0, 0
+	out := &Timings{}
+	if drafts {
+		out.Drafted, out.Accepted = new(int), new(int)
+	}
+	for _, s := range u.ended {
+		if drafts {
+			*out.Drafted += s.Drafted
+			*out.Accepted += s.Accepted
+		}
+		if !s.Scheduled.IsZero() {
+			queue += s.Scheduled.Sub(s.Arrived)
+			queued++
+			scheduled = earlier(scheduled, s.Scheduled)
+		}
+		if s.FirstToken.IsZero() {
+			continue
+		}
+		first = earlier(first, s.FirstToken)
+		if s.Finished.After(finished) {
+			finished = s.Finished
+		}
+		if s.CompletionTokens > 1 {
+			decoding += s.Finished.Sub(s.FirstToken)
+			gaps += s.CompletionTokens - 1
+		}
+	}
+	if queued > 0 {
+		out.QueueTimeMS = ms(queue / time.Duration(queued))
+	}
+	if first.IsZero() {
+		return out
+	}
+	loops := u.CompletionTokensDetails.Loops
+	out.TimeToFirstTokenMS = ms(first.Sub(u.ended[0].Arrived))
+	out.GenerationTimeMS = ms(finished.Sub(first))
+	if busy := finished.Sub(scheduled).Seconds(); busy > 0 && !scheduled.IsZero() {
+		out.TokensPerSecond = ratio(float64(u.CompletionTokens), busy)
+		out.LoopsPerSecond = ratio(float64(loops.Total), busy)
+	}
+	if gaps > 0 {
+		out.MeanITLMS = ms(decoding / time.Duration(gaps))
+		if loops.Total > 0 {
+			out.MSPerLoop = ratio(*out.MeanITLMS, loops.Mean)
+		}
+	}
+	return out
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func ms(d time.Duration) *float64 {
+	v := float64(d) / float64(time.Millisecond)
+	return &v
+}
+
+func ratio(a, b float64) *float64 {
+	v := a / b
+	return &v
+}
