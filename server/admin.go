@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // What a ModelControl may answer, beside ErrModelUnavailable.
@@ -101,7 +102,7 @@ func (s *Server) failAdmin(c *gin.Context, err error) {
 		e.Status, e.Type, e.Code = http.StatusNotFound, api.TypeInvalid, "model_not_found"
 	case errors.Is(err, ErrModelBusy):
 		e.Status, e.Code = http.StatusConflict, "model_busy"
-	case errors.Is(err, ErrModelUnavailable):
+	case errors.Is(err, generate.ErrModelUnavailable):
 		e.Status, e.Code = http.StatusServiceUnavailable, "model_unavailable"
 	}
 	fail(c, e)

@@ -14,6 +14,7 @@ import (
 	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/server/metrics"
 )
 
@@ -83,7 +84,7 @@ func (s *Server) busy() string {
 	return strconv.Itoa(open) + " requests are open, " + strconv.Itoa(running) + " sequences run and " + strconv.Itoa(waiting) + " wait"
 }
 
-func (s *Server) runBench(ctx context.Context, j *job, m *Model, plan bench.Plan) (*bench.Result, error) {
+func (s *Server) runBench(ctx context.Context, j *job, m *generate.Model, plan bench.Plan) (*bench.Result, error) {
 	target := &bench.InProcess{Generator: m.Generator, Vocab: m.Vocab, Priority: 1, Counter: blockCounter{s.metrics, m.Name}}
 	plan.Progress = j.progress
 	r, err := bench.Run(ctx, target, plan)

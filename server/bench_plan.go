@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/bench"
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // What one benchmark may ask for, beside the model's own limits.
@@ -51,7 +52,7 @@ func readBench(b api.Body, t target, lim Limits) (p bench.Plan, force bool, err 
 }
 
 // defaultSweep is powers of two up to the most loops.
-func defaultSweep(m *Model) []int {
+func defaultSweep(m *generate.Model) []int {
 	var out []int
 	for n := 1; n <= m.Loops.Max && len(out) < mostBenchList; n *= 2 {
 		if n >= m.Loops.Min {
@@ -64,7 +65,7 @@ func defaultSweep(m *Model) []int {
 	return out
 }
 
-func checkBench(p *bench.Plan, m *Model, lim Limits) error {
+func checkBench(p *bench.Plan, m *generate.Model, lim Limits) error {
 	shapes := len(p.Loops) * len(p.Concurrency) * len(p.PromptTokens) * len(p.MaxTokens)
 	if shapes > mostBenchPoints {
 		return api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", shapes, mostBenchPoints)

@@ -4,6 +4,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/chat"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // postChat is OpenAI's chat completion: the model's template makes a prompt of the messages, and the rest is a
@@ -15,11 +17,11 @@ func (s *Server) postChat(c *gin.Context) {
 		return
 	}
 	defer g.Close()
-	s.answer(c, g, NewChatAnswer(g))
+	s.answer(c, g, chat.NewAnswer(g))
 }
 
 // beginChat reads the request and submits it.
-func (s *Server) beginChat(c *gin.Context) (*Sequences, error) {
+func (s *Server) beginChat(c *gin.Context) (*generate.Sequences, error) {
 	b, t, err := s.readRequest(c)
 	if err != nil {
 		return nil, err
@@ -30,7 +32,7 @@ func (s *Server) beginChat(c *gin.Context) (*Sequences, error) {
 	if b.Has("prompt") && !b.Has("messages") {
 		return nil, api.Bad("prompt", "unknown_field", "prompt is a field of /v1/completions: send messages, or use that route")
 	}
-	p, err := ReadPlan(b, t.Target, s.call(c), true, s.cfg.Limits)
+	p, err := generate.ReadPlan(b, t.Target, s.call(c), true, s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func (s *Server) beginChat(c *gin.Context) (*Sequences, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.start(c, p, []Prompt{prompt}, "chatcmpl-")
+	g, err := s.start(c, p, []generate.Prompt{prompt}, "chatcmpl-")
 	if err != nil {
 		return nil, renamed(err, "messages")
 	}

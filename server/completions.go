@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // postCompletions is OpenAI's text completion.
@@ -17,16 +18,16 @@ func (s *Server) postCompletions(c *gin.Context) {
 		return
 	}
 	defer g.Close()
-	s.answer(c, g, NewText(g))
+	s.answer(c, g, generate.NewText(g))
 }
 
 // beginCompletion reads the request and submits it.
-func (s *Server) beginCompletion(c *gin.Context) (*Sequences, error) {
+func (s *Server) beginCompletion(c *gin.Context) (*generate.Sequences, error) {
 	b, t, err := s.readRequest(c)
 	if err != nil {
 		return nil, err
 	}
-	p, err := ReadPlan(b, t.Target, s.call(c), false, s.cfg.Limits)
+	p, err := generate.ReadPlan(b, t.Target, s.call(c), false, s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,8 @@ func (s *Server) readRequest(c *gin.Context) (api.Body, target, error) {
 }
 
 // call is what a request brings beside its body.
-func (s *Server) call(c *gin.Context) Call {
-	out := Call{ID: c.GetString(keyRequestID), Arrived: c.GetTime(keyArrived), Loops: c.GetHeader("X-Loops")}
+func (s *Server) call(c *gin.Context) generate.Call {
+	out := generate.Call{ID: c.GetString(keyRequestID), Arrived: c.GetTime(keyArrived), Loops: c.GetHeader("X-Loops")}
 	if !s.cfg.SharePrefixes {
 		out.Tenant = c.GetString(keyTenant)
 	}
@@ -65,11 +66,11 @@ func (s *Server) call(c *gin.Context) Call {
 }
 
 // start submits the prompts. prefix is that of the answer's id.
-func (s *Server) start(c *gin.Context, p *Plan, prompts []Prompt, prefix string) (*Sequences, error) {
+func (s *Server) start(c *gin.Context, p *generate.Plan, prompts []generate.Prompt, prefix string) (*generate.Sequences, error) {
 	if err := p.CheckCost(len(prompts), s.cfg.Limits); err != nil {
 		return nil, err
 	}
-	g, err := Start(c.Request.Context(), host{s}, s.call(c), p, prompts)
+	g, err := generate.Start(c.Request.Context(), host{s}, s.call(c), p, prompts)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (s *Server) start(c *gin.Context, p *Plan, prompts []Prompt, prefix string)
 	return g, nil
 }
 
-func setLoopHeaders(c *gin.Context, p *Plan) {
+func setLoopHeaders(c *gin.Context, p *generate.Plan) {
 	h := c.Writer.Header()
 	h.Set("X-Model", p.Model.Name)
 	if p.Requested != 0 {
@@ -89,7 +90,7 @@ func setLoopHeaders(c *gin.Context, p *Plan) {
 }
 
 // answer sends what the route makes of the deltas, as a stream or whole.
-func (s *Server) answer(c *gin.Context, g *Sequences, a Answer) {
+func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer) {
 	if g.Stream {
 		s.stream(c, g, a)
 		return

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/evaluate"
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // A depth curve is computed when somebody first asks for it, on some of the model's own problems, behind everybody
@@ -34,7 +35,7 @@ type curves struct {
 }
 
 type curve struct {
-	model    *Model
+	model    *generate.Model
 	settings []evaluate.Setting
 
 	// Under curves.mu.
@@ -86,7 +87,7 @@ func (s *Server) getCurve(c *gin.Context) {
 
 // get finds a curve, or starts it where neither a curve is being computed nor a benchmark runs, which would measure it. A
 // failure is told once; asking again tries again.
-func (cs *curves) get(ctx context.Context, m *Model, settings []evaluate.Setting, benchmark bool) (curve, error) {
+func (cs *curves) get(ctx context.Context, m *generate.Model, settings []evaluate.Setting, benchmark bool) (curve, error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	busy := benchmark

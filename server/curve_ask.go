@@ -8,10 +8,11 @@ import (
 	"github.com/loopserve/loopserve/internal/evaluate"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/sampler"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // insideAsker is an evaluate.Asker over the model's own generator, without HTTP.
-type insideAsker struct{ model *Model }
+type insideAsker struct{ model *generate.Model }
 
 // Ask answers greedily, as POST /v1/completions at temperature 0 does.
 func (a *insideAsker) Ask(ctx context.Context, s evaluate.Setting, p evaluate.Problem, maxTokens int) (out evaluate.Answer, err error) {
@@ -36,7 +37,7 @@ func (a *insideAsker) Ask(ctx context.Context, s evaluate.Setting, p evaluate.Pr
 	}
 	var ids []int32
 	for {
-		e, err := nextEvent(ctx, streams[0])
+		e, err := generate.NextEvent(ctx, streams[0])
 		if err != nil {
 			return out, err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/loopserve/loopserve/internal/evaluate"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // curveWish is what a request for a depth curve asks for.
@@ -43,9 +44,9 @@ func readCurve(q url.Values, t target) (w curveWish, err error) {
 		w.settings = append(w.settings, evaluate.Setting{Loops: n})
 	}
 	if name := q.Get("exit_policy"); name != "" {
-		kind := m.auto().Exit.Kind
+		kind := m.AutoDepth().Exit.Kind
 		if name != "auto" {
-			if kind, err = policyOf(name, m); err != nil {
+			if kind, err = generate.ParsePolicy(name, m); err != nil {
 				return w, err
 			}
 		}
@@ -73,9 +74,9 @@ func readCurve(q url.Values, t target) (w curveWish, err error) {
 }
 
 // curveLoops reads 1,2,4; nothing means powers of two up to the most, the default and the trained depth.
-func curveLoops(text string, m *Model) ([]int, error) {
+func curveLoops(text string, m *generate.Model) ([]int, error) {
 	if text == "" {
-		loops := append(defaultSweep(m), m.Loops.Default, m.trained())
+		loops := append(defaultSweep(m), m.Loops.Default, m.TrainedLoops())
 		slices.Sort(loops)
 		return slices.Compact(loops), nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // deepEngine is the scripted engine with all that exit policies and embeddings need.
@@ -26,7 +27,7 @@ func deepEngine(t *testing.T) (*httptest.Server, loopctl.Capacity) {
 	l := engineLimits(2000)
 	l.Delta, l.Gate = true, true
 	engine := loopctltest.New(l)
-	ts, _ := serveOn(t, engine, func(m *server.Model) { m.Gate, m.HiddenSize = true, engine.HiddenSize() })
+	ts, _ := serveOn(t, engine, func(m *generate.Model) { m.Gate, m.HiddenSize = true, engine.HiddenSize() })
 	return ts, l
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // What each field of the depth makes of the request that reaches the scheduler.
@@ -122,7 +123,7 @@ func TestBadDepth(t *testing.T) {
 func TestModelPolicies(t *testing.T) {
 	s := &script{text: "ab", finish: loopctl.FinishLength}
 	ouro := model("ouro", &generator{submit: s.submit})
-	ouro.Gate, ouro.Recommended = true, server.AutoPolicy{Exit: loopctl.ExitPolicy{Kind: loopctl.ExitGate, Threshold: 0.9, MinLoops: 2}, Loops: 10}
+	ouro.Gate, ouro.Recommended = true, generate.AutoPolicy{Exit: loopctl.ExitPolicy{Kind: loopctl.ExitGate, Threshold: 0.9, MinLoops: 2}, Loops: 10}
 	plain := model("plain", &generator{submit: s.submit})
 	plain.Delta = false
 	srv := serverOf(t, ouro, plain)

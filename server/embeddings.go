@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // postEmbeddings answers with vectors. Nothing is generated.
@@ -17,7 +18,7 @@ func (s *Server) postEmbeddings(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	e, err := ReadEmbedding(b, t.Target, s.call(c), s.cfg.Limits)
+	e, err := generate.ReadEmbedding(b, t.Target, s.call(c), s.cfg.Limits)
 	if err != nil {
 		s.fail(c, err)
 		return

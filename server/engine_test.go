@@ -16,6 +16,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/server/metrics"
 )
 
@@ -32,11 +33,11 @@ func serveEngine(t *testing.T, pages int, fault func(loopctl.Stage, int) error) 
 	t.Helper()
 	engine := loopctltest.New(engineLimits(pages))
 	engine.Fault = fault
-	return serveOn(t, engine, func(*server.Model) {})
+	return serveOn(t, engine, func(*generate.Model) {})
 }
 
 // serveOn does so with an engine that is there and a model that is what change makes of it.
-func serveOn(t *testing.T, engine *loopctltest.Engine, change func(*server.Model)) (*httptest.Server, *loopctl.Controller) {
+func serveOn(t *testing.T, engine *loopctltest.Engine, change func(*generate.Model)) (*httptest.Server, *loopctl.Controller) {
 	t.Helper()
 	before := runtime.NumGoroutine()
 	registry := metrics.New()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // errShutdown is the cause of a request's end when the server stops before it is done.
@@ -33,7 +34,7 @@ var statuses = []struct {
 }{
 	{loopctl.ErrQueueFull, http.StatusServiceUnavailable, api.TypeServer, "queue_full", "", "", true},
 	{loopctl.ErrDraining, http.StatusServiceUnavailable, api.TypeServer, "draining", "", "server is shutting down and takes no new requests: try another instance, or again when it is back", true},
-	{ErrModelUnavailable, http.StatusServiceUnavailable, api.TypeServer, "model_unavailable", "model", "the model could not be brought into memory in time: try again, or ask for another model", true},
+	{generate.ErrModelUnavailable, http.StatusServiceUnavailable, api.TypeServer, "model_unavailable", "model", "the model could not be brought into memory in time: try again, or ask for another model", true},
 	{errLoading, http.StatusServiceUnavailable, api.TypeServer, "loading", "", "models are still loading: try again when GET /readyz says 200", true},
 	{loopctl.ErrPromptTooLong, http.StatusBadRequest, api.TypeInvalid, "context_length_exceeded", "prompt", "", false},
 	{loopctl.ErrPagesExhausted, http.StatusBadRequest, api.TypeInvalid, "kv_memory_exceeded", "max_tokens", "", false},

@@ -16,9 +16,10 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
-// generator is a server.Generator of function fields.
+// generator is a generate.Generator of function fields.
 type generator struct {
 	submit   func(reqs ...*loopctl.Request) ([]*loopctl.Stream, error)
 	snapshot func() loopctl.Snapshot
@@ -159,7 +160,9 @@ func (letters) Decode(ids []int32, skipSpecial bool) (string, error) {
 	return out.String(), nil
 }
 
-func (letters) NewDecoder(skipSpecial bool) server.Decoder { return &letterDecoder{skip: skipSpecial} }
+func (letters) NewDecoder(skipSpecial bool) generate.Decoder {
+	return &letterDecoder{skip: skipSpecial}
+}
 
 func (letters) IDToToken(id int32) (string, bool) { return string(rune(id)), id >= 0 && id < 256 }
 
@@ -178,9 +181,9 @@ func (d *letterDecoder) Push(id int32) string {
 
 func (*letterDecoder) Flush() string { return "" }
 
-func model(name string, g server.Generator) *server.Model {
+func model(name string, g generate.Generator) *generate.Model {
 	bos := int32(1)
-	return &server.Model{
+	return &generate.Model{
 		Name: name, Created: 1700000000, Generator: g, Tokenizer: letters{},
 		Loops:   loopctl.LoopRange{Min: 1, Default: 4, Trained: 8, Max: 12},
 		Context: 64, Vocab: 256, StopIDs: []int32{0}, BOS: &bos, KVPolicies: []string{"depth"}, KVPolicy: "depth", Delta: true,
@@ -188,7 +191,7 @@ func model(name string, g server.Generator) *server.Model {
 }
 
 // serverOf is a server of some models.
-func serverOf(t *testing.T, models ...*server.Model) *server.Server {
+func serverOf(t *testing.T, models ...*generate.Model) *server.Server {
 	t.Helper()
 	srv := server.New(server.Config{}, quiet(), nil)
 	if err := srv.SetModels(models...); err != nil {

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // What a request carries from middleware to handlers and into the access log.
@@ -132,7 +132,7 @@ func (s *Server) backlog() time.Duration {
 
 // respond writes JSON.
 func respond(c *gin.Context, status int, v any) {
-	data, err := encode(v)
+	data, err := api.Encode(v)
 	if err != nil { // a number that JSON has not: a mistake of ours
 		status, data = http.StatusInternalServerError, []byte(`{"error":{"message":"internal error","type":"server_error","param":null,"code":"internal_error"}}`)
 		note(c, "cause", err.Error())
@@ -160,15 +160,4 @@ func extendWrite(c *gin.Context) {
 
 func setProcessing(c *gin.Context) {
 	c.Writer.Header().Set("openai-processing-ms", strconv.FormatInt(time.Since(c.GetTime(keyArrived)).Milliseconds(), 10))
-}
-
-// encode is json.Marshal that leaves <, > and & as they are: the answer is read by programs, not inside HTML.
-func encode(v any) ([]byte, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }

@@ -10,27 +10,29 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/chat"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // served is a model with its chat template.
 type served struct {
-	*Model
+	*generate.Model
 
-	template *Template
+	template *chat.Template
 }
 
 // target is a served model as a request names it.
 type target struct {
-	Target
+	generate.Target
 
-	template *Template
+	template *chat.Template
 }
 
 // models are looked up by name, or as name@loops or name@auto.
 type models []served
 
 // newModels checks the models that are to be served. Those that are served already keep their compiled templates.
-func newModels(list []*Model, before models) (models, error) {
+func newModels(list []*generate.Model, before models) (models, error) {
 	for i, m := range list {
 		switch {
 		case m.Name == "" || strings.ContainsAny(m.Name, "@/ \t\n"):
@@ -41,7 +43,7 @@ func newModels(list []*Model, before models) (models, error) {
 			return nil, fmt.Errorf("model %s: loops %+v: need 1 ≤ min ≤ default ≤ max", m.Name, m.Loops)
 		case m.Context < 1 || m.Vocab < 1:
 			return nil, fmt.Errorf("model %s: context %d and vocabulary %d must be positive", m.Name, m.Context, m.Vocab)
-		case slices.ContainsFunc(list[:i], func(o *Model) bool { return o.Name == m.Name }):
+		case slices.ContainsFunc(list[:i], func(o *generate.Model) bool { return o.Name == m.Name }):
 			return nil, fmt.Errorf("model %s is there twice: rename one of them in its manifest", m.Name)
 		}
 	}
@@ -51,13 +53,13 @@ func newModels(list []*Model, before models) (models, error) {
 		if at := slices.IndexFunc(before, func(o served) bool { return o.Model == m }); at >= 0 {
 			out[i].template = before[at].template
 		} else {
-			out[i].template = NewTemplate(m)
+			out[i].template = chat.New(m)
 		}
 	}
 	return out, nil
 }
 
-func (m served) target() target { return target{Target{Model: m.Model}, m.template} }
+func (m served) target() target { return target{generate.Target{Model: m.Model}, m.template} }
 
 // find resolves a name. An empty one means the only model there is.
 func (ms models) find(name string) (target, error) {
@@ -111,13 +113,13 @@ func (ms models) names() string {
 func (s *Server) getModels(c *gin.Context) {
 	list := modelList{Object: "list", Data: []modelCard{}}
 	for _, m := range s.models() {
-		list.Data = append(list.Data, card(Target{Model: m.Model}))
+		list.Data = append(list.Data, card(generate.Target{Model: m.Model}))
 		depths := []int{m.Loops.Min, m.Loops.Default, m.Loops.Max}
 		slices.Sort(depths)
 		for _, n := range slices.Compact(depths) {
-			list.Data = append(list.Data, card(Target{Model: m.Model, Alias: n}))
+			list.Data = append(list.Data, card(generate.Target{Model: m.Model, Alias: n}))
 		}
-		list.Data = append(list.Data, card(Target{Model: m.Model, Auto: true}))
+		list.Data = append(list.Data, card(generate.Target{Model: m.Model, Auto: true}))
 	}
 	respond(c, http.StatusOK, list)
 }
@@ -132,17 +134,17 @@ func (s *Server) getModel(c *gin.Context) {
 	respond(c, http.StatusOK, card(t.Target))
 }
 
-func card(t Target) modelCard {
+func card(t generate.Target) modelCard {
 	m := modelCard{
 		ID: t.Name, Object: "model", Created: t.Created, OwnedBy: "loopserve",
 		Root: t.Name, MaxModelLen: t.Context, KVPolicies: t.KVPolicies, Description: t.Description,
 		Loops: cardLoops{
 			Min: t.Loops.Min, Max: t.Loops.Max, Default: t.Loops.Default, Trained: t.Loops.Trained,
-			ExitPolicies: t.exitPolicies(), ReasoningEffort: effortTable(t.Model),
+			ExitPolicies: t.ExitPolicies(), ReasoningEffort: generate.Efforts(t.Model),
 		},
 		KVPolicy: t.KVPolicy, Embeddings: t.HiddenSize,
 	}
-	a := t.auto()
+	a := t.AutoDepth()
 	m.Loops.Auto = cardAuto{Loops: a.Loops, ExitPolicy: a.Exit.Kind.String(), ExitThreshold: a.Exit.Threshold, MinLoops: max(a.Exit.MinLoops, t.Loops.Min)}
 	switch {
 	case t.Auto:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // document is /openapi.json, as a validator of answers.
@@ -217,7 +218,7 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 		d.conforms(t, "GET", path, a)
 	}
 	d.conforms(t, "GET", "/v1/models", send(t, loading, "GET", "/v1/models", ""))
-	for _, err := range []error{loopctl.ErrQueueFull, loopctl.ErrDeadline, loopctl.ErrEngine, server.ErrModelUnavailable} {
+	for _, err := range []error{loopctl.ErrQueueFull, loopctl.ErrDeadline, loopctl.ErrEngine, generate.ErrModelUnavailable} {
 		g := &generator{submit: func(...*loopctl.Request) ([]*loopctl.Stream, error) { return nil, err }}
 		srv := serverOf(t, model("adder", g))
 		ts := newTestServer(t, srv)

@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/server/metrics"
 )
 
@@ -68,7 +69,7 @@ func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 
 // SetModels makes the models available: from then on the server is ready. Called again it replaces them all at once:
 // requests that have found their model keep it, later ones find the new ones. A model may be in both lists.
-func (s *Server) SetModels(list ...*Model) error {
+func (s *Server) SetModels(list ...*generate.Model) error {
 	ms, err := newModels(list, s.models())
 	if err != nil {
 		return err
@@ -92,7 +93,7 @@ func (s *Server) watched() []metrics.Served {
 	var out []metrics.Served
 	for _, m := range s.models() {
 		v := metrics.Served{Name: m.Name, PageBytes: m.PageBytes, Snapshot: m.Generator.Snapshot}
-		if l, ok := m.Generator.(Loaded); ok {
+		if l, ok := m.Generator.(generate.Loaded); ok {
 			v.Loaded = l.Loaded
 		}
 		out = append(out, v)
@@ -219,7 +220,9 @@ func (s host) Enter(ctx context.Context) (context.Context, func(), error) {
 }
 
 // Tokens implements generate.Host.
-func (s host) Tokens(model, policy string) TokenObserver { return s.metrics.Tokens(model, policy) }
+func (s host) Tokens(model, policy string) generate.TokenObserver {
+	return s.metrics.Tokens(model, policy)
+}
 
 func (s *Server) isDraining() bool {
 	s.mu.Lock()

@@ -6,12 +6,14 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // stream answers with one event per token (two for a chat's first), in the order in which the choices' tokens come, and
 // the closing "[DONE]" that clients wait for. The last event carries the timings: the one with the usage, if that was
 // asked for.
-func (s *Server) stream(c *gin.Context, g *Sequences, a Answer) {
+func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer) {
 	w := newEventWriter(c)
 	for open := g.Len(); open > 0; {
 		d, err := g.Next()
@@ -24,11 +26,11 @@ func (s *Server) stream(c *gin.Context, g *Sequences, a Answer) {
 		}
 		events := a.Events(&d)
 		for i, e := range events {
-			var u *Usage
+			var u *generate.Usage
 			if g.ContinuousUsage {
 				u = g.Usage
 			}
-			var t *Timings
+			var t *generate.Timings
 			if open == 0 && !g.IncludeUsage && i == len(events)-1 {
 				t = g.Timings()
 			}
@@ -96,7 +98,7 @@ func newEventWriter(c *gin.Context) *eventWriter {
 }
 
 func (w *eventWriter) send(v any) error {
-	data, err := encode(v)
+	data, err := api.Encode(v)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/chat"
 )
 
 // The tokenizer's routes are vLLM's: lm-evaluation-harness takes them for a remote tokenizer.
@@ -18,15 +19,15 @@ func (s *Server) postTokenize(c *gin.Context) {
 		return
 	}
 	r := &api.Reader{Body: b}
-	chat := b.Has("messages")
-	addSpecial, withText := r.Boolean("add_special_tokens", !chat), r.Boolean("return_token_strs", false)
+	isChat := b.Has("messages")
+	addSpecial, withText := r.Boolean("add_special_tokens", !isChat), r.Boolean("return_token_strs", false)
 	if r.Err != nil {
 		s.fail(c, r.Err)
 		return
 	}
 	var tokens []int32
-	if chat {
-		var talk *ChatPrompt
+	if isChat {
+		var talk *chat.Prompt
 		if talk, err = t.template.Read(c.Request.Context(), b, s.cfg.TemplateArgs); err == nil {
 			tokens, err = talk.IDs(addSpecial)
 		}

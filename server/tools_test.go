@@ -12,7 +12,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
-	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // A template of a model that thinks and calls: the prompt opens the thought unless it is told not to.
@@ -25,7 +25,7 @@ const (
 	oneCall = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"x\": 1}}\n</tool_call>"
 )
 
-func serveThinking(t *testing.T, s *script, tok server.Tokenizer) *httptest.Server {
+func serveThinking(t *testing.T, s *script, tok generate.Tokenizer) *httptest.Server {
 	t.Helper()
 	m := model("adder", &generator{submit: s.submit})
 	m.ChatTemplate, m.Context, m.Tokenizer = thinkingTemplate, 1024, tok
@@ -167,7 +167,7 @@ func (m marked) IDToToken(id int32) (string, bool) {
 
 func (m marked) IsSpecial(id int32) bool { return id >= 200 || m.letters.IsSpecial(id) }
 
-func (m marked) NewDecoder(skipSpecial bool) server.Decoder { return &markedDecoder{m, skipSpecial} }
+func (m marked) NewDecoder(skipSpecial bool) generate.Decoder { return &markedDecoder{m, skipSpecial} }
 
 type markedDecoder struct {
 	m    marked
@@ -201,7 +201,7 @@ func TestForcedCalls(t *testing.T) {
 		limits := engineLimits(4000)
 		limits.Context = 1024
 		engine := loopctltest.New(limits)
-		ts, _ := serveOn(t, engine, func(m *server.Model) { m.ChatTemplate, m.Context = template, 1024 })
+		ts, _ := serveOn(t, engine, func(m *generate.Model) { m.ChatTemplate, m.Context = template, 1024 })
 		other := strings.NewReplacer(`"add"`, `"neg"`, `"x"`, `"y"`, "integer", "boolean").Replace(addTool)
 		for _, choice := range []string{`"required"`, `{"type":"function","function":{"name":"neg"}}`} {
 			ended := 0

@@ -1,7 +1,6 @@
 // Package tokenizer turns text into ids and back as Hugging Face's tokenizers
 // does, id for id: it reads tokenizer.json and refuses by name what it does
-// not implement exactly. Special tokens, streams of text and stop strings are
-// here too.
+// not implement exactly. Special tokens and streams of text are here too.
 //
 // It is not a trainer, keeps no offsets, and neither truncates nor pads. Chat
 // templates are found (Config.ChatTemplate) but rendered in tokenizer/jinja.

@@ -30,15 +30,3 @@ func ExampleParse() {
 	// [0 1 2 3]
 	// "" "one" " loop" " more" ""
 }
-
-func ExampleStopMatcher() {
-	m := tokenizer.NewStopMatcher([]string{"\nUser:"})
-	for _, piece := range []string{"Hi", "!\nU", "ser: x"} {
-		emit, hit, stopped := m.Push(piece)
-		fmt.Printf("%q %q %t\n", emit, hit, stopped)
-	}
-	// Output:
-	// "Hi" "" false
-	// "!" "" false
-	// "" "\nUser:" true
-}

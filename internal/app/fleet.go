@@ -11,6 +11,7 @@ import (
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // fleet decides which models are in memory: those that somebody asks for, as far as the budget goes. A model that
@@ -35,7 +36,7 @@ type fleet struct {
 	wg       sync.WaitGroup
 }
 
-// Why a model is not there. All are server.ErrModelUnavailable.
+// Why a model is not there. All are generate.ErrModelUnavailable.
 var (
 	errBusy     = errors.New("no memory for it in time: the models that are loaded are in use")
 	errSlow     = errors.New("it is still loading")
@@ -51,10 +52,10 @@ type unavailable struct {
 }
 
 func (e *unavailable) Error() string {
-	return fmt.Sprintf("model %s: %v: %v", e.name, server.ErrModelUnavailable, e.cause)
+	return fmt.Sprintf("model %s: %v: %v", e.name, generate.ErrModelUnavailable, e.cause)
 }
 
-func (e *unavailable) Unwrap() []error { return []error{server.ErrModelUnavailable, e.cause} }
+func (e *unavailable) Unwrap() []error { return []error{generate.ErrModelUnavailable, e.cause} }
 
 // RetryAfter is for the answer's header.
 func (e *unavailable) RetryAfter() time.Duration { return e.again }

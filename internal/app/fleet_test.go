@@ -14,6 +14,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // garage is a fleet of scripted engines, each of which takes 10 bytes and a second to load.
@@ -129,7 +130,7 @@ func TestOneLoadForAll(t *testing.T) {
 			wg.Go(func() { g.use(a) })
 		}
 		synctest.Wait()
-		if _, err := ask(t.Context(), a, 1); !errors.Is(err, errCrowded) || !errors.Is(err, server.ErrModelUnavailable) {
+		if _, err := ask(t.Context(), a, 1); !errors.Is(err, errCrowded) || !errors.Is(err, generate.ErrModelUnavailable) {
 			t.Errorf("a fifth waited: %v", err)
 		}
 		wg.Wait()
@@ -190,7 +191,7 @@ func TestBrokenModel(t *testing.T) {
 		for i, want := range []time.Duration{time.Second, 0, 0} {
 			start := time.Now()
 			_, err := ask(t.Context(), m, 1)
-			if !errors.Is(err, server.ErrModelUnavailable) || time.Since(start) != want {
+			if !errors.Is(err, generate.ErrModelUnavailable) || time.Since(start) != want {
 				t.Errorf("%d: %v after %v", i, err, time.Since(start))
 			}
 		}
@@ -247,7 +248,7 @@ func TestFleetUnderLoad(t *testing.T) {
 					if err == nil {
 						read(t, s)
 						answered[i]++
-					} else if !errors.Is(err, server.ErrModelUnavailable) {
+					} else if !errors.Is(err, generate.ErrModelUnavailable) {
 						t.Error(err)
 					}
 					if g.fleet.usedNow() > 30 {

@@ -15,7 +15,7 @@ import (
 	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
-	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -58,7 +58,7 @@ func (k *loader) read(dir string) (*model, error) {
 	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, estimate: k.estimate(m, length, policy)}
 	out.bytes = out.estimate
 	out.open = func() (*loaded, error) { return k.load(b) }
-	out.card = &server.Model{
+	out.card = &generate.Model{
 		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
 		Loops: loopctl.LoopRange(m.Loops), Context: length, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
 		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(policy), ChatTemplate: tok.Config().ChatTemplate,
@@ -67,7 +67,7 @@ func (k *loader) read(dir string) (*model, error) {
 	}
 	if a := m.Auto; a != nil {
 		kind, _ := loopctl.ParseExitKind(a.ExitPolicy) // the bundle has been checked
-		out.card.Recommended = server.AutoPolicy{
+		out.card.Recommended = generate.AutoPolicy{
 			Loops: a.Loops, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: a.ExitThreshold, MinLoops: a.MinLoops},
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // model is one reading of one bundle: what a client may know of it stays in memory, its engine comes and goes. It is
@@ -15,7 +15,7 @@ import (
 type model struct {
 	name, dir string
 	digest    [32]byte // of the manifest
-	card      *server.Model
+	card      *generate.Model
 	estimate  int64                   // bytes, before it was ever loaded
 	open      func() (*loaded, error) // slow
 	fleet     *fleet
@@ -40,7 +40,7 @@ type loaded struct {
 	bytes      int64
 }
 
-// Submit implements server.Generator.
+// Submit implements generate.Generator.
 func (m *model) Submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 	ctx := context.Background()
 	if len(reqs) > 0 && reqs[0].Context != nil {
@@ -54,7 +54,7 @@ func (m *model) Submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 	return l.controller.Submit(reqs...)
 }
 
-// Snapshot implements server.Generator; it is zero while the model is not in memory.
+// Snapshot implements generate.Generator; it is zero while the model is not in memory.
 func (m *model) Snapshot() loopctl.Snapshot {
 	m.fleet.mu.Lock()
 	l := m.loaded
@@ -65,7 +65,7 @@ func (m *model) Snapshot() loopctl.Snapshot {
 	return l.controller.Snapshot()
 }
 
-// Loaded implements server.Loaded.
+// Loaded implements generate.Loaded.
 func (m *model) Loaded() (bool, int64) {
 	m.fleet.mu.Lock()
 	defer m.fleet.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // grace is how long a replaced model still takes requests that had found it before.
@@ -79,7 +80,7 @@ func (a *App) add(dir string) error {
 
 // serve makes list what the server serves.
 func (a *App) serve(list []*model) error {
-	cards := make([]*server.Model, len(list))
+	cards := make([]*generate.Model, len(list))
 	for i, m := range list {
 		cards[i] = m.card
 	}

@@ -1,4 +1,4 @@
-package server
+package generate
 
 import (
 	"errors"
@@ -98,5 +98,5 @@ func (m *Model) Token(id *int32) string {
 	return text
 }
 
-// trained is the depth that the model was trained at, where that is a depth above the default that it serves.
-func (m *Model) trained() int { return min(max(m.Loops.Default, m.Loops.Trained), m.Loops.Max) }
+// TrainedLoops is the depth that the model was trained at, where that is a depth above the default that it serves.
+func (m *Model) TrainedLoops() int { return min(max(m.Loops.Default, m.Loops.Trained), m.Loops.Max) }

@@ -1,4 +1,4 @@
-package server
+package chat
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/tokenizer"
 	"github.com/loopserve/loopserve/tokenizer/jinja"
 )
@@ -32,7 +33,7 @@ const mostArg = 1024
 
 // Template is a model's chat template, compiled when it is first used.
 type Template struct {
-	model    *Model
+	model    *generate.Model
 	source   string
 	own      bool // of the model
 	special  map[string]string
@@ -42,8 +43,8 @@ type Template struct {
 	marks    map[int32]string // special tokens that are marks of an answer's parts, which decoders would leave out
 }
 
-// NewTemplate is the model's own, or a plain one where it has none.
-func NewTemplate(m *Model) *Template {
+// New is the model's own, or a plain one where it has none.
+func New(m *generate.Model) *Template {
 	t := &Template{model: m, source: m.ChatTemplate, own: m.ChatTemplate != "", special: map[string]string{}}
 	if !t.own {
 		t.source = plainTemplate
@@ -77,7 +78,7 @@ func NewTemplate(m *Model) *Template {
 }
 
 // marksOf finds the marks that are special tokens of their own.
-func marksOf(t Tokenizer) map[int32]string {
+func marksOf(t generate.Tokenizer) map[int32]string {
 	out := map[int32]string{}
 	for _, mark := range []string{thinkOpen, thinkClose, callOpen, callClose} {
 		ids, err := t.Encode(mark, false)
@@ -100,7 +101,7 @@ func (t *Template) compile() {
 func (t *Template) mentions(name string) bool { return strings.Contains(t.source, name) }
 
 // Prompt is a conversation as the model reads it, and how its answer is to be read.
-type ChatPrompt struct {
+type Prompt struct {
 	template *Template
 	text     string
 	tools    toolOptions
@@ -108,7 +109,7 @@ type ChatPrompt struct {
 }
 
 // Read renders a request's conversation. args are names that it may set beside the usual ones.
-func (t *Template) Read(ctx context.Context, b api.Body, args []string) (*ChatPrompt, error) {
+func (t *Template) Read(ctx context.Context, b api.Body, args []string) (*Prompt, error) {
 	tools, err := readTools(b)
 	if err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func (t *Template) Read(ctx context.Context, b api.Body, args []string) (*ChatPr
 			return nil, api.Bad("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.model.Name)
 		}
 	}
-	p := &ChatPrompt{template: t, tools: tools}
+	p := &Prompt{template: t, tools: tools}
 	if p.text, err = t.text(ctx, b, args, tools.list); err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (t *Template) Read(ctx context.Context, b api.Body, args []string) (*ChatPr
 }
 
 // answerForm is how an answer to the prompt is taken apart.
-func (t *Template) answerForm(b api.Body, p *ChatPrompt) (answerForm, error) {
+func (t *Template) answerForm(b api.Body, p *Prompt) (answerForm, error) {
 	r := &api.Reader{Body: b}
 	f := answerForm{hidden: !r.Boolean("include_reasoning", true)}
 	if r.Err != nil {
@@ -275,7 +276,7 @@ func readKwargs(b api.Body, more []string) (map[string]any, error) {
 }
 
 // IDs are the conversation's tokens.
-func (p *ChatPrompt) IDs(addSpecial bool) ([]int32, error) {
+func (p *Prompt) IDs(addSpecial bool) ([]int32, error) {
 	m := p.template.model
 	ids, err := m.Tokenizer.Encode(p.text, addSpecial)
 	if err != nil {
@@ -288,7 +289,7 @@ func (p *ChatPrompt) IDs(addSpecial bool) ([]int32, error) {
 }
 
 // Shape adds to a plan what the conversation says of its answer.
-func (p *ChatPrompt) Shape(plan *Plan) error {
+func (p *Prompt) Shape(plan *generate.Plan) error {
 	form := p.form
 	if p.tools.forced {
 		if err := plan.Hold(p.tools.answerForm(form.calls)); err != nil {
@@ -299,7 +300,7 @@ func (p *ChatPrompt) Shape(plan *Plan) error {
 		form.thinks, form.opened = false, false
 	}
 	if form.thinks || form.calls != noCalls {
-		plan.Parser = func() Parser { return newParser(form) }
+		plan.Parser = func() generate.Parser { return newParser(form) }
 		plan.Marks = p.template.marks
 	}
 	return nil

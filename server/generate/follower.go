@@ -1,11 +1,10 @@
-package server
+package generate
 
 import (
 	"context"
 	"slices"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // Parser takes an answer's text apart while it comes. Text is all content where there is none.
@@ -42,7 +41,7 @@ type follower struct {
 	stream  *loopctl.Stream
 	tokens  TokenObserver
 	decoder Decoder
-	stops   *tokenizer.StopMatcher
+	stops   *StopMatcher
 	names   *tokenNames // of the lens
 	loops   int         // so far
 	began   bool
@@ -57,7 +56,7 @@ type follower struct {
 func (f *follower) run(ctx context.Context, out chan<- Delta) {
 	for {
 		var d Delta
-		if e, err := nextEvent(ctx, f.stream); err != nil {
+		if e, err := NextEvent(ctx, f.stream); err != nil {
 			d.err = err
 		} else {
 			d = f.delta(ctx, e)

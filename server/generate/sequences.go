@@ -1,4 +1,4 @@
-package server
+package generate
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 	"github.com/loopserve/loopserve/internal/tracing"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
-	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // Host is the server that a request came to.
@@ -98,7 +97,7 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 	for i, stream := range g.streams {
 		f := &follower{
 			plan: p, index: i, stream: stream, tokens: host.Tokens(p.Model.Name, p.Request.Exit.Kind.String()),
-			decoder: p.Model.Tokenizer.NewDecoder(p.SkipSpecial), stops: tokenizer.NewStopMatcher(p.Stop), names: p.names(),
+			decoder: p.Model.Tokenizer.NewDecoder(p.SkipSpecial), stops: NewStopMatcher(p.Stop), names: p.names(),
 		}
 		if p.Parser != nil {
 			f.parser = p.Parser()
@@ -230,8 +229,8 @@ func (g *Sequences) Close() {
 
 var errStreamEnded = errors.New("stream ended without its last event")
 
-// nextEvent waits for a sequence's next event. One that says why the sequence could not go on is an error.
-func nextEvent(ctx context.Context, stream *loopctl.Stream) (loopctl.Event, error) {
+// NextEvent waits for a sequence's next event. One that says why the sequence could not go on is an error.
+func NextEvent(ctx context.Context, stream *loopctl.Stream) (loopctl.Event, error) {
 	e, err := stream.Next(ctx)
 	switch {
 	case errors.Is(err, io.EOF):

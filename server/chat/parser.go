@@ -1,4 +1,4 @@
-package server
+package chat
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/loopserve/loopserve/tokenizer"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // The marks that templates of reasoning models and of models with tools teach.
@@ -70,9 +70,9 @@ func newParser(f answerForm) *parser {
 }
 
 // Push takes text, of which nothing comes after the last.
-func (p *parser) Push(text string, last bool) Part {
+func (p *parser) Push(text string, last bool) generate.Part {
 	p.held += text
-	out := Part{Thinks: p.state == thinking}
+	out := generate.Part{Thinks: p.state == thinking}
 	for p.step(&out, last) {
 	}
 	out.Thinks = out.Thinks || p.state == thinking
@@ -83,7 +83,7 @@ func (p *parser) Push(text string, last bool) Part {
 }
 
 // step goes up to the next mark. It reports whether there was one.
-func (p *parser) step(out *Part, last bool) bool {
+func (p *parser) step(out *generate.Part, last bool) bool {
 	if p.fresh {
 		if p.held = strings.TrimLeft(p.held, blank); p.held == "" {
 			return false
@@ -127,14 +127,14 @@ func (p *parser) until(mark string, last bool) (string, bool) {
 	}
 	text := p.held
 	if !last {
-		text = strings.TrimRight(text[:len(text)-tokenizer.Partial(text, mark)], blank)
+		text = strings.TrimRight(text[:len(text)-generate.Partial(text, mark)], blank)
 	}
 	p.held = p.held[len(text):]
 	p.fresh = p.fresh && text == ""
 	return text, false
 }
 
-func (p *parser) speak(out *Part, last bool) bool {
+func (p *parser) speak(out *generate.Part, last bool) bool {
 	switch {
 	case p.form.calls == taggedCalls:
 		text, found := p.until(callOpen, last)
@@ -160,7 +160,7 @@ func (p *parser) speak(out *Part, last bool) bool {
 	return false
 }
 
-func (p *parser) call(out *Part, last bool) bool {
+func (p *parser) call(out *generate.Part, last bool) bool {
 	body, after, found := strings.Cut(p.held, callClose)
 	if !found && !last {
 		return false
@@ -176,40 +176,40 @@ func (p *parser) call(out *Part, last bool) bool {
 	return found
 }
 
-func (p *parser) add(out *Part, c Function) {
+func (p *parser) add(out *generate.Part, c generate.Function) {
 	p.held = ""
 	if p.form.single && p.calls > 0 {
 		return
 	}
 	index := p.calls
 	p.calls++
-	out.Calls = append(out.Calls, ToolCall{Index: &index, ID: "call_" + rand.Text()[:24], Type: "function", Function: c})
+	out.Calls = append(out.Calls, generate.ToolCall{Index: &index, ID: "call_" + rand.Text()[:24], Type: "function", Function: c})
 }
 
 // readCall reads {"name", "arguments"}, or Llama's {"name", "parameters"}; the name must be among names, if there are any.
-func readCall(text string, names []string) (Function, bool) {
+func readCall(text string, names []string) (generate.Function, bool) {
 	var c struct {
 		Name       string          `json:"name"`
 		Arguments  json.RawMessage `json:"arguments"`
 		Parameters json.RawMessage `json:"parameters"`
 	}
 	if json.Unmarshal([]byte(text), &c) != nil || c.Name == "" || len(names) > 0 && !slices.Contains(names, c.Name) {
-		return Function{}, false
+		return generate.Function{}, false
 	}
 	raw := bytes.TrimSpace(c.Arguments)
 	if raw == nil {
 		raw = bytes.TrimSpace(c.Parameters)
 	}
-	out := Function{Name: c.Name, Arguments: string(raw)}
+	out := generate.Function{Name: c.Name, Arguments: string(raw)}
 	switch {
 	case len(raw) == 0 || string(raw) == "null":
 		out.Arguments = "{}"
 	case raw[0] == '"': // an object, written as a string
 		if json.Unmarshal(raw, &out.Arguments) != nil {
-			return Function{}, false
+			return generate.Function{}, false
 		}
 	case raw[0] != '{':
-		return Function{}, false
+		return generate.Function{}, false
 	}
 	return out, true
 }

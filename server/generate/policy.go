@@ -1,4 +1,4 @@
-package server
+package generate
 
 import (
 	"errors"
@@ -25,8 +25,8 @@ func (m *Model) allows(k loopctl.ExitKind) bool {
 	return true
 }
 
-// exitPolicies names what the model allows.
-func (m *Model) exitPolicies() []string {
+// ExitPolicies names what the model allows.
+func (m *Model) ExitPolicies() []string {
 	var out []string
 	for _, k := range exitKinds {
 		if m.allows(k) {
@@ -36,9 +36,9 @@ func (m *Model) exitPolicies() []string {
 	return out
 }
 
-// auto is the policy that name@auto stands for: the model's own recommendation, or the cheapest that it allows, at its
+// AutoDepth is the policy that name@auto stands for: the model's own recommendation, or the cheapest that it allows, at its
 // default threshold and up to the depth that the model was trained at.
-func (m *Model) auto() AutoPolicy {
+func (m *Model) AutoDepth() AutoPolicy {
 	a := m.Recommended
 	if a.Exit.Kind == loopctl.ExitNone {
 		a.Exit.Kind = loopctl.ExitKL
@@ -50,7 +50,7 @@ func (m *Model) auto() AutoPolicy {
 		a.Exit.Threshold = a.Exit.Kind.DefaultThreshold()
 	}
 	if a.Loops == 0 {
-		a.Loops = m.trained()
+		a.Loops = m.TrainedLoops()
 	}
 	a.Loops = min(a.Loops, m.Loops.Max)
 	return a
@@ -77,13 +77,13 @@ func (p *Plan) readPolicy(b api.Body, t Target) error {
 	}
 	switch {
 	case name == "auto" || name == "" && t.Auto:
-		a := m.auto()
+		a := m.AutoDepth()
 		d.Exit = a.Exit
 		if p.Requested == 0 {
 			d.Loops = a.Loops
 		}
 	case name != "":
-		if d.Exit.Kind, err = policyOf(name, m); err != nil {
+		if d.Exit.Kind, err = ParsePolicy(name, m); err != nil {
 			return err
 		}
 	}
@@ -118,17 +118,17 @@ func (p *Plan) withoutPolicy(b api.Body) error {
 			continue
 		}
 		return api.Bad(field, "missing_field", "%s is given without an exit policy, which would read it: set exit_policy to one of %s, or leave %s out",
-			field, strings.Join(m.exitPolicies()[1:], ", "), field)
+			field, strings.Join(m.ExitPolicies()[1:], ", "), field)
 	}
 	return nil
 }
 
-func policyOf(name string, m *Model) (loopctl.ExitKind, error) {
+func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
 	kind, ok := loopctl.ParseExitKind(name)
 	if !ok {
 		kind, ok = policyNames[name]
 	}
-	allowed := append(m.exitPolicies(), "auto")
+	allowed := append(m.ExitPolicies(), "auto")
 	switch {
 	case !ok && nearPolicies[name] != "":
 		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s, which is not known here: %s; the policies are %s",

@@ -1,4 +1,4 @@
-package server
+package generate
 
 import (
 	"context"
@@ -190,7 +190,7 @@ func (e *Embedding) readInputs(b api.Body, lim api.Limits) error {
 
 // await waits for the end of a sequence that generates nothing.
 func await(ctx context.Context, stream *loopctl.Stream) (*loopctl.Stats, error) {
-	e, err := nextEvent(ctx, stream)
+	e, err := NextEvent(ctx, stream)
 	switch {
 	case err != nil:
 		return nil, err

@@ -1,4 +1,4 @@
-package tokenizer_test
+package generate_test
 
 import (
 	"math/rand/v2"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/loopserve/loopserve/tokenizer"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 func TestStopMatcher(t *testing.T) {
@@ -28,7 +28,7 @@ func TestStopMatcher(t *testing.T) {
 		{"a character in parts stays whole", []string{"é"}, []string{"caf", "é!"}, []string{"caf", ""}, "é", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := tokenizer.NewStopMatcher(c.stops)
+			m := generate.NewStopMatcher(c.stops)
 			hit := ""
 			for i, p := range c.pieces {
 				emit, h, stopped := m.Push(p)
@@ -74,7 +74,7 @@ func TestStopMatcherAnyCut(t *testing.T) {
 				break
 			}
 		}
-		m := tokenizer.NewStopMatcher(stops)
+		m := generate.NewStopMatcher(stops)
 		var got strings.Builder
 		for rest := whole; rest != ""; {
 			n := 1 + rng.IntN(len(rest))

@@ -1,4 +1,4 @@
-package server
+package chat
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/server/api"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 const mostTools = constrain.MaxTools
@@ -131,7 +132,7 @@ func (w toolOptions) form(calls callForm) (*constrain.Form, error) {
 }
 
 // answerForm is the form as a request's, for its cache.
-func (w toolOptions) answerForm(calls callForm) Form {
+func (w toolOptions) answerForm(calls callForm) generate.Form {
 	key, _ := json.Marshal(w.tools) // raw JSON that was parsed
-	return Form{Field: "tool_choice", Source: fmt.Sprintf("calls %d %t %s", calls, w.single, key), Compile: func() (*constrain.Form, error) { return w.form(calls) }}
+	return generate.Form{Field: "tool_choice", Source: fmt.Sprintf("calls %d %t %s", calls, w.single, key), Compile: func() (*constrain.Form, error) { return w.form(calls) }}
 }

@@ -1,4 +1,4 @@
-package server
+package chat
 
 import (
 	"bytes"
@@ -148,7 +148,7 @@ func join(fields []api.Member) json.RawMessage {
 
 // quoted is text as JSON, with no character escaped that needs no escape.
 func quoted(text string) json.RawMessage {
-	data, err := encode(text)
+	data, err := api.Encode(text)
 	if err != nil { // a string always encodes
 		return json.RawMessage(`""`)
 	}

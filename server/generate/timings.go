@@ -1,4 +1,4 @@
-package server
+package generate
 
 // llamaTimings are the request's counts and times under the names of llama.cpp's server, which interfaces made for it
 // read: https://github.com/ggml-org/llama.cpp/tree/master/tools/server, "timings". Its prompt ends, and its answer

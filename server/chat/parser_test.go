@@ -1,13 +1,15 @@
-package server
+package chat
 
 import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 // cut pushes a text in pieces and joins what comes out. Reasoning and content stay in their order.
-func cut(f answerForm, text string, rng *rand.Rand) (content, reasoning string, calls []ToolCall) {
+func cut(f answerForm, text string, rng *rand.Rand) (content, reasoning string, calls []generate.ToolCall) {
 	s := newParser(f)
 	for {
 		n := len(text)

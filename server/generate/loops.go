@@ -1,4 +1,4 @@
-package server
+package generate
 
 import (
 	"encoding/json"
@@ -68,7 +68,7 @@ var efforts = []struct {
 	{"minimal", func(m *Model) int { return m.Loops.Min }},
 	{"low", func(m *Model) int { return (m.Loops.Min + m.Loops.Default) / 2 }},
 	{"medium", func(m *Model) int { return m.Loops.Default }},
-	{"high", func(m *Model) int { return m.trained() }},
+	{"high", func(m *Model) int { return m.TrainedLoops() }},
 	{"xhigh", func(m *Model) int { return m.Loops.Max }},
 }
 
@@ -89,8 +89,8 @@ func effortOf(b api.Body, m *Model) (int, error) {
 		api.Quote(name), strings.Join(names, ", "), m.Loops.Min, m.Loops.Max)
 }
 
-// effortTable is what the efforts mean for a model, for GET /v1/models.
-func effortTable(m *Model) map[string]int {
+// Efforts is what the efforts mean for a model, for GET /v1/models.
+func Efforts(m *Model) map[string]int {
 	out := map[string]int{}
 	for _, e := range efforts {
 		out[e.name] = e.loops(m)

@@ -1,0 +1,100 @@
+package chat
+
+import "github.com/loopserve/loopserve/server/generate"
+
+// choice is POST /v1/chat/completions' own.
+type choice struct {
+	Index    int                    `json:"index"`
+	Message  *message               `json:"message,omitempty"`
+	Delta    *delta                 `json:"delta,omitempty"`
+	Logprobs *generate.ChatLogprobs `json:"logprobs"`
+	generate.Outcome
+}
+
+type message struct {
+	Role      string              `json:"role"`
+	Content   *string             `json:"content"` // null where there are calls and no text
+	Refusal   *string             `json:"refusal"` // always null: nothing here refuses
+	ToolCalls []generate.ToolCall `json:"tool_calls,omitempty"`
+
+	ReasoningContent string `json:"reasoning_content,omitempty"`
+}
+
+type delta struct {
+	Role      string              `json:"role,omitempty"`
+	Content   *string             `json:"content,omitempty"` // absent where the delta has something else alone
+	ToolCalls []generate.ToolCall `json:"tool_calls,omitempty"`
+
+	ReasoningContent string `json:"reasoning_content,omitempty"`
+}
+
+// answer is the answer of POST /v1/chat/completions.
+type answer struct {
+	*generate.Sequences
+
+	logprobs func(*generate.ChatLogprobs, *generate.Delta) *generate.ChatLogprobs
+	opened   []bool // choices whose role was sent
+	whole    *generate.Completion[choice]
+}
+
+// NewAnswer is the answer of POST /v1/chat/completions.
+func NewAnswer(g *generate.Sequences) generate.Answer {
+	a := &answer{Sequences: g, logprobs: g.ChatLogprobs(), opened: make([]bool, g.Len())}
+	a.whole = generate.NewCompletion[choice](g, "chat.completion")
+	a.whole.Choices = make([]choice, g.Len())
+	for i := range a.whole.Choices {
+		a.whole.Choices[i].Message = &message{Role: "assistant"}
+	}
+	return a
+}
+
+func (a *answer) event(choices ...choice) generate.Event {
+	out := generate.NewCompletion[choice](a.Sequences, "chat.completion.chunk")
+	out.Choices = append(out.Choices, choices...)
+	return out
+}
+
+// Events implements Answer: before a choice's first text comes one with the role. It waits for that text, since clients
+// take a choice's first event for its first token.
+func (a *answer) Events(d *generate.Delta) []generate.Event {
+	if d == nil {
+		return []generate.Event{a.event()}
+	}
+	ch := choice{Delta: &delta{Content: &d.Text, ReasoningContent: d.Reasoning, ToolCalls: d.Calls}}
+	if d.Text == "" && (d.Reasoning != "" || len(d.Calls) > 0) {
+		ch.Delta.Content = nil
+	}
+	a.add(&ch, d)
+	out := []generate.Event{a.event(ch)}
+	if !a.opened[d.Index] {
+		a.opened[d.Index] = true
+		first := a.event(choice{Index: d.Index, Delta: &delta{Role: "assistant", Content: new(string)}})
+		out = append([]generate.Event{first}, out...)
+	}
+	return out
+}
+
+// add sets what a delta says beside text.
+func (a *answer) add(ch *choice, d *generate.Delta) {
+	ch.Index = d.Index
+	ch.Logprobs = a.logprobs(ch.Logprobs, d)
+	ch.Outcome.Add(d, a.ReturnLoops)
+}
+
+// Add implements Answer.
+func (a *answer) Add(d generate.Delta) {
+	ch := &a.whole.Choices[d.Index]
+	a.add(ch, &d)
+	m := ch.Message
+	m.ReasoningContent += d.Reasoning
+	for _, call := range d.Calls {
+		call.Index = nil
+		m.ToolCalls = append(m.ToolCalls, call)
+	}
+	if d.Finish != "" && (d.Text != "" || len(m.ToolCalls) == 0) {
+		m.Content = &d.Text
+	}
+}
+
+// Whole implements Answer.
+func (a *answer) Whole() generate.Event { return a.whole }
