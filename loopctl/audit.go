@@ -18,7 +18,7 @@ func (c *Controller) audit() {
 	c.cfg.Logger.Error("books do not add up; pages are rebuilt", "err", err, "tick", c.stats.Tick,
 		"snapshot", c.Snapshot(), "stack", string(debug.Stack()))
 	fresh := newCore(c.capacity, c.cfg)
-	c.pools, c.latents, c.emptyHanded, c.prefix = fresh.pools, fresh.latents, 0, fresh.prefix
+	c.memory, c.latents, c.emptyHanded = fresh.memory, fresh.latents, 0
 	if c.queued.Load() == 0 {
 		c.gauges.backlog.Store(0)
 	}

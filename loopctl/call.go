@@ -13,11 +13,10 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		s := k.seq
 		first, slots := k.first, k.slots
 		span := Span{Seed: s.req.Seed}
-		plane := 0
 		switch st {
 		case StagePrelude:
 		case StageBlock:
-			span.Depth, plane = k.depth, c.capacity.KV.planeOf(k.depth)
+			span.Depth = k.depth
 		case StageCoda:
 			switch {
 			case k.scores() && !k.probed:
@@ -31,7 +30,7 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		}
 		end := first + len(slots)
 		span.Past, span.Rows, span.Tokens = first, slots, s.tokens[first:end:end]
-		span.Pages = s.tables[st].cover(&c.pools[st], plane, end, c.capacity.PageSize)
+		span.Pages = c.memory.Pages(&s.holding, int(st), span.Depth, end)
 		b.Spans = append(b.Spans, span)
 		b.Rows += len(slots)
 	}
@@ -89,14 +88,14 @@ func (c *Controller) checkInfo() error {
 }
 
 // guardFill copies rows that left to the planes that they skipped.
-func (c *Controller) guardFill() (err error) {
+func (c *Controller) guardFill(fills []Fill) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: fill panicked: %v", ErrEngine, p)
 		}
 	}()
-	if err := c.engine.Fill(c.fills); err != nil {
-		return fmt.Errorf("%w: fill of %d rows: %w", ErrEngine, len(c.fills), err)
+	if err := c.engine.Fill(fills); err != nil {
+		return fmt.Errorf("%w: fill of %d rows: %w", ErrEngine, len(fills), err)
 	}
 	return nil
 }

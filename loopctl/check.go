@@ -5,14 +5,8 @@ import "fmt"
 // check proves the books right: every page and every latent has one owner, every promise a sequence, every chunk its
 // place in the wavefront. It holds between ticks.
 func (c *Controller) check() error {
-	for st := range numStages {
-		tables := make([]*pageTable, len(c.running))
-		for i, s := range c.running {
-			tables[i] = &s.tables[st]
-		}
-		if err := c.pools[st].check(st, tables, c.prefix.byKey); err != nil {
-			return err
-		}
+	if err := c.memory.Check(c.holdings(anybody)); err != nil {
+		return err
 	}
 	seen := make([]bool, c.capacity.Latents)
 	own := func(slots []int32) error {

@@ -2,15 +2,19 @@ package loopctl
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"time"
+
+	"github.com/loopserve/loopserve/loopctl/kv"
 )
 
 // core is what the engine goroutine alone touches. Its slices are used again every tick: a tick that only decodes
 // allocates nothing.
 type core struct {
-	pools   [numStages]pool
+	memory  *kv.Memory
 	latents []int32 // free slots; at least one for each sequence of emptyHanded
 	// emptyHanded is how many running sequences hold no latent. Each may take one at any time, so others leave as
 	// many free: that is why no sequence can be locked out by another's chunks.
@@ -20,17 +24,13 @@ type core struct {
 	running []*sequence // those served longest ago come first, once there is not room for all
 	ended   int         // of running, those that forget must remove
 
-	prefix prefixCache
-
 	fresh, plan, out []*chunk    // of this tick's prelude, block and coda
 	probes, visit    []*chunk    // rows only looked at, and all of the coda call
 	spare, retired   []*chunk    // to be used again; retired in this tick: from the next on
 	batch            Batch       // of the call being made
 	logits           [][]float32 // the engine's, good until the next coda call
 	info             RowInfo     // the engine's, good until the next block call
-	fills            []Fill      // copies to make
-	fillTo           []int32     // what their slices point into
-	filled           []*sequence // whose rows they are
+	filled           []*sequence // whose rows are to be copied
 	going            []bool      // which rows of a chunk leave
 	latent           []float32   // for OnLatent
 	turns, audited   uint64      // ticks tried; at the last audit
@@ -46,10 +46,9 @@ type core struct {
 }
 
 func newCore(l Capacity, cfg Config) core {
-	c := core{prefix: newPrefixCache(), identity: make([]int32, l.MaxRows), latents: make([]int32, l.Latents)}
-	for s := range numStages {
-		c.pools[s] = newPool(l.Pages[s])
-	}
+	g := l.geometry()
+	g.Ahead, g.NoSharing = cfg.ReserveTokens, cfg.NoPrefixCache
+	c := core{memory: kv.New(*g), identity: make([]int32, l.MaxRows), latents: make([]int32, l.Latents)}
 	for i := range c.identity {
 		c.identity[i] = int32(i)
 	}
@@ -159,61 +158,61 @@ func (c *Controller) reserve(s *sequence) bool {
 	c.grant(s)
 	if s.tokens == nil {
 		s.tokens = append(make([]int32, 0, len(s.req.Prompt)+s.req.MaxTokens), s.req.Prompt...)
+		s.holding.Loops, s.holding.Root = s.loops, c.root(s)
 	}
-	hit := c.match(s)
-	need, ok := c.promiseWith(s, hit)
-	if !ok && hit > 0 { // what is cached may be deeper than s needs, and then holds pages that it cannot spare
-		hit = 0
-		need, ok = c.promiseWith(s, 0)
-	}
+	cached, ok := c.memory.Admit(&s.holding, s.tokens[:s.known])
 	if !ok {
 		return false
 	}
-	rows := s.req.rows()
-	for st := range numStages {
-		if n := c.capacity.KV.planesIn(st, s.loops, c.capacity.Pages); n > 0 {
-			s.tables[st] = newPageTable(n, pagesFor(rows, c.capacity.PageSize), need[st])
-		}
+	s.fed = cached
+	c.stats.Cached += cached
+	if s.stats.Preemptions == 0 {
+		s.stats.CachedTokens = min(cached, len(s.req.Prompt))
 	}
-	s.cover = c.coverAt(s)
-	c.adopt(s, hit)
+	c.pay(s, cached*s.loops)
 	return true
 }
 
-// promiseWith promises s what it needs beside its first hit pages, which the cache has.
-func (c *Controller) promiseWith(s *sequence, hit int) (need [numStages]int, ok bool) {
-	for _, key := range s.keys[:hit] { // what it will use must not be evicted for it
-		c.prefix.use(c.prefix.byKey[key])
+// root is what K and V of s depend on beside tokens; nil where that is too much to share them. Without layers in the
+// coda, pages of a fixed depth serve any lower one. With them, or under a policy that lets prompt rows leave, they serve
+// their like alone.
+func (c *Controller) root(s *sequence) []byte {
+	if s.req.NoCache || len(s.req.Replay) > 0 {
+		return nil
 	}
-	need = c.admission(s)
-	for st := range numStages {
-		need[st] -= hit * c.capacity.KV.planesIn(st, s.loops, c.capacity.Pages)
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(s.req.CacheSalt)))
+	b = append(b, s.req.CacheSalt...)
+	if c.capacity.Seeded {
+		b = binary.LittleEndian.AppendUint64(b, s.req.Seed)
 	}
-	ok = c.promise(need)
-	for i := hit - 1; i >= 0; i-- {
-		c.prefix.drop(c.prefix.byKey[s.keys[i]])
+	free := s.exit.free()
+	if free || c.capacity.Pages[StageCoda] > 0 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(s.loops))
 	}
-	return need, ok
+	if free {
+		b = append(b, byte(s.exit.Kind))
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.exit.Threshold))
+		b = binary.LittleEndian.AppendUint32(b, uint32(s.exit.MinLoops))
+		b = binary.LittleEndian.AppendUint32(b, uint32(s.exit.Agree))
+	}
+	return b
 }
 
-// coverAt is how many tokens the pages of s hold after its admission: those it has and room to grow, whole pages.
-func (c *Controller) coverAt(s *sequence) int {
-	most := s.req.rows()
-	ahead := most
-	if c.cfg.ReserveTokens >= 0 {
-		ahead = min(most, s.known+c.cfg.ReserveTokens)
+// share gives the full pages of s that are computed to the prefix cache.
+func (c *Controller) share(s *sequence) {
+	done := min(s.fed, s.known)
+	if len(s.chunks) > 0 {
+		done = min(done, s.chunks[0].first)
 	}
-	return pagesFor(ahead, c.capacity.PageSize) * c.capacity.PageSize
-}
-
-// admission is how many pages of each stage s needs to be admitted, cached ones included.
-func (c *Controller) admission(s *sequence) [numStages]int {
-	perPlane := pagesFor(c.coverAt(s), c.capacity.PageSize)
-	var need [numStages]int
-	for st := range numStages {
-		need[st] = perPlane * c.capacity.KV.planesIn(st, s.loops, c.capacity.Pages)
+	if s.varies && !s.exit.free() { // where depths don't follow from the tokens, rows that left early are nobody else's
+		from := s.holding.Shared() * c.capacity.PageSize
+		for p := from; p < done; p++ {
+			if p >= len(s.depths) || int(s.depths[p]) != s.loops {
+				done = p
+			}
+		}
 	}
-	return need
+	c.memory.Share(&s.holding, s.tokens, done)
 }
 
 // strip takes all that a running sequence holds. What is computed goes into the prefix cache first, if it is good.
@@ -225,11 +224,7 @@ func (c *Controller) strip(s *sequence, good bool) {
 	for len(s.chunks) > 0 {
 		c.retire(s.chunks[0])
 	}
-	for st := range numStages {
-		s.tables[st].release(&c.pools[st])
-	}
-	c.unshare(s)
-	s.cover = 0
+	c.memory.Release(&s.holding)
 	c.emptyHanded-- // it held its last latent until now
 }
 

@@ -29,6 +29,6 @@
 // One engine goroutine, started by Start and joined by Close, alone touches sequences, page tables and the Engine:
 // there is no lock. Others meet it at the submit channel, at the streams, and at a few atomic numbers (Snapshot).
 //
-// The package imports the standard library alone. It knows no tensor, no text, no HTTP; it accounts for pages and never
-// sees their bytes. loopctltest has an engine to test it with.
+// The package imports the standard library alone, and kv below it, which accounts for pages; nobody here sees their
+// bytes. It knows no tensor, no text, no HTTP. loopctltest has an engine to test it with.
 package loopctl

@@ -11,7 +11,7 @@ package loopctl
 // drafts says whether the next token is to be guessed from chunk k, which has just been looped.
 func (s *sequence) drafts(k *chunk) bool {
 	return s.draft > 0 && k.decode && !k.left && k.depth == s.draft && k.end() == len(s.tokens) &&
-		len(s.tokens) < s.req.rows() && len(s.tokens) < s.cover && s.stream.room(len(s.tokens)-s.known+2)
+		len(s.tokens) < s.req.rows() && len(s.tokens) < s.holding.Covers() && s.stream.room(len(s.tokens)-s.known+2)
 }
 
 // guessFrom appends the token that the logits after a few loops say.

@@ -1,14 +1,16 @@
 package loopctl
 
+import "github.com/loopserve/loopserve/loopctl/kv"
+
 // Stage is one of the three graphs of a looped model.
 type Stage uint8
 
 // The stages, in the order in which a row visits them.
 const (
-	StagePrelude Stage = iota
-	StageBlock
-	StageCoda
-	numStages
+	StagePrelude Stage = kv.Prelude
+	StageBlock   Stage = kv.Block
+	StageCoda    Stage = kv.Coda
+	numStages    Stage = kv.Stages
 )
 
 // String returns the stage's name as the bundle spells it.
@@ -31,6 +33,11 @@ type Capacity struct {
 	KV       KVPolicy       // of the block
 	// ReadLatents says that the engine is a LatentReader. New finds out; engines leave it.
 	ReadLatents bool
+}
+
+// geometry is what the books of pages need to know.
+func (l *Capacity) geometry() *kv.Geometry {
+	return &kv.Geometry{Pages: l.Pages, PageSize: l.PageSize, Policy: l.KV}
 }
 
 // LoopRange is the range of loops that a model serves.
@@ -92,12 +99,11 @@ type Engine interface {
 	Fill(fills []Fill) error
 }
 
-// Fill is one row's copy. The place inside a page is Position mod PageSize in all of them.
-type Fill struct {
-	Position int
-	From     int32
-	To       []int32
-}
+// Fill is one row's copy between pages.
+type Fill = kv.Fill
+
+// KVPolicy says which plane of the block's KV memory a row at a depth reads and writes.
+type KVPolicy = kv.Policy
 
 // LatentReader is an Engine whose latents can be read.
 type LatentReader interface {

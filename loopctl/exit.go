@@ -78,38 +78,20 @@ func (c *Controller) count(k *chunk) {
 	if skipped := s.loops - k.depth; skipped > 0 {
 		c.pay(s, skipped*k.rows())
 	}
-	c.noteFills(k)
-}
-
-// noteFills lists the copies that make rows, which left before the last plane, visible at the depths that they skipped.
-func (c *Controller) noteFills(k *chunk) {
-	s := k.seq
-	t := &s.tables[StageBlock]
-	size := c.capacity.PageSize
-	if k.depth >= len(t.planes) {
-		return
-	}
-	c.filled = append(c.filled, s)
-	for position := k.first; position < k.end(); position++ {
-		from := len(c.fillTo)
-		for plane := k.depth; plane < len(t.planes); plane++ {
-			pages := t.cover(&c.pools[StageBlock], plane, position+1, size)
-			c.fillTo = append(c.fillTo, pages[position/size])
-		}
-		c.fills = append(c.fills, Fill{
-			Position: position, From: t.planes[k.depth-1][position/size], To: c.fillTo[from:len(c.fillTo):len(c.fillTo)],
-		})
+	if c.memory.Skip(&s.holding, k.first, k.end(), k.depth) {
+		c.filled = append(c.filled, s)
 	}
 }
 
-// fill makes the copies. Where it fails those whose rows they are cannot go on.
+// fill makes rows that left before the last plane visible at the depths that they skipped. Where it fails those whose
+// rows they are cannot go on.
 func (c *Controller) fill() {
-	if len(c.fills) == 0 {
+	fills := c.memory.TakeFills()
+	if len(fills) == 0 {
 		return
 	}
-	c.stats.Fills += len(c.fills)
-	err := c.guardFill()
-	if err != nil {
+	c.stats.Fills += len(fills)
+	if err := c.guardFill(fills); err != nil {
 		c.cfg.Logger.Error("fill failed", "err", err)
 		for _, s := range c.filled {
 			if !s.ended {
@@ -118,7 +100,7 @@ func (c *Controller) fill() {
 		}
 	}
 	clear(c.filled)
-	c.fills, c.fillTo, c.filled = c.fills[:0], c.fillTo[:0], c.filled[:0]
+	c.filled = c.filled[:0]
 }
 
 // settle lists who goes through the coda, as many rows as a call takes: first those that are only looked at, since they

@@ -100,13 +100,6 @@ type ExitPolicy struct {
 	Agree int
 }
 
-// KVPolicy says which plane of the block's KV memory a row at a depth reads and writes.
-type KVPolicy struct {
-	// Planes is how many planes a sequence has at most: plane = depth mod Planes. 0 is the policy `depth`, one plane for
-	// each depth and exact; 1 is `latest`; others are `modulo:m`.
-	Planes int
-}
-
 // withDefaults fills in what the request left open.
 func (p ExitPolicy) withDefaults(l LoopRange) ExitPolicy {
 	if p.Threshold == 0 {

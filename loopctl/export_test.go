@@ -1,6 +1,10 @@
 package loopctl
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/loopserve/loopserve/loopctl/kv"
+)
 
 // Turn makes one tick on the caller's goroutine: for tests that don't Start.
 func (c *Controller) Turn() bool { return c.tick() }
@@ -24,26 +28,12 @@ func (c *Controller) CheckEmpty() error {
 	return err
 }
 
-// Pool makes a pool.
-func Pool(pages int) *pool { p := newPool(pages); return &p }
-
-// The page accounting, for the fuzz against a naive model.
-var (
-	NewPageTable = func(planes, perPlane int) pageTable { return newPageTable(planes, perPlane, planes*perPlane) }
-	PagesFor     = pagesFor
-)
-
-func (p *pool) Reserve(n int) bool                      { return p.reserve(n) }
-func (p *pool) Available() int                          { return p.available() }
-func (p *pool) Check(tables []*pageTable) error         { return p.check(StageBlock, tables, nil) }
-func (t *pageTable) Release(p *pool)                    { t.release(p) }
-func (t *pageTable) Cover(p *pool, a, b, c int) []int32 { return t.cover(p, a, b, c) }
-
-// PageTable names the type for tests.
-type PageTable = pageTable
-
-// Steal loses a page, as a bug would.
-func (c *Controller) Steal() { c.pools[StageBlock].free = c.pools[StageBlock].free[1:] }
+// Steal lets the books believe in a page that is promised to nobody, as a bug would.
+func (c *Controller) Steal() {
+	var h kv.Holding
+	h.Loops, h.Rows = 1, 1
+	c.memory.Admit(&h, []int32{0})
+}
 
 // Audit proves the books as the engine goroutine does when idle.
 func (c *Controller) Audit() { c.audit() }

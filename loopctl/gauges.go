@@ -29,12 +29,13 @@ func (c *Controller) publish() {
 	set(&g.running, int64(len(c.running)))
 	set(&g.ticks, int64(c.stats.Tick))
 	set(&g.latents, int64(c.capacity.Latents-len(c.latents)))
+	u := c.memory.Usage()
 	for st := range numStages {
-		set(&g.pages[st], int64(c.pools[st].total-c.pools[st].available()-c.prefix.evictable[st]))
-		set(&g.cached[st], int64(c.prefix.evictable[st]))
+		set(&g.pages[st], int64(u.Used[st]))
+		set(&g.cached[st], int64(u.Cached[st]))
 	}
-	set(&g.queries, c.prefix.queries)
-	set(&g.hits, c.prefix.hits)
+	set(&g.queries, u.Queries)
+	set(&g.hits, u.Hits)
 	clear(c.flight)
 	for _, s := range c.running {
 		for _, k := range s.chunks {

@@ -1,6 +1,11 @@
 package loopctl
 
-import "slices"
+import (
+	"iter"
+	"slices"
+
+	"github.com/loopserve/loopserve/loopctl/kv"
+)
 
 // grow promises each sequence that is about to feed a row beyond its pages the next ones, the oldest first. Where none
 // are left the youngest is preempted: it waits again, keeps its tokens, and its K and V are computed again later.
@@ -10,8 +15,8 @@ func (c *Controller) grow() {
 		if s == nil {
 			return
 		}
-		for !c.extend(s) {
-			v := c.youngest(func(v *sequence) bool { return true })
+		for !c.memory.Grow(&s.holding) {
+			v := c.youngest(anybody)
 			c.preempt(v)
 			if v == s {
 				break
@@ -24,7 +29,7 @@ func (c *Controller) grow() {
 // what a prompt needs is promised at admission.
 func (c *Controller) oldestInNeed() (oldest *sequence) {
 	for _, s := range c.running {
-		if s.fed >= s.cover && s.fed < s.known && (oldest == nil || s.comesBefore(oldest)) {
+		if s.fed >= s.holding.Covers() && s.fed < s.known && (oldest == nil || s.comesBefore(oldest)) {
 			oldest = s
 		}
 	}
@@ -39,6 +44,8 @@ func (s *sequence) comesBefore(o *sequence) bool {
 	return s.serial < o.serial
 }
 
+func anybody(*sequence) bool { return true }
+
 // youngest is the last in that order among running sequences that fit; nil if none does.
 func (c *Controller) youngest(fits func(*sequence) bool) (last *sequence) {
 	for _, s := range c.running {
@@ -47,22 +54,6 @@ func (c *Controller) youngest(fits func(*sequence) bool) (last *sequence) {
 		}
 	}
 	return last
-}
-
-// extend promises s one more page for each plane, at all stages or at none.
-func (c *Controller) extend(s *sequence) bool {
-	var need [numStages]int
-	for st := range numStages {
-		need[st] = len(s.tables[st].planes)
-	}
-	if !c.promise(need) {
-		return false
-	}
-	for st := range numStages {
-		s.tables[st].reserved += need[st]
-	}
-	s.cover += c.capacity.PageSize
-	return true
 }
 
 // preempt takes all that s holds and lets it wait again.
@@ -82,32 +73,23 @@ func (c *Controller) preempt(s *sequence) {
 	c.wait(s)
 }
 
-// makeRoom preempts running sequences of lower rank than s, the youngest first, if that is enough to admit it.
+// makeRoom preempts the youngest running sequence of lower rank than s, if preempting all of them is enough to admit it.
 func (c *Controller) makeRoom(s *sequence) bool {
 	lower := func(v *sequence) bool { return v.req.Priority > s.req.Priority }
-	need := c.admission(s)
-	free := [numStages]int{}
-	for st := range numStages {
-		free[st] = c.pools[st].available() + c.prefix.evictable[st]
-	}
-	count := 0
-	for _, v := range c.running {
-		if !lower(v) {
-			continue
-		}
-		count++
-		for st := range numStages {
-			free[st] += v.tables[st].own()
-		}
-	}
-	if count == 0 {
+	if !c.memory.Room(&s.holding, s.known, c.holdings(lower)) {
 		return false
-	}
-	for st := range numStages {
-		if free[st] < need[st] {
-			return false
-		}
 	}
 	c.preempt(c.youngest(lower))
 	return true
+}
+
+// holdings are the pages of the running sequences that fit.
+func (c *Controller) holdings(fits func(*sequence) bool) iter.Seq[*kv.Holding] {
+	return func(yield func(*kv.Holding) bool) {
+		for _, s := range c.running {
+			if fits(s) && !yield(&s.holding) {
+				return
+			}
+		}
+	}
 }

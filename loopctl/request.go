@@ -111,7 +111,7 @@ func (r *Request) Check(l *Capacity) error {
 	if _, forks := r.Sampler.(Forking); r.Draft > 0 && !forks {
 		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs a sampler that can be copied"}
 	}
-	need := r.worstCase(l)
+	need := l.geometry().Worst(r.rows(), r.loopsIn(l))
 	for s := range numStages {
 		if need[s] > l.Pages[s] {
 			return fmt.Errorf("%w: %s needs %d pages and has %d in all; lower max_tokens or loops, or give the server more pages",
@@ -264,16 +264,6 @@ func (r *Request) loopsIn(l *Capacity) int {
 
 // rows is how many rows the request may come to compute. The last token is never fed back.
 func (r *Request) rows() int { return max(len(r.Prompt), len(r.Prompt)+r.MaxTokens-1) }
-
-// worstCase is how many pages of each stage the request may come to hold.
-func (r *Request) worstCase(l *Capacity) [numStages]int {
-	perPlane := pagesFor(r.rows(), l.PageSize)
-	var need [numStages]int
-	for s := range numStages {
-		need[s] = perPlane * l.KV.planesIn(s, r.loopsIn(l), l.Pages)
-	}
-	return need
-}
 
 // FinishReason says why a sequence ended.
 type FinishReason uint8

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/loopserve/loopserve/loopctl/kv"
 )
 
 // sequence is what the engine advances for one request. Until it is queued its Submit owns it, afterwards the engine
@@ -25,8 +27,6 @@ type sequence struct {
 	fed    int     // tokens that entered the prelude
 	chunks []*chunk
 	slots  int // latents held
-	tables [numStages]pageTable
-	cover  int // tokens that the pages promised so far can hold
 
 	depths  []uint16 // by position: loops that the row did; 0: not known. Kept where rows may differ
 	varies  bool     // rows may leave at different depths
@@ -37,8 +37,7 @@ type sequence struct {
 	scored  int     // positions that the Scorer has seen
 	pooled  int     // positions that OnLatent has seen
 
-	shared []*cached  // leading pages that belong to the prefix cache
-	keys   []cacheKey // of the full pages of tokens, as far as computed
+	holding kv.Holding // its pages
 
 	running bool
 	ended   bool
@@ -88,6 +87,7 @@ func (c *Controller) newSequence(r *Request) *sequence {
 	s.varies = s.exit.Kind != ExitNone || len(r.Replay) > 0
 	s.ordered = c.capacity.Pages[StageCoda] > 0 || r.Scorer != nil || r.OnLatent != nil
 	s.stats = Stats{Arrived: r.Arrived, PromptTokens: len(r.Prompt)}
+	s.holding = kv.Holding{Loops: s.loops, Rows: r.rows(), Fresh: r.Scorer != nil || r.OnLatent != nil}
 	s.owed = int64(r.rows()) * int64(s.loops)
 	return s
 }
