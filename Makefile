@@ -5,6 +5,7 @@ ADDR ?= 127.0.0.1:8080
 # The tests' own limit: a hang must end with a stack, not with the shell's patience.
 TEST_TIMEOUT ?= 14m
 FUZZTIME ?= 20s
+CLANG_FORMAT ?= clang-format
 TOOLS := internal/tools/go.mod
 # gin without its MessagePack codec, which nothing here uses: a fifth of the binary.
 export GOFLAGS := -tags=nomsgpack $(GOFLAGS)
@@ -58,11 +59,13 @@ fuzz: ## each fuzz target for $(FUZZTIME)
 bench: ort ## the benchmarks, for benchstat
 	$(GO) test -run '^$$' -bench . -count 6 ./... | tee bench.txt
 
-lint: ## golangci-lint with the layering rules
+lint: ## golangci-lint with the layering rules; clang-format (Debian: apt install clang-format) for C
 	$(GO) tool -modfile=$(TOOLS) golangci-lint run ./...
+	$(CLANG_FORMAT) --dry-run -Werror runtime/ort/*.[ch]
 
-fmt: ## gofumpt
+fmt: ## gofumpt, and clang-format for C
 	$(GO) tool -modfile=$(TOOLS) gofumpt -w .
+	$(CLANG_FORMAT) -i runtime/ort/*.[ch]
 
 golden: ort ## the vectors of ../shared (LOOPSERVE_VECTORS): parity of every family, tokenizers, chat templates
 	@set -o pipefail; LOOPSERVE_REQUIRE_VECTORS=1 $(GO) test -count 1 -v -run 'Golden|Vectors|^TestIDs|^TestStreams|^TestSums' ./runtime/engine ./tokenizer/... | grep -E '^(ok|FAIL|---|    ---|        ---)'

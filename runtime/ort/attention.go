@@ -7,7 +7,6 @@ package ort
 #cgo LDFLAGS: -ldl -lm -lpthread
 #include <stdlib.h>
 #include "attention.h"
-#include "attention_threads.h"
 */
 import "C"
 
@@ -65,15 +64,16 @@ func (a *attention) run() error {
 	args.q_norm, args.k_norm = pin.floats(a.qNorm), pin.floats(a.kNorm)
 	args.scale, args.softcap, args.window = C.float(a.scale), C.float(a.softcap), C.int64_t(a.window)
 	args.out = pin.floats(a.out)
-	message := (*C.char)(C.calloc(1, 512))
-	defer C.free(unsafe.Pointer(message))
-	if C.ls_paged_attention_threads(args, C.size_t(max(a.threads, 1)), message, 512) != 0 {
-		return errors.New(C.GoString(message))
+	refused := (*C.ls_error)(C.calloc(1, C.sizeof_ls_error))
+	defer C.free(unsafe.Pointer(refused))
+	pool := C.ls_own_threads(C.size_t(max(a.threads, 1)))
+	if C.ls_paged_attention(args, &pool, refused) != 0 {
+		return errors.New(C.GoString(&refused.text[0]))
 	}
 	return nil
 }
 
-// The instruction sets of the kernel.
+// The instruction sets of the CPU operators.
 const (
 	isaPortable = C.LS_ISA_PORTABLE
 	isaAVX2     = C.LS_ISA_AVX2
@@ -87,5 +87,5 @@ const (
 	kvInt8 = C.LS_KV_INT8
 )
 
-// forceISA makes the kernel use one instruction set (−1: the best), and reports whether the processor has it.
-func forceISA(isa int) bool { return C.ls_attention_force_isa(C.int(isa)) == 0 }
+// forceISA makes the CPU operators use one instruction set (−1: the best), and reports whether the processor has it.
+func forceISA(isa int) bool { return C.ls_isa_force(C.int(isa)) == 0 }

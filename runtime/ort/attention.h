@@ -1,9 +1,13 @@
-// Paged attention on the CPU, float32 with a cache of float32, float16 or int8: the contract of com.microsoft.PagedAttention (see docs/bundle-format.md).
-// No dependency on ONNX Runtime: customop.c calls it from the op, attention_test.go from tests.
+// Paged attention on the CPU, float32 with a cache of float32, float16 or int8: the contract of
+// com.microsoft.PagedAttention (see docs/bundle-format.md). No dependency on ONNX Runtime: attention_op.c
+// calls it from the operator, attention_test.go from tests.
 #ifndef LOOPSERVE_ATTENTION_H
 #define LOOPSERVE_ATTENTION_H
+
 #include <stddef.h>
 #include <stdint.h>
+
+#include "cpu.h"
 
 enum { LS_MAX_HEAD_DIM = 512 };  // bounds the stack scratch of a task
 
@@ -18,49 +22,46 @@ typedef struct {
   int64_t slabs, page_size;   // of the cache tensors [slabs, page_size, kv_heads, head_dim (+ LS_KV_SCALE)]
   int64_t columns;            // of block_table
   int64_t layer, num_layers;  // page p of this layer is slab p*num_layers + layer
-  const float *q, *k, *v;     // row r starts at r * stride (in floats), so that q, k, v may be one packed tensor
+  const float *q, *k, *v;  // row r starts at r * stride (in floats), so that q, k, v may be one packed tensor
   int64_t q_stride, k_stride, v_stride;
-  int kv;                     // LS_KV_…
+  int kv;  // LS_KV_…
   void *key_cache, *value_cache;
   const int32_t *cumulative;  // [spans+1] first packed row of each span, then rows
   const int32_t *past;        // [spans] tokens in the cache before the span's first row
   const int32_t *table;       // [spans, columns] pages; -1: unmapped
   const float *cos, *sin;     // [positions, rotary_dim/2]; NULL: no RoPE
   int64_t positions, rotary_dim;
-  int interleaved;            // RoPE pairs (2i, 2i+1) instead of (i, i+rotary_dim/2)
-  int qk_norm;                // RMSNorm per head on q and k: 0 none, 1 before RoPE, 2 after
+  int interleaved;               // RoPE pairs (2i, 2i+1) instead of (i, i+rotary_dim/2)
+  int qk_norm;                   // RMSNorm per head on q and k: 0 none, 1 before RoPE, 2 after
   const float *q_norm, *k_norm;  // gains [head_dim]; NULL: 1
   float qk_norm_eps;
-  float scale, softcap;       // softcap 0: none
-  int64_t window;             // <= 0: none; otherwise a row sees itself and the window-1 tokens before it
-  float *out;                 // [rows, q_heads*head_dim]; also holds the rotated queries meanwhile
+  float scale, softcap;  // softcap 0: none
+  int64_t window;        // <= 0: none; otherwise a row sees itself and the window-1 tokens before it
+  float *out;            // [rows, q_heads*head_dim]; also holds the rotated queries meanwhile
 } ls_attention_args;
 
-typedef void (*ls_body)(void *data, size_t index);
-// Runs body(data, 0..total-1), in any order, on any threads, and returns when all are done.
-typedef void (*ls_parallel_for)(void *context, ls_body body, size_t total, void *data);
-
-// Writes K and V of the rows into the caches and the attention into out. Checks all metadata before it touches any
-// memory: on an error it returns -1, with a message in err that names the field and the value.
-int ls_paged_attention(const ls_attention_args *a, size_t threads, ls_parallel_for run, void *context, char *err, size_t err_size);
-
-enum { LS_ISA_PORTABLE, LS_ISA_AVX2, LS_ISA_AVX512 };
-int ls_attention_isa(void);             // the best one that this processor has
-int ls_attention_force_isa(int isa);    // for tests: -1 gives the choice back; returns 0 where the processor has it
+// Writes K and V of the rows into the caches and the attention into out. Checks all metadata before it
+// touches any memory: on an error it returns -1, with a message in e that names the field and the value.
+int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error *e);
 
 // The inner loops of one instruction set and one kind of cache; each attention_<isa>_<kind>.c defines one.
-enum { LS_FEW_VECTORS = 64, LS_FEW_FLOATS = 8192 };  // query vectors of a `few` task, and their numbers, at most
+
+// Query vectors of a `few` task, and their numbers, at most.
+enum { LS_FEW_VECTORS = 64, LS_FEW_FLOATS = 8192 };
+
 typedef struct ls_task {
   const ls_attention_args *a;
   int64_t span, first, count;  // rows of the span in this task
   int64_t from, to;            // keys: positions of the span
-  int64_t kv_head, kv_heads;   // more than one KV head: only with `few`, and then all of each one's query heads
-  int64_t head, heads;         // query heads [head, head+heads) share kv_head, the next `heads` the next KV head
-  int few;                     // few query vectors for each KV head: stream the keys, rather than tile them
-  float *part;                 // not NULL: other tasks see other keys; per row and head of the span, head_dim + 2 numbers
+  int64_t kv_head, kv_heads;   // more than one: only with `few`, and then all of each one's query heads
+  int64_t head, heads;  // query heads [head, head+heads) share kv_head, the next `heads` the next KV head
+  int few;              // few query vectors for each KV head: stream the keys, rather than tile them
+  float *part;  // not NULL: other tasks see other keys; per row and head of the span, head_dim + 2 numbers
 } ls_task;
+
 typedef struct {
-  void (*prepare)(const ls_attention_args *a, int64_t span, int64_t row);  // norm, RoPE, cache writes of one packed row
+  // Norm, RoPE and cache writes of one packed row.
+  void (*prepare)(const ls_attention_args *a, int64_t span, int64_t row);
   void (*attend)(const ls_task *t);
   int64_t tile, few;  // query vectors of a task, and up to how many for a KV head `few` pays
 } ls_kernels;
@@ -79,8 +80,10 @@ typedef struct {
   int few;
 } ls_cut;
 enum { LS_PART_FLOATS = 1 << 16, LS_PARTS = 64 };  // of a call: what the calling thread's stack has for parts
-ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks, double *cost);
-ls_cut ls_plan_span(const ls_plan *p, int64_t span, int64_t *parts_used);  // parts_used: floats, over spans in order
+ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks,
+                     double *cost);
+// parts_used: floats, over spans in order.
+ls_cut ls_plan_span(const ls_plan *p, int64_t span, int64_t *parts_used);
 ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t span, int64_t number, float *parts);
 void ls_join_parts(const ls_plan *p, const float *parts);
 #endif

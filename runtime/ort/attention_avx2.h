@@ -4,7 +4,8 @@
 #define LS_W 8
 #define LS_MAX(a, b) ((vf)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define LS_LOAD_F16(p) ((vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p))))
-#define LS_STORE_F16(p, v) _mm_storeu_si128((__m128i *)(p), _mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
+#define LS_STORE_F16(p, v) \
+  _mm_storeu_si128((__m128i *)(p), _mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
 #define LS_LOAD_INT8(p) ((vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
 // Of 16 registers:
 #define LS_QV 3  // 3 × 4 score accumulators

@@ -1,32 +1,37 @@
-// Decode: few query vectors for each KV head, so what counts is how the keys and values stream in. A task walks them
-// once, position by position with all of its KV heads side by side, as they lie in memory, and says ahead what comes.
-// With more than FEW_QUERIES for a KV head the tile kernel is faster. LS_FQ is how many queries share a block of four
-// keys in registers.
+// Decode: few query vectors for each KV head, so what counts is how the keys and values stream in. A task
+// walks them once, position by position with all of its KV heads side by side, as they lie in memory, and
+// says ahead what comes. With more than FEW_QUERIES for a KV head the tile kernel is faster. LS_FQ is how
+// many queries share a block of four keys in registers.
+#ifndef LOOPSERVE_ATTENTION_FEW_H
+#define LOOPSERVE_ATTENTION_FEW_H
+
+#include "attention_task.h"
 
 enum { FEW_QUERIES = 4, FEW_KEYS = 32, FEW_AHEAD = 32 };
 
 // s[i][0..3] = q[i]·k[0..3] for NQ queries.
-#define FEW_SCORES(NQ)                                                                                     \
-  static inline void few_scores_##NQ(const float *q, const kv_t *const *k, int64_t at, int64_t hd, float *s) { \
-    vf acc[NQ][4];                                                                                         \
-    const kv_t *row[4] = {k[0] + at, k[1] + at, k[2] + at, k[3] + at};                                    \
-    memset(acc, 0, sizeof acc);                                                                            \
-    int64_t d = 0;                                                                                         \
-    for (; d + LS_W <= hd; d += LS_W) {                                                                    \
-      vf kv[4];                                                                                            \
-      for (int j = 0; j < 4; j++) kv[j] = load_kv(row[j] + d);                                             \
-      for (int i = 0; i < NQ; i++) {                                                                       \
-        vf qv = load(q + i * hd + d);                                                                      \
-        for (int j = 0; j < 4; j++) acc[i][j] += qv * kv[j];                                               \
-      }                                                                                                    \
-    }                                                                                                      \
-    for (int i = 0; i < NQ; i++) {                                                                         \
-      quad x = sum4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);                                           \
-      for (int64_t e = d; e < hd; e++)                                                                     \
-        for (int j = 0; j < 4; j++) x[j] += q[i * hd + e] * one_kv(row[j] + e);                            \
-      x = scaled4(x, row, hd);                                                                             \
-      memcpy(s + i * FEW_KEYS, &x, sizeof x);                                                              \
-    }                                                                                                      \
+#define FEW_SCORES(NQ)                                                                             \
+  static inline void few_scores_##NQ(const float *q, const kv_t *const *k, int64_t at, int64_t hd, \
+                                     float *s) {                                                   \
+    vf acc[NQ][4];                                                                                 \
+    const kv_t *row[4] = {k[0] + at, k[1] + at, k[2] + at, k[3] + at};                             \
+    memset(acc, 0, sizeof acc);                                                                    \
+    int64_t d = 0;                                                                                 \
+    for (; d + LS_W <= hd; d += LS_W) {                                                            \
+      vf kv[4];                                                                                    \
+      for (int j = 0; j < 4; j++) kv[j] = load_kv(row[j] + d);                                     \
+      for (int i = 0; i < NQ; i++) {                                                               \
+        vf qv = load(q + i * hd + d);                                                              \
+        for (int j = 0; j < 4; j++) acc[i][j] += qv * kv[j];                                       \
+      }                                                                                            \
+    }                                                                                              \
+    for (int i = 0; i < NQ; i++) {                                                                 \
+      quad x = sum4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);                                   \
+      for (int64_t e = d; e < hd; e++)                                                             \
+        for (int j = 0; j < 4; j++) x[j] += q[i * hd + e] * one_kv(row[j] + e);                    \
+      x = scaled4(x, row, hd);                                                                     \
+      memcpy(s + i * FEW_KEYS, &x, sizeof x);                                                      \
+    }                                                                                              \
   }
 FEW_SCORES(1)
 FEW_SCORES(2)
@@ -34,7 +39,8 @@ FEW_SCORES(2)
 FEW_SCORES(4)
 #endif
 
-static inline void few_scores(const float *q, int64_t nq, const kv_t *const *k, int64_t at, int64_t hd, float *s) {
+static inline void few_scores(const float *q, int64_t nq, const kv_t *const *k, int64_t at, int64_t hd,
+                              float *s) {
   int64_t i = 0;
 #if LS_FQ > 2
   for (; i + 4 <= nq; i += 4) few_scores_4(q + i * hd, k, at, hd, s + i * FEW_KEYS);
@@ -44,19 +50,20 @@ static inline void few_scores(const float *q, int64_t nq, const kv_t *const *k, 
 }
 
 // acc[i] = acc[i]·fix[i] + Σ_j p[i][j]·v[j] for NQ queries and NV vectors of the head.
-#define FEW_VALUES(NQ, NV)                                                                                                   \
-  static inline void few_values_##NQ##_##NV(float *acc, const float *fix, const float *p, const kv_t *const *v, int64_t at, int64_t n, int64_t hd) { \
-    vf x[NQ][NV];                                                                                                            \
-    for (int i = 0; i < NQ; i++)                                                                                             \
-      for (int c = 0; c < NV; c++) x[i][c] = load(acc + i * hd + c * LS_W) * fix[i];                                         \
-    for (int64_t j = 0; j < n; j++) {                                                                                        \
-      vf b[NV];                                                                                                              \
-      for (int c = 0; c < NV; c++) b[c] = load_kv(v[j] + at + c * LS_W);                                                     \
-      for (int i = 0; i < NQ; i++)                                                                                           \
-        for (int c = 0; c < NV; c++) x[i][c] += b[c] * p[i * FEW_KEYS + j];                                                  \
-    }                                                                                                                        \
-    for (int i = 0; i < NQ; i++)                                                                                             \
-      for (int c = 0; c < NV; c++) store(acc + i * hd + c * LS_W, x[i][c]);                                                  \
+#define FEW_VALUES(NQ, NV)                                                                             \
+  static inline void few_values_##NQ##_##NV(float *acc, const float *fix, const float *p,              \
+                                            const kv_t *const *v, int64_t at, int64_t n, int64_t hd) { \
+    vf x[NQ][NV];                                                                                      \
+    for (int i = 0; i < NQ; i++)                                                                       \
+      for (int c = 0; c < NV; c++) x[i][c] = load(acc + i * hd + c * LS_W) * fix[i];                   \
+    for (int64_t j = 0; j < n; j++) {                                                                  \
+      vf b[NV];                                                                                        \
+      for (int c = 0; c < NV; c++) b[c] = load_kv(v[j] + at + c * LS_W);                               \
+      for (int i = 0; i < NQ; i++)                                                                     \
+        for (int c = 0; c < NV; c++) x[i][c] += b[c] * p[i * FEW_KEYS + j];                            \
+    }                                                                                                  \
+    for (int i = 0; i < NQ; i++)                                                                       \
+      for (int c = 0; c < NV; c++) store(acc + i * hd + c * LS_W, x[i][c]);                            \
   }
 FEW_VALUES(1, 1)
 FEW_VALUES(1, 4)
@@ -66,7 +73,8 @@ FEW_VALUES(2, 4)
 FEW_VALUES(1, 8)
 #endif
 
-static inline void few_values(float *acc, int64_t nq, const float *fix, const float *p, const kv_t *const *v, int64_t at, int64_t n, int64_t hd) {
+static inline void few_values(float *acc, int64_t nq, const float *fix, const float *p, const kv_t *const *v,
+                              int64_t at, int64_t n, int64_t hd) {
   for (int64_t i = 0; i < nq; acc += 2 * hd, p += 2 * FEW_KEYS, fix += 2, i += 2) {
     int64_t d = 0;
     if (i + 1 < nq) {
@@ -88,7 +96,8 @@ static inline void few_values(float *acc, int64_t nq, const float *fix, const fl
   }
 }
 
-// One pass of online softmax over a row of scores, padded with -∞ to FEW_KEYS: the factor for what was summed before.
+// One pass of online softmax over a row of scores, padded with -∞ to FEW_KEYS: the factor for what was summed
+// before.
 static inline float few_softmax(float *s, float *top, float *total) {
   vf m = (vf){} + *top, t = {};
   for (int j = 0; j < FEW_KEYS; j += LS_W) m = LS_MAX(m, load(s + j));
@@ -109,8 +118,10 @@ static inline void fetch(const kv_t *const *rows, int64_t at, int64_t hd) {
 
 static void attend_few(const ls_task *t) {
   const ls_attention_args *a = t->a;
-  int64_t hd = a->head_dim, nq = t->count * t->heads, all = nq * t->kv_heads, first = a->past[t->span] + t->first, low = t->from;
-  float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * FEW_KEYS], top[LS_FEW_VECTORS], total[LS_FEW_VECTORS], fix[LS_FEW_VECTORS];
+  int64_t hd = a->head_dim, nq = t->count * t->heads, all = nq * t->kv_heads;
+  int64_t first = a->past[t->span] + t->first, low = t->from;
+  float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * FEW_KEYS];
+  float top[LS_FEW_VECTORS], total[LS_FEW_VECTORS], fix[LS_FEW_VECTORS];
   // What the walk reads in order: the tile's keys, its values, the next tile's keys.
   const kv_t *walk[2 * FEW_KEYS + FEW_AHEAD + 8];
   int64_t ahead = 4;  // keys that are asked for in advance: some 32 KiB, into the second-level cache
@@ -153,8 +164,11 @@ static void attend_few(const ls_task *t) {
     for (int64_t j = 0; j < n; j += 8)
       for (int64_t h = 0; h < t->kv_heads; h++) {
         if (narrow) fetch(v + j + ahead, h * row, hd), fetch(v + j + 4 + ahead, h * row, hd);
-        few_values(acc + h * nq * hd, nq, j ? ones : fix + h * nq, s + h * nq * FEW_KEYS + j, v + j, h * row, n - j < 8 ? n - j : 8, hd);
+        few_values(acc + h * nq * hd, nq, j ? ones : fix + h * nq, s + h * nq * FEW_KEYS + j, v + j, h * row,
+                   n - j < 8 ? n - j : 8, hd);
       }
   }
   for (int64_t i = 0; i < all; i++) finish(t, i, acc + i * hd, top[i], total[i]);
 }
+
+#endif

@@ -1,11 +1,19 @@
-// What a number of the KV cache is: float32, float16, or int8 with a scale. The including file defines LS_KV; the set of
-// instructions may define LS_LOAD_F16, LS_STORE_F16 and LS_LOAD_INT8. A head is what one token has of one KV head: kv_row
-// elements of kv_t. Values outside of float16's range become its largest; a NaN stays one.
+// What a number of the KV cache is: float32, float16, or int8 with a scale. The including file defines LS_KV;
+// the set of instructions may define LS_LOAD_F16, LS_STORE_F16 and LS_LOAD_INT8. A head is what one token has
+// of one KV head: kv_row elements of kv_t. Values outside of float16's range become its largest; a NaN stays
+// one.
 //
-// int8: head_dim numbers in -127…127, then the scale as bfloat16: the largest absolute value by 127, rounded up, so that
-// nothing is cut off and each number is off by half a scale at most. Heads below 1e-30 are zeros.
+// int8: head_dim numbers in -127…127, then the scale as bfloat16: the largest absolute value by 127, rounded
+// up, so that nothing is cut off and each number is off by half a scale at most. Heads below 1e-30 are zeros.
+#ifndef LOOPSERVE_ATTENTION_KV_H
+#define LOOPSERVE_ATTENTION_KV_H
+
+#include "attention.h"
+#include "attention_vector.h"
 
 #define F16_MAX 65504.0f
+
+enum { TILE_KEYS = 64, LINE_BYTES = 64 };  // keys of a prefill tile; bytes of a cache line
 
 static inline uint32_t bits_of(float x) {
   uint32_t u;
@@ -131,7 +139,8 @@ static inline void put_kv(kv_t *to, const float *x, int64_t hd) {
 // Scores of four keys, whose heads these are, in the keys' own units.
 static inline quad scaled4(quad x, const kv_t *const *head, int64_t hd) {
 #if LS_KV == LS_KV_INT8
-  return x * (quad){kv_scale(head[0], hd), kv_scale(head[1], hd), kv_scale(head[2], hd), kv_scale(head[3], hd)};
+  return x *
+         (quad){kv_scale(head[0], hd), kv_scale(head[1], hd), kv_scale(head[2], hd), kv_scale(head[3], hd)};
 #else
   return x;
 #endif
@@ -144,13 +153,18 @@ static inline void scale_weights(float *p, const kv_t *const *v, int64_t at, int
 #endif
 }
 
-// Where many queries share a tile of keys or values, the tile is widened to float32 once; float32 stays where it is.
+// Where many queries share a tile of keys or values, the tile is widened to float32 once; float32 stays where
+// it is.
 #if LS_KV == LS_KV_F32
 #define WIDE_FLOATS 1
-static inline const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd, float *wide, const float **at) { return rows; }
+static inline const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd,
+                                        float *wide, const float **at) {
+  return rows;
+}
 #else
 #define WIDE_FLOATS (TILE_KEYS * LS_MAX_HEAD_DIM)
-static const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd, float *wide, const float **at) {
+static const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd, float *wide,
+                                 const float **at) {
   for (int64_t j = 0; j < n; j++) {
     float *to = wide + j * hd;
     at[j] = to;
@@ -170,5 +184,8 @@ static const float *const *widen(const kv_t *const *rows, int64_t n, int64_t pad
 
 // Asks for a head that will be read soon, into the second-level cache.
 static inline void fetch_head(const kv_t *head, int64_t hd) {
-  for (int64_t d = 0; d < kv_row(hd); d += LINE_BYTES / (int64_t)sizeof(kv_t)) __builtin_prefetch(head + d, 0, 2);
+  for (int64_t d = 0; d < kv_row(hd); d += LINE_BYTES / (int64_t)sizeof(kv_t))
+    __builtin_prefetch(head + d, 0, 2);
 }
+
+#endif

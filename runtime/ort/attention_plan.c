@@ -1,7 +1,7 @@
 //go:build cgo
 
-// How a call is cut into tasks: rows into tiles, heads into chunks and, where that leaves threads idle, keys into parts
-// that are joined at the end.
+// How a call is cut into tasks: rows into tiles, heads into chunks and, where that leaves threads idle, keys
+// into parts that are joined at the end.
 #include <math.h>
 
 #include "attention.h"
@@ -10,7 +10,9 @@ enum { PART_KEYS = 128 };  // a part of fewer keys does not pay for its joining
 
 static int64_t at_least_1(double x) { return x < 1 ? 1 : x > INT32_MAX ? INT32_MAX : (int64_t)x; }
 static int64_t parted(int64_t n, int64_t size) { return (n + size - 1) / size; }
-static int64_t span_rows(const ls_attention_args *a, int64_t s) { return a->cumulative[s + 1] - a->cumulative[s]; }
+static int64_t span_rows(const ls_attention_args *a, int64_t s) {
+  return a->cumulative[s + 1] - a->cumulative[s];
+}
 
 static int64_t span_low(const ls_attention_args *a, int64_t s) {
   int64_t low = a->past[s] - a->window + 1;
@@ -28,8 +30,10 @@ static double head_cost(const ls_attention_args *a, int64_t s) {
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Into how many parts the keys of a span are cut, of the number that is wanted.
-static int64_t cut_keys(const ls_attention_args *a, int64_t rows, int64_t keys, int64_t wanted, int64_t *parts_used) {
-  int64_t parts = least(least(wanted, keys / PART_KEYS), LS_PARTS), floats = rows * a->q_heads * (a->head_dim + 2);
+static int64_t cut_keys(const ls_attention_args *a, int64_t rows, int64_t keys, int64_t wanted,
+                        int64_t *parts_used) {
+  int64_t parts = least(least(wanted, keys / PART_KEYS), LS_PARTS);
+  int64_t floats = rows * a->q_heads * (a->head_dim + 2);
   parts = least(parts, (LS_PART_FLOATS - *parts_used) / floats);
   if (parts < 2) return 1;
   *parts_used += parts * floats;
@@ -57,7 +61,8 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   c.tiles = parted(rows, p->k->tile / c.head_chunk);
   c.tile_rows = parted(rows, c.tiles);  // equal tiles, rather than a small one at the end
   c.chunks = a->kv_heads * per_group;
-  if (c.tiles == 1) c.parts = cut_keys(a, rows, keys, at_least_1(cost / (p->target * (double)per_group)), parts_used);
+  if (c.tiles == 1)
+    c.parts = cut_keys(a, rows, keys, at_least_1(cost / (p->target * (double)per_group)), parts_used);
   return c;
 }
 
@@ -73,7 +78,8 @@ ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t numbe
   int64_t within = chunk % per_group * c->head_chunk;
   t.head = t.kv_head * group + within;
   t.heads = group - within < c->head_chunk ? group - within : c->head_chunk;
-  t.from = a->window > 0 && a->past[s] + t.first - a->window + 1 > 0 ? a->past[s] + t.first - a->window + 1 : 0;
+  int64_t oldest = a->past[s] + t.first - a->window + 1;
+  t.from = a->window > 0 && oldest > 0 ? oldest : 0;
   t.to = a->past[s] + t.first + t.count;
   if (c->parts > 1) {
     int64_t keys = t.to - t.from, share = parted(keys, c->parts), low = t.from;
@@ -84,7 +90,8 @@ ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t numbe
   return t;
 }
 
-ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks, double *cost) {
+ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks,
+                     double *cost) {
   ls_plan p = {.a = a, .k = k, .target = INFINITY};
   int64_t used = 0;
   *tasks = 0, *cost = 0;
@@ -97,7 +104,8 @@ ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t thr
   return p;
 }
 
-// Each row and head of a span that was cut by keys: its parts weighed by how much of the softmax each has seen.
+// Each row and head of a span that was cut by keys: its parts weighed by how much of the softmax each has
+// seen.
 static void join_span(const ls_attention_args *a, int64_t s, int64_t count, const float *parts) {
   int64_t hd = a->head_dim, vectors = span_rows(a, s) * a->q_heads, stride = vectors * (hd + 2);
   float *out = a->out + a->cumulative[s] * a->q_heads * hd;

@@ -1,4 +1,8 @@
 // First half of a call: what a row brings is normed, turned and written where attention will read it.
+#ifndef LOOPSERVE_ATTENTION_PREPARE_H
+#define LOOPSERVE_ATTENTION_PREPARE_H
+
+#include "attention_kv.h"
 
 static void norm(float *x, int64_t n, const float *gain, float eps) {
   vf squares = {};
@@ -40,13 +44,16 @@ static inline int64_t slot(const ls_attention_args *a, int64_t span, int64_t pos
   return ((slab * a->page_size + position % a->page_size) * a->kv_heads + kv_head) * kv_row(a->head_dim);
 }
 
-// Fills k and v with where n positions of a span lie, page by page: a division for each would cost as much as a key.
-static inline void locate(const ls_attention_args *a, int64_t span, int64_t from, int64_t n, int64_t kv_head, const kv_t **k, const kv_t **v) {
+// Fills k and v with where n positions of a span lie, page by page: a division for each would cost as much as
+// a key.
+static inline void locate(const ls_attention_args *a, int64_t span, int64_t from, int64_t n, int64_t kv_head,
+                          const kv_t **k, const kv_t **v) {
   const int32_t *page = a->table + span * a->columns + from / a->page_size;
   int64_t in_page = from % a->page_size, row = kv_row(a->head_dim), step = a->kv_heads * row;
   const kv_t *keys = a->key_cache, *values = a->value_cache;
   for (int64_t j = 0; j < n; page++, in_page = 0) {
-    int64_t slab = (int64_t)*page * a->num_layers + a->layer, at = ((slab * a->page_size + in_page) * a->kv_heads + kv_head) * row;
+    int64_t slab = (int64_t)*page * a->num_layers + a->layer;
+    int64_t at = ((slab * a->page_size + in_page) * a->kv_heads + kv_head) * row;
     for (; in_page < a->page_size && j < n; in_page++, j++, at += step) k[j] = keys + at, v[j] = values + at;
   }
 }
@@ -54,7 +61,8 @@ static inline void locate(const ls_attention_args *a, int64_t span, int64_t from
 static void prepare(const ls_attention_args *a, int64_t span, int64_t row) {
   int64_t position = a->past[span] + (row - a->cumulative[span]), hd = a->head_dim;
   const float *from_k = a->k + row * a->k_stride, *from_v = a->v + row * a->v_stride;
-  kv_t *k = (kv_t *)a->key_cache + slot(a, span, position, 0), *v = (kv_t *)a->value_cache + slot(a, span, position, 0);
+  kv_t *k = (kv_t *)a->key_cache + slot(a, span, position, 0);
+  kv_t *v = (kv_t *)a->value_cache + slot(a, span, position, 0);
 #if LS_KV == LS_KV_F32
   size_t wide = (size_t)(a->kv_heads * hd) * sizeof(float);
   memcpy(k, from_k, wide);
@@ -73,3 +81,5 @@ static void prepare(const ls_attention_args *a, int64_t span, int64_t row) {
   memcpy(q, a->q + row * a->q_stride, (size_t)(a->q_heads * hd) * sizeof(float));
   for (int64_t h = 0; h < a->q_heads; h++) turn(a, q + h * hd, a->q_norm, position);
 }
+
+#endif

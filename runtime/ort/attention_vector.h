@@ -1,7 +1,11 @@
-// The arithmetic that the inner loops share, over GCC's vector extension. The including attention_<isa>.c defines LS_W
-// (floats of a vector) and LS_MAX(a, b) (of each lane).
+// The arithmetic that the inner loops share, over GCC's vector extension. The including attention_<isa>.c
+// defines LS_W (floats of a vector) and LS_MAX(a, b) (of each lane).
+#ifndef LOOPSERVE_ATTENTION_VECTOR_H
+#define LOOPSERVE_ATTENTION_VECTOR_H
+
 #include <float.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef float vf __attribute__((vector_size(LS_W * 4)));
@@ -48,10 +52,12 @@ static inline float largest(vf v) {
   return s[0];
 }
 
-// 2^x for x <= 0: a minimax polynomial of degree 5 on [-1/2, 1/2] (relative error 7e-8 before rounding). Below -125 it
-// stays at 2^-125, which no sum of float32 can tell from 0 beside the 1 of the largest score, and is not denormal.
+// 2^x for x <= 0: a minimax polynomial of degree 5 on [-1/2, 1/2] (relative error 7e-8 before rounding).
+// Below -125 it stays at 2^-125, which no sum of float32 can tell from 0 beside the 1 of the largest score,
+// and is not denormal.
 static inline vf exp2_neg(vf x) {
-  const vf magic = (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
+  const vf magic =
+      (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
   x = LS_MAX(x, (vf){} - 125.0f);
   vf t = x + magic;
   vf r = x - (t - magic);
@@ -78,3 +84,5 @@ static const float log2e = 1.44269504088896341f;
 
 // softcap·tanh(x/softcap) of scores that are still in their own units.
 static inline vf cap(vf x, float softcap) { return softcap * log2e * tanh_of(x / softcap); }
+
+#endif

@@ -1,8 +1,62 @@
-// The operators of the domain `loopserve`, for CPU sessions.
+// What an operator of the domain `loopserve` is made of, for CPU sessions. A file defines one as a ls_op (see
+// attention_op.c), customop.c lists them all and registers them.
 #ifndef LOOPSERVE_ORT_CUSTOMOP_H
 #define LOOPSERVE_ORT_CUSTOMOP_H
-#include <stddef.h>
+
+#include "abi.h"
+#include "cpu.h"
 
 // The threads of the global pool: how many shares a call is cut into. Set once, before the first session.
 void ls_custom_ops_threads(size_t n);
+
+// ls_custom_ops adds the domain to the options. It lives until ls_custom_ops_release, which the environment
+// calls.
+OrtStatus *ls_custom_ops(OrtSessionOptions *options);
+void ls_custom_ops_release(void);
+
+// An input as an operator declares it.
+typedef struct {
+  const char *name;
+  ls_input_kind kind;
+  ls_type type;  // LS_TYPE_UNDEFINED: any, compute looks which one it is
+  int rank;      // LS_OP_RANK at most
+} ls_op_input;
+
+// An operator with one output, which is float32.
+typedef struct {
+  ls_custom_op base;  // first: ONNX Runtime gives back a pointer to it. customop.c fills it in.
+  const char *name;
+  const ls_op_input *inputs;
+  size_t input_count;
+  OrtStatus *(*create)(const OrtKernelInfo *info, void **kernel);  // reads the node's attributes
+  OrtStatus *(*compute)(void *kernel, OrtKernelContext *context);
+  void (*destroy)(void *kernel);
+} ls_op;
+
+extern ls_op ls_paged_attention_op;
+
+// What follows is for the operators.
+
+enum { LS_OP_RANK = 4 };
+
+// An input of a call. One that is absent has a present of 0; an empty one is present and may have no data.
+typedef struct {
+  int present;
+  ls_type type;
+  void *data;
+  int64_t dims[LS_OP_RANK];
+} ls_tensor;
+
+// Reads inputs 0 to op->input_count-1 of a call, their types and ranks checked.
+OrtStatus *ls_op_read(const ls_op *op, const OrtKernelContext *context, ls_tensor *in);
+// Gives the memory of the output [rows, columns].
+OrtStatus *ls_op_output(OrtKernelContext *context, int64_t rows, int64_t columns, float **out);
+// ONNX Runtime's own pool, for the time of a call.
+ls_pool ls_op_pool(OrtKernelContext *context);
+// An attribute that the node does not have leaves the default that *v has. One of another type is an error.
+OrtStatus *ls_op_integer(const ls_op *op, const OrtKernelInfo *info, const char *name, int64_t *v);
+OrtStatus *ls_op_float(const ls_op *op, const OrtKernelInfo *info, const char *name, float *v);
+// An invalid argument: the message begins with the operator's name.
+OrtStatus *ls_op_refuse(const ls_op *op, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

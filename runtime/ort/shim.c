@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "customop.h"
+
 ls_api ls_ort;
 
 static OrtMemoryInfo *host;  // the description of host memory, made with the environment
@@ -88,12 +90,13 @@ OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_
   return s;
 }
 
-OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **out) {
+OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
+                             OrtSession **out) {
   return ls_ort.CreateSession(env, path, options, out);
 }
 
-OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes, const OrtSessionOptions *options,
-                                  OrtSession **out) {
+OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes,
+                                  const OrtSessionOptions *options, OrtSession **out) {
   return ls_ort.CreateSessionFromArray(env, model, bytes, options, out);
 }
 
@@ -135,10 +138,10 @@ void ls_slot_info_release(ls_slot_info *i) {
   if (s != NULL) ls_ort.ReleaseStatus(s);  // a name that cannot be freed is no reason to fail a load
 }
 
-static OrtStatus *tensor(void *data, size_t bytes, const OrtMemoryInfo *space, const int64_t *shape, size_t rank,
-                         ls_type type, OrtValue **out) {
-  OrtStatus *s =
-      ls_ort.CreateTensorWithDataAsOrtValue(space != NULL ? space : host, data, bytes, shape, rank, type, out);
+static OrtStatus *tensor(void *data, size_t bytes, const OrtMemoryInfo *space, const int64_t *shape,
+                         size_t rank, ls_type type, OrtValue **out) {
+  OrtStatus *s = ls_ort.CreateTensorWithDataAsOrtValue(space != NULL ? space : host, data, bytes, shape, rank,
+                                                       type, out);
   if (s == NULL) atomic_fetch_add_explicit(&live_values, 1, memory_order_relaxed);
   return s;
 }
@@ -179,7 +182,8 @@ int ls_call_name(ls_call *c, size_t slot, const char *name, ls_type type) {
 static OrtStatus *refresh(ls_slot *slot) {
   if (!slot->dirty && slot->value != NULL) return NULL;
   release_value(&slot->value);
-  OrtStatus *s = tensor(slot->data, slot->bytes, slot->space, slot->shape, slot->rank, slot->type, &slot->value);
+  OrtStatus *s =
+      tensor(slot->data, slot->bytes, slot->space, slot->shape, slot->rank, slot->type, &slot->value);
   if (s == NULL) slot->dirty = 0;
   return s;
 }

@@ -1,6 +1,6 @@
-// What Go calls: thin functions over the entries of abi.h, shaped so that one Run is one crossing and no Go pointer
-// is ever kept by C. Every function that returns an OrtStatus* returns NULL on success; the caller takes it apart
-// with ls_status_* and releases it.
+// What Go calls: thin functions over the entries of abi.h, shaped so that one Run is one crossing and no Go
+// pointer is ever kept by C. Every function that returns an OrtStatus* returns NULL on success; the caller
+// takes it apart with ls_status_* and releases it.
 #ifndef LOOPSERVE_ORT_SHIM_H
 #define LOOPSERVE_ORT_SHIM_H
 
@@ -10,9 +10,10 @@
 
 extern ls_api ls_ort;
 
-// ls_library_load opens the library and fills ls_ort. 0: done; 1: it cannot be opened; 2: it has no OrtGetApiBase;
-// 3: it is older than LS_ORT_API_VERSION. version is the library's own word where it got so far, err the loader's.
-// The handle is kept for the life of the process: the library leaves threads and thread-locals behind.
+// ls_library_load opens the library and fills ls_ort. 0: done; 1: it cannot be opened; 2: it has no
+// OrtGetApiBase; 3: it is older than LS_ORT_API_VERSION. version is the library's own word where it got so
+// far, err the loader's. The handle is kept for the life of the process: the library leaves threads and
+// thread-locals behind.
 int ls_library_load(const char *path, const char **version, char *err, size_t err_size);
 
 ls_code ls_status_code(const OrtStatus *s);
@@ -25,12 +26,13 @@ void ls_env_release(OrtEnv *env);
 // ls_has_provider sets *found to whether the library was built with the execution provider.
 OrtStatus *ls_has_provider(const char *name, int *found);
 
-// ls_options_prepare takes the session's own pool away, unless own_pool, and, for CPU sessions, adds the domain
-// `loopserve`.
+// ls_options_prepare takes the session's own pool away, unless own_pool, and, for CPU sessions, adds the
+// domain `loopserve`.
 OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_pool);
-OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options, OrtSession **out);
-OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes, const OrtSessionOptions *options,
-                                  OrtSession **out);
+OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
+                             OrtSession **out);
+OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes,
+                                  const OrtSessionOptions *options, OrtSession **out);
 void ls_session_release(OrtSession *session);
 
 typedef struct ls_slot_info {
@@ -46,8 +48,8 @@ OrtStatus *ls_session_count(const OrtSession *s, int output, size_t *count);
 OrtStatus *ls_session_slot(const OrtSession *s, int output, size_t index, ls_slot_info *out);
 void ls_slot_info_release(ls_slot_info *i);
 
-// ls_slot is one input or output of a call. Go writes the fields and sets dirty; the OrtValue over them is made on
-// the next run and kept until something changes, so an arena that never moves costs nothing.
+// ls_slot is one input or output of a call. Go writes the fields and sets dirty; the OrtValue over them is
+// made on the next run and kept until something changes, so an arena that never moves costs nothing.
 typedef struct ls_slot {
   char *name;
   void *data;
@@ -76,16 +78,13 @@ OrtStatus *ls_call_run(ls_call *c);
 void ls_call_release(ls_call *c);
 
 // ls_space is memory that the session's provider allocates from. name is "Cpu" or "Cuda".
-OrtStatus *ls_space_open(const OrtSession *s, const char *name, int device, OrtMemoryInfo **info, OrtAllocator **out);
+OrtStatus *ls_space_open(const OrtSession *s, const char *name, int device, OrtMemoryInfo **info,
+                         OrtAllocator **out);
 void ls_space_close(OrtMemoryInfo *info, OrtAllocator *allocator);
 OrtStatus *ls_space_alloc(OrtAllocator *allocator, size_t bytes, void **out);
 void ls_space_free(OrtAllocator *allocator, void *p);
 
 // ls_live_values counts the OrtValues that this package made and has not released.
 int64_t ls_live_values(void);
-
-// ls_custom_ops adds the domain `loopserve` to the options (customop.c).
-OrtStatus *ls_custom_ops(OrtSessionOptions *options);
-void ls_custom_ops_release(void);
 
 #endif

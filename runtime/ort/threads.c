@@ -1,8 +1,8 @@
 //go:build cgo
 
-#include "attention_threads.h"
-
 #include <pthread.h>
+
+#include "cpu.h"
 
 enum { MAX_THREADS = 64 };
 
@@ -14,7 +14,8 @@ static struct {
   unsigned long round;
   ls_body body;
   void *data;
-} crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
+} crew = {
+    .lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
 static pthread_mutex_t one_call = PTHREAD_MUTEX_INITIALIZER;
 
 static void *work_on(void *p) {
@@ -55,6 +56,4 @@ static void run_threads(void *context, ls_body body, size_t total, void *data) {
   pthread_mutex_unlock(&one_call);
 }
 
-int ls_paged_attention_threads(const ls_attention_args *a, size_t threads, char *err, size_t err_size) {
-  return ls_paged_attention(a, threads, run_threads, NULL, err, err_size);
-}
+ls_pool ls_own_threads(size_t threads) { return (ls_pool){.threads = threads, .run = run_threads}; }

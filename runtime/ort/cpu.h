@@ -1,0 +1,39 @@
+// What every operator on the CPU shares: the instruction set that it runs on, the threads that it runs on,
+// and how it says what it refuses. No dependency on ONNX Runtime.
+#ifndef LOOPSERVE_CPU_H
+#define LOOPSERVE_CPU_H
+
+#include <stddef.h>
+
+enum { LS_ISA_PORTABLE, LS_ISA_AVX2, LS_ISA_AVX512, LS_ISAS };
+int ls_isa(void);           // the one to run on: the best that this processor has, or the forced one
+int ls_isa_force(int isa);  // for tests: -1 gives the choice back; returns 0 where the processor has it
+
+typedef void (*ls_body)(void *data, size_t index);
+
+// Threads that a call may use.
+typedef struct {
+  size_t threads;
+  // Runs body(data, 0..total-1), in any order, on any threads, and returns when all are done. NULL: only the
+  // caller's.
+  void (*run)(void *context, ls_body body, size_t total, void *data);
+  void *context;
+} ls_pool;
+
+// Runs body on as many threads as there are tasks, or fewer: on the caller's alone where cost, in
+// multiply-adds, is less than waking another one. A body takes tasks from a counter in data until none is
+// left, so that one run of it is enough.
+void ls_spread(const ls_pool *pool, ls_body body, size_t tasks, double cost, void *data);
+
+// Threads outside ONNX Runtime's pool, for tests and benchmarks (threads.c). One call at a time uses them.
+ls_pool ls_own_threads(size_t threads);
+
+// Why a call is refused: the field, its value and what it must be.
+typedef struct {
+  char text[240];
+} ls_error;
+
+// Writes the message and returns -1.
+int ls_refuse(ls_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
