@@ -28,8 +28,8 @@ With --golden it runs the vectors of a reference and prints, for each prompt and
 difference of logits, hidden states, gates and exit criteria, and whether tokens and exits agree; the worst of each kind
 comes last. The exit code is 1 where anything fails.`,
 		Example: `  loopserve verify models/adder
-  loopserve verify ./tiny --golden ../shared/golden/looped-llama/tiny-2x4
-  loopserve verify ./tiny --golden ../shared/golden/ouro/tiny-mha --summary`,
+  loopserve verify ./tiny --golden internal/golden/testdata/golden/looped-llama/tiny-2x4
+  loopserve verify ./tiny --golden internal/golden/testdata/golden/ouro/tiny-mha --summary`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return v.run(cmd.OutOrStdout(), args[0]) },
 	}

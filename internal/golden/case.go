@@ -11,7 +11,7 @@ import (
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
-// Case is one folder of ../shared/golden: a checkpoint, and what its family's reference code answers on it.
+// Case is one folder of the vectors: a checkpoint, and what its family's reference code answers on it.
 type Case struct {
 	Dir       string
 	Family    string         `json:"family"`

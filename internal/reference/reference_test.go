@@ -13,11 +13,7 @@ import (
 
 // The reference gives upstream's own numbers, within the vectors' tolerance: it may then judge other sizes.
 func TestAgreesWithUpstream(t *testing.T) {
-	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range cases {
+	for _, path := range goldentest.Cases(t) {
 		c, err := golden.Open(path)
 		if err != nil {
 			t.Fatal(err)

@@ -85,11 +85,7 @@ func TestRopeThatIsRefused(t *testing.T) {
 
 // A key that nobody knows may change the math: every family refuses it by name.
 func TestUnknownKeysAreRefusedByEveryFamily(t *testing.T) {
-	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range cases {
+	for _, path := range goldentest.Cases(t) {
 		for _, key := range []string{"attn_logit_softcapping", "partial_rotary_factor", "a_new_switch"} {
 			from := changed(t, path, key, 0.5)
 			_, err := export.Export(t.Context(), from, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})

@@ -84,17 +84,13 @@ func continued() int {
 // keeps greedy tokens and the adder's answers, and int4's scales are better than plain ones.
 func TestTable(t *testing.T) {
 	env := openEnv(t)
-	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	head := "| checkpoint, loops |"
 	for _, p := range precisions {
 		head += " " + p.name + " |"
 	}
 	t.Log(head)
 	var totals [len(precisions)]loss
-	for _, path := range cases {
+	for _, path := range goldentest.Cases(t) {
 		c, err := golden.Open(path)
 		if err != nil {
 			t.Fatal(err)

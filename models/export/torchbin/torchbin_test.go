@@ -14,12 +14,8 @@ import (
 
 // Where a vector has both forms of a checkpoint, both have the same tensors.
 func TestTheSameAsSafetensors(t *testing.T) {
-	cases, err := goldentest.Find(goldentest.Dir(t, "golden"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := false
-	for _, path := range cases {
+	for _, path := range goldentest.Cases(t) {
 		root, err := os.OpenRoot(path)
 		if err != nil {
 			t.Fatal(err)

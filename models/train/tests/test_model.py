@@ -12,7 +12,7 @@ from looptrain import checkpoint
 from looptrain.config import ModelConfig
 from looptrain.model import LoopedLlama
 
-VECTORS = Path(os.environ.get("LOOPSERVE_VECTORS", Path(__file__).parents[4] / "shared"))
+VECTORS = Path(os.environ.get("LOOPSERVE_VECTORS", Path(__file__).parents[3] / "internal/golden/testdata"))
 CASES = sorted((VECTORS / "golden" / "looped-llama").glob("*"))
 REQUIRED = os.environ.get("LOOPSERVE_REQUIRE_VECTORS") == "1"
 
