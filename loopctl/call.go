@@ -126,14 +126,3 @@ func (c *Controller) fail(chunks []*chunk, err error) {
 		}
 	}
 }
-
-// living drops the chunks that were retired.
-func living(chunks []*chunk) []*chunk {
-	kept := chunks[:0]
-	for _, k := range chunks {
-		if k.seq != nil {
-			kept = append(kept, k)
-		}
-	}
-	return kept
-}

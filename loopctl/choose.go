@@ -1,7 +1,7 @@
 package loopctl
 
-// patience is how many ticks prompts may find no room beside decode rows before some is kept for them.
-const patience = 8
+// starvedLimit is how many ticks prompts may find no room beside decode rows before some is kept for them.
+const starvedLimit = 8
 
 // choose plans the block call. Decode rows go first, one for each sequence that decodes; prompts take turns at what is
 // left, at most RowBudget rows while somebody decodes; guesses get what nobody else wants. Where there is not room for
@@ -11,7 +11,7 @@ func (c *Controller) choose() {
 	decodes, prompts := c.census()
 	room := c.capacity.MaxRows - c.atTheDoor()
 	kept := 0
-	if prompts > 0 && decodes >= room && c.hungry >= patience {
+	if prompts > 0 && decodes >= room && c.promptStarvedTicks >= starvedLimit {
 		kept = min(room, max(1, min(c.cfg.RowBudget, c.capacity.MaxRows/4)))
 	}
 	for _, s := range c.running {
@@ -20,7 +20,7 @@ func (c *Controller) choose() {
 		}
 	}
 	left := room
-	if len(c.plan) > 0 {
+	if len(c.looping) > 0 {
 		room = min(room, c.cfg.RowBudget)
 	}
 	c.blocked = false
@@ -36,19 +36,19 @@ func (c *Controller) choose() {
 		}
 	}
 	if prompts > 0 && c.stats.Prefill == 0 {
-		c.hungry++
+		c.promptStarvedTicks++
 	} else {
-		c.hungry = 0
+		c.promptStarvedTicks = 0
 	}
 	c.rotate()
 }
 
 // census marks who can run, parks those whose reader is behind, and counts the runnable rows.
 func (c *Controller) census() (decodes, prompts int) {
-	c.gate = c.cfg.Scheduling != ScheduleLockstep || !c.anyInFlight()
+	c.open = c.cfg.Scheduling != ScheduleLockstep || !c.anyInFlight()
 	for _, s := range c.running {
 		s.served, s.ready, s.held = false, true, false
-		if s.known > len(s.req.Prompt) && s.fed < s.known && s.stream.park() {
+		if s.known > len(s.req.Prompt) && s.computed < s.known && s.stream.park() {
 			c.stats.Parked++
 			s.held, s.ready = true, len(s.chunks) > 0 // rows of its prompt may still loop
 		}
@@ -93,7 +93,7 @@ func (c *Controller) atTheDoor() int {
 func (c *Controller) runnable(s *sequence) (decodes, prompts int) {
 	for i, k := range s.chunks {
 		switch {
-		case k.left || !c.maybe(s, i):
+		case k.left || !c.couldRun(s, i):
 		case !k.decode:
 			prompts += k.rows()
 		case k.first == s.known-1:
@@ -102,7 +102,7 @@ func (c *Controller) runnable(s *sequence) (decodes, prompts int) {
 	}
 	if c.mayEnter(s) {
 		if s.decoding() {
-			if s.fed == s.known-1 {
+			if s.computed == s.known-1 {
 				decodes++
 			}
 		} else {
@@ -112,39 +112,29 @@ func (c *Controller) runnable(s *sequence) (decodes, prompts int) {
 	return decodes, prompts
 }
 
-// before is the chunk before chunk i that still loops; nil if none does.
-func (s *sequence) before(i int) *chunk {
-	for i--; i >= 0; i-- {
-		if !s.chunks[i].left {
-			return s.chunks[i]
-		}
-	}
-	return nil
-}
-
-// clear says whether chunk i may run: the one before it must have been at this depth in an earlier call, or be in this
+// mayRun says whether chunk i may run: the one before it must have been at this depth in an earlier call, or be in this
 // very one. (All K and V of a call are written before any of its rows looks.)
-func (c *Controller) clear(s *sequence, i int) bool {
+func (c *Controller) mayRun(s *sequence, i int) bool {
 	b := s.before(i)
 	return b == nil || s.chunks[i].depth < b.depth || s.chunks[i].depth == b.depth && b.chosen == c.turns
 }
 
-// maybe is clear, if all before i get their room.
-func (c *Controller) maybe(s *sequence, i int) bool {
+// couldRun is mayRun, if all before i get their room.
+func (c *Controller) couldRun(s *sequence, i int) bool {
 	b := s.before(i)
 	return b == nil || s.chunks[i].depth <= b.depth
 }
 
 // mayEnter says whether a further chunk may enter at depth 0.
 func (c *Controller) mayEnter(s *sequence) bool {
-	if !c.gate || s.held || s.unfed() == 0 {
+	if !c.open || s.held || s.uncomputed() == 0 {
 		return false
 	}
 	b := s.before(len(s.chunks))
 	switch {
 	case b == nil:
-		return len(s.chunks) == 0 || !c.solo(s, s.fed)
-	case s.wraps || c.solo(s, s.fed):
+		return len(s.chunks) == 0 || !c.solo(s, s.computed)
+	case s.wraps || c.solo(s, s.computed):
 		return false
 	default:
 		return b.depth > 0
@@ -162,20 +152,20 @@ func (c *Controller) solos(s *sequence) bool {
 
 // entrance is how many rows the next chunk of a prompt has, if there is room for it.
 func (c *Controller) entrance(s *sequence) int {
-	n := min(c.cfg.ChunkRows, s.known-s.fed)
+	n := min(c.cfg.ChunkRows, s.known-s.computed)
 	if s.wraps { // always the same cut, since rows of a chunk see each other at their own depth
 		switch prompt := len(s.req.Prompt); {
-		case s.fed >= prompt:
+		case s.computed >= prompt:
 			n = 1
 		default:
-			n = min(c.cfg.WrapRows-s.fed%c.cfg.WrapRows, prompt-s.fed)
-			if n > 1 && s.fed+n == prompt && c.solos(s) {
+			n = min(c.cfg.WrapRows-s.computed%c.cfg.WrapRows, prompt-s.computed)
+			if n > 1 && s.computed+n == prompt && c.solos(s) {
 				n-- // also when it is computed again and will not be probed
 			}
 		}
 		return n
 	}
-	if n > 1 && c.solo(s, s.fed+n-1) {
+	if n > 1 && c.solo(s, s.computed+n-1) {
 		n--
 	}
 	return n
@@ -183,12 +173,12 @@ func (c *Controller) entrance(s *sequence) int {
 
 // chooseDecode plans the newest known row of a sequence that decodes.
 func (c *Controller) chooseDecode(s *sequence) (used int) {
-	if s.decoding() && s.fed == s.known-1 && c.mayEnter(s) && c.spareLatents(s) > 0 {
+	if s.decoding() && s.computed == s.known-1 && c.mayEnter(s) && c.latents.spare(s.latents) > 0 {
 		c.enterOne(s)
 		return 1
 	}
 	for i := len(s.chunks) - 1; i >= 0; i-- {
-		if k := s.chunks[i]; k.decode && !k.left && k.first == s.known-1 && c.clear(s, i) {
+		if k := s.chunks[i]; k.decode && !k.left && k.first == s.known-1 && c.mayRun(s, i) {
 			c.take(s, k)
 			return 1
 		}
@@ -212,7 +202,7 @@ func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
 	}
 	for i := range len(s.chunks) { // a cut adds one, for which there is no room
 		k := s.chunks[i]
-		if k.left || k.decode || !c.clear(s, i) {
+		if k.left || k.decode || !c.mayRun(s, i) {
 			continue
 		}
 		if k.rows() > room-used {
@@ -227,7 +217,7 @@ func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
 		return used
 	}
 	whole := c.entrance(s)
-	n := min(whole, room-used, c.spareLatents(s))
+	n := min(whole, room-used, c.latents.spare(s.latents))
 	if s.wraps && n < whole {
 		c.blocked = true // whoever comes behind it must not take what it waits for
 		return used
@@ -257,32 +247,7 @@ func (c *Controller) choosePiece(s *sequence, k *chunk) int {
 
 func (c *Controller) take(s *sequence, k *chunk) {
 	s.served, k.chosen = true, c.turns
-	c.plan = append(c.plan, k)
-}
-
-// spareLatents is how many slots s may take and leave one for each sequence that holds none.
-func (c *Controller) spareLatents(s *sequence) int {
-	n := len(c.latents) - c.emptyHanded
-	if s.slots == 0 {
-		n++
-	}
-	return n
-}
-
-// split cuts chunk i of s after n rows.
-func (c *Controller) split(s *sequence, i, n int) {
-	k := s.chunks[i]
-	rest := c.blank()
-	rest.seq, rest.first, rest.depth, rest.decode, rest.left, rest.chosen = s, k.first+n, k.depth, k.decode, k.left, k.chosen
-	rest.slots = append(rest.slots, k.slots[n:]...)
-	k.slots = k.slots[:n]
-	if len(k.states) > 0 {
-		rest.states = append(rest.states, k.states[n:]...)
-		k.states = k.states[:n]
-	}
-	s.chunks = append(s.chunks, nil)
-	copy(s.chunks[i+2:], s.chunks[i+1:])
-	s.chunks[i+1] = rest
+	c.looping = append(c.looping, k)
 }
 
 // rotate sends those who were served behind those who could have been and were not.
@@ -294,16 +259,16 @@ func (c *Controller) rotate() {
 	if !left {
 		return
 	}
-	c.turn = c.turn[:0]
+	c.served = c.served[:0]
 	n := 0
 	for _, s := range c.running {
 		if s.served {
-			c.turn = append(c.turn, s)
+			c.served = append(c.served, s)
 			continue
 		}
 		c.running[n] = s
 		n++
 	}
-	copy(c.running[n:], c.turn)
-	clear(c.turn)
+	copy(c.running[n:], c.served)
+	clear(c.served)
 }

@@ -93,3 +93,31 @@ const (
 
 // String returns the word of the configuration.
 func (s Scheduling) String() string { return [...]string{"depth", "lockstep"}[s] }
+
+// Elastic says when requests that allow it are given fewer loops.
+type Elastic struct {
+	// After is the wait, as the backlog promises it, at which the first step is taken; each further one at twice the
+	// wait before. Default 1 s.
+	After time.Duration
+	// Steps are the fractions of the loops asked for, the first for a short backlog. Default 1, ¾, ½, ¼.
+	Steps []float64
+}
+
+func (e Elastic) withDefaults() Elastic {
+	if e.After <= 0 {
+		e.After = time.Second
+	}
+	if len(e.Steps) == 0 {
+		e.Steps = []float64{1, 0.75, 0.5, 0.25}
+	}
+	return e
+}
+
+// step is the fraction for a wait.
+func (e *Elastic) step(wait time.Duration) float64 {
+	level := 0
+	for limit := e.After; wait >= limit && level < len(e.Steps)-1; limit *= 2 {
+		level++
+	}
+	return e.Steps[level]
+}

@@ -25,7 +25,7 @@ type Controller struct {
 	gone     chan struct{} // closed when the engine goroutine has returned
 	gauges   gauges
 
-	core // what only the engine goroutine touches
+	engineState // what only the engine goroutine touches
 }
 
 // New prepares a controller for e. Nothing runs until Start.
@@ -43,7 +43,7 @@ func New(e Engine, cfg Config) *Controller {
 		gone:     make(chan struct{}),
 	}
 	c.gauges.byDepth = make([]atomic.Int64, max(l.Loops.Max, 1)+1)
-	c.core = newCore(l, cfg)
+	c.engineState = newEngineState(l, cfg)
 	return c
 }
 

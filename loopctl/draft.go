@@ -57,18 +57,18 @@ func (c *Controller) takeBack(s *sequence) {
 		c.retire(s.chunks[n-1])
 	}
 	s.tokens, s.guess = s.tokens[:s.known], nil
-	s.fed = min(s.fed, s.known)
+	s.computed = min(s.computed, s.known)
 }
 
 // chooseGuesses plans the rows of guesses, and lets one more enter.
 func (c *Controller) chooseGuesses(s *sequence, room int) (used int) {
 	for i, k := range s.chunks {
-		if used < room && k.decode && !k.left && k.first >= s.known && c.clear(s, i) {
+		if used < room && k.decode && !k.left && k.first >= s.known && c.mayRun(s, i) {
 			c.take(s, k)
 			used++
 		}
 	}
-	if used < room && s.fed >= s.known && s.unfed() > 0 && c.mayEnter(s) && c.spareLatents(s) > 0 {
+	if used < room && s.computed >= s.known && s.uncomputed() > 0 && c.mayEnter(s) && c.latents.spare(s.latents) > 0 {
 		c.enterOne(s)
 		used++
 	}

@@ -7,7 +7,7 @@ import "slices"
 // logits are only looked at.
 func (c *Controller) exit() {
 	first := 0
-	for _, k := range c.plan {
+	for _, k := range c.looping {
 		rows, s, depth := k.rows(), k.seq, k.depth
 		decides := k.needsLogits()
 		if s.varies {
@@ -146,7 +146,7 @@ func (c *Controller) leavers(s *sequence, room int) (used int) {
 			c.split(s, i, room-used) // as much as there is room for
 		}
 		used += c.codaRows(k)
-		c.out = append(c.out, k)
+		c.leaving = append(c.leaving, k)
 	}
 	return used
 }

@@ -29,7 +29,7 @@ func (c *Controller) grow() {
 // what a prompt needs is promised at admission.
 func (c *Controller) oldestInNeed() (oldest *sequence) {
 	for _, s := range c.running {
-		if s.fed >= s.holding.Covers() && s.fed < s.known && (oldest == nil || s.comesBefore(oldest)) {
+		if s.computed >= s.holding.Covers() && s.computed < s.known && (oldest == nil || s.comesBefore(oldest)) {
 			oldest = s
 		}
 	}
@@ -59,18 +59,48 @@ func (c *Controller) youngest(fits func(*sequence) bool) (last *sequence) {
 // preempt takes all that s holds and lets it wait again.
 func (c *Controller) preempt(s *sequence) {
 	c.strip(s, true) // what is computed may still be there when it comes back
-	more := int64(s.fed) * int64(s.loops)
+	more := int64(s.computed) * int64(s.loops)
 	s.running = false
 	s.stats.Preemptions++
 	c.stats.Preempted++
 	s.owed += more
 	c.gauges.backlog.Add(more)
-	s.fed = 0
+	s.computed = 0
 	s.probe.reset()
 	i := slices.Index(c.running, s)
 	c.running = slices.Delete(c.running, i, i+1)
 	c.queued.Add(1)
 	c.wait(s)
+}
+
+// share gives the full pages of s that are computed to the prefix cache.
+func (c *Controller) share(s *sequence) {
+	done := min(s.computed, s.known)
+	if len(s.chunks) > 0 {
+		done = min(done, s.chunks[0].first)
+	}
+	if s.varies && !s.exit.free() { // where depths don't follow from the tokens, rows that left early are nobody else's
+		from := s.holding.Shared() * c.capacity.PageSize
+		for p := from; p < done; p++ {
+			if p >= len(s.depths) || int(s.depths[p]) != s.loops {
+				done = p
+			}
+		}
+	}
+	c.memory.Share(&s.holding, s.tokens, done)
+}
+
+// strip takes all that a running sequence holds. What is computed goes into the prefix cache first, if it is good.
+func (c *Controller) strip(s *sequence, good bool) {
+	c.takeBack(s)
+	if good {
+		c.share(s)
+	}
+	for len(s.chunks) > 0 {
+		c.retire(s.chunks[0])
+	}
+	c.memory.Release(&s.holding)
+	c.latents.withoutLatent-- // it held its last latent until now
 }
 
 // makeRoom preempts the youngest running sequence of lower rank than s, if preempting all of them is enough to admit it.

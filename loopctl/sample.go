@@ -11,7 +11,7 @@ import (
 func (c *Controller) sample() {
 	now := c.cfg.Now()
 	next := 0
-	for i, k := range c.visit {
+	for i, k := range c.visits {
 		n := len(c.batch.Spans[i].LogitRows)
 		logits := c.logits[next : next+n]
 		next += n
@@ -19,7 +19,7 @@ func (c *Controller) sample() {
 		case k.seq == nil: // its sequence ended, or took it back, a line before
 		case k.probed:
 			k.probed = false
-			c.inspect(k, logits[0], now)
+			c.probeLogits(k, logits[0], now)
 		default:
 			c.deliver(k, logits, now)
 		}
@@ -50,7 +50,7 @@ func (c *Controller) deliver(k *chunk, logits [][]float32, now time.Time) {
 	}
 }
 
-// depart lets a chunk out of the engine, its latents shown to whoever pools them. It reports whether the sequence goes on.
+// depart lets a chunk out of the engine, its latents shown to OnLatent. It reports whether the sequence goes on.
 func (c *Controller) depart(k *chunk) bool {
 	c.show(k)
 	if k.seq == nil { // its sequence ended: the reader of latents failed
@@ -60,8 +60,8 @@ func (c *Controller) depart(k *chunk) bool {
 	return true
 }
 
-// inspect looks at the logits of a row that goes on, unless they say that it need not.
-func (c *Controller) inspect(k *chunk, logits []float32, now time.Time) {
+// probeLogits looks at the logits of a row that goes on, unless they say that it need not.
+func (c *Controller) probeLogits(k *chunk, logits []float32, now time.Time) {
 	s := k.seq
 	if s.draft > 0 {
 		c.guessFrom(s, logits)
@@ -154,7 +154,7 @@ func (s *sequence) score(position int, logits []float32) (err error) {
 	return nil
 }
 
-// show gives the latents of a prompt's rows that left the loop to whoever pools them.
+// show gives the latents of a prompt's rows that left the loop to OnLatent.
 func (c *Controller) show(k *chunk) {
 	s := k.seq
 	if s.req.OnLatent == nil {
@@ -162,22 +162,22 @@ func (c *Controller) show(k *chunk) {
 	}
 	for i, slot := range k.slots {
 		position := k.first + i
-		if position >= len(s.req.Prompt) || position < s.pooled {
+		if position >= len(s.req.Prompt) || position < s.shown {
 			continue
 		}
-		s.pooled = position + 1
-		if err := c.pool(s, position, slot); err != nil {
-			c.cfg.Logger.Error("pool failed", "request", s.req.ID, "err", err)
+		s.shown = position + 1
+		if err := c.showRow(s, position, slot); err != nil {
+			c.cfg.Logger.Error("reading a latent failed", "request", s.req.ID, "err", err)
 			c.end(s, Event{Finish: FinishError, Err: err})
 			return
 		}
 	}
 }
 
-func (c *Controller) pool(s *sequence, position int, slot int32) (err error) {
+func (c *Controller) showRow(s *sequence, position int, slot int32) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: pool panicked: %v", ErrEngine, v)
+			err = fmt.Errorf("%w: OnLatent panicked: %v", ErrEngine, v)
 		}
 	}()
 	reader := c.engine.(LatentReader) // Submit has checked

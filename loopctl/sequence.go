@@ -22,11 +22,11 @@ type sequence struct {
 	draft  int        // depth at which the next token is guessed; 0: never
 	owed   int64      // loop-steps still in the backlog for it
 
-	tokens []int32 // prompt and completion, with room for all; behind known ones the guesses
-	known  int     // tokens that are no guesses
-	fed    int     // tokens that entered the prelude
-	chunks []*chunk
-	slots  int // latents held
+	tokens   []int32 // prompt and completion, with room for all; behind known ones the guesses
+	known    int     // tokens that are no guesses
+	computed int     // leading tokens whose rows entered the prelude, or are in the prefix cache
+	chunks   []*chunk
+	latents  int // held
 
 	depths  []uint16 // by position: loops that the row did; 0: not known. Kept where rows may differ
 	varies  bool     // rows may leave at different depths
@@ -35,7 +35,7 @@ type sequence struct {
 	probe   probe
 	guess   Forking // samples guesses, as far ahead as there are; nil without any
 	scored  int     // positions that the Scorer has seen
-	pooled  int     // positions that OnLatent has seen
+	shown   int     // positions that OnLatent has seen
 
 	holding kv.Holding // its pages
 
@@ -45,36 +45,6 @@ type sequence struct {
 	served  bool // this tick: has rows in the block call
 	held    bool // this tick: no row may enter, its reader is behind
 }
-
-// chunk is a run of rows that travel together: part of a prompt, or the one row that decodes. Chunks of a sequence are
-// kept in order of position, and each is at a lower depth than the one before it, or at the same one and in the same
-// calls: it finds in every plane the K and V that it must see. That is the wavefront.
-type chunk struct {
-	seq    *sequence
-	first  int        // position of the first row
-	slots  []int32    // one latent each
-	states []rowState // one each, where the exit policy counts
-	depth  int        // loops done
-	decode bool       // one row, after the first token
-	left   bool       // out of the loop, on its way through the coda
-	probed bool       // this tick: its logits are only looked at
-	chosen uint64     // the tick for which it was chosen last
-}
-
-// rowState is what an exit policy keeps of a row.
-type rowState struct {
-	cdf, rest float64 // of the gate: probability to have stopped, and not to have
-	agree     int     // loops in a row that passed the threshold
-}
-
-func (k *chunk) rows() int { return len(k.slots) }
-func (k *chunk) end() int  { return k.first + len(k.slots) }
-
-// needsLogits says whether the chunk holds the newest known token, which the next one is sampled after.
-func (k *chunk) needsLogits() bool { return k.end() == k.seq.known }
-
-// scores says whether logits of all the chunk's rows are wanted.
-func (k *chunk) scores() bool { return k.seq.req.Scorer != nil && k.first < len(k.seq.req.Prompt) }
 
 func (c *Controller) newSequence(r *Request) *sequence {
 	s := &sequence{req: r, loops: r.loopsIn(&c.capacity), stream: newStream(c.cfg.StreamBuffer, c.nudge)}
@@ -104,10 +74,10 @@ func (c *Controller) watch(s *sequence) {
 }
 
 // decoding says that all rows but the newest are computed or on their way: what enters is one row, and goes first.
-func (s *sequence) decoding() bool { return s.known > len(s.req.Prompt) && s.fed >= s.known-1 }
+func (s *sequence) decoding() bool { return s.known > len(s.req.Prompt) && s.computed >= s.known-1 }
 
-// unfed is how many tokens wait to enter the prelude.
-func (s *sequence) unfed() int { return len(s.tokens) - s.fed }
+// uncomputed is how many tokens wait to enter the prelude.
+func (s *sequence) uncomputed() int { return len(s.tokens) - s.computed }
 
 // stops says whether the sequence ends with this token.
 func (s *sequence) stops(id int32) FinishReason {

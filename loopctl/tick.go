@@ -28,34 +28,34 @@ func (c *Controller) begin() {
 		clear(e)
 	}
 	c.stats = TickStats{Tick: c.stats.Tick, ByDepth: byDepth, Exits: exits}
-	c.fresh, c.plan, c.out, c.probes, c.visit = c.fresh[:0], c.plan[:0], c.out[:0], c.probes[:0], c.visit[:0]
+	c.entering, c.looping, c.leaving, c.probes, c.visits = c.entering[:0], c.looping[:0], c.leaving[:0], c.probes[:0], c.visits[:0]
 	c.spare, c.retired = append(c.spare, c.retired...), c.retired[:0]
 }
 
 // prelude runs the chunks that enter. All of them are in the block's plan too, unless this call fails.
 func (c *Controller) prelude() {
-	if len(c.fresh) == 0 {
+	if len(c.entering) == 0 {
 		return
 	}
-	c.pack(StagePrelude, c.fresh)
+	c.pack(StagePrelude, c.entering)
 	if err := c.call(StagePrelude); err != nil {
-		c.fail(c.fresh, err)
-		c.plan = living(c.plan)
+		c.fail(c.entering, err)
+		c.looping = living(c.looping)
 	}
 }
 
 // block is the one hot call: rows of all depths together.
 func (c *Controller) block() {
-	if len(c.plan) == 0 {
+	if len(c.looping) == 0 {
 		return
 	}
-	c.pack(StageBlock, c.plan)
+	c.pack(StageBlock, c.looping)
 	if err := c.call(StageBlock); err != nil {
-		c.fail(c.plan, err)
-		c.plan = c.plan[:0]
+		c.fail(c.looping, err)
+		c.looping = c.looping[:0]
 		return
 	}
-	for _, k := range c.plan {
+	for _, k := range c.looping {
 		c.stats.ByDepth[k.depth] += k.rows()
 		k.depth++
 		c.pay(k.seq, k.rows())
@@ -65,15 +65,15 @@ func (c *Controller) block() {
 // coda runs the chunks that left the loop, and those whose logits are to be looked at. Where it has layers every row
 // goes through it, since later ones will look at its K and V; otherwise only rows whose logits are needed do.
 func (c *Controller) coda() {
-	c.visit = append(append(c.visit, c.out...), c.probes...)
-	if len(c.visit) == 0 {
+	c.visits = append(append(c.visits, c.leaving...), c.probes...)
+	if len(c.visits) == 0 {
 		return
 	}
 	c.stats.Probes = len(c.probes)
-	c.pack(StageCoda, c.visit)
+	c.pack(StageCoda, c.visits)
 	if err := c.call(StageCoda); err != nil {
-		c.fail(c.visit, err)
-		c.visit = c.visit[:0]
+		c.fail(c.visits, err)
+		c.visits = c.visits[:0]
 	}
 }
 
@@ -82,7 +82,7 @@ func (c *Controller) finish() bool {
 	c.forget()
 	c.publish()
 	t := &c.stats
-	if len(c.plan) == 0 && t.Calls[StagePrelude].Rows == 0 && t.Calls[StageBlock].Rows == 0 && t.Calls[StageCoda].Rows == 0 && t.Preempted == 0 {
+	if len(c.looping) == 0 && t.Calls[StagePrelude].Rows == 0 && t.Calls[StageBlock].Rows == 0 && t.Calls[StageCoda].Rows == 0 && t.Preempted == 0 {
 		return false
 	}
 	t.Tick++

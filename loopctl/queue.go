@@ -7,63 +7,7 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"github.com/loopserve/loopserve/loopctl/kv"
 )
-
-// core is what the engine goroutine alone touches. Its slices are used again every tick: a tick that only decodes
-// allocates nothing.
-type core struct {
-	memory  *kv.Memory
-	latents []int32 // free slots; at least one for each sequence of emptyHanded
-	// emptyHanded is how many running sequences hold no latent. Each may take one at any time, so others leave as
-	// many free: that is why no sequence can be locked out by another's chunks.
-	emptyHanded int
-
-	waiting []*sequence // in order of arrival; the first waits for its pages and nobody passes it
-	running []*sequence // those served longest ago come first, once there is not room for all
-	ended   int         // of running, those that forget must remove
-
-	fresh, plan, out []*chunk    // of this tick's prelude, block and coda
-	probes, visit    []*chunk    // rows only looked at, and all of the coda call
-	spare, retired   []*chunk    // to be used again; retired in this tick: from the next on
-	batch            Batch       // of the call being made
-	logits           [][]float32 // the engine's, good until the next coda call
-	info             RowInfo     // the engine's, good until the next block call
-	filled           []*sequence // whose rows are to be copied
-	going            []bool      // which rows of a chunk leave
-	latent           []float32   // for OnLatent
-	turns, audited   uint64      // ticks tried; at the last audit
-	arrivals         uint64
-	gate             bool    // this tick: rows may enter
-	blocked          bool    // this tick: no prompt may enter any more
-	identity         []int32 // 0, 1, 2 …: LogitRows are slices of it
-	hungry           int     // ticks in a row in which decode rows left no room for prompts
-	turn             []*sequence
-	flight           []int64 // rows in flight by depth, for publish
-	stats            TickStats
-	began            time.Time
-}
-
-func newCore(l Capacity, cfg Config) core {
-	g := l.geometry()
-	g.Ahead, g.NoSharing = cfg.ReserveTokens, cfg.NoPrefixCache
-	c := core{memory: kv.New(*g), identity: make([]int32, l.MaxRows), latents: make([]int32, l.Latents)}
-	for i := range c.identity {
-		c.identity[i] = int32(i)
-	}
-	for i := range c.latents {
-		c.latents[i] = int32(l.Latents - 1 - i)
-	}
-	c.stats.ByDepth = make([]int, max(l.Loops.Max, 1))
-	c.stats.Exits = make([][]int, numExits)
-	for i := range c.stats.Exits {
-		c.stats.Exits[i] = make([]int, max(l.Loops.Max, 1)+1)
-	}
-	c.flight = make([]int64, len(c.stats.ByDepth)+1)
-	c.running = make([]*sequence, 0, cfg.MaxRunning)
-	return c
-}
 
 // receive takes what Submit queued.
 func (c *Controller) receive() {
@@ -141,7 +85,7 @@ func (c *Controller) admit() {
 		}
 		c.waiting = slices.Delete(c.waiting, 0, 1)
 		c.queued.Add(-1)
-		c.emptyHanded++
+		c.latents.withoutLatent++
 		s.running = true
 		c.running = append(c.running, s)
 	}
@@ -149,7 +93,33 @@ func (c *Controller) admit() {
 
 // fits says that there is a place and a latent for one more.
 func (c *Controller) fits() bool {
-	return len(c.running) < c.cfg.MaxRunning && len(c.latents) > c.emptyHanded
+	return len(c.running) < c.cfg.MaxRunning && c.latents.fits()
+}
+
+// grant fixes the depth of s when it is first admitted.
+func (c *Controller) grant(s *sequence) {
+	if s.stats.LoopsGranted > 0 {
+		return // it has been admitted before
+	}
+	asked := s.loops
+	if s.req.Elastic {
+		least := min(max(s.exit.MinLoops, c.capacity.Loops.Min, 1), asked)
+		wait := time.Duration(float64(c.gauges.backlog.Load()-s.owed) * math.Float64frombits(c.gauges.pace.Load()) * float64(time.Second))
+		loops := int(math.Round(c.cfg.Elastic.step(wait) * float64(asked)))
+		if t := s.req.TargetITL; t > 0 {
+			if tick := math.Float64frombits(c.gauges.tick.Load()); tick > 0 { // a decode row does one loop a tick
+				loops = min(loops, int(t.Seconds()/tick))
+			}
+		}
+		s.loops = min(max(loops, least), asked)
+		if s.loops < asked {
+			c.pay(s, s.req.rows()*(asked-s.loops))
+			c.stats.Degraded++
+		}
+	}
+	s.stats.LoopsGranted = s.loops
+	planes := c.capacity.KV.Planes
+	s.wraps = planes > 0 && planes < s.loops
 }
 
 // reserve promises s the pages of its tokens and some to grow into, at all stages or at none. What the prefix cache has
@@ -164,7 +134,7 @@ func (c *Controller) reserve(s *sequence) bool {
 	if !ok {
 		return false
 	}
-	s.fed = cached
+	s.computed = cached
 	c.stats.Cached += cached
 	if s.stats.Preemptions == 0 {
 		s.stats.CachedTokens = min(cached, len(s.req.Prompt))
@@ -196,86 +166,6 @@ func (c *Controller) root(s *sequence) []byte {
 		b = binary.LittleEndian.AppendUint32(b, uint32(s.exit.Agree))
 	}
 	return b
-}
-
-// share gives the full pages of s that are computed to the prefix cache.
-func (c *Controller) share(s *sequence) {
-	done := min(s.fed, s.known)
-	if len(s.chunks) > 0 {
-		done = min(done, s.chunks[0].first)
-	}
-	if s.varies && !s.exit.free() { // where depths don't follow from the tokens, rows that left early are nobody else's
-		from := s.holding.Shared() * c.capacity.PageSize
-		for p := from; p < done; p++ {
-			if p >= len(s.depths) || int(s.depths[p]) != s.loops {
-				done = p
-			}
-		}
-	}
-	c.memory.Share(&s.holding, s.tokens, done)
-}
-
-// strip takes all that a running sequence holds. What is computed goes into the prefix cache first, if it is good.
-func (c *Controller) strip(s *sequence, good bool) {
-	c.takeBack(s)
-	if good {
-		c.share(s)
-	}
-	for len(s.chunks) > 0 {
-		c.retire(s.chunks[0])
-	}
-	c.memory.Release(&s.holding)
-	c.emptyHanded-- // it held its last latent until now
-}
-
-// blank is a chunk to be filled in.
-func (c *Controller) blank() *chunk {
-	if last := len(c.spare) - 1; last >= 0 {
-		k := c.spare[last]
-		c.spare = c.spare[:last]
-		*k = chunk{slots: k.slots[:0], states: k.states[:0]}
-		return k
-	}
-	return &chunk{slots: make([]int32, 0, c.cfg.ChunkRows)}
-}
-
-// enter makes a chunk of the next n tokens of s, each with a latent.
-func (c *Controller) enter(s *sequence, n int) *chunk {
-	k := c.blank()
-	k.seq, k.first = s, s.fed
-	free := len(c.latents) - n
-	k.slots = append(k.slots, c.latents[free:]...)
-	if s.exit.free() {
-		for range n {
-			k.states = append(k.states, rowState{rest: 1})
-		}
-	}
-	c.latents = c.latents[:free]
-	if s.slots == 0 {
-		c.emptyHanded--
-	}
-	s.slots += n
-	s.fed += n
-	s.chunks = append(s.chunks, k)
-	c.fresh = append(c.fresh, k)
-	if s.stats.Scheduled.IsZero() {
-		s.stats.Scheduled = c.began
-	}
-	return k
-}
-
-// retire takes a chunk from its sequence and frees its latents.
-func (c *Controller) retire(k *chunk) {
-	s := k.seq
-	i := slices.Index(s.chunks, k)
-	s.chunks = slices.Delete(s.chunks, i, i+1)
-	c.latents = append(c.latents, k.slots...)
-	s.slots -= k.rows()
-	if s.slots == 0 {
-		c.emptyHanded++
-	}
-	k.seq, k.slots = nil, k.slots[:0]
-	c.retired = append(c.retired, k)
 }
 
 // end frees all that s holds and tells its reader. The caller removes it from waiting; forget removes it from running.
