@@ -52,7 +52,7 @@ var minusInf = float32(math.Inf(-1))
 // must not come yet, bias, then penalties. The constraint comes last: nothing may allow what it does not. The copy is
 // the scratch's, good until the next pick.
 func (s *Sampler) adjust(logits []float32) []float32 {
-	out := s.scratch.copy(logits)
+	out := s.scratch.clone(logits)
 	p := &s.p
 	if len(p.Allowed) > 0 {
 		only(out, logits, p.Allowed)

@@ -26,7 +26,7 @@ type scratch struct {
 	ends   []float32
 }
 
-func (s *scratch) copy(logits []float32) []float32 {
+func (s *scratch) clone(logits []float32) []float32 {
 	s.logits = append(s.logits[:0], logits...)
 	return s.logits
 }
