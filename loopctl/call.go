@@ -76,24 +76,27 @@ func (c *Controller) guard(st Stage) (err error) {
 	}
 }
 
+// caught turns a panic of what is called into an error. Defer it.
+func caught(what string, err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("%w: %s panicked: %v", ErrEngine, what, v)
+	}
+}
+
 // checkInfo makes sure that the numbers that the engine announced are there, one for each row.
 func (c *Controller) checkInfo() error {
 	if c.capacity.Delta && len(c.info.Delta) != c.batch.Rows {
-		return fmt.Errorf("%d deltas for %d rows", len(c.info.Delta), c.batch.Rows)
+		return fmt.Errorf("engine returned %d deltas for %d rows", len(c.info.Delta), c.batch.Rows)
 	}
 	if c.capacity.Gate && len(c.info.Gate) != c.batch.Rows {
-		return fmt.Errorf("%d gates for %d rows", len(c.info.Gate), c.batch.Rows)
+		return fmt.Errorf("engine returned %d gates for %d rows", len(c.info.Gate), c.batch.Rows)
 	}
 	return nil
 }
 
 // guardFill copies rows that left to the planes that they skipped.
 func (c *Controller) guardFill(fills []Fill) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: fill panicked: %v", ErrEngine, p)
-		}
-	}()
+	defer caught("the fill", &err)
 	if err := c.engine.Fill(fills); err != nil {
 		return fmt.Errorf("%w: fill of %d rows: %w", ErrEngine, len(fills), err)
 	}
@@ -107,11 +110,11 @@ func (c *Controller) checkLogits() error {
 		want += len(c.batch.Spans[i].LogitRows)
 	}
 	if len(c.logits) != want {
-		return fmt.Errorf("%d rows of logits, want %d", len(c.logits), want)
+		return fmt.Errorf("engine returned %d rows of logits, want %d", len(c.logits), want)
 	}
 	for i, row := range c.logits {
 		if len(row) != c.capacity.Vocab {
-			return fmt.Errorf("row %d has %d logits, want %d", i, len(row), c.capacity.Vocab)
+			return fmt.Errorf("logits of row %d: engine returned %d, want %d", i, len(row), c.capacity.Vocab)
 		}
 	}
 	return nil

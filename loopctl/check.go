@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// check proves the books right: every page and every latent has one owner, every promise a sequence, every chunk its
+// check proves the accounting: every page and every latent slot has one owner, every promise a sequence, every chunk its
 // place in the wavefront. It holds between ticks.
 func (c *Controller) check() error {
 	if err := c.memory.Check(c.holdings(anybody)); err != nil {
@@ -35,11 +35,11 @@ func (c *Controller) check() error {
 		}
 	}
 	if held != c.capacity.Latents || empty != c.latents.withoutLatent || len(c.latents.free) < empty {
-		return fmt.Errorf("latents: %d accounted for of %d, %d sequences without any and %d in the books, %d free",
-			held, c.capacity.Latents, empty, c.latents.withoutLatent, len(c.latents.free))
+		return fmt.Errorf("latents: %d of %d have an owner, %d are free; %d sequences hold none and %d are recorded",
+			held, c.capacity.Latents, len(c.latents.free), empty, c.latents.withoutLatent)
 	}
 	if len(c.running) == 0 && c.queued.Load() == 0 && c.gauges.backlog.Load() != 0 {
-		return fmt.Errorf("backlog: %d loop-steps owed to nobody", c.gauges.backlog.Load())
+		return fmt.Errorf("backlog: %d loop-steps are left, and no request", c.gauges.backlog.Load())
 	}
 	return nil
 }
@@ -60,13 +60,13 @@ func (s *sequence) check(own func([]int32) error) error {
 		}
 	}
 	if slots != s.latents {
-		return fmt.Errorf("holds %d latents, %d in the books", slots, s.latents)
+		return fmt.Errorf("holds %d latents, %d are recorded", slots, s.latents)
 	}
 	return nil
 }
 
-// audit proves the books right while nobody runs. A mismatch is a bug of ours: it is counted and logged with all there
-// is to find it by, and the books are opened anew, which nobody notices since nobody holds a page.
+// audit runs check while no sequence does. A mismatch is a bug of ours: it is counted and logged with all there is to
+// find it by, and the accounting is reset, which no request notices since none holds a page.
 func (c *Controller) audit() {
 	if c.audited == c.turns || len(c.running) > 0 {
 		return
@@ -78,7 +78,7 @@ func (c *Controller) audit() {
 		return
 	}
 	c.gauges.mismatches.Add(1)
-	c.cfg.Logger.Error("books do not add up; pages are rebuilt", "err", err, "tick", c.stats.Tick,
+	c.cfg.Logger.Error("page accounting is inconsistent and is reset", "err", err, "tick", c.stats.Tick,
 		"snapshot", c.Snapshot(), "stack", string(debug.Stack()))
 	fresh := newEngineState(c.capacity, c.cfg)
 	c.memory, c.latents = fresh.memory, fresh.latents

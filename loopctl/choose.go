@@ -9,7 +9,7 @@ const starvedLimit = 8
 // the depths.
 func (c *Controller) choose() {
 	decodes, prompts := c.census()
-	room := c.capacity.MaxRows - c.atTheDoor()
+	room := c.capacity.MaxRows - c.rowsForCoda()
 	kept := 0
 	if prompts > 0 && decodes >= room && c.promptStarvedTicks >= starvedLimit {
 		kept = min(room, max(1, min(c.cfg.RowBudget, c.capacity.MaxRows/4)))
@@ -74,8 +74,9 @@ func (c *Controller) anyInFlight() bool {
 	return false
 }
 
-// atTheDoor is how many rows wait for the coda that could go there now: they get their room before new ones loop.
-func (c *Controller) atTheDoor() int {
+// rowsForCoda is how many rows have left the loop and could be in this tick's coda call: they get their room in it before
+// further rows loop.
+func (c *Controller) rowsForCoda() int {
 	n := 0
 	for _, s := range c.running {
 		for _, k := range s.chunks {
@@ -88,8 +89,7 @@ func (c *Controller) atTheDoor() int {
 	return min(n, c.capacity.MaxRows)
 }
 
-// runnable is how many rows of s could be in the next block call. Guesses don't count: they are a use for room, not a
-// need of it.
+// runnable is how many rows of s could be in the next block call. Guesses don't count: they use room that is left over.
 func (c *Controller) runnable(s *sequence) (decodes, prompts int) {
 	for i, k := range s.chunks {
 		switch {
@@ -142,7 +142,7 @@ func (c *Controller) mayEnter(s *sequence) bool {
 }
 
 // solo says whether the row at a position must be alone: it will be probed, so it may leave before rows of its own chunk
-// would, and all rows before it have to be through first. The coda's layers look at them, a scorer or pool takes them in
+// would, and all rows before it have to be through first. The coda's layers look at them, Scorer and OnLatent take them in
 // order, and with MaxTokens 0 the sequence ends with it.
 func (c *Controller) solo(s *sequence, position int) bool { return position == s.known-1 && c.solos(s) }
 

@@ -67,8 +67,12 @@ func TestFairDecode(t *testing.T) {
 	}
 	clear(p.rows)
 	clear(p.gap)
+	p.full = 0
 	for range 800 {
 		c.Turn()
+	}
+	if p.full != 800 {
+		t.Errorf("%d of 800 calls were full: 16 sequences always have 10 rows to run", p.full)
 	}
 	for i := range uint64(16) {
 		if got := p.rows[i]; got < 480 || got > 520 {

@@ -53,8 +53,8 @@ type Snapshot struct {
 	PagesCached      [numStages]int // pages that only the prefix cache holds: free, if somebody needs them
 	PrefixQueries    int64          // tokens of admitted requests that could have been in the prefix cache
 	PrefixHits       int64          // tokens that were
-	Audits           int64          // times that the books were proved while nobody ran
-	Mismatches       int64          // times that they did not add up
+	Audits           int64          // checks of the accounting while no request ran
+	Mismatches       int64          // checks that failed
 	SecondsPerTick   float64        // a running mean: a decode row does one loop in that time
 	PagesTotal       [numStages]int
 	LatentsUsed      int

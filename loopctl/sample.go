@@ -33,8 +33,7 @@ func (c *Controller) deliver(k *chunk, logits [][]float32, now time.Time) {
 	if k.scores() {
 		for i, row := range logits {
 			if err := s.score(k.first+i, row); err != nil {
-				c.cfg.Logger.Error("scorer failed", "request", s.req.ID, "err", err)
-				c.end(s, Event{Finish: FinishError, Err: err})
+				c.abort(s, err)
 				return
 			}
 		}
@@ -97,8 +96,7 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	}
 	tok, err := draw(s.req.Sampler, logits)
 	if err != nil {
-		c.cfg.Logger.Error("sampler failed", "request", s.req.ID, "err", err)
-		c.end(s, Event{Finish: FinishError, Err: err})
+		c.abort(s, err)
 		return
 	}
 	st := &s.stats
@@ -125,13 +123,15 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	s.stream.Push(e)
 }
 
+// abort ends a sequence whose own sampler, scorer or reader of latents failed.
+func (c *Controller) abort(s *sequence, err error) {
+	c.cfg.Logger.Error("request failed", "request", s.req.ID, "err", err)
+	c.end(s, Event{Finish: FinishError, Err: err})
+}
+
 // draw asks the sampler, whose panic or nonsense must not reach the other sequences.
 func draw(p Sampler, logits []float32) (tok Sampled, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: the sampler panicked: %v", ErrEngine, v)
-		}
-	}()
+	defer caught("the sampler", &err)
 	tok = p.Sample(logits)
 	if tok.ID < 0 || int(tok.ID) >= len(logits) {
 		return tok, fmt.Errorf("%w: the sampler chose token %d of a vocabulary of %d", ErrEngine, tok.ID, len(logits))
@@ -144,11 +144,7 @@ func (s *sequence) score(position int, logits []float32) (err error) {
 	if position >= len(s.req.Prompt)-1 || position < s.scored {
 		return nil
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: scorer panicked: %v", ErrEngine, v)
-		}
-	}()
+	defer caught("the scorer", &err)
 	s.scored = position + 1
 	s.req.Scorer.Score(position, logits)
 	return nil
@@ -167,25 +163,20 @@ func (c *Controller) show(k *chunk) {
 		}
 		s.shown = position + 1
 		if err := c.showRow(s, position, slot); err != nil {
-			c.cfg.Logger.Error("reading a latent failed", "request", s.req.ID, "err", err)
-			c.end(s, Event{Finish: FinishError, Err: err})
+			c.abort(s, err)
 			return
 		}
 	}
 }
 
 func (c *Controller) showRow(s *sequence, position int, slot int32) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: OnLatent panicked: %v", ErrEngine, v)
-		}
-	}()
+	defer caught("OnLatent", &err)
 	reader := c.engine.(LatentReader) // Submit has checked
 	if len(c.latent) == 0 {
 		c.latent = make([]float32, reader.HiddenSize())
 	}
 	if err := reader.Latent(slot, c.latent); err != nil {
-		return fmt.Errorf("%w: %w", ErrEngine, err)
+		return fmt.Errorf("%w: read latent of position %d: %w", ErrEngine, position, err)
 	}
 	s.req.OnLatent(position, c.latent)
 	return nil

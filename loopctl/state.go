@@ -9,9 +9,9 @@ import (
 // engineState is what the engine goroutine alone touches. Its slices are used again every tick: a tick that only decodes
 // allocates nothing.
 type engineState struct {
-	memory  *kv.Memory // who holds which page
-	latents slots      // who may hold how many latents
-	queue              // who waits and who runs
+	memory  *kv.Memory // which sequence holds which page
+	latents slots      // which latent slots are free
+	queue              // which sequences wait and which run
 	plan               // what runs in this tick
 	buffers            // of the native call that is being made
 

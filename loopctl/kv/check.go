@@ -7,7 +7,7 @@ import (
 
 var stageNames = [Stages]string{"prelude", "block", "coda"}
 
-// Check proves the books right, given all who hold something: each page has one owner, each promise a sequence.
+// Check proves the accounting, given all holdings: each page has one owner, each promise a sequence.
 func (m *Memory) Check(held iter.Seq[*Holding]) error {
 	for s := range Stages {
 		if err := m.check(s, held); err != nil {
@@ -53,7 +53,7 @@ func (m *Memory) check(stage int, held iter.Seq[*Holding]) error {
 		}
 	}
 	if owned != total || promised != f.promised || promised > len(f.ids) {
-		return fmt.Errorf("%d of %d have an owner, %d are free; %d are promised to sequences and %d in the books",
+		return fmt.Errorf("%d of %d have an owner, %d are free; %d are promised to sequences and %d are recorded",
 			owned, total, len(f.ids), promised, f.promised)
 	}
 	return nil

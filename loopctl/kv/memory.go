@@ -2,7 +2,7 @@ package kv
 
 import "iter"
 
-// Memory is the books of one engine's KV pages.
+// Memory accounts for the KV pages of one engine.
 type Memory struct {
 	g     Geometry
 	free  [Stages]freeList
@@ -12,7 +12,7 @@ type Memory struct {
 	fillTo []int32 // what their slices point into
 }
 
-// New opens the books: every page is free and the cache is empty.
+// New makes a memory of which every page is free, with an empty cache.
 func New(g Geometry) *Memory {
 	m := &Memory{g: g, cache: newPrefixCache()}
 	for s := range Stages {
