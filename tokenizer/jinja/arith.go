@@ -2,8 +2,6 @@ package jinja
 
 import (
 	"math"
-	"math/big"
-	"math/bits"
 	"slices"
 	"strings"
 )
@@ -69,8 +67,6 @@ func (r *render) arith(op string, a, b Value) Value {
 		return r.repeat(b, x)
 	case op == "%" && isText:
 		return r.format(text, b)
-	case op == "**":
-		op = "** or pow()"
 	}
 	panic(typeErr("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a), typeName(b)))
 }
@@ -131,75 +127,26 @@ func (r *render) repeat(v Value, n int64) Value {
 	return &List{Items: out, kind: l.kind}
 }
 
-func zeroDivision(msg string) *Error { return errorf("ZeroDivisionError", "%s", msg) }
-
 func floatArith(op string, x, y float64) Value {
-	switch op {
-	case "+":
-		return x + y
-	case "-":
-		return x - y
-	case "*":
-		return x * y
-	case "**":
-		return floatPower(x, y)
-	}
-	if y == 0 {
-		panic(zeroDivision(map[string]string{
-			"/": "float division by zero", "//": "float floor division by zero", "%": "float modulo",
-		}[op]))
-	}
-	switch op {
-	case "/":
-		return x / y
-	case "//":
-		q, _ := floatDivMod(x, y)
-		return q
-	}
-	_, rest := floatDivMod(x, y)
-	return rest
-}
-
-func floatPower(x, y float64) Value {
 	switch {
-	case x == 0 && y < 0:
-		panic(zeroDivision("0.0 cannot be raised to a negative power"))
-	case x < 0 && y != math.Trunc(y) && !math.IsInf(y, 0):
-		panic(unsupported("a complex number"))
+	case op == "+":
+		return x + y
+	case op == "-":
+		return x - y
+	case op == "*":
+		return x * y
+	case op == "/" && y == 0:
+		panic(errorf("ZeroDivisionError", "float division by zero"))
+	case op == "/":
+		return x / y
 	}
-	p := math.Pow(x, y)
-	if math.IsInf(p, 0) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
-		panic(errorf("OverflowError", "(34, 'Numerical result out of range')"))
-	}
-	return p
-}
-
-// floatDivMod is Python's: the remainder has the divisor's sign.
-func floatDivMod(x, y float64) (q, rest float64) {
-	rest = math.Mod(x, y)
-	q = (x - rest) / y
-	if rest == 0 {
-		rest = math.Copysign(0, y)
-	} else if (y < 0) != (rest < 0) {
-		rest += y
-		q--
-	}
-	if q == 0 {
-		return math.Copysign(0, x/y), rest
-	}
-	f := math.Floor(q)
-	if q-f > 0.5 {
-		f++
-	}
-	return f, rest
+	panic(unsupported("'%s' on a float", op))
 }
 
 // intArith computes in 64 bits. Python's integers have no bound, so a result that does not fit is refused, never wrapped.
 func intArith(op string, x, y int64) Value {
-	if y == 0 && (op == "/" || op == "//" || op == "%") {
-		panic(zeroDivision(map[string]string{
-			"/": "division by zero", "//": "integer division or modulo by zero", "%": "integer modulo by zero",
-		}[op]))
+	if y == 0 && strings.Contains("//%", op) {
+		panic(errorf("ZeroDivisionError", "division by zero"))
 	}
 	out, ok := int64(0), true
 	switch op {
@@ -212,51 +159,35 @@ func intArith(op string, x, y int64) Value {
 	case "*":
 		out, ok = multiply(x, y)
 	case "/":
-		f, _ := new(big.Rat).SetFrac(big.NewInt(x), big.NewInt(y)).Float64()
-		return f
+		if x > -1<<53 && x < 1<<53 && y > -1<<53 && y < 1<<53 {
+			return float64(x) / float64(y)
+		}
+		ok = false
 	case "//", "%":
-		ok = x != math.MinInt64 || y != -1
-		if ok {
-			out = x / y
-			if rest := x % y; op == "%" {
-				out = rest
-				if rest != 0 && (rest < 0) != (y < 0) {
-					out += y
-				}
-			} else if rest != 0 && (rest < 0) != (y < 0) {
-				out--
-			}
+		quotient, rest := int64(0), int64(0)
+		if ok = x != math.MinInt64; ok {
+			quotient, rest = x/y, x%y
+		}
+		if rest != 0 && (rest < 0) != (y < 0) {
+			quotient, rest = quotient-1, rest+y
+		}
+		out = quotient
+		if op == "%" {
+			out = rest
 		}
 	case "**":
-		if y < 0 {
-			return floatPower(float64(x), float64(y))
+		ok = y >= 0 && (y < 64 || x == 0 || x == 1)
+		for out = 1; ok && y > 0 && out != 0 && x != 1; y-- {
+			out, ok = multiply(out, x)
 		}
-		out, ok = power(x, y)
 	}
 	if !ok {
-		panic(unsupported("%d %s %d, an integer past 64 bits,", x, op, y))
+		panic(unsupported("%d %s %d, which does not fit 64 bits,", x, op, y))
 	}
 	return out
 }
 
 func multiply(x, y int64) (int64, bool) {
-	hi, lo := bits.Mul64(uint64(x), uint64(y))
-	if x < 0 {
-		hi -= uint64(y)
-	}
-	if y < 0 {
-		hi -= uint64(x)
-	}
-	return int64(lo), int64(hi) == int64(lo)>>63
-}
-
-func power(x, y int64) (out int64, ok bool) {
-	out, ok = 1, true
-	if x == 0 || x == 1 || x == -1 { // else y is below 64
-		y = min(y, 2+y%2)
-	}
-	for ; y > 0 && ok; y-- {
-		out, ok = multiply(out, x)
-	}
-	return out, ok
+	out := x * y
+	return out, x == 0 || out/x == y && (x != -1 || y != math.MinInt64)
 }

@@ -63,9 +63,9 @@ func (r *render) attribute(x Value, name string) (Value, bool) {
 var methods = map[string]table{}
 
 func init() {
-	refuse("str", `casefold center encode expandtabs format format_map index isalnum isalpha isascii isdecimal isdigit
-		isidentifier islower isnumeric isprintable isspace istitle isupper ljust maketrans partition rindex rjust
-		rpartition swapcase translate zfill`)
+	refuse("str", `casefold center count encode expandtabs format format_map index isalnum isalpha isascii isdecimal isdigit
+		isidentifier islower isnumeric isprintable isspace istitle isupper ljust maketrans partition rfind rindex rjust
+		rpartition rsplit swapcase translate zfill`)
 	refuse("dict", "fromkeys")
 	refuse("list", "count index")
 	refuse("tuple", "count index")

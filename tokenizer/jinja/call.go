@@ -133,58 +133,48 @@ func intArg(v Value, def int64) int64 {
 	return n
 }
 
-type callArgs struct {
-	pos      []expr
-	kwNames  []string
-	kwVals   []expr
-	star     expr // *args
-	starStar expr // **kwargs
+// arguments are the expressions of a call's arguments.
+type arguments struct {
+	pos   []expr
+	names []string
+	named []expr
+	star  expr // *args
 }
 
-type callExpr struct {
-	fn   expr
-	args callArgs
-	line int
-}
-
-func (e *callExpr) eval(r *render, s *scope) Value {
-	fn := r.eval(e.fn, s)
-	a := r.evalArgs(&e.args, s)
-	r.line = e.line
-	return r.call(fn, a)
-}
-
-func (r *render) evalArgs(c *callArgs, s *scope) *args {
+func (c *arguments) eval(r *render, s *scope) *args {
 	a := &args{}
 	if len(c.pos) > 0 {
 		a.pos = r.evalAll(c.pos, s)
 	}
-	if len(c.kwNames) > 0 {
-		a.kwNames = slices.Clone(c.kwNames)
-		a.kwVals = r.evalAll(c.kwVals, s)
+	if len(c.named) > 0 {
+		a.kwNames, a.kwVals = slices.Clone(c.names), r.evalAll(c.named, s)
 	}
 	if c.star != nil {
 		more := r.items(r.eval(c.star, s))
 		r.grow(int64(16 * len(more)))
 		a.pos = append(a.pos, more...)
 	}
-	if c.starStar != nil {
-		v := r.eval(c.starStar, s)
-		d, ok := v.(*Dict)
-		if !ok {
-			panic(typeErr("argument after ** must be a mapping, not %s", typeName(v)))
-		}
-		for _, e := range d.entries {
-			name, ok := asString(e.key)
-			if !ok {
-				panic(typeErr("keywords must be strings"))
-			}
-			r.grow(32)
-			a.kwNames = append(a.kwNames, name)
-			a.kwVals = append(a.kwVals, e.val)
-		}
-	}
 	return a
+}
+
+// call is fn(args).
+type call struct {
+	fn   expr
+	args arguments
+	line int
+}
+
+func (c *call) eval(r *render, s *scope) Value { return c.with(r, s, nil) }
+
+// with calls with one argument more, caller, if it is given.
+func (c *call) with(r *render, s *scope, caller *macro) Value {
+	fn := r.eval(c.fn, s)
+	a := c.args.eval(r, s)
+	r.line = c.line
+	if caller != nil {
+		a.kwNames, a.kwVals = append(a.kwNames, "caller"), append(a.kwVals, caller)
+	}
+	return r.call(fn, a)
 }
 
 func (r *render) call(fn Value, a *args) Value {
@@ -223,7 +213,12 @@ func (r *render) callMacro(f *macro, a *args) Value {
 		}
 		r.set(s, "caller", v)
 	}
-	r.setExtras(d, s, left)
+	if len(left.kwNames) > 0 {
+		panic(typeErr("macro %s takes no keyword argument %s", quoteRepr(d.name), quoteRepr(clip(left.kwNames[0]))))
+	}
+	if len(left.pos) > 0 {
+		panic(typeErr("macro %s takes not more than %d argument(s)", quoteRepr(d.name), len(d.params)))
+	}
 	for i, name := range d.params { // defaults see the parameters before them
 		if vals[i] != absent {
 			r.set(s, name, vals[i])
@@ -247,24 +242,4 @@ func (a *args) take(name string) Value {
 	v := a.kwVals[i]
 	a.kwNames, a.kwVals = slices.Delete(a.kwNames, i, i+1), slices.Delete(a.kwVals, i, i+1)
 	return v
-}
-
-// setExtras binds or refuses what no parameter took.
-func (r *render) setExtras(d *macroDecl, s *scope, left *args) {
-	switch {
-	case d.kwargs:
-		rest := NewDict()
-		for i, name := range left.kwNames {
-			r.put(rest, name, left.kwVals[i])
-		}
-		r.set(s, "kwargs", rest)
-	case len(left.kwNames) > 0:
-		panic(typeErr("macro %s takes no keyword argument %s", quoteRepr(d.name), quoteRepr(clip(left.kwNames[0]))))
-	}
-	switch {
-	case d.varargs:
-		r.set(s, "varargs", &List{Items: left.pos, kind: tuple})
-	case len(left.pos) > 0:
-		panic(typeErr("macro %s takes not more than %d argument(s)", quoteRepr(d.name), len(d.params)))
-	}
 }

@@ -38,16 +38,8 @@ func (r *render) equal(a, b Value) bool {
 }
 
 func equalNumbers(a, b Value) bool {
-	x, bigA := a.(bigInt)
-	y, bigB := b.(bigInt)
-	if bigA || bigB {
-		if _, isFloat := a.(float64); isFloat {
-			refuseBig(b)
-		}
-		if _, isFloat := b.(float64); isFloat {
-			refuseBig(a)
-		}
-		return bigA && bigB && x == y
+	if typeName(a) == "int" && typeName(b) == "int" { // one of them may be past 64 bits
+		return a == b
 	}
 	c, ok := compareNumbers(a, b)
 	return ok && c == 0
@@ -101,19 +93,10 @@ func (r *render) order(a, b Value, op string) (c int, ok bool) {
 			return strings.Compare(s, t), true
 		}
 	}
-	x, okX := a.(*List)
-	y, okY := b.(*List)
-	if !okX || !okY || x.kind != y.kind || !isSequence(x) {
-		panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
+	if isKind(a, list) && isKind(b, list) || isKind(a, tuple) && isKind(b, tuple) {
+		panic(unsupported("'%s' on lists", op))
 	}
-	r.enter()
-	defer r.leave()
-	for i := range min(len(x.Items), len(y.Items)) {
-		if !r.equal(x.Items[i], y.Items[i]) {
-			return r.order(x.Items[i], y.Items[i], op)
-		}
-	}
-	return len(x.Items) - len(y.Items), true
+	panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
 }
 
 // compare evaluates one comparison operator.

@@ -1,10 +1,6 @@
 package jinja
 
-import (
-	"math"
-	"strconv"
-	"strings"
-)
+import "math"
 
 // Dict is a Python dict: it keeps the order in which keys were first set.
 type Dict struct {
@@ -111,26 +107,9 @@ func (r *render) hash(v Value) (dictKey, bool) {
 		return dictKey{kind: 'f', n: int64(math.Float64bits(v))}, true
 	case *Undefined:
 		return dictKey{kind: 'U'}, true
-	case *List:
-		if v.kind == tuple {
-			return r.hashTuple(v.Items)
-		}
+	}
+	if isKind(v, tuple) || isKind(v, ranged) {
+		panic(unsupported("a %s as a key", typeName(v)))
 	}
 	return dictKey{}, false
-}
-
-func (r *render) hashTuple(items []Value) (dictKey, bool) {
-	r.enter()
-	var b strings.Builder
-	for _, it := range items {
-		k, ok := r.hash(it)
-		if !ok {
-			return k, false
-		}
-		r.grow(int64(len(k.s) + 24))
-		b.WriteByte(k.kind)
-		b.WriteString(strconv.FormatInt(k.n, 16) + ":" + strconv.Itoa(len(k.s)) + ":" + k.s)
-	}
-	r.leave()
-	return dictKey{kind: 't', s: b.String()}, true
 }

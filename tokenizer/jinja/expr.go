@@ -2,16 +2,14 @@ package jinja
 
 import "strings"
 
-// expr is an expression. A node knows how to compute itself; nodes that can fail carry their line.
-type expr interface {
-	eval(r *render, s *scope) Value
-}
+// expr is a parsed expression: a function that computes it. The parser makes it of the functions of its parts.
+type expr func(r *render, s *scope) Value
 
 // eval computes an expression, charged to the render.
 func (r *render) eval(e expr, s *scope) Value {
 	r.step(1)
 	r.enter()
-	v := e.eval(r, s)
+	v := e(r, s)
 	r.leave()
 	return v
 }
@@ -25,123 +23,40 @@ func (r *render) evalAll(es []expr, s *scope) []Value {
 	return out
 }
 
-type constExpr struct{ v Value }
+func constant(v Value) expr { return func(*render, *scope) Value { return v } }
 
-func (e *constExpr) eval(*render, *scope) Value { return e.v }
-
-type nameExpr struct {
-	name string
-	line int
+func listOf(items []expr, k kind) expr {
+	return func(r *render, s *scope) Value { return &List{Items: r.evalAll(items, s), kind: k} }
 }
 
-func (e *nameExpr) eval(r *render, s *scope) Value {
-	r.line = e.line
-	return r.lookup(s, e.name)
-}
-
-// listExpr is a list or a tuple.
-type listExpr struct {
-	items []expr
-	kind  kind
-}
-
-func (e *listExpr) eval(r *render, s *scope) Value {
-	return &List{Items: r.evalAll(e.items, s), kind: e.kind}
-}
-
-type dictExpr struct{ keys, vals []expr }
-
-func (e *dictExpr) eval(r *render, s *scope) Value {
-	r.grow(64)
-	d := NewDict()
-	for i := range e.keys {
-		k := r.eval(e.keys[i], s)
-		r.put(d, k, r.eval(e.vals[i], s))
+func attribute(x expr, name string, line int) expr {
+	return func(r *render, s *scope) Value {
+		v := r.eval(x, s)
+		r.line = line
+		return r.getAttr(v, name)
 	}
-	return d
 }
 
-// attrExpr is x.name.
-type attrExpr struct {
-	x    expr
-	name string
-	line int
-}
-
-func (e *attrExpr) eval(r *render, s *scope) Value {
-	x := r.eval(e.x, s)
-	r.line = e.line
-	return r.getAttr(x, e.name)
-}
-
-// itemExpr is x[key].
-type itemExpr struct {
-	x, key expr
-	line   int
-}
-
-func (e *itemExpr) eval(r *render, s *scope) Value {
-	x := r.eval(e.x, s)
-	key := r.eval(e.key, s)
-	r.line = e.line
-	return r.getItem(x, key)
-}
-
-// sliceExpr is x[start:stop:step]; parts may be nil.
-type sliceExpr struct {
-	x     expr
-	parts [3]expr
-	line  int
-}
-
-func (e *sliceExpr) eval(r *render, s *scope) Value {
-	x := r.eval(e.x, s)
-	var bounds [3]Value
-	for i, part := range e.parts {
-		if part != nil {
-			bounds[i] = r.eval(part, s)
-		}
+func item(x, key expr, line int) expr {
+	return func(r *render, s *scope) Value {
+		v := r.eval(x, s)
+		k := r.eval(key, s)
+		r.line = line
+		return r.getItem(v, k)
 	}
-	r.line = e.line
-	return r.slice(x, bounds)
 }
 
-type filterExpr struct {
-	x       expr // nil in a filter or set block: the block's text
-	filter  *builtin
-	unknown *Error // why there is no filter
-	args    callArgs
-	line    int
-}
-
-func (e *filterExpr) eval(r *render, s *scope) Value { return e.apply(r, r.eval(e.x, s), s) }
-
-func (e *filterExpr) apply(r *render, x Value, s *scope) Value {
-	if e.filter == nil {
-		panic(e.unknown)
+// apply is a filter or a test on x.
+func apply(b *builtin, x expr, a arguments, line int) expr {
+	return func(r *render, s *scope) Value {
+		v := r.eval(x, s)
+		got := a.eval(r, s)
+		r.line = line
+		return b.call(r, v, got)
 	}
-	a := r.evalArgs(&e.args, s)
-	r.line = e.line
-	return e.filter.call(r, x, a)
 }
 
-type testExpr struct {
-	x       expr
-	test    *builtin
-	unknown *Error // why there is no test
-	args    callArgs
-	line    int
-}
-
-func (e *testExpr) eval(r *render, s *scope) Value {
-	if e.test == nil {
-		panic(e.unknown)
-	}
-	x := r.eval(e.x, s)
-	a := r.evalArgs(&e.args, s)
-	r.line = e.line
-	return e.test.call(r, x, a)
-}
+func not(x expr) expr { return func(r *render, s *scope) Value { return !truth(r.eval(x, s)) } }
 
 // run is first ops[0] rest[0] ops[1] rest[1] …, all of one level.
 type run struct {
@@ -151,12 +66,11 @@ type run struct {
 	line  int
 }
 
-type logicExpr struct{ run }
-
-func (e *logicExpr) eval(r *render, s *scope) Value {
-	v := r.eval(e.first, s)
-	for _, x := range e.rest {
-		if truth(v) == (e.ops[0] == "or") {
+// logic is a run of "and" or of "or".
+func (n *run) logic(r *render, s *scope) Value {
+	v := r.eval(n.first, s)
+	for _, x := range n.rest {
+		if truth(v) == (n.ops[0] == "or") {
 			return v
 		}
 		v = r.eval(x, s)
@@ -164,13 +78,11 @@ func (e *logicExpr) eval(r *render, s *scope) Value {
 	return v
 }
 
-type compareExpr struct{ run }
-
-func (e *compareExpr) eval(r *render, s *scope) Value {
-	left := r.eval(e.first, s)
-	for i, op := range e.ops {
-		right := r.eval(e.rest[i], s)
-		r.line = e.line
+func (n *run) compare(r *render, s *scope) Value {
+	left := r.eval(n.first, s)
+	for i, op := range n.ops {
+		right := r.eval(n.rest[i], s)
+		r.line = n.line
 		if !r.compare(op, left, right) {
 			return false
 		}
@@ -179,18 +91,16 @@ func (e *compareExpr) eval(r *render, s *scope) Value {
 	return true
 }
 
-// arithExpr computes from the left. While the result is a growing str its parts are collected, so each is copied once.
-type arithExpr struct{ run }
-
-func (e *arithExpr) eval(r *render, s *scope) Value {
-	acc := r.eval(e.first, s)
+// arith computes from the left. While the result is a growing str its parts are collected, so each is copied once.
+func (n *run) arith(r *render, s *scope) Value {
+	acc := r.eval(n.first, s)
 	var b *strings.Builder
-	for i, op := range e.ops {
-		x := r.eval(e.rest[i], s)
-		r.line = e.line
+	for i, op := range n.ops {
+		x := r.eval(n.rest[i], s)
+		r.line = n.line
 		if t, ok := x.(string); ok && op == "+" {
 			a, isText := acc.(string)
-			if b == nil && isText && i+1 < len(e.ops) {
+			if b == nil && isText && i+1 < len(n.ops) {
 				b = &strings.Builder{}
 				r.grow(int64(len(a)))
 				b.WriteString(a)
@@ -212,53 +122,44 @@ func (e *arithExpr) eval(r *render, s *scope) Value {
 	return acc
 }
 
-type concatExpr struct{ run }
-
-func (e *concatExpr) eval(r *render, s *scope) Value {
-	// All operands are computed before any is turned into text.
-	first := r.eval(e.first, s)
-	rest := r.evalAll(e.rest, s)
-	r.line = e.line
+// concat is a run of "~", which computes all operands before it turns any into text.
+func (n *run) concat(r *render, s *scope) Value {
+	first := r.eval(n.first, s)
+	rest := r.evalAll(n.rest, s)
+	r.line = n.line
 	var b strings.Builder
 	b.WriteString(r.str(first))
 	for _, v := range rest {
 		b.WriteString(r.str(v))
+		r.grow(int64(b.Len()) / int64(len(rest)))
 	}
-	r.grow(int64(b.Len()))
 	return b.String()
 }
 
-type signExpr struct {
-	op   string
-	x    expr
-	line int
+func sign(op string, x expr, line int) expr {
+	return func(r *render, s *scope) Value {
+		v := r.eval(x, s)
+		r.line = line
+		defined(v)
+		if f, ok := v.(float64); ok && op == "-" {
+			return -f
+		}
+		if !isNumber(v) {
+			panic(typeErr("bad operand type for unary %s: '%s'", op, typeName(v)))
+		}
+		return r.arith(op, int64(0), v)
+	}
 }
 
-func (e *signExpr) eval(r *render, s *scope) Value {
-	x := r.eval(e.x, s)
-	r.line = e.line
-	defined(x)
-	if f, ok := x.(float64); ok && e.op == "-" {
-		return -f
+// condition is "then if test else alt"; alt may be nil.
+func condition(test, then, alt expr) expr {
+	return func(r *render, s *scope) Value {
+		switch {
+		case truth(r.eval(test, s)):
+			return r.eval(then, s)
+		case alt != nil:
+			return r.eval(alt, s)
+		}
+		return &Undefined{hint: "the inline if-expression evaluated to false and no else section was defined."}
 	}
-	if !isNumber(x) {
-		panic(typeErr("bad operand type for unary %s: '%s'", e.op, typeName(x)))
-	}
-	return r.arith(e.op, int64(0), x)
-}
-
-type notExpr struct{ x expr }
-
-func (e *notExpr) eval(r *render, s *scope) Value { return !truth(r.eval(e.x, s)) }
-
-type condExpr struct{ test, then, alt expr } // alt nil: undefined
-
-func (e *condExpr) eval(r *render, s *scope) Value {
-	switch {
-	case truth(r.eval(e.test, s)):
-		return r.eval(e.then, s)
-	case e.alt != nil:
-		return r.eval(e.alt, s)
-	}
-	return &Undefined{hint: "the inline if-expression evaluated to false and no else section was defined."}
 }

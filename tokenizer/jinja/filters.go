@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -10,7 +11,7 @@ import (
 // filters holds the filters; refusedFilters are Jinja's own that chat templates do not use.
 var filters = table{}
 
-var refusedFilters = words(`attr batch center e escape filesizeformat forceescape groupby pprint random slice striptags
+var refusedFilters = words(`attr batch center e escape filesizeformat float forceescape groupby pprint random reverse slice striptags
 	truncate urlencode urlize wordcount wordwrap xmlattr`)
 
 func init() { // here, because map and select lead back to this table
@@ -36,7 +37,6 @@ func init() { // here, because map and select lead back to this table
 	filters.addRaw("format", filterFormat)
 	filters.add("tojson", "ensure_ascii? indent? separators? sort_keys?", filterToJSON)
 	filters.add("int", "default? base?", filterInt)
-	filters.add("float", "default?", filterFloat)
 	filters.add("abs", "", filterAbs)
 	filters.add("round", "precision? method?", filterRound)
 	addListFilters(filters)
@@ -98,7 +98,7 @@ func filterIndent(r *render, v Value, a []Value) Value {
 		by = r.repeat(" ", intArg(a[0], 4)).(string)
 	}
 	r.grow(int64(2 * len(s)))
-	lines := splitLines(s+"\n", false)
+	lines := splitLines(s + "\n")
 	r.growTimes(len(by)+1, int64(len(lines)+1))
 	for i, line := range lines {
 		if i > 0 && (line != "" || isSet(a[2])) || i == 0 && isSet(a[1]) {
@@ -193,6 +193,8 @@ func filterToJSON(r *render, v Value, a []Value) Value {
 	return w.b.String()
 }
 
+var integerRE = regexp.MustCompile(`^[-+]?` + digits + `$`)
+
 func filterInt(r *render, v Value, a []Value) Value {
 	if intArg(a[1], 10) != 10 {
 		panic(unsupported("the filter 'int' with another base than ten"))
@@ -210,7 +212,7 @@ func filterInt(r *render, v Value, a []Value) Value {
 	if text, ok := asString(v); ok {
 		r.work(4 * len(text))
 		s := numberText(text)
-		if n := digits(strings.TrimLeft(s, "+-")); n > 0 && (n == len(s) || n == len(s)-1) {
+		if integerRE.MatchString(s) {
 			if v, err := parseInteger(strings.TrimPrefix(strings.ReplaceAll(s, "_", ""), "+")); err == nil {
 				return v
 			}
@@ -255,32 +257,15 @@ func floatToInt(f float64) Value {
 	return int64(f)
 }
 
-func filterFloat(r *render, v Value, a []Value) Value {
-	defined(v)
-	if isNumber(v) {
-		return toFloat(v)
-	}
-	if s, ok := asString(v); ok {
-		r.work(4 * len(s))
-		if f, ok := parseFloat(numberText(s)); ok {
-			return f
-		}
-	}
-	if a[0] == absent {
-		return 0.0
-	}
-	return a[0]
-}
-
 func filterAbs(_ *render, v Value, _ []Value) Value {
-	if f, ok := v.(float64); ok {
-		return math.Abs(f)
-	}
-	refuseBig(v)
 	n, ok := asInt(v)
 	switch {
 	case !ok:
-		panic(typeErr("bad operand type for abs(): '%s'", typeName(v)))
+		f, isFloat := v.(float64)
+		if refuseBig(v); !isFloat {
+			panic(typeErr("bad operand type for abs(): '%s'", typeName(v)))
+		}
+		return math.Abs(f)
 	case n < 0:
 		return intArith("-", 0, n)
 	}
@@ -289,33 +274,16 @@ func filterAbs(_ *render, v Value, _ []Value) Value {
 
 func filterRound(_ *render, v Value, a []Value) Value {
 	places := intArg(a[0], 0)
-	method := textArg(a[1], "common")
-	if method != "common" && method != "ceil" && method != "floor" {
-		panic(errorf("FilterArgumentError", "method must be common, ceil or floor"))
-	}
 	refuseBig(v)
-	if !isNumber(v) {
-		panic(typeErr("type %s doesn't define __round__ method", typeName(v)))
-	}
-	if places < 0 || places > 300 {
-		panic(unsupported("the filter 'round' to %d places", places))
-	}
-	if n, ok := asInt(v); ok && method == "common" {
+	n, isInt := asInt(v)
+	f, isFloat := v.(float64)
+	switch {
+	case places < 0 || places > 300 || textArg(a[1], "common") != "common":
+		panic(unsupported("the filter 'round' but for common rounding to 0 to 300 places"))
+	case isInt:
 		return n
-	}
-	f := toFloat(v)
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		if method == "common" {
-			return f
-		}
-		return floatToInt(f)
-	}
-	scale := math.Pow10(int(places))
-	switch method {
-	case "ceil":
-		return math.Ceil(f*scale) / scale
-	case "floor":
-		return math.Floor(f*scale) / scale
+	case !isFloat:
+		panic(typeErr("type %s doesn't define __round__ method", typeName(v)))
 	}
 	// FormatFloat rounds the exact binary value, half to even, as CPython does.
 	out, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', int(places), 64), 64)

@@ -13,7 +13,6 @@ func addListFilters(t table) {
 	t.add("list", "", func(r *render, v Value, _ []Value) Value { return &List{Items: r.copied(v)} })
 	t.add("items", "", filterItems)
 	t.add("join", "d? attribute?", filterJoin)
-	t.add("reverse", "", filterReverse)
 	t.add("sort", "reverse? case_sensitive? attribute?", filterSort)
 	t.add("dictsort", "case_sensitive? by? reverse?", filterDictsort)
 	t.add("unique", "case_sensitive? attribute?", filterUnique)
@@ -81,24 +80,6 @@ func filterJoin(r *render, v Value, a []Value) Value {
 	return b.String()
 }
 
-func filterReverse(r *render, v Value, _ []Value) Value {
-	if _, ok := asString(v); ok {
-		return r.sliceText(r.runes(v), [3]Value{nil, nil, int64(-1)})
-	}
-	if !iterable(v) {
-		panic(errorf("FilterArgumentError", "argument must be iterable"))
-	}
-	kind := generator
-	if isKind(v, generator) { // Python cannot reverse one: Jinja makes a list
-		kind = list
-	}
-	items := r.copied(v)
-	for i, j := 0, len(items)-1; i < j; i, j = i+1, j-1 {
-		items[i], items[j] = items[j], items[i]
-	}
-	return &List{Items: items, kind: kind}
-}
-
 // attrGetter follows a dotted path, integers being indexes. def, if not nil, stands for what is undefined on the way.
 func (r *render) attrGetter(path, def Value) getter {
 	if path == absent || path == nil {
@@ -109,7 +90,7 @@ func (r *render) attrGetter(path, def Value) getter {
 		r.grow(int64(16*len(s) + 64))
 		parts = parts[:0]
 		for _, p := range strings.Split(s, ".") {
-			if n, err := parseInteger(p); err == nil && p != "" && digits(p) == len(p) {
+			if n, err := parseInteger(p); err == nil && p != "" && strings.Trim(p, "0123456789") == "" {
 				parts = append(parts, n)
 			} else {
 				parts = append(parts, p)
@@ -154,21 +135,10 @@ func (r *render) keys(items []Value, key getter) []Value {
 }
 
 func filterSort(r *render, v Value, a []Value) Value {
-	key := r.sortKey(a[2], a[1])
 	if s, ok := asString(a[2]); ok && strings.Contains(s, ",") {
-		var parts []getter
-		for _, part := range strings.Split(s, ",") {
-			parts = append(parts, r.sortKey(part, a[1]))
-		}
-		key = func(v Value) Value {
-			r.grow(int64(16 * len(parts)))
-			all := &List{}
-			for _, part := range parts {
-				all.Items = append(all.Items, part(v))
-			}
-			return all
-		}
+		panic(unsupported("sorting by several attributes"))
 	}
+	key := r.sortKey(a[2], a[1])
 	items := r.items(v)
 	return r.sorted(items, r.keys(items, key), isSet(a[0]))
 }

@@ -120,21 +120,3 @@ func parseInteger(s string) (Value, error) {
 	}
 	return bigInt(digits), nil
 }
-
-// FromGo makes a Value of plain Go data: nil, bool, string, the ints, floats, []any, map[string]any (keys sorted),
-// json.RawMessage (order kept) or a Value.
-func FromGo(v any) (Value, error) {
-	switch v := v.(type) {
-	case nil, bool, string, int64, float64, *List, *Dict:
-		return v, nil
-	case int:
-		return int64(v), nil
-	case json.RawMessage:
-		return FromJSON(v)
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("make a template value of %T: %w", v, err)
-	}
-	return FromJSON(data)
-}

@@ -75,8 +75,7 @@ func (r *render) makeDict(a *args) *Dict {
 	return d
 }
 
-// directives are strftime's that chat templates use, as layouts of package time. Any other stays as it is written, as
-// glibc leaves it.
+// directives are strftime's that chat templates use, as layouts of package time.
 var directives = map[byte]string{
 	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'y': "06", 'I': "03", 'p': "PM",
 	'b': "Jan", 'h': "Jan", 'B': "January", 'a': "Mon", 'A': "Monday", 'e': "_2", 'j': "002",
@@ -99,17 +98,10 @@ func strftime(t time.Time, format string) string {
 		c := format[i]
 		text := t.Format(directives[c])
 		switch {
-		case c == '%' || c == 'n' || c == 't':
-			text = map[byte]string{'%': "%", 'n': "\n", 't': "\t"}[c]
-		case c == 'f':
-			text = t.Format(".000000")[1:]
-		case c == 'Z' || c == 'z': // a naive datetime has no zone
-		case c == 'w':
-			text = string(rune('0' + t.Weekday()))
-		case c == 'u':
-			text = string(rune('1' + (t.Weekday()+6)%7))
+		case c == '%':
+			text = "%"
 		case directives[c] == "":
-			text = "%" + string(rune(c))
+			panic(unsupported("strftime_now's directive %q", format[i-1:i+1]))
 		case plain:
 			if text = strings.TrimLeft(text, "0 "); text == "" {
 				text = "0"

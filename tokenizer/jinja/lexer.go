@@ -1,7 +1,10 @@
 package jinja
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -26,37 +29,53 @@ type token struct {
 	line int
 }
 
+// The borders of tags, with the whitespace that "-" eats and the newline that trim_blocks does; "+" keeps it.
+var (
+	spaces     = `[\s\v\x1c-\x1f\x{85}\x{a0}\p{Z}]*`
+	tagBegin   = regexp.MustCompile(`\{([{%#])([-+]?)`)
+	blockEnd   = regexp.MustCompile(`^(?:-%\}` + spaces + `|\+%\}|%\}\n?)`)
+	varEnd     = regexp.MustCompile(`^(?:-\}\}` + spaces + `|\}\})`)
+	commentEnd = regexp.MustCompile(`-#\}` + spaces + `|\+#\}|#\}\n?`)
+	rawBegin   = regexp.MustCompile(`^\{%[-+]?` + spaces + `raw` + spaces + `(?:-%\}` + spaces + `|%\})`)
+	rawEnd     = regexp.MustCompile(`\{%([-+]?)` + spaces + `endraw` + spaces + `(?:-%\}` + spaces + `|\+%\}|%\}\n?)`)
+)
+
+var (
+	digits   = `\d+(?:_\d+)*`
+	floatRE  = regexp.MustCompile(`^` + digits + `(?:\.` + digits + `(?:[eE][-+]?` + digits + `)?|[eE][-+]?` + digits + `)`)
+	intRE    = regexp.MustCompile(`^(?:[1-9]\d*(?:_\d+)*|0[xXoObB_]|0+)`)
+	operator = regexp.MustCompile(`^(?://|\*\*|[=!<>]=|[-+/*%~\[\](){}><=.:|,;])`)
+)
+
 // lexer turns source into tokens one at a time, so that the parser refuses a hostile source before the rest of it is
 // looked at. Whitespace control is decided here: trim_blocks and lstrip_blocks are on, as in Hugging Face's environment.
 type lexer struct {
-	src     string
-	pos     int
-	line    int
-	tag     string  // the closing of the tag that is being read, "" in the text between tags
-	fresh   bool    // the last match ended with a newline, or nothing was read yet
-	balance []byte  // closing brackets awaited inside a tag
-	queue   []token // tokens already made
+	src      string
+	pos      int
+	line     int
+	end      *regexp.Regexp // of the tag that is being read, nil in the text between tags
+	brackets int            // open ones inside a tag, which cannot end there
+	fresh    bool           // the last match ended with a newline, or nothing was read yet
+	queue    []token        // tokens already made
 }
 
 // newLexer normalises newlines and drops a single one at the end.
 func newLexer(src string) *lexer {
-	if strings.IndexByte(src, '\r') >= 0 {
-		src = strings.ReplaceAll(src, "\r\n", "\n")
-		src = strings.ReplaceAll(src, "\r", "\n")
-	}
+	src = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(src)
 	src = strings.ToValidUTF8(src, "\uFFFD")
 	return &lexer{src: strings.TrimSuffix(src, "\n"), line: 1, fresh: true}
 }
 
 func (l *lexer) next() token {
 	for len(l.queue) == 0 {
+		rest := l.src[l.pos:]
 		switch {
-		case l.pos >= len(l.src):
+		case rest == "":
 			return token{kind: tokEOF, line: l.line}
-		case l.tag == "":
-			l.between()
+		case l.end == nil:
+			l.between(rest)
 		default:
-			l.inside()
+			l.inside(rest)
 		}
 	}
 	t := l.queue[0]
@@ -76,78 +95,56 @@ func (l *lexer) take(n int) {
 	l.pos += n
 }
 
-func (l *lexer) fail(format string, a ...any) *Error {
-	e := errorf("TemplateSyntaxError", format, a...)
+// at gives an error the lexer's line.
+func (l *lexer) at(e *Error) *Error {
 	e.Line = l.line
 	return e
 }
 
+func (l *lexer) fail(format string, a ...any) *Error {
+	return l.at(errorf("TemplateSyntaxError", format, a...))
+}
+
 // between reads text up to the next tag, and the tag's opening.
-func (l *lexer) between() {
-	rest := l.src[l.pos:]
-	at := nextTag(rest)
-	if at < 0 {
+func (l *lexer) between(rest string) {
+	m := tagBegin.FindStringSubmatchIndex(rest)
+	if m == nil {
 		l.emit(tokData, rest)
 		l.take(len(rest))
 		return
 	}
-	opening := rest[at : at+2]
-	sign := signAt(rest, at+2)
-	l.data(rest[:at], sign, opening != "{{")
-	if opening == "{%" {
-		if n := matchRaw(rest[at:], "raw"); n > 0 {
-			l.take(at + n)
-			l.raw()
-			return
-		}
+	kind, sign := rest[m[2]:m[3]], rest[m[4]:m[5]]
+	l.data(rest[:m[0]], sign, kind != "{")
+	if raw := rawBegin.FindString(rest[m[0]:]); raw != "" {
+		l.take(m[0] + len(raw))
+		l.raw(l.src[l.pos:])
+		return
 	}
-	l.take(at + 2)
-	if sign != 0 {
-		l.take(1)
-	}
-	switch opening {
-	case "{{":
-		l.tag = "}}"
+	l.take(m[1])
+	switch kind {
+	case "{":
+		l.end = varEnd
 		l.emit(tokVarBegin, "")
-	case "{%":
-		l.tag = "%}"
+	case "%":
+		l.end = blockEnd
 		l.emit(tokBlkBegin, "")
 	default:
-		l.comment()
-	}
-}
-
-// nextTag finds the first "{{", "{%" or "{#".
-func nextTag(s string) int {
-	for i := 0; ; i++ {
-		j := strings.IndexByte(s[i:], '{')
-		if j < 0 || i+j+1 >= len(s) {
-			return -1
+		end := commentEnd.FindStringIndex(l.src[l.pos:])
+		if end == nil {
+			panic(l.fail("Missing end of comment tag"))
 		}
-		i += j
-		switch s[i+1] {
-		case '{', '%', '#':
-			return i
-		}
+		l.take(end[1])
 	}
-}
-
-// signAt is the whitespace control at s[i], 0 if there is none.
-func signAt(s string, i int) byte {
-	if i >= 0 && i < len(s) && (s[i] == '-' || s[i] == '+') {
-		return s[i]
-	}
-	return 0
 }
 
 // data emits the text before a tag, stripped as the tag's sign and lstrip_blocks say.
-func (l *lexer) data(text string, sign byte, block bool) {
+func (l *lexer) data(text, sign string, block bool) {
 	switch {
-	case sign == '-':
+	case sign == "-":
 		text = strings.TrimRightFunc(text, isSpace)
-	case sign != '+' && block:
+	case sign != "+" && block:
 		from := strings.LastIndexByte(text, '\n') + 1
-		if (from > 0 || l.fresh) && spaces(text[from:]) == len(text)-from {
+		if (from > 0 || l.fresh) && strings.TrimLeftFunc(text[from:], isSpace) == "" {
 			text = text[:from]
 		}
 	}
@@ -156,106 +153,52 @@ func (l *lexer) data(text string, sign byte, block bool) {
 	}
 }
 
-// spaces is the length of the whitespace that s begins with.
-func spaces(s string) int { return len(s) - len(strings.TrimLeftFunc(s, isSpace)) }
-
-// comment skips to the end of a comment whose opening has been read.
-func (l *lexer) comment() {
-	rest := l.src[l.pos:]
-	if rest == "" {
-		return
-	}
-	i := strings.Index(rest, "#}")
-	if i < 0 {
-		panic(l.fail("Missing end of comment tag"))
-	}
-	sign := signAt(rest, i-1)
-	l.take(i + 2)
-	l.afterTag(sign)
-}
-
-// afterTag drops the whitespace after a tag: all after "-", none after "+", else one newline (trim_blocks).
-func (l *lexer) afterTag(sign byte) {
-	rest := l.src[l.pos:]
-	switch {
-	case sign == '-':
-		if n := spaces(rest); n > 0 {
-			l.take(n)
-		}
-	case sign != '+' && strings.HasPrefix(rest, "\n"):
-		l.take(1)
-	}
-}
-
 // raw emits the text up to endraw.
-func (l *lexer) raw() {
-	rest := l.src[l.pos:]
-	for i := 0; rest != ""; i += 2 {
-		j := strings.Index(rest[i:], "{%")
-		if j < 0 {
-			panic(l.fail("Missing end of raw directive"))
-		}
-		i += j
-		if n := matchRaw(rest[i:], "endraw"); n > 0 {
-			l.data(rest[:i], signAt(rest, i+2), true)
-			l.take(i + n)
-			return
-		}
+func (l *lexer) raw(rest string) {
+	m := rawEnd.FindStringSubmatchIndex(rest)
+	if m == nil {
+		panic(l.fail("Missing end of raw directive"))
 	}
-}
-
-// matchRaw is the length of a whole "{% raw %}" or "{% endraw %}" tag at the start of s, with the whitespace that it
-// eats; 0 if there is none.
-func matchRaw(s, word string) int {
-	i := 2
-	if signAt(s, i) != 0 {
-		i++
-	}
-	i += spaces(s[i:])
-	if !strings.HasPrefix(s[i:], word) {
-		return 0
-	}
-	i += len(word)
-	i += spaces(s[i:])
-	switch {
-	case strings.HasPrefix(s[i:], "-%}"):
-		i += 3
-		return i + spaces(s[i:])
-	case strings.HasPrefix(s[i:], "%}"):
-		i += 2
-		if word == "endraw" && strings.HasPrefix(s[i:], "\n") {
-			i++
-		}
-		return i
-	case word == "endraw" && strings.HasPrefix(s[i:], "+%}"):
-		return i + 3
-	}
-	return 0
+	l.data(rest[:m[0]], rest[m[2]:m[3]], true)
+	l.take(m[1])
 }
 
 // inside reads one token inside a tag, or nothing but whitespace.
-func (l *lexer) inside() {
-	rest := l.src[l.pos:]
-	if len(l.balance) == 0 && l.tagEnd(rest) {
+func (l *lexer) inside(rest string) {
+	if end := l.end.FindStringIndex(rest); end != nil && l.brackets <= 0 {
+		if l.end == varEnd {
+			l.emit(tokVarEnd, "")
+		} else {
+			l.emit(tokBlkEnd, "")
+		}
+		l.end, l.brackets = nil, 0
+		l.take(end[1])
 		return
 	}
-	r, size := utf8.DecodeRuneInString(rest)
+	c, size := utf8.DecodeRuneInString(rest)
 	switch {
-	case isSpace(r):
-		l.take(spaces(rest))
-	case r >= '0' && r <= '9':
-		l.number(rest)
-	case isNameRune(r, true):
-		n := strings.IndexFunc(rest, func(r rune) bool { return !isNameRune(r, false) })
-		if n < 0 {
-			n = len(rest)
+	case isSpace(c):
+		l.take(len(rest) - len(strings.TrimLeftFunc(rest, isSpace)))
+	case c >= '0' && c <= '9':
+		l.number(rest[:min(len(rest), 2*maxDigits)])
+	case c == '_' || unicode.IsLetter(c):
+		name := rest[:len(rest)-len(strings.TrimLeftFunc(rest, func(c rune) bool {
+			return c == '_' || unicode.In(c, unicode.Letter, unicode.Nd, unicode.Mn)
+		}))]
+		l.emit(tokName, name)
+		l.take(len(name))
+	case c == '\'' || c == '"':
+		l.text(rest)
+	case operator.MatchString(rest[:min(len(rest), 2)]):
+		op := operator.FindString(rest[:min(len(rest), 2)])
+		switch op {
+		case "{", "(", "[":
+			l.brackets++
+		case "}", ")", "]":
+			l.brackets--
 		}
-		l.emit(tokName, rest[:n])
-		l.take(n)
-	case r == '\'' || r == '"':
-		l.str(rest)
-	case operatorLen(rest) > 0:
-		l.operator(rest[:operatorLen(rest)])
+		l.emit(op, op)
+		l.take(len(op))
 	default:
 		panic(l.unexpected(rest[:size]))
 	}
@@ -265,26 +208,78 @@ func (l *lexer) unexpected(char string) *Error {
 	return l.fail("unexpected char %s at %d", quoteRepr(char), utf8.RuneCountInString(l.src[:l.pos]))
 }
 
-// tagEnd takes the end of the tag if it is here. Variables know no "+}}".
-func (l *lexer) tagEnd(rest string) bool {
-	sign := signAt(rest, 0)
-	n := 2
-	if sign == '-' || sign == '+' && l.tag == "%}" {
-		n = 3
+// number reads an integer or, unless behind a dot, a float.
+func (l *lexer) number(rest string) {
+	text, kind := floatRE.FindString(rest), tokFloat
+	if text == "" || l.src[l.pos-1] == '.' {
+		text, kind = intRE.FindString(rest), tokInt
 	}
-	if !strings.HasPrefix(rest[n-2:], l.tag) {
-		return false
+	digits := strings.ReplaceAll(text, "_", "")
+	var num Value
+	var err error
+	switch {
+	case kind == tokFloat:
+		num, _ = strconv.ParseFloat(digits, 64) // out of range: an infinity, as in Python
+	case strings.Trim(text, "0123456789_") != "" || strings.HasPrefix(text, "0_"):
+		panic(l.at(unsupported("the integer %s…, in another base than ten,", text)))
+	default:
+		num, err = parseInteger(digits)
 	}
-	if l.tag == "%}" {
-		l.emit(tokBlkEnd, "")
-	} else {
-		l.emit(tokVarEnd, "")
-		if sign == 0 {
-			sign = '+' // trim_blocks is for blocks
+	if err != nil {
+		panic(l.fail("%s", err.Error()))
+	}
+	l.queue = append(l.queue, token{kind: kind, text: text, num: num, line: l.line})
+	l.take(len(text))
+}
+
+// text reads a string literal.
+func (l *lexer) text(rest string) {
+	n := 1
+	for n < len(rest) && rest[n] != rest[0] {
+		if rest[n] == '\\' {
+			n++
+		}
+		n++
+	}
+	if n >= len(rest) {
+		panic(l.unexpected(rest[:1]))
+	}
+	l.emit(tokString, l.unescape(rest[1:n]))
+	l.take(n + 1)
+}
+
+// unescape is Python's unicode-escape decoding of a literal; an unknown escape stays as it is written.
+func (l *lexer) unescape(s string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(s, `\`)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		c := after[0]
+		s = after[1:]
+		switch {
+		case c == '\n':
+		case c == '\'' || c == '"' || c == '\\':
+			b.WriteByte(c)
+		case c == 'N':
+			panic(l.at(unsupported(`the escape \N{…}`)))
+		case c >= '0' && c <= '7':
+			octal := after[:min(3, len(after)-len(strings.TrimLeft(after, "01234567")))]
+			n, _ := strconv.ParseUint(octal, 8, 32)
+			b.WriteRune(rune(n))
+			s = after[len(octal):]
+		case strings.IndexByte("abfnrtvxuU", c) >= 0:
+			r, _, tail, err := strconv.UnquoteChar(`\`+after, 0)
+			if err != nil {
+				panic(l.fail(`truncated \%c escape`, c))
+			}
+			b.WriteRune(r)
+			s = tail
+		default:
+			b.WriteByte('\\')
+			s = after
 		}
 	}
-	l.take(n)
-	l.tag = ""
-	l.afterTag(sign)
-	return true
 }

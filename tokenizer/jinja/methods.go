@@ -27,17 +27,16 @@ func addTextMethods(t table) {
 	t.add("removesuffix", "suffix /", func(_ *render, x Value, a []Value) Value {
 		return strings.TrimSuffix(x.(string), textArg(a[0], ""))
 	})
-	t.add("find", "sub /", find(strings.Index))
-	t.add("rfind", "sub /", find(strings.LastIndex))
-	t.add("count", "sub /", func(r *render, x Value, a []Value) Value {
-		r.work(len(x.(string)))
-		return int64(strings.Count(x.(string), textArg(a[0], "")))
+	t.add("find", "sub /", func(r *render, x Value, a []Value) Value {
+		s := x.(string)
+		r.work(4 * len(s))
+		at := strings.Index(s, textArg(a[0], ""))
+		return int64(utf8.RuneCountInString(s[:max(at, 0)]) + min(at, 0)) // in code points, or -1
 	})
-	t.add("split", "sep? maxsplit?", split(false))
-	t.add("rsplit", "sep? maxsplit?", split(true))
-	t.add("splitlines", "keepends?", func(r *render, x Value, a []Value) Value {
+	t.add("split", "sep? maxsplit?", split)
+	t.add("splitlines", "", func(r *render, x Value, _ []Value) Value {
 		r.grow(int64(16 * len(x.(string))))
-		return r.texts(splitLines(x.(string), isSet(a[0])))
+		return r.texts(splitLines(x.(string)))
 	})
 	t.add("replace", "old new count? /", func(r *render, x Value, a []Value) Value {
 		return r.replace(x.(string), textArg(a[0], ""), textArg(a[1], ""), intArg(a[2], -1))
@@ -69,19 +68,6 @@ func affix(name string, has func(s, affix string) bool) func(*render, Value, []V
 	}
 }
 
-// find gives a text's place in code points, -1 if it is not there.
-func find(index func(s, sub string) int) func(*render, Value, []Value) Value {
-	return func(r *render, x Value, a []Value) Value {
-		s := x.(string)
-		r.work(4 * len(s))
-		at := index(s, textArg(a[0], ""))
-		if at < 0 {
-			return int64(-1)
-		}
-		return int64(utf8.RuneCountInString(s[:at]))
-	}
-}
-
 func (r *render) texts(parts []string) Value {
 	r.grow(int64(32*len(parts) + 24))
 	items := make([]Value, len(parts))
@@ -91,83 +77,43 @@ func (r *render) texts(parts []string) Value {
 	return &List{Items: items}
 }
 
-// split is str.split, or str.rsplit where right.
-func split(right bool) func(*render, Value, []Value) Value {
-	return func(r *render, x Value, a []Value) Value {
-		s := x.(string)
-		r.work(len(s))
-		most := int(max(-1, min(intArg(a[1], -1), int64(len(s)))))
-		if a[0] == absent || a[0] == nil {
-			r.grow(int64(8 * len(s)))
-			return r.texts(splitSpace(s, most, right))
+// split is str.split, at whitespace where no separator is given.
+func split(r *render, x Value, a []Value) Value {
+	s := x.(string)
+	most := int(max(-1, min(intArg(a[1], -1), int64(len(s)))))
+	if a[0] == absent || a[0] == nil {
+		if most >= 0 {
+			panic(unsupported("str.split at whitespace with maxsplit"))
 		}
-		sep := textArg(a[0], "")
-		if sep == "" {
-			panic(valueErr("empty separator"))
-		}
-		r.grow(int64(16 * (strings.Count(s, sep) + 1))) // what the parts cost, before they are made
-		if !right {
-			return r.texts(strings.SplitN(s, sep, most+1-b2i(most < 0)))
-		}
-		parts := strings.Split(s, sep)
-		if cut := len(parts) - 1 - most; most >= 0 && cut > 0 {
-			parts = append([]string{strings.Join(parts[:cut+1], sep)}, parts[cut+1:]...)
-		}
-		return r.texts(parts)
+		r.grow(int64(8 * len(s)))
+		return r.texts(strings.FieldsFunc(s, isSpace))
 	}
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
+	sep := textArg(a[0], "")
+	if sep == "" {
+		panic(valueErr("empty separator"))
 	}
-	return 0
-}
-
-// splitSpace splits at runs of whitespace at most so many times (-1: everywhere), and keeps none at the ends.
-func splitSpace(s string, most int, right bool) []string {
-	fields := strings.FieldsFunc(s, isSpace)
-	if most < 0 || len(fields) <= most+1 {
-		return fields
+	r.work(len(s))
+	r.grow(int64(16 * (strings.Count(s, sep) + 1))) // what the parts cost, before they are made
+	if most < 0 {
+		return r.texts(strings.Split(s, sep))
 	}
-	if right {
-		s = strings.TrimRightFunc(s, isSpace)
-		for range most {
-			at := strings.LastIndexFunc(s, isSpace)
-			s = strings.TrimRightFunc(s[:at], isSpace)
-		}
-		return append([]string{s}, fields[len(fields)-most:]...)
-	}
-	s = strings.TrimLeftFunc(s, isSpace)
-	for range most {
-		at := strings.IndexFunc(s, isSpace)
-		s = strings.TrimLeftFunc(s[at:], isSpace)
-	}
-	return append(fields[:most:most], s)
+	return r.texts(strings.SplitN(s, sep, most+1))
 }
 
 // splitLines is str.splitlines.
-func splitLines(s string, keep bool) []string {
+func splitLines(s string) []string {
 	out := []string{}
-	start := 0
-	for i := 0; i < len(s); {
-		c, size := utf8.DecodeRuneInString(s[i:])
-		end := i
-		i += size
-		if !strings.ContainsRune("\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", c) {
-			continue
+	for s != "" {
+		i := strings.IndexAny(s, "\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029")
+		if i < 0 {
+			return append(out, s)
 		}
-		if c == '\r' && strings.HasPrefix(s[i:], "\n") {
-			i++
+		out = append(out, s[:i])
+		_, size := utf8.DecodeRuneInString(s[i:])
+		if strings.HasPrefix(s[i:], "\r\n") {
+			size = 2
 		}
-		if keep {
-			end = i
-		}
-		out = append(out, s[start:end])
-		start = i
-	}
-	if start < len(s) {
-		out = append(out, s[start:])
+		s = s[i+size:]
 	}
 	return out
 }

@@ -22,17 +22,18 @@ func (p *parser) expression(cond bool) expr {
 	defer p.up()
 	x := p.binary(0)
 	for cond && p.skipName("if") {
-		c := &condExpr{then: x, test: p.binary(0)}
+		test := p.binary(0)
+		var alt expr
 		if p.skipName("else") {
-			c.alt = p.expression(true)
+			alt = p.expression(true)
 		}
-		x = c
+		x = condition(test, x, alt)
 	}
 	return x
 }
 
-// binary parses a run of operators of one level over operands of the next. A run is one node, so that a long sum neither
-// nests nor copies its text again for every term.
+// binary parses a run of operators of one level over operands of the next. A run is one function, so that a long sum
+// neither nests nor copies its text again for every term.
 func (p *parser) binary(level int) expr {
 	switch {
 	case level == len(levels):
@@ -41,32 +42,28 @@ func (p *parser) binary(level int) expr {
 		p.deeper()
 		defer p.up()
 		p.advance()
-		return &notExpr{x: p.binary(level)}
+		return not(p.binary(level))
 	}
-	run := run{first: p.binary(level + 1), line: p.cur.line}
-	for {
-		op := p.operator()
-		if !slices.Contains(levels[level], op) {
-			break
-		}
+	n := &run{first: p.binary(level + 1), line: p.cur.line}
+	for op := p.operator(); slices.Contains(levels[level], op); op = p.operator() {
 		if op == "not in" {
 			p.advance()
 		}
 		p.advance()
-		run.ops = append(run.ops, op)
-		run.rest = append(run.rest, p.binary(level+1))
+		n.ops = append(n.ops, op)
+		n.rest = append(n.rest, p.binary(level+1))
 	}
 	switch {
-	case run.ops == nil:
-		return run.first
+	case n.ops == nil:
+		return n.first
 	case level < compareLevel:
-		return &logicExpr{run}
+		return n.logic
 	case level == compareLevel:
-		return &compareExpr{run}
-	case run.ops[0] == "~":
-		return &concatExpr{run}
+		return n.compare
+	case n.ops[0] == "~":
+		return n.concat
 	}
-	return &arithExpr{run}
+	return n.arith
 }
 
 // operator is the binary operator that the current token is or begins.
@@ -91,7 +88,7 @@ func (p *parser) unary(filters bool) expr {
 	var x expr
 	if t := p.cur; p.is("-", "+") {
 		p.advance()
-		x = &signExpr{op: t.kind, x: p.unary(false), line: t.line}
+		x = sign(t.kind, p.unary(false), t.line)
 	} else {
 		x = p.primary()
 	}
@@ -103,7 +100,7 @@ func (p *parser) unary(filters bool) expr {
 		case p.isName("is"):
 			x = p.test(x)
 		case p.is("("):
-			x = p.call(x)
+			x = p.callOf(x)
 		default:
 			return x
 		}
@@ -119,38 +116,53 @@ func (p *parser) primary() expr {
 	case tokName:
 		p.advance()
 		if v, ok := constants[t.text]; ok {
-			return &constExpr{v: v}
+			return constant(v)
 		}
-		if p.special != nil {
+		switch {
+		case t.text == "caller" && p.special != nil:
 			p.special[t.text] = true
+		case (t.text == "varargs" || t.text == "kwargs") && p.special != nil:
+			panic(unsupported("%s of a macro", t.text))
 		}
-		return &nameExpr{name: t.text, line: t.line}
+		return func(r *render, s *scope) Value {
+			r.line = t.line
+			return r.lookup(s, t.text)
+		}
 	case tokString:
 		s := ""
 		for p.is(tokString) {
 			s += p.expect(tokString).text
 		}
-		return &constExpr{v: s}
+		return constant(s)
 	case tokInt, tokFloat:
 		p.advance()
-		return &constExpr{v: t.num}
+		return constant(t.num)
 	case "(":
 		p.advance()
 		x := p.tuple(true, "", true)
 		p.expect(")")
 		return x
 	case "[":
-		l := &listExpr{kind: list}
-		p.items("]", func() { l.items = append(l.items, p.expression(true)) })
-		return l
+		var items []expr
+		p.items("]", func() { items = append(items, p.expression(true)) })
+		return listOf(items, list)
 	case "{":
-		d := &dictExpr{}
+		var keys, vals []expr
 		p.items("}", func() {
-			d.keys = append(d.keys, p.expression(true))
+			keys = append(keys, p.expression(true))
 			p.expect(":")
-			d.vals = append(d.vals, p.expression(true))
+			vals = append(vals, p.expression(true))
 		})
-		return d
+		return func(r *render, s *scope) Value {
+			d := NewDict()
+			r.line = t.line
+			r.grow(64)
+			for i := range keys {
+				k := r.eval(keys[i], s)
+				r.put(d, k, r.eval(vals[i], s))
+			}
+			return d
+		}
 	}
 	panic(p.fail("unexpected %s", quoteRepr(describe(t))))
 }
@@ -173,7 +185,7 @@ func (p *parser) tuple(cond bool, end string, parens bool) expr {
 	case len(items) == 0 && !parens:
 		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
 	}
-	return &listExpr{items: items, kind: tuple}
+	return listOf(items, tuple)
 }
 
 // items parses an opening bracket, elements with commas between and perhaps behind them, and the closing bracket.
@@ -191,27 +203,30 @@ func (p *parser) items(closing string, one func()) {
 	p.advance()
 }
 
-// postfix parses attributes, subscripts and calls.
+// postfix parses attributes, subscripts and calls. last keeps the parts of a call for a call block, which adds an
+// argument.
 func (p *parser) postfix(x expr) expr {
+	p.last = nil
 	for n := p.depth; ; n++ {
 		p.bound(n, 4*p.most) // a long chain nests at run though it is parsed in a loop
-		line := p.cur.line
-		switch p.cur.kind {
+		switch line := p.cur.line; p.cur.kind {
 		case ".":
 			p.advance()
 			switch t := p.cur; t.kind {
 			case tokName:
-				x = &attrExpr{x: x, name: t.text, line: line}
+				x = attribute(x, t.text, line)
 			case tokInt:
-				x = &itemExpr{x: x, key: &constExpr{v: t.num}, line: line}
+				x = item(x, constant(t.num), line)
 			default:
 				panic(p.fail("expected name or number"))
 			}
 			p.advance()
+			p.last = nil
 		case "[":
 			x = p.subscript(x)
+			p.last = nil
 		case "(":
-			x = p.call(x)
+			x = p.callOf(x)
 		default:
 			return x
 		}
@@ -222,66 +237,74 @@ func (p *parser) postfix(x expr) expr {
 func (p *parser) subscript(x expr) expr {
 	line := p.cur.line
 	var keys []expr
-	var cut *sliceExpr
-	n := 0
+	var cut expr
 	p.items("]", func() {
-		n++
-		if k := p.slice(x, line); k != nil {
-			cut = k
-			return
+		if cut != nil {
+			panic(unsupported("a slice in a tuple index"))
 		}
-		keys = append(keys, p.expression(true))
+		var key expr
+		if !p.is(":") {
+			key = p.expression(true)
+		}
 		if p.is(":") {
-			cut = p.slice(x, line)
-			cut.parts[0] = keys[len(keys)-1]
+			cut = p.slice(x, key, line)
+		} else {
+			keys = append(keys, key)
 		}
 	})
 	switch {
-	case cut != nil && n > 1:
-		panic(unsupported("a slice in a tuple index"))
-	case cut != nil:
+	case cut != nil && keys == nil:
 		return cut
-	case len(keys) == 1:
-		return &itemExpr{x: x, key: keys[0], line: line}
+	case len(keys) == 1 && cut == nil:
+		return item(x, keys[0], line)
+	case cut != nil:
+		panic(unsupported("a slice in a tuple index"))
 	}
-	return &itemExpr{x: x, key: &listExpr{items: keys, kind: tuple}, line: line}
+	return item(x, listOf(keys, tuple), line)
 }
 
-// slice parses ":stop:step", if it is next.
-func (p *parser) slice(x expr, line int) *sliceExpr {
-	if !p.is(":") {
-		return nil
-	}
-	s := &sliceExpr{x: x, line: line}
+// slice parses ":stop:step" behind a start, which may be nil as they may.
+func (p *parser) slice(x, start expr, line int) expr {
+	parts := [3]expr{start}
 	for i := 1; i < 3 && p.skip(":"); i++ {
 		if !p.is(":", "]", ",") {
-			s.parts[i] = p.expression(true)
+			parts[i] = p.expression(true)
 		}
 	}
-	return s
+	return func(r *render, s *scope) Value {
+		v := r.eval(x, s)
+		var bounds [3]Value
+		for i, part := range parts {
+			if part != nil {
+				bounds[i] = r.eval(part, s)
+			}
+		}
+		r.line = line
+		return r.slice(v, bounds)
+	}
 }
 
-func (p *parser) call(x expr) expr {
-	line := p.cur.line
-	return &callExpr{fn: x, args: p.callArgs(), line: line}
+// callOf parses a call's arguments.
+func (p *parser) callOf(x expr) expr {
+	c := &call{fn: x, line: p.cur.line, args: p.arguments()}
+	p.last = c
+	return c.eval
 }
 
-func (p *parser) callArgs() callArgs {
-	var a callArgs
+func (p *parser) arguments() arguments {
+	var a arguments
 	p.items(")", func() {
 		switch {
-		case a.starStar != nil || a.star != nil && p.is("*"):
-			panic(p.fail("invalid syntax for function call expression"))
-		case p.skip("*"):
+		case a.star == nil && p.skip("*"):
 			a.star = p.expression(true)
-		case p.skip("**"):
-			a.starStar = p.expression(true)
+		case p.is("**"):
+			panic(unsupported("a call with **"))
 		case p.is(tokName) && p.look().kind == "=":
-			a.kwNames = append(a.kwNames, p.cur.text)
+			a.names = append(a.names, p.cur.text)
 			p.advance()
 			p.advance()
-			a.kwVals = append(a.kwVals, p.expression(true))
-		case a.star != nil || a.kwNames != nil:
+			a.named = append(a.named, p.expression(true))
+		case a.star != nil || a.names != nil: // a second star, too
 			panic(p.fail("invalid syntax for function call expression"))
 		default:
 			a.pos = append(a.pos, p.expression(true))
@@ -290,7 +313,7 @@ func (p *parser) callArgs() callArgs {
 	return a
 }
 
-// filters parses a run of filters over x (nil: a block's text). inline: the first has no "|" before it.
+// filters parses a run of filters over x. inline: the first has no "|" before it.
 func (p *parser) filters(x expr, inline bool) expr {
 	for n := p.depth; p.is("|") || inline; n++ {
 		p.bound(n, 4*p.most)
@@ -298,56 +321,57 @@ func (p *parser) filters(x expr, inline bool) expr {
 			p.advance()
 		}
 		inline = false
-		f := &filterExpr{x: x, line: p.cur.line}
-		name := p.dottedName()
-		f.filter, f.unknown = filters[name], p.unknown("filter", name, refusedFilters)
+		b, line := p.builtin("filter", filters, refusedFilters), p.cur.line
+		var a arguments
 		if p.is("(") {
-			f.args = p.callArgs()
+			a = p.arguments()
 		}
-		x = f
+		x = apply(b, x, a, line)
 	}
 	return x
 }
 
-// dottedName parses the name of a filter or test.
-func (p *parser) dottedName() string {
+func (p *parser) test(x expr) expr {
+	line := p.cur.line
+	p.advance()
+	negated := p.skipName("not")
+	b := p.builtin("test", tests, refusedTests)
+	var a arguments
+	switch {
+	case p.is("("):
+		a = p.arguments()
+	case p.isName("is"):
+		panic(p.fail("You cannot chain multiple tests with is"))
+	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{") && !p.isName("else", "or", "and"):
+		a.pos = []expr{p.postfix(p.primary())}
+	}
+	x = apply(b, x, a, line)
+	if negated {
+		return not(x)
+	}
+	return x
+}
+
+// builtin parses the name of a filter or test. One that there is not fails where it is used, not here: templates have
+// branches for other renderers, which are never taken.
+func (p *parser) builtin(what string, t table, refused map[string]bool) *builtin {
+	e := errorf("TemplateAssertionError", "No %s named ", what)
+	if p.inIf > 0 {
+		e.Class = "TemplateRuntimeError"
+	}
+	e.Line = p.cur.line
 	name := p.expect(tokName).text
 	for p.skip(".") {
 		name += "." + p.expect(tokName).text
 	}
-	return name
-}
-
-func (p *parser) test(x expr) expr {
-	t := &testExpr{x: x, line: p.cur.line}
-	p.advance()
-	negated := p.skipName("not")
-	name := p.dottedName()
-	t.test, t.unknown = tests[name], p.unknown("test", name, refusedTests)
-	switch {
-	case p.is("("):
-		t.args = p.callArgs()
-	case p.isName("is"):
-		panic(p.fail("You cannot chain multiple tests with is"))
-	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{") && !p.isName("else", "or", "and"):
-		t.args.pos = []expr{p.postfix(p.primary())}
-	}
-	if negated {
-		return &notExpr{x: t}
-	}
-	return t
-}
-
-// unknown is the error of a filter or test that there is not. It is kept for the render that comes to it: templates have
-// branches for other renderers, which are never taken here.
-func (p *parser) unknown(what, name string, refused map[string]bool) *Error {
-	e := errorf("TemplateAssertionError", "No %s named %s.", what, quoteRepr(clip(name)))
-	switch {
-	case refused[name]:
+	e.Msg += quoteRepr(clip(name)) + "."
+	if refused[name] {
+		line := e.Line
 		e = unsupported("the %s '%s'", what, name)
-	case p.inIf > 0:
-		e = errorf("TemplateRuntimeError", "No %s named %s found.", what, quoteRepr(clip(name)))
+		e.Line = line
 	}
-	e.Line = p.cur.line
-	return e
+	if b := t[name]; b != nil {
+		return b
+	}
+	return &builtin{raw: func(*render, Value, *args) Value { panic(e) }}
 }

@@ -33,31 +33,37 @@ func (p *parser) statement(ends []string) stmt {
 func (p *parser) ifTag() stmt {
 	p.inIf++
 	defer func() { p.inIf-- }()
-	s := &ifStmt{}
-	for {
-		test := p.tuple(false, "", false)
-		body, end := p.block("elif", "else", "endif")
-		s.tests = append(s.tests, test)
-		s.bodies = append(s.bodies, body)
-		switch end {
-		case "endif":
-			return s
-		case "else":
-			s.alt, _ = p.block("endif")
-			return s
+	var tests []expr
+	var bodies [][]stmt
+	for end := ""; end != "endif"; {
+		var body []stmt
+		if end == "else" {
+			tests = append(tests, constant(true))
+			body, end = p.block("endif")
+		} else {
+			tests = append(tests, p.tuple(false, "", false))
+			body, end = p.block("elif", "else", "endif")
 		}
+		bodies = append(bodies, body)
+	}
+	return func(r *render, s *scope) flow {
+		for i, test := range tests {
+			if truth(r.eval(test, s)) {
+				return r.run(bodies[i], s)
+			}
+		}
+		return goesOn
 	}
 }
 
 func (p *parser) forTag() stmt {
-	s := &forStmt{line: p.cur.line}
-	s.target = p.target("in", false)
+	st := &forStmt{line: p.cur.line, target: p.target("in", false)}
 	if !p.skipName("in") {
 		panic(p.fail("expected token 'in', got '%s'", describe(p.cur)))
 	}
-	s.iter = p.tuple(false, "recursive", false)
+	st.iter = p.tuple(false, "recursive", false)
 	if p.skipName("if") {
-		s.test = p.expression(true)
+		st.test = p.expression(true)
 	}
 	if p.isName("recursive") {
 		panic(unsupported("a recursive for loop"))
@@ -65,49 +71,60 @@ func (p *parser) forTag() stmt {
 	p.inLoop++
 	body, end := p.block("endfor", "else")
 	p.inLoop--
-	s.body = body
+	st.body = body
 	if end == "else" {
-		s.alt, _ = p.block("endfor")
+		st.alt, _ = p.block("endfor")
 	}
-	return s
+	return st.exec
 }
 
 // controlTag parses break and continue, whose name has been taken.
 func (p *parser) controlTag() stmt {
-	name := p.tags[len(p.tags)-1]
+	name, f := p.tags[len(p.tags)-1], continues
 	if p.inLoop == 0 {
 		panic(p.fail("'%s' outside loop", name))
 	}
 	if name == "break" {
-		return &controlStmt{next: breaks}
+		f = breaks
 	}
-	return &controlStmt{next: continues}
+	return func(*render, *scope) flow { return f }
 }
 
 func (p *parser) setTag() stmt {
 	line := p.cur.line
 	target := p.target("", true)
 	if p.skip("=") {
-		return &setStmt{target: target, value: p.tuple(true, "", false), line: line}
+		value := p.tuple(true, "", false)
+		return func(r *render, s *scope) flow {
+			v := r.eval(value, s)
+			r.line = line
+			r.assign(&target, v, s)
+			return goesOn
+		}
 	}
-	s := &setBlock{target: target, line: line}
+	var filters expr
 	if p.is("|") {
-		s.filter = p.filters(nil, false)
+		filters = p.blockFilters(false)
 	}
-	s.body, _ = p.block("endset")
-	return s
+	body, _ := p.block("endset")
+	return filtered(body, filters, line, func(r *render, s *scope, text Value) { r.assign(&target, text, s) })
 }
 
 func (p *parser) filterTag() stmt {
-	s := &filterBlock{line: p.cur.line, filter: p.filters(nil, true)}
-	s.body, _ = p.block("endfilter")
-	return s
+	line, filters := p.cur.line, p.blockFilters(true)
+	body, _ := p.block("endfilter")
+	return filtered(body, filters, line, func(r *render, _ *scope, text Value) { r.emit(r.str(text)) })
 }
 
-// plainTag parses one of the parser's blocks.
+// blockFilters parses filters that a block's text runs through.
+func (p *parser) blockFilters(inline bool) expr {
+	return p.filters(func(r *render, s *scope) Value { return r.lookup(s, blockText) }, inline)
+}
+
+// plainTag parses one of the parser's blocks: its body, in a scope of its own.
 func (p *parser) plainTag() stmt {
 	body, _ := p.block("end" + p.tags[len(p.tags)-1])
-	return &scopeBlock{body: body}
+	return func(r *render, s *scope) flow { return r.run(body, &scope{parent: s}) }
 }
 
 // target parses what can be assigned to. end is a name that ends a tuple; attrs admits a namespace's attribute.
@@ -155,31 +172,32 @@ func (p *parser) oneTarget(attrs bool) target {
 }
 
 func (p *parser) macroTag() stmt {
-	d := &macroDecl{line: p.cur.line, name: p.expect(tokName).text}
+	d := &macroDecl{name: p.expect(tokName).text}
 	p.signature(d)
 	p.macroBody(d, "endmacro")
-	return d
+	return func(r *render, s *scope) flow {
+		r.set(s, d.name, &macro{decl: d, scope: s})
+		return goesOn
+	}
 }
 
-// macroBody parses the body and finds which special names it uses.
+// macroBody parses the body and finds whether it uses the caller.
 func (p *parser) macroBody(d *macroDecl, end string) {
 	outer, loops, ifs := p.special, p.inLoop, p.inIf
 	p.special, p.inLoop, p.inIf = map[string]bool{}, 0, 0
 	d.body, _ = p.block(end)
-	used := p.special
+	for name := range p.special { // Jinja sees a name in a nested macro as used by the outer one
+		if outer != nil {
+			outer[name] = true
+		}
+	}
+	d.caller = p.special["caller"]
+	for _, name := range d.params {
+		if name == "caller" {
+			panic(unsupported("a parameter named caller"))
+		}
+	}
 	p.special, p.inLoop, p.inIf = outer, loops, ifs
-	for name := range used { // Jinja sees a name in a nested macro as used by the outer one
-		if p.special != nil {
-			p.special[name] = true
-		}
-	}
-	for i, name := range d.params {
-		if name == "caller" && used[name] && i < len(d.params)-len(d.defaults) {
-			panic(p.fail(`When defining macros or call blocks the special "caller" argument must be omitted or be given a default.`))
-		}
-		delete(used, name)
-	}
-	d.caller, d.kwargs, d.varargs = used["caller"], used["kwargs"], used["varargs"]
 }
 
 func (p *parser) signature(d *macroDecl) {
@@ -199,15 +217,20 @@ func (p *parser) signature(d *macroDecl) {
 }
 
 func (p *parser) callTag() stmt {
-	s := &callBlock{line: p.cur.line, decl: &macroDecl{line: p.cur.line}}
+	d, line := &macroDecl{}, p.cur.line
 	if p.is("(") {
-		p.signature(s.decl)
+		p.signature(d)
 	}
-	call, ok := p.expression(true).(*callExpr)
-	if !ok {
+	p.postfix(p.primary())
+	c := p.last
+	if c == nil {
 		panic(p.fail("expected call"))
 	}
-	s.call = call
-	p.macroBody(s.decl, "endcall")
-	return s
+	p.macroBody(d, "endcall")
+	return func(r *render, s *scope) flow {
+		v := c.with(r, s, &macro{decl: d, scope: s})
+		r.line = line
+		r.emit(r.str(v))
+		return goesOn
+	}
 }

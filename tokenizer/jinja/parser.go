@@ -17,6 +17,7 @@ type parser struct {
 	blocks  []string        // further tags whose body is rendered as it is
 	special map[string]bool // special names used by the macro being parsed
 	tags    []string        // open blocks, for messages
+	last    *call           // what postfix parsed last, if that is a call
 	inLoop  int
 	inIf    int
 }
@@ -114,11 +115,11 @@ func (p *parser) body(ends []string) []stmt {
 			}
 			return out
 		case tokData:
-			out = append(out, &dataStmt{text: p.cur.text})
+			out = append(out, dataStmt(p.cur.text))
 			p.advance()
 		case tokVarBegin:
 			p.advance()
-			out = append(out, &outputStmt{x: p.tuple(true, "", false), line: line})
+			out = append(out, outputStmt(p.tuple(true, "", false), line))
 			p.expect(tokVarEnd)
 		case tokBlkBegin:
 			p.advance()

@@ -2,6 +2,9 @@ package jinja
 
 import "strings"
 
+// stmt is a parsed statement: a function that writes to the render's output.
+type stmt func(r *render, s *scope) flow
+
 // flow says where a statement leads: on, or out of the innermost loop's turn.
 type flow uint8
 
@@ -11,30 +14,16 @@ const (
 	continues
 )
 
-// stmt is a statement, which writes to the render's output.
-type stmt interface {
-	exec(r *render, s *scope) flow
-}
-
-// target is what set and for assign to.
-type target struct {
-	name  string
-	attr  string   // namespace attribute: name.attr
-	tuple []target // unpacking
-}
-
 // run executes statements until one leads elsewhere.
 func (r *render) run(body []stmt, s *scope) flow {
 	r.enter()
-	for _, st := range body {
+	f := goesOn
+	for i := 0; i < len(body) && f == goesOn; i++ {
 		r.step(1)
-		if f := st.exec(r, s); f != goesOn {
-			r.leave()
-			return f
-		}
+		f = body[i](r, s)
 	}
 	r.leave()
-	return goesOn
+	return f
 }
 
 // capture renders statements into a str.
@@ -48,11 +37,56 @@ func (r *render) capture(body []stmt, s *scope) (string, flow) {
 	return b.String(), f
 }
 
+func dataStmt(text string) stmt {
+	return func(r *render, _ *scope) flow {
+		r.emit(text)
+		return goesOn
+	}
+}
+
+func outputStmt(x expr, line int) stmt {
+	return func(r *render, s *scope) flow {
+		v := r.eval(x, s)
+		r.line = line
+		r.emit(r.str(v))
+		return goesOn
+	}
+}
+
+// blockText is where the filters of a block find its text.
+const blockText = " block"
+
+// filtered captures a body and runs filters over it, if there are any; use takes the text. A break or continue in the
+// body discards it.
+func filtered(body []stmt, filters expr, line int, use func(r *render, s *scope, text Value)) stmt {
+	return func(r *render, s *scope) flow {
+		inner := &scope{parent: s}
+		captured, f := r.capture(body, inner)
+		if f != goesOn {
+			return f
+		}
+		var text Value = captured
+		if filters != nil {
+			text = r.eval(filters, &scope{parent: s, names: []string{blockText}, vals: []Value{captured}})
+		}
+		r.line = line
+		use(r, s, text)
+		return goesOn
+	}
+}
+
+// target is what set and for assign to.
+type target struct {
+	name  string
+	attr  string   // namespace attribute: name.attr
+	tuple []target // unpacking
+}
+
 // assign binds a target in the scope, or sets a namespace's attribute.
 func (r *render) assign(t *target, v Value, s *scope) {
 	switch {
 	case t.tuple != nil:
-		if _, undef := v.(*Undefined); !undef && !iterable(v) {
+		if !iterable(v) {
 			panic(typeErr("cannot unpack non-iterable %s object", typeName(v)))
 		}
 		items := r.items(v)
@@ -76,143 +110,122 @@ func (r *render) assign(t *target, v Value, s *scope) {
 	}
 }
 
-type dataStmt struct{ text string }
-
-func (st *dataStmt) exec(r *render, _ *scope) flow {
-	r.emit(st.text)
-	return goesOn
+type forStmt struct {
+	target    target
+	iter      expr
+	test      expr // nil: none
+	body, alt []stmt
+	line      int
 }
 
-type outputStmt struct {
-	x    expr
-	line int
+// loop is the special variable of a for loop. It reads ahead only when asked, as Jinja's does: the loop's "if" sees what
+// the turns before have set.
+type loop struct {
+	r       *render
+	rest    []Value // not yet looked at
+	keep    func(v Value) bool
+	index0  int
+	before  Value
+	current Value
+	ahead   []Value // passed the "if", not yet given
 }
 
-func (st *outputStmt) exec(r *render, s *scope) flow {
-	v := r.eval(st.x, s)
+func (st *forStmt) exec(r *render, s *scope) flow {
+	iter := r.eval(st.iter, s)
 	r.line = st.line
-	r.emit(r.str(v))
-	return goesOn
-}
-
-type ifStmt struct {
-	tests  []expr
-	bodies [][]stmt
-	alt    []stmt
-}
-
-func (st *ifStmt) exec(r *render, s *scope) flow {
-	for i, test := range st.tests {
-		if truth(r.eval(test, s)) {
-			return r.run(st.bodies[i], s)
+	l := &loop{r: r, rest: r.items(iter), index0: -1}
+	if st.test != nil {
+		l.keep = func(v Value) bool {
+			turn := &scope{parent: s}
+			r.assign(&st.target, v, turn)
+			return truth(r.eval(st.test, turn))
 		}
 	}
-	return r.run(st.alt, s)
-}
-
-// controlStmt is break or continue.
-type controlStmt struct{ next flow }
-
-func (st *controlStmt) exec(*render, *scope) flow { return st.next }
-
-type setStmt struct {
-	target target
-	value  expr
-	line   int
-}
-
-func (st *setStmt) exec(r *render, s *scope) flow {
-	v := r.eval(st.value, s)
-	r.line = st.line
-	r.assign(&st.target, v, s)
+	for l.advance() {
+		turn := &scope{parent: s, names: make([]string, 0, 4), vals: make([]Value, 0, 4)}
+		r.line = st.line
+		r.set(turn, "loop", l)
+		r.assign(&st.target, l.current, turn)
+		if r.run(st.body, turn) == breaks {
+			break
+		}
+	}
+	if l.index0 < 0 && st.alt != nil {
+		return r.run(st.alt, &scope{parent: s})
+	}
 	return goesOn
 }
 
-type setBlock struct {
-	target target
-	filter expr // nil: none
-	body   []stmt
-	line   int
-}
-
-func (st *setBlock) exec(r *render, s *scope) flow {
-	text, f := r.captureFiltered(st.filter, st.body, s)
-	if f == goesOn {
-		r.line = st.line
-		r.assign(&st.target, text, s)
+// peek reads ahead until n elements are waiting, or no more are left.
+func (l *loop) peek(n int) bool {
+	for len(l.ahead) < n && len(l.rest) > 0 {
+		v := l.rest[0]
+		l.rest = l.rest[1:]
+		l.r.step(1)
+		if l.keep == nil || l.keep(v) {
+			l.r.grow(16)
+			l.ahead = append(l.ahead, v)
+		}
 	}
-	return f
+	return len(l.ahead) >= n
 }
 
-type filterBlock struct {
-	filter expr
-	body   []stmt
-	line   int
-}
-
-func (st *filterBlock) exec(r *render, s *scope) flow {
-	text, f := r.captureFiltered(st.filter, st.body, s)
-	if f == goesOn {
-		r.line = st.line
-		r.emit(r.str(text))
+func (l *loop) advance() bool {
+	if !l.peek(1) {
+		return false
 	}
-	return f
+	l.before, l.current = l.current, l.ahead[0]
+	l.ahead = l.ahead[1:]
+	l.index0++
+	return true
 }
 
-// captureFiltered is capture, and the text run through filters. A break or continue discards the text.
-func (r *render) captureFiltered(filter expr, body []stmt, s *scope) (Value, flow) {
-	inner := &scope{parent: s}
-	text, f := r.capture(body, inner)
-	if f != goesOn || filter == nil {
-		return text, f
+func (l *loop) length() int {
+	if l.keep == nil {
+		return l.index0 + 1 + len(l.ahead) + len(l.rest)
 	}
-	return r.filterText(filter.(*filterExpr), text, s), f
+	l.peek(len(l.ahead) + len(l.rest))
+	return l.index0 + 1 + len(l.ahead)
 }
 
-// filterText runs a chain of filters whose innermost takes the block's text.
-func (r *render) filterText(f *filterExpr, text Value, s *scope) Value {
-	r.enter()
-	if f.x != nil {
-		text = r.filterText(f.x.(*filterExpr), text, s)
+// attr is loop.name.
+func (l *loop) attr(name string) (Value, bool) {
+	switch name {
+	case "index0":
+		return int64(l.index0), true
+	case "index":
+		return int64(l.index0 + 1), true
+	case "changed", "cycle", "depth", "depth0":
+		panic(unsupported("loop.%s", name))
+	case "first":
+		return l.index0 == 0, true
+	case "last":
+		return !l.peek(1), true
+	case "length":
+		return int64(l.length()), true
+	case "revindex":
+		return int64(l.length() - l.index0), true
+	case "revindex0":
+		return int64(l.length() - l.index0 - 1), true
+	case "previtem":
+		if l.index0 == 0 {
+			return &Undefined{hint: "there is no previous item"}, true
+		}
+		return l.before, true
+	case "nextitem":
+		if !l.peek(1) {
+			return &Undefined{hint: "there is no next item"}, true
+		}
+		return l.ahead[0], true
 	}
-	r.leave()
-	return f.apply(r, text, s)
+	return nil, false
 }
 
+// macroDecl is what a macro or a call block says of itself.
 type macroDecl struct {
 	name     string // "" for a call block
 	params   []string
 	defaults []expr // of the last params
 	body     []stmt
-	line     int
-	// which of the special names the body uses
-	caller, kwargs, varargs bool
+	caller   bool // the body uses it
 }
-
-func (st *macroDecl) exec(r *render, s *scope) flow {
-	r.set(s, st.name, &macro{decl: st, scope: s})
-	return goesOn
-}
-
-type callBlock struct {
-	call *callExpr
-	decl *macroDecl
-	line int
-}
-
-func (st *callBlock) exec(r *render, s *scope) flow {
-	fn := r.eval(st.call.fn, s)
-	a := r.evalArgs(&st.call.args, s)
-	r.line = st.line
-	a.kwNames = append(a.kwNames, "caller")
-	a.kwVals = append(a.kwVals, &macro{decl: st.decl, scope: s})
-	v := r.call(fn, a)
-	r.line = st.line
-	r.emit(r.str(v))
-	return goesOn
-}
-
-// scopeBlock is a block of Parse's: its body, in a scope of its own.
-type scopeBlock struct{ body []stmt }
-
-func (st *scopeBlock) exec(r *render, s *scope) flow { return r.run(st.body, &scope{parent: s}) }

@@ -58,8 +58,8 @@ type Chat struct {
 	BOS, EOS            string
 	Special             map[string]string // other special tokens: pad_token, unk_token, …
 
-	// Kwargs are a request's chat_template_kwargs: nil, bool, string, int, float64 or json.RawMessage. The caller lets
-	// only names through that it knows; names of this struct's own fields are refused.
+	// Kwargs are a request's chat_template_kwargs: JSON, or what marshals to it. The caller lets only names through that
+	// it knows; names of this struct's own fields are refused.
 	Kwargs map[string]any
 
 	Now func() time.Time // nil: time.Now
@@ -95,7 +95,11 @@ func (t *Template) RenderChat(ctx context.Context, c Chat) (string, error) {
 		if reservedVars[name] {
 			return "", fmt.Errorf("chat template argument %q may not be set by a request", name)
 		}
-		v, err := FromGo(raw)
+		data, err := json.Marshal(raw)
+		if err != nil {
+			return "", fmt.Errorf("chat template argument %q: %w", name, err)
+		}
+		v, err := FromJSON(data)
 		if err != nil {
 			return "", fmt.Errorf("chat template argument %q: %w", name, err)
 		}

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -170,13 +171,12 @@ func (w *writer) group(opening, closing string, n int, element func(i int)) {
 func (w *writer) object(d *Dict) {
 	entries := d.entries
 	if w.sortKeys {
-		keys := w.r.view(d, keysView).Items
-		pairs := w.r.sorted(w.r.view(d, itemsView).Items, keys, false)
-		entries = make([]entry, len(entries))
-		for i, pair := range pairs.Items {
-			kv := pair.(*List).Items
-			entries[i] = entry{key: kv[0], val: kv[1]}
-		}
+		w.r.grow(int64(96 * len(entries)))
+		entries = slices.Clone(entries)
+		slices.SortStableFunc(entries, func(a, b entry) int {
+			c, _ := w.r.order(a.key, b.key, "<")
+			return c
+		})
 	}
 	w.group("{", "}", len(entries), func(i int) {
 		key := entries[i].key
