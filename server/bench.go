@@ -3,19 +3,19 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
-	"github.com/loopserve/loopserve/server/generate"
-	"github.com/loopserve/loopserve/server/metrics"
 )
 
 // The benchmark runs inside the server, on the engine that serves, without HTTP in between. docs/benchmarks.md has the
@@ -38,8 +38,8 @@ func (s *Server) postBench(c *gin.Context) {
 		return
 	}
 	// First, since its requests keep the server busy, and waiting for them or force would not help.
-	if j := s.jobs.current(); j != nil {
-		s.fail(c, benchRuns(j))
+	if running := s.jobs.current(); running != nil {
+		s.fail(c, occupied(running))
 		return
 	}
 	if reason := s.busy(); reason != "" && !force {
@@ -49,23 +49,28 @@ func (s *Server) postBench(c *gin.Context) {
 		})
 		return
 	}
-	j, running := s.jobs.start(s.stop, t.Name, len(plan.Shapes())*(plan.Runs+plan.WarmUp), func(ctx context.Context, j *job) (*bench.Result, error) {
-		return s.runBench(ctx, j, t.Model, plan)
-	})
-	if running != nil {
-		s.fail(c, benchRuns(running))
+	j := &job{
+		kind: jobBench, id: "bench-" + strings.ToLower(rand.Text()[:16]), model: t.Model, total: len(plan.Shapes()) * (plan.Runs + plan.WarmUp),
+	}
+	plan.Progress = j.progress
+	if running := s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) { return s.runBench(ctx, j, plan) }); running != nil {
+		s.fail(c, occupied(running))
 		return
 	}
 	note(c, "bench", j.id)
 	c.Writer.Header().Set("Location", "/v1/bench/"+j.id)
-	respond(c, http.StatusAccepted, j.brief())
+	respond(c, http.StatusAccepted, j.view())
 }
 
-func benchRuns(j *job) error {
-	return &api.Error{
-		Status: http.StatusConflict, Type: api.TypeInvalid, Code: "bench_running", NoRetry: true,
-		Message: "benchmark " + j.id + " is running, and two would measure each other: wait for it, or delete it",
+// occupied is the answer while another measurement runs.
+func occupied(j *job) error {
+	if j.kind == jobBench {
+		return &api.Error{
+			Status: http.StatusConflict, Type: api.TypeInvalid, Code: "bench_running", NoRetry: true,
+			Message: "another benchmark is running, and concurrent benchmarks distort each other: wait for " + j.id + ", or delete it",
+		}
 	}
+	return curveRunning("a depth curve of model " + j.model.Name + " is being computed")
 }
 
 // busy says what the server is doing, if anything.
@@ -84,10 +89,13 @@ func (s *Server) busy() string {
 	return strconv.Itoa(open) + " requests are open, " + strconv.Itoa(running) + " sequences run and " + strconv.Itoa(waiting) + " wait"
 }
 
-func (s *Server) runBench(ctx context.Context, j *job, m *generate.Model, plan bench.Plan) (*bench.Result, error) {
-	target := &bench.InProcess{Generator: m.Generator, Vocab: m.Vocab, Priority: 1, Counter: blockCounter{s.metrics, m.Name}}
-	plan.Progress = j.progress
-	r, err := bench.Run(ctx, target, plan)
+func (s *Server) runBench(ctx context.Context, j *job, plan measure.Plan) (any, error) {
+	m := j.model
+	inside := &measure.Process{Generator: m.Generator, Priority: 1, Blocks: func() measure.Blocks {
+		b, _ := s.metrics.Blocks(m.Name)
+		return measure.Blocks(b)
+	}}
+	r, err := measure.Sweep(ctx, inside, plan)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Error("benchmark failed", "bench", j.id, "model", m.Name, "err", err)
@@ -98,65 +106,53 @@ func (s *Server) runBench(ctx context.Context, j *job, m *generate.Model, plan b
 	return r, nil
 }
 
-// blockCounter is the server's own count of a model's block calls.
-type blockCounter struct {
-	metrics *metrics.Registry
-	model   string
-}
-
-func (b blockCounter) Blocks() (bench.Blocks, bool) {
-	v, ok := b.metrics.Blocks(b.model)
-	return bench.Blocks(v), ok
-}
-
 // getBenches lists what is remembered, newest first.
 func (s *Server) getBenches(c *gin.Context) {
 	list := []jobView{}
-	for _, j := range s.jobs.all() {
-		list = append(list, j.brief())
+	for _, j := range s.jobs.all(jobBench) {
+		list = append(list, j.view())
 	}
 	respond(c, http.StatusOK, gin.H{"object": "list", "data": list})
 }
 
-// job finds the one of the path, or answers 404.
-func (s *Server) job(c *gin.Context) *job {
-	j := s.jobs.find(c.Param("id"))
-	if j == nil {
+// withBench finds the job of the path, or answers 404.
+func (s *Server) withBench(handle func(*gin.Context, *job)) gin.HandlerFunc {
+	return s.whenReady(func(c *gin.Context) {
+		if j := s.jobs.find(jobBench, c.Param("id"), nil); j != nil {
+			handle(c, j)
+			return
+		}
 		s.fail(c, &api.Error{
 			Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "bench_not_found",
 			Message: "benchmark " + api.Quote(c.Param("id")) + " is not known: GET /v1/bench lists the last " + strconv.Itoa(mostJobs),
 		})
-	}
-	return j
+	})
 }
 
 // result is the job's, or an answer that says why there is none.
-func (s *Server) result(c *gin.Context, j *job) *bench.Result {
-	v := j.view()
-	if v.Result == nil {
+func (s *Server) result(c *gin.Context, j *job) *measure.SweepResult {
+	found, _ := j.outcome()
+	r, ok := found.(*measure.SweepResult)
+	if !ok {
 		s.fail(c, &api.Error{
 			Status: http.StatusConflict, Type: api.TypeInvalid, Code: "bench_not_done", NoRetry: true,
-			Message: "benchmark " + j.id + " is " + v.Status + ": there is a result only when it is done",
+			Message: "benchmark " + j.id + " is " + j.view().Status + ": there is a result only when it is done",
 		})
 	}
-	return v.Result
+	return r
 }
 
-func (s *Server) getBench(c *gin.Context) {
-	j := s.job(c)
-	if j == nil {
-		return
-	}
-	var kind string
-	var write func(*bench.Result, io.Writer) error
+func (s *Server) getBench(c *gin.Context, j *job) {
+	write, kind := (*measure.SweepResult).WriteCSV, "text/csv; charset=utf-8"
 	switch format := c.Query("format"); format {
 	case "", "json":
-		respond(c, http.StatusOK, j.view())
+		v := j.view()
+		v.Result, _ = j.outcome()
+		respond(c, http.StatusOK, v)
 		return
 	case "csv":
-		kind, write = "text/csv; charset=utf-8", (*bench.Result).WriteCSV
 	case "benchstat":
-		kind, write = "text/plain; charset=utf-8", (*bench.Result).WriteBenchstat
+		write, kind = (*measure.SweepResult).WriteBenchstat, "text/plain; charset=utf-8"
 	default:
 		s.fail(c, api.Bad("format", api.CodeValue, "format is %s: it must be json, csv or benchstat", api.Quote(format)))
 		return
@@ -166,7 +162,7 @@ func (s *Server) getBench(c *gin.Context) {
 		return
 	}
 	var out bytes.Buffer
-	if err := write(r, &out); err != nil {
+	if err := write(r, io.Writer(&out)); err != nil {
 		s.fail(c, err)
 		return
 	}
@@ -179,11 +175,7 @@ func respondSVG(c *gin.Context, svg []byte) {
 	respondBytes(c, http.StatusOK, "image/svg+xml", svg)
 }
 
-func (s *Server) getBenchPlot(c *gin.Context) {
-	j := s.job(c)
-	if j == nil {
-		return
-	}
+func (s *Server) getBenchPlot(c *gin.Context, j *job) {
 	kind := c.DefaultQuery("kind", "latency")
 	if kind != "latency" && kind != "throughput" {
 		s.fail(c, api.Bad("kind", api.CodeValue, "kind is %s: it must be latency or throughput", api.Quote(kind)))
@@ -200,15 +192,11 @@ func (s *Server) getBenchPlot(c *gin.Context) {
 }
 
 // getBenchEvents streams the job's state at each change, and at least every ten seconds, until it ends.
-func (s *Server) getBenchEvents(c *gin.Context) {
-	j := s.job(c)
-	if j == nil {
-		return
-	}
+func (s *Server) getBenchEvents(c *gin.Context, j *job) {
 	w := newEventWriter(c)
 	for {
 		changed := j.watch() // before looking: a change in between is not missed
-		v := j.brief()
+		v := j.view()
 		if w.send(v) != nil {
 			return
 		}
@@ -229,11 +217,7 @@ func (s *Server) getBenchEvents(c *gin.Context) {
 }
 
 // deleteBench cancels a job that runs, and forgets one that has ended.
-func (s *Server) deleteBench(c *gin.Context) {
-	j := s.job(c)
-	if j == nil {
-		return
-	}
+func (s *Server) deleteBench(c *gin.Context, j *job) {
 	j.cancel(errJobDeleted)
 	select {
 	case <-j.finished:
@@ -241,7 +225,6 @@ func (s *Server) deleteBench(c *gin.Context) {
 		s.endFailed(c, errors.Join(context.Canceled, context.Cause(c.Request.Context())))
 		return
 	}
-	v := j.brief()
 	s.jobs.remove(j)
-	respond(c, http.StatusOK, gin.H{"id": j.id, "object": "bench.deleted", "deleted": true, "status": v.Status})
+	respond(c, http.StatusOK, gin.H{"id": j.id, "object": "bench.deleted", "deleted": true, "status": j.view().Status})
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 )
@@ -24,7 +24,7 @@ var benchFields = []string{"model", "loops", "concurrency", "prompt_tokens", "ma
 
 // readBench reads the body of POST /v1/bench. Unlike elsewhere an unknown field is refused: no client of another server
 // sends one here, and a misspelt one would measure something else.
-func readBench(b api.Body, t target, lim Limits) (p bench.Plan, force bool, err error) {
+func readBench(b api.Body, t target, lim Limits) (p measure.Plan, force bool, err error) {
 	for name := range b {
 		if !slices.Contains(benchFields, name) {
 			return p, false, api.Bad(name, "unknown_field", "%s is not a field of a benchmark: the fields are %s", api.Quote(name), strings.Join(benchFields, ", "))
@@ -44,6 +44,7 @@ func readBench(b api.Body, t target, lim Limits) (p bench.Plan, force bool, err 
 	p.Runs = r.Integer("runs", 3, 1, mostBenchRuns)
 	p.WarmUp = r.Integer("warmup", 1, 0, mostBenchWarmUp)
 	p.Seed = uint64(r.Integer("seed", 1, 0, 1<<40))
+	p.Vocab, p.Least, p.Most = m.Vocab, measure.LeastTime, measure.MostTime
 	force = r.Boolean("force", false)
 	if r.Err != nil {
 		return p, false, r.Err
@@ -65,7 +66,7 @@ func defaultSweep(m *generate.Model) []int {
 	return out
 }
 
-func checkBench(p *bench.Plan, m *generate.Model, lim Limits) error {
+func checkBench(p *measure.Plan, m *generate.Model, lim Limits) error {
 	shapes := len(p.Loops) * len(p.Concurrency) * len(p.PromptTokens) * len(p.MaxTokens)
 	if shapes > mostBenchPoints {
 		return api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", shapes, mostBenchPoints)
@@ -85,7 +86,7 @@ func checkBench(p *bench.Plan, m *generate.Model, lim Limits) error {
 	return nil
 }
 
-// integers reads a whole number, or a list of different ones, each in [lo, hi].
+// integers reads an integer, or a list of different ones, each in [lo, hi].
 func integers(r *api.Reader, name string, def []int, lo, hi int) []int {
 	if r.Err != nil || !r.Body.Has(name) {
 		return def
@@ -115,7 +116,7 @@ func integers(r *api.Reader, name string, def []int, lo, hi int) []int {
 		case v < int64(lo) || v > int64(hi):
 			r.Err = api.Bad(name, api.CodeValue, "%s is %s: it must be %s", where, api.Show(item), api.IntegerRange(int64(lo), int64(hi)))
 		case slices.Contains(out, int(v)):
-			r.Err = api.Bad(name, api.CodeValue, "%s is %d, which is there before: give each number once", where, v)
+			r.Err = api.Bad(name, api.CodeValue, "%s is %d, which is in the list already: give each number once", where, v)
 		}
 		if r.Err != nil {
 			return nil

@@ -68,10 +68,10 @@ func TestBench(t *testing.T) {
 		t.Errorf("events %s", events.body)
 	}
 	b := await(t, ts, started.ID)
-	if b.Status != "done" || len(b.Result.Points) != 6 || b.Result.Fit.B <= 0 || b.Progress.Done != 18 {
+	if b.Status != "done" || len(b.Result.Points) != 6 || b.Result.Fit.B <= 0 || b.Progress.Done < 18 || b.Progress.Done != b.Progress.Total {
 		t.Fatalf("%+v", b)
 	}
-	if p := b.Result.Points[5]; p.Loops != 4 || p.Concurrency != 2 || p.E2E.N != 4 || p.E2E.P50 < 4 || p.RowsPerCall == nil {
+	if p := b.Result.Points[5]; p.Loops != 4 || p.Concurrency != 2 || p.E2E.N < 4 || p.E2E.P50 < 4 || p.RowsPerCall == nil {
 		t.Errorf("%+v", p)
 	}
 	for path, want := range map[string]string{
@@ -100,7 +100,7 @@ func TestBenchRefuses(t *testing.T) {
 		{`{"loops":0}`, "invalid_value", "loops", "loops is 0: it must be an integer from 1 to 12"},
 		{`{"loops":[]}`, "invalid_value", "loops", "loops is an empty list: give at least one integer from 1 to 12"},
 		{`{"loops":"4"}`, "invalid_type", "loops", "loops is \"4\", a string: it must be an integer from 1 to 12"},
-		{`{"loops":[2,2]}`, "invalid_value", "loops", "loops[1] is 2, which is there before: give each number once"},
+		{`{"loops":[2,2]}`, "invalid_value", "loops", "loops[1] is 2, which is in the list already: give each number once"},
 		{`{"concurrency":[65]}`, "invalid_value", "concurrency", "concurrency[0] is 65: it must be an integer from 1 to 64"},
 		{`{"runs":0}`, "invalid_value", "runs", "runs is 0: it must be an integer from 1 to 50"},
 		{`{"prompt_tokens":40,"max_tokens":40}`, "context_length_exceeded", "prompt_tokens", "prompt_tokens 40 and max_tokens 40 make 80: model adder has a context of 64 tokens"},

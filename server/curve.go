@@ -5,13 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/loopserve/loopserve/internal/evaluate"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 )
@@ -24,36 +22,16 @@ const (
 	curveConcurrency = 4
 	curvePriority    = 2
 	curveMaxLoss     = 0.5 // points of accuracy that the recommended depth may lose, unless max_loss says more
-	mostCurves       = 16  // kept
 )
 
-// curves are those that were asked for; at most one is being computed.
-type curves struct {
-	mu   sync.Mutex
-	list []*curve // oldest first
-	wg   sync.WaitGroup
-}
-
-type curve struct {
-	model    *generate.Model
-	settings []evaluate.Setting
-
-	// Under curves.mu.
-	done, total int
-	running     bool
-	points      []evaluate.Point
-	report      *evaluate.Report
-	err         error
-}
-
-// getCurve answers 200 with the curve, or 202 while it is being computed.
+// getCurve answers 200 with the curve, or 202 while it is being computed. A failure is told once; asking again tries again.
 func (s *Server) getCurve(c *gin.Context) {
 	t, err := s.models().find(c.Query("model"))
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	w, err := readCurve(c.Request.URL.Query(), t)
+	q, err := readCurve(c.Request.URL.Query(), t)
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -65,78 +43,76 @@ func (s *Server) getCurve(c *gin.Context) {
 		})
 		return
 	}
-	v, err := s.curves.get(s.stop, t.Model, w.settings, s.jobs.current() != nil)
-	switch {
-	case err != nil:
+	j, err := s.curve(t.Model, q.depths)
+	if err != nil {
 		s.fail(c, err)
-	case v.report == nil:
+		return
+	}
+	if v := j.view(); v.Status == jobRunning {
 		c.Writer.Header().Set("Retry-After", "2")
 		respond(c, http.StatusAccepted, gin.H{
-			"object": "depth.curve", "model": t.Name, "status": "computing", "progress": gin.H{"done": v.done, "total": v.total},
+			"object": jobCurve, "model": t.Name, "status": "computing", "progress": gin.H{"done": v.Progress.Done, "total": v.Progress.Total},
 		})
-	case w.svg && w.policy:
-		respondSVG(c, evaluate.PolicyPlot(t.Name, v.points))
-	case w.svg:
-		respondSVG(c, evaluate.AccuracyPlot(t.Name, v.points, w.log))
+		return
+	}
+	found, err := j.outcome()
+	curve, ok := found.(*measure.Curve)
+	switch {
+	case !ok:
+		s.jobs.remove(j)
+		s.fail(c, err)
+	case q.svg && q.policy:
+		respondSVG(c, curve.PolicyPlot())
+	case q.svg:
+		respondSVG(c, curve.AccuracyPlot(q.log))
 	default:
-		report := *v.report
-		report.Recommended = evaluate.NewAdvice(v.points, w.maxLoss)
-		respond(c, http.StatusOK, &report)
+		out := *curve
+		out.Recommended = measure.Advise(curve.Points, q.maxLoss)
+		respond(c, http.StatusOK, &out)
 	}
 }
 
-// get finds a curve, or starts it where neither a curve is being computed nor a benchmark runs, which would measure it. A
-// failure is told once; asking again tries again.
-func (cs *curves) get(ctx context.Context, m *generate.Model, settings []evaluate.Setting, benchmark bool) (curve, error) {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	busy := benchmark
-	for i, v := range cs.list {
-		busy = busy || v.running
-		if v.model != m || !slices.Equal(v.settings, settings) {
-			continue
-		}
-		if v.err != nil {
-			cs.list = slices.Delete(cs.list, i, i+1)
-			return curve{}, v.err
-		}
-		return *v, nil
+// curve finds a model's curve, or starts it where nothing else is being measured.
+func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) {
+	id := fmt.Sprint(depths)
+	if j := s.jobs.find(jobCurve, id, m); j != nil {
+		return j, nil
 	}
-	if busy {
-		return curve{}, &api.Error{
-			Status: http.StatusServiceUnavailable, Type: api.TypeServer, Code: "curve_running", RetryAfter: 5 * time.Second,
-			Message: "another depth curve is being computed, or a benchmark runs: try again when it is done",
-		}
-	}
+	e := measure.Evaluation{Depths: depths, Concurrency: curveConcurrency, Timed: curveTimed}
 	data, err := m.Problems()
+	if err == nil {
+		e.Problems, err = measure.ReadProblems(bytes.NewReader(data))
+	}
 	if err != nil {
-		return curve{}, fmt.Errorf("problems of model %s: %w", m.Name, err)
+		return nil, fmt.Errorf("problems of model %s: %w", m.Name, err)
 	}
-	problems, err := evaluate.ReadProblems(bytes.NewReader(data))
-	if err != nil {
-		return curve{}, fmt.Errorf("problems of model %s: %w", m.Name, err)
+	e.Problems = measure.Some(e.Problems, curveProblems)
+	j := &job{kind: jobCurve, id: id, model: m, total: len(depths) * (len(e.Problems) + min(curveTimed, len(e.Problems)))}
+	e.Progress = func(done, total int) { j.progress(done, total, measure.Shape{}) }
+	running := s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) {
+		inside := &measure.Process{Generator: m.Generator, Tokenizer: m.Tokenizer, StopIDs: m.StopIDs, Context: m.Context, Priority: curvePriority}
+		curve, err := measure.Score(ctx, inside, e)
+		if err != nil {
+			return nil, err
+		}
+		curve.Model = m.Name
+		return curve, nil
+	})
+	switch {
+	case running == nil:
+		return j, nil
+	case running.kind == jobCurve && running.id == id && running.model == m: // somebody else asked in between
+		return running, nil
+	case running.kind == jobCurve:
+		return nil, curveRunning("another depth curve is being computed")
 	}
-	problems = evaluate.Some(problems, curveProblems)
-	v := &curve{model: m, settings: settings, running: true, total: len(settings) * (len(problems) + min(curveTimed, len(problems)))}
-	cs.list = append(cs.list, v)
-	if over := len(cs.list) - mostCurves; over > 0 {
-		cs.list = slices.Delete(cs.list, 0, over)
-	}
-	cs.wg.Go(func() { cs.compute(ctx, v, problems) })
-	return *v, nil
+	return nil, curveRunning("a benchmark is running")
 }
 
-func (cs *curves) compute(ctx context.Context, v *curve, problems []evaluate.Problem) {
-	o := evaluate.Options{Settings: v.settings, Concurrency: curveConcurrency, Timed: curveTimed, Progress: func(done, _ int) {
-		cs.mu.Lock()
-		defer cs.mu.Unlock()
-		v.done = done
-	}}
-	points, err := evaluate.Run(ctx, &insideAsker{v.model}, o, problems)
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	v.running = false
-	if v.err = err; err == nil {
-		v.points, v.report = points, evaluate.NewReport(v.model.Name, points, curveMaxLoss)
+// curveRunning is the answer while another measurement runs, which ends by itself.
+func curveRunning(what string) error {
+	return &api.Error{
+		Status: http.StatusServiceUnavailable, Type: api.TypeServer, Code: "curve_running", RetryAfter: 5 * time.Second,
+		Message: what + ", and concurrent measurements distort each other: try again when it is done",
 	}
 }

@@ -6,16 +6,16 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/loopserve/loopserve/internal/evaluate"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 )
 
-// curveWish is what a request for a depth curve asks for.
-type curveWish struct {
-	settings []evaluate.Setting
-	policy   bool // settings of an exit policy are among them
+// curveQuery is what a request for a depth curve asks for.
+type curveQuery struct {
+	depths   []measure.Depth
+	policy   bool // depths under an exit policy are among them
 	maxLoss  float64
 	svg, log bool
 }
@@ -23,54 +23,54 @@ type curveWish struct {
 var curveFields = []string{"model", "loops", "exit_policy", "max_loss", "format", "log"}
 
 // readCurve reads the query. A name's own loops or policy hold where the query has none.
-func readCurve(q url.Values, t target) (w curveWish, err error) {
+func readCurve(query url.Values, t target) (q curveQuery, err error) {
 	for _, name := range curveFields {
-		if len(q[name]) > 1 {
-			return w, api.Bad(name, api.CodeValue, "%s is given %d times: give it once", name, len(q[name]))
+		if len(query[name]) > 1 {
+			return q, api.Bad(name, api.CodeValue, "%s is given %d times: give it once", name, len(query[name]))
 		}
 	}
 	m := t.Model
-	if t.Alias > 0 && !q.Has("loops") {
-		q.Set("loops", strconv.Itoa(t.Alias))
+	if t.Alias > 0 && !query.Has("loops") {
+		query.Set("loops", strconv.Itoa(t.Alias))
 	}
-	if t.Auto && !q.Has("exit_policy") {
-		q.Set("exit_policy", "auto")
+	if t.Auto && !query.Has("exit_policy") {
+		query.Set("exit_policy", "auto")
 	}
-	loops, err := curveLoops(q.Get("loops"), m)
+	loops, err := curveLoops(query.Get("loops"), m)
 	if err != nil {
-		return w, err
+		return q, err
 	}
 	for _, n := range loops {
-		w.settings = append(w.settings, evaluate.Setting{Loops: n})
+		q.depths = append(q.depths, measure.Depth{Loops: n})
 	}
-	if name := q.Get("exit_policy"); name != "" {
+	if name := query.Get("exit_policy"); name != "" {
 		kind := m.AutoDepth().Exit.Kind
 		if name != "auto" {
 			if kind, err = generate.ParsePolicy(name, m); err != nil {
-				return w, err
+				return q, err
 			}
 		}
-		for _, v := range evaluate.Thresholds[kind] {
-			w.settings = append(w.settings, evaluate.Setting{Loops: slices.Max(loops), Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v}})
+		for _, v := range measure.Thresholds[kind] {
+			q.depths = append(q.depths, measure.Depth{Loops: slices.Max(loops), Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v}})
 		}
-		w.policy = kind != loopctl.ExitNone
+		q.policy = kind != loopctl.ExitNone
 	}
-	w.maxLoss = curveMaxLoss
-	if q.Has("max_loss") {
-		text := q.Get("max_loss")
-		w.maxLoss, err = strconv.ParseFloat(text, 64)
-		if err != nil || !(w.maxLoss >= 0 && w.maxLoss <= 100) {
-			return w, api.Bad("max_loss", api.CodeValue, "max_loss is %s: it must be a number from 0 to 100, points of accuracy", api.Quote(text))
+	q.maxLoss = curveMaxLoss
+	if query.Has("max_loss") {
+		text := query.Get("max_loss")
+		q.maxLoss, err = strconv.ParseFloat(text, 64)
+		if err != nil || !(q.maxLoss >= 0 && q.maxLoss <= 100) {
+			return q, api.Bad("max_loss", api.CodeValue, "max_loss is %s: it must be a number from 0 to 100, points of accuracy", api.Quote(text))
 		}
 	}
-	switch format := q.Get("format"); format {
+	switch format := query.Get("format"); format {
 	case "", "json":
 	case "svg":
-		w.svg, w.log = true, q.Get("log") == "true"
+		q.svg, q.log = true, query.Get("log") == "true"
 	default:
-		return w, api.Bad("format", api.CodeValue, "format is %s: it must be json or svg", api.Quote(format))
+		return q, api.Bad("format", api.CodeValue, "format is %s: it must be json or svg", api.Quote(format))
 	}
-	return w, nil
+	return q, nil
 }
 
 // curveLoops reads 1,2,4; nothing means powers of two up to the most, the default and the trained depth.

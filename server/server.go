@@ -28,8 +28,7 @@ type Server struct {
 	router  *gin.Engine
 	http    *http.Server
 
-	jobs   jobs // benchmarks
-	curves curves
+	jobs   jobs                   // benchmarks and depth curves
 	served atomic.Pointer[models] // nil while loading
 	stop   context.Context        //nolint:containedctx // its end is the server's end, not a request's
 	halt   context.CancelCauseFunc
@@ -135,10 +134,10 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/v1/depth/curve", s.whenReady(s.getCurve))
 	r.POST("/v1/bench", s.whenReady(s.postBench))
 	r.GET("/v1/bench", s.whenReady(s.getBenches))
-	r.GET("/v1/bench/:id", s.whenReady(s.getBench))
-	r.DELETE("/v1/bench/:id", s.whenReady(s.deleteBench))
-	r.GET("/v1/bench/:id/events", s.whenReady(s.getBenchEvents))
-	r.GET("/v1/bench/:id/plot.svg", s.whenReady(s.getBenchPlot))
+	r.GET("/v1/bench/:id", s.withBench(s.getBench))
+	r.DELETE("/v1/bench/:id", s.withBench(s.deleteBench))
+	r.GET("/v1/bench/:id/events", s.withBench(s.getBenchEvents))
+	r.GET("/v1/bench/:id/plot.svg", s.withBench(s.getBenchPlot))
 	r.POST("/tokenize", s.whenReady(s.postTokenize))
 	r.POST("/detokenize", s.whenReady(s.postDetokenize))
 	r.GET("/tokenizer_info", s.whenReady(s.getTokenizerInfo))
@@ -186,7 +185,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.halt(errShutdown)
 	s.jobs.wg.Wait() // the requests of benchmarks and curves end with s.stop
-	s.curves.wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := s.http.Shutdown(last); err != nil {

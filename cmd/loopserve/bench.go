@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +12,15 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/internal/measure"
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 func benchCommand() *cobra.Command {
 	var loops, concurrency, prompts, tokens, policy string
-	var plan bench.Plan
+	plan := measure.Plan{Least: measure.LeastTime, Most: measure.MostTime}
 	var to benchOutputs
 	var on benchTarget
 	cmd := &cobra.Command{
@@ -58,16 +58,19 @@ of any size first. docs/benchmarks.md has the definitions.`,
 			if err := plan.Check(); err != nil {
 				return &usageError{err}
 			}
-			t, closer, err := on.open(cmd, args)
+			closer, err := on.open(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, closer()) }()
+			c, stop := on.start(loopctl.ScheduleDepth)
+			defer func() { err = errors.Join(err, stop()) }()
+			plan.Vocab = on.vocab
 			bar := newBar(cmd.ErrOrStderr(), "measuring")
-			plan.Progress = func(done, total int, now bench.Shape) {
+			plan.Progress = func(done, total int, now measure.Shape) {
 				bar.step(done, total, fmt.Sprintf("loops %d, %d clients", now.Loops, now.Concurrency))
 			}
-			r, err := bench.Run(cmd.Context(), t, plan)
+			r, err := measure.Sweep(cmd.Context(), c, plan)
 			bar.end()
 			if err != nil {
 				return err
@@ -83,7 +86,7 @@ of any size first. docs/benchmarks.md has the definitions.`,
 	flags.StringVar(&concurrency, "concurrency", "1", "clients that send at one time")
 	flags.StringVar(&prompts, "prompt-tokens", "16", "lengths of prompts")
 	flags.StringVar(&tokens, "max-tokens", "16", "lengths of answers: end-of-sequence is ignored")
-	flags.IntVar(&plan.Runs, "runs", 5, "measured runs of each point")
+	flags.IntVar(&plan.Runs, "runs", 5, "measured runs of each point, at least: short points get more until their interval is narrow")
 	flags.IntVar(&plan.WarmUp, "warmup", 1, "unmeasured runs before them")
 	flags.Uint64Var(&plan.Seed, "seed", 1, "of the prompts")
 	flags.StringVar(&policy, "exit-policy", "", "exit policy of every request, loops being the cap")
@@ -101,7 +104,7 @@ func numbers(flag, text string, least int) ([]int, error) {
 	for _, s := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil || n < least {
-			return nil, usagef("--%s is %q: must be whole numbers from %d, like 1,2,4,8", flag, text, least)
+			return nil, usagef("--%s is %q: must be integers from %d, like 1,2,4,8", flag, text, least)
 		}
 		out = append(out, n)
 	}
@@ -128,22 +131,18 @@ func (b bar) end() { _ = b.b.Finish() }
 // benchOutputs are the files that a sweep may write.
 type benchOutputs struct{ json, csv, benchstat, svg string }
 
-type flagSet interface {
-	StringVar(p *string, name, value, usage string)
-}
-
-func (o *benchOutputs) flags(flags flagSet) {
+func (o *benchOutputs) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.json, "json", "", "file for the result as JSON; - is standard output")
 	flags.StringVar(&o.csv, "csv", "", "file for a line per point; - is standard output")
 	flags.StringVar(&o.benchstat, "benchstat", "", "file for Go-benchmark lines, one per run; - is standard output")
 	flags.StringVar(&o.svg, "svg", "", "prefix of two plots: PREFIX-latency.svg and PREFIX-throughput.svg")
 }
 
-func (o *benchOutputs) write(stdout io.Writer, r *bench.Result) error {
+func (o *benchOutputs) write(stdout io.Writer, r *measure.SweepResult) error {
 	for _, f := range []struct {
 		name  string
 		write func(io.Writer) error
-	}{{o.json, r.WriteJSON}, {o.csv, r.WriteCSV}, {o.benchstat, r.WriteBenchstat}} {
+	}{{o.json, func(w io.Writer) error { return measure.WriteJSON(w, r) }}, {o.csv, r.WriteCSV}, {o.benchstat, r.WriteBenchstat}} {
 		if err := writeTo(stdout, f.name, f.write); err != nil {
 			return err
 		}
@@ -177,26 +176,8 @@ func writeTo(stdout io.Writer, name string, write func(io.Writer) error) error {
 	return errors.Join(write(f), f.Close())
 }
 
+func writeJSON(cmd *cobra.Command, name string, result any) error {
+	return writeTo(cmd.OutOrStdout(), name, func(w io.Writer) error { return measure.WriteJSON(w, result) })
+}
+
 func writeBytes(name string, data []byte) error { return os.WriteFile(name, data, 0o644) }
-
-// readExtra reads the fields that go into each request's body.
-func readExtra(text string) (map[string]any, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var out map[string]any
-	if err := json.Unmarshal([]byte(text), &out); err != nil {
-		return nil, usagef("--extra is %q: must be a JSON object, like {\"cache_prompt\":false}: %w", text, err)
-	}
-	return out, nil
-}
-
-// openHTTP makes a target of a URL.
-func openHTTP(ctx context.Context, url, model, extra string, vocab int) (*bench.HTTP, error) {
-	fields, err := readExtra(extra)
-	if err != nil {
-		return nil, err
-	}
-	t := &bench.HTTP{URL: url, Model: model, Key: os.Getenv("LOOPSERVE_API_KEY"), Vocab: vocab, Extra: fields}
-	return t, t.Discover(ctx)
-}

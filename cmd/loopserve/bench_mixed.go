@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
 func benchMixedCommand() *cobra.Command {
 	var classes, schedulings, file string
-	var mix bench.Mix
+	var mix measure.Mix
 	var on benchTarget
 	cmd := &cobra.Command{
 		Use:   "mixed [bundle]",
@@ -32,14 +32,19 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 			if err := mix.Check(); err != nil {
 				return &usageError{err}
 			}
-			list, closer, err := on.schedulings(cmd, args, schedulings)
+			kinds, err := readSchedulings(schedulings)
+			if err != nil {
+				return err
+			}
+			closer, err := on.open(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, closer()) }()
+			mix.Vocab = on.vocab
 			bar := newBar(cmd.ErrOrStderr(), "measuring")
 			mix.Progress = bar.step
-			r, err := bench.RunMix(cmd.Context(), list, mix)
+			r, err := measure.Mixed(cmd.Context(), on.schedulings(kinds), mix)
 			bar.end()
 			if err != nil {
 				return err
@@ -47,7 +52,7 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 			r.Model, r.Target = on.name, on.where
 			table := tableTo(cmd, file)
 			fmt.Fprintf(table, "%s\n\n", on.title)
-			return errors.Join(r.WriteTable(table), writeTo(cmd.OutOrStdout(), file, r.WriteJSON))
+			return errors.Join(r.WriteTable(table), writeJSON(cmd, file, r))
 		},
 	}
 	flags := cmd.Flags()
@@ -64,8 +69,8 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 }
 
 // readClasses reads 8x2,8x16: clients x loops.
-func readClasses(text string) ([]bench.Class, error) {
-	var out []bench.Class
+func readClasses(text string) ([]measure.Class, error) {
+	var out []measure.Class
 	for _, s := range strings.Split(text, ",") {
 		clients, loops, ok := strings.Cut(strings.TrimSpace(s), "x")
 		n, err1 := strconv.Atoi(clients)
@@ -78,43 +83,34 @@ func readClasses(text string) ([]bench.Class, error) {
 				return nil, usagef("--classes is %q: %d loops stand there twice", text, l)
 			}
 		}
-		out = append(out, bench.Class{Loops: l, Clients: n})
+		out = append(out, measure.Class{Loops: l, Clients: n})
 	}
 	return out, nil
 }
 
-// schedulings opens the target once for each way to schedule, when asked for.
-func (b *benchTarget) schedulings(cmd *cobra.Command, args []string, names string) ([]bench.Scheduling, func() error, error) {
-	if b.url != "" {
-		t, closer, err := b.open(cmd, args)
-		if err != nil {
-			return nil, nil, err
-		}
-		return []bench.Scheduling{{Name: "the server's", Open: func() (bench.Target, func() error, error) {
-			return t, func() error { return nil }, nil
-		}}}, closer, nil
-	}
-	var kinds []loopctl.Scheduling
-	for _, name := range strings.Split(names, ",") {
+func readSchedulings(names string) ([]loopctl.Scheduling, error) {
+	var out []loopctl.Scheduling
+	for name := range strings.SplitSeq(names, ",") {
 		switch strings.TrimSpace(name) {
 		case loopctl.ScheduleDepth.String():
-			kinds = append(kinds, loopctl.ScheduleDepth)
+			out = append(out, loopctl.ScheduleDepth)
 		case loopctl.ScheduleLockstep.String():
-			kinds = append(kinds, loopctl.ScheduleLockstep)
+			out = append(out, loopctl.ScheduleLockstep)
 		default:
-			return nil, nil, usagef("--scheduling is %q: must be of depth and lockstep, with commas between", names)
+			return nil, usagef("--scheduling is %q: must be of depth and lockstep, with commas between", names)
 		}
 	}
-	closer, err := b.load(cmd, args)
-	if err != nil {
-		return nil, nil, err
+	return out, nil
+}
+
+// schedulings are the ways to schedule that the target can be measured with: a server at a URL has its own.
+func (b *benchTarget) schedulings(kinds []loopctl.Scheduling) []measure.Scheduling {
+	if b.http != nil {
+		return []measure.Scheduling{{Name: "the server's", Start: func() (measure.Client, func() error) { return b.start(0) }}}
 	}
-	var out []bench.Scheduling
+	var out []measure.Scheduling
 	for _, k := range kinds {
-		out = append(out, bench.Scheduling{Name: k.String(), Open: func() (bench.Target, func() error, error) {
-			t, stop := b.local.Start(k)
-			return t, stop, nil
-		}})
+		out = append(out, measure.Scheduling{Name: k.String(), Start: func() (measure.Client, func() error) { return b.start(k) }})
 	}
-	return out, closer, nil
+	return out
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -8,8 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/loopserve/loopserve/internal/bench"
-	"github.com/loopserve/loopserve/internal/bench/benchlocal"
+	"github.com/loopserve/loopserve/internal/app"
+	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/loopctl"
 )
@@ -17,10 +20,11 @@ import (
 // benchTarget says what is measured: a URL, a bundle, or a model made for the purpose.
 type benchTarget struct {
 	url, model, extra, random string
-	vocab                     int
+	vocab                     int // that prompts are drawn from; known once it is open, as what follows
 
-	name, where, title string // known once it is open
-	local              *benchlocal.Engine
+	name, where, title string
+	http               *measure.HTTP // one of the two
+	engine             *app.Engine
 }
 
 func (b *benchTarget) flags(flags *pflag.FlagSet) {
@@ -32,59 +36,83 @@ func (b *benchTarget) flags(flags *pflag.FlagSet) {
 	addConfigFlags(flags, ofEngine)
 }
 
-// open makes the target ready. The function closes it.
-func (b *benchTarget) open(cmd *cobra.Command, args []string) (bench.Target, func() error, error) {
-	if b.url != "" {
-		if len(args) > 0 || b.random != "" {
-			return nil, nil, usagef("--url with a bundle or --random: give one of them")
-		}
-		t, err := openHTTP(cmd.Context(), b.url, b.model, b.extra, b.vocab)
+// open makes the target ready. closer frees it.
+func (b *benchTarget) open(cmd *cobra.Command, args []string) (closer func() error, err error) {
+	switch {
+	case b.url != "" && (len(args) > 0 || b.random != ""):
+		return nil, usagef("--url with a bundle or --random: give one of them")
+	case b.random != "" && len(args) > 0:
+		return nil, usagef("--random with a bundle: give one of them")
+	case b.url != "":
+		return func() error { return nil }, b.openURL(cmd.Context())
+	case b.random != "":
+		dir, clean, err := b.makeRandom(cmd)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		b.name, b.where, b.title = t.Model, b.url, t.Model+" at "+b.url
-		return t, func() error { return nil }, nil
+		free, err := b.openBundle(cmd, dir)
+		if err != nil {
+			return nil, errors.Join(err, clean())
+		}
+		return func() error { return errors.Join(free(), clean()) }, nil
+	case len(args) == 1:
+		return b.openBundle(cmd, args[0])
 	}
-	closer, err := b.load(cmd, args)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, stop := b.local.Start(loopctl.ScheduleDepth)
-	return t, func() error { return errors.Join(stop(), closer()) }, nil
+	return nil, usagef("nothing to measure: name a bundle, or give --url or --random")
 }
 
-// load opens a bundle in this process, after making it where --random says so.
-func (b *benchTarget) load(cmd *cobra.Command, args []string) (closer func() error, err error) {
+func (b *benchTarget) openURL(ctx context.Context) error {
+	b.http = &measure.HTTP{
+		Client: client.Client{URL: b.url, Key: os.Getenv("LOOPSERVE_API_KEY"), HTTP: measure.ManyConnections}, Model: b.model, Vocab: b.vocab,
+	}
+	if b.extra != "" {
+		if err := json.Unmarshal([]byte(b.extra), &b.http.Extra); err != nil {
+			return usagef("--extra is %q: must be a JSON object, like {\"cache_prompt\":false}: %w", b.extra, err)
+		}
+	}
+	if err := b.http.Discover(ctx); err != nil {
+		return err
+	}
+	b.vocab, b.name, b.where = b.http.Vocab, b.http.Model, b.url
+	b.title = b.name + " at " + b.url
+	return nil
+}
+
+// makeRandom makes a bundle of random weights, in a folder that clean removes.
+func (b *benchTarget) makeRandom(cmd *cobra.Command) (dir string, clean func() error, err error) {
+	m, err := random.Parse(b.random)
+	if err != nil {
+		return "", nil, &usageError{err}
+	}
+	temp, err := os.MkdirTemp("", "loopserve-bench-")
+	if err != nil {
+		return "", nil, err
+	}
+	clean = func() error { return os.RemoveAll(temp) }
+	fmt.Fprintln(cmd.ErrOrStderr(), "making a random model …")
+	if dir, err = m.Make(cmd.Context(), temp); err != nil {
+		return "", nil, errors.Join(err, clean())
+	}
+	return dir, clean, nil
+}
+
+func (b *benchTarget) openBundle(cmd *cobra.Command, dir string) (closer func() error, err error) {
 	cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
 	if err != nil {
 		return nil, err
 	}
-	dir, clean := "", func() error { return nil }
-	switch {
-	case b.random != "" && len(args) > 0:
-		return nil, usagef("--random with a bundle: give one of them")
-	case b.random != "":
-		r, err := random.Parse(b.random)
-		if err != nil {
-			return nil, &usageError{err}
-		}
-		temp, err := os.MkdirTemp("", "loopserve-bench-")
-		if err != nil {
-			return nil, err
-		}
-		clean = func() error { return os.RemoveAll(temp) }
-		fmt.Fprintln(cmd.ErrOrStderr(), "making a random model …")
-		if dir, err = r.Make(cmd.Context(), temp); err != nil {
-			return nil, errors.Join(err, clean())
-		}
-	case len(args) == 1:
-		dir = args[0]
-	default:
-		return nil, usagef("nothing to measure: name a bundle, or give --url or --random")
+	if b.engine, err = app.OpenEngine(cfg, dir); err != nil {
+		return nil, err
 	}
-	if b.local, err = benchlocal.Open(cfg, dir); err != nil {
-		return nil, errors.Join(err, clean())
+	m := b.engine.Manifest
+	b.vocab, b.name, b.where, b.title = m.VocabSize, m.Name, "in-process", b.engine.Describe()
+	return b.engine.Close, nil
+}
+
+// start is a fresh client of the target; in this process one at a time. stop ends it.
+func (b *benchTarget) start(s loopctl.Scheduling) (c measure.Client, stop func() error) {
+	if b.http != nil {
+		return b.http, func() error { return nil }
 	}
-	b.name, b.where, b.title = b.local.Manifest.Name, "in-process", b.local.Describe()
-	return func() error { return errors.Join(b.local.Close(), clean()) }, nil
+	return b.engine.Start(s)
 }

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/internal/app"
-	"github.com/loopserve/loopserve/internal/evaluate"
+	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
+	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
@@ -22,7 +27,7 @@ type evaluation struct {
 	most, min, limit             int
 	maxLoss                      float64
 	logScale                     bool
-	opt                          evaluate.Options
+	opt                          measure.Evaluation
 }
 
 func evalCommand() *cobra.Command {
@@ -33,7 +38,7 @@ func evalCommand() *cobra.Command {
 		Long: `Eval asks the problems of a JSONL file ({"prompt", "answer", "group"} on each line) at several loop counts, and under
 exit policies at several thresholds. It prints exact answers, by group, with the loops that a token took on average and
 latencies of requests alone; and the least depth that loses no more than --max-loss points. Without --url it serves the
-bundles of --models itself, on a port of its own; without --problems it takes eval.jsonl of the model's bundle.
+bundles of --models itself, to itself; without --problems it takes eval.jsonl of the model's bundle.
 With --draft it compares instead: answers with drafts against answers without, and their speed.`,
 		Example: `  loopserve eval --models models --model adder
   loopserve eval --model adder --exit-policy delta --exit-threshold 0.3,0.1,0.03 --max-loss 0.5 --svg adder
@@ -72,9 +77,7 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if e.most == 0 {
-		e.most = slices.Max(loops)
-	}
+	e.most = cmp.Or(e.most, slices.Max(loops))
 	names := strings.Split(e.model, ",")
 	switch {
 	case e.metric != "exact" && e.metric != "loglikelihood":
@@ -82,33 +85,36 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	case e.drafts != "" && len(names) > 1:
 		return usagef("--draft compares one model with itself: give one --model")
 	}
-	if _, err := e.settings(loops, e.most); err != nil {
+	if _, err := e.depths(loops, e.most); err != nil {
 		return err
 	}
 	e.opt.Likelihood = e.metric == "loglikelihood"
-	list, err := e.read()
-	if err != nil {
+	if err := e.read(); err != nil {
 		return err
 	}
-	url := e.url
-	if url == "" {
-		stop, own, err := serveLocally(cmd, e.models)
+	server := &measure.HTTP{Client: client.Client{URL: e.url, Key: os.Getenv("LOOPSERVE_API_KEY"), HTTP: measure.ManyConnections}}
+	if e.url == "" {
+		cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
+		if err != nil {
+			return err
+		}
+		cfg.Models = []string{e.models}
+		c, stop, err := inside(cmd, cfg)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, stop()) }()
-		url = own
+		server.Client = c
 	}
-	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", e.model, len(list), e.problems)
-	asker := &evaluate.HTTP{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY")}
+	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", e.model, len(e.opt.Problems), e.problems)
 	if e.drafts != "" {
-		asker.Model = e.model
-		return e.compare(cmd, asker, list)
+		server.Model = e.model
+		return e.compare(cmd, server)
 	}
-	var curves []evaluate.Curve
+	var curves []*measure.Curve
 	for _, name := range names {
-		asker.Model = strings.TrimSpace(name)
-		c, err := e.curve(cmd, asker, loops, list, len(names) > 1)
+		server.Model = strings.TrimSpace(name)
+		c, err := e.curve(cmd, server, loops, len(names) > 1)
 		if err != nil {
 			return err
 		}
@@ -117,13 +123,79 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	return e.tell(cmd, curves)
 }
 
+// read reads the problems.
+func (e *evaluation) read() error {
+	if e.problems == "" {
+		first, _, _ := strings.Cut(e.model, ",")
+		e.problems = filepath.Join(e.models, first, "eval.jsonl")
+	}
+	f, err := os.Open(e.problems)
+	if err != nil {
+		return fmt.Errorf("problems: %w: give --problems", err)
+	}
+	defer f.Close()
+	list, err := measure.ReadProblems(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.problems, err)
+	}
+	e.opt.Problems = measure.Some(list, e.limit)
+	return nil
+}
+
+// depths are the fixed ones, then each policy at each threshold, with most as the cap. A model of one loop has no
+// policies.
+func (e *evaluation) depths(loops []int, most int) ([]measure.Depth, error) {
+	var out []measure.Depth
+	for _, n := range loops {
+		out = append(out, measure.Depth{Loops: n})
+	}
+	if e.policies == "" {
+		if e.thresholds != "" || e.min != 0 {
+			return nil, usagef("--exit-threshold and --min-loops need --exit-policy")
+		}
+		return out, nil
+	}
+	if most == 1 {
+		return out, nil
+	}
+	for name := range strings.SplitSeq(e.policies, ",") {
+		kind, err := policyNamed(strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		thresholds := measure.Thresholds[kind]
+		if e.thresholds != "" {
+			thresholds = nil
+			for s := range strings.SplitSeq(e.thresholds, ",") {
+				v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+				if err != nil || !(v > 0) {
+					return nil, usagef("--exit-threshold is %q: must be positive numbers, like 0.3,0.1", e.thresholds)
+				}
+				thresholds = append(thresholds, v)
+			}
+		}
+		for _, v := range thresholds {
+			out = append(out, measure.Depth{Loops: most, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v, MinLoops: e.min}})
+		}
+	}
+	return out, nil
+}
+
+func policyNamed(name string) (loopctl.ExitKind, error) {
+	kind, _ := loopctl.ParseExitKind(name)
+	if measure.Thresholds[kind] == nil {
+		return 0, usagef("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
+	}
+	return kind, nil
+}
+
 // curve asks one model. One of several is asked only for the loops that it takes: a baseline that does not loop takes 1.
-func (e *evaluation) curve(cmd *cobra.Command, asker *evaluate.HTTP, loops []int, list []evaluate.Problem, several bool) (c evaluate.Curve, err error) {
+func (e *evaluation) curve(cmd *cobra.Command, server *measure.HTTP, loops []int, several bool) (*measure.Curve, error) {
 	most := e.most
 	if several {
-		low, high, err := asker.Range(cmd.Context())
+		low, high, err := server.Range(cmd.Context())
 		if err != nil {
-			return c, err
+			return nil, err
 		}
 		most = min(most, high)
 		loops = slices.DeleteFunc(slices.Clone(loops), func(n int) bool { return n < low || n > high })
@@ -131,22 +203,31 @@ func (e *evaluation) curve(cmd *cobra.Command, asker *evaluate.HTTP, loops []int
 			loops = []int{high}
 		}
 	}
-	if e.opt.Settings, err = e.settings(loops, most); err != nil {
-		return c, err
+	var err error
+	if e.opt.Depths, err = e.depths(loops, most); err != nil {
+		return nil, err
 	}
-	bar := newBar(cmd.ErrOrStderr(), "asking")
-	e.opt.Progress = func(done, total int) { bar.step(done, total, "asking "+asker.Model) }
-	c.Model = asker.Model
-	c.Points, err = evaluate.Run(cmd.Context(), asker, e.opt, list)
+	bar := e.bar(cmd, server.Model)
+	c, err := measure.Score(cmd.Context(), server, e.opt)
 	bar.end()
-	if err == nil && e.url == "" {
-		err = e.layers(&c)
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	c.Model, c.Recommended = server.Model, measure.Advise(c.Points, e.maxLoss)
+	if e.url != "" {
+		return c, nil
+	}
+	return c, e.layers(c)
+}
+
+func (e *evaluation) bar(cmd *cobra.Command, model string) bar {
+	b := newBar(cmd.ErrOrStderr(), "asking")
+	e.opt.Progress = func(done, total int) { b.step(done, total, "asking "+model) }
+	return b
 }
 
 // layers reads a model's from its bundle.
-func (e *evaluation) layers(c *evaluate.Curve) error {
+func (e *evaluation) layers(c *measure.Curve) error {
 	dirs, err := app.FindBundles([]string{e.models})
 	if err != nil {
 		return err
@@ -158,6 +239,68 @@ func (e *evaluation) layers(c *evaluate.Curve) error {
 		}
 		if m := &b.Manifest; m.Name == c.Model {
 			c.Before, c.Looped, c.After = m.Prelude.Layers, m.Block.Layers, m.Coda.Layers
+		}
+	}
+	return nil
+}
+
+// tell prints and writes what was found.
+func (e *evaluation) tell(cmd *cobra.Command, curves []*measure.Curve) error {
+	table, several := tableTo(cmd, e.file), len(curves) > 1
+	for _, c := range curves {
+		prefix := e.svg
+		if several {
+			fmt.Fprintf(table, "%s\n\n", c.Title())
+			prefix += "-" + c.Model
+		}
+		if err := c.WriteTable(table); err != nil {
+			return err
+		}
+		if c.Recommended != nil {
+			fmt.Fprintf(table, "\n%s\n\n", c.Recommended)
+		}
+		if e.svg == "" {
+			continue
+		}
+		err := writeBytes(prefix+"-accuracy.svg", c.AccuracyPlot(e.logScale))
+		if e.policies != "" {
+			err = errors.Join(err, writeBytes(prefix+"-policies.svg", c.PolicyPlot()), writeBytes(prefix+"-difficulty.svg", c.DifficultyPlot()))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !several {
+		return writeJSON(cmd, e.file, curves[0])
+	}
+	if e.svg != "" {
+		if err := writeBytes(e.svg+"-depth.svg", measure.DepthPlot(curves)); err != nil {
+			return err
+		}
+	}
+	return writeJSON(cmd, e.file, map[string]any{"object": "list", "data": curves})
+}
+
+// compare proves that drafts change nothing; it fails where they do.
+func (e *evaluation) compare(cmd *cobra.Command, server *measure.HTTP) error {
+	drafts, err := numbers("draft", e.drafts, 1)
+	if err != nil {
+		return err
+	}
+	bar := e.bar(cmd, server.Model)
+	found, err := measure.CompareDrafts(cmd.Context(), server, e.most, drafts, e.opt)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	result := measure.NewCurve(len(e.opt.Problems))
+	result.Model, result.Drafts = e.model, found
+	if err := errors.Join(measure.WriteDrafts(tableTo(cmd, e.file), found), writeJSON(cmd, e.file, result)); err != nil {
+		return err
+	}
+	for _, d := range found {
+		if d.Different > 0 {
+			return errSaid
 		}
 	}
 	return nil

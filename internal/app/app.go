@@ -89,8 +89,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		}
 		a.log = slog.New(a.tracer.LogHandler(log.Handler()))
 	}
-	a.env, err = ort.Open(ort.Options{Library: cfg.ORTLib, Threads: cfg.Threads, Spin: true, Provider: cfg.Provider, DeviceID: cfg.DeviceID, Logger: log})
-	if err != nil {
+	if a.env, err = openRuntime(cfg, log); err != nil {
 		return a, err
 	}
 	log.Info("ONNX Runtime", "version", a.env.Version(), "provider", a.env.Provider(), "threads", a.env.Threads())

@@ -110,6 +110,11 @@ func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
 	return l, nil
 }
 
+// openRuntime opens ONNX Runtime as a configuration wants it.
+func openRuntime(cfg *configs.Config, log *slog.Logger) (*ort.Env, error) {
+	return ort.Open(ort.Options{Library: cfg.ORTLib, Threads: cfg.Threads, Spin: true, Provider: cfg.Provider, DeviceID: cfg.DeviceID, Logger: log})
+}
+
 // openEngine opens a bundle's engine with the sizes of a configuration.
 func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config) (engine.Engine, error) {
 	policy, err := spec.ParseKVPolicy(cfg.KVPolicy)

@@ -1,5 +1,5 @@
-// Package client asks OpenAI-compatible servers: the requests, the error answers and the event streams that the command
-// line, the benchmark and the evaluation have in common. What a body or an answer means is theirs.
+// Package client sends requests to OpenAI-compatible servers and reads their error answers and event streams. What a body or
+// an answer means is known to internal/measure and to the commands.
 package client
 
 import (
@@ -12,8 +12,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-
-	"github.com/loopserve/loopserve/loopctl"
 )
 
 // Client is a server, and how to reach it.
@@ -53,7 +51,7 @@ func (c *Client) Get(ctx context.Context, path string, out any) error {
 	if err != nil {
 		return err
 	}
-	return decode(resp, out)
+	return Decode(resp, out)
 }
 
 // Post sends a body as JSON. An answer other than 200 is a *StatusError; the caller closes the body of a good one.
@@ -71,17 +69,18 @@ func (c *Client) PostFor(ctx context.Context, path string, body, out any) error 
 	if err != nil {
 		return err
 	}
-	return decode(resp, out)
+	return Decode(resp, out)
 }
 
-func decode(resp *http.Response, out any) error {
+// Decode reads the JSON of an answer, and closes its body.
+func Decode(resp *http.Response, out any) error {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s: not the JSON that was expected: %.200s: %w", resp.Request.URL, data, err)
+		return fmt.Errorf("%s answered with something other than the JSON that was expected: %.200s: %w", resp.Request.URL, data, err)
 	}
 	return nil
 }
@@ -135,23 +134,4 @@ func Events(r io.Reader, each func(data []byte) error) error {
 		}
 	}
 	return errors.Join(ErrCut, lines.Err())
-}
-
-// Depth puts what a request asks of its depth into a body; what is zero stays out.
-func Depth(body map[string]any, loops int, exit loopctl.ExitPolicy, draft int) {
-	if loops > 0 {
-		body["loops"] = loops
-	}
-	if exit.Kind != loopctl.ExitNone {
-		body["exit_policy"] = exit.Kind.String()
-		if exit.Threshold != 0 {
-			body["exit_threshold"] = exit.Threshold
-		}
-		if exit.MinLoops != 0 {
-			body["min_loops"] = exit.MinLoops
-		}
-	}
-	if draft > 0 {
-		body["draft_loops"] = draft
-	}
 }

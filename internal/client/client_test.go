@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/client"
-	"github.com/loopserve/loopserve/loopctl"
 )
 
 func TestClient(t *testing.T) {
@@ -65,18 +63,5 @@ func TestEvents(t *testing.T) {
 	}
 	if err := client.Events(strings.NewReader("data: bad\n\ndata: [DONE]\n\n"), take); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("refused: %v", err)
-	}
-}
-
-func TestDepth(t *testing.T) {
-	body := map[string]any{}
-	client.Depth(body, 0, loopctl.ExitPolicy{}, 0)
-	if len(body) != 0 {
-		t.Errorf("%v", body)
-	}
-	client.Depth(body, 8, loopctl.ExitPolicy{Kind: loopctl.ExitKL, Threshold: 0.5, MinLoops: 2}, 3)
-	data, err := json.Marshal(body)
-	if want := `{"draft_loops":3,"exit_policy":"kl","exit_threshold":0.5,"loops":8,"min_loops":2}`; err != nil || string(data) != want {
-		t.Errorf("%s, %v", data, err)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/evaluate"
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -146,12 +146,12 @@ func adderTable(t *testing.T, env *ort.Env) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	problems, err := evaluate.ReadProblems(f)
+	problems, err := measure.ReadProblems(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !*whole {
-		problems = evaluate.Some(problems, len(problems)/10)
+		problems = measure.Some(problems, len(problems)/10)
 	}
 	loops := []int{4, 8, 12}
 	right := func(opt export.Options) (out []int) {

@@ -1,6 +1,6 @@
 //go:build cgo
 
-package benchlocal
+package app
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 )
 
 // What is measured is what the configuration asks for: kv_memory holds more pages of one byte a number than of four.
-func TestOpenKeepsKVAsConfigured(t *testing.T) {
+func TestOpenEngineKeepsKVAsConfigured(t *testing.T) {
 	ort.CheckLeaks(t)
 	pages := map[string]int{}
 	for _, precision := range []string{"f32", "int8"} {
@@ -19,11 +19,11 @@ func TestOpenKeepsKVAsConfigured(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := Open(cfg, "../../../models/adder")
+		e, err := OpenEngine(cfg, "../../models/adder")
 		if err != nil {
 			t.Fatal(err)
 		}
-		pages[precision] = e.Capacity().Pages[loopctl.StageBlock]
+		pages[precision] = e.engine.Capacity().Pages[loopctl.StageBlock]
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}

@@ -1,4 +1,4 @@
-package bench_test
+package measure_test
 
 import (
 	"bytes"
@@ -12,47 +12,47 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/internal/measure"
 )
 
-// arithmetic is a target whose times are made up: 2 ms and 3 ms per loop for the first token, then 1 ms per loop each.
+// arithmetic is a client whose times are made up: 2 ms and 3 ms per loop for the first token, then 1 ms per loop each.
 type arithmetic struct {
 	mu    sync.Mutex
-	seeds map[uint64]bool
+	seeds map[int64]bool
 	calls int
 	fail  int // the call that fails
 }
 
 var errBroken = errors.New("broken")
 
-func (a *arithmetic) Generate(_ context.Context, c bench.Call) (*bench.Sample, error) {
+func (a *arithmetic) Do(_ context.Context, q measure.Ask) (*measure.Reply, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.seeds == nil {
-		a.seeds = map[uint64]bool{}
+		a.seeds = map[int64]bool{}
 	}
-	a.seeds[c.Seed] = true
+	a.seeds[q.Seed] = true
 	if a.calls++; a.calls == a.fail {
 		return nil, errBroken
 	}
-	s := &bench.Sample{Start: time.Unix(1000, 0), Tokens: c.MaxTokens, Loops: c.MaxTokens * c.Loops}
-	at := time.Duration(2+3*c.Loops) * time.Millisecond
-	for range c.MaxTokens {
-		s.Arrivals = append(s.Arrivals, at)
-		at += time.Duration(c.Loops) * time.Millisecond
+	r := &measure.Reply{Start: time.Unix(1000, 0), Tokens: q.MaxTokens, Loops: q.MaxTokens * q.Loops}
+	at := time.Duration(2+3*q.Loops) * time.Millisecond
+	for range q.MaxTokens {
+		r.Stamps = append(r.Stamps, at)
+		at += time.Duration(q.Loops) * time.Millisecond
 	}
-	s.E2E = s.Arrivals[len(s.Arrivals)-1]
-	return s, nil
+	r.TTFT, r.E2E = r.Stamps[0], r.Stamps[len(r.Stamps)-1]
+	return r, nil
 }
 
-var plan = bench.Plan{Loops: []int{1, 2, 4}, Concurrency: []int{1, 2}, PromptTokens: []int{5}, MaxTokens: []int{11}, Runs: 2, WarmUp: 1}
+var plan = measure.Plan{Loops: []int{1, 2, 4}, Concurrency: []int{1, 2}, PromptTokens: []int{5}, MaxTokens: []int{11}, Runs: 2, WarmUp: 1}
 
-func sweep(t *testing.T) *bench.Result {
+func sweep(t *testing.T) *measure.SweepResult {
 	t.Helper()
 	p, last := plan, 0
-	p.Progress = func(done, total int, _ bench.Shape) { last = total - done }
+	p.Progress = func(done, total int, _ measure.Shape) { last = total - done }
 	a := &arithmetic{}
-	r, err := bench.Run(t.Context(), a, p)
+	r, err := measure.Sweep(t.Context(), a, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestSweep(t *testing.T) {
 		t.Fatalf("%d points", len(r.Points))
 	}
 	p := r.Points[5] // loops 4, 2 clients: 11 tokens each in 14 + 40 ms
-	if p.Shape != (bench.Shape{Loops: 4, Concurrency: 2, PromptTokens: 5, MaxTokens: 11}) || p.Requests != 4 || p.ITL.N != 40 {
+	if p.Shape != (measure.Shape{Loops: 4, Concurrency: 2, PromptTokens: 5, MaxTokens: 11}) || p.Requests != 4 || p.ITL.N != 40 {
 		t.Errorf("%+v", p)
 	}
 	for name, got := range map[string][2]float64{
@@ -93,13 +93,13 @@ func TestSweep(t *testing.T) {
 }
 
 func TestSweepStopsAtAFailure(t *testing.T) {
-	_, err := bench.Run(t.Context(), &arithmetic{fail: 3}, plan)
+	_, err := measure.Sweep(t.Context(), &arithmetic{fail: 3}, plan)
 	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "loops 4, concurrency 1") {
 		t.Errorf("got %v", err)
 	}
 	bad := plan
 	bad.Concurrency = []int{0}
-	if _, err := bench.Run(t.Context(), &arithmetic{}, bad); err == nil || !strings.Contains(err.Error(), "concurrency has 0 in it") {
+	if _, err := measure.Sweep(t.Context(), &arithmetic{}, bad); err == nil || !strings.Contains(err.Error(), "concurrency contains 0") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -107,7 +107,7 @@ func TestSweepStopsAtAFailure(t *testing.T) {
 func TestOneLoopCountHasNoLine(t *testing.T) {
 	p := plan
 	p.Loops = []int{3}
-	r, err := bench.Run(t.Context(), &arithmetic{}, p)
+	r, err := measure.Sweep(t.Context(), &arithmetic{}, p)
 	if err != nil || r.Fit != nil || len(r.Fits) != 0 {
 		t.Errorf("%v %+v", err, r.Fits)
 	}
@@ -117,7 +117,7 @@ func TestOneLoopCountHasNoLine(t *testing.T) {
 func TestLatencyPlotSaysWhatIsMissing(t *testing.T) {
 	p := plan
 	p.Concurrency, p.MaxTokens = []int{1, 2, 3}, []int{2, 3}
-	r, err := bench.Run(t.Context(), &arithmetic{}, p)
+	r, err := measure.Sweep(t.Context(), &arithmetic{}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,13 +136,13 @@ func TestOutputs(t *testing.T) {
 		}
 		return b.String()
 	}
-	text := write(func(b *bytes.Buffer) error { return r.WriteJSON(b) })
+	text := write(func(b *bytes.Buffer) error { return measure.WriteJSON(b, r) })
 	for _, want := range []string{`"loops": 4`, `"ttft_ms"`, `"a_ms": `, `"b_ms_per_loop": `, `"r2": 1`, `"ms_per_block_call": null`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("JSON lacks %s", want)
 		}
 	}
-	var back bench.Result
+	var back measure.SweepResult
 	if err := json.Unmarshal([]byte(text), &back); err != nil || back.Points[0].Concurrency != 1 {
 		t.Errorf("%v", err)
 	}
@@ -160,7 +160,7 @@ func TestOutputs(t *testing.T) {
 		t.Errorf("%s", table)
 	}
 	var falling strings.Builder // as on a noisy machine
-	if err := (&bench.Result{Fits: []bench.Fit{{Metric: "e2e", A: 7.61, B: -0.895}}}).WriteTable(&falling); err != nil || !strings.Contains(falling.String(), "7.61 ms − 0.895 ms · loops") {
+	if err := (&measure.SweepResult{Fits: []measure.Fit{{Metric: "e2e", A: 7.61, B: -0.895}}}).WriteTable(&falling); err != nil || !strings.Contains(falling.String(), "7.61 ms − 0.895 ms · loops") {
 		t.Errorf("%v in %s", err, falling.String())
 	}
 	if svg := string(r.LatencyPlot()); !strings.Contains(svg, "2 + 13·loops") || !strings.Contains(svg, "2 clients, 5+11 tok") {

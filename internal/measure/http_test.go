@@ -1,4 +1,4 @@
-package bench_test
+package measure_test
 
 import (
 	"encoding/json"
@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
 // upstream is an OpenAI server of few words: it answers every completion with the same events.
-func upstream(t *testing.T, events string, seen *map[string]any) *bench.HTTP {
+func upstream(t *testing.T, events string, seen *map[string]any) *measure.HTTP {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
@@ -38,7 +39,7 @@ func upstream(t *testing.T, events string, seen *map[string]any) *bench.HTTP {
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	return &bench.HTTP{URL: s.URL + "/v1/", Key: "key", Client: s.Client()}
+	return &measure.HTTP{Client: client.Client{URL: s.URL + "/v1/", Key: "key", HTTP: s.Client()}}
 }
 
 func TestHTTP(t *testing.T) {
@@ -66,12 +67,12 @@ func TestHTTP(t *testing.T) {
 {"error":{"message":"engine failed"}}
 [DONE]`, 0, 0, 0, 0, "engine failed"},
 		{"cut", `{"choices":[{"text":"a"}]}`, 0, 0, 0, 0, "ended before its end"},
-		{"nothing", `[DONE]`, 0, 0, 0, 0, "without tokens"},
+		{"nothing", `[DONE]`, 0, 0, 0, 0, "no tokens"},
 		{"noise", `hello`, 0, 0, 0, 0, "not a chunk: hello"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := upstream(t, tt.events, nil)
-			s, err := h.Generate(t.Context(), bench.Call{Loops: 4, PromptTokens: 3, MaxTokens: 2})
+			s, err := h.Do(t.Context(), measure.Ask{Depth: measure.Depth{Loops: 4}, IDs: []int32{1, 2, 3}, MaxTokens: 2, Stream: true})
 			if tt.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.wrong) {
 					t.Errorf("got %v, want %q", err, tt.wrong)
@@ -81,7 +82,7 @@ func TestHTTP(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(s.Arrivals) != tt.pieces || s.Tokens != tt.tokens || s.Loops != tt.loops || s.Drafted != tt.drafted || s.E2E < s.TTFT() {
+			if len(s.Stamps) != tt.pieces || s.Tokens != tt.tokens || s.Loops != tt.loops || s.Drafted != tt.drafted || s.E2E < s.TTFT {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -91,12 +92,15 @@ func TestHTTP(t *testing.T) {
 func TestHTTPBody(t *testing.T) {
 	var seen map[string]any
 	h := upstream(t, `{"choices":[{"text":"a"}]}`+"\n[DONE]", &seen)
-	if err := h.Discover(t.Context()); err != nil || h.Model != "first" || h.Vocab != bench.DefaultVocab {
+	if err := h.Discover(t.Context()); err != nil || h.Model != "first" || h.Vocab != measure.DefaultVocab {
 		t.Fatalf("%v: %+v", err, h)
 	}
 	h.Extra = map[string]any{"cache_prompt": false, "temperature": 1}
-	c := bench.Call{Loops: 4, PromptTokens: 3, MaxTokens: 2, Draft: 1, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: .1, MinLoops: 2}}
-	if _, err := h.Generate(t.Context(), c); err != nil {
+	ask := measure.Ask{
+		Depth: measure.Depth{Loops: 4, Draft: 1, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: .1, MinLoops: 2}},
+		IDs:   []int32{1, 2, 3}, MaxTokens: 2, IgnoreEOS: true, Stream: true, Seed: 7,
+	}
+	if _, err := h.Do(t.Context(), ask); err != nil {
 		t.Fatal(err)
 	}
 	ids, _ := seen["prompt"].([]any)
@@ -105,12 +109,12 @@ func TestHTTPBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"cache_prompt":false,"draft_loops":1,"exit_policy":"delta","exit_threshold":0.1,"ignore_eos":true,"loops":4,"max_tokens":2,"min_loops":2,"model":"first","seed":0,"stream":true,"stream_options":{"include_usage":true},"temperature":1}`
+	want := `{"cache_prompt":false,"draft_loops":1,"exit_policy":"delta","exit_threshold":0.1,"ignore_eos":true,"loops":4,"max_tokens":2,"min_loops":2,"model":"first","seed":7,"stream":true,"stream_options":{"include_usage":true},"temperature":1}`
 	if string(got) != want || len(ids) != 3 {
 		t.Errorf("%s, %d ids", got, len(ids))
 	}
 	h.Key = "other"
-	if _, err := h.Generate(t.Context(), c); err == nil || !strings.Contains(err.Error(), "HTTP 401") {
+	if _, err := h.Do(t.Context(), ask); err == nil || !strings.Contains(err.Error(), "HTTP 401") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,19 +1,20 @@
-package bench_test
+package measure_test
 
 import (
 	"bytes"
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/bench"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
 // scripted starts a controller on the scripted engine, each of whose block calls takes a millisecond.
-func scripted(t *testing.T, s loopctl.Scheduling) (*bench.InProcess, func() error) {
+func scripted(t *testing.T, s loopctl.Scheduling) (*measure.Process, func() error) {
 	t.Helper()
 	engine := loopctltest.New(loopctl.Capacity{
 		MaxRows: 32, Latents: 64, PageSize: 4, Pages: [3]int{0, 4000, 0}, Context: 64, Vocab: 256, Loops: loopctl.LoopRange{Min: 1, Default: 4, Max: 16},
@@ -24,25 +25,49 @@ func scripted(t *testing.T, s loopctl.Scheduling) (*bench.InProcess, func() erro
 		}
 		return nil
 	}
-	counter := &bench.Counter{}
+	counter := &blockCounter{}
 	c := loopctl.New(engine, loopctl.Config{Scheduling: s, Observer: counter})
 	c.Start()
-	return &bench.InProcess{Generator: c, Vocab: 256, Counter: counter}, func() error { return c.Close(context.Background()) }
+	return &measure.Process{Generator: c, Blocks: counter.read}, func() error { return c.Close(context.Background()) }
+}
+
+// blockCounter counts block calls.
+type blockCounter struct {
+	mu     sync.Mutex
+	blocks measure.Blocks
+}
+
+func (b *blockCounter) Tick(t *loopctl.TickStats) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if call := &t.Calls[loopctl.StageBlock]; call.Rows > 0 {
+		b.blocks.Calls++
+		b.blocks.Rows += int64(call.Rows)
+		b.blocks.Runnable += int64(max(t.Runnable, call.Rows))
+		b.blocks.Took += call.Took
+	}
+}
+
+func (b *blockCounter) Finished(*loopctl.Request, loopctl.Event) {}
+
+func (b *blockCounter) read() measure.Blocks {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.blocks
 }
 
 // The shallow half takes its own time per token when depths share calls, and the deep half's when a batch waits for its
 // deepest row.
 func TestMixed(t *testing.T) {
-	var list []bench.Scheduling
+	var list []measure.Scheduling
 	for _, s := range []loopctl.Scheduling{loopctl.ScheduleDepth, loopctl.ScheduleLockstep} {
-		list = append(list, bench.Scheduling{Name: s.String(), Open: func() (bench.Target, func() error, error) {
-			target, stop := scripted(t, s)
-			return target, stop, nil
+		list = append(list, measure.Scheduling{Name: s.String(), Start: func() (measure.Client, func() error) {
+			return scripted(t, s)
 		}})
 	}
 	last := -1
-	r, err := bench.RunMix(t.Context(), list, bench.Mix{
-		Classes: []bench.Class{{Loops: 2, Clients: 2}, {Loops: 16, Clients: 2}}, PromptTokens: 2, MaxTokens: 8, Requests: 1, Rounds: 1,
+	r, err := measure.Mixed(t.Context(), list, measure.Mix{
+		Classes: []measure.Class{{Loops: 2, Clients: 2}, {Loops: 16, Clients: 2}}, PromptTokens: 2, MaxTokens: 8, Requests: 1, Rounds: 1, Vocab: 256,
 		Progress: func(done, total int, _ string) { last = total - done },
 	})
 	if err != nil {
@@ -80,8 +105,8 @@ func TestInProcess(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	r, err := bench.Run(t.Context(), target, bench.Plan{
-		Loops: []int{1, 4}, Concurrency: []int{1, 2}, PromptTokens: []int{3}, MaxTokens: []int{4}, Runs: 2, WarmUp: 1,
+	r, err := measure.Sweep(t.Context(), target, measure.Plan{
+		Loops: []int{1, 4}, Concurrency: []int{1, 2}, PromptTokens: []int{3}, MaxTokens: []int{4}, Runs: 2, WarmUp: 1, Vocab: 256,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,12 +115,12 @@ func TestInProcess(t *testing.T) {
 	if p.MeanLoops != 4 || p.MSPerBlockCall == nil || *p.MSPerBlockCall < 1 || p.TPOT.P50 < 4 || p.Requests != 2 {
 		t.Errorf("%+v", p)
 	}
-	if _, err := target.Generate(t.Context(), bench.Call{Loops: 99, MaxTokens: 1}); err == nil || !strings.Contains(err.Error(), "loops") {
+	if _, err := target.Do(t.Context(), measure.Ask{IDs: []int32{1}, Depth: measure.Depth{Loops: 99}, MaxTokens: 1}); err == nil || !strings.Contains(err.Error(), "loops") {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := target.Generate(ctx, bench.Call{Loops: 1, MaxTokens: 50}); err == nil {
+	if _, err := target.Do(ctx, measure.Ask{IDs: []int32{1}, MaxTokens: 50}); err == nil {
 		t.Error("a cancelled call gave an answer")
 	}
 }

@@ -1,8 +1,9 @@
-package evaluate_test
+package measure_test
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -10,13 +11,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/evaluate"
+	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
 // A server that counts right only to as many digits as it has loops. Under a policy it takes a loop for each digit; a
 // draft of 1 is right for every other token, one of 2 spoils the answer.
-func counting(t *testing.T) *evaluate.HTTP {
+func counting(t *testing.T) *measure.HTTP {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/models/count" {
@@ -52,83 +54,89 @@ func counting(t *testing.T) *evaluate.HTTP {
 			"timings":{"time_to_first_token_ms":1.5,"drafted":%d,"accepted":%d}}`, text, 2*loops, drafted, drafted/2)
 	}))
 	t.Cleanup(s.Close)
-	return &evaluate.HTTP{URL: s.URL + "/v1", Model: "count"}
+	return &measure.HTTP{Client: client.Client{URL: s.URL + "/v1"}, Model: "count"}
 }
 
-var digits = []evaluate.Problem{
+var digits = []measure.Problem{
 	{Prompt: "7", Answer: "7", Group: "1"},
 	{Prompt: "42", Answer: "42", Group: "2"},
 	{Prompt: "43", Answer: "42", Group: "2"},
 }
 
-func fixed(loops ...int) (out []evaluate.Setting) {
+func fixed(loops ...int) (out []measure.Depth) {
 	for _, n := range loops {
-		out = append(out, evaluate.Setting{Loops: n})
+		out = append(out, measure.Depth{Loops: n})
 	}
 	return out
 }
 
-func run(t *testing.T, settings []evaluate.Setting) []evaluate.Point {
+func run(t *testing.T, depths []measure.Depth) *measure.Curve {
 	t.Helper()
 	last := 0
-	points, err := evaluate.Run(t.Context(), counting(t), evaluate.Options{
-		Settings: settings, Progress: func(done, total int) { last = total - done },
-	}, digits)
+	c, err := measure.Score(t.Context(), counting(t), measure.Evaluation{
+		Problems: digits, Depths: depths, Progress: func(done, total int) { last = total - done },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if last != 0 {
 		t.Errorf("progress ended %d short", last)
 	}
-	return points
+	c.Model = "count"
+	return c
 }
 
 func TestRunCountsByGroup(t *testing.T) {
-	points := run(t, fixed(1, 2))
+	c := run(t, fixed(1, 2))
 	var table bytes.Buffer
-	if err := evaluate.WriteTable(&table, points); err != nil {
+	if err := c.WriteTable(&table); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"| 1 | 33.3 % | 100.0 % | 0.0 % | 1.50 ms |", "| 2 | 66.7 % | 100.0 % | 50.0 % | 1.50 ms |"} {
 		if line := strings.Split(table.String(), "\n")[i+2]; !strings.HasPrefix(line, want) {
 			t.Errorf("line %q, want it to begin with %q", line, want)
 		}
-		if points[i].PerToken <= 0 || points[i].E2E < points[i].PerToken {
-			t.Errorf("loops %d: no time measured", points[i].Setting.Loops)
+		if p := c.Points[i]; *p.PerToken <= 0 || *p.E2E < *p.PerToken {
+			t.Errorf("loops %d: no time measured", p.Loops)
 		}
 	}
 }
 
 // Under a policy the harder group takes more loops, and the table, the advice and the plots say so.
 func TestPolicies(t *testing.T) {
-	policy := evaluate.Setting{Loops: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.1}}
-	points := run(t, append(fixed(1, 2, 4), policy))
-	p := points[3]
-	if got := p.MeanLoops(); math.Abs(got-5.0/3) > 1e-9 || p.Groups[0].MeanLoops() != 1 || p.Groups[1].MeanLoops() != 2 {
+	policy := measure.Depth{Loops: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.1}}
+	c := run(t, append(fixed(1, 2, 4), policy))
+	p := c.Points[3]
+	if got := p.MeanLoops; math.Abs(got-5.0/3) > 1e-9 || p.Groups[0].MeanLoops != 1 || p.Groups[1].MeanLoops != 2 {
 		t.Errorf("mean loops %v, %v", got, p.Groups)
 	}
 	var table bytes.Buffer
-	if err := evaluate.WriteTable(&table, points); err != nil || !strings.Contains(table.String(), "| delta 0.1 | 66.7 % | 1.67 | 100.0 % (1.00) | 50.0 % (2.00) |") {
+	if err := c.WriteTable(&table); err != nil || !strings.Contains(table.String(), "| delta 0.1 | 66.7 % | 1.67 | 100.0 % (1.00) | 50.0 % (2.00) |") {
 		t.Errorf("%v %s", err, table.String())
 	}
-	advice, ok := evaluate.Recommend(points, 0.5)
-	if want := "best: 66.7 % at 2 loops\nat most 0.5 points less: loops 2 (66.7 %), or exit_policy delta, exit_threshold 0.1, loops 4 (66.7 %): 1.67 loops per token, 83 % of the best's and 42 % of 4"; !ok || advice.String() != want {
+	advice := measure.Advise(c.Points, 0.5)
+	if want := "best: 66.7 % at 2 loops\nat most 0.5 points less: loops 2 (66.7 %), or exit_policy delta, exit_threshold 0.1, loops 4 (66.7 %): 1.67 loops per token, 83 % of the best's and 42 % of 4"; advice.String() != want {
 		t.Errorf("%s", advice)
 	}
-	if advice, _ := evaluate.Recommend(points, 50); advice.Fixed.Setting.Loops != 1 {
+	if advice := measure.Advise(c.Points, 50); advice.Loops != 1 {
 		t.Errorf("%s", advice)
 	}
-	if _, ok := evaluate.Recommend(points[3:], 1); ok {
+	if measure.Advise(c.Points[3:], 1) != nil {
 		t.Error("advice without a fixed depth to compare with")
 	}
-	r := evaluate.NewReport("count", points, 0.5)
+	var r measure.Curve
+	c.Recommended = advice
+	var text bytes.Buffer
+	if err := errors.Join(measure.WriteJSON(&text, c), json.Unmarshal(text.Bytes(), &r)); err != nil {
+		t.Fatal(err)
+	}
 	if r.Recommended.Loops != 2 || r.Recommended.ExitPolicy != "delta" || r.Points[3].MeanLoops != 5.0/3 || r.Problems != 3 || r.Points[0].Low >= r.Points[0].Accuracy {
 		t.Errorf("%+v %+v", r.Recommended, r.Points)
 	}
 	for want, svg := range map[string][]byte{
-		"Accuracy against loops: count":      evaluate.AccuracyPlot("count", points, true),
-		"Accuracy against mean loops: count": evaluate.PolicyPlot("count", points),
-		"Loops by difficulty: count":         evaluate.DifficultyPlot("count", points),
+		"Accuracy against loops: count":      c.AccuracyPlot(true),
+		"Accuracy against mean loops: count": c.PolicyPlot(),
+		"Loops by difficulty: count":         c.DifficultyPlot(),
 	} {
 		if !strings.Contains(string(svg), want) || strings.Contains(string(svg), "NaN") {
 			t.Errorf("%s: %s", want, svg)
@@ -137,11 +145,13 @@ func TestPolicies(t *testing.T) {
 }
 
 func TestDepthPlot(t *testing.T) {
-	looped := evaluate.Curve{Model: "looped", Looped: 2, After: 1, Points: run(t, fixed(1, 2))}
-	if looped.Depth(4) != 9 || looped.Title() != "looped (0 + 2⊗L + 1 layers)" {
-		t.Errorf("%d %s", looped.Depth(4), looped.Title())
+	looped, deep := run(t, fixed(1, 2)), run(t, fixed(1))
+	looped.Model, looped.Looped, looped.After = "looped", 2, 1
+	deep.Model, deep.Looped = "deep", 8
+	if looped.Title() != "looped (0 + 2⊗L + 1 layers)" {
+		t.Errorf("%s", looped.Title())
 	}
-	svg := string(evaluate.DepthPlot([]evaluate.Curve{looped, {Model: "deep", Looped: 8, Points: run(t, fixed(1))}}))
+	svg := string(measure.DepthPlot([]*measure.Curve{looped, deep}))
 	if !strings.Contains(svg, "looped: 5, 66.67") || !strings.Contains(svg, "deep: 8, 33.33") || !strings.Contains(svg, "layers applied to a token") {
 		t.Errorf("%s", svg)
 	}
@@ -149,21 +159,21 @@ func TestDepthPlot(t *testing.T) {
 
 func TestLikelihood(t *testing.T) {
 	h := counting(t)
-	points, err := evaluate.Run(t.Context(), h, evaluate.Options{Settings: fixed(2), Likelihood: true}, []evaluate.Problem{{Prompt: "7=", Answer: "é"}})
+	c, err := measure.Score(t.Context(), h, measure.Evaluation{Depths: fixed(2), Likelihood: true, Problems: []measure.Problem{{Prompt: "7=", Answer: "é"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := points[0]; p.Correct != 1 || p.NatsPerToken() != 0.5 || p.Scored != 1 {
+	if p := c.Points[0]; p.Accuracy != 100 || *p.NatsPerToken != 0.5 || p.MeanLoops != 2 {
 		t.Errorf("%+v", p)
 	}
-	l, err := h.Score(t.Context(), evaluate.Setting{Loops: 1}, evaluate.Problem{Prompt: "7", Answer: "=é"})
-	if err != nil || l.Greedy || l.Logprob != -1.5 || l.Tokens != 2 {
+	l, err := h.Do(t.Context(), measure.Ask{Depth: measure.Depth{Loops: 1}, Prompt: "7", Answer: "=é"})
+	if err != nil || l.Greedy || l.Logprob != -1.5 || l.Scored != 2 {
 		t.Errorf("%v %+v", err, l)
 	}
 }
 
 func TestCompareDrafts(t *testing.T) {
-	found, err := evaluate.CompareDrafts(t.Context(), counting(t), 2, []int{1, 2}, evaluate.Options{Timed: 2}, digits)
+	found, err := measure.CompareDrafts(t.Context(), counting(t), 2, []int{1, 2}, measure.Evaluation{Problems: digits, Timed: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +184,7 @@ func TestCompareDrafts(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	var table bytes.Buffer
-	if err := evaluate.WriteDrafts(&table, found); err != nil || !strings.Contains(table.String(), "| 2 | 1 | 3 | 0 | 50.0 % |") {
+	if err := measure.WriteDrafts(&table, found); err != nil || !strings.Contains(table.String(), "| 2 | 1 | 3 | 0 | 50.0 % |") {
 		t.Errorf("%v %s", err, table.String())
 	}
 }
@@ -188,19 +198,19 @@ func TestRunStopsAtTheFirstFailure(t *testing.T) {
 	if _, _, err := h.Range(t.Context()); err == nil || !strings.Contains(err.Error(), "HTTP 404") {
 		t.Errorf("got %v", err)
 	}
-	_, err := evaluate.Run(t.Context(), h, evaluate.Options{Settings: fixed(1)}, digits)
+	_, err := measure.Score(t.Context(), h, measure.Evaluation{Problems: digits, Depths: fixed(1)})
 	if err == nil || !strings.Contains(err.Error(), "HTTP 404") || !strings.Contains(err.Error(), "no such model") {
 		t.Errorf("got %v, want the server's own words", err)
 	}
 }
 
 func TestReadProblems(t *testing.T) {
-	list, err := evaluate.ReadProblems(strings.NewReader(
+	list, err := measure.ReadProblems(strings.NewReader(
 		`{"prompt":"7","answer":"7","group":"1"}` + "\n\n" + `{"prompt":"42","answer":"42","difficulty":2}` + "\n" + `{"prompt":"4","answer":"2","difficulty":"hard"}`))
 	if err != nil || len(list) != 3 || list[0].Group != "1" || list[1].Group != "2" || list[2].Group != "hard" {
 		t.Errorf("%v %+v", err, list)
 	}
-	if some := evaluate.Some(list, 2); len(some) != 2 || some[1].Prompt != "42" {
+	if some := measure.Some(list, 2); len(some) != 2 || some[1].Prompt != "42" {
 		t.Errorf("%+v", some)
 	}
 	for text, want := range map[string]string{
@@ -209,7 +219,7 @@ func TestReadProblems(t *testing.T) {
 		`{"prompt":"1"}`:                      "line 1: needs",
 		`{"prompt":"1","answer":2}`:           "line 1",
 	} {
-		if _, err := evaluate.ReadProblems(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := measure.ReadProblems(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}

@@ -1,0 +1,146 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Client answers requests. It is called from many goroutines at one time.
+type Client interface {
+	// Do waits for the whole answer. With an error may come what there was of the answer until then.
+	Do(ctx context.Context, a Ask) (*Reply, error)
+}
+
+// Depth is how far a request loops.
+type Depth struct {
+	Loops int                // of each token, or the most under a policy; 0: the server's default
+	Exit  loopctl.ExitPolicy // the zero value never leaves early
+	Draft int                // loops of a guess; 0: none
+}
+
+// Name is the depth as tables have it.
+func (d Depth) Name() string {
+	switch {
+	case d.Draft > 0:
+		return fmt.Sprintf("%d, draft %d", d.Loops, d.Draft)
+	case d.policy():
+		return d.Exit.Kind.String() + " " + strconv.FormatFloat(d.Exit.Threshold, 'g', -1, 64)
+	}
+	return strconv.Itoa(d.Loops)
+}
+
+func (d Depth) fixed() bool { return d.Exit.Kind == loopctl.ExitNone && d.Draft == 0 }
+
+func (d Depth) policy() bool { return d.Exit.Kind != loopctl.ExitNone }
+
+// Thresholds are what each policy is tried at where none is given: from the cautious to the hasty.
+var Thresholds = map[loopctl.ExitKind][]float64{
+	loopctl.ExitDelta:   {0.03, 0.1, 0.15, 0.2, 0.25, 0.3},
+	loopctl.ExitGate:    {0.99, 0.9, 0.7, 0.5, 0.3},
+	loopctl.ExitKL:      {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
+	loopctl.ExitEntropy: {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},
+	loopctl.ExitArgmax:  {4, 3, 2, 1},
+}
+
+// Message is one of a chat.
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Ask is one request.
+type Ask struct {
+	Depth
+	// One of them is the prompt: a text, token ids, or a chat.
+	Prompt   string
+	IDs      []int32
+	Messages []Message
+
+	MaxTokens   int  // 0: the server's default
+	IgnoreEOS   bool // exactly MaxTokens tokens, whatever the model would say
+	Temperature float64
+	Seed        int64 // 0: none is sent
+	// Answer, where not empty, is what comes after Prompt: nothing is generated, and the reply says how likely it is.
+	Answer string
+	// Stream asks for the answer piece by piece, so that their arrivals are known; Show, where set, is given each piece: of
+	// what the model thinks, of its answer, or of both.
+	Stream bool
+	Show   func(thought, text string)
+}
+
+// Reply is what came back.
+type Reply struct {
+	Start time.Time
+	// Stamps are the times since Start of the answer's pieces, where they were seen: in the process one for each token, by the
+	// engine's clock, so that a reader that wakes late blurs nothing; over HTTP their arrivals, and a server may send several
+	// tokens in a piece.
+	Stamps    []time.Duration
+	TTFT, E2E time.Duration // since Start: the first token (0: not known), the end of the answer
+
+	Text     string
+	Finish   string // why it ended, as the wire spells it
+	Tokens   int
+	Loops    int // of all tokens, summed
+	Drafted  int
+	Accepted int
+	Likelihood
+}
+
+// Likelihood is how likely a model finds an answer.
+type Likelihood struct {
+	Logprob float64 // of the whole answer, in nats
+	Scored  int     // its tokens
+	Greedy  bool    // each of them was the most likely one
+}
+
+// TPOT is the mean time of a token after the first, as vLLM defines it: (E2E − TTFT)/(tokens − 1). It is false where
+// there was but one.
+func (r *Reply) TPOT() (time.Duration, bool) {
+	if r.Tokens < 2 {
+		return 0, false
+	}
+	return (r.E2E - r.TTFT) / time.Duration(r.Tokens-1), true
+}
+
+// MeanLoops is per token.
+func (r *Reply) MeanLoops() float64 { return ratio(float64(r.Loops), float64(r.Tokens)) }
+
+// together runs so many clients at one time, each with its number, and waits for all. The first error ends the context of
+// the others, and is returned.
+func together(ctx context.Context, clients int, f func(ctx context.Context, client int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wait sync.WaitGroup
+	for i := range clients {
+		wait.Go(func() {
+			if err := f(ctx, i); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wait.Wait()
+	return context.Cause(ctx)
+}
+
+// each calls f for 0 to n−1, so many at one time, in this order. The first error ends it.
+func each(ctx context.Context, workers, n int, f func(ctx context.Context, i int) error) error {
+	var next atomic.Int64
+	return together(ctx, min(workers, n), func(ctx context.Context, _ int) error {
+		for ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				break
+			}
+			if err := f(ctx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

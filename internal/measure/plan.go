@@ -1,0 +1,122 @@
+package measure
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+// Shape is one point's place in a sweep.
+type Shape struct {
+	Loops        int `json:"loops"` // 0: the server's default
+	Concurrency  int `json:"concurrency"`
+	PromptTokens int `json:"prompt_tokens"`
+	MaxTokens    int `json:"max_tokens"`
+}
+
+// A measurement lasts long enough to be one: a point's runs take LeastTime together, and go on up to MostTime while the
+// median latency is not known to within Narrow of itself. Points that take longer by themselves have their runs and no more.
+const (
+	LeastTime = 300 * time.Millisecond
+	MostTime  = 2 * time.Second
+	Narrow    = 0.02
+)
+
+// Plan is a sweep over every combination of its lists.
+type Plan struct {
+	Loops        []int
+	Concurrency  []int
+	PromptTokens []int
+	MaxTokens    []int
+	Runs         int // measured runs of each point, at least
+	WarmUp       int // unmeasured ones before them
+	// Least is how long a point's runs take together, at least: a run sends its requests again and again until it has had its
+	// share. Most is how long runs are added for while the point's interval is wide. 0: each run sends its requests once.
+	Least, Most time.Duration
+	Seed        uint64
+	Vocab       int                // prompts' ids are below it
+	Exit        loopctl.ExitPolicy // of every request; loops is its cap
+	Draft       int                // of every request; below every loop count
+	// Progress is told after each run; done counts warm-ups, too, and total grows with runs that are added. It is called by
+	// the goroutine of Sweep.
+	Progress func(done, total int, now Shape)
+}
+
+// Shapes are the points, loops changing fastest.
+func (p *Plan) Shapes() []Shape {
+	var out []Shape
+	for _, tokens := range p.MaxTokens {
+		for _, prompt := range p.PromptTokens {
+			for _, c := range p.Concurrency {
+				for _, l := range p.Loops {
+					out = append(out, Shape{l, c, prompt, tokens})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Check refuses a plan that cannot run. It names the list as the wire spells it.
+func (p *Plan) Check() error {
+	for _, l := range []struct {
+		name   string
+		values []int
+		least  int
+	}{{"loops", p.Loops, 0}, {"concurrency", p.Concurrency, 1}, {"prompt_tokens", p.PromptTokens, 1}, {"max_tokens", p.MaxTokens, 1}} {
+		if len(l.values) == 0 {
+			return fmt.Errorf("%s is empty: give at least one integer", l.name)
+		}
+		for _, v := range l.values {
+			if v < l.least {
+				return fmt.Errorf("%s contains %d: each must be at least %d", l.name, v, l.least)
+			}
+		}
+	}
+	if p.Runs < 1 {
+		return fmt.Errorf("runs is %d: must be at least 1", p.Runs)
+	}
+	if p.WarmUp < 0 {
+		return fmt.Errorf("warmup is %d: must be 0 or more", p.WarmUp)
+	}
+	return nil
+}
+
+// requests makes a benchmark's requests. No two have the same prompt, which a prefix cache could answer.
+type requests struct {
+	vocab int
+	exit  loopctl.ExitPolicy
+	draft int
+
+	mu   sync.Mutex
+	seed uint64
+}
+
+// next is another request of a shape. Its answer has all of its tokens, whatever the model would say.
+func (q *requests) next(s Shape) Ask {
+	q.mu.Lock()
+	q.seed++
+	seed := q.seed
+	q.mu.Unlock()
+	return Ask{
+		Depth: Depth{Loops: s.Loops, Exit: q.exit, Draft: q.draft}, IDs: prompt(seed, s.PromptTokens, q.vocab),
+		MaxTokens: s.MaxTokens, IgnoreEOS: true, Stream: true, Seed: int64(seed & 0x7fffffff),
+	}
+}
+
+// prompt draws ids. Small ones are left out where there are others, since special tokens live there.
+func prompt(seed uint64, tokens, vocab int) []int32 {
+	r := rand.New(rand.NewPCG(seed, 0x62656e6368))
+	low := 0
+	if vocab > 512 {
+		low = 256
+	}
+	out := make([]int32, tokens)
+	for i := range out {
+		out[i] = int32(low + r.IntN(max(vocab-low, 1)))
+	}
+	return out
+}

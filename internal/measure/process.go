@@ -1,0 +1,154 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/runtime/sampler"
+)
+
+// Generator runs requests; *loopctl.Controller is one.
+type Generator interface {
+	Submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error)
+}
+
+// Tokenizer is text to ids and back.
+type Tokenizer interface {
+	Encode(text string, addSpecial bool) ([]int32, error)
+	Decode(ids []int32, skipSpecial bool) (string, error)
+}
+
+// Process is a Client of a generator in this process, without HTTP. Its requests stay out of the prefix cache.
+type Process struct {
+	Generator Generator
+	Tokenizer Tokenizer // for prompts that are texts, whose answers StopIDs end; nil where all are ids
+	StopIDs   []int32
+	Context   int // tokens that a text and its answer have room for
+	Priority  int // of its requests; a higher number goes last
+	// Blocks are the engine's block calls so far; nil where nobody counts.
+	Blocks func() Blocks
+}
+
+// Do implements Client.
+func (p *Process) Do(ctx context.Context, a Ask) (*Reply, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // a reader that goes away takes its sequence with it
+	req, err := p.request(ctx, &a)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reply{Start: time.Now(), Stamps: make([]time.Duration, 0, req.MaxTokens)}
+	req.Arrived = r.Start
+	streams, err := p.Generator.Submit(req)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int32
+	for r.Finish == "" {
+		e, err := streams[0].Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := ended(ctx, &e); err != nil {
+			return nil, err
+		}
+		r.event(&e)
+		if e.Finish != loopctl.FinishStop { // whose id is not part of the text
+			ids = append(ids, e.Token.ID)
+		}
+	}
+	r.TTFT, r.E2E = r.Stamps[0], r.Stamps[len(r.Stamps)-1]
+	if a.IDs == nil {
+		r.Text, err = p.Tokenizer.Decode(ids, true)
+	}
+	return r, err
+}
+
+func (p *Process) request(ctx context.Context, a *Ask) (*loopctl.Request, error) {
+	choose, err := sampler.New(sampler.Params{Temperature: a.Temperature, Seed: uint64(a.Seed)})
+	if err != nil {
+		return nil, err
+	}
+	req := &loopctl.Request{
+		Context: ctx, ID: "measure", Prompt: a.IDs, MaxTokens: a.MaxTokens, Loops: a.Loops, Exit: a.Exit, Draft: a.Draft,
+		Priority: p.Priority, NoCache: true, Seed: uint64(a.Seed), Sampler: choose,
+	}
+	if !a.IgnoreEOS {
+		req.StopIDs = p.StopIDs
+	}
+	switch {
+	case a.Messages != nil || a.Answer != "":
+		return nil, errors.New("chats and the log-likelihood of answers can be asked for over HTTP only")
+	case a.IDs == nil:
+		if req.Prompt, err = p.Tokenizer.Encode(a.Prompt, true); err != nil {
+			return nil, err
+		}
+		req.MaxTokens = max(1, min(a.MaxTokens, p.Context-len(req.Prompt)))
+	}
+	return req, nil
+}
+
+// ended is the error of a sequence that ended without its last token.
+func ended(ctx context.Context, e *loopctl.Event) error {
+	switch e.Finish {
+	case loopctl.FinishError:
+		return e.Err
+	case loopctl.FinishCancelled:
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		return fmt.Errorf("request cancelled by the controller: %w", context.Canceled)
+	}
+	return nil
+}
+
+func (r *Reply) event(e *loopctl.Event) {
+	at := e.At
+	if at.IsZero() { // a generator that keeps no time
+		at = time.Now()
+	}
+	r.Stamps = append(r.Stamps, at.Sub(r.Start))
+	r.Tokens++
+	r.Loops += e.Loops
+	if e.Finish != loopctl.FinishNone {
+		r.Finish = e.Finish.String()
+	}
+	if e.Stats != nil {
+		r.Drafted, r.Accepted = e.Stats.Drafted, e.Stats.Accepted
+	}
+}
+
+// Blocks are sums over block calls.
+type Blocks struct {
+	Calls, Rows int64
+	Runnable    int64 // rows that could have been in the calls, had they had room for all
+	Took        time.Duration
+}
+
+// count adds, times sign, what a client's engine has done so far: −1 before a measurement, 1 after it.
+func (b *Blocks) count(c Client, sign int64) {
+	if p, ok := c.(*Process); ok && p.Blocks != nil {
+		now := p.Blocks()
+		b.Calls, b.Rows = b.Calls+sign*now.Calls, b.Rows+sign*now.Rows
+		b.Runnable, b.Took = b.Runnable+sign*now.Runnable, b.Took+time.Duration(sign)*now.Took
+	}
+}
+
+// Calls are means over block calls; null where nobody counts them, as over HTTP.
+type Calls struct {
+	MSPerBlockCall *float64 `json:"ms_per_block_call"`
+	RowsPerCall    *float64 `json:"rows_per_call"`
+	RowsRunnable   *float64 `json:"rows_of_runnable"` // share of the rows that could have run that did
+}
+
+func (b *Blocks) means() Calls {
+	if b.Calls == 0 {
+		return Calls{}
+	}
+	n := float64(b.Calls)
+	took, rows, share := ms(b.Took)/n, float64(b.Rows)/n, ratio(float64(b.Rows), float64(b.Runnable))
+	return Calls{&took, &rows, &share}
+}
