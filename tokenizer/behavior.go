@@ -1,5 +1,10 @@
 package tokenizer
 
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
 // finderStep splits by matches of something: characters or an expression.
 type finderStep struct {
 	pattern  matcher
@@ -7,11 +12,13 @@ type finderStep struct {
 	invert   bool // what is between the matches counts as the match
 }
 
-// matcher finds the next match of text at or after from; start < 0 when there
-// is none. text is one piece: expressions see no further.
+// matcher appends the matches of text in order. text is one piece: expressions see no further.
 type matcher interface {
-	next(text []byte, from int) (start, end int, err error)
+	find(dst []span, text []byte) ([]span, error)
 }
+
+// span is a match: where it starts and ends in the text.
+type span struct{ start, end int }
 
 // behavior says what becomes of the matches (Hugging Face's
 // SplitDelimiterBehavior).
@@ -39,13 +46,13 @@ type event struct {
 func (f *finderStep) split(s *scratch) error {
 	for _, p := range s.pieces {
 		var err error
-		if f.behavior == isolated {
-			err = f.isolate(s, p)
-		} else {
-			err = f.merge(s, p)
-		}
-		if err != nil {
+		if s.found, err = f.pattern.find(s.found[:0], s.text[p.start:p.end]); err != nil {
 			return err
+		}
+		if f.behavior == isolated {
+			f.isolate(s, p)
+		} else {
+			f.merge(s, p)
 		}
 	}
 	s.flip()
@@ -53,40 +60,19 @@ func (f *finderStep) split(s *scratch) error {
 }
 
 // isolate needs no list: matches and gaps are pieces alike.
-func (f *finderStep) isolate(s *scratch, p piece) error {
-	text := s.text[p.start:p.end]
-	done := 0
-	if e, ok := f.pattern.(*expression); ok {
-		err := e.each(text, func(start, end int) {
-			s.add(p, p.start+done, p.start+start)
-			s.add(p, p.start+start, p.start+end)
-			done = end
-		})
-		s.add(p, p.start+done, p.end)
-		return err
+func (f *finderStep) isolate(s *scratch, p piece) {
+	done := p.start
+	for _, m := range s.found {
+		s.add(p, done, p.start+m.start)
+		done = p.start + m.end
+		s.add(p, p.start+m.start, done)
 	}
-	for at := 0; at < len(text); {
-		start, end, err := f.pattern.next(text, at)
-		if err != nil {
-			return err
-		}
-		if start < 0 {
-			break
-		}
-		s.add(p, p.start+done, p.start+start)
-		s.add(p, p.start+start, p.start+end)
-		done, at = end, end
-	}
-	s.add(p, p.start+done, p.end)
-	return nil
+	s.add(p, done, p.end)
 }
 
-func (f *finderStep) merge(s *scratch, p piece) error {
-	events, err := f.events(s.events[:0], s.text[p.start:p.end])
-	s.events = events
-	if err != nil {
-		return err
-	}
+func (f *finderStep) merge(s *scratch, p piece) {
+	s.events = f.events(s.events[:0], s.found, p.end-p.start)
+	events := s.events
 	previous, from := false, 0
 	open := false // an uncommitted piece [from, last.end) exists
 	end := 0
@@ -118,43 +104,22 @@ func (f *finderStep) merge(s *scratch, p piece) error {
 		previous = e.match
 	}
 	commit()
-	return nil
 }
 
-// events lists the matches of text and what lies between them.
-func (f *finderStep) events(list []event, text []byte) ([]event, error) {
+// events lists the matches of a text of so many bytes and what lies between them.
+func (f *finderStep) events(list []event, found []span, size int) []event {
 	done := 0
-	err := eachMatch(f.pattern, text, func(start, end int) {
-		if done < start {
-			list = append(list, event{done, start, f.invert})
+	for _, m := range found {
+		if done < m.start {
+			list = append(list, event{done, m.start, f.invert})
 		}
-		list = append(list, event{start, end, !f.invert})
-		done = end
-	})
-	if err != nil {
-		return list, err
+		list = append(list, event{m.start, m.end, !f.invert})
+		done = m.end
 	}
-	if done < len(text) {
-		list = append(list, event{done, len(text), f.invert})
+	if done < size {
+		list = append(list, event{done, size, f.invert})
 	}
-	return list, nil
-}
-
-// eachMatch visits the matches of text in order. Only an expression can match
-// nothing at all, which its own each deals with.
-func eachMatch(m matcher, text []byte, visit func(start, end int)) error {
-	if e, ok := m.(*expression); ok {
-		return e.each(text, visit)
-	}
-	for at := 0; at < len(text); {
-		start, end, err := m.next(text, at)
-		if err != nil || start < 0 {
-			return err
-		}
-		visit(start, end)
-		at = end
-	}
-	return nil
+	return list
 }
 
 // runeLen is the length of the first character of b, at least 1 so that loops
@@ -171,16 +136,108 @@ func runeLen(b []byte) int {
 // charMatcher matches one character at a time.
 type charMatcher func(r rune) bool
 
-func (is charMatcher) next(text []byte, from int) (int, int, error) {
-	for i := from; i < len(text); {
+func (is charMatcher) find(dst []span, text []byte) ([]span, error) {
+	for i := 0; i < len(text); {
 		r, n := decodeRune(text[i:])
 		if is(r) {
-			return i, i + n, nil
+			dst = append(dst, span{i, i + n})
 		}
 		i += n
 	}
-	return -1, -1, nil
+	return dst, nil
 }
 
 // literalMatcher matches a fixed string.
 type literalMatcher string
+
+func (l literalMatcher) find(dst []span, text []byte) ([]span, error) {
+	for from := 0; ; {
+		i := bytes.Index(text[from:], []byte(l))
+		if i < 0 {
+			return dst, nil
+		}
+		dst = append(dst, span{from + i, from + i + len(l)})
+		from += i + len(l)
+	}
+}
+
+// spaceRuns matches runs of two spaces or more: the pattern " {2,}", which stands in every converted SentencePiece model.
+type spaceRuns struct{}
+
+func (spaceRuns) find(dst []span, text []byte) ([]span, error) {
+	for from := 0; ; {
+		i := bytes.Index(text[from:], []byte("  "))
+		if i < 0 {
+			return dst, nil
+		}
+		start := from + i
+		from = start + 2
+		for from < len(text) && text[from] == ' ' {
+			from++
+		}
+		dst = append(dst, span{start, from})
+	}
+}
+
+// piece is a part of scratch.text that later steps treat by itself.
+type piece struct {
+	start, end int
+	// head: its first character stands at the start of the caller's text,
+	// which is what Metaspace's scheme "first" asks.
+	head bool
+}
+
+// scratch is what one Encode works in; a pool lends it, so it has one user at
+// a time and the steady state allocates nothing.
+type scratch struct {
+	input []byte // the caller's text, as valid UTF-8
+
+	// head: the text under way comes from the start of the caller's, and no
+	// normalizer has cut that start off.
+	head   bool
+	normal []byte // a normal form that added tokens are cut out of
+	text   []byte // what pieces point into
+	spare  []byte // the buffer that a rewriting step fills
+	pieces []piece
+	more   []piece // the list that a splitting step fills
+	found  []span  // the matches in the piece under way
+	events []event
+
+	bpe     bpeScratch
+	unigram unigramScratch
+	words   wordCache
+}
+
+// maxKept bounds the buffers that go back to the pool: one huge prompt must
+// not hold its memory for ever.
+const maxKept = 1 << 20
+
+func (s *scratch) keep() bool {
+	return cap(s.input) <= maxKept && cap(s.text) <= maxKept && cap(s.spare) <= maxKept && cap(s.normal) <= maxKept &&
+		cap(s.pieces) <= maxKept/8 && cap(s.more) <= maxKept/8 && cap(s.events) <= maxKept/8 && cap(s.found) <= maxKept/8 &&
+		cap(s.bpe.ids) <= maxKept/4 && cap(s.bpe.nodes) <= maxKept/16 && cap(s.unigram.nodes) <= maxKept/16
+}
+
+// add appends the non-empty part [start, end) of p to the list being filled.
+func (s *scratch) add(p piece, start, end int) {
+	if start < end {
+		s.more = append(s.more, piece{start, end, p.head && start == p.start})
+	}
+}
+
+// flip makes the list being filled the current one.
+func (s *scratch) flip() { s.pieces, s.more = s.more, s.pieces[:0] }
+
+// preStep is one pre-tokenizer: it replaces s.pieces, and s.text where it
+// rewrites.
+type preStep interface {
+	split(s *scratch) error
+}
+
+// decodeRune is utf8.DecodeRune with the ASCII case inlined.
+func decodeRune(b []byte) (rune, int) {
+	if b[0] < utf8.RuneSelf {
+		return rune(b[0]), 1
+	}
+	return utf8.DecodeRune(b)
+}

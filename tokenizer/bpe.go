@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"unicode/utf8"
 )
 
 // bpe is byte-pair encoding, over the characters of a piece or, behind a
@@ -217,6 +219,97 @@ func (m *bpe) characters(dst []int32, s *scratch, text, raw []byte) []int32 {
 	}
 	if pending {
 		dst = append(dst, m.unk)
+	}
+	return dst
+}
+
+// wordCache remembers the ids of short pieces. It is direct-mapped and of
+// fixed size; each scratch has its own, so it needs no lock.
+type wordCache struct {
+	seed  maphash.Seed
+	slots []cacheSlot
+}
+
+const (
+	cacheSlots = 1 << 13
+	cacheText  = 23 // with the two counts a slot is one cache line: 64 bytes
+	cacheIDs   = 9
+)
+
+type cacheSlot struct {
+	ids     [cacheIDs]int32
+	text    [cacheText]byte
+	textLen uint8 // 0: free; the text is never empty
+	idLen   uint8
+}
+
+func newWordCache() wordCache {
+	return wordCache{seed: maphash.MakeSeed(), slots: make([]cacheSlot, cacheSlots)}
+}
+
+// slot is where text belongs, nil if it is too long to be kept.
+func (c *wordCache) slot(text []byte) *cacheSlot {
+	if len(text) > cacheText {
+		return nil
+	}
+	return &c.slots[maphash.Bytes(c.seed, text)%cacheSlots]
+}
+
+func (s *cacheSlot) holds(text []byte) bool {
+	return string(s.text[:s.textLen]) == string(text)
+}
+
+func (s *cacheSlot) put(text []byte, ids []int32) {
+	if len(ids) > cacheIDs {
+		return
+	}
+	s.textLen, s.idLen = uint8(copy(s.text[:], text)), uint8(copy(s.ids[:], ids))
+}
+
+// The byte alphabet of GPT-2 writes each byte as one printable character:
+// most of Latin-1 stands for itself, the rest follows from U+0100 on.
+var (
+	charOfByte = func() (t [256]rune) {
+		next := rune(256)
+		for b := range 256 {
+			switch r := rune(b); {
+			case '!' <= r && r <= '~', 0xA1 <= r && r <= 0xAC, 0xAE <= r && r <= 0xFF:
+				t[b] = r
+			default:
+				t[b] = next
+				next++
+			}
+		}
+		return t
+	}()
+	byteOfChar = func() (t [324]int16) {
+		for i := range t {
+			t[i] = -1
+		}
+		for b, r := range charOfByte {
+			t[r] = int16(b)
+		}
+		return t
+	}()
+)
+
+// appendBytes appends the bytes that a token spells in the byte alphabet; ok
+// is false, and dst unchanged, where a character is not of it.
+func appendBytes(dst []byte, token string) (out []byte, ok bool) {
+	n := len(dst)
+	for _, r := range token {
+		if int(r) >= len(byteOfChar) || byteOfChar[r] < 0 {
+			return dst[:n], false
+		}
+		dst = append(dst, byte(byteOfChar[r]))
+	}
+	return dst, true
+}
+
+// appendAlphabet appends b in the byte alphabet.
+func appendAlphabet(dst, b []byte) []byte {
+	for _, c := range b {
+		dst = utf8.AppendRune(dst, charOfByte[c])
 	}
 	return dst
 }

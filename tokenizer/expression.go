@@ -2,81 +2,97 @@ package tokenizer
 
 import (
 	"fmt"
+	"sync"
 	"time"
 	"unicode/utf8"
 
-	"github.com/dlclark/regexp2"
+	"github.com/dlclark/regexp2/v2"
 )
 
-// matchTimeout bounds one search: an expression comes with the file, but the
-// text comes from anyone.
+// matchTimeout bounds one search, and all searches of one text: an expression comes with the file, but the text comes
+// from anyone.
 const matchTimeout = 2 * time.Second
 
-// expression is a regular expression that has no scanner of its own: one of
-// Oniguruma (Ruby syntax), rewritten for regexp2 with Unicode 16 classes.
-type expression struct{ re *regexp2.Regexp }
+// expression is a regular expression of Oniguruma (Ruby syntax), rewritten for regexp2 with Unicode 16 classes.
+type expression struct {
+	re    *regexp2.Regexp
+	runes sync.Pool // of *[]rune: texts as regexp2 reads them
+}
 
 func newExpression(source string) (*expression, error) {
 	text, err := translate(source)
 	if err != nil {
 		return nil, err
 	}
-	re, err := regexp2.Compile(text, regexp2.None)
+	re, err := regexp2.Compile(text)
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
 	}
 	re.MatchTimeout = matchTimeout
-	return &expression{re}, nil
+	return &expression{re: re, runes: sync.Pool{New: func() any { return new([]rune) }}}, nil
 }
 
-// each visits all matches of text in order. An empty match is taken unless
-// it stands at the end of the one before, as Hugging Face's iteration does.
-func (e *expression) each(text []byte, visit func(start, end int)) error {
+// find appends all matches of text. An empty match is taken unless it stands at the end of the one before, as Hugging
+// Face's iteration does.
+func (e *expression) find(dst []span, text []byte) ([]span, error) {
 	if len(text) == 0 {
-		return nil
+		return dst, nil
 	}
-	runes := make([]rune, 0, len(text))
+	buffer := e.runes.Get().(*[]rune)
+	runes := (*buffer)[:0]
 	for i := 0; i < len(text); {
 		r, n := decodeRune(text[i:])
 		runes = append(runes, r)
 		i += n
 	}
-	// The place in text of the runes passed so far.
-	at, offset := 0, 0
+	if cap(runes) <= maxKept {
+		defer func() {
+			*buffer = runes
+			e.runes.Put(buffer)
+		}()
+	}
+	at, offset := 0, 0 // runes passed so far, and their bytes
 	advance := func(to int) int {
 		for ; at < to; at++ {
 			offset += utf8.RuneLen(runes[at])
 		}
 		return offset
 	}
-	deadline := time.Now().Add(matchTimeout)
-	last := -1
-	for from := 0; from <= len(runes); {
-		m, err := e.re.FindRunesMatchStartingAt(runes, from)
-		if err != nil || time.Now().After(deadline) {
-			return errTimeout
+	began, last, late := time.Now(), -1, false
+	err := e.re.FindRunesMatches(runes, 0, func(m regexp2.MatchView) bool {
+		start, length, _ := m.GroupRange(0)
+		if length > 0 || start != last {
+			last = start + length
+			from := advance(start)
+			dst = append(dst, span{from, advance(last)})
 		}
-		if m == nil {
-			return nil
-		}
-		start, end := m.Index, m.Index+m.Length
-		if start == end && end == last {
-			from++
-			continue
-		}
-		from, last = end, end
-		visit(advance(start), advance(end))
+		late = time.Since(began) > matchTimeout
+		return !late
+	})
+	if err != nil || late {
+		return dst, errTimeout
 	}
-	return nil
+	return dst, nil
 }
 
-// next finds one match; whoever wants all of them calls each.
-func (e *expression) next(text []byte, from int) (start, end int, err error) {
-	start, end = -1, -1
-	err = e.each(text, func(s, t int) {
-		if start < 0 && s >= from {
-			start, end = s, t
-		}
-	})
-	return start, end, err
+// gpt2Pattern is what ByteLevel splits by.
+const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
+func parsePattern(owner string, p pattern) (matcher, error) {
+	if err := p.check(owner); err != nil {
+		return nil, err
+	}
+	switch {
+	case p.String != nil && *p.String == "":
+		return nil, unsupported("%s: an empty string as pattern", owner)
+	case p.String != nil:
+		return literalMatcher(*p.String), nil
+	case *p.Regex == ` {2,}`:
+		return spaceRuns{}, nil
+	}
+	m, err := newExpression(*p.Regex)
+	if err != nil {
+		return nil, fmt.Errorf("%s: expression %q: %w", owner, *p.Regex, err)
+	}
+	return m, nil
 }

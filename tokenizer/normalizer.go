@@ -8,11 +8,11 @@ import (
 	"github.com/loopserve/loopserve/tokenizer/internal/ucd"
 )
 
-// normStep is one normalizer: it appends the normal form of src to dst. head
-// tells, in and out, whether the first character comes from the start of the
-// caller's text.
+// normStep is one normalizer: it appends the normal form of src to dst, and
+// clears s.head where the first character no longer comes from the start of
+// the caller's text.
 type normStep interface {
-	apply(dst, src []byte, head *bool) ([]byte, error)
+	apply(s *scratch, dst, src []byte) ([]byte, error)
 }
 
 // normChain is the normalizers in order.
@@ -26,7 +26,7 @@ func (c normChain) run(s *scratch, src []byte) error {
 		return nil
 	}
 	for _, step := range c {
-		out, err := step.apply(s.spare[:0], src, &s.head)
+		out, err := step.apply(s, s.spare[:0], src)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (c *normChain) parse(raw json.RawMessage, depth int) error {
 
 type lowercase struct{}
 
-func (lowercase) apply(dst, src []byte, _ *bool) ([]byte, error) {
+func (lowercase) apply(_ *scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, n := decodeRune(src[i:])
 		dst = ucd.AppendLower(dst, r)
@@ -114,13 +114,13 @@ func (lowercase) apply(dst, src []byte, _ *bool) ([]byte, error) {
 
 type stripAccents struct{}
 
-func (stripAccents) apply(dst, src []byte, head *bool) ([]byte, error) {
+func (stripAccents) apply(s *scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, n := decodeRune(src[i:])
 		if r < utf8.RuneSelf || !ucd.IsMark(r) {
 			dst = append(dst, src[i:i+n]...)
 		} else if len(dst) == 0 {
-			*head = false
+			s.head = false
 		}
 		i += n
 	}
@@ -129,13 +129,13 @@ func (stripAccents) apply(dst, src []byte, head *bool) ([]byte, error) {
 
 type stripSpace struct{ left, right bool }
 
-func (s stripSpace) apply(dst, src []byte, head *bool) ([]byte, error) {
-	if s.left {
+func (cut stripSpace) apply(s *scratch, dst, src []byte) ([]byte, error) {
+	if cut.left {
 		n := len(src)
 		src = trimSpaceLeft(src)
-		*head = *head && len(src) == n
+		s.head = s.head && len(src) == n
 	}
-	if s.right {
+	if cut.right {
 		src = trimSpaceRight(src)
 	}
 	return append(dst, src...), nil
@@ -143,7 +143,7 @@ func (s stripSpace) apply(dst, src []byte, head *bool) ([]byte, error) {
 
 type prepend string
 
-func (p prepend) apply(dst, src []byte, _ *bool) ([]byte, error) {
+func (p prepend) apply(_ *scratch, dst, src []byte) ([]byte, error) {
 	if len(src) > 0 {
 		dst = append(dst, p...)
 	}
@@ -156,19 +156,23 @@ type replaceStep struct {
 	content string
 }
 
-func (r replaceStep) apply(dst, src []byte, head *bool) ([]byte, error) {
-	done := 0
-	err := eachMatch(r.matcher, src, func(start, end int) {
-		if start == 0 && end > runeLen(src) {
-			// A replacement is aligned with the last character it replaces.
-			*head = false
-		}
-		dst = append(dst, src[done:start]...)
-		dst = append(dst, r.content...)
-		done = end
-	})
-	if err != nil {
+func (r replaceStep) apply(s *scratch, dst, src []byte) (out []byte, err error) {
+	if s.found, err = r.find(s.found[:0], src); err != nil {
 		return dst, err
 	}
-	return append(dst, src[done:]...), nil
+	if len(s.found) > 0 && s.found[0].start == 0 && s.found[0].end > runeLen(src) {
+		// A replacement is aligned with the last character it replaces.
+		s.head = false
+	}
+	return replaceAll(dst, src, s.found, r.content), nil
+}
+
+// replaceAll appends src with content in place of each match.
+func replaceAll(dst, src []byte, found []span, content string) []byte {
+	done := 0
+	for _, m := range found {
+		dst = append(append(dst, src[done:m.start]...), content...)
+		done = m.end
+	}
+	return append(dst, src[done:]...)
 }

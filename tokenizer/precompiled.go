@@ -72,14 +72,14 @@ func (p *precompiled) text(at uint32) []byte {
 
 // apply replaces whole grapheme clusters under six bytes where they have a
 // replacement, else their characters one by one.
-func (p *precompiled) apply(dst, src []byte, head *bool) ([]byte, error) {
+func (p *precompiled) apply(s *scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		end := cluster(src, i)
 		if end-i < 6 {
 			if text, ok := p.transform(src[i:end]); ok {
 				dst = append(dst, text...)
 				if len(dst) == 0 {
-					*head = false
+					s.head = false
 				}
 				i = end
 				continue
@@ -90,7 +90,7 @@ func (p *precompiled) apply(dst, src []byte, head *bool) ([]byte, error) {
 			if text, ok := p.transform(src[i : i+n]); ok {
 				dst = append(dst, text...)
 				if len(dst) == 0 {
-					*head = false
+					s.head = false
 				}
 			} else {
 				dst = append(dst, src[i:i+n]...)

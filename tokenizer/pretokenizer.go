@@ -77,7 +77,11 @@ func (c *preChain) parse(raw json.RawMessage, depth int) error {
 			c.steps = append(c.steps, prefixSpace{})
 		}
 		if v.UseRegex == nil || *v.UseRegex {
-			add(gpt2{}, isolated, false)
+			m, err := newExpression(gpt2Pattern)
+			if err != nil {
+				return err
+			}
+			add(m, isolated, false)
 		}
 		c.byteLevel = true
 	case "Split":
@@ -128,7 +132,7 @@ func (c *preChain) parse(raw json.RawMessage, depth int) error {
 // wordOrOther is the pattern \w+|[^\w\s]+ of the regex crate.
 type wordOrOther struct{}
 
-func (wordOrOther) next(b []byte, from int) (int, int, error) {
+func (wordOrOther) find(dst []span, text []byte) ([]span, error) {
 	kind := func(r rune) int {
 		switch {
 		case ucd.IsWord(r):
@@ -138,22 +142,23 @@ func (wordOrOther) next(b []byte, from int) (int, int, error) {
 		}
 		return 2
 	}
-	start, want := -1, 0
-	for i := from; i < len(b); {
-		r, n := decodeRune(b[i:])
-		k := kind(r)
-		switch {
-		case start < 0 && k != 0:
-			start, want = i, k
-		case start >= 0 && k != want:
-			return start, i, nil
+	start, previous := 0, 0
+	for i := 0; i <= len(text); {
+		k, n := 0, 1
+		if i < len(text) {
+			var r rune
+			r, n = decodeRune(text[i:])
+			k = kind(r)
+		}
+		if k != previous {
+			if previous != 0 {
+				dst = append(dst, span{start, i})
+			}
+			start, previous = i, k
 		}
 		i += n
 	}
-	if start < 0 {
-		return -1, -1, nil
-	}
-	return start, len(b), nil
+	return dst, nil
 }
 
 // prefixSpace is ByteLevel's add_prefix_space.

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -49,8 +50,14 @@ func translate(source string) (string, error) {
 			t.out.WriteByte(')')
 			t.atom, starts = starts[len(starts)-1], starts[:len(starts)-1]
 			t.fold = t.fold[:len(t.fold)-1]
-		case '*', '+', '?', '{':
+		case '*', '+', '?':
 			err = t.quantifier()
+		case '{':
+			if t.interval() == "" {
+				err = t.single(c)
+			} else {
+				err = t.quantifier()
+			}
 		case '|':
 			t.at++
 			t.out.WriteByte('|')
@@ -122,25 +129,36 @@ func (t *translator) quantifier() error {
 		t.out.Reset()
 		t.out.WriteString(head + s)
 	}
-	switch t.peek(0) {
-	case '?':
+	switch next := t.peek(0); {
+	case next == '?':
 		if interval {
 			return unsupported("a lazy interval")
 		}
 		t.at++
 		write("(?:" + body + count + "?)")
-	case '+':
+	case next == '+':
 		if interval {
 			return unsupported("a quantifier behind an interval")
 		}
 		t.at++
 		write("(?>" + body + count + ")")
-	case '*', '{':
+	case next == '*' || next == '{' && t.interval() != "":
 		return unsupported("a quantifier behind a quantifier")
 	default:
 		write("(?:" + body + count + ")")
 	}
 	return nil
+}
+
+var intervals = regexp.MustCompile(`^\{([0-9]*,?[0-9]*)\}`)
+
+// interval is the inside of the interval at the current place, "" where the brace is a character like any other.
+func (t *translator) interval() string {
+	found := intervals.FindStringSubmatch(string(t.in[t.at:min(len(t.in), t.at+40)]))
+	if found == nil || found[1] == "," {
+		return ""
+	}
+	return found[1]
 }
 
 // count reads *, +, ? or an interval.
@@ -149,20 +167,13 @@ func (t *translator) count() (text string, interval bool, err error) {
 		t.at++
 		return string(c), false, nil
 	}
-	end := t.at
-	for end < len(t.in) && t.in[end] != '}' {
-		end++
-	}
-	if end == len(t.in) {
-		return "", false, unsupported("a brace that is no interval")
-	}
-	inner := string(t.in[t.at+1 : end])
+	inner := t.interval()
 	low, high, two := strings.Cut(inner, ",")
-	if low == "" && two && high != "" {
+	if low == "" {
 		low = "0"
 	}
 	n, err := strconv.Atoi(low)
-	if err != nil || n < 0 || n > 1000 {
+	if err != nil || n > 1000 {
 		return "", false, unsupported("interval {%s}", inner)
 	}
 	text = low
@@ -172,7 +183,7 @@ func (t *translator) count() (text string, interval bool, err error) {
 			return "", false, unsupported("interval {%s}", inner)
 		}
 	}
-	t.at = end + 1
+	t.at += len(inner) + 2
 	return "{" + text + "}", true, nil
 }
 

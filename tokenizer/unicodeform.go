@@ -36,7 +36,7 @@ type segment struct {
 
 var segments = sync.Pool{New: func() any { return new(segment) }}
 
-func (f unicodeForm) apply(dst, src []byte, _ *bool) ([]byte, error) {
+func (f unicodeForm) apply(_ *scratch, dst, src []byte) ([]byte, error) {
 	n := quick(src)
 	if n == len(src) || f.inert(src[n:]) {
 		return append(dst, src...), nil
