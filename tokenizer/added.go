@@ -32,7 +32,7 @@ type addedVocab struct {
 
 // newAddedVocab gives ids as Hugging Face does: the model's own where it
 // knows the content, else the next free one; the file's "id" is not used.
-func newAddedVocab(tokens []addedToken, m model, normalize func(string) (string, error)) (*addedVocab, error) {
+func newAddedVocab(tokens []addedToken, m vocabModel, normalize func(string) (string, error)) (*addedVocab, error) {
 	v := &addedVocab{
 		byContent: map[string]int32{}, byID: map[int32]addedToken{}, special: map[string]bool{}, form: map[int32]string{},
 	}

@@ -38,7 +38,7 @@ type bpeFile struct {
 	Merges       mergeList        `json:"merges"`
 }
 
-func parseBPE(raw json.RawMessage, byteLevel bool) (model, error) {
+func parseBPE(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	var v bpeFile
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, fmt.Errorf("model BPE: %w", err)

@@ -26,8 +26,8 @@ type Config struct {
 	added []addedToken // of added_tokens_decoder, by their ids
 }
 
-// ParseConfig reads a tokenizer_config.json; empty data is an empty Config.
-func ParseConfig(data []byte) (Config, error) {
+// parseConfig reads a tokenizer_config.json; empty data is an empty Config.
+func parseConfig(data []byte) (Config, error) {
 	var c Config
 	if len(data) == 0 {
 		return c, nil

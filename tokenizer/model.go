@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// model turns one piece of pre-tokenized text into ids.
-type model interface {
+// vocabModel turns one piece of pre-tokenized text into ids.
+type vocabModel interface {
 	// append adds the ids of the piece; text is never empty.
 	append(dst []int32, s *scratch, text []byte) ([]int32, error)
 	// id and token are the vocabulary as the file spells it.
@@ -16,7 +16,7 @@ type model interface {
 	size() int
 }
 
-func parseModel(raw json.RawMessage, byteLevel bool) (model, error) {
+func parseModel(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	if absent(raw) {
 		return nil, fmt.Errorf("model is missing")
 	}
@@ -129,7 +129,7 @@ type wordLevel struct {
 	byteLevel bool
 }
 
-func parseWordLevel(raw json.RawMessage, byteLevel bool) (model, error) {
+func parseWordLevel(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	var v struct {
 		Vocab map[string]int32 `json:"vocab"`
 		Unk   string           `json:"unk_token"`

@@ -13,8 +13,8 @@ type native struct {
 	added *addedVocab
 	norm  normChain
 	pre   *preChain
-	model model
-	frame frame
+	model vocabModel
+	affixes affixes
 
 	decode []decodeOp
 	fused  int // the first decoder that makes one token of all, else their number
@@ -51,7 +51,7 @@ func buildNative(f *file, config Config) (*native, error) {
 	if t.model, err = parseModel(f.Model, t.pre.byteLevel); err != nil {
 		return nil, err
 	}
-	if t.frame, err = parsePostProcessor(f.PostProcessor); err != nil {
+	if t.affixes, err = parsePostProcessor(f.PostProcessor); err != nil {
 		return nil, err
 	}
 	if t.decode, err = parseDecoder(f.Decoder); err != nil {
@@ -100,13 +100,13 @@ func (t *native) applyConfig() error {
 		want       *bool
 		set        func(int32, bool)
 	}{
-		{"add_bos_token", t.config.BOS, t.config.AddBOS, t.frame.setBOS},
-		{"add_eos_token", t.config.EOS, t.config.AddEOS, t.frame.setEOS},
+		{"add_bos_token", t.config.BOS, t.config.AddBOS, t.affixes.setBOS},
+		{"add_eos_token", t.config.EOS, t.config.AddEOS, t.affixes.setEOS},
 	} {
 		if c.want == nil {
 			continue
 		}
-		id, ok := t.TokenToID(c.token)
+		id, ok := t.tokenToID(c.token)
 		if !ok && *c.want {
 			return fmt.Errorf("tokenizer_config.json: %s is true but its token %q is not in the vocabulary", c.key, c.token)
 		}
@@ -118,10 +118,12 @@ func (t *native) applyConfig() error {
 }
 
 func (t *native) Encode(text string, addSpecial bool) ([]int32, error) {
-	return t.AppendEncode(make([]int32, 0, len(text)/3+8), text, addSpecial)
+	return t.appendEncode(make([]int32, 0, len(text)/3+8), text, addSpecial)
 }
 
-func (t *native) AppendEncode(dst []int32, text string, addSpecial bool) ([]int32, error) {
+// appendEncode appends the ids to dst; beyond dst's growth it allocates nothing
+// in the steady state.
+func (t *native) appendEncode(dst []int32, text string, addSpecial bool) ([]int32, error) {
 	s := t.scratch.Get().(*scratch)
 	defer func() {
 		if s.keep() {
@@ -140,14 +142,14 @@ func (t *native) AppendEncode(dst []int32, text string, addSpecial bool) ([]int3
 	if !addSpecial {
 		return t.text(dst, s)
 	}
-	dst = append(dst, t.frame.parts[0]...)
+	dst = append(dst, t.affixes.parts[0]...)
 	start := len(dst)
 	dst, err := t.text(dst, s)
 	if err != nil {
 		return dst[:from], err
 	}
 	end := len(dst)
-	for i, part := range t.frame.parts[1:] {
+	for i, part := range t.affixes.parts[1:] {
 		if i > 0 {
 			dst = append(dst, dst[start:end]...)
 		}
@@ -246,7 +248,7 @@ func (t *native) decodeToken(id int32) (string, bool) {
 	return t.model.token(id)
 }
 
-func (t *native) TokenToID(token string) (int32, bool) {
+func (t *native) tokenToID(token string) (int32, bool) {
 	if id, ok := t.added.byContent[token]; ok {
 		return id, true
 	}

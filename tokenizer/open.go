@@ -11,25 +11,22 @@ import (
 // is safe for concurrent use.
 type Tokenizer interface {
 	// Encode returns the ids of text, with the special tokens that the
-	// post-processor puts around it where addSpecial. Bytes that are no UTF-8
-	// count as U+FFFD, one each.
+	// post-processor puts around it where addSpecial. Each byte that is
+	// not UTF-8 counts as one U+FFFD.
 	Encode(text string, addSpecial bool) ([]int32, error)
-	// AppendEncode appends the ids to dst; beyond dst's growth it allocates
-	// nothing in the steady state.
-	AppendEncode(dst []int32, text string, addSpecial bool) ([]int32, error)
 	// Decode returns the text of ids, leaving out special tokens where
-	// skipSpecial. Ids outside the vocabulary say nothing.
+	// skipSpecial. Ids outside the vocabulary add
+	// nothing.
 	Decode(ids []int32, skipSpecial bool) (string, error)
 	// NewDecoder starts a stream.
 	NewDecoder(skipSpecial bool) Decoder
-	// TokenToID and IDToToken look up a token as the vocabulary spells it.
-	TokenToID(token string) (int32, bool)
+	// IDToToken is a token as the vocabulary spells it.
 	IDToToken(id int32) (string, bool)
 	// TokenBytes returns the bytes that a token adds inside a text: often
 	// part of a character. It is nil for ids outside the vocabulary.
 	TokenBytes(id int32) []byte
 	// VocabSize counts the tokens, added ones included. Ids may have gaps, so
-	// it is no bound on them.
+	// it does not bound them.
 	VocabSize() int
 	// IsSpecial tells whether Decode may leave the id out.
 	IsSpecial(id int32) bool
@@ -46,7 +43,7 @@ const (
 // Parse loads a tokenizer with the native backend from the contents of
 // tokenizer.json and of tokenizer_config.json, which may be empty.
 func Parse(tokenizerJSON, tokenizerConfigJSON []byte) (Tokenizer, error) {
-	config, err := ParseConfig(tokenizerConfigJSON)
+	config, err := parseConfig(tokenizerConfigJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +97,7 @@ func openConfig(dir fs.FS) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	config, err := ParseConfig(data)
+	config, err := parseConfig(data)
 	if err != nil {
 		return config, err
 	}

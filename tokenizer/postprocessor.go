@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// frame is what the post-processors put around a text's ids when special
+// affixes is what the post-processors put around a text's ids when special
 // tokens are asked for: ids, with the text in every gap between two lists.
 // One list alone would drop the text; a plain text is [nil, nil].
-type frame struct{ parts [][]int32 }
+type affixes struct{ parts [][]int32 }
 
-func plainFrame() frame { return frame{parts: [][]int32{nil, nil}} }
+func plainAffixes() affixes { return affixes{parts: [][]int32{nil, nil}} }
 
 // wrap puts outer around f.
-func (f frame) wrap(outer frame) frame {
+func (f affixes) wrap(outer affixes) affixes {
 	out := [][]int32{slices.Clone(outer.parts[0])}
 	for _, after := range outer.parts[1:] {
 		last := len(out) - 1
@@ -25,17 +25,17 @@ func (f frame) wrap(outer frame) frame {
 		last = len(out) - 1
 		out[last] = append(out[last], after...)
 	}
-	return frame{out}
+	return affixes{out}
 }
 
-func parsePostProcessor(raw json.RawMessage) (frame, error) {
+func parsePostProcessor(raw json.RawMessage) (affixes, error) {
 	if absent(raw) {
-		return plainFrame(), nil
+		return plainAffixes(), nil
 	}
-	return parseFrame(raw, plainFrame(), 0)
+	return parseAffixes(raw, plainAffixes(), 0)
 }
 
-func parseFrame(raw json.RawMessage, f frame, depth int) (frame, error) {
+func parseAffixes(raw json.RawMessage, f affixes, depth int) (affixes, error) {
 	kind, err := typeOf(raw)
 	if err != nil {
 		return f, fmt.Errorf("post_processor: %w", err)
@@ -55,13 +55,13 @@ func parseFrame(raw json.RawMessage, f frame, depth int) (frame, error) {
 		return f, nil
 	case "Sequence":
 		for _, sub := range v.Processors {
-			if f, err = parseFrame(sub, f, depth+1); err != nil {
+			if f, err = parseAffixes(sub, f, depth+1); err != nil {
 				return f, err
 			}
 		}
 		return f, nil
 	case "TemplateProcessing":
-		outer, err := v.frame()
+		outer, err := v.affixes()
 		if err != nil {
 			return f, fmt.Errorf("post_processor TemplateProcessing: %w", err)
 		}
@@ -91,8 +91,8 @@ type templatePiece struct {
 	}
 }
 
-func (t template) frame() (frame, error) {
-	f := frame{parts: [][]int32{nil}}
+func (t template) affixes() (affixes, error) {
+	f := affixes{parts: [][]int32{nil}}
 	for i, p := range t.Single {
 		switch {
 		case p.Sequence != nil && p.SpecialToken == nil:
@@ -118,7 +118,7 @@ func (t template) frame() (frame, error) {
 }
 
 // setBOS and setEOS make the frame begin or end with the token, or not.
-func (f *frame) setBOS(id int32, want bool) {
+func (f *affixes) setBOS(id int32, want bool) {
 	first := f.parts[0]
 	has := len(first) > 0 && first[0] == id
 	switch {
@@ -129,7 +129,7 @@ func (f *frame) setBOS(id int32, want bool) {
 	}
 }
 
-func (f *frame) setEOS(id int32, want bool) {
+func (f *affixes) setEOS(id int32, want bool) {
 	last := &f.parts[len(f.parts)-1]
 	has := len(*last) > 0 && (*last)[len(*last)-1] == id
 	switch {

@@ -37,20 +37,16 @@ func rescue(what string, err *error) {
 	}
 }
 
-func (s *sugarme) Encode(text string, addSpecial bool) ([]int32, error) {
-	return s.AppendEncode(nil, text, addSpecial)
-}
-
-func (s *sugarme) AppendEncode(dst []int32, text string, addSpecial bool) (out []int32, err error) {
+func (s *sugarme) Encode(text string, addSpecial bool) (ids []int32, err error) {
 	defer rescue("encode", &err)
 	encoding, err := s.t.EncodeSingle(text, addSpecial)
 	if err != nil {
-		return dst, fmt.Errorf("backend sugarme: encode: %w", err)
+		return nil, fmt.Errorf("backend sugarme: encode: %w", err)
 	}
 	for _, id := range encoding.GetIds() {
-		dst = append(dst, int32(id))
+		ids = append(ids, int32(id))
 	}
-	return dst, nil
+	return ids, nil
 }
 
 func (s *sugarme) Decode(ids []int32, skipSpecial bool) (text string, err error) {
@@ -64,11 +60,6 @@ func (s *sugarme) Decode(ids []int32, skipSpecial bool) (text string, err error)
 
 func (s *sugarme) NewDecoder(skipSpecial bool) Decoder {
 	return &sugarmeDecoder{t: s, skip: skipSpecial}
-}
-
-func (s *sugarme) TokenToID(token string) (int32, bool) {
-	id, ok := s.t.TokenToId(token)
-	return int32(id), ok
 }
 
 func (s *sugarme) IDToToken(id int32) (string, bool) { return s.t.IdToToken(int(id)) }

@@ -22,7 +22,7 @@ func TestEncodeAllocatesNothing(t *testing.T) {
 		var ids []int32
 		encode := func() {
 			var err error
-			if ids, err = tok.AppendEncode(ids[:0], "the quick brown fox, naïve café e\u0301 漢字", true); err != nil {
+			if ids, err = tokenizer.AppendEncode(tok, ids[:0], "the quick brown fox, naïve café e\u0301 漢字", true); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -132,7 +132,7 @@ func TestBrokenFiles(t *testing.T) {
 func TestTokenBytes(t *testing.T) {
 	tok := loadVector(t, "testdata", "byte-fallback")
 	for token, want := range map[string]string{"▁": " ", "<0x0A>": "\n", "<s>": "<s>"} {
-		id, ok := tok.TokenToID(token)
+		id, ok := tokenizer.TokenToID(tok, token)
 		if got := string(tok.TokenBytes(id)); !ok || got != want {
 			t.Errorf("%s: bytes %q, want %q", token, got, want)
 		}
@@ -142,15 +142,55 @@ func TestTokenBytes(t *testing.T) {
 	}
 }
 
-// The panics of the library behind the other backend become errors.
+// What the library behind the other backend can read it encodes and decodes as the file says; what it cannot, and its
+// panics, are errors that name the backend and what to use in its place.
 func TestSugarme(t *testing.T) {
-	data := tokenizerJSON(t, "testdata", "byte-level")
-	tok, err := tokenizer.Open(fstest.MapFS{"tokenizer.json": {Data: data}}, tokenizer.Sugarme)
+	const text = "the quick brown fox"
+	open := func(name string) (tokenizer.Tokenizer, error) {
+		data := tokenizerJSON(t, "testdata", name)
+		return tokenizer.Open(fstest.MapFS{"tokenizer.json": {Data: data}}, tokenizer.Sugarme)
+	}
+	refused := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "backend sugarme") || !strings.Contains(err.Error(), `use the backend "native"`) {
+			t.Errorf("%s: got %v, want an error that names the backend and the remedy", what, err)
+		}
+	}
+	for _, name := range []string{"word-level", "byte-fallback"} {
+		tok, err := open(name)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want, err := loadVector(t, "testdata", name).Encode(text, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tok.Encode(text, false)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: ids %v (%v), want %v", name, got, err, want)
+		}
+		if got, err := tok.Decode(want, false); err != nil || got != text {
+			t.Errorf("%s: decoded %q (%v), want %q", name, got, err, text)
+		}
+		if got := stream(t, tok.NewDecoder(false), want); got != text {
+			t.Errorf("%s: streamed %q, want %q", name, got, text)
+		}
+		if !tok.IsSpecial(0) || tok.VocabSize() == 0 {
+			t.Errorf("%s: special %t, size %d", name, tok.IsSpecial(0), tok.VocabSize())
+		}
+	}
+	_, err := open("byte-level") // its expression looks ahead, which the library's engine does not know
+	refused("load", err)
+	tok, err := open("unigram")
 	if err != nil {
-		t.Logf("does not load, as an error: %v", err)
-		return
+		t.Fatal(err)
 	}
-	if _, err := tok.Encode("the quick brown fox", false); err != nil {
-		t.Logf("does not encode, as an error: %v", err)
+	_, err = tok.Encode(text, false)
+	refused("encode", err)
+	tok, err = open("byte-fallback")
+	if err != nil {
+		t.Fatal(err)
 	}
+	_, err = tok.Decode(nil, false)
+	refused("decode", err)
 }

@@ -38,7 +38,7 @@ type pathNode struct {
 	start int32 // where its last token starts, -1: none yet
 }
 
-func parseUnigram(raw json.RawMessage, byteLevel bool) (model, error) {
+func parseUnigram(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	var v struct {
 		Unk          *int32              `json:"unk_id"`
 		Vocab        [][]json.RawMessage `json:"vocab"`
