@@ -196,14 +196,14 @@ func (t *translator) bracket() (runeSet, error) {
 	}
 	fold := t.fold[len(t.fold)-1]
 	if fold && negate {
-		return nil, unsupported("a negated class without case")
+		return nil, unsupported("a negated class in case-insensitive matching")
 	}
 	var set runeSet
 	for first := true; ; first = false {
 		c := t.peek(0)
 		switch {
 		case c < 0:
-			return nil, fmt.Errorf("a class is not closed")
+			return nil, fmt.Errorf("a character class is not closed")
 		case c == ']' && !first:
 			t.at++
 			set = union(set)
@@ -230,7 +230,7 @@ func (t *translator) member(fold bool) (runeSet, error) {
 	}
 	if low < 0 {
 		if fold {
-			return nil, unsupported("a property in a class without case")
+			return nil, unsupported("a property in a class in case-insensitive matching")
 		}
 		return set, nil
 	}
@@ -248,7 +248,7 @@ func (t *translator) member(fold bool) (runeSet, error) {
 		return runeSet{{low, high}}, nil
 	}
 	if high-low > 128 {
-		return nil, unsupported("a wide range without case")
+		return nil, unsupported("a wide range in case-insensitive matching")
 	}
 	var out runeSet
 	for r := low; r <= high; r++ {

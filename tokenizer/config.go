@@ -119,7 +119,7 @@ func (s *specialToken) UnmarshalJSON(data []byte) error {
 		Content string `json:"content"`
 	}
 	if err := json.Unmarshal(data, &tok); err != nil {
-		return fmt.Errorf("special token %s: neither text nor an object with content", clip(data))
+		return fmt.Errorf("special token %s is neither a string nor an object with content", clip(data))
 	}
 	*s = specialToken(tok.Content)
 	return nil
@@ -142,7 +142,7 @@ func (t *chatTemplates) UnmarshalJSON(data []byte) error {
 		Template string `json:"template"`
 	}
 	if err := json.Unmarshal(data, &list); err != nil {
-		return fmt.Errorf("chat_template is neither text nor a list of {name, template}: %w", err)
+		return fmt.Errorf("chat_template is neither a string nor a list of {name, template}: %w", err)
 	}
 	*t = chatTemplates{}
 	for _, entry := range list {

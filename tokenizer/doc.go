@@ -7,9 +7,9 @@
 //
 // The way of a text: added tokens are cut out (added.go), the rest is
 // normalized (normalizer.go), added tokens are cut out of that, what is left
-// is split into pieces (pretokenizer.go, scan*.go, expression.go), the model
-// turns each into ids (bpe.go, unigram.go, wordlevel.go), and the
-// post-processor frames the whole (postprocessor.go). Back: decoder.go.
+// is split into pieces (pretokenizer.go, expression.go), the model turns each
+// into ids (bpe.go, unigram.go, model.go), and the post-processor puts special
+// tokens around the whole (postprocessor.go). Back: decoder.go.
 //
 // A Tokenizer never changes after loading, so it is safe for concurrent use
 // and takes no lock; each call works in a scratch lent by a sync.Pool. The

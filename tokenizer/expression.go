@@ -84,7 +84,7 @@ func parsePattern(owner string, p pattern) (matcher, error) {
 	}
 	switch {
 	case p.String != nil && *p.String == "":
-		return nil, unsupported("%s: an empty string as pattern", owner)
+		return nil, unsupported("%s with an empty string as its pattern", owner)
 	case p.String != nil:
 		return literalMatcher(*p.String), nil
 	case *p.Regex == ` {2,}`:

@@ -54,7 +54,7 @@ type pattern struct {
 
 func (p pattern) check(owner string) error {
 	if (p.String == nil) == (p.Regex == nil) {
-		return fmt.Errorf("%s: pattern must be one of String and Regex", owner)
+		return fmt.Errorf("%s: pattern must have either String or Regex", owner)
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (m *mergeList) UnmarshalJSON(data []byte) error {
 			rank++
 			left, right, ok := strings.Cut(line, " ")
 			if !ok || strings.Contains(right, " ") {
-				return fmt.Errorf("merge %d: %q is not two tokens with a space between", rank, line)
+				return fmt.Errorf("merge %d: %q is not two tokens separated by a space", rank, line)
 			}
 			*m = append(*m, [2]string{left, right})
 		}
@@ -83,7 +83,7 @@ func (m *mergeList) UnmarshalJSON(data []byte) error {
 	}
 	var pairs [][]string
 	if err := json.Unmarshal(data, &pairs); err != nil {
-		return fmt.Errorf("merges: neither a list of strings nor of pairs: %w", err)
+		return fmt.Errorf("merges are neither a list of strings nor a list of pairs: %w", err)
 	}
 	for i, p := range pairs {
 		if len(p) != 2 {

@@ -157,7 +157,7 @@ func (m *wordLevel) append(dst []int32, s *scratch, text []byte) ([]int32, error
 		return append(dst, id), nil
 	}
 	if m.unk < 0 {
-		return dst, fmt.Errorf("word %q is not in the vocabulary, nor is its unk_token %q", clip(text), m.unkToken)
+		return dst, fmt.Errorf("word %q is not in the vocabulary, and neither is unk_token %q", clip(text), m.unkToken)
 	}
 	return append(dst, m.unk), nil
 }

@@ -10,10 +10,10 @@ import (
 
 // native is this package's own implementation.
 type native struct {
-	added *addedVocab
-	norm  normChain
-	pre   *preChain
-	model vocabModel
+	added   *addedVocab
+	norm    normChain
+	pre     *preChain
+	model   vocabModel
 	affixes affixes
 
 	decode []decodeOp
@@ -299,4 +299,4 @@ func (t *native) Config() Config { return t.config }
 
 // errTimeout is what an expression of a tokenizer.json that takes too long
 // ends in.
-var errTimeout = errors.New("an expression of tokenizer.json ran out of time on this text; shorten or change the text")
+var errTimeout = errors.New("an expression of tokenizer.json took too long on this text; shorten or change the text")

@@ -67,7 +67,7 @@ func parseAffixes(raw json.RawMessage, f affixes, depth int) (affixes, error) {
 		}
 		// Each text gap doubles what is inside; no real file has more than one.
 		if len(f.parts)*len(outer.parts) > 64 {
-			return f, fmt.Errorf("post_processor TemplateProcessing: the text stands more than 64 times in it")
+			return f, fmt.Errorf("post_processor TemplateProcessing: the text occurs more than 64 times in it")
 		}
 		return f.wrap(outer), nil
 	}
@@ -103,7 +103,7 @@ func (t template) affixes() (affixes, error) {
 		case p.SpecialToken != nil && p.Sequence == nil:
 			special, ok := t.SpecialTokens[p.SpecialToken.ID]
 			if !ok {
-				return f, fmt.Errorf("single: piece %d is %q, which special_tokens lacks", i, p.SpecialToken.ID)
+				return f, fmt.Errorf("single: piece %d is %q, which is missing from special_tokens", i, p.SpecialToken.ID)
 			}
 			last := len(f.parts) - 1
 			f.parts[last] = append(f.parts[last], special.IDs...)
@@ -117,7 +117,7 @@ func (t template) affixes() (affixes, error) {
 	return f, nil
 }
 
-// setBOS and setEOS make the frame begin or end with the token, or not.
+// setBOS and setEOS make the affixes begin or end with the token, or not.
 func (f *affixes) setBOS(id int32, want bool) {
 	first := f.parts[0]
 	has := len(first) > 0 && first[0] == id

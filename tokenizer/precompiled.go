@@ -22,7 +22,7 @@ func newPrecompiled(charsmap []byte) (*precompiled, error) {
 	size := int64(binary.LittleEndian.Uint32(charsmap))
 	rest := charsmap[4:]
 	if size%4 != 0 || size == 0 || size > int64(len(rest)) {
-		return nil, fmt.Errorf("charsmap says %d bytes of trie, has %d", size, len(rest))
+		return nil, fmt.Errorf("charsmap declares a trie of %d bytes and holds %d", size, len(rest))
 	}
 	p := &precompiled{units: make([]uint32, size/4), texts: rest[size:]}
 	for i := range p.units {

@@ -42,7 +42,7 @@ func (c *preChain) parse(raw json.RawMessage, depth int) error {
 		return fmt.Errorf("pre_tokenizer: nested deeper than %d", maxDepth)
 	}
 	if c.byteLevel {
-		return unsupported("pre_tokenizer %s behind ByteLevel", kind)
+		return unsupported("pre_tokenizer %s after ByteLevel", kind)
 	}
 	var v struct {
 		PreTokenizers    []json.RawMessage `json:"pretokenizers"`

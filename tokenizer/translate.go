@@ -44,7 +44,7 @@ func translate(source string) (string, error) {
 			}
 		case ')':
 			if len(starts) == 0 {
-				return "", fmt.Errorf("a parenthesis closes nothing")
+				return "", fmt.Errorf("a closing parenthesis has no opening one")
 			}
 			t.at++
 			t.out.WriteByte(')')
@@ -117,7 +117,7 @@ func (t *translator) open() error {
 // quantifier rewrites the possessive ones as atomic groups.
 func (t *translator) quantifier() error {
 	if t.atom < 0 {
-		return fmt.Errorf("a quantifier at %d repeats nothing", t.at)
+		return fmt.Errorf("the quantifier at character %d has nothing to repeat", t.at)
 	}
 	body := t.out.String()[t.atom:]
 	head := t.out.String()[:t.atom]
@@ -138,12 +138,12 @@ func (t *translator) quantifier() error {
 		write("(?:" + body + count + "?)")
 	case next == '+':
 		if interval {
-			return unsupported("a quantifier behind an interval")
+			return unsupported("a quantifier after an interval")
 		}
 		t.at++
 		write("(?>" + body + count + ")")
 	case next == '*' || next == '{' && t.interval() != "":
-		return unsupported("a quantifier behind a quantifier")
+		return unsupported("a quantifier after a quantifier")
 	default:
 		write("(?:" + body + count + ")")
 	}
@@ -270,7 +270,7 @@ func (t *translator) literal(r rune) error {
 		return err
 	}
 	if next := t.peek(0); next >= 0 && multiFold[strings.ToLower(string(r)+string(next))] {
-		return unsupported("%q without case", string(r)+string(next))
+		return unsupported("%q in case-insensitive matching", string(r)+string(next))
 	}
 	t.out.WriteString(set.class())
 	return nil
@@ -280,7 +280,7 @@ func foldRune(r rune) (runeSet, error) {
 	set := runeSet{{r, r}}
 	switch {
 	case r >= utf8.RuneSelf:
-		return nil, unsupported("%q without case", string(r))
+		return nil, unsupported("%q in case-insensitive matching", string(r))
 	case 'a' <= r && r <= 'z':
 		set = append(set, runeRange{r - 32, r - 32})
 	case 'A' <= r && r <= 'Z':
