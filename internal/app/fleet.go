@@ -71,7 +71,11 @@ func (f *fleet) acquire(ctx context.Context, m *model) (*loaded, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.waiting++
-	defer func() { m.waiting-- }()
+	defer func() {
+		if m.waiting--; m.waiting == 0 && m.loaded == nil {
+			f.wake() // nobody wants it any more
+		}
+	}()
 	for {
 		switch {
 		case f.closed || m.retired:
@@ -115,9 +119,19 @@ const retryFailed = 5 * time.Second
 
 func (f *fleet) release(m *model) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	m.users--
 	m.used = time.Now()
-	f.mu.Unlock()
+	if m.users == 0 {
+		f.wake()
+	}
+}
+
+// fellIdle is what the controllers of loaded models call when they have nothing to do.
+func (f *fleet) fellIdle() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wake()
 }
 
 // want puts m in line, and starts the goroutine that works the line off.
@@ -126,10 +140,12 @@ func (f *fleet) want(m *model) {
 		return
 	}
 	f.wanted = append(f.wanted, m)
-	if !f.working {
-		f.working = true
-		f.wg.Go(f.work)
+	if f.working {
+		f.wake()
+		return
 	}
+	f.working = true
+	f.wg.Go(f.work)
 }
 
 // work loads what is wanted, one after another, until nothing is.
@@ -143,10 +159,8 @@ func (f *fleet) work() {
 			return
 		}
 		m, victims := f.choose()
-		if m == nil { // all that could make room is in use: controllers don't tell when they fall idle
-			f.mu.Unlock()
-			time.Sleep(10 * time.Millisecond)
-			f.mu.Lock()
+		if m == nil { // all that could make room is in use
+			f.sleep(nil)
 			continue
 		}
 		m.loading = true
@@ -220,9 +234,23 @@ func (f *fleet) keep(m *model, l *loaded) {
 	f.log.Info("model loaded", "name", m.name, "took", m.took.Round(time.Millisecond), "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
 }
 
+// wake has everybody look again who waits under mu.
 func (f *fleet) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
+}
+
+// sleep lets go of mu until something changes. It returns false where time is over first.
+func (f *fleet) sleep(over <-chan time.Time) bool {
+	changed := f.changed
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	select {
+	case <-changed:
+		return true
+	case <-over:
+		return false
+	}
 }
 
 // unload waits for what l still generates, then frees it. It is called without mu, after m.loaded was taken away.
@@ -230,6 +258,7 @@ func (f *fleet) unload(m *model, l *loaded) {
 	err := l.close(context.Background())
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer f.wake()
 	f.used -= m.bytes
 	f.inMemory = slices.DeleteFunc(f.inMemory, func(o *model) bool { return o == m })
 	if err != nil {
@@ -238,7 +267,29 @@ func (f *fleet) unload(m *model, l *loaded) {
 	}
 	f.tell(m.name, "unloaded", 0)
 	f.log.Info("model unloaded", "name", m.name, "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
+}
+
+// retire takes no more requests for m after the grace, and unloads it when its last one has ended. Closing the fleet
+// cuts it short.
+func (f *fleet) retire(m *model) {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for inGrace := true; inGrace && !f.closed; {
+		inGrace = f.sleep(timer.C)
+	}
+	m.retired = true
 	f.wake()
+	for !f.closed && (m.loading || m.loaded != nil && !m.idle()) {
+		f.sleep(nil)
+	}
+	if l := m.loaded; l != nil && !f.closed {
+		m.loaded = nil
+		f.mu.Unlock()
+		f.unload(m, l)
+		f.mu.Lock()
+	}
 }
 
 // drop unloads m now. It is an error while somebody uses it.
@@ -265,17 +316,21 @@ func (f *fleet) close(ctx context.Context) error {
 	f.mu.Unlock()
 	f.wg.Wait()
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	list := f.inMemory
+	f.inMemory = nil
+	f.mu.Unlock()
 	var errs []error
-	for _, m := range f.inMemory {
-		if m.loaded == nil {
+	for _, m := range list { // without mu: a controller that ends may call fellIdle
+		f.mu.Lock()
+		l := m.loaded
+		m.loaded = nil
+		f.mu.Unlock()
+		if l == nil {
 			continue
 		}
-		if err := m.loaded.cut(ctx); err != nil {
+		if err := l.cut(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("model %s: %w", m.name, err))
 		}
-		m.loaded = nil
 	}
-	f.inMemory = nil
 	return errors.Join(errs...)
 }

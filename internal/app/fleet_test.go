@@ -56,7 +56,7 @@ func (g *garage) model(name string) *model {
 		}
 		c := loopctl.New(loopctltest.New(loopctl.Capacity{
 			MaxRows: 16, Latents: 16, PageSize: 4, Pages: [3]int{0, 64, 0}, Context: 64, Vocab: 256, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 2, Max: 4},
-		}), loopctl.Config{StreamBuffer: 1, Logger: slog.New(slog.DiscardHandler)})
+		}), loopctl.Config{StreamBuffer: 1, Logger: slog.New(slog.DiscardHandler), Idle: g.fleet.fellIdle})
 		c.Start()
 		return &loaded{controller: c, bytes: 10, free: func() error { g.note("free " + name); return nil }}, nil
 	}
@@ -172,9 +172,10 @@ func TestWhatIsUsedStays(t *testing.T) {
 			done <- err
 		}()
 		time.Sleep(5 * time.Second)
+		start = time.Now()
 		read(t, open) // the end of the stream that held a
-		if err := <-done; err != nil {
-			t.Error(err)
+		if err := <-done; err != nil || time.Since(start) != time.Second {
+			t.Errorf("%v after %v: a load takes a second, and nothing waits before it", err, time.Since(start))
 		}
 		g.expect("loaded a", "free a", "unloaded a", "loaded b")
 		if err := g.fleet.close(t.Context()); err != nil {
@@ -222,7 +223,7 @@ func TestRetire(t *testing.T) {
 		}
 		g.expect("loaded a")
 		read(t, open)
-		time.Sleep(time.Second)
+		synctest.Wait()
 		g.expect("free a", "unloaded a")
 		if err := g.fleet.close(t.Context()); err != nil {
 			t.Error(err)

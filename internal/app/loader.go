@@ -97,7 +97,7 @@ func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
 		return nil, err
 	}
 	control := controllerConfig(cfg)
-	control.Observer, control.Logger = k.observer(m.Name), k.log.With("model", m.Name)
+	control.Observer, control.Logger, control.Idle = k.observer(m.Name), k.log.With("model", m.Name), k.fleet.fellIdle
 	c := loopctl.New(e, control)
 	c.Start()
 	capacity := e.Capacity()
@@ -127,7 +127,7 @@ func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config) (engine.Eng
 	})
 }
 
-// controllerConfig is how a configuration has requests scheduled. Observer and logger are left to the caller.
+// controllerConfig is how a configuration has requests scheduled. Observer, Logger and Idle are left to the caller.
 func controllerConfig(cfg *configs.Config) loopctl.Config {
 	out := loopctl.Config{
 		QueueLimit: cfg.QueueLimit, MaxRunning: cfg.MaxRunning, RowBudget: cfg.RowBudget, ReserveTokens: cfg.ReserveTokens,

@@ -129,39 +129,6 @@ func (a *App) replace(ctx context.Context, old *model) error {
 	return nil
 }
 
-// retire takes no more requests for m after the grace, and unloads it when its last one has ended. Closing the fleet
-// cuts it short.
-func (f *fleet) retire(m *model) {
-	for end := time.Now().Add(grace); time.Now().Before(end) && !f.isClosed(); time.Sleep(10 * time.Millisecond) {
-	}
-	f.mu.Lock()
-	m.retired = true
-	f.wake()
-	f.mu.Unlock()
-	for !f.isClosed() {
-		f.mu.Lock()
-		l := m.loaded
-		over := l == nil || m.idle()
-		if over {
-			m.loaded = nil
-		}
-		f.mu.Unlock()
-		if over {
-			if l != nil {
-				f.unload(m, l)
-			}
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-func (f *fleet) isClosed() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.closed
-}
-
 // find returns the model of a name.
 func (a *App) find(name string) (*model, error) {
 	a.listing.Lock()
