@@ -128,13 +128,17 @@ func (g *graph) counts() (parameters, flops int64) {
 	counted := map[string]bool{} // initializers that are not counted by their elements
 	for _, n := range g.nodes {
 		switch n.op {
-		case "MatMulNBits":
+		case "MatMulNBits", "QuantLinear": // the weights of some, packed, are bytes
 			size := n.ints["K"] * n.ints["N"]
 			flops += 2 * size
 			if len(n.inputs) > 1 && !counted[n.inputs[1]] {
 				parameters += size
 			}
-			for _, in := range n.inputs {
+			scales := n.inputs[min(1, len(n.inputs)):]
+			if n.op == "QuantLinear" { // a gain and a bias are parameters too
+				scales = scales[:min(1, len(scales))]
+			}
+			for _, in := range scales {
 				counted[in] = true
 			}
 		case "GatherBlockQuantized":

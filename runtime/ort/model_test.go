@@ -85,14 +85,23 @@ type graph struct {
 	weights         []weight
 }
 
-// weight is a float32 matrix inside the graph.
+// weight is a tensor inside the graph: a float32 matrix, or bytes of any shape.
 type weight struct {
 	name          string
 	rows, columns int
 	data          []float32
+	bytes         []byte
+	dims          []int // of bytes
 }
 
 func (w weight) encode() proto {
+	if w.bytes != nil {
+		var p proto
+		for _, d := range w.dims {
+			p = p.varint(1, int64(d))
+		}
+		return p.varint(2, int64(Uint8)).text(8, w.name).bytes(9, w.bytes)
+	}
 	raw := make([]byte, 0, 4*len(w.data))
 	for _, f := range w.data {
 		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(f))
@@ -117,7 +126,8 @@ func (g graph) encode() []byte {
 	}
 	return proto{}.varint(1, 10).bytes(7, p).
 		bytes(8, proto{}.text(1, "").varint(2, 21)).
-		bytes(8, proto{}.text(1, "loopserve").varint(2, 1))
+		bytes(8, proto{}.text(1, "loopserve").varint(2, 1)).
+		bytes(8, proto{}.text(1, "com.microsoft").varint(2, 1))
 }
 
 func (g graph) file(t testing.TB) string {

@@ -1,0 +1,76 @@
+// Products of float rows with weights of 8 or 4 bits: y = norm(x)·Wᵀ and what stands around it in a layer, on
+// the CPU. docs/bundle-format.md is the contract of the operator loopserve.QuantLinear, which product_op.c
+// makes of it.
+//
+// Integer sums are exact, and a row's floats are added in one order, that of its blocks, whatever the other
+// rows of the call, the threads and the tile: a row's result is the same to the bit in any company.
+#ifndef LOOPSERVE_PRODUCT_H
+#define LOOPSERVE_PRODUCT_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu.h"
+
+// Weights are packed in groups of 16 columns (rows of W), each a run of blocks of 32 inputs. A block is 32·16
+// codes, then 16 scales (float16), then, with 4 bits, 16 minima (float16): w = scale·code + minimum with 4
+// bits, and scale·(code − 128) with 8. Codes stand in vectors of 64 bytes, 4 neighbouring inputs of column 0,
+// then of column 1 …; with 4 bits a vector holds inputs 8i … 8i+3 in its low and 8i+4 … 8i+7 in its high
+// nibbles. What a group or a block has beyond n and k is ignored, as long as its scales and minima are zeros.
+enum {
+  LS_GROUP = 16,
+  LS_BLOCK = 32,
+  LS_BLOCK_BYTES_4 = LS_BLOCK * LS_GROUP / 2 + 4 * LS_GROUP,
+  LS_BLOCK_BYTES_8 = LS_BLOCK * LS_GROUP + 2 * LS_GROUP,
+};
+
+enum { LS_PLAIN, LS_SWIGLU };  // what is done with the columns
+
+typedef struct {
+  int64_t rows, k, n;  // x is [rows, k]; n counts the columns of W
+  int bits;            // 4 or 8
+  int activation;      // LS_SWIGLU: groups of gate and up take turns, out is silu(gate)·up, [rows, n/2]
+  float weight_scale;  // of all scales and minima
+  const float *x;
+  const float *gain;  // [k], or NULL: x enters as x/rms(x)·gain
+  float epsilon;      // of that norm
+  const uint8_t *weights;
+  const float *bias;      // [n], or NULL; not with LS_SWIGLU
+  const float *residual;  // [rows, n], added to the result, or NULL; not with LS_SWIGLU
+  float *out;
+} ls_product_args;
+
+// Bytes that the weights of n columns and k inputs take; with LS_SWIGLU n/2 columns are rounded up to groups
+// twice.
+size_t ls_product_weights(int64_t n, int64_t k, int bits, int activation);
+// Bytes of scratch that a call needs.
+size_t ls_product_scratch(const ls_product_args *a);
+// Computes out. scratch has ls_product_scratch(a) bytes, aligned to 64.
+void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool);
+
+enum { LS_PRODUCT_PORTABLE, LS_PRODUCT_AVX2, LS_PRODUCT_AVXVNNI, LS_PRODUCT_AVX512VNNI };
+int ls_product_has(int isa);  // whether this processor has the instructions
+int ls_product_force_isa(
+    int isa);  // for tests: -1 gives the choice back; returns 0 where the processor has it
+
+// A block of a row's quantized inputs: x ≈ scale·code.
+typedef struct {
+  int8_t codes[LS_BLOCK];
+  float scale;
+  union {
+    float weighed;  // with 4 bits: scale · the sum of the codes, what a minimum is multiplied by
+    int32_t bias;   // with 8 bits: −128 · the sum of the codes
+  } sum;
+} ls_qblock;
+
+// The inner loops of one instruction set; each product_<isa>.c defines one.
+typedef struct {
+  void (*quantize)(const ls_product_args *a, int64_t row, ls_qblock *out);
+  // One group of columns for `rows` rows: y[r·LS_GROUP + column], without bias and residual.
+  void (*group4)(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y);
+  void (*group8)(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y);
+  void (*swiglu)(const float *gate, const float *up, float *out, int64_t n);
+  int64_t tile;  // rows that share one reading of the weights
+} ls_product_kernels;
+extern const ls_product_kernels ls_product_portable, ls_product_avx2, ls_product_avxvnni,
+    ls_product_avx512vnni;
+#endif

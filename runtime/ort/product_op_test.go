@@ -1,0 +1,186 @@
+//go:build cgo
+
+package ort
+
+import (
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// quantLinear is a graph of one QuantLinear node, with a call that is bound to the product's buffers.
+type quantLinear struct {
+	p       *product
+	s       *Session
+	c       *Call
+	buffers map[string]*Buffer
+}
+
+func (p *product) attributes() map[string]any {
+	a := map[string]any{"K": p.k, "N": p.n, "bits": p.bits, "weight_scale": p.weightScale, "epsilon": p.epsilon}
+	if p.swiglu {
+		a["activation"] = 1
+	}
+	return a
+}
+
+// quantLinearGraph has the product's tensors as inputs; those that it lacks are left out.
+func quantLinearGraph(p *product, attributes map[string]any) graph {
+	n := node{domain: "loopserve", op: "QuantLinear", outputs: []string{"y"}, attributes: attributes}
+	g := graph{outputs: []value{{"y", Float32, []any{"rows", "columns"}}}}
+	for _, v := range []struct {
+		value
+		present bool
+	}{
+		{value{"x", Float32, []any{"rows", "k"}}, true},
+		{value{"weights", Uint8, []any{"bytes"}}, true},
+		{value{"gain", Float32, []any{"gains"}}, p.gain != nil},
+		{value{"bias", Float32, []any{"biases"}}, p.bias != nil},
+		{value{"residual", Float32, []any{"more", "columns"}}, p.residual != nil},
+	} {
+		if !v.present {
+			n.inputs = append(n.inputs, "")
+			continue
+		}
+		n.inputs = append(n.inputs, v.name)
+		g.inputs = append(g.inputs, v.value)
+	}
+	g.nodes = []node{n}
+	return g
+}
+
+func newQuantLinear(t *testing.T, p *product) *quantLinear {
+	t.Helper()
+	q := &quantLinear{p: p, buffers: map[string]*Buffer{}}
+	q.s, q.c = quantLinearGraph(p, p.attributes()).load(t)
+	q.floats(t, "x", p.x, p.rows, p.k)
+	q.buffers["weights"] = buffer(t, len(p.weights))
+	copy(q.buffers["weights"].Bytes(), p.weights)
+	q.bind("weights", len(p.weights))
+	if p.gain != nil {
+		q.floats(t, "gain", p.gain, p.k)
+	}
+	if p.bias != nil {
+		q.floats(t, "bias", p.bias, p.n)
+	}
+	if p.residual != nil {
+		q.floats(t, "residual", p.residual, p.rows, p.n)
+	}
+	q.buffers["y"] = buffer(t, 4*len(p.out))
+	q.c.Out(0, q.buffers["y"], int64(p.rows), int64(len(p.out)/p.rows))
+	return q
+}
+
+func (q *quantLinear) floats(t *testing.T, name string, data []float32, shape ...int) {
+	t.Helper()
+	q.buffers[name] = buffer(t, 4*len(data))
+	copy(q.buffers[name].F32(), data)
+	q.bind(name, shape...)
+}
+
+func (q *quantLinear) bind(name string, shape ...int) {
+	dims := make([]int64, len(shape))
+	for i, n := range shape {
+		dims[i] = int64(n)
+	}
+	q.c.In(q.s.Input(name), q.buffers[name], dims...)
+}
+
+// withAll has a bias and a residual too.
+func withAll(rng *rand.Rand, rows, k, n, bits int) *product {
+	p := newProduct(rng, rows, k, n, bits, false, true)
+	p.bias, p.residual = make([]float32, n), make([]float32, rows*n)
+	for i := range p.bias {
+		p.bias[i] = float32(rng.NormFloat64())
+	}
+	for i := range p.residual {
+		p.residual[i] = float32(rng.NormFloat64())
+	}
+	return p
+}
+
+// Through ONNX Runtime, on its pool, a product is the kernel's on one thread, bit for bit.
+func TestQuantLinearThroughONNXRuntime(t *testing.T) {
+	CheckLeaks(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for name, p := range map[string]*product{
+		"bare":       newProduct(rng, 3, 64, 48, 4, false, false),
+		"norm":       newProduct(rng, 5, 100, 40, 8, false, true),
+		"SwiGLU":     newProduct(rng, 9, 96, 2*40, 4, true, true),
+		"everything": withAll(rng, 7, 70, 33, 8),
+		"large":      withAll(rng, 33, 512, 700, 4),
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newQuantLinear(t, p)
+			if err := q.c.Run(); err != nil {
+				t.Fatal(err)
+			}
+			p.threads = 1
+			p.run()
+			if !slices.Equal(q.buffers["y"].F32(), p.out) {
+				t.Error("the output differs from the bare kernel's")
+			}
+			p.check(t)
+		})
+	}
+}
+
+// Tensors that do not fit the attributes are refused by name, and the same call works when it is put right.
+func TestQuantLinearRefusesWrongShapes(t *testing.T) {
+	CheckLeaks(t)
+	p := withAll(rand.New(rand.NewPCG(3, 4)), 2, 64, 32, 4)
+	q := newQuantLinear(t, p)
+	for _, test := range []struct {
+		input      string
+		bad, right []int
+		says       string
+	}{
+		{"x", []int{2, 63}, []int{2, 64}, "x has 63 columns, K is 64"},
+		{"weights", []int{len(p.weights) - 1}, []int{len(p.weights)}, "weights have 1279 bytes, [32, 64] in 4 bits takes 1280"},
+		{"gain", []int{63}, []int{64}, "gain has 63 entries, K is 64"},
+		{"bias", []int{31}, []int{32}, "bias has 31 entries, N is 32"},
+		{"residual", []int{1, 32}, []int{2, 32}, "residual is [1, 32], must be [2, 32]"},
+	} {
+		q.bind(test.input, test.bad...)
+		if err := q.c.Run(); !errors.Is(err, InvalidArgument) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s %v: error %v, want invalid argument and %q in it", test.input, test.bad, err, test.says)
+		}
+		q.bind(test.input, test.right...)
+	}
+	if err := q.c.Run(); err != nil {
+		t.Errorf("after all that: %v", err)
+	}
+}
+
+// What a node declares wrongly is found when its graph is loaded.
+func TestQuantLinearRefusesWrongNodes(t *testing.T) {
+	CheckLeaks(t)
+	e := open(t)
+	p := newProduct(rand.New(rand.NewPCG(5, 6)), 1, 64, 32, 4, false, false)
+	for _, test := range []struct {
+		attribute string
+		v         any
+		says      string
+	}{
+		{"K", 0, "K is 0"},
+		{"K", 1 << 60, "K is 1152921504606846976, must be 1 to"},
+		{"N", -1, "N is -1"},
+		{"bits", 5, "bits is 5, must be 4 or 8"},
+		{"bits", float32(4), "attribute bits must be an integer"},
+		{"activation", 2, "activation is 2"},
+		{"weight_scale", 1, "attribute weight_scale must be a float"},
+	} {
+		attributes := maps.Clone(p.attributes())
+		attributes[test.attribute] = test.v
+		s, err := e.Load(quantLinearGraph(p, attributes).file(t), SessionOptions{})
+		if err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s = %v: error %v, want %q in it", test.attribute, test.v, err, test.says)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

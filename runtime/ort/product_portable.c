@@ -1,0 +1,55 @@
+//go:build cgo
+
+// The products in plain C, for processors without the vectors of the others.
+#include "attention_portable.h"
+#include "product.h"
+#include "product_row.h"
+
+static float half(const uint8_t *p) {
+  uint16_t h;
+  memcpy(&h, p, sizeof h);
+  uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31,
+           bits = sign | (exponent + 112) << 23 | (uint32_t)(h & 1023) << 13;
+  if (exponent == 31) bits |= 0x7f800000;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  if (exponent == 0) f = (sign ? -1.0f : 1.0f) * (float)(h & 1023) * 0x1p-24f;
+  return f;
+}
+
+static void group4(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y) {
+  memset(y, 0, (size_t)rows * LS_GROUP * sizeof *y);
+  for (int64_t b = 0; b < blocks; b++, w += LS_BLOCK_BYTES_4) {
+    const uint8_t *scales = w + LS_BLOCK * LS_GROUP / 2;
+    for (int64_t r = 0; r < rows; r++) {
+      const ls_qblock *in = x + r * blocks + b;
+      for (int c = 0; c < LS_GROUP; c++) {
+        int32_t products = 0;
+        for (int i = 0; i < LS_BLOCK; i++) {
+          int code = w[i / 8 * 64 + 4 * c + i % 4] >> (i & 4) & 15;
+          products += code * in->codes[i];
+        }
+        float *sum = y + r * LS_GROUP + c;
+        *sum += (float)products * in->scale * half(scales + 2 * c);
+        *sum += half(scales + 2 * (LS_GROUP + c)) * in->sum.weighed;
+      }
+    }
+  }
+}
+
+static void group8(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y) {
+  memset(y, 0, (size_t)rows * LS_GROUP * sizeof *y);
+  for (int64_t b = 0; b < blocks; b++, w += LS_BLOCK_BYTES_8) {
+    const uint8_t *scales = w + LS_BLOCK * LS_GROUP;
+    for (int64_t r = 0; r < rows; r++) {
+      const ls_qblock *in = x + r * blocks + b;
+      for (int c = 0; c < LS_GROUP; c++) {
+        int32_t products = in->sum.bias;
+        for (int i = 0; i < LS_BLOCK; i++) products += w[i / 4 * 64 + 4 * c + i % 4] * in->codes[i];
+        y[r * LS_GROUP + c] += (float)products * in->scale * half(scales + 2 * c);
+      }
+    }
+  }
+}
+
+const ls_product_kernels ls_product_portable = {quantize, group4, group8, swiglu, 4};

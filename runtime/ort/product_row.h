@@ -1,0 +1,86 @@
+// What every instruction set does with rows: norm and quantization of inputs, the activation. Over GCC's
+// vectors.
+#include "attention_vector.h"
+
+typedef int8_t vc __attribute__((vector_size(LS_W)));
+typedef int8_t vcu __attribute__((vector_size(LS_W), aligned(1), may_alias));
+
+// 1/sqrt(mean x² + epsilon).
+static float inverse_rms(const float *x, int64_t k, float epsilon) {
+  vf sums[2] = {{0}, {0}};
+  int64_t i = 0;
+  for (; i + 2 * LS_W <= k; i += 2 * LS_W) {
+    vf a = load(x + i), b = load(x + i + LS_W);
+    sums[0] += a * a, sums[1] += b * b;
+  }
+  float rest = 0;
+  for (; i < k; i++) rest += x[i] * x[i];
+  return 1 / sqrtf((sum(sums[0] + sums[1]) + rest) / (float)k + epsilon);
+}
+
+// One block of inputs. The largest is found among the bits, where NaN is above every number: it makes the
+// scale NaN, and with it all of the row's results.
+static void quantize_block(const float *x, float weight_scale, int bits, ls_qblock *out) {
+  const vf magic =
+      (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
+  vi largest_bits = {0};
+  for (int i = 0; i < LS_BLOCK / LS_W; i++) {
+    vi magnitude = (vi)load(x + i * LS_W) & 0x7fffffff;
+    largest_bits = (vi)choose(magnitude > largest_bits, (vf)magnitude, (vf)largest_bits);
+  }
+  int32_t bitwise[LS_W], most = 0;
+  memcpy(bitwise, &largest_bits, sizeof bitwise);
+  for (int i = 0; i < LS_W; i++) most = bitwise[i] > most ? bitwise[i] : most;
+  float extreme;
+  memcpy(&extreme, &most, sizeof extreme);
+  float inverse = extreme > 0 ? 127 / extreme : 0;
+  if (inverse > FLT_MAX) inverse = 0, extreme = 0;  // denormal: as good as zero
+  vi total = {0};
+  for (int i = 0; i < LS_BLOCK / LS_W; i++) {
+    vi q = (vi)(load(x + i * LS_W) * inverse + magic) - (vi)magic;
+    total += q;
+    *(vcu *)(out->codes + i * LS_W) = __builtin_convertvector(q, vc);
+  }
+  int32_t parts[LS_W], codes = 0;
+  memcpy(parts, &total, sizeof parts);
+  for (int i = 0; i < LS_W; i++) codes += parts[i];
+  out->scale = extreme / 127 * weight_scale;
+  if (bits == 4) {
+    out->sum.weighed = out->scale * (float)codes;
+  } else {
+    out->sum.bias = -128 * codes;
+  }
+}
+
+static void quantize(const ls_product_args *a, int64_t row, ls_qblock *out) {
+  const float *x = a->x + row * a->k;
+  float inverse = a->gain != NULL ? inverse_rms(x, a->k, a->epsilon) : 1;
+  for (int64_t from = 0; from < a->k; from += LS_BLOCK, out++) {
+    int64_t n = a->k - from < LS_BLOCK ? a->k - from : LS_BLOCK;
+    float block[LS_BLOCK];
+    if (a->gain == NULL && n == LS_BLOCK) {
+      quantize_block(x + from, a->weight_scale, a->bits, out);
+      continue;
+    }
+    if (n < LS_BLOCK) memset(block, 0, sizeof block);
+    if (a->gain == NULL) {
+      memcpy(block, x + from, (size_t)n * sizeof *block);
+    } else if (n == LS_BLOCK) {
+      for (int i = 0; i < LS_BLOCK; i += LS_W)
+        store(block + i, load(x + from + i) * inverse * load(a->gain + from + i));
+    } else {
+      for (int64_t i = 0; i < n; i++) block[i] = x[from + i] * inverse * a->gain[from + i];
+    }
+    quantize_block(block, a->weight_scale, a->bits, out);
+  }
+}
+
+// out = silu(gate)·up; n is a multiple of LS_W.
+static void swiglu(const float *gate, const float *up, float *out, int64_t n) {
+  for (int64_t i = 0; i < n; i += LS_W) {
+    vf x = load(gate + i);
+    vi negative = x < 0.0f;
+    vf e = exp2_neg(choose(negative, x, -x) * log2e);
+    store(out + i, x * (choose(negative, e, (vf){} + 1.0f) / (1.0f + e)) * load(up + i));
+  }
+}
