@@ -16,6 +16,7 @@ import (
 
 func exportCommand() *cobra.Command {
 	var out string
+	var fused bool
 	opt := export.Options{Exporter: "loopserve " + versionText()}
 	cmd := &cobra.Command{
 		Use:   "export <checkpoint folder>",
@@ -30,7 +31,7 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
 			show := exportProgress(cmd.ErrOrStderr(), isTerminal(os.Stderr))
-			opt.Progress = show.tell
+			opt.Progress, opt.Unfused = show.tell, !fused
 			m, err := export.Export(cmd.Context(), args[0], out, opt)
 			show.finish()
 			if err != nil {
@@ -48,7 +49,8 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.StringVar(&opt.DType, "dtype", "", "of activations and KV cache: f32 for the CPU (default), f16 or bf16 for CUDA")
 	flags.StringVar(&opt.Weights, "weights", "", "of the layers, on the CPU: f32 (default), int8 or int4; norms stay f32")
 	flags.StringVar(&opt.Embedding, "embedding", "", "of the token table, on the CPU: f32 (default), f16, bf16, int8 or int4")
-	flags.StringVar(&opt.Head, "head", "", "of the head: f32, int8 or int4 on the CPU, the dtype or f32 on CUDA (default: as --weights)")
+	flags.StringVar(&opt.Head, "head", "", "of the head: f32, int8 or int4 on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
+	flags.BoolVar(&fused, "fuse", true, "take norms, additions and activations into the quantized products")
 	flags.StringVar(&opt.State, "state", "", "before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
 	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is there")
 	if err := cmd.MarkFlagRequired("output"); err != nil {

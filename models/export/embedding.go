@@ -21,15 +21,13 @@ func (b *builder) gather(g *onnx.Graph, ids string, table *safetensors.Tensor) s
 	return x
 }
 
-// gatherQuantized appends com.microsoft.GatherBlockQuantized, whose rows are packed as MatMulNBits packs them: where
-// no row ends inside a block, a tied head of the same precision has the very same bytes.
+// gatherQuantized appends com.microsoft.GatherBlockQuantized, in symmetric blocks of 32.
 func (b *builder) gatherQuantized(g *onnx.Graph, ids string, table *safetensors.Tensor) string {
 	bits, n, k := quantBits[b.opt.Embedding], table.Shape[0], table.Shape[1]
 	if k*int64(bits)%8 != 0 {
 		b.fail("tensor %q has rows of %d numbers, which don't fill bytes with %d bits each: choose --embedding f32, bf16 or int8", table.Name, k, bits)
 	}
-	q := quantizer{bits: bits, tight: true, plain: b.opt.plain}
-	data, scale := b.quantized(q, table.Name, table)
+	data, scale := b.quantized(quantizer{bits}, table.Name, table)
 	return g.Node(onnx.Microsoft, "GatherBlockQuantized", []string{
 		g.External(table.Name+".rows", onnx.Uint8, data, n, k*int64(bits)/8),
 		ids,

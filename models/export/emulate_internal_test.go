@@ -6,9 +6,3 @@ func Emulated(o Options) Options {
 	o.emulate = true
 	return o
 }
-
-// Plain asks for int4 scales that spend the range on the extreme, to compare with.
-func Plain(o Options) Options {
-	o.plain = true
-	return o
-}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -22,12 +23,12 @@ type Options struct {
 	Embedding string // f32 (default), f16, bf16, int8 or int4 on the CPU; the dtype on CUDA
 	Head      string // default: as Weights; on CUDA f32 too
 	State     string // of the families that inject: zeros (default) or normal
+	Unfused   bool   // keep norms, additions and activations out of the quantized products, to compare with
 	Force     bool   // replace an existing bundle
 	Exporter  string // "loopserve <version>"
 	// Progress is called now and then; nil: nobody looks.
 	Progress func(Progress)
 
-	plain   bool // int4 with the extreme's scale, to be compared with
 	emulate bool // 16-bit graphs with the CPU's attention and float32 ports, for tests
 }
 
@@ -110,6 +111,12 @@ func writeGraphs(ctx context.Context, s *source, target *os.Root, m *bundle.Mani
 	}
 	b := s.builder(ctx, data, opt)
 	prelude, block, coda := s.family.build(b)
+	for _, g := range []*onnx.Graph{prelude, block, coda} {
+		if !opt.Unfused && slices.ContainsFunc(g.Nodes, func(n onnx.Node) bool { return n.Op == quantLinear }) {
+			fuse(g)
+		}
+		trim(g)
+	}
 	if err := errors.Join(b.err, data.close()); err != nil {
 		return err
 	}

@@ -97,6 +97,10 @@ func (b *builder) attention(g *onnx.Graph, a attentionSpec, l layer, x string, i
 
 // mlp appends one layer's MLP branch on x.
 func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
+	if bits := quantBits[b.opt.Weights]; bits != 0 && l.activation == swiGLU && !b.opt.Unfused {
+		b.flush(g)
+		return b.linear(g, b.quantLinear(g, x, bits, activationSwiGLU, l.fc), b.opt.Weights, l.proj)
+	}
 	wide := b.linear(g, x, b.opt.Weights, l.fc...)
 	if l.activation == halfSquare {
 		r := b.up(g, g.Node("", "Relu", []string{wide})) // a square leaves float16's range at 256

@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -10,22 +11,101 @@ import (
 )
 
 // linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: float ones by Gemm with the
-// weights as they are laid out, x and y of their type; int8 and int4 by MatMulNBits.
+// weights as they are laid out, x and y of their type; int8 and int4 by loopserve.QuantLinear.
 func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safetensors.Tensor) string {
 	b.flush(g)
-	bits := quantBits[weights]
-	if bits == 0 {
-		return g.Node("", "Gemm", []string{x, b.matrix(g, weights, parts...)}, onnx.Attr{Name: "transB", V: 1})
+	if bits := quantBits[weights]; bits != 0 {
+		return b.quantLinear(g, x, bits, activationNone, parts)
 	}
+	return g.Node("", "Gemm", []string{x, b.matrix(g, weights, parts...)}, onnx.Attr{Name: "transB", V: 1})
+}
+
+// What loopserve.QuantLinear does with its columns: its attribute activation.
+const (
+	activationNone = iota
+	activationSwiGLU
+)
+
+// quantLinear appends a product with packed weights. With activationSwiGLU the first half of the columns is the gate.
+func (b *builder) quantLinear(g *onnx.Graph, x string, bits, act int, parts []*safetensors.Tensor) string {
 	key, n := stacked(parts)
+	key += fmt.Sprintf("/packed%d", bits)
+	if act == activationSwiGLU {
+		key += "/swiglu"
+	}
 	k := parts[0].Shape[1]
-	packed, scale := b.quantized(quantizer{bits: bits, plain: b.opt.plain}, key, parts...)
-	return g.Node(onnx.Microsoft, "MatMulNBits", []string{
-		x,
-		g.External(key+".q", onnx.Uint8, packed, n, blocksOf(k), blockSize*int64(bits)/8),
-		g.External(key+".scale", onnx.Float, scale, n*blocksOf(k)),
-	}, onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: bits},
-		onnx.Attr{Name: "block_size", V: blockSize}, onnx.Attr{Name: "accuracy_level", V: 4})
+	p := newPacker(bits, b.largest(key, parts))
+	place := b.put(key, func(w *bufio.Writer) (int64, error) { return b.pack(w, p, act, parts) })
+	inputs := make([]string, linearInputs)
+	inputs[linearX], inputs[linearWeights] = x, g.External(key, onnx.Uint8, place, place.Length)
+	return g.Node(onnx.Loopserve, quantLinear, inputs,
+		onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: bits},
+		onnx.Attr{Name: "activation", V: act}, onnx.Attr{Name: "weight_scale", V: float64(p.unit)})
+}
+
+// largest is the largest absolute value of the parts. It refuses what is not a number.
+func (b *builder) largest(key string, parts []*safetensors.Tensor) float32 {
+	most := float32(0)
+	for _, t := range parts {
+		row := make([]float32, t.Shape[1])
+		for r := range t.Shape[0] {
+			if b.err == nil {
+				b.err = t.Read(row, r*t.Shape[1])
+			}
+			if b.err != nil {
+				return 0
+			}
+			for _, v := range row {
+				most = max(most, abs(v)) // NaN, once met, stays
+			}
+		}
+	}
+	if math.IsNaN(float64(most)) || math.IsInf(float64(most), 0) {
+		b.fail("write %s: a weight is %v: the checkpoint is damaged", key, most)
+	}
+	return most
+}
+
+// pack writes the parts' rows, the product's columns, in groups. With activationSwiGLU groups of both halves take turns.
+func (b *builder) pack(w *bufio.Writer, p packer, act int, parts []*safetensors.Tensor) (int64, error) {
+	_, n := stacked(parts)
+	width, turns := n, int64(1)
+	if act == activationSwiGLU {
+		width, turns = n/2, 2
+	}
+	k := parts[0].Shape[1]
+	memory := make([]float32, groupColumns*k)
+	written := int64(0)
+	for from := int64(0); from < width; from += groupColumns {
+		for turn := range turns {
+			columns := make([][]float32, min(groupColumns, width-from))
+			for c := range columns {
+				columns[c] = memory[int64(c)*k:][:k]
+				if err := b.stackedRow(parts, turn*width+from+int64(c), columns[c]); err != nil {
+					return 0, err
+				}
+			}
+			if err := p.group(w, columns); err != nil {
+				return 0, err
+			}
+			written += blocksOf(k) * p.blockBytes()
+		}
+	}
+	return written, nil
+}
+
+// stackedRow reads row r of the matrices that are stacked on each other.
+func (b *builder) stackedRow(parts []*safetensors.Tensor, r int64, row []float32) error {
+	for _, t := range parts {
+		if r < t.Shape[0] {
+			if err := t.Read(row, r*t.Shape[1]); err != nil {
+				return err
+			}
+			return b.advance(t.Shape[1], t.Name)
+		}
+		r -= t.Shape[0]
+	}
+	return nil
 }
 
 // stacked names matrices on top of each other, and counts their rows.
@@ -42,9 +122,6 @@ func stacked(parts []*safetensors.Tensor) (key string, rows int64) {
 func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tensor) (codes, scale onnx.Place) {
 	k := parts[0].Shape[1]
 	at := fmt.Sprintf("%s/q%d", key, q.bits)
-	if q.tight && k%blockSize != 0 {
-		at += "/tight"
-	}
 	_, n := stacked(parts)
 	scales := make([]float32, 0, n*blocksOf(k))
 	codes = b.put(at, func(w *bufio.Writer) (int64, error) {

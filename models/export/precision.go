@@ -33,6 +33,9 @@ func (o *Options) settle() error {
 	def(&o.DType, F32)
 	def(&o.Weights, o.DType)
 	def(&o.Embedding, o.DType)
+	if o.Weights == Int4 {
+		def(&o.Head, Int8) // four bits there cost more than in all layers together
+	}
 	def(&o.Head, o.Weights)
 	def(&o.State, StateZeros)
 	weights, embeddings, heads := []string{F32, Int8, Int4}, []string{F32, F16, BF16, Int8, Int4}, []string{F32, Int8, Int4}

@@ -8,13 +8,9 @@ import (
 // blockSize is how many neighbouring weights of a row share a scale.
 const blockSize = 32
 
-// quantizer writes rows in MatMulNBits' layout: symmetric, unsigned with the zero point in the middle, blocks along
-// the row, the last one padded with zeros, unless it is tight.
-type quantizer struct {
-	bits  int
-	tight bool // a row ends where its numbers end, as GatherBlockQuantized has it
-	plain bool // the extreme's scale in 4 bits too, to be compared with
-}
+// quantizer writes rows in GatherBlockQuantized's layout: symmetric, unsigned with the zero point in the middle, blocks
+// along the row. With 4 bits a row has an even number of weights.
+type quantizer struct{ bits int }
 
 // blocksOf is the number of scales of a row.
 func blocksOf(k int64) int64 { return (k + blockSize - 1) / blockSize }
@@ -38,10 +34,7 @@ func (q quantizer) row(w *bufio.Writer, row []float32, scales *[]float32) (int64
 				codes[i] = byte(int(nearest(block[i]*inverse, most)) + zero)
 			}
 		}
-		n := blockSize
-		if q.tight {
-			n = len(block)
-		}
+		n := len(block)
 		if q.bits == 4 { // two codes a byte, the first one low
 			n /= 2
 			for i := range n {
@@ -90,7 +83,7 @@ func (q quantizer) scale(block []float32) float32 {
 		return 0
 	}
 	most := float32(int(1)<<(q.bits-1) - 1)
-	if q.bits == 8 || q.plain {
+	if q.bits == 8 {
 		return abs(extreme) / most
 	}
 	var padded [blockSize]float32 // zeros explain nothing

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -35,17 +36,37 @@ const (
 
 // Graph is a model under construction. Methods append; Encode gives the file's bytes.
 type Graph struct {
+	// Nodes are the operators in order. What changes them keeps each behind those that make its inputs.
+	Nodes []Node
+
 	name         string
-	nodes        []byte
 	initializers []byte
 	inputs       []byte
 	outputs      []byte
 	count        int
 	declared     map[string]bool // inputs and initializers
+	stored       map[string]bool // initializers
+	results      map[string]bool // outputs
 }
 
+// Node is an operator of a domain ("" is ONNX's own). An empty input is an absent optional one, an empty output one that
+// is not wanted.
+type Node struct {
+	Domain, Op      string
+	Inputs, Outputs []string
+	Attrs           []Attr
+}
+
+// Stored reports whether the name is an initializer's.
+func (g *Graph) Stored(name string) bool { return g.stored[name] }
+
+// Result reports whether the name is one of the graph's outputs.
+func (g *Graph) Result(name string) bool { return g.results[name] }
+
 // NewGraph starts a graph.
-func NewGraph(name string) *Graph { return &Graph{name: name, declared: map[string]bool{}} }
+func NewGraph(name string) *Graph {
+	return &Graph{name: name, declared: map[string]bool{}, stored: map[string]bool{}, results: map[string]bool{}}
+}
 
 // Attr is a node's attribute: V is an int, float64, string, []int64.
 type Attr struct {
@@ -77,22 +98,26 @@ func (g *Graph) Name(after string) string {
 
 // NodeTo appends a node with the outputs named by the caller; an empty name is an output that is not wanted.
 func (g *Graph) NodeTo(domain, op string, inputs, outputs []string, attrs ...Attr) {
+	g.Nodes = append(g.Nodes, Node{domain, op, slices.Clone(inputs), slices.Clone(outputs), attrs})
+}
+
+func (n *Node) encode(graph string) []byte {
 	var b []byte
-	for _, in := range inputs {
+	for _, in := range n.Inputs {
 		b = text(b, 1, in)
 	}
-	for _, out := range outputs {
+	for _, out := range n.Outputs {
 		b = text(b, 2, out)
 	}
-	b = text(b, 3, fmt.Sprintf("%s/%s", g.name, outputs[0]))
-	b = text(b, 4, op)
-	for _, a := range attrs {
+	b = text(b, 3, fmt.Sprintf("%s/%s", graph, n.Outputs[0]))
+	b = text(b, 4, n.Op)
+	for _, a := range n.Attrs {
 		b = message(b, 5, attribute(a))
 	}
-	if domain != "" {
-		b = text(b, 7, domain)
+	if n.Domain != "" {
+		b = text(b, 7, n.Domain)
 	}
-	g.nodes = message(g.nodes, 1, b)
+	return b
 }
 
 func attribute(a Attr) []byte {
@@ -140,6 +165,7 @@ func (g *Graph) Input(name string, t Type, dims ...Dim) string {
 
 // Output declares an output.
 func (g *Graph) Output(name string, t Type, dims ...Dim) {
+	g.results[name] = true
 	g.outputs = message(g.outputs, 12, value(name, t, dims))
 }
 
@@ -184,6 +210,7 @@ func inline[V int32 | int64 | float32](g *Graph, name string, t Type, values []V
 	if g.declare(name) {
 		return name
 	}
+	g.stored[name] = true
 	raw, _ := binary.Append(nil, binary.LittleEndian, values) // numbers of a fixed size are never refused
 	g.initializers = message(g.initializers, 5, append(tensorHead(name, t, dims), message(nil, 9, raw)...))
 	return name
@@ -200,6 +227,7 @@ func (g *Graph) External(name string, t Type, at Place, dims ...int64) string {
 	if g.declare(name) {
 		return name
 	}
+	g.stored[name] = true
 	b := tensorHead(name, t, dims)
 	for _, kv := range [][2]string{{"location", at.File}, {"offset", fmt.Sprint(at.Offset)}, {"length", fmt.Sprint(at.Length)}} {
 		b = message(b, 13, text(text(nil, 1, kv[0]), 2, kv[1]))
@@ -220,7 +248,10 @@ func tensorHead(name string, t Type, dims []int64) []byte {
 
 // Encode gives the ModelProto's bytes.
 func (g *Graph) Encode(producer string) []byte {
-	graph := append([]byte(nil), g.nodes...)
+	var graph []byte
+	for i := range g.Nodes {
+		graph = message(graph, 1, g.Nodes[i].encode(g.name))
+	}
 	graph = text(graph, 2, g.name)
 	graph = append(graph, g.initializers...)
 	graph = append(graph, g.inputs...)

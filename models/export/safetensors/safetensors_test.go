@@ -89,7 +89,7 @@ func TestEveryHalf(t *testing.T) {
 		if h>>15 == 1 {
 			want = -want
 		}
-		got := float64(half(uint16(h)))
+		got := float64(Half(uint16(h)))
 		if got != want && !(math.IsNaN(got) && math.IsNaN(want)) || math.Signbit(got) != (h>>15 == 1) {
 			t.Fatalf("float16 %#04x is %v, want %v", h, got, want)
 		}

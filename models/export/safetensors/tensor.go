@@ -86,13 +86,13 @@ func widen(dst []float32, raw []byte, d DType) {
 		}
 	default:
 		for i := range dst {
-			dst[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
+			dst[i] = Half(binary.LittleEndian.Uint16(raw[2*i:]))
 		}
 	}
 }
 
-// half widens an IEEE float16.
-func half(h uint16) float32 {
+// Half widens an IEEE float16.
+func Half(h uint16) float32 {
 	sign, exponent, mantissa := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
 	switch exponent {
 	case 0: // zero or subnormal: mantissa · 2⁻²⁴

@@ -1,0 +1,168 @@
+package export
+
+import (
+	"bufio"
+	"encoding/binary"
+	"math"
+
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// The layout that loopserve.QuantLinear reads (docs/bundle-format.md): groups of 16 columns of the product, each a run
+// of blocks of 32 inputs, in each the codes, then the scales, then with 4 bits the minima.
+const (
+	groupColumns = 16
+	blockInputs  = 32
+)
+
+// packer writes a matrix in that layout: with 4 bits w = scale·code + minimum, with 8 bits w = scale·(code − 128).
+type packer struct {
+	bits int
+	unit float32 // scales and minima are stored as float16 multiples of it: a power of two
+}
+
+// newPacker chooses the unit so that the largest scale or minimum of a matrix stays well inside float16, whose small
+// numbers then are far below what the matrix can tell apart. most is the matrix's largest absolute value.
+func newPacker(bits int, most float32) packer {
+	if most == 0 {
+		return packer{bits, 1}
+	}
+	_, exponent := math.Frexp(float64(most)) // most < 2^exponent
+	return packer{bits, float32(math.Ldexp(1, max(exponent, -100)-14))}
+}
+
+// packedBytes is what n columns of k inputs take.
+func (p packer) packedBytes(n, k int64) int64 {
+	return (n + groupColumns - 1) / groupColumns * blocksOf(k) * p.blockBytes()
+}
+
+func (p packer) blockBytes() int64 {
+	if p.bits == 4 {
+		return groupColumns*blockInputs/2 + 4*groupColumns
+	}
+	return groupColumns*blockInputs + 2*groupColumns
+}
+
+// group writes the blocks of up to 16 columns, all of k inputs.
+func (p packer) group(w *bufio.Writer, columns [][]float32) error {
+	k := int64(len(columns[0]))
+	block := make([]byte, p.blockBytes())
+	for from := int64(0); from < k; from += blockInputs {
+		clear(block)
+		for c, column := range columns {
+			p.block(block, c, column[from:min(from+blockInputs, k)])
+		}
+		if _, err := w.Write(block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// block puts one column's inputs into a block.
+func (p packer) block(block []byte, c int, values []float32) {
+	var codes [blockInputs]uint8
+	if p.bits == 8 {
+		scale := p.quantize8(&codes, values)
+		for i, code := range codes {
+			block[i/4*64+4*c+i%4] = code
+		}
+		binary.LittleEndian.PutUint16(block[groupColumns*blockInputs+2*c:], scale)
+		return
+	}
+	scale, minimum := p.quantize4(&codes, values)
+	for i, code := range codes {
+		block[i/8*64+4*c+i%4] |= code << (i & 4)
+	}
+	at := groupColumns*blockInputs/2 + 2*c
+	binary.LittleEndian.PutUint16(block[at:], scale)
+	binary.LittleEndian.PutUint16(block[at+2*groupColumns:], minimum)
+}
+
+// widen is what a stored float16 stands for.
+func (p packer) widen(h uint16) float32 { return safetensors.Half(h) * p.unit }
+
+// quantize8 spends the range of 8 bits on the largest number: a scale that was rounded up cuts nothing off.
+func (p packer) quantize8(codes *[blockInputs]uint8, values []float32) (scale uint16) {
+	most := float32(0)
+	for _, v := range values {
+		most = max(most, abs(v))
+	}
+	if scale = float16(most / 127 / p.unit); p.widen(scale)*127 < most {
+		scale++ // the next half
+	}
+	inverse := float32(0)
+	if s := p.widen(scale); s > 0 {
+		inverse = 1 / s
+	}
+	for i := range codes {
+		codes[i] = 128
+		if i < len(values) {
+			codes[i] = uint8(int(nearest(values[i]*inverse, 127)) + 128)
+		}
+	}
+	return scale
+}
+
+// quantize4 chooses the scale and the minimum whose codes leave the least squared error. It starts from the line through
+// the block's least and largest, tries ranges a little wider and narrower than that, and fits each one's codes.
+func (p packer) quantize4(codes *[blockInputs]uint8, values []float32) (scale, minimum uint16) {
+	low, high := values[0], values[0]
+	for _, v := range values {
+		low, high = min(low, v), max(high, v)
+	}
+	line := fitted{minimum: 0, scale: (high - low) / 15}
+	if line.scale > 0 {
+		var above [blockInputs]float32 // of the least: sums of squares do not cancel
+		for i, v := range values {
+			above[i] = v - low
+		}
+		start := 15 / (high - low)
+		for _, wider := range [...]float32{0, -0.5, 0.5, 1, 1.5} {
+			line.try(above[:len(values)], start*(1+wider/15), 0)
+		}
+		line.try(above[:len(values)], 1/line.scale, line.minimum) // the fitted line may move codes
+	}
+	scale, minimum = float16(line.scale/p.unit), float16((low+line.minimum)/p.unit)
+	s, m, inverse := p.widen(scale), p.widen(minimum), float32(0)
+	if s > 0 {
+		inverse = 1 / s
+	}
+	for i := range codes {
+		if codes[i] = 0; i < len(values) {
+			codes[i] = uint8(code15((values[i] - m) * inverse))
+		}
+	}
+	return scale, minimum
+}
+
+// fitted is the best line so far, and how much of the block's squared sum it explains.
+type fitted struct{ scale, minimum, explained float32 }
+
+// try takes the codes of one line and keeps the line that fits them best, if it explains more. The squared error
+// Σ(v−sc−m)² is least at s = (nΣvc−ΣvΣc) / (nΣc²−(Σc)²), m = (Σv−sΣc)/n, where it is Σv² − sΣvc − mΣv.
+func (f *fitted) try(values []float32, inverse, minimum float32) {
+	var sum, both float32
+	var codes, squares int32
+	for _, v := range values {
+		c := code15((v - minimum) * inverse)
+		sum, both = sum+v, both+v*float32(c)
+		codes, squares = codes+c, squares+c*c
+	}
+	n := int32(len(values))
+	spread := n*squares - codes*codes
+	if spread == 0 {
+		return
+	}
+	s := (float32(n)*both - sum*float32(codes)) / float32(spread)
+	m := (sum - s*float32(codes)) / float32(n)
+	if explained := s*both + m*sum; s > 0 && explained > f.explained {
+		*f = fitted{s, m, explained}
+	}
+}
+
+// code15 rounds to the nearest integer of 0 … 15, for |x| under 2²².
+func code15(x float32) int32 {
+	const shift = 3 << 22
+	return min(max(int32(math.Float32bits(x+shift)-0x4b400000), 0), 15)
+}

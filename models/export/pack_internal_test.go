@@ -1,0 +1,156 @@
+package export
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// unpack reads W[column, input] by the contract of docs/bundle-format.md.
+func (p packer) unpack(packed []byte, k, column, input int) float32 {
+	block := packed[(column/16*int(blocksOf(int64(k)))+input/32)*int(p.blockBytes()):][:p.blockBytes()]
+	c, i := column%16, input%32
+	half := func(at int) float32 { return p.widen(binary.LittleEndian.Uint16(block[at:])) }
+	if p.bits == 8 {
+		return half(512+2*c) * float32(int(block[i/4*64+4*c+i%4])-128)
+	}
+	return half(256+2*c)*float32(block[i/8*64+4*c+i%4]>>(i&4)&15) + half(288+2*c)
+}
+
+func pack(t *testing.T, bits int, columns [][]float32) (packer, []byte) {
+	t.Helper()
+	most := float32(0)
+	for _, column := range columns {
+		for _, v := range column {
+			most = max(most, abs(v))
+		}
+	}
+	p := newPacker(bits, most)
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	for from := 0; from < len(columns); from += 16 {
+		if err := p.group(w, columns[from:min(from+16, len(columns))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if want := p.packedBytes(int64(len(columns)), int64(len(columns[0]))); int64(b.Len()) != want {
+		t.Fatalf("%d bytes, want %d", b.Len(), want)
+	}
+	return p, b.Bytes()
+}
+
+func random(rng *rand.Rand, n, k int, size float32) [][]float32 {
+	columns := make([][]float32, n)
+	for c := range columns {
+		columns[c] = make([]float32, k)
+		for i := range columns[c] {
+			columns[c][i] = float32(rng.NormFloat64()) * size
+		}
+	}
+	return columns
+}
+
+// Every weight comes back within what its block's range leaves: half a step, and float16's rounding of step and minimum.
+func TestPackedWeightsComeBack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, bits := range []int{4, 8} {
+		for _, size := range []float32{1e-12, 1e-3, 1, 1e5, 1e30} {
+			columns := random(rng, 21, 77, size)
+			columns[3] = make([]float32, 77) // zeros
+			for i := range columns[4] {
+				columns[4][i] = size // all alike
+			}
+			p, packed := pack(t, bits, columns)
+			for c, column := range columns {
+				for from := 0; from < len(column); from += 32 {
+					block, low, high, squares, error2 := column[from:min(from+32, len(column))], float32(math.Inf(1)), float32(math.Inf(-1)), 0.0, 0.0
+					for i, v := range block {
+						low, high = min(low, v), max(high, v)
+						squares += float64(v) * float64(v)
+						d := float64(v) - float64(p.unpack(packed, len(column), c, from+i))
+						error2 += d * d
+					}
+					step, most := float64(high-low)/15, max(math.Abs(float64(low)), math.Abs(float64(high)))
+					if bits == 8 {
+						step = 2 * most / 254
+					}
+					if limit := step/math.Sqrt(12)*1.35 + most/1500; math.Sqrt(error2/float64(len(block))) > limit {
+						t.Errorf("%d bits, size %g, column %d from %d: RMS error %g, want at most %g", bits, size, c, from, math.Sqrt(error2/float64(len(block))), limit)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What already lies on 16 levels of a block, as Q4_1 has it, comes back as it is.
+func TestPackingKeepsNumbersOfSixteenLevels(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	columns := random(rng, 16, 64, 1)
+	for _, column := range columns {
+		for from := 0; from < 64; from += 32 {
+			step, least := float32(1+rng.IntN(900))/4096, float32(rng.IntN(1000)-500)/1024
+			for i := range 32 {
+				column[from+i] = least + step*float32(rng.IntN(16))
+			}
+			column[from], column[from+31] = least, least+15*step
+		}
+	}
+	p, packed := pack(t, 4, columns)
+	for c, column := range columns {
+		for i, v := range column {
+			if got := p.unpack(packed, 64, c, i); math.Abs(float64(got-v)) > 1e-5 {
+				t.Fatalf("column %d, input %d: %v, want %v", c, i, got, v)
+			}
+		}
+	}
+}
+
+// The search is worth its time: on normal weights the error is well below that of a symmetric block.
+func TestPackingAgainstSymmetricBlocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	columns := random(rng, 64, 256, 0.02)
+	p, packed := pack(t, 4, columns)
+	asymmetric, symmetric := 0.0, 0.0
+	for c, column := range columns {
+		for i, v := range column {
+			d := float64(v - p.unpack(packed, len(column), c, i))
+			asymmetric += d * d
+		}
+		for from := 0; from < len(column); from += 32 {
+			block := column[from : from+32]
+			scale := quantizer{bits: 4}.scale(block)
+			for _, v := range block {
+				d := float64(v) - float64(nearest(v/scale, 7)*scale)
+				symmetric += d * d
+			}
+		}
+	}
+	if ratio := math.Sqrt(asymmetric / symmetric); ratio > 0.92 {
+		t.Errorf("the RMS error is %.3f of a symmetric block's, want at most 0.92", ratio)
+	} else {
+		t.Logf("the RMS error is %.3f of a symmetric block's", ratio)
+	}
+}
+
+func BenchmarkPack(b *testing.B) {
+	columns := random(rand.New(rand.NewPCG(7, 8)), 16, 4096, 0.02)
+	for _, bits := range []int{4, 8} {
+		b.Run(map[int]string{4: "4", 8: "8"}[bits], func(b *testing.B) {
+			p := newPacker(bits, 0.1)
+			w := bufio.NewWriter(&bytes.Buffer{})
+			b.SetBytes(16 * 4096 * 4)
+			for b.Loop() {
+				if err := p.group(w, columns); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
