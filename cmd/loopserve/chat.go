@@ -15,10 +15,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/loopserve/loopserve/internal/measure"
 )
 
 func chatCommand() *cobra.Command {
-	var a asking
+	var a modelClient
 	var loops, system string
 	var plain bool
 	cmd := &cobra.Command{
@@ -42,25 +44,25 @@ fails does not end the conversation; when the lines come from a pipe or a file, 
 				return err
 			}
 			defer func() { err = errors.Join(err, closer()) }()
-			t := &talk{a: &a, loops: loops, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), plain: plain || !a.hasTemplate(cmd.Context())}
-			t.system(system)
+			c := &conversation{a: &a, loops: loops, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), plain: plain || !a.hasTemplate(cmd.Context())}
+			c.system(system)
 			interrupts := make(chan os.Signal, 1)
 			signal.Notify(interrupts, os.Interrupt)
 			defer signal.Stop(interrupts)
-			t.interrupts = interrupts
+			c.interrupts = interrupts
 			// The command's own context ends at the first ^C, which here may mean one answer only.
 			ctx, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), syscall.SIGTERM)
 			defer stop()
 			f, ok := cmd.InOrStdin().(*os.File)
 			person := ok && isTerminal(f)
 			if person {
-				t.prompt = "> "
-				fmt.Fprintf(t.errs, "%s. /help for commands, ^C stops an answer, /exit or ^D ends.\n", a.model)
+				c.prompt = "> "
+				fmt.Fprintf(c.errs, "%s. /help for commands, ^C stops an answer, /exit or ^D ends.\n", a.model)
 			}
-			if err := t.run(ctx, cmd.InOrStdin()); err != nil {
+			if err := c.run(ctx, cmd.InOrStdin()); err != nil {
 				return err
 			}
-			if t.failed && !person {
+			if c.failed && !person {
 				return errSaid // a script must see that a line of it failed
 			}
 			return nil
@@ -86,7 +88,7 @@ const chatHelp = `Lines that begin with / are commands:
 ^C stops an answer; where none is being given, it ends the conversation.`
 
 // hasTemplate asks whether the model brings a chat template of its own.
-func (a *asking) hasTemplate(ctx context.Context) bool {
+func (a *modelClient) hasTemplate(ctx context.Context) bool {
 	var info struct {
 		Template *string `json:"chat_template"`
 	}
@@ -94,33 +96,28 @@ func (a *asking) hasTemplate(ctx context.Context) bool {
 	return err != nil || info.Template != nil // another server has no such route: then it is one for chats
 }
 
-// talk is one conversation.
-type talk struct {
-	a         *asking
+// conversation is a chat, or a row of prompts by themselves.
+type conversation struct {
+	a         *modelClient
 	loops     string
 	plain     bool
 	prompt    string
 	out, errs io.Writer
-	messages  []message
+	messages  []measure.Message
 	failed    bool // a line was not obeyed or not answered
 	// interrupts has each ^C: it stops the answer that is being given, or else the conversation.
 	interrupts <-chan os.Signal
 }
 
-type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
-
-func (t *talk) system(text string) {
-	t.messages = nil
+func (c *conversation) system(text string) {
+	c.messages = nil
 	if text != "" {
-		t.messages = []message{{"system", text}}
+		c.messages = []measure.Message{{Role: "system", Content: text}}
 	}
 }
 
 // run reads lines to the end, or until ctx ends: a line that is being typed then is lost.
-func (t *talk) run(ctx context.Context, in io.Reader) error {
+func (c *conversation) run(ctx context.Context, in io.Reader) error {
 	lines, failed := make(chan string), make(chan error, 1)
 	next := make(chan struct{}) // a line is read when the last one is answered
 	go func() {
@@ -138,7 +135,7 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 	}()
 	defer close(next)
 	for {
-		fmt.Fprint(t.errs, t.prompt)
+		fmt.Fprint(c.errs, c.prompt)
 		select {
 		case next <- struct{}{}:
 		case err := <-failed:
@@ -146,13 +143,13 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 		}
 		select {
 		case line := <-lines:
-			over, err := t.line(ctx, line)
+			over, err := c.line(ctx, line)
 			if over || err != nil {
 				return err
 			}
 		case err := <-failed:
 			return endOf(err)
-		case <-t.interrupts:
+		case <-c.interrupts:
 			return context.Canceled
 		case <-ctx.Done():
 			return ctx.Err()
@@ -168,37 +165,37 @@ func endOf(err error) error {
 }
 
 // line obeys a command, or answers. An answer that fails does not end the conversation.
-func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
+func (c *conversation) line(ctx context.Context, line string) (over bool, err error) {
 	if strings.TrimSpace(line) == "" {
 		return false, nil
 	}
 	if strings.HasPrefix(line, "/") {
-		return t.command(line), nil
+		return c.command(line), nil
 	}
-	if !t.plain {
-		t.messages = append(t.messages, message{"user", line})
+	if !c.plain {
+		c.messages = append(c.messages, measure.Message{Role: "user", Content: line})
 	}
-	s, err := t.answer(ctx, line)
+	r, err := c.answer(ctx, line)
 	stopped := errors.Is(err, errStopped)
 	switch {
 	case ctx.Err() != nil:
 		return true, ctx.Err()
 	case err != nil && !stopped:
-		t.failed = true
-		fmt.Fprintln(t.errs, "loopserve:", err)
+		c.failed = true
+		fmt.Fprintln(c.errs, "loopserve:", err)
 	case stopped:
-		fmt.Fprintln(t.out)
-		fmt.Fprintln(t.errs, "(stopped)")
+		fmt.Fprintln(c.out)
+		fmt.Fprintln(c.errs, "(stopped)")
 	default:
-		fmt.Fprintln(t.out)
-		fmt.Fprintf(t.errs, "(%s)\n", summary(s))
+		fmt.Fprintln(c.out)
+		fmt.Fprintf(c.errs, "(%s)\n", summary(r))
 	}
 	switch {
-	case t.plain:
-	case err == nil || stopped && s != nil && s.Text != "": // what was read of a stopped answer is part of the conversation
-		t.messages = append(t.messages, message{"assistant", s.Text})
+	case c.plain:
+	case err == nil || stopped && r != nil && r.Text != "": // what was read of a stopped answer is part of the conversation
+		c.messages = append(c.messages, measure.Message{Role: "assistant", Content: r.Text})
 	default:
-		t.messages = t.messages[:len(t.messages)-1]
+		c.messages = c.messages[:len(c.messages)-1]
 	}
 	return false, nil
 }
@@ -206,37 +203,36 @@ func (t *talk) line(ctx context.Context, line string) (over bool, err error) {
 // errStopped ends an answer at ^C.
 var errStopped = errors.New("stopped")
 
-// answer asks for one and shows it. ^C stops it: errStopped. s is what came until then, nil where nothing did.
-func (t *talk) answer(ctx context.Context, line string) (s *said, err error) {
+// answer asks for one and shows it. ^C stops it: errStopped. r is what came until then, nil where nothing did.
+func (c *conversation) answer(ctx context.Context, line string) (r *measure.Reply, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
-		case <-t.interrupts:
+		case <-c.interrupts:
 			cancel(errStopped)
 		case <-ctx.Done():
 		}
 	})
-	show := func(text string) { fmt.Fprint(t.out, text) }
-	if t.plain {
-		s, err = t.a.ask(ctx, "/v1/completions", t.loops, map[string]any{"prompt": line}, show)
-	} else {
-		s, err = t.a.ask(ctx, "/v1/chat/completions", t.loops, map[string]any{"messages": t.messages}, show)
+	q := measure.Ask{Messages: c.messages, Show: show(c.out)}
+	if c.plain {
+		q = measure.Ask{Prompt: line, Show: show(c.out)}
 	}
+	r, err = c.a.ask(ctx, c.loops, q)
 	if cause := context.Cause(ctx); cause != nil { // whatever it did to the connection
 		err = cause
 	}
 	cancel(nil)
 	watch.Wait()
-	return s, err
+	return r, err
 }
 
-func (t *talk) command(line string) (over bool) {
+func (c *conversation) command(line string) (over bool) {
 	name, arg, _ := strings.Cut(line, " ")
 	arg = strings.TrimSpace(arg)
-	say := func(text string) { fmt.Fprintln(t.errs, text) }
+	say := func(text string) { fmt.Fprintln(c.errs, text) }
 	refuse := func(text string) {
-		t.failed = true
+		c.failed = true
 		say(text)
 	}
 	switch name {
@@ -249,29 +245,29 @@ func (t *talk) command(line string) (over bool) {
 			refuse("/loops takes an integer from 1, or auto")
 			break
 		}
-		t.loops = arg
+		c.loops = arg
 	case "/model":
 		if arg == "" {
-			say(t.a.model)
+			say(c.a.model)
 			break
 		}
-		t.a.model = arg
+		c.a.model = arg
 	case "/system", "/reset":
-		t.system(arg)
+		c.system(arg)
 	case "/tokens":
 		n, err := strconv.Atoi(arg)
 		if err != nil || n < 1 {
 			refuse("/tokens takes an integer from 1")
 			break
 		}
-		t.a.tokens = n
+		c.a.tokens = n
 	case "/temperature":
 		v, err := strconv.ParseFloat(arg, 64)
 		if err != nil || v < 0 {
 			refuse("/temperature takes a number from 0")
 			break
 		}
-		t.a.temperature = v
+		c.a.temperature = v
 	default:
 		refuse(name + " is not a command: /help lists them")
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 )
 
 // heard is a writer whose text a test waits for.
@@ -37,11 +38,11 @@ func (h heard) wait(t *testing.T, suffix string) {
 	}
 }
 
-// ^C used to end the program in the middle of an answer, and the talk with it.
+// ^C used to end the program in the middle of an answer, and the conv with it.
 func TestChatInterrupt(t *testing.T) {
-	asked := make(chan []message, 3)
+	asked := make(chan []measure.Message, 3)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body struct{ Messages []message }
+		var body struct{ Messages []measure.Message }
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 			t.Error(err)
 		}
@@ -58,11 +59,11 @@ func TestChatInterrupt(t *testing.T) {
 	all, interrupts := make(heard), make(chan os.Signal, 1)
 	in, keyboard := io.Pipe()
 	defer keyboard.Close()
-	talk := &talk{
-		a: &asking{model: "m", api: client.Client{URL: ts.URL}}, prompt: "> ", out: all, errs: all, interrupts: interrupts,
+	conv := &conversation{
+		a: &modelClient{model: "m", api: client.Client{URL: ts.URL}}, prompt: "> ", out: all, errs: all, interrupts: interrupts,
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- talk.run(t.Context(), in) }()
+	go func() { ended <- conv.run(t.Context(), in) }()
 
 	all.wait(t, "> ")
 	fmt.Fprintln(keyboard, "long")
@@ -72,7 +73,7 @@ func TestChatInterrupt(t *testing.T) {
 	fmt.Fprintln(keyboard, "short")
 	all.wait(t, "tokens/s)\n> ")
 	<-asked
-	want := []message{{"user", "long"}, {"assistant", "Half"}, {"user", "short"}}
+	want := []measure.Message{{Role: "user", Content: "long"}, {Role: "assistant", Content: "Half"}, {Role: "user", Content: "short"}}
 	if got := <-asked; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("asked with %v, want %v", got, want)
 	}

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/loopserve/loopserve/internal/measure"
 )
 
 func runCommand() *cobra.Command {
-	var a asking
+	var a modelClient
 	var loops string
 	var chat, asJSON bool
 	cmd := &cobra.Command{
@@ -89,32 +91,35 @@ func isDepth(text string) bool {
 
 type runner struct {
 	cmd    *cobra.Command
-	a      *asking
+	a      *modelClient
 	prompt string
 	chat   bool
 }
 
-func (r *runner) ask(loops string, show func(string)) (*said, error) {
+func (r *runner) ask(loops string, show func(thought, text string)) (*measure.Reply, error) {
+	q := measure.Ask{Prompt: r.prompt, Show: show}
 	if r.chat {
-		return r.a.ask(r.cmd.Context(), "/v1/chat/completions", loops, map[string]any{"messages": []map[string]string{{"role": "user", "content": r.prompt}}}, show)
+		q = measure.Ask{Messages: []measure.Message{{Role: "user", Content: r.prompt}}, Show: show}
 	}
-	return r.a.ask(r.cmd.Context(), "/v1/completions", loops, map[string]any{"prompt": r.prompt}, show)
+	return r.a.ask(r.cmd.Context(), loops, q)
 }
 
 func (r *runner) stream(loops string) error {
-	out := r.cmd.OutOrStdout()
-	s, err := r.ask(loops, func(text string) { fmt.Fprint(out, text) })
+	reply, err := r.ask(loops, show(r.cmd.OutOrStdout()))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out)
-	fmt.Fprintf(r.cmd.ErrOrStderr(), "%s: %s\n", r.a.model, summary(s))
+	fmt.Fprintln(r.cmd.OutOrStdout())
+	fmt.Fprintf(r.cmd.ErrOrStderr(), "%s: %s\n", r.a.model, summary(reply))
 	return nil
 }
 
-func summary(s *said) string {
-	return fmt.Sprintf("%s loops, %d tokens, %.1f ms, %.0f tokens/s", number(s.Loops), s.Tokens, milliseconds(s.Took), s.rate())
+func summary(r *measure.Reply) string {
+	return fmt.Sprintf("%s loops, %d tokens, %.1f ms, %.0f tokens/s", number(r.MeanLoops()), r.Tokens, milliseconds(r.E2E), rate(r))
 }
+
+// rate is in tokens per second.
+func rate(r *measure.Reply) float64 { return float64(r.Tokens) / max(r.E2E.Seconds(), 1e-9) }
 
 // warm asks once, so that loading the model is not in anybody's time.
 func (r *runner) warm(depths []string) error {
@@ -132,14 +137,14 @@ func (r *runner) compare(depths []string) error {
 	w := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LOOPS\tANSWER\tTOKENS\tFIRST\tMS\tTOKENS/S")
 	for _, d := range depths {
-		s, err := r.ask(d, nil)
+		reply, err := r.ask(d, nil)
 		if err != nil {
 			return err
 		}
 		if d == "auto" {
-			d = "auto (" + number(s.Loops) + ")"
+			d = "auto (" + number(reply.MeanLoops()) + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", d, strconv.Quote(s.Text), s.Tokens, milliseconds(s.First), milliseconds(s.Took), s.rate())
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", d, strconv.Quote(reply.Text), reply.Tokens, milliseconds(reply.TTFT), milliseconds(reply.E2E), rate(reply))
 	}
 	return w.Flush()
 }
@@ -151,18 +156,21 @@ func (r *runner) json(depths []string) error {
 	e := json.NewEncoder(r.cmd.OutOrStdout())
 	e.SetEscapeHTML(false)
 	for _, d := range depths {
-		s, err := r.ask(d, nil)
+		reply, err := r.ask(d, nil)
 		if err != nil {
 			return err
 		}
 		if err := e.Encode(struct {
-			Model string `json:"model"`
-			Loops string `json:"loops"`
-			*said
-			FirstMS float64 `json:"first_ms"`
-			MS      float64 `json:"ms"`
-			Rate    float64 `json:"tokens_per_second"`
-		}{r.a.model, d, s, milliseconds(s.First), milliseconds(s.Took), s.rate()}); err != nil {
+			Model     string  `json:"model"`
+			Loops     string  `json:"loops"`
+			Text      string  `json:"text"`
+			Tokens    int     `json:"tokens"`
+			MeanLoops float64 `json:"mean_loops"`
+			Finish    string  `json:"finish_reason"`
+			FirstMS   float64 `json:"first_ms"`
+			MS        float64 `json:"ms"`
+			Rate      float64 `json:"tokens_per_second"`
+		}{r.a.model, d, reply.Text, reply.Tokens, reply.MeanLoops(), reply.Finish, milliseconds(reply.TTFT), milliseconds(reply.E2E), rate(reply)}); err != nil {
 			return err
 		}
 	}

@@ -2,27 +2,27 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/configs"
-	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
-// asking is how run and chat reach a model: a server's URL, or one inside this process, which no port leads to.
-type asking struct {
+// modelClient is how run and chat reach a model: a server's URL, or one inside this process, which no port leads to.
+type modelClient struct {
 	url, models, model, key string
 	library                 string
 	tokens                  int
@@ -33,7 +33,7 @@ type asking struct {
 	api client.Client
 }
 
-func (a *asking) flags(flags *pflag.FlagSet) {
+func (a *modelClient) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.url, "url", "", "server to ask; empty: the model runs in this process")
 	flags.StringVar(&a.models, "models", "models", "folder of bundles, where there is no --url")
 	flags.StringVar(&a.model, "model", "", "name of a model, or a bundle's folder (default: the only model there is)")
@@ -46,7 +46,7 @@ func (a *asking) flags(flags *pflag.FlagSet) {
 }
 
 // open finds the model and what answers for it. close must be called.
-func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
+func (a *modelClient) open(cmd *cobra.Command) (closer func() error, err error) {
 	if a.key == "" {
 		a.key = os.Getenv("LOOPSERVE_API_KEY")
 	}
@@ -62,9 +62,7 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 		}
 		a.models, a.model = name, b.Manifest.Name+strings.TrimPrefix(a.model, name)
 	}
-	settings := map[string]string{
-		"models": a.models, "listen": "127.0.0.1:0", "admin_listen": "", "api_keys": "", "api_key_file": "", "preload": "none", "log_level": "warn",
-	}
+	settings := map[string]string{"models": a.models, "preload": "none"}
 	if a.library != "" {
 		settings["ort_lib"] = a.library
 	}
@@ -72,12 +70,11 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	p, err := app.Load(cfg, versionText(), newLogger(cmd.ErrOrStderr(), &configs.Config{LogLevel: "error"}))
+	api, stop, err := inside(cmd, cfg)
 	if err != nil {
 		return nil, err
 	}
-	inside, stop := p.Inside(context.WithoutCancel(cmd.Context())) // an interrupt ends the request, then stop the process
-	a.api = client.Client{URL: "http://in-process", HTTP: inside}
+	a.api = api
 	if err := a.choose(cmd.Context()); err != nil {
 		return nil, errors.Join(err, stop())
 	}
@@ -85,7 +82,7 @@ func (a *asking) open(cmd *cobra.Command) (closer func() error, err error) {
 }
 
 // choose checks the model's name, or takes the only one there is.
-func (a *asking) choose(ctx context.Context) error {
+func (a *modelClient) choose(ctx context.Context) error {
 	var list struct {
 		Data []struct {
 			ID     string  `json:"id"`
@@ -118,137 +115,52 @@ func base(model string) string {
 	return name
 }
 
-// said is what came of a request.
-type said struct {
-	Text   string        `json:"text"`
-	Tokens int           `json:"tokens"`
-	Loops  float64       `json:"mean_loops"`
-	First  time.Duration `json:"-"` // to the first token
-	Took   time.Duration `json:"-"`
-	Finish string        `json:"finish_reason"`
-
-	thinks bool // a thought was shown last
-}
-
-func (s *said) rate() float64 { return float64(s.Tokens) / max(s.Took.Seconds(), 1e-9) }
-
-// streamed is what the two routes' chunks have that is of use here.
-type streamed struct {
-	Choices []struct {
-		Text  string `json:"text"`
-		Delta struct {
-			Content          string `json:"content"`
-			ReasoningContent string `json:"reasoning_content"`
-		} `json:"delta"`
-		FinishReason *string `json:"finish_reason"`
-	} `json:"choices"`
-	Usage *struct {
-		CompletionTokens        int `json:"completion_tokens"`
-		CompletionTokensDetails struct {
-			Loops struct {
-				Mean float64 `json:"mean"`
-			} `json:"loops"`
-		} `json:"completion_tokens_details"`
-	} `json:"usage"`
-	Error *struct {
-		Message string `json:"message"`
-	} `json:"error"`
-}
-
-// ask streams an answer to what body asks for; each piece of text goes to show as it comes. With an error comes what there
-// was of the answer until then, nil for nothing.
-func (a *asking) ask(ctx context.Context, path, loops string, body map[string]any, show func(string)) (*said, error) {
-	body["model"] = a.model
-	body["stream"], body["stream_options"] = true, map[string]bool{"include_usage": true}
-	body["temperature"] = a.temperature
-	if n := a.most(ctx, body); n > 0 {
-		body["max_tokens"] = n
-	}
-	if a.seed != 0 {
-		body["seed"] = a.seed
+// ask streams an answer at so many loops, a number, auto, or nothing for the model's own. With an error comes what there was of
+// the answer until then, nil for nothing.
+func (a *modelClient) ask(ctx context.Context, loops string, q measure.Ask) (*measure.Reply, error) {
+	h := measure.HTTP{Client: a.api, Model: a.model}
+	if loops == "auto" {
+		h.Model = base(a.model) + "@auto"
+	} else if loops != "" {
+		q.Loops, _ = strconv.Atoi(loops) // readDepths has checked it
 	}
 	if a.policy != "" {
-		body["exit_policy"] = a.policy
+		h.Extra = map[string]any{"exit_policy": a.policy}
 	}
-	if loops == "auto" {
-		body["model"] = base(a.model) + "@auto"
-	} else if loops != "" {
-		body["loops"] = json.Number(loops)
-	}
-	start := time.Now()
-	resp, err := a.api.Post(ctx, path, body)
-	if err != nil {
-		return nil, mistaken(err)
-	}
-	defer resp.Body.Close()
-	out := &said{}
-	var ended error // by the server, which says why
-	err = client.Events(resp.Body, func(data []byte) error {
-		var c streamed
-		if err := json.Unmarshal(data, &c); err != nil {
-			return err
-		}
-		if c.Error != nil {
-			ended = errors.New(c.Error.Message)
-			return ended
-		}
-		out.hear(&c, time.Since(start), show)
-		return nil
-	})
-	out.Took = time.Since(start)
-	if ended != nil {
-		return out, ended
-	}
-	if err != nil {
-		return out, fmt.Errorf("answer of %s: %w", a.api.URL, err)
-	}
-	return out, nil
+	q.Stream, q.Temperature, q.Seed, q.MaxTokens = true, a.temperature, a.seed, a.most(ctx, &q)
+	r, err := h.Do(ctx, q)
+	return r, mistaken(err)
 }
 
-// hear takes a chunk in.
-func (s *said) hear(c *streamed, now time.Duration, show func(string)) {
-	for _, choice := range c.Choices {
-		text, thought := choice.Text+choice.Delta.Content, choice.Delta.ReasoningContent
-		if s.First == 0 && (text+thought != "" || choice.FinishReason != nil) {
-			s.First = now
+// show writes the pieces of an answer as they come. A thought stands before the answer.
+func show(w io.Writer) func(thought, text string) {
+	thinks := false
+	return func(thought, text string) {
+		thinks = thinks || thought != ""
+		if thinks && text != "" {
+			thought, thinks = thought+"\n\n", false
 		}
-		s.Text += text
-		shown := thought
-		s.thinks = s.thinks || thought != ""
-		if s.thinks && text != "" {
-			shown += "\n\n" // a thought is shown, and is no part of the answer
-			s.thinks = false
-		}
-		if shown += text; show != nil && shown != "" {
-			show(shown)
-		}
-		if choice.FinishReason != nil {
-			s.Finish = *choice.FinishReason
-		}
-	}
-	if c.Usage != nil {
-		s.Tokens, s.Loops = c.Usage.CompletionTokens, c.Usage.CompletionTokensDetails.Loops.Mean
+		fmt.Fprint(w, thought+text)
 	}
 }
 
 // most is how many tokens to ask for; 0 leaves it to the server. OpenAI's default for a prompt is 16, which cuts most
 // answers off: what fits is found out by the routes that vLLM has, too.
-func (a *asking) most(ctx context.Context, body map[string]any) int {
-	prompt, ok := body["prompt"]
-	if a.tokens > 0 || !ok {
+func (a *modelClient) most(ctx context.Context, q *measure.Ask) int {
+	if a.tokens > 0 || q.Messages != nil {
 		return a.tokens
 	}
 	var room struct {
 		Count int `json:"count"`
 		Most  int `json:"max_model_len"`
 	}
-	if a.api.PostFor(ctx, "/tokenize", map[string]any{"model": a.model, "prompt": prompt}, &room) != nil {
+	if a.api.PostFor(ctx, "/tokenize", map[string]any{"model": a.model, "prompt": q.Prompt}, &room) != nil {
 		return 0 // the request itself will say what is wrong
 	}
 	return min(max(room.Most-room.Count, 0), 256)
 }
 
-func (a *asking) get(ctx context.Context, path string, into any) error {
+func (a *modelClient) get(ctx context.Context, path string, into any) error {
 	return mistaken(a.api.Get(ctx, path, into))
 }
 

@@ -1,28 +1,38 @@
 package main
 
 import (
-	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 )
 
-// A thought is shown before the answer and is no part of it.
-func TestHearThoughts(t *testing.T) {
-	var s said
-	shown := ""
-	for _, chunk := range []string{
-		`{"choices":[{"delta":{"role":"assistant","content":""}}]}`,
-		`{"choices":[{"delta":{"reasoning_content":"so, "}}]}`,
-		`{"choices":[{"delta":{"reasoning_content":"two"}}]}`,
-		`{"choices":[{"delta":{"content":"4"}}]}`,
-		`{"choices":[{"delta":{"content":"2"},"finish_reason":"stop"}]}`,
-	} {
-		var c streamed
-		if err := json.Unmarshal([]byte(chunk), &c); err != nil {
-			t.Fatal(err)
+// A thought is shown before the answer and is not part of it.
+func TestShowThoughts(t *testing.T) {
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, chunk := range []string{
+			`{"choices":[{"delta":{"role":"assistant","content":""}}]}`,
+			`{"choices":[{"delta":{"reasoning_content":"so, "}}]}`,
+			`{"choices":[{"delta":{"reasoning_content":"two"}}]}`,
+			`{"choices":[{"delta":{"content":"4"}}]}`,
+			`{"choices":[{"delta":{"content":"2"},"finish_reason":"stop"}]}`,
+			`[DONE]`,
+		} {
+			fmt.Fprintf(w, "data: %s\n\n", chunk)
 		}
-		s.hear(&c, 1, func(text string) { shown += text })
+	}))
+	defer ts.Close()
+	var shown strings.Builder
+	a := &modelClient{model: "m", api: client.Client{URL: ts.URL}}
+	r, err := a.ask(t.Context(), "", measure.Ask{Messages: []measure.Message{{Role: "user", Content: "6*7"}}, Show: show(&shown)})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s.Text != "42" || shown != "so, two\n\n42" || s.Finish != "stop" {
-		t.Errorf("text %q, shown %q, %+v", s.Text, shown, s)
+	if r.Text != "42" || shown.String() != "so, two\n\n42" || r.Finish != "stop" || len(r.Stamps) != 4 || r.TTFT <= 0 {
+		t.Errorf("text %q, shown %q, %+v", r.Text, shown.String(), r)
 	}
 }
