@@ -148,7 +148,7 @@ func adderTable(t *testing.T, env *ort.Env) {
 		}
 		return out
 	}
-	f, err := os.Open(filepath.Join(from, "eval.jsonl"))
+	f, err := os.Open(filepath.Join("..", "adder", "eval.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
