@@ -68,6 +68,10 @@ func (r *render) arith(op string, a, b Value) Value {
 	case op == "%" && isText:
 		return r.format(text, b)
 	}
+	refuseBig(a, b)
+	if typeName(a) == "Markup" || typeName(b) == "Markup" {
+		panic(unsupported("'%s' on text that the safe filter made", op))
+	}
 	panic(typeErr("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a), typeName(b)))
 }
 

@@ -93,8 +93,17 @@ func (r *render) order(a, b Value, op string) (c int, ok bool) {
 			return strings.Compare(s, t), true
 		}
 	}
-	if isKind(a, list) && isKind(b, list) || isKind(a, tuple) && isKind(b, tuple) {
-		panic(unsupported("'%s' on lists", op))
+	x, okX := a.(*List)
+	y, okY := b.(*List)
+	if okX && okY && x.kind == y.kind && isSequence(x) {
+		r.enter()
+		defer r.leave()
+		for i := range min(len(x.Items), len(y.Items)) {
+			if !r.equal(x.Items[i], y.Items[i]) {
+				return r.order(x.Items[i], y.Items[i], op)
+			}
+		}
+		return len(x.Items) - len(y.Items), true
 	}
 	panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
 }

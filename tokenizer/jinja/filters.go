@@ -22,9 +22,9 @@ func init() { // here, because map and select lead back to this table
 	filters.add("lower", "", caseFilter(lowerText))
 	filters.add("upper", "", caseFilter(upperText))
 	filters.add("capitalize", "", caseFilter(capitalText))
-	filters.add("title", "", caseFilter(titleFilter))
+	filters.add("title", "", func(r *render, v Value, _ []Value) Value { return r.mapped(r.str(v), titleFilter) })
 	filters.add("trim", "chars?", func(r *render, v Value, a []Value) Value {
-		return r.trim(r.str(v), a[0], true, true)
+		return like(v, r.trim(r.str(v), a[0], true, true))
 	})
 	filters.add("replace", "old new count?", func(r *render, v Value, a []Value) Value {
 		count := a[2]
@@ -60,7 +60,7 @@ func filterString(r *render, v Value, _ []Value) Value {
 }
 
 func caseFilter(f func(string) string) func(*render, Value, []Value) Value {
-	return func(r *render, v Value, _ []Value) Value { return r.mapped(r.str(v), f) }
+	return func(r *render, v Value, _ []Value) Value { return like(v, r.mapped(r.str(v), f)) }
 }
 
 // mapped is f(s), charged before it is made.
@@ -86,7 +86,7 @@ func (r *render) replace(s, old, repl string, most int64) Value {
 
 func filterIndent(r *render, v Value, a []Value) Value {
 	defined(v)
-	s, ok := v.(string)
+	s, ok := asString(v)
 	if isKind(v, list) {
 		panic(errorf("AttributeError", "'list' object has no attribute 'splitlines'"))
 	}
@@ -105,7 +105,7 @@ func filterIndent(r *render, v Value, a []Value) Value {
 			lines[i] = by + line
 		}
 	}
-	return strings.Join(lines, "\n")
+	return like(v, strings.Join(lines, "\n"))
 }
 
 // format is str % value: %s and %d, in their order.
@@ -140,7 +140,7 @@ func (r *render) format(format string, v Value) Value {
 		format = verb[1:]
 	}
 	_, isDict := v.(*Dict)
-	if _, undef := v.(*Undefined); len(rest) > 0 && !isDict && !undef && !isKind(v, list) {
+	if _, undef := v.(*Undefined); len(rest) > 0 && !isDict && !undef && !isKind(v, list) && !isKind(v, ranged) {
 		panic(typeErr("not all arguments converted during string formatting"))
 	}
 	return b.String()

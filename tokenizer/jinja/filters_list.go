@@ -135,10 +135,20 @@ func (r *render) keys(items []Value, key getter) []Value {
 }
 
 func filterSort(r *render, v Value, a []Value) Value {
-	if s, ok := asString(a[2]); ok && strings.Contains(s, ",") {
-		panic(unsupported("sorting by several attributes"))
+	key := r.sortKey(absent, a[1])
+	if attrs, ok := asString(a[2]); ok {
+		var parts []getter
+		for _, attr := range strings.Split(attrs, ",") {
+			parts = append(parts, r.sortKey(attr, a[1]))
+		}
+		key = func(v Value) Value {
+			all := &List{Items: make([]Value, len(parts))}
+			for i, part := range parts {
+				all.Items[i] = part(v)
+			}
+			return all
+		}
 	}
-	key := r.sortKey(a[2], a[1])
 	items := r.items(v)
 	return r.sorted(items, r.keys(items, key), isSet(a[0]))
 }

@@ -27,7 +27,10 @@ func addTextMethods(t table) {
 	t.add("removesuffix", "suffix /", func(_ *render, x Value, a []Value) Value {
 		return strings.TrimSuffix(x.(string), textArg(a[0], ""))
 	})
-	t.add("find", "sub /", func(r *render, x Value, a []Value) Value {
+	t.add("find", "sub start? end? /", func(r *render, x Value, a []Value) Value {
+		if a[1] != absent {
+			panic(unsupported("str.find with a start"))
+		}
 		s := x.(string)
 		r.work(4 * len(s))
 		at := strings.Index(s, textArg(a[0], ""))

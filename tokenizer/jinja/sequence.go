@@ -91,7 +91,7 @@ func (r *render) index(x, key Value) (Value, bool) {
 		}
 		t := r.runes(x)
 		if i, ok := itemIndex(key, t.n); ok {
-			return t.cut(i, i+1), true
+			return like(x, t.cut(i, i+1)), true
 		}
 	}
 	return nil, false
@@ -148,7 +148,7 @@ func (r *render) slice(x Value, bounds [3]Value) Value {
 		panic(valueErr("slice step cannot be zero"))
 	}
 	if _, ok := asString(x); ok {
-		return r.sliceText(r.runes(x), bounds)
+		return like(x, r.sliceText(r.runes(x), bounds))
 	}
 	l, ok := x.(*List)
 	if !ok || l.kind != list && l.kind != tuple && l.kind != ranged {

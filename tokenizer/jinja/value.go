@@ -96,6 +96,8 @@ func objectName(v Value) string {
 	switch v.(type) {
 	case nil:
 		return "None"
+	case safeText:
+		return "markupsafe.Markup object"
 	case *namespace:
 		return "jinja2.utils.Namespace object"
 	case *macro:
@@ -157,6 +159,14 @@ func asString(v Value) (string, bool) {
 		return string(v), true
 	}
 	return "", false
+}
+
+// like gives s the type of the str that it was made from.
+func like(v Value, s string) Value {
+	if _, ok := v.(safeText); ok {
+		return safeText(s)
+	}
+	return s
 }
 
 // truth is Python's bool(v).

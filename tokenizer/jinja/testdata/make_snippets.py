@@ -342,6 +342,113 @@ a{%- endraw %}
 """.strip("\n").split("\n")
 
 
+# What the interpreter supports beside ATOMS and SLICES: chosen more often than what it refuses.
+KEPT_OPS = ["+", "-", "*", "//", "%", "~", "==", "!=", "<", ">=", "in", "not in", "and", "or"]
+KEPT_FILTERS = ["length", "count", "upper", "lower", "title", "capitalize", "trim", "trim('H!')", "first", "last", "list",
+                "sort", "sort(reverse=true)", "sort(attribute='role')|length", "unique|list", "join('-')", "join", "int",
+                "int(9)", "abs", "round", "round(1)", "string", "tojson", "tojson(indent=2)", "tojson(sort_keys=true)",
+                "tojson(separators=(',',':'))", "tojson(ensure_ascii=true)", "default('D')", "default('D', true)",
+                "d([])", "replace('a','b')", "replace('l', 'LL', 1)", "indent", "indent(2, true)", "indent('> ')", "safe",
+                "items|list", "dictsort", "dictsort(reverse=true)", "dictsort(by='value')", "map('string')|list",
+                "map('upper')|join", "map(attribute='role')|list", "map(attribute='x.0', default='-')|list", "select|list",
+                "reject|list", "select('string')|list", "reject('none')|list", "select('in', [1, 3])|list",
+                "selectattr('role')|list|length", "selectattr('role', 'equalto', 'user')|list|length",
+                "rejectattr('content', 'none')|list|length", "min", "max", "sum", "sum(start=10)", "format(1)",
+                "list|tojson", "string|length", "first|default('-')"]
+KEPT_TESTS = ["defined", "undefined", "none", "string", "number", "mapping", "iterable", "sequence", "boolean", "true",
+              "false", "integer", "float", "callable", "odd", "even", "divisibleby 3", "eq 1", "in [1,2]", "sameas none",
+              "ne 1", "gt 1", "le 2", "not none", "not string", "equalto 'ab'", "lt 3", "ge 7", "not defined"]
+KEPT_METHODS = ["strip()", "strip('H!')", "lstrip()", "lstrip('a')", "rstrip('b')", "rstrip()", "split()", "split(',')",
+                "split(',', 1)", "split('l')[-1]", "splitlines()", "startswith('H')", "endswith(('b','!'))", "upper()",
+                "lower()", "title()", "capitalize()", "find('l')", "replace('l','L',1)", "replace('a','')",
+                "removeprefix('a')", "removesuffix('b')", "join(['x','y'])", "items()", "keys()", "values()|list",
+                "get('b')", "get('q', 9)", "copy()", "append(1)", "pop()", "update({})", "__class__", "__class__.__mro__",
+                "_x", "role", "content", "keys", "items()|list", "keys()|list"]
+
+# Snippets of what stays, one a line.
+MORE = r"""
+{% macro f(a, b=1) %}{{ a }}{{ b }}{% endmacro %}{{ f(*[1, 2]) }}{{ f(*'xy') }}
+{% macro f(a) %}{{ a }}{% endmacro %}{{ f(a=1, *[2]) }}
+{% set fs = [f, g] %}{% macro f() %}x{% endmacro %}{% macro g() %}y{% endmacro %}{{ fs }}
+{% macro f() %}f{% endmacro %}{% macro g() %}g{% endmacro %}{% set fs = [f, g] %}{{ fs[1]() }}{{ fs[0]() }}
+{% macro f(x) %}{% for i in x %}{{ i }}{% if i is iterable and i is not string %}{{ f(i) }}{% endif %}{% endfor %}{% endmacro %}{{ f([[1], [2, [3]]]) }}
+{% for i in l if i != 1 %}{{ loop.index }}{{ loop.revindex }}{{ loop.revindex0 }}{{ loop.length }}{{ loop.last }};{% endfor %}
+{% set ns = namespace(on=true) %}{% for i in l if ns.on %}{{ i }}{% set ns.on = false %}{% endfor %}
+{% for i in l %}{{ loop.previtem is defined }}{{ loop.nextitem is defined }}{{ loop.nextitem }};{% endfor %}
+{% for i in l %}{% set x %}{% break %}{% endset %}{% endfor %}after
+{% for i in l %}{% filter upper %}a{{ i }}{% if i == 1 %}{% continue %}{% endif %}b{% endfilter %}{% endfor %}
+{% for k, v in d|items %}{{ k }}{{ v }}{% endfor %}{% for k in d.keys() %}{{ k }}{% endfor %}
+{% set x | trim %} a {% endset %}[{{ x }}]{% set ns = namespace() %}{% set ns.y %}b{% endset %}{{ ns.y }}
+{% if m|selectattr('nope') %}a generator is true{% endif %}
+{% set g = m|map(attribute='role') %}{{ g|first }}{{ g|list }}{{ g|list }}
+{{ d.items() }}{{ d.keys() }}{{ d.values() }}
+{{ d.items()|length }}{{ d.keys()|list }}{{ 'b' in d.keys() }}{{ d.keys()[0] }}|
+{{ d.keys() == ['b', 'a', 'items'] }}{{ d.keys() is sequence }}{{ d.keys() is iterable }}
+{{ ('<' | safe) + '<' }}{{ '<' + ('<' | safe) }}{{ ('<' | safe) + ('<' | safe) }}
+{{ ('<' | safe) ~ '<' }}{{ ('<' | safe) == '<' }}{{ ('a' | safe) is string }}{{ ('a' | safe) | tojson }}
+{{ big }}{{ big | tojson }}{{ [big] }}{{ big | string | length }}{{ big is integer }}{{ big == big }}{{ big == 1 }}
+{{ {'n': big, 'f': 1e20, 'g': 1.0, 'h': 123456789012345680.0}|tojson }}
+{{ 12345678901234567890123 }}{{ 9223372036854775807 }}{{ '123456789012345678901' | int }}
+{{ 9223372036854775807 - 1 }}{{ -9223372036854775807 - 1 }}{{ 3037000499 * 3037000499 }}{{ 2 ** 62 }}{{ (-2) ** 63 }}
+{{ 7 // 2 }}{{ -7 // 2 }}{{ 7 // -2 }}{{ -7 % 3 }}{{ 7 % -3 }}{{ -7 % -3 }}{{ 0 ** 0 }}{{ (-1) ** 5 }}
+{{ 1.5 + 1 }}{{ 2 * 0.1 }}{{ 1 - 0.9 }}{{ 3 / 2 }}{{ 1.0 / 3 }}{{ true + 1 }}
+{{ 1 == 1.0 }}{{ true == 1 }}{{ 1.5 > 1 }}{{ 'a' < 'b' }}{{ none == none }}{{ nope == none }}
+{{ '%s and %s: %d%%' | format('a', [1], 3.9) }}{{ '%s' % (1,) }}{{ '%s' % [1, 2] }}{{ '%s' % {'a': 1} }}
+{{ '%s %s' % (1,) }}
+{{ '%s' % (1, 2) }}
+{{ 'a\u00e9\x41\101\q\'"' }}
+{{ 'ß ﬁ ǆ' | upper }}{{ 'ΑΣ' | lower }}{{ 'ὈΔΥΣΣΕΎΣ ΑΣ' | lower }}{{ 'ß' | capitalize }}{{ 'ǆa' | title }}{{ "it's ﬁne" | title }}{{ "it's ßo".title() }}
+{{ strftime_now('%Y-%m-%d %H:%M:%S %y %B %b %A %a %d %-d %e %j %I %p %F %T %D %R %c %x %X %%') }}
+{{ 'aXbXc'.split('X') }}{{ 'aXbXc'.split('X', 1) }}{{ 'a'.split('X') }}{{ ' a  b '.split() }}{{ ' a  b '.split(none) }}{{ ''.split() }}{{ ''.split('x') }}{{ 'abc'.split(sep='b') }}
+{{ 'a\nb\r\nc\rd\u2028e\x85f\n'.splitlines() }}
+{{ 'wörld'.find('l') }}{{ 'abc'.find('z') }}{{ 'abc'.find('') }}
+{{ 'abc'.startswith(('x', 'a')) }}{{ 'abc'.endswith('bc') }}{{ 'abc'.startswith('') }}
+{{ 'xxabxx'.strip('x') }}{{ 'xxabxx'.lstrip('x') }}{{ 'xxabxx'.rstrip('x') }}{{ ' \u3000a\t'.strip() }}
+{{ [1, [2, 'x'], {'a': none, 'b': 1.0}, (1,), true] }}{{ {'a': [1], 2: 'b', none: true} }}
+{{ {'b': 1, 'a': {'d': 1, 'c': 2}}|tojson(sort_keys=true) }}{{ {1: 2, none: 3, true: 4, 1.5: 5}|tojson }}
+{{ [[], {}, [1, {'a': []}]]|tojson(indent=2) }}{{ [1, 2]|tojson(indent='--') }}{{ {'a': 1}|tojson(separators=(',', ':')) }}
+{{ 'é😀\x7f\u2028"\\/'|tojson }}{{ 'é😀\x7f'|tojson(ensure_ascii=true) }}
+{{ [1] < [1, 2] }}{{ [1, 'a'] < [2, 1] }}{{ (1,) >= (1,) }}
+{{ [{'a': 1, 'b': 2}, {'a': 1, 'b': 1}]|sort(attribute='a,b') }}{{ [{}, {}]|sort(attribute='a') }}
+{{ ['b', 'A', 'c']|sort }}{{ ['b', 'A', 'c']|sort(case_sensitive=true) }}{{ [3, 1, 2]|sort(reverse=true) }}{{ [{'a': {'b': 2}}, {'a': {'b': 1}}]|sort(attribute='a.b') }}
+{{ {'b': 1, 'A': 2}|dictsort }}{{ {'b': 1, 'A': 2}|dictsort(true) }}{{ {'b': 2, 'a': 1}|dictsort(by='value', reverse=true) }}
+{{ {'b': 1}|dictsort(by='x') }}
+{{ ['a', 'A', 'b', 'a']|unique|list }}{{ ['a', 'A']|unique(true)|list }}{{ [1, 1.0, true, 2]|unique|list }}
+{{ '12' | int }}{{ ' -12 ' | int }}{{ '+1_000' | int }}{{ '3.9' | int }}{{ 'x' | int }}{{ 'x' | int(7) }}{{ none | int(5) }}{{ 3.9 | int }}{{ true | int }}
+{{ 2.5 | round }}{{ 3.5 | round }}{{ 2.675 | round(2) }}{{ 42 | round }}{{ -3 | abs }}{{ -2.5 | abs }}{{ true | abs }}
+{{ [1, 2, 3]|sum }}{{ m|map(attribute='role')|map('length')|sum }}{{ [{'n': 1}, {'n': 2}]|sum(attribute='n') }}{{ [2, 1]|min }}{{ ['b', 'A']|max }}{{ []|min }}
+{{ 'abcdef'[1:-1] }}{{ 'abcdef'[::-2] }}{{ [1, 2, 3, 4][::-1] }}{{ [1, 2, 3, 4][1:3] }}{{ (1, 2, 3)[1:] }}{{ 'wörld'[1:3] }}{{ 'wörld'[-1] }}{{ range(9)[2:8:3]|list }}
+{{ range(4)|list }}{{ range(1, 9, 3)|list }}{{ range(5, 0, -2)|list }}{{ range(3)|length }}{{ range(5)[-1] }}{{ 2 in range(3) }}{{ range(0) is sequence }}
+{{ dict(a=1, b=2) }}{{ dict({'a': 1}, c=3) }}{{ dict([('x', 1), ['y', 2]]) }}{{ dict(l) }}
+{{ x | nope if false else 'ok' }}{% if false %}{{ x | nope }}{% endif %}
+""".strip("\n").split("\n")
+
+# What is refused, by name; the Go test pins each.
+REFUSED = [f"{{{{ s|{f} }}}}" for f in """attr('x') batch(2) center e escape filesizeformat float forceescape groupby('x')
+    pprint random reverse slice(2) striptags truncate(3) urlencode urlize wordcount wordwrap xmlattr""".split()]
+REFUSED += [f"{{{{ s is {t} }}}}" for t in "escaped filter lower test upper".split()]
+REFUSED += [f"{{{{ s.{m} }}}}" for m in """casefold() center(9) count('l') encode() expandtabs() format(1) format_map({})
+    index('l') isalnum() isalpha() isascii() isdecimal() isdigit() isidentifier() islower() isnumeric() isprintable()
+    isspace() istitle() isupper() ljust(9) maketrans('a','b') partition(',') rfind('l') rindex('l') rjust(9)
+    rpartition(',') rsplit(',') swapcase() translate({}) zfill(9)""".split()]
+REFUSED += ["{{ l.count(1) }}", "{{ l.index(1) }}", "{{ (1,).count(1) }}", "{{ d.fromkeys('ab') }}", "{{ n.bit_length() }}",
+            "{{ f.is_integer() }}", "{{ range(3).start }}", "{{ big + 1 }}", "{{ big < 1 }}", "{{ 9223372036854775807 + 1 }}",
+            "{{ 9223372036854775807 * 2 }}", "{{ 2 ** 63 }}", "{{ 2 ** -1 }}", "{{ 7.5 // 2 }}", "{{ 7.5 % 2 }}",
+            "{{ 2.0 ** 2 }}", "{{ {(1, 2): 3} }}", "{{ '%5d' % 1 }}", "{{ '%(a)s' % {'a': 1} }}",
+            "{{ '%x' % 1 }}", "{{ '%s'|format(a=1) }}", "{{ dict(**{'a': 1}) }}", "{{ 0x1f }}", "{{ 'a\\N{DASH}' }}",
+            "{{ ' a b c'.split(none, 1) }}", "{{ 'abc'.startswith('b', 1) }}", "{{ '1f'|int(0, 16) }}",
+            "{{ 1.5|round(0, 'ceil') }}", "{{ 15|round(-1) }}", "{{ range(3) }}",
+            "{{ m|map(attribute='role') }}", "{{ cycler(1) }}", "{{ joiner() }}", "{{ lipsum() }}", "{{ x[1:2, 3] }}",
+            "{{ '١'|int }}", "{{ strftime_now('%U') }}", "{{ (s|safe).upper() }}", "{{ (s|safe) * 2 }}",
+            "{% for i in l %}{{ loop.cycle(1, 2) }}{% endfor %}", "{% for i in l %}{{ loop.changed(i) }}{% endfor %}",
+            "{% for i in l %}{{ loop.depth }}{% endfor %}", "{% for i in l recursive %}{% endfor %}",
+            "{% macro f() %}{{ varargs }}{% endmacro %}", "{% macro f() %}{{ kwargs }}{% endmacro %}",
+            "{% macro f(caller=none) %}{% endmacro %}", "{% macro f() %}{% endmacro %}{{ f.name }}",
+            "{% include 'x' %}", "{% import 'x' as x %}", "{% from 'x' import y %}", "{% extends 'x' %}",
+            "{% block x %}{% endblock %}", "{% autoescape true %}{% endautoescape %}", "{% with a = 1 %}{% endwith %}",
+            "{% print 1 %}"]
+
+
 def record(tpl):
     try:
         out = env.from_string(tpl).render(json.loads(json.dumps(CTX)))
@@ -353,21 +460,39 @@ def record(tpl):
         return {"tpl": tpl, "err": type(e).__name__ + ": " + str(e)}
 
 
-def random_expr(r, depth=0):
+def refused(tpl):
+    return record(tpl) or {"tpl": tpl, "err": "prints an address"}
+
+
+def parts(tpl):
+    """The outputs of a snippet that has several, each by itself: a refusal of one must not hide the others."""
+    one = re.findall(r"\{\{.*?\}\}(?!\})", tpl) if "{%" not in tpl else []
+    out = []
+    for p in one if len(one) > 1 else []:
+        try:
+            env.parse(p)
+            out.append(p)
+        except jinja2.TemplateSyntaxError:
+            pass
+    return out
+
+
+def random_expr(r, tables, depth=0):
+    ops, filters, tests, methods = tables
     k = r.random()
     if depth > 2 or k < 0.2:
         return r.choice(ATOMS)
-    x = random_expr(r, depth + 1)
+    x = random_expr(r, tables, depth + 1)
     if k < 0.4:
         if r.random() < 0.2:
             return f"({r.choice(['n', 'f', '2', '-3', '1.0', 'b'])}) ** ({r.choice(['n', '2', '-1', '0.5', 's', 'nope'])})"
-        return f"({x}) {r.choice(OPS)} ({random_expr(r, depth + 1)})"
+        return f"({x}) {r.choice(ops)} ({random_expr(r, tables, depth + 1)})"
     if k < 0.65:
-        return f"({x})|{r.choice(FILTERS)}"
+        return f"({x})|{r.choice(filters)}"
     if k < 0.75:
-        return f"({x}) is {r.choice(TESTS)}"
+        return f"({x}) is {r.choice(tests)}"
     if k < 0.9:
-        return f"({x}).{r.choice(METHODS)}"
+        return f"({x}).{r.choice(methods)}"
     cut = r.choice(SLICES)
     if ":" in cut:  # a slice of a constant is folded into undefined
         x = r.choice(ATOMS[:12])
@@ -375,15 +500,21 @@ def random_expr(r, depth=0):
 
 
 def main():
+    wide = (OPS, FILTERS, TESTS, METHODS)
+    kept = (KEPT_OPS, KEPT_FILTERS, KEPT_TESTS, KEPT_METHODS)
     if len(sys.argv) == 3:
-        r, n, hand = random.Random(int(sys.argv[1])), int(sys.argv[2]), []
+        seed, n, hand, more, refusals = int(sys.argv[1]), int(sys.argv[2]), [], [], []
+        batches = [(seed, n // 4, wide), (seed, n - n // 4, kept)]
     else:
-        r, n, hand = random.Random(1), 400, HAND
+        hand, more, refusals, batches = HAND, MORE, REFUSED, [(1, 400, wide), (2, 500, kept)]
     print(json.dumps({"ctx": CTX}, ensure_ascii=False))
     tpls = [h.replace("\\n", "\n") if "{{ '" not in h or h.startswith("\\n") else h for h in hand]
-    tpls += ["{{ " + random_expr(r) + " }}" for _ in range(n)]
-    for t in tpls:
-        rec = record(t)
+    tpls += more
+    for seed, n, tables in batches:
+        r = random.Random(seed)
+        tpls += ["{{ " + random_expr(r, tables) + " }}" for _ in range(n)]
+    tpls += [p for h in hand + more for p in parts(h)]
+    for rec in [record(t) for t in dict.fromkeys(tpls)] + [refused(t) for t in refusals]:
         if rec:
             print(json.dumps(rec, ensure_ascii=False))
 
