@@ -355,23 +355,21 @@ func (p *parser) test(x expr) expr {
 // builtin parses the name of a filter or test. One that there is not fails where it is used, not here: templates have
 // branches for other renderers, which are never taken.
 func (p *parser) builtin(what string, t table, refused map[string]bool) *builtin {
-	e := errorf("TemplateAssertionError", "No %s named ", what)
-	if p.inIf > 0 {
-		e.Class = "TemplateRuntimeError"
-	}
-	e.Line = p.cur.line
+	line := p.cur.line
 	name := p.expect(tokName).text
 	for p.skip(".") {
 		name += "." + p.expect(tokName).text
 	}
-	e.Msg += quoteRepr(clip(name)) + "."
-	if refused[name] {
-		line := e.Line
-		e = unsupported("the %s '%s'", what, name)
-		e.Line = line
-	}
 	if b := t[name]; b != nil {
 		return b
 	}
+	e := errorf("TemplateAssertionError", "No %s named %s.", what, quoteRepr(clip(name)))
+	switch {
+	case refused[name]:
+		e = unsupported("the %s '%s'", what, name)
+	case p.inIf > 0:
+		e = errorf("TemplateRuntimeError", "No %s named %s found.", what, quoteRepr(clip(name)))
+	}
+	e.Line = line
 	return &builtin{raw: func(*render, Value, *args) Value { panic(e) }}
 }

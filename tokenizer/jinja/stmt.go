@@ -46,6 +46,7 @@ func dataStmt(text string) stmt {
 
 func outputStmt(x expr, line int) stmt {
 	return func(r *render, s *scope) flow {
+		r.line = line
 		v := r.eval(x, s)
 		r.line = line
 		r.emit(r.str(v))
