@@ -231,7 +231,7 @@ func (d *model) admit(h *holder) {
 // FuzzMemory lets sequences come, grow, compute, share, go and come again, and looks after every step whether each finds
 // its own K and V, whether what is given agrees with a count of all pages, and whether the books add up.
 func FuzzMemory(f *testing.F) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

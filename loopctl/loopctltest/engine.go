@@ -20,16 +20,16 @@ type Engine struct {
 	// Breaches are the batches that broke the contract.
 	Breaches []error
 
-	limits  loopctl.Capacity
-	info    loopctl.RowInfo
-	latents []latent
-	arena   [3][]int64 // one number per token: K and V in one
-	calls   [3]int
-	logits  [][]float32
-	hot     []int // which logit of a row is set
-	written [3][]int
-	slots   []int
-	serial  int
+	capacity loopctl.Capacity
+	info     loopctl.RowInfo
+	latents  []latent
+	arena    [3][]int64 // one number per token: K and V in one
+	calls    [3]int
+	logits   [][]float32
+	hot      []int // which logit of a row is set
+	written  [3][]int
+	slots    []int
+	serial   int
 }
 
 // latent is a row between prelude and coda.
@@ -41,10 +41,10 @@ type latent struct {
 	initialized bool
 }
 
-// New makes an engine of these limits.
+// New makes an engine of this capacity.
 func New(l loopctl.Capacity) *Engine {
 	l.Delta, l.Gate, l.Seeded = true, true, true
-	e := &Engine{limits: l, latents: make([]latent, l.Latents), slots: make([]int, l.Latents)}
+	e := &Engine{capacity: l, latents: make([]latent, l.Latents), slots: make([]int, l.Latents)}
 	for s, n := range l.Pages {
 		e.arena[s] = make([]int64, n*l.PageSize)
 		e.written[s] = make([]int, n*l.PageSize)
@@ -58,7 +58,7 @@ func New(l loopctl.Capacity) *Engine {
 }
 
 // Capacity returns what New was given.
-func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
+func (e *Engine) Capacity() loopctl.Capacity { return e.capacity }
 
 // HiddenSize is 1: a latent is a number.
 func (e *Engine) HiddenSize() int { return 1 }
@@ -117,7 +117,7 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		for r, slot := range s.Rows {
 			h := e.attend(loopctl.StageCoda, s, s.Past+r, e.latents[slot].h)
 			if next < len(s.LogitRows) && int(s.LogitRows[next]) == r {
-				id := says(h, e.limits.Vocab)
+				id := says(h, e.capacity.Vocab)
 				e.logits[n][e.hot[n]] = 0
 				e.logits[n][id], e.hot[n] = sure(h), id
 				e.Story.says(s, id)
@@ -133,7 +133,7 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 	if e.FillFault != nil {
 		return e.FillFault
 	}
-	size := e.limits.PageSize
+	size := e.capacity.PageSize
 	arena := e.arena[loopctl.StageBlock]
 	for _, f := range fills {
 		for _, to := range f.To {
@@ -145,10 +145,10 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 
 // attend writes the row's K and V into its page and adds what it sees: all rows up to its own.
 func (e *Engine) attend(st loopctl.Stage, s *loopctl.Span, pos int, h int64) int64 {
-	if e.limits.Pages[st] == 0 {
+	if e.capacity.Pages[st] == 0 {
 		return h
 	}
-	size := e.limits.PageSize
+	size := e.capacity.PageSize
 	e.arena[st][int(s.Pages[pos/size])*size+pos%size] = key(h, pos)
 	for i := range pos + 1 {
 		h += sees(e.arena[st][int(s.Pages[i/size])*size+i%size], pos-i)
@@ -174,8 +174,8 @@ func (e *Engine) begin(st loopctl.Stage, b *loopctl.Batch) error {
 			return err
 		}
 	}
-	if rows != b.Rows || rows > e.limits.MaxRows || rows == 0 {
-		err := fmt.Errorf("%s call %d: %d rows in spans, %d stated, at most %d", st, e.calls[st], rows, b.Rows, e.limits.MaxRows)
+	if rows != b.Rows || rows > e.capacity.MaxRows || rows == 0 {
+		err := fmt.Errorf("%s call %d: %d rows in spans, %d stated, at most %d", st, e.calls[st], rows, b.Rows, e.capacity.MaxRows)
 		e.Breaches = append(e.Breaches, err)
 		return err
 	}
@@ -188,30 +188,30 @@ func (e *Engine) checkSpan(st loopctl.Stage, s *loopctl.Span) error {
 	switch {
 	case len(s.Rows) == 0 || len(s.Rows) != len(s.Tokens):
 		return fmt.Errorf("%d rows and %d tokens", len(s.Rows), len(s.Tokens))
-	case s.Past < 0 || end > e.limits.Context:
-		return fmt.Errorf("positions %d to %d of a context of %d", s.Past, end, e.limits.Context)
+	case s.Past < 0 || end > e.capacity.Context:
+		return fmt.Errorf("positions %d to %d of a context of %d", s.Past, end, e.capacity.Context)
 	case st != loopctl.StageBlock && s.Depth != 0:
 		return fmt.Errorf("depth %d", s.Depth)
-	case e.limits.Pages[st] == 0 && len(s.Pages) != 0:
+	case e.capacity.Pages[st] == 0 && len(s.Pages) != 0:
 		return errors.New("pages for a stage without layers")
-	case e.limits.Pages[st] > 0 && len(s.Pages)*e.limits.PageSize < end:
+	case e.capacity.Pages[st] > 0 && len(s.Pages)*e.capacity.PageSize < end:
 		return fmt.Errorf("%d pages for %d tokens", len(s.Pages), end)
 	}
 	for _, p := range s.Pages {
-		if p < 0 || int(p) >= e.limits.Pages[st] {
-			return fmt.Errorf("page %d of %d", p, e.limits.Pages[st])
+		if p < 0 || int(p) >= e.capacity.Pages[st] {
+			return fmt.Errorf("page %d of %d", p, e.capacity.Pages[st])
 		}
 	}
-	for pos := s.Past; pos < end && e.limits.Pages[st] > 0; pos++ { // others may read the page, but nobody else writes here
-		place := int(s.Pages[pos/e.limits.PageSize])*e.limits.PageSize + pos%e.limits.PageSize
+	for pos := s.Past; pos < end && e.capacity.Pages[st] > 0; pos++ { // others may read the page, but nobody else writes here
+		place := int(s.Pages[pos/e.capacity.PageSize])*e.capacity.PageSize + pos%e.capacity.PageSize
 		if e.written[st][place] == e.serial {
-			return fmt.Errorf("position %d: its place in page %d is written twice in one call", pos, s.Pages[pos/e.limits.PageSize])
+			return fmt.Errorf("position %d: its place in page %d is written twice in one call", pos, s.Pages[pos/e.capacity.PageSize])
 		}
 		e.written[st][place] = e.serial
 	}
 	for r, slot := range s.Rows {
-		if slot < 0 || int(slot) >= e.limits.Latents {
-			return fmt.Errorf("latent slot %d of %d", slot, e.limits.Latents)
+		if slot < 0 || int(slot) >= e.capacity.Latents {
+			return fmt.Errorf("latent slot %d of %d", slot, e.capacity.Latents)
 		}
 		if e.slots[slot] == e.serial {
 			return fmt.Errorf("latent slot %d is in two places of one call", slot)

@@ -17,7 +17,7 @@ type Answer struct {
 // other side of the law: alone = in any mix of depths. wrap is Config.WrapRows, which counts only where planes are
 // written more than once.
 func Expect(l loopctl.Capacity, r *loopctl.Request, wrap int) Answer {
-	m := &machine{l: l, r: r, loops: r.Loops, planes: map[[2]int][]int64{}}
+	m := &model{l: l, r: r, loops: r.Loops, planes: map[[2]int][]int64{}}
 	if m.loops == 0 {
 		m.loops = l.Loops.Default
 	}
@@ -45,15 +45,15 @@ func Expect(l loopctl.Capacity, r *loopctl.Request, wrap int) Answer {
 	}
 }
 
-// machine is one sequence, computed the plain way.
-type machine struct {
+// model is one sequence, computed the plain way.
+type model struct {
 	l      loopctl.Capacity
 	r      *loopctl.Request
 	loops  int
 	planes map[[2]int][]int64 // by stage and plane: one number for each position
 }
 
-func (m *machine) write(st loopctl.Stage, plane, pos int, h int64) {
+func (m *model) write(st loopctl.Stage, plane, pos int, h int64) {
 	at := [2]int{int(st), plane}
 	for len(m.planes[at]) <= pos {
 		m.planes[at] = append(m.planes[at], 0)
@@ -61,7 +61,7 @@ func (m *machine) write(st loopctl.Stage, plane, pos int, h int64) {
 	m.planes[at][pos] = key(h, pos)
 }
 
-func (m *machine) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
+func (m *model) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
 	if m.l.Pages[st] == 0 {
 		return h
 	}
@@ -74,7 +74,7 @@ func (m *machine) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
 
 // run takes n rows from position first through all stages, each loop of all of them before the next. It returns what
 // the last one says and the loops that it did.
-func (m *machine) run(tokens []int32, first, n int) (h int64, loops int) {
+func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 	hs, injects, gone := make([]int64, n), make([]int64, n), make([]int, n)
 	rules := make([]rule, n)
 	for i := range n {
@@ -116,7 +116,7 @@ func (m *machine) run(tokens []int32, first, n int) (h int64, loops int) {
 
 // rule decides for one row.
 type rule struct {
-	m           *machine
+	m           *model
 	position    int
 	decides     bool
 	agree, same int
