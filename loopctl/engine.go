@@ -35,7 +35,7 @@ type Capacity struct {
 	ReadLatents bool
 }
 
-// geometry is what the books of pages need to know.
+// geometry is what the accounting of pages needs to know.
 func (l *Capacity) geometry() *kv.Geometry {
 	return &kv.Geometry{Pages: l.Pages, PageSize: l.PageSize, Policy: l.KV}
 }

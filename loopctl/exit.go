@@ -65,7 +65,7 @@ func (c *Controller) leave(k *chunk, packed int) {
 	}
 }
 
-// count books a chunk's rows as having left at its depth: once for each row.
+// count records a chunk's rows as having left at its depth: once for each row.
 func (c *Controller) count(k *chunk) {
 	s := k.seq
 	for i := range k.rows() {

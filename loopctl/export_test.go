@@ -28,12 +28,12 @@ func (c *Controller) CheckEmpty() error {
 	return err
 }
 
-// Steal lets the books believe in a page that is promised to nobody, as a bug would.
+// Steal promises a page to no sequence, as a bug would.
 func (c *Controller) Steal() {
 	var h kv.Holding
 	h.Loops, h.Rows = 1, 1
 	c.memory.Admit(&h, []int32{0})
 }
 
-// Audit proves the books as the engine goroutine does when idle.
+// Audit checks the accounting as the engine goroutine does when idle.
 func (c *Controller) Audit() { c.audit() }

@@ -43,7 +43,7 @@ func newModel(t *testing.T, g kv.Geometry) *model {
 // content is what a row computes: all that it depends on, hashed.
 func content(h *holder, stage, plane, position int) uint64 {
 	sum := fnv.New64a()
-	fmt.Fprint(sum, h.Root, stage, plane, h.tokens[:position+1])
+	fmt.Fprintf(sum, "%x %d %d %v", h.Root, stage, plane, h.tokens[:position+1])
 	return sum.Sum64()
 }
 
@@ -229,7 +229,7 @@ func (d *model) admit(h *holder) {
 }
 
 // FuzzMemory lets sequences come, grow, compute, share, go and come again, and looks after every step whether each finds
-// its own K and V, whether what is given agrees with a count of all pages, and whether the books add up.
+// its own K and V, whether what is given agrees with a count of all pages, and whether Check agrees.
 func FuzzMemory(f *testing.F) {
 	for seed := range uint64(100) {
 		f.Add(seed)

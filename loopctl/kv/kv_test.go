@@ -271,7 +271,7 @@ func TestRelease(t *testing.T) {
 	mustAdmit(t, m, h, 5, 0)
 }
 
-// TestCheck: books that are wrong are found wrong.
+// TestCheck: an accounting that is wrong is found wrong.
 func TestCheck(t *testing.T) {
 	m := kv.New(plain())
 	a, b := &kv.Holding{Loops: 1, Rows: 8}, &kv.Holding{Loops: 1, Rows: 8}
