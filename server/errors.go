@@ -48,6 +48,9 @@ func toAPI(err error, wait time.Duration) *api.Error {
 	if e, ok := errors.AsType[*api.Error](err); ok {
 		return e
 	}
+	if f, ok := errors.AsType[*loopctl.FieldError](err); ok {
+		return generate.Refused(f)
+	}
 	for _, s := range statuses {
 		if !errors.Is(err, s.is) {
 			continue
@@ -64,9 +67,6 @@ func toAPI(err error, wait time.Duration) *api.Error {
 				wait = hint.RetryAfter()
 			}
 			e.RetryAfter = min(max(wait, 200*time.Millisecond), time.Minute)
-		}
-		if f, ok := errors.AsType[*loopctl.FieldError](err); ok {
-			e.Param = f.Field
 		}
 		e.NoRetry = s.status == http.StatusInternalServerError || s.status == http.StatusGatewayTimeout // by its own wish
 		return e

@@ -100,3 +100,39 @@ func (m *Model) Token(id *int32) string {
 
 // TrainedLoops is the depth that the model was trained at, where that is a depth above the default that it serves.
 func (m *Model) TrainedLoops() int { return min(max(m.Loops.Default, m.Loops.Trained), m.Loops.Max) }
+
+// capacity is what the scheduler has to know of the model to check a request's depth.
+func (m *Model) capacity() *loopctl.Capacity {
+	return &loopctl.Capacity{Loops: m.Loops, Vocab: m.Vocab, Context: m.Context, Delta: m.Delta, Gate: m.Gate}
+}
+
+// ExitPolicies names what the model allows.
+func (m *Model) ExitPolicies() []string {
+	var out []string
+	for _, k := range loopctl.ExitKinds() {
+		if m.capacity().Allows(k) {
+			out = append(out, k.String())
+		}
+	}
+	return out
+}
+
+// AutoDepth is the policy that name@auto stands for: the model's own recommendation, or the cheapest that it allows, at its
+// default threshold and up to the depth that the model was trained at.
+func (m *Model) AutoDepth() AutoPolicy {
+	a := m.Recommended
+	if a.Exit.Kind == loopctl.ExitNone {
+		a.Exit.Kind = loopctl.ExitKL
+		if m.Delta {
+			a.Exit.Kind = loopctl.ExitDelta
+		}
+	}
+	if a.Exit.Threshold == 0 {
+		a.Exit.Threshold = a.Exit.Kind.DefaultThreshold()
+	}
+	if a.Loops == 0 {
+		a.Loops = m.TrainedLoops()
+	}
+	a.Loops = min(a.Loops, m.Loops.Max)
+	return a
+}

@@ -9,53 +9,6 @@ import (
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// exitKinds are all policies, in the order in which clients see them.
-var exitKinds = []loopctl.ExitKind{
-	loopctl.ExitNone, loopctl.ExitDelta, loopctl.ExitGate, loopctl.ExitKL, loopctl.ExitEntropy, loopctl.ExitArgmax,
-}
-
-// allows says whether the model emits what a policy looks at. Logits it always has.
-func (m *Model) allows(k loopctl.ExitKind) bool {
-	switch k {
-	case loopctl.ExitDelta:
-		return m.Delta
-	case loopctl.ExitGate:
-		return m.Gate
-	}
-	return true
-}
-
-// ExitPolicies names what the model allows.
-func (m *Model) ExitPolicies() []string {
-	var out []string
-	for _, k := range exitKinds {
-		if m.allows(k) {
-			out = append(out, k.String())
-		}
-	}
-	return out
-}
-
-// AutoDepth is the policy that name@auto stands for: the model's own recommendation, or the cheapest that it allows, at its
-// default threshold and up to the depth that the model was trained at.
-func (m *Model) AutoDepth() AutoPolicy {
-	a := m.Recommended
-	if a.Exit.Kind == loopctl.ExitNone {
-		a.Exit.Kind = loopctl.ExitKL
-		if m.Delta {
-			a.Exit.Kind = loopctl.ExitDelta
-		}
-	}
-	if a.Exit.Threshold == 0 {
-		a.Exit.Threshold = a.Exit.Kind.DefaultThreshold()
-	}
-	if a.Loops == 0 {
-		a.Loops = m.TrainedLoops()
-	}
-	a.Loops = min(a.Loops, m.Loops.Max)
-	return a
-}
-
 // policyNames are spellings of other code bases, each with ours. Those of another meaning are refused with the policy
 // that comes nearest.
 var policyNames = map[string]loopctl.ExitKind{
@@ -135,7 +88,7 @@ func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
 			api.Quote(name), nearPolicies[name], strings.Join(allowed, ", "))
 	case !ok:
 		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s: model %s takes one of %s", api.Quote(name), m.Name, strings.Join(allowed, ", "))
-	case !m.allows(kind):
+	case !m.capacity().Allows(kind):
 		lacks := "a gate"
 		if kind == loopctl.ExitDelta {
 			lacks = "the latent's change"
@@ -146,17 +99,7 @@ func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
 	return kind, nil
 }
 
-// thresholds are what each policy's threshold may be: above low, at most high.
-var thresholds = map[loopctl.ExitKind]struct {
-	high  float64
-	means string
-}{
-	loopctl.ExitDelta:   {2, "the latent's relative change below which a token leaves"},
-	loopctl.ExitGate:    {1, "the probability at which a token leaves"},
-	loopctl.ExitKL:      {100, "the divergence of two loops below which a token leaves"},
-	loopctl.ExitEntropy: {100, "the change of entropy, in nats, below which a token leaves"},
-}
-
+// thresholdOf reads exit_threshold.
 func thresholdOf(b api.Body, k loopctl.ExitKind, m *Model) (float64, error) {
 	if k == loopctl.ExitArgmax {
 		v, err := b.Integer("exit_threshold", 0, 1, int64(m.Loops.Max))
@@ -168,8 +111,8 @@ func thresholdOf(b api.Body, k loopctl.ExitKind, m *Model) (float64, error) {
 		}
 		return float64(v), nil
 	}
-	want := thresholds[k]
-	v, err := b.Number("exit_threshold", 0, math.SmallestNonzeroFloat64, want.high)
+	want := m.capacity().Threshold(k)
+	v, err := b.Number("exit_threshold", 0, math.SmallestNonzeroFloat64, want.High)
 	if err == nil {
 		return v, nil
 	}
@@ -178,5 +121,5 @@ func thresholdOf(b api.Body, k loopctl.ExitKind, m *Model) (float64, error) {
 		code = api.CodeType
 	}
 	return 0, api.Bad("exit_threshold", code, "exit_threshold is %s: for policy %s it must be a number above 0 and at most %v: %s (default %v)",
-		api.Show(b["exit_threshold"]), k, want.high, want.means, k.DefaultThreshold())
+		api.Show(b["exit_threshold"]), k, want.High, want.Means, want.Default)
 }
