@@ -8,7 +8,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 )
 
@@ -69,7 +68,7 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 
 	answer := func(c *gin.Context, err error) {
 		if err != nil {
-			s.failAdmin(c, err)
+			failAdmin(c, err)
 			return
 		}
 		respond(c, http.StatusOK, gin.H{"models": models.ModelStatus()})
@@ -87,23 +86,24 @@ var crossOrigin = http.NewCrossOriginProtection()
 // sameOrigin refuses what a page of another site sends, in the log's sight.
 func sameOrigin(c *gin.Context) {
 	if err := crossOrigin.Check(c.Request); err != nil {
-		fail(c, &api.Error{
-			Status: http.StatusForbidden, Type: api.TypeInvalid, Code: "cross_origin", Cause: err,
-			Message: "a web page of another site sent this: the admin listener takes requests of programs and of its own pages only",
-		})
+		e := failure(http.StatusForbidden, "cross_origin", "a web page of another site sent this: the admin listener takes requests of programs and of its own pages only")
+		e.Cause = err
+		fail(c, e)
 	}
 }
 
 // failAdmin tells the operator all: who may use this listener may read the log.
-func (s *Server) failAdmin(c *gin.Context, err error) {
-	e := &api.Error{Status: http.StatusInternalServerError, Type: api.TypeServer, Code: "model_failed", Message: err.Error(), Cause: err}
+func failAdmin(c *gin.Context, err error) {
+	status, code := http.StatusInternalServerError, "model_failed"
 	switch {
 	case errors.Is(err, ErrNoModel):
-		e.Status, e.Type, e.Code = http.StatusNotFound, api.TypeInvalid, "model_not_found"
+		status, code = http.StatusNotFound, "model_not_found"
 	case errors.Is(err, ErrModelBusy):
-		e.Status, e.Code = http.StatusConflict, "model_busy"
+		status, code = http.StatusConflict, "model_busy"
 	case errors.Is(err, generate.ErrModelUnavailable):
-		e.Status, e.Code = http.StatusServiceUnavailable, "model_unavailable"
+		status, code = http.StatusServiceUnavailable, "model_unavailable"
 	}
+	e := failure(status, code, "%s", err.Error())
+	e.Cause = err
 	fail(c, e)
 }

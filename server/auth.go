@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
-
-	"github.com/loopserve/loopserve/server/api"
 )
 
 // authorize asks for a key on every route, known or not, but those that tell an orchestrator that the process lives.
@@ -18,20 +16,20 @@ func (s *Server) authorize(c *gin.Context) {
 	if len(s.keys) == 0 || c.Request.URL.Path == "/livez" || c.Request.URL.Path == "/readyz" {
 		return
 	}
-	e := &api.Error{Status: http.StatusUnauthorized, Type: api.TypeAuth, Code: "invalid_api_key"}
+	message := ""
 	scheme, key, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	key = strings.TrimSpace(key)
 	switch {
 	case key == "" || !strings.EqualFold(scheme, "bearer"):
-		e.Message = "no API key: send it in the header Authorization: Bearer KEY"
+		message = "no API key: send it in the header Authorization: Bearer KEY"
 	case !s.knows(key):
-		e.Message = "the API key is not known here: check it, or ask who runs this server"
+		message = "the API key is not known here: check it, or ask who runs this server"
 	default:
 		sum := sha256.Sum256([]byte(key))
 		c.Set(keyTenant, string(sum[:]))
 		return
 	}
-	fail(c, e)
+	fail(c, failure(http.StatusUnauthorized, "invalid_api_key", "%s", message))
 }
 
 // knows compares digests, every one of them, so that its time tells nothing about any key.

@@ -199,7 +199,7 @@ func TestBadTransport(t *testing.T) {
 	})
 	t.Run("content coding", func(t *testing.T) {
 		a := post(t, ts, "\x1f\x8b", "Content-Encoding", "gzip")
-		checkError(t, a, http.StatusUnsupportedMediaType, "unsupported_media_type", "null", `Content-Encoding is "gzip": send the body as it is`)
+		checkError(t, a, http.StatusUnsupportedMediaType, "unsupported_media_type", "null", `Content-Encoding is "gzip": send the body uncompressed`)
 		if a := post(t, ts, `{"prompt":"a"}`, "Content-Encoding", "identity"); a.status != 200 {
 			t.Errorf("identity: %d %s", a.status, a.body)
 		}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -19,10 +18,8 @@ func (s *Server) readBody(c *gin.Context) (api.Body, error) {
 		return nil, err
 	}
 	if coding := c.GetHeader("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return nil, &api.Error{ // its bytes would be called broken JSON
-			Status: http.StatusUnsupportedMediaType, Type: api.TypeInvalid, Code: "unsupported_media_type",
-			Message: fmt.Sprintf("Content-Encoding is %s: send the body as it is", api.Quote(coding)),
-		}
+		// its bytes would be called broken JSON
+		return nil, failure(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Encoding is %s: send the body uncompressed", api.Quote(coding))
 	}
 	// The deadline must be off again before the handler goes on: net/http's watch for a client that hangs up is a read.
 	rc := http.NewResponseController(c.Writer)
@@ -36,23 +33,20 @@ func (s *Server) readBody(c *gin.Context) (api.Body, error) {
 	return api.Parse(data)
 }
 
-// readBounded reads a api.Body of at most limit bytes. Of a longer one it swallows a little more, because a client that
+// readBounded reads a body of at most limit bytes. Of a longer one it swallows a little more, because a client that
 // is still sending when the connection closes sees a reset instead of the answer.
 func readBounded(r *http.Request, limit int64) ([]byte, error) {
-	tooLarge := &api.Error{
-		Status: http.StatusRequestEntityTooLarge, Type: api.TypeInvalid, Code: "body_too_large",
-		Message: fmt.Sprintf("request body is larger than %d bytes: send less, or raise body_limit in the configuration", limit),
-	}
+	tooLarge := failure(http.StatusRequestEntityTooLarge, "body_too_large",
+		"request body is larger than %d bytes: send less, or raise body_limit in the configuration", limit)
 	if r.ContentLength > limit && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
 		return nil, tooLarge // the client has not begun to send
 	}
 	if r.ContentLength <= limit {
 		data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 		if err != nil {
-			return nil, &api.Error{
-				Status: http.StatusBadRequest, Type: api.TypeInvalid, Code: "body_incomplete", Cause: err,
-				Message: "request body could not be read to its end: it stopped or came too slowly",
-			}
+			e := failure(http.StatusBadRequest, "body_incomplete", "request body could not be read to its end: it stopped or came too slowly")
+			e.Cause = err
+			return nil, e
 		}
 		if int64(len(data)) <= limit {
 			return data, nil
@@ -74,9 +68,6 @@ func checkContentType(header string) error {
 		kind == "application/octet-stream" || kind == "application/json" || strings.HasSuffix(kind, "+json")):
 		return nil
 	default:
-		return &api.Error{
-			Status: http.StatusUnsupportedMediaType, Type: api.TypeInvalid, Code: "unsupported_media_type",
-			Message: fmt.Sprintf("Content-Type is %s: send the body as application/json", api.Quote(header)),
-		}
+		return failure(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type is %s: send the body as application/json", api.Quote(header))
 	}
 }

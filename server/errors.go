@@ -71,10 +71,21 @@ func toAPI(err error, wait time.Duration) *api.Error {
 		e.NoRetry = s.status == http.StatusInternalServerError || s.status == http.StatusGatewayTimeout // by its own wish
 		return e
 	}
-	return &api.Error{
-		Status: http.StatusInternalServerError, Type: api.TypeServer, Code: "internal_error",
-		Message: "internal error; the server's log has the details under this request's id", NoRetry: true, Cause: err,
+	e := failure(http.StatusInternalServerError, "internal_error", "internal error; the server's log has the details under this request's id")
+	e.NoRetry, e.Cause = true, err
+	return e
+}
+
+// failure is an error that is about no field. OpenAI's type follows from the status.
+func failure(status int, code, format string, args ...any) *api.Error {
+	e := &api.Error{Status: status, Type: api.TypeInvalid, Code: code, Message: fmt.Sprintf(format, args...)}
+	switch {
+	case status == http.StatusUnauthorized:
+		e.Type = api.TypeAuth
+	case status >= 500:
+		e.Type = api.TypeServer
 	}
+	return e
 }
 
 // renamed corrects the field of an engine's error about a prompt, where the route has none by that name.

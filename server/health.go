@@ -46,18 +46,12 @@ func (s *Server) getPlayground(c *gin.Context) {
 // noRoute tells of the routes that there are.
 func noRoute(routes string) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		fail(c, &api.Error{
-			Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "unknown_route",
-			Message: "no route " + c.Request.Method + " " + api.Quote(c.Request.URL.Path) + ": " + routes,
-		})
+		fail(c, failure(http.StatusNotFound, "unknown_route", "no route %s %s: %s", c.Request.Method, api.Quote(c.Request.URL.Path), routes))
 	}
 }
 
 // noMethod is answered with gin's Allow header.
 func (s *Server) noMethod(c *gin.Context) {
-	fail(c, &api.Error{
-		Status: http.StatusMethodNotAllowed, Type: api.TypeInvalid, Code: "method_not_allowed",
-		Message: "method " + api.Quote(c.Request.Method) + " is not allowed on " + api.Quote(c.Request.URL.Path) +
-			": use " + c.Writer.Header().Get("Allow"),
-	})
+	fail(c, failure(http.StatusMethodNotAllowed, "method_not_allowed", "method %s is not allowed on %s: use %s",
+		api.Quote(c.Request.Method), api.Quote(c.Request.URL.Path), c.Writer.Header().Get("Allow")))
 }

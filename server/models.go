@@ -90,10 +90,9 @@ func (ms models) find(name string) (target, error) {
 		return target{}, api.Bad("model", "loops_out_of_range",
 			"model is %s: after @ model %s takes an integer from %d to %d, or auto", api.Quote(name), m.Name, m.Loops.Min, m.Loops.Max)
 	}
-	return target{}, &api.Error{
-		Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "model_not_found", Param: "model",
-		Message: fmt.Sprintf("model %s is not served here: use one of %s", api.Quote(name), ms.names()),
-	}
+	e := failure(http.StatusNotFound, "model_not_found", "model %s is not served here: use one of %s", api.Quote(name), ms.names())
+	e.Param = "model"
+	return target{}, e
 }
 
 func (ms models) names() string {

@@ -78,7 +78,7 @@ func (a *answer) Events(d *generate.Delta) []generate.Event {
 func (a *answer) add(ch *choice, d *generate.Delta) {
 	ch.Index = d.Index
 	ch.Logprobs = a.logprobs(ch.Logprobs, d)
-	ch.Outcome.Add(d, a.ReturnLoops)
+	ch.Add(d, a.ReturnLoops)
 }
 
 // Add implements Answer.

@@ -115,16 +115,16 @@ func (a *text) Add(d Delta) {
 // add sets what a delta says beside text.
 func (a *text) add(ch *choice, d *Delta) {
 	ch.Index = d.Index
-	if a.Plan.Logprobs.On && len(d.tokens) > 0 {
+	if a.Logprobs.On && len(d.tokens) > 0 {
 		if ch.Logprobs == nil {
 			ch.Logprobs = &Logprobs{}
 		}
-		a.offsets[d.Index] = ch.Logprobs.add(d.tokens, a.Plan.Logprobs.Top, a.offsets[d.Index], a.spelled)
+		a.offsets[d.Index] = ch.Logprobs.add(d.tokens, a.Logprobs.Top, a.offsets[d.Index], a.spelled)
 	}
 	if d.prompt != nil {
-		ch.PromptLogprobs = promptLogprobs(d.prompt, a.Plan.Logprobs.PromptTop, a.spelled)
+		ch.PromptLogprobs = promptLogprobs(d.prompt, a.Logprobs.PromptTop, a.spelled)
 	}
-	ch.Outcome.Add(d, a.ReturnLoops)
+	ch.Add(d, a.ReturnLoops)
 }
 
 // Whole implements Answer. It leaves the n best choices of each prompt, the best first, and numbers them.
@@ -138,7 +138,7 @@ func (a *text) Whole() Event {
 		slices.SortStableFunc(rivals, func(a, b choice) int { return cmp.Compare(b.likelihood.mean(), a.likelihood.mean()) })
 		for _, ch := range rivals[:n] {
 			ch.Index = len(out)
-			if !a.Plan.Logprobs.On {
+			if !a.Logprobs.On {
 				ch.Logprobs = nil
 			}
 			out = append(out, ch)

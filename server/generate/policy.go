@@ -76,6 +76,7 @@ func (p *Plan) withoutPolicy(b api.Body) error {
 	return nil
 }
 
+// ParsePolicy finds the policy of a name, and refuses one that the model does not allow.
 func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
 	kind, ok := loopctl.ParseExitKind(name)
 	if !ok {
