@@ -1,5 +1,10 @@
 package api
 
+import (
+	"encoding/json"
+	"math"
+)
+
 // Limits bound what one request may ask for. A zero field means its default.
 type Limits struct {
 	Prompts   int   // prompts in one request; 128
@@ -33,6 +38,40 @@ type Bounds struct {
 	Model    string // its name, for messages
 	Vocab    int    // token ids are below it
 	Context  int    // tokens of one sequence
-	MinLoops int
+	MinLoops int    // for messages, and for benchmarks
 	MaxLoops int
+}
+
+// What a benchmark may ask for, beside the model's own limits.
+const (
+	mostNumbers = 16 // in a list
+	mostClients = 64
+)
+
+// noBound is an upper bound that messages do not name.
+const noBound = math.MaxInt32
+
+// span is a range of integers, and most a number of entries, where the model or the configuration decide.
+type (
+	span = func(*Bounds) (lo, hi int)
+	most = func(*Bounds) int
+)
+
+func loopRange(b *Bounds) (lo, hi int) { return b.MinLoops, b.MaxLoops }
+func choices(b *Bounds) (lo, hi int)   { return 1, b.Choices }
+func clients(b *Bounds) (lo, hi int)   { return 1, min(mostClients, b.Sequences) }
+func allButOne(b *Bounds) (lo, hi int) { return 1, b.Context - 1 }
+
+func entries(n int) most { return func(*Bounds) int { return n } }
+
+// OutOfRange is a 400 about a number of loops. what is how the message calls it: "loops", "header X-Loops".
+func (b *Bounds) OutOfRange(param, what string, raw json.RawMessage) *Error {
+	hint := ""
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		if _, ok := Integer(json.RawMessage(text)); ok {
+			hint = ", without quotes"
+		}
+	}
+	return Bad(param, CodeLoops, "%s is %s: model %s takes an integer from %d to %d%s", what, Show(raw), b.Model, b.MinLoops, b.MaxLoops, hint)
 }

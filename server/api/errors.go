@@ -19,6 +19,7 @@ const (
 	CodeType    = "invalid_type"  // another JSON type than the field's
 	CodeValue   = "invalid_value" // out of bounds, or a word that is not known
 	CodeMissing = "missing_field"
+	CodeLoops   = "loops_out_of_range"
 )
 
 // Error is an error as the client gets it.

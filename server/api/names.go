@@ -6,27 +6,28 @@ import (
 	"strings"
 )
 
-// nearMisses are the names under which other code bases know our fields, and others that are more than a slip away (see
-// misspelt). Ignored like any unknown field, they would leave the client with an answer at a depth that it did not ask for.
-var nearMisses = map[string]string{
-	"loop": "loops", "loop_count": "loops", "loops_count": "loops", "n_loop": "loops", "n_loops": "loops",
-	"nloops": "loops", "num_loop": "loops", "num_loops": "loops", "max_loops": "loops", "depth": "loops",
-	"num_steps": "loops", "n_steps": "loops", "mean_recurrence": "loops", "num_recurrence": "loops",
-	"num_recurrences": "loops", "recurrence": "loops", "recurrences": "loops", "recurrent_steps": "loops",
-	"total_ut_steps": "loops", "ut_steps": "loops", "num_ut_steps": "loops",
-	"loop_clamp": "loops_clamp", "clamp_loops": "loops_clamp",
-	"loops_min": "min_loops", "early_exit_threshold": "exit_threshold",
-	"early_exit": "exit_policy", "exit_criterion": "exit_policy", "criterion": "exit_policy", "exit_consecutive": "exit_agree",
-	"exit_patience": "exit_agree", "loops_replay": "replay_loops",
-	"loops_elastic": "elastic", "elastic_loops": "elastic", "elastic_depth": "elastic", "target_itl": "target_itl_ms",
-	"max_loop_steps": "loop_budget", "loops_budget": "loop_budget", "lens": "return_lens", "loop_lens": "return_lens",
-}
+// nearMisses are the names under which other code bases know our fields. Ignored like any unknown field, they would leave
+// the client with an answer at a depth that it did not ask for.
+var nearMisses = func() map[string]string {
+	out := map[string]string{}
+	for i := range table {
+		for _, name := range table[i].Aliases {
+			out[name] = table[i].Name
+		}
+	}
+	return out
+}()
 
-// ourFields are those that no other server has, for messages about where they belong.
-var ourFields = []string{
-	"loops", "loops_clamp", "return_loops", "min_loops", "exit_policy", "exit_threshold", "exit_agree", "loop_budget",
-	"replay_loops", "draft_loops", "elastic", "target_itl_ms", "timeout_ms", "return_lens",
-}
+// ourFields are those that no other server has.
+var ourFields = func() []string {
+	var out []string
+	for i := range table {
+		if table[i].Ours {
+			out = append(out, table[i].Name)
+		}
+	}
+	return out
+}()
 
 // CheckNames refuses near misses of our field names.
 func CheckNames(b Body) error {
@@ -42,6 +43,23 @@ func CheckNames(b Body) error {
 				return Bad("extra_body", "unknown_field",
 					"extra_body is an option of client libraries, not a field of the body: put %s at the top level", name)
 			}
+		}
+	}
+	return nil
+}
+
+// checkKnown refuses fields that the route has no row for. Only benchmarks are so strict: no client of another server
+// sends one here, and a misspelt field would measure something else.
+func checkKnown(b Body, route Route) error {
+	var known []string
+	for i := range table {
+		if table[i].Routes&route != 0 {
+			known = append(known, table[i].Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(b)) {
+		if !slices.Contains(known, name) {
+			return Bad(name, "unknown_field", "%s is not a field of a benchmark: the fields are %s", Quote(name), strings.Join(known, ", "))
 		}
 	}
 	return nil

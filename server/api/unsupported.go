@@ -16,9 +16,6 @@ func (u *unserved) asked(b Body) bool {
 	return b.Has(u.field) && !slices.Contains(u.harmless, Compact(b[u.field]))
 }
 
-// leaveOut is the remedy where nothing of ours does the same.
-const leaveOut = "leave the field out"
-
 // unsupported lists the fields that would change the answer and that this version does not serve. They are refused by
 // name: an answer that silently lacks what was asked for is worse than none. A field leaves this table with the change
 // that implements it.

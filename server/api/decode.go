@@ -1,0 +1,253 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Values are what a body says, checked against the table. A field that is absent has its default.
+type Values struct {
+	body   Body
+	route  Route
+	bounds *Bounds
+	values map[string]any // of the route's rows
+	given  map[string]bool
+}
+
+// Decode checks a body against the rows of a route.
+func Decode(b Body, route Route, bounds *Bounds) (*Values, error) {
+	v, err := DecodeDepth(b, route, bounds)
+	if err != nil {
+		return nil, err
+	}
+	return v, v.DecodeRest()
+}
+
+// DecodeDepth checks a body's names, and the rows of the depth. DecodeRest does the others: what a model says of the
+// depth comes between, since it is named before any other mistake.
+func DecodeDepth(b Body, route Route, bounds *Bounds) (*Values, error) {
+	v := &Values{body: b, route: route, bounds: bounds, values: map[string]any{}, given: map[string]bool{}}
+	switch {
+	case route == Bench:
+		if err := checkKnown(b, route); err != nil {
+			return nil, err
+		}
+	case route&looped != 0:
+		if err := CheckNames(b); err != nil {
+			return nil, err
+		}
+	}
+	return v, v.decode(depthRows)
+}
+
+// DecodeRest checks all rows but those of the depth.
+func (v *Values) DecodeRest() error { return v.decode(otherRows) }
+
+// decode reads each row by itself, and then looks for fields that do not go together.
+func (v *Values) decode(rows []Field) error {
+	for i := range rows {
+		f := &rows[i]
+		if f.Routes&v.route == 0 {
+			continue
+		}
+		if err := v.take(f); err != nil {
+			return err
+		}
+	}
+	for i := range rows {
+		f := &rows[i]
+		if f.Routes&v.route == 0 || !v.Asks(f.Name) {
+			continue
+		}
+		if f.Needs != "" && !v.Asks(f.Needs) {
+			return Bad(f.Name, CodeValue, `%[1]s has no effect without "%[2]s": true: set %[2]s, or leave %[1]s out`, f.Name, f.Needs)
+		}
+		for _, x := range f.Not {
+			if v.Asks(x.Field) {
+				return Conflict(f.Name, x.Field, x.Why)
+			}
+		}
+	}
+	return nil
+}
+
+// take reads one row.
+func (v *Values) take(f *Field) error {
+	b, name := v.body, f.Name
+	if object, inner, ok := strings.Cut(name, "."); ok {
+		b, name = v.Object(object), inner
+	}
+	if !b.Has(name) || f.harmless(b[name]) {
+		if f.Missing != "" {
+			return Bad(name, CodeMissing, "%s is missing: %s", name, f.Missing)
+		}
+		if f.Kind != Refused {
+			v.values[f.Name] = f.absent()
+		}
+		return nil
+	}
+	if f.Kind == Refused {
+		if f.Unless != "" && v.body.Has(f.Unless) {
+			return nil
+		}
+		return f.refuse(b[name])
+	}
+	value, err := f.read(b, name, v.bounds)
+	if err != nil {
+		return err
+	}
+	v.values[f.Name], v.given[f.Name] = value, true
+	return nil
+}
+
+func (f *Field) refuse(raw json.RawMessage) error {
+	who := "the field is not supported by this version"
+	switch f.Routes {
+	case Chat:
+		who = "a chat does not take the field"
+	case Embeddings:
+		who = "an embedding does not take the field"
+	}
+	return Bad(f.Name, "unsupported_field", "%s is %s: %s: %s", f.Name, Show(raw), who, f.Remedy)
+}
+
+// harmless says whether a value asks for nothing.
+func (f *Field) harmless(raw json.RawMessage) bool {
+	if len(f.Harmless) == 0 {
+		return false
+	}
+	text := Compact(raw)
+	number, err := strconv.ParseFloat(text, 64)
+	return slices.ContainsFunc(f.Harmless, func(h string) bool {
+		want, bad := strconv.ParseFloat(h, 64)
+		return text == h || err == nil && bad == nil && number == want
+	})
+}
+
+// absent is the value of a field that is not given.
+func (f *Field) absent() any {
+	switch d := f.Default.(type) {
+	case nil:
+		if len(f.Words) > 0 {
+			return f.Words[0]
+		}
+		return nil
+	case int:
+		return int64(d)
+	default:
+		return d
+	}
+}
+
+// read reads a field that is given. name is its own inside its object.
+func (f *Field) read(b Body, name string, bounds *Bounds) (any, error) {
+	raw := b[name]
+	switch f.Kind {
+	case Bool:
+		return f.bool(raw)
+	case Int:
+		if f.True != 0 && string(raw) == "true" {
+			return f.True, nil
+		}
+		return f.integer(raw, f.Name, bounds)
+	case Number:
+		return f.number(raw)
+	case Text:
+		return f.text(b, name)
+	case Object:
+		return b.Object(name)
+	case TextList:
+		return f.texts(raw, bounds)
+	case IDList:
+		out, err := IDs(raw, f.Name, f.Name, bounds.Vocab)
+		if err == nil {
+			err = f.fits(len(out), "ids", bounds)
+		}
+		return out, err
+	case IntList:
+		return f.integers(raw, bounds)
+	case Depth:
+		n, ok := Integer(raw)
+		if !ok || n < int64(f.Lo) || n != int64(int32(n)) {
+			return nil, bounds.OutOfRange(f.Name, f.Name, raw)
+		}
+		return n, nil
+	case DepthList:
+		return f.depths(raw, bounds)
+	}
+	return raw, nil
+}
+
+// fits checks a number of entries.
+func (f *Field) fits(n int, what string, bounds *Bounds) error {
+	if f.Most == nil || n <= f.Most(bounds) {
+		return nil
+	}
+	return Bad(f.Name, CodeValue, "%s has %d %s: at most %d are allowed", f.Name, n, what, f.Most(bounds))
+}
+
+// Has reports whether the field is given, at a value that asks for something.
+func (v *Values) Has(name string) bool { return v.given[name] }
+
+// Asks reports whether the field is given and asks for something: false, 0 and "none" do not.
+func (v *Values) Asks(name string) bool {
+	if !v.given[name] {
+		return false
+	}
+	switch x := v.values[name].(type) {
+	case bool:
+		return x
+	case int64:
+		return x != 0
+	case string:
+		return x != "" && x != "none"
+	}
+	return true
+}
+
+// Raw is a field's JSON as it was sent, nil where the field is absent.
+func (v *Values) Raw(name string) json.RawMessage {
+	if !v.body.Has(name) {
+		return nil
+	}
+	return v.body[name]
+}
+
+// Int is an integer, or a number of loops.
+func (v *Values) Int(name string) int { return int(value[int64](v, name)) }
+
+// Int64 is an integer that needs its 64 bits: a seed.
+func (v *Values) Int64(name string) int64 { return value[int64](v, name) }
+
+// Number is a number.
+func (v *Values) Number(name string) float64 { return value[float64](v, name) }
+
+// Bool is true or false.
+func (v *Values) Bool(name string) bool { return value[bool](v, name) }
+
+// Text is a string.
+func (v *Values) Text(name string) string { return value[string](v, name) }
+
+// Texts are the strings of a list, or of one string.
+func (v *Values) Texts(name string) []string { return value[[]string](v, name) }
+
+// IDs are token ids.
+func (v *Values) IDs(name string) []int32 { return value[[]int32](v, name) }
+
+// Ints are the integers of a list, or of one; nil where the field is absent.
+func (v *Values) Ints(name string) []int { return value[[]int](v, name) }
+
+// Object is a field that is an object; nil where it is absent.
+func (v *Values) Object(name string) Body { return value[Body](v, name) }
+
+// value is a field's, or zero where the route has no such field.
+func value[T any](v *Values, name string) T {
+	out, _ := v.values[name].(T)
+	return out
+}
+
+// where names an entry of a list, as messages call it.
+func where(name string, i int) string { return fmt.Sprintf("%s[%d]", name, i) }

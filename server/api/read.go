@@ -1,0 +1,206 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// bounds are those of an integer: a range of the model's, the row's own, or none.
+func (f *Field) bounds(b *Bounds) (lo, hi int64) {
+	switch {
+	case f.Range != nil:
+		l, h := f.Range(b)
+		return int64(l), int64(h)
+	case f.Lo == 0 && f.Hi == 0:
+		return math.MinInt64, math.MaxInt64
+	}
+	return int64(f.Lo), int64(f.Hi)
+}
+
+// integer reads an integer. where is how messages call it: the field's name, or an entry of it.
+func (f *Field) integer(raw json.RawMessage, where string, b *Bounds) (int64, error) {
+	lo, hi := f.bounds(b)
+	v, ok := Integer(raw)
+	switch {
+	case !ok:
+		return 0, Bad(f.Name, CodeType, "%s is %s: it must be %s", where, Show(raw), IntegerRange(lo, hi))
+	case v < lo || v > hi:
+		return 0, Bad(f.Name, CodeValue, "%s is %s: it must be %s", where, Show(raw), IntegerRange(lo, hi))
+	}
+	return v, nil
+}
+
+// number reads a number.
+func (f *Field) number(raw json.RawMessage) (float64, error) {
+	want := fmt.Sprintf("a number from %v to %v", f.Lo, f.Hi)
+	if f.Above {
+		want = fmt.Sprintf("a number above %v and at most %v", f.Lo, f.Hi)
+	}
+	var v float64
+	code := CodeType
+	if isNumber(raw) && json.Unmarshal(raw, &v) == nil {
+		if v > f.Lo && v <= f.Hi || v == f.Lo && !f.Above {
+			return v, nil
+		}
+		code = CodeValue
+	}
+	return 0, Bad(f.Name, code, "%s is %s: it must be %s%s", f.Name, Show(raw), want, f.hint())
+}
+
+// hint is what a message adds for a value that is out of bounds.
+func (f *Field) hint() string {
+	if f.Remedy == "" {
+		return ""
+	}
+	return "; " + f.Remedy
+}
+
+func (f *Field) bool(raw json.RawMessage) (bool, error) {
+	var v bool
+	if json.Unmarshal(raw, &v) != nil {
+		return false, Bad(f.Name, CodeType, "%s is %s: it must be true or false", f.Name, Show(raw))
+	}
+	return v, nil
+}
+
+// text reads a string: one of the words where there are some, else within the bounds on its bytes.
+func (f *Field) text(b Body, name string) (string, error) {
+	v, err := b.Text(name)
+	switch {
+	case err != nil:
+		return "", err
+	case len(f.Words) > 0 && !slices.Contains(f.Words, v):
+		return "", Bad(f.Name, CodeValue, "%s is %s: it must be one of %s%s", f.Name, Quote(v), strings.Join(f.Words, ", "), f.hint())
+	case v == "" && f.Lo > 0:
+		return "", Bad(f.Name, CodeValue, "%s is empty: give at least one character, or leave it out", f.Name)
+	case f.Hi > 0 && len(v) > int(f.Hi):
+		return "", Bad(f.Name, CodeValue, "%s has %d bytes: at most %v are allowed", f.Name, len(v), f.Hi)
+	}
+	return v, nil
+}
+
+// texts reads a string or a list of strings.
+func (f *Field) texts(raw json.RawMessage, b *Bounds) ([]string, error) {
+	var one string
+	if raw[0] == '"' && json.Unmarshal(raw, &one) == nil {
+		return []string{one}, nil
+	}
+	var list []*string
+	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+		return nil, Bad(f.Name, CodeType, "%s is %s: it must be a string or a list of strings", f.Name, Show(raw))
+	}
+	out := make([]string, len(list))
+	for i, item := range list {
+		if item == nil {
+			return nil, Bad(f.Name, CodeType, "%s is null: it must be a string", where(f.Name, i))
+		}
+		out[i] = *item
+	}
+	return out, f.fits(len(out), "strings", b)
+}
+
+// integers reads an integer, or a list of different ones.
+func (f *Field) integers(raw json.RawMessage, b *Bounds) ([]int, error) {
+	if raw[0] != '[' {
+		v, err := f.integer(raw, f.Name, b)
+		return []int{int(v)}, err
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) != nil || len(items) == 0 {
+		lo, hi := f.bounds(b)
+		return nil, Bad(f.Name, CodeValue, "%s is an empty list: give at least one integer from %d to %d", f.Name, lo, hi)
+	}
+	if len(items) > mostNumbers {
+		return nil, Bad(f.Name, CodeValue, "%s has %d numbers: at most %d are allowed", f.Name, len(items), mostNumbers)
+	}
+	var out []int
+	for i, item := range items {
+		v, err := f.integer(item, where(f.Name, i), b)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(out, int(v)) {
+			return nil, Bad(f.Name, CodeValue, "%s is %d, which is there before: give each number once", where(f.Name, i), v)
+		}
+		out = append(out, int(v))
+	}
+	return out, nil
+}
+
+// depths reads a list of numbers of loops, one for each token.
+func (f *Field) depths(raw json.RawMessage, b *Bounds) ([]int, error) {
+	var list []json.RawMessage
+	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+		return nil, f.badDepths("is "+Show(raw), b)
+	}
+	if len(list) == 0 || len(list) > f.Most(b) {
+		return nil, f.badDepths(fmt.Sprintf("has %d entries", len(list)), b)
+	}
+	out := make([]int, len(list))
+	for i, item := range list {
+		n, ok := Integer(item)
+		if !ok || n < int64(f.Lo) || n != int64(int32(n)) {
+			return nil, b.OutOfRange(f.Name, where(f.Name, i), item)
+		}
+		out[i] = int(n)
+	}
+	return out, nil
+}
+
+func (f *Field) badDepths(what string, b *Bounds) error {
+	return Bad(f.Name, CodeValue, "%s %s: it must be a list of integers from %d to %d, one for each token", f.Name, what, b.MinLoops, b.MaxLoops)
+}
+
+// IntegerRange names a range of integers in messages.
+func IntegerRange(lo, hi int64) string {
+	switch {
+	case lo == math.MinInt64 && hi == math.MaxInt64:
+		return "an integer"
+	case hi >= math.MaxInt32:
+		return fmt.Sprintf("an integer, at least %d", lo)
+	default:
+		return fmt.Sprintf("an integer from %d to %d", lo, hi)
+	}
+}
+
+// IDs reads a list of token ids, each below vocab. where is how messages call it: "prompt", "prompt[2]". It cuts the
+// text at commas instead of decoding it: a body of ids would become ten times its size in memory.
+func IDs(raw json.RawMessage, param, where string, vocab int) ([]int32, error) {
+	var nested []json.RawMessage
+	if raw[0] != '[' || bytes.ContainsAny(raw[1:], `"[{`) && json.Unmarshal(raw, &nested) != nil {
+		return nil, Bad(param, CodeType, "%s is %s: it must be a list of token ids", where, Show(raw))
+	}
+	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
+	if len(inner) == 0 {
+		return []int32{}, nil
+	}
+	out := make([]int32, 0, bytes.Count(inner, []byte(","))+1)
+	items := bytes.SplitSeq(inner, []byte(","))
+	if nested != nil { // an item has commas of its own, and is an error
+		items = func(yield func([]byte) bool) {
+			for _, item := range nested {
+				if !yield(item) {
+					return
+				}
+			}
+		}
+	}
+	for item := range items {
+		item = bytes.TrimSpace(item)
+		v, ok := Integer(item)
+		if !ok {
+			return nil, Bad(param, CodeType, "%s[%d] is %s: it must be a token id, an integer from 0 to %d",
+				where, len(out), Show(item), vocab-1)
+		}
+		if v < 0 || v >= int64(vocab) {
+			return nil, Bad(param, "token_id_out_of_range", "%s[%d] is %s: token ids go from 0 to %d",
+				where, len(out), Show(item), vocab-1)
+		}
+		out = append(out, int32(v))
+	}
+	return out, nil
+}
