@@ -189,7 +189,7 @@ func (r *Request) checkDraft(l *Capacity, loops int) error {
 	case r.Draft == 0:
 		return nil
 	case r.Exit.Kind != ExitNone:
-		return excludes("draft_loops", "exit_policy", one)
+		return excludes("draft_loops", "exit_policy", `guessing ahead needs one depth for all tokens; set exit_policy to none, or leave draft_loops out`)
 	case len(r.Replay) > 0:
 		return excludes("draft_loops", "replay_loops", one)
 	case r.Lens > 0:

@@ -26,17 +26,11 @@ func (s *Server) beginChat(c *gin.Context) (*generate.Sequences, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := api.CheckChat(b); err != nil {
-		return nil, err
-	}
-	if b.Has("prompt") && !b.Has("messages") {
-		return nil, api.Bad("prompt", "unknown_field", "prompt is a field of /v1/completions: send messages, or use that route")
-	}
-	p, err := generate.ReadPlan(b, t.Target, s.call(c), true, s.cfg.Limits)
+	p, v, err := generate.ReadPlan(b, api.Chat, t.Target, s.call(c), s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
-	talk, err := t.template.Read(c.Request.Context(), b, s.cfg.TemplateArgs)
+	talk, err := t.template.Read(c.Request.Context(), v, s.cfg.TemplateArgs)
 	if err != nil {
 		return nil, err
 	}

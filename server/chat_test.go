@@ -217,7 +217,7 @@ func TestChatBadInput(t *testing.T) {
 		body, code, param, error string
 	}{
 		{plain, `{}`, "missing_field", "messages", `messages is missing: give a list of {"role", "content"}`},
-		{plain, `{"prompt":"x"}`, "unknown_field", "prompt", "prompt is a field of /v1/completions: send messages, or use that route"},
+		{plain, `{"prompt":"x"}`, "unsupported_field", "prompt", "prompt is \"x\", a string: a chat does not take the field: send messages, or use /v1/completions"},
 		{plain, `{"messages":"x"}`, "invalid_type", "messages", `messages is "x", a string: it must be a list of {"role", "content"}`},
 		{plain, `{"messages":[]}`, "empty_prompt", "messages", "messages is an empty list: give at least one message"},
 		{plain, `{"messages":["x"]}`, "invalid_type", "messages", `messages[0] is "x", a string: it must be an object`},
@@ -238,7 +238,7 @@ func TestChatBadInput(t *testing.T) {
 		{plain, one(`"tool_choice":{"type":"function"}`), "invalid_type", "tool_choice", `tool_choice is an object: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`},
 		{plain, one(`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}`), "invalid_value", "tool_choice", `tool_choice names the function "g", which is not among tools`},
 		{plain, one(`"tools":[{"type":"function","function":{"name":"a b"}}]`), "invalid_value", "tools", `tools[0].function.name is "a b": it must be 1 to 64 letters, digits, _, - and points`},
-		{plain, one(`"reasoning_format":"raw"`), "invalid_value", "reasoning_format", `reasoning_format is "raw": it must be "auto" or "none"`},
+		{plain, one(`"reasoning_format":"raw"`), "invalid_value", "reasoning_format", `reasoning_format is "raw": it must be one of auto, none, deepseek`},
 		{plain, one(`"functions":[{"name":"f"}]`), "unsupported_field", "functions", "functions is a list: a chat does not take the field: use tools"},
 		{plain, one(`"echo":true`), "unsupported_field", "echo", "echo is true: a chat does not take the field: leave the field out"},
 		{plain, one(`"chat_template":"x"`), "unsupported_field", "chat_template", `chat_template is "x", a string: the field is not supported by this version: templates come from the model only`},
@@ -246,7 +246,7 @@ func TestChatBadInput(t *testing.T) {
 		{plain, one(`"chat_template_kwargs":{"thinking":{}}`), "invalid_type", "chat_template_kwargs", "chat_template_kwargs.thinking is an object: it must be a string, a number, true or false"},
 		{plain, one(`"continue_final_message":true,"add_generation_prompt":true`), "conflicting_fields", "continue_final_message", "continue_final_message and add_generation_prompt exclude each other: a message is continued or a new one begun: leave one of the two out"},
 		{plain, one(`"documents":[{}]`), "unsupported_field", "documents", "documents is given and the chat template of model adder takes none: put them into a message"},
-		{plain, one(`"reasoning_effort":"extreme"`), "invalid_value", "reasoning_effort", `reasoning_effort is "extreme": it must be one of none, minimal, low, medium, high, xhigh; or set loops, from 1 to 12`},
+		{plain, one(`"reasoning_effort":"extreme"`), "invalid_value", "reasoning_effort", `reasoning_effort is "extreme": it must be one of none, minimal, low, medium, high, xhigh; or set loops`},
 		{ts, `{"messages":[{"role":"system","content":"x"}]}`, "invalid_value", "messages", "the chat template of model adder refuses the conversation: no system here"},
 		{ts, `{"messages":[{"role":"loop","content":"x"}]}`, "request_too_large", "messages", "the chat template of model adder exceeded its limits: send a shorter conversation"},
 		{ts, one(`"n":1`), "chat_template_failed", "messages", ""},

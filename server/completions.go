@@ -27,11 +27,11 @@ func (s *Server) beginCompletion(c *gin.Context) (*generate.Sequences, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := generate.ReadPlan(b, t.Target, s.call(c), false, s.cfg.Limits)
+	p, v, err := generate.ReadPlan(b, api.Completions, t.Target, s.call(c), s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
-	prompts, err := p.ReadPrompts(b, s.cfg.Limits)
+	prompts, err := p.ReadPrompts(v, s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func curveLoops(text string, m *generate.Model) ([]int, error) {
 	var out []int
 	for _, item := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(item))
-		if err != nil || n < m.Loops.Min || n > m.Loops.Max {
+		if err != nil || !m.Takes(n) {
 			return nil, api.Bad("loops", "loops_out_of_range", "loops is %s: it must be integers from %d to %d, with commas between", api.Quote(text), m.Loops.Min, m.Loops.Max)
 		}
 		out = append(out, n)

@@ -177,7 +177,7 @@ func TestEmbeddingsBadInput(t *testing.T) {
 		{`{"input":"a","pooling":"max"}`, "invalid_value", "pooling", `pooling is "max": it must be one of mean, last`},
 		{`{"input":"a","dimensions":256}`, "invalid_value", "dimensions", ""},
 		{`{"input":"a","exit_policy":"kl"}`, "unsupported_policy", "exit_policy", `exit_policy is "kl", which looks at the logits of generated tokens: for embeddings use none, delta or gate`},
-		{`{"input":"a","return_lens":2}`, "unsupported_field", "return_lens", "return_lens is given and an embedding generates nothing: leave the field out"},
+		{`{"input":"a","return_lens":2}`, "unsupported_field", "return_lens", "return_lens is 2: an embedding does not take the field: nothing is generated: leave the field out"},
 		{`{"input":"a","truncate_prompt_tokens":5}`, "unsupported_field", "truncate_prompt_tokens", "truncate_prompt_tokens is 5: the field is not supported by this version: shorten the prompt before sending it"},
 		{`{"input":"a","loops":13}`, "loops_out_of_range", "loops", "loops is 13: model adder takes an integer from 1 to 12"},
 	}

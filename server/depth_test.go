@@ -71,36 +71,36 @@ func TestBadDepth(t *testing.T) {
 	ts, _ := serve(t, s, server.Config{})
 	const policies = "none, delta, kl, entropy, argmax, auto"
 	without := func(field string) string {
-		return field + " is given without an exit policy, which would read it: set exit_policy to one of delta, kl, entropy, argmax, or leave " + field + " out"
+		return field + " has no effect without exit_policy: set exit_policy to one of delta, kl, entropy, argmax, or leave " + field + " out"
 	}
 	tests := []struct{ fields, code, param, message string }{
-		{`"exit_policy":"gate"`, "unsupported_policy", "exit_policy", `exit_policy is "gate": model adder does not emit a gate: use one of ` + policies},
+		{`"exit_policy":"gate"`, "unsupported_policy", "exit_policy", `exit_policy is "gate": model adder does not emit a gate; use one of ` + policies},
 		{`"exit_policy":"logit_delta"`, "invalid_value", "exit_policy", `exit_policy is "logit_delta", which is not known here: "kl" compares the logits of two loops, "delta" the latents; the policies are ` + policies},
 		{`"exit_policy":"magic"`, "invalid_value", "exit_policy", `exit_policy is "magic": model adder takes one of ` + policies},
 		{`"exit_policy":7`, "invalid_type", "exit_policy", "exit_policy is 7: it must be a string"},
-		{`"exit_policy":"delta","exit_threshold":0`, "invalid_value", "exit_threshold", "exit_threshold is 0: for policy delta it must be a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
-		{`"exit_policy":"delta","exit_threshold":2.5`, "invalid_value", "exit_threshold", "exit_threshold is 2.5: for policy delta it must be a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
-		{`"exit_policy":"kl","exit_threshold":"x"`, "invalid_type", "exit_threshold", `exit_threshold is "x", a string: for policy kl it must be a number above 0 and at most 100: the divergence of two loops below which a token leaves (default 0.001)`},
-		{`"exit_policy":"argmax","exit_threshold":0.5`, "invalid_type", "exit_threshold", "exit_threshold is 0.5: it must be an integer from 1 to 12: for how many loops the most likely token must stay the same"},
+		{`"exit_policy":"delta","exit_threshold":0`, "invalid_value", "exit_threshold", "exit_threshold is 0: policy delta takes a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
+		{`"exit_policy":"delta","exit_threshold":2.5`, "invalid_value", "exit_threshold", "exit_threshold is 2.5: policy delta takes a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
+		{`"exit_policy":"kl","exit_threshold":"x"`, "invalid_type", "exit_threshold", `exit_threshold is "x", a string: policy kl takes a number above 0 and at most 100: the divergence of two loops below which a token leaves (default 0.001)`},
+		{`"exit_policy":"argmax","exit_threshold":0.5`, "invalid_value", "exit_threshold", "exit_threshold is 0.5: policy argmax takes an integer from 1 to 12: for how many loops the most likely token must stay the same (default 5)"},
 		{`"exit_threshold":0.5`, "missing_field", "exit_threshold", without("exit_threshold")},
 		{`"exit_agree":2`, "missing_field", "exit_agree", without("exit_agree")},
 		{`"min_loops":2`, "missing_field", "min_loops", without("min_loops")},
-		{`"exit_policy":"delta","min_loops":5`, "loops_out_of_range", "min_loops", "min_loops is 5 and loops is 4: min_loops must not exceed it"},
-		{`"exit_policy":"delta","min_loops":0`, "invalid_value", "min_loops", "min_loops is 0: it must be an integer from 1 to 12"},
-		{`"exit_policy":"delta","exit_agree":0`, "invalid_value", "exit_agree", "exit_agree is 0: it must be an integer from 1 to 12"},
+		{`"exit_policy":"delta","min_loops":5`, "loops_out_of_range", "min_loops", "min_loops is 5: it must be from 1 to loops, which is 4"},
+		{`"exit_policy":"delta","min_loops":0`, "loops_out_of_range", "min_loops", "min_loops is 0: model adder takes an integer from 1 to 12"},
+		{`"exit_policy":"delta","exit_agree":0`, "invalid_value", "exit_agree", "exit_agree is 0: it must be an integer, at least 1"},
 		{`"replay_loops":[]`, "invalid_value", "replay_loops", "replay_loops has 0 entries: it must be a list of integers from 1 to 12, one for each token"},
-		{`"replay_loops":[3,13]`, "invalid_value", "replay_loops", "replay_loops[1] is 13: it must be a list of integers from 1 to 12, one for each token"},
+		{`"replay_loops":[3,13]`, "loops_out_of_range", "replay_loops", "replay_loops[1] is 13: it must be from 1 to loops, which is 12"},
 		{`"replay_loops":3`, "invalid_value", "replay_loops", "replay_loops is 3: it must be a list of integers from 1 to 12, one for each token"},
-		{`"replay_loops":[3,8],"loops":4`, "loops_out_of_range", "replay_loops", "replay_loops goes up to 8 and loops is 4: loops must be at least the deepest: give the loops of the answer that you replay"},
-		{`"replay_loops":[3],"exit_policy":"delta"`, "conflicting_fields", "replay_loops", "replay_loops and exit_policy exclude each other: the depths are given: leave one of the two out"},
-		{`"replay_loops":[3],"elastic":true`, "conflicting_fields", "replay_loops", "replay_loops and elastic exclude each other: it needs a depth that stays: leave one of the two out"},
+		{`"replay_loops":[3,8],"loops":4`, "loops_out_of_range", "replay_loops", "replay_loops[1] is 8: it must be from 1 to loops, which is 4"},
+		{`"replay_loops":[3],"exit_policy":"delta"`, "conflicting_fields", "replay_loops", "replay_loops and exit_policy exclude each other: the depths are given; leave one of the two out"},
+		{`"replay_loops":[3],"elastic":true`, "conflicting_fields", "replay_loops", "replay_loops and elastic exclude each other: a replay needs a depth that stays; leave one of the two out"},
 		{`"replay_loops":[3],"n":2`, "conflicting_fields", "replay_loops", "replay_loops and n exclude each other: it holds for one sequence: send one prompt with n = 1"},
-		{`"draft_loops":2,"exit_policy":"delta"`, "conflicting_fields", "draft_loops", `draft_loops and exit_policy exclude each other: guessing ahead needs one depth for all tokens: send exit_policy "none", or leave draft_loops out`},
-		{`"draft_loops":2,"replay_loops":[3]`, "conflicting_fields", "draft_loops", "draft_loops and replay_loops exclude each other: guessing ahead needs one depth for all tokens: leave one of the two out"},
-		{`"draft_loops":2,"target_itl_ms":5`, "conflicting_fields", "draft_loops", "draft_loops and target_itl_ms exclude each other: it needs a depth that stays: leave one of the two out"},
-		{`"draft_loops":4`, "loops_out_of_range", "draft_loops", "draft_loops is 4 and loops is 4: a guess must take fewer loops than the answer"},
-		{`"target_itl_ms":0`, "invalid_value", "target_itl_ms", "target_itl_ms is 0: it must be above 0, the milliseconds between two tokens to aim at"},
-		{`"target_itl_ms":5,"elastic":false`, "conflicting_fields", "target_itl_ms", "target_itl_ms and elastic exclude each other: the time is met by lowering the depth: set elastic to true, or leave target_itl_ms out"},
+		{`"draft_loops":2,"exit_policy":"delta"`, "conflicting_fields", "draft_loops", `draft_loops and exit_policy exclude each other: guessing ahead needs one depth for all tokens; set exit_policy to none, or leave draft_loops out`},
+		{`"draft_loops":2,"replay_loops":[3]`, "conflicting_fields", "draft_loops", "draft_loops and replay_loops exclude each other: guessing ahead needs one depth for all tokens; leave one of the two out"},
+		{`"draft_loops":2,"target_itl_ms":5`, "conflicting_fields", "draft_loops", "draft_loops and target_itl_ms exclude each other: guessing ahead needs a depth that stays; leave one of the two out"},
+		{`"draft_loops":4`, "loops_out_of_range", "draft_loops", "draft_loops is 4: it must be below loops, which is 4, or 0 for no guesses"},
+		{`"target_itl_ms":0`, "invalid_value", "target_itl_ms", "target_itl_ms is 0: it must be a number above 0 and at most 3600000; the milliseconds between two tokens to aim at"},
+		{`"target_itl_ms":5,"elastic":false`, "conflicting_fields", "target_itl_ms", "target_itl_ms and elastic exclude each other: the time is met by lowering the depth; set elastic to true, or leave target_itl_ms out"},
 		{`"loop_budget":3`, "invalid_value", "loop_budget", "loop_budget is 3 and one token may take 4 loops: raise loop_budget or lower loops"},
 		{`"return_lens":21`, "invalid_value", "return_lens", "return_lens is 21: it must be an integer from 0 to 20"},
 		{`"timeout_ms":0`, "invalid_value", "timeout_ms", "timeout_ms is 0: it must be an integer from 1 to 86400000"},
@@ -142,7 +142,7 @@ func TestModelPolicies(t *testing.T) {
 		t.Errorf("card %s", a.body)
 	}
 	a = post(t, ts, `{"model":"plain","prompt":"x","exit_policy":"delta"}`)
-	checkError(t, a, 400, "unsupported_policy", "exit_policy", `exit_policy is "delta": model plain does not emit the latent's change: use one of none, kl, entropy, argmax, auto`)
+	checkError(t, a, 400, "unsupported_policy", "exit_policy", `exit_policy is "delta": model plain does not emit the latent's change; use one of none, kl, entropy, argmax, auto`)
 }
 
 // What the scheduler reports comes out in the usage and the timings.

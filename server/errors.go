@@ -38,7 +38,6 @@ var statuses = []struct {
 	{errLoading, http.StatusServiceUnavailable, api.TypeServer, "loading", "", "models are still loading: try again when GET /readyz says 200", true},
 	{loopctl.ErrPromptTooLong, http.StatusBadRequest, api.TypeInvalid, "context_length_exceeded", "prompt", "", false},
 	{loopctl.ErrPagesExhausted, http.StatusBadRequest, api.TypeInvalid, "kv_memory_exceeded", "max_tokens", "", false},
-	{loopctl.ErrBadRequest, http.StatusBadRequest, api.TypeInvalid, "invalid_value", "", "", false},
 	{loopctl.ErrDeadline, http.StatusGatewayTimeout, api.TypeServer, "deadline_exceeded", "timeout_ms", "timeout_ms was over before the answer was complete: allow more, or ask for fewer tokens or loops", false},
 	{loopctl.ErrEngine, http.StatusInternalServerError, api.TypeServer, "engine_error", "", "the model's engine failed on this request; other requests are not affected", false},
 }

@@ -145,7 +145,7 @@ func TestEcho(t *testing.T) {
 			}
 		})
 	}
-	checkError(t, post(t, ts, `{"prompt":"x","max_tokens":0}`), 400, "invalid_value", "max_tokens", "max_tokens is 0: it must be an integer, at least 1")
+	checkError(t, post(t, ts, `{"prompt":"x","max_tokens":0}`), 400, "invalid_value", "max_tokens", "max_tokens is 0: it must be at least 1, unless echo or prompt_logprobs is set")
 }
 
 // A stream tells the same as a whole answer.
@@ -285,7 +285,7 @@ func TestChatLogprobs(t *testing.T) {
 		t.Errorf("text %q of %s", text, a.body)
 	}
 	checkError(t, send(t, ts, "POST", "/v1/chat/completions", body+`,"top_logprobs":2}`), 400, "invalid_value", "top_logprobs",
-		`top_logprobs is 2 without "logprobs": true: set logprobs, or leave it out`)
+		`top_logprobs has no effect without "logprobs": true: set logprobs, or leave top_logprobs out`)
 }
 
 // Every field here is bounded before the engine hears of it.

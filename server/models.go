@@ -78,13 +78,12 @@ func (ms models) find(name string) (target, error) {
 		if !isAlias {
 			return t, nil
 		}
-		n, err := strconv.Atoi(suffix)
-		if err == nil && n >= m.Loops.Min && n <= m.Loops.Max {
-			t.Alias = n
-			return t, nil
-		}
 		if suffix == "auto" {
 			t.Auto = true
+			return t, nil
+		}
+		if n, err := strconv.Atoi(suffix); err == nil && m.Takes(n) {
+			t.Alias = n
 			return t, nil
 		}
 		return target{}, api.Bad("model", "loops_out_of_range",

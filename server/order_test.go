@@ -38,9 +38,9 @@ func TestWhichOfTwoMistakesIsNamed(t *testing.T) {
 		{completions, `{"n":0,"draft_loops":9}`, "draft_loops"},
 		{completions, `{"n":0,"loop_budget":1}`, "loop_budget"},
 		{completions, `{"n":0,"target_itl_ms":5,"elastic":false}`, "target_itl_ms"},
-		{completions, `{"return_lens":99,"loops":99}`, "loops"},
-		{completions, `{"exit_policy":"magic","loops":99}`, "loops"},
-		{completions, `{"replay_loops":7,"exit_policy":"magic"}`, "exit_policy"},
+		{completions, `{"return_lens":99,"loops":99}`, "return_lens"}, // what a field is by itself, before what the model takes
+		{completions, `{"exit_policy":"delta","exit_threshold":9,"loops":99}`, "loops"},
+		{completions, `{"replay_loops":[99],"exit_policy":"magic"}`, "exit_policy"},
 		{completions, `{"return_lens":99,"draft_loops":"x"}`, "draft_loops"},
 		// how the request stands among others, then what is not supported
 		{completions, `{"suffix":"x","timeout_ms":0}`, "timeout_ms"},
@@ -51,7 +51,7 @@ func TestWhichOfTwoMistakesIsNamed(t *testing.T) {
 		// fields by themselves, in the order of the table
 		{completions, `{"max_tokens":0,"logprobs":21}`, "logprobs"},
 		{completions, `{"logprobs":21,"return_tokens_as_token_ids":1}`, "return_tokens_as_token_ids"},
-		{completions, `{"n":0,"max_tokens":0}`, "max_tokens"},
+		{completions, `{"n":0,"max_tokens":-1}`, "max_tokens"},
 		{completions, `{"temperature":-1,"n":0}`, "n"},
 		{completions, `{"top_p":2,"temperature":-1}`, "temperature"},
 		{completions, `{"seed":"a","min_tokens":-1}`, "min_tokens"},
@@ -69,7 +69,7 @@ func TestWhichOfTwoMistakesIsNamed(t *testing.T) {
 		{completions, `{"prompt":7,"regex":"a","choice":["a"]}`, "regex"},
 		// chats and embeddings keep to it
 		{chats, `{"prompt":"x","echo":true}`, "echo"},
-		{chats, `{"prompt":"x","loops":99}`, "prompt"},
+		{chats, `{"prompt":"x","loops":99}`, "loops"},
 		{chats, `{"messages":7,"loops":99}`, "loops"},
 		{chats, `{"messages":7,"top_logprobs":2}`, "top_logprobs"},
 		{chats, `{"messages":7,"n":0}`, "n"},
@@ -78,7 +78,7 @@ func TestWhichOfTwoMistakesIsNamed(t *testing.T) {
 		{chats, `{"messages":7,"num_loops":7}`, "num_loops"},
 		{embeddings, `{"input":7}`, "model"}, // this one gives none
 		{"/tokenize", `{"prompt":7,"add_special_tokens":7}`, "add_special_tokens"},
-		{"/tokenize", `{"prompt":7,"messages":7}`, "messages"},
+		{"/tokenize", `{"prompt":7,"messages":7}`, "prompt"},
 		{"/v1/bench", `{"loops":99,"nonsense":1}`, "nonsense"},
 		{"/v1/bench", `{"runs":0,"loops":99}`, "loops"},
 	} {

@@ -13,26 +13,21 @@ import (
 // The tokenizer's routes are vLLM's: lm-evaluation-harness takes them for a remote tokenizer.
 
 func (s *Server) postTokenize(c *gin.Context) {
-	b, t, err := s.readRequest(c)
+	v, t, err := s.decode(c, api.Tokenize)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	r := &api.Reader{Body: b}
-	isChat := b.Has("messages")
-	addSpecial, withText := r.Boolean("add_special_tokens", !isChat), r.Boolean("return_token_strs", false)
-	if r.Err != nil {
-		s.fail(c, r.Err)
-		return
-	}
+	isChat := v.Has("messages")
+	addSpecial := v.Bool("add_special_tokens") || !isChat && !v.Has("add_special_tokens")
 	var tokens []int32
 	if isChat {
 		var talk *chat.Prompt
-		if talk, err = t.template.Read(c.Request.Context(), b, s.cfg.TemplateArgs); err == nil {
+		if talk, err = t.template.Read(c.Request.Context(), v, s.cfg.TemplateArgs); err == nil {
 			tokens, err = talk.IDs(addSpecial)
 		}
 	} else {
-		tokens, err = tokenizeText(b, t, addSpecial)
+		tokens, err = tokenizeText(v, t, addSpecial)
 	}
 	if err != nil {
 		s.endFailed(c, err)
@@ -42,7 +37,7 @@ func (s *Server) postTokenize(c *gin.Context) {
 		tokens = []int32{}
 	}
 	out := gin.H{"count": len(tokens), "max_model_len": t.Context, "tokens": tokens, "token_strs": nil}
-	if withText {
+	if v.Bool("return_token_strs") {
 		strs := make([]string, len(tokens))
 		for i, id := range tokens {
 			strs[i], _ = t.Tokenizer.IDToToken(id)
@@ -52,15 +47,21 @@ func (s *Server) postTokenize(c *gin.Context) {
 	respond(c, http.StatusOK, out)
 }
 
-func tokenizeText(b api.Body, t target, addSpecial bool) ([]int32, error) {
-	if !b.Has("prompt") {
-		return nil, api.Bad("prompt", "missing_field", "prompt is missing: give the text to tokenize, or messages")
-	}
-	text, err := b.Text("prompt")
+// decode reads the body of a route without loops.
+func (s *Server) decode(c *gin.Context, route api.Route) (*api.Values, target, error) {
+	b, t, err := s.readRequest(c)
 	if err != nil {
-		return nil, err
+		return nil, target{}, err
 	}
-	tokens, err := t.Tokenizer.Encode(text, addSpecial)
+	v, err := api.Decode(b, route, t.Bounds(s.cfg.Limits))
+	return v, t, err
+}
+
+func tokenizeText(v *api.Values, t target, addSpecial bool) ([]int32, error) {
+	if !v.Has("prompt") {
+		return nil, api.Bad("prompt", api.CodeMissing, "prompt is missing: give the text to tokenize, or messages")
+	}
+	tokens, err := t.Tokenizer.Encode(v.Text("prompt"), addSpecial)
 	if err != nil {
 		return nil, api.Bad("prompt", "cannot_tokenize", "prompt cannot be tokenized: %s: change the text", err.Error())
 	}
@@ -68,21 +69,12 @@ func tokenizeText(b api.Body, t target, addSpecial bool) ([]int32, error) {
 }
 
 func (s *Server) postDetokenize(c *gin.Context) {
-	b, t, err := s.readRequest(c)
+	v, t, err := s.decode(c, api.Detokenize)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	if !b.Has("tokens") {
-		s.fail(c, api.Bad("tokens", "missing_field", "tokens is missing: give a list of token ids"))
-		return
-	}
-	list, err := api.IDs(b["tokens"], "tokens", "tokens", t.Vocab)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	text, err := t.Tokenizer.Decode(list, false)
+	text, err := t.Tokenizer.Decode(v.IDs("tokens"), false)
 	if err != nil {
 		s.fail(c, api.Bad("tokens", api.CodeValue, "tokens cannot be decoded: %s", err.Error()))
 		return

@@ -64,8 +64,8 @@ func allButOne(b *Bounds) (lo, hi int) { return 1, b.Context - 1 }
 
 func entries(n int) most { return func(*Bounds) int { return n } }
 
-// OutOfRange is a 400 about a number of loops. what is how the message calls it: "loops", "header X-Loops".
-func (b *Bounds) OutOfRange(param, what string, raw json.RawMessage) *Error {
+// outOfRange is a 400 about a number of loops. what is how the message calls it: "loops", "header X-Loops".
+func (b *Bounds) outOfRange(param, what string, raw json.RawMessage) *Error {
 	hint := ""
 	var text string
 	if json.Unmarshal(raw, &text) == nil {

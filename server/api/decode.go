@@ -46,7 +46,7 @@ func DecodeDepth(b Body, route Route, bounds *Bounds) (*Values, error) {
 // DecodeRest checks all rows but those of the depth.
 func (v *Values) DecodeRest() error { return v.decode(otherRows) }
 
-// decode reads each row by itself, and then looks for fields that do not go together.
+// decode reads each row by itself, and then looks for fields that lack what they need.
 func (v *Values) decode(rows []Field) error {
 	for i := range rows {
 		f := &rows[i]
@@ -64,11 +64,6 @@ func (v *Values) decode(rows []Field) error {
 		}
 		if f.Needs != "" && !v.Asks(f.Needs) {
 			return Bad(f.Name, CodeValue, `%[1]s has no effect without "%[2]s": true: set %[2]s, or leave %[1]s out`, f.Name, f.Needs)
-		}
-		for _, x := range f.Not {
-			if v.Asks(x.Field) {
-				return Conflict(f.Name, x.Field, x.Why)
-			}
 		}
 	}
 	return nil
@@ -172,7 +167,7 @@ func (f *Field) read(b Body, name string, bounds *Bounds) (any, error) {
 	case Depth:
 		n, ok := Integer(raw)
 		if !ok || n < int64(f.Lo) || n != int64(int32(n)) {
-			return nil, bounds.OutOfRange(f.Name, f.Name, raw)
+			return nil, bounds.outOfRange(f.Name, f.Name, raw)
 		}
 		return n, nil
 	case DepthList:
@@ -206,6 +201,11 @@ func (v *Values) Asks(name string) bool {
 		return x != "" && x != "none"
 	}
 	return true
+}
+
+// OutOfRange is a 400 about a number of loops. what is how the message calls it: "loops", "header X-Loops".
+func (v *Values) OutOfRange(param, what string, raw json.RawMessage) *Error {
+	return v.bounds.outOfRange(param, what, raw)
 }
 
 // Raw is a field's JSON as it was sent, nil where the field is absent.

@@ -18,17 +18,13 @@ type Field struct {
 	Remedy  string   // what to do instead: the end of a message
 	// Harmless are values that ask for nothing, as absence does. Numbers match however they are written.
 	Harmless []string
-	Unless   string      // the field is ignored where this one is given: clients of several servers send the names of each
-	Needs    string      // the field has no effect without this one
-	Not      []Exclusion // fields that it excludes
-	Aliases  []string    // names that other programs have for it: refused with the right one
-	Ours     bool        // no other server has the field, so a name that is a slip away from it is refused, too
-	Schema   string      // JSON that openapi.json says instead of what the kind says
-	Help     string      // for openapi.json and docs/api.md
+	Unless   string   // the field is ignored where this one is given: clients of several servers send the names of each
+	Needs    string   // the field has no effect without this one
+	Aliases  []string // names that other programs have for it: refused with the right one
+	Ours     bool     // no other server has the field, so a name that is a slip away from it is refused, too
+	Schema   string   // JSON that openapi.json says instead of what the kind says
+	Help     string   // for openapi.json and docs/api.md
 }
-
-// Exclusion is a field that another one excludes, and why.
-type Exclusion struct{ Field, Why string }
 
 // Kind is a field's JSON type, and how Values hands it out.
 type Kind int

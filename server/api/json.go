@@ -168,6 +168,13 @@ func Integer(raw json.RawMessage) (int64, bool) {
 	return int64(f), true
 }
 
+// Float reads a JSON number.
+func Float(raw json.RawMessage) (float64, bool) {
+	var v float64
+	ok := isNumber(raw) && json.Unmarshal(raw, &v) == nil
+	return v, ok
+}
+
 func isNumber(raw json.RawMessage) bool {
 	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
 }

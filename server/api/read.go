@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -36,13 +37,12 @@ func (f *Field) integer(raw json.RawMessage, where string, b *Bounds) (int64, er
 
 // number reads a number.
 func (f *Field) number(raw json.RawMessage) (float64, error) {
-	want := fmt.Sprintf("a number from %v to %v", f.Lo, f.Hi)
+	want := fmt.Sprintf("a number from %v to %s", f.Lo, plain(f.Hi))
 	if f.Above {
-		want = fmt.Sprintf("a number above %v and at most %v", f.Lo, f.Hi)
+		want = fmt.Sprintf("a number above %v and at most %s", f.Lo, plain(f.Hi))
 	}
-	var v float64
 	code := CodeType
-	if isNumber(raw) && json.Unmarshal(raw, &v) == nil {
+	if v, ok := Float(raw); ok {
 		if v > f.Lo && v <= f.Hi || v == f.Lo && !f.Above {
 			return v, nil
 		}
@@ -50,6 +50,9 @@ func (f *Field) number(raw json.RawMessage) (float64, error) {
 	}
 	return 0, Bad(f.Name, code, "%s is %s: it must be %s%s", f.Name, Show(raw), want, f.hint())
 }
+
+// plain writes a number without an exponent.
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // hint is what a message adds for a value that is out of bounds.
 func (f *Field) hint() string {
@@ -124,7 +127,7 @@ func (f *Field) integers(raw json.RawMessage, b *Bounds) ([]int, error) {
 			return nil, err
 		}
 		if slices.Contains(out, int(v)) {
-			return nil, Bad(f.Name, CodeValue, "%s is %d, which is there before: give each number once", where(f.Name, i), v)
+			return nil, Bad(f.Name, CodeValue, "%s is %d, which is in the list already: give each number once", where(f.Name, i), v)
 		}
 		out = append(out, int(v))
 	}
@@ -144,7 +147,7 @@ func (f *Field) depths(raw json.RawMessage, b *Bounds) ([]int, error) {
 	for i, item := range list {
 		n, ok := Integer(item)
 		if !ok || n < int64(f.Lo) || n != int64(int32(n)) {
-			return nil, b.OutOfRange(f.Name, where(f.Name, i), item)
+			return nil, b.outOfRange(f.Name, where(f.Name, i), item)
 		}
 		out[i] = int(n)
 	}

@@ -33,7 +33,6 @@ var samplingRows = []Field{
 	},
 	{
 		Name: "prompt_logprobs", Kind: Int, Hi: 20, Harmless: []string{"false"}, Routes: Completions,
-		Not:  []Exclusion{{"stream", "use echo with logprobs, or leave stream out"}},
 		Help: "The same for the prompt's tokens: vLLM's `choices[i].prompt_logprobs`. Not in a stream.",
 	},
 	{Name: "logprobs", Kind: Bool, Routes: Chat, Help: "Log-probabilities of the answer's tokens."},
@@ -129,13 +128,13 @@ var promptRows = []Field{
 		Help: "One prompt or several: a string, a list of strings, a list of token ids, or a list of such lists.",
 	},
 	{Name: "prompt", Kind: Text, Routes: Tokenize, Help: "The text."},
-	{Name: "parallel_tool_calls", Kind: Bool, Default: true, Routes: Chat, Help: "false keeps the first call only."},
+	{Name: "parallel_tool_calls", Kind: Bool, Default: true, Routes: Chat | Tokenize, Help: "false keeps the first call only."},
 	{
-		Name: "tool_choice", Routes: Chat,
+		Name: "tool_choice", Routes: Chat | Tokenize,
 		Help: "`auto`, `none`, `required`, or `{\"type\": \"function\", \"function\": {\"name\"}}`: the last two hold the answer to the form of a call.",
 	},
 	{
-		Name: "tools", Routes: Chat,
+		Name: "tools", Routes: Chat | Tokenize,
 		Help: "Functions that the model may call, shown to templates that take them: a list of `{\"type\": \"function\", \"function\": {\"name\", \"description\", \"parameters\"}}`.",
 	},
 	{
@@ -156,9 +155,9 @@ var promptRows = []Field{
 		Name: "chat_template_kwargs", Kind: Object, Routes: Chat | Tokenize,
 		Help: "Names that templates know: `enable_thinking`, `thinking`, `reasoning_effort`, `date_string`, `tools_in_user_message`; any other name is refused.",
 	},
-	{Name: "include_reasoning", Kind: Bool, Default: true, Routes: Chat, Help: "false leaves reasoning out of the answer."},
+	{Name: "include_reasoning", Kind: Bool, Default: true, Routes: Chat | Tokenize, Help: "false leaves reasoning out of the answer."},
 	{
-		Name: "reasoning_format", Kind: Text, Words: []string{"auto", "none", "deepseek"}, Routes: Chat,
+		Name: "reasoning_format", Kind: Text, Words: []string{"auto", "none", "deepseek"}, Routes: Chat | Tokenize,
 		Help: "`auto` (or `deepseek`) tells reasoning apart where the model's template speaks of it; `none` leaves it in the content.",
 	},
 	{Name: "tokens", Kind: IDList, Routes: Detokenize, Missing: "give a list of token ids", Help: "The ids to decode."},

@@ -1,5 +1,7 @@
 package api
 
+import "math"
+
 // depthRows are the rows that are read before all others: how deep a request's tokens go is what clients get wrong here
 // and nowhere else. What contradicts itself among them is named before any other field, too.
 var depthRows = []Field{
@@ -8,7 +10,7 @@ var depthRows = []Field{
 		Help: "A model of GET /v1/models: `name`, `name@loops` or `name@auto`. May be left out where there is one model only.",
 	},
 	{
-		Name: "loops", Kind: Depth, Lo: 1, Routes: looped, Ours: true,
+		Name: "loops", Kind: Depth, Lo: math.MinInt32, Routes: looped, Ours: true,
 		Aliases: []string{
 			"loop", "loop_count", "loops_count", "n_loop", "n_loops", "nloops", "num_loop", "num_loops", "max_loops", "depth",
 			"num_steps", "n_steps", "mean_recurrence", "num_recurrence", "num_recurrences", "recurrence", "recurrences", "recurrent_steps",
@@ -22,7 +24,7 @@ var depthRows = []Field{
 		Help: "Loops out of range are brought into it instead of being refused.",
 	},
 	{
-		Name: "reasoning_effort", Kind: Text, Routes: looped, Words: []string{"none", "minimal", "low", "medium", "high", "xhigh"},
+		Name: "reasoning_effort", Kind: Text, Routes: looped | Tokenize, Words: []string{"none", "minimal", "low", "medium", "high", "xhigh"},
 		Remedy: "or set loops",
 		Help:   "A place in the model's range of loops. A chat's template sees it, too.",
 	},
@@ -47,12 +49,6 @@ var depthRows = []Field{
 	},
 	{
 		Name: "replay_loops", Kind: DepthList, Lo: 1, Most: entries(1 << 20), Routes: generating, Ours: true, Aliases: []string{"loops_replay"},
-		Not: []Exclusion{
-			{"exit_policy", "the depths are given: leave one of the two out"},
-			{"min_loops", "the depths are given: leave one of the two out"},
-			{"target_itl_ms", "it needs a depth that stays: leave one of the two out"},
-			{"elastic", "it needs a depth that stays: leave one of the two out"},
-		},
 		Help: "The loops of each token, as `return_loops` of an earlier answer gave them: the same depths again. One prompt, `n` 1, and the `loops` of that answer; after its end the last entry holds. Prompts run at `loops`, so that answers of the policies that move prompts, `delta` and `gate`, are replayed with their depths but not bit for bit.",
 	},
 	{
@@ -66,13 +62,6 @@ var depthRows = []Field{
 	},
 	{
 		Name: "draft_loops", Kind: Depth, Routes: generating, Ours: true,
-		Not: []Exclusion{
-			{"target_itl_ms", "it needs a depth that stays: leave one of the two out"},
-			{"elastic", "it needs a depth that stays: leave one of the two out"},
-			{"replay_loops", "guessing ahead needs one depth for all tokens: leave one of the two out"},
-			{"exit_policy", `guessing ahead needs one depth for all tokens: send exit_policy "none", or leave draft_loops out`},
-			{"return_lens", "a guess is not looked at loop by loop: leave one of the two out"},
-		},
 		Help: "Guess each token after so many loops and start its successor; the answer is the same. 0 is off; only at a fixed depth. `timings.drafted` and `timings.accepted` count.",
 	},
 	{

@@ -33,9 +33,6 @@ func TestTable(t *testing.T) {
 			}
 			seen = append(seen, f.Name)
 			named := []string{f.Needs}
-			for _, x := range f.Not {
-				named = append(named, x.Field)
-			}
 			if f.Kind != Refused {
 				named = append(named, f.Unless)
 			}

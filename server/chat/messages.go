@@ -19,11 +19,7 @@ type conversation struct {
 
 // readMessages checks the messages and gives them the form that templates know: content parts joined to one string, and
 // the arguments of tool calls as objects. Every other field stays, in its place: templates print whole messages.
-func readMessages(b api.Body, developer string) (conversation, error) {
-	if !b.Has("messages") {
-		return conversation{}, api.Bad("messages", "missing_field", `messages is missing: give a list of {"role", "content"}`)
-	}
-	raw := b["messages"]
+func readMessages(raw json.RawMessage, developer string) (conversation, error) {
 	var list []json.RawMessage
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
 		return conversation{}, api.Bad("messages", api.CodeType, `messages is %s: it must be a list of {"role", "content"}`, api.Show(raw))

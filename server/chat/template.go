@@ -109,8 +109,8 @@ type Prompt struct {
 }
 
 // Read renders a request's conversation. args are names that it may set beside the usual ones.
-func (t *Template) Read(ctx context.Context, b api.Body, args []string) (*Prompt, error) {
-	tools, err := readTools(b)
+func (t *Template) Read(ctx context.Context, v *api.Values, args []string) (*Prompt, error) {
+	tools, err := readTools(v)
 	if err != nil {
 		return nil, err
 	}
@@ -123,34 +123,19 @@ func (t *Template) Read(ctx context.Context, b api.Body, args []string) (*Prompt
 		}
 	}
 	p := &Prompt{template: t, tools: tools}
-	if p.text, err = t.text(ctx, b, args, tools.list); err != nil {
+	if p.text, err = t.text(ctx, v, args, tools.list); err != nil {
 		return nil, err
 	}
-	p.form, err = t.answerForm(b, p)
-	return p, err
+	p.form = t.answerForm(v, p)
+	return p, nil
 }
 
 // answerForm is how an answer to the prompt is taken apart.
-func (t *Template) answerForm(b api.Body, p *Prompt) (answerForm, error) {
-	r := &api.Reader{Body: b}
-	f := answerForm{hidden: !r.Boolean("include_reasoning", true)}
-	if r.Err != nil {
-		return f, r.Err
-	}
-	format := "auto"
-	if b.Has("reasoning_format") {
-		var err error
-		if format, err = b.Text("reasoning_format"); err != nil {
-			return f, err
-		}
-	}
-	switch format {
-	case "auto", "deepseek": // llama.cpp's words
+func (t *Template) answerForm(v *api.Values, p *Prompt) answerForm {
+	f := answerForm{hidden: !v.Bool("include_reasoning")}
+	if v.Text("reasoning_format") != "none" {
 		f.thinks = t.mentions(thinkOpen) || t.mentions(thinkClose)
 		f.opened = f.thinks && strings.HasSuffix(strings.TrimRight(p.text, blank), thinkOpen)
-	case "none":
-	default:
-		return f, api.Bad("reasoning_format", api.CodeValue, `reasoning_format is %s: it must be "auto" or "none"`, api.Quote(format))
 	}
 	if p.tools.list != nil {
 		f.calls, f.single = t.syntax(), p.tools.single
@@ -158,35 +143,31 @@ func (t *Template) answerForm(b api.Body, p *Prompt) (answerForm, error) {
 			f.tools = append(f.tools, tool.Name)
 		}
 	}
-	return f, nil
+	return f
 }
 
 // text is what the template makes of a request's conversation.
-func (t *Template) text(ctx context.Context, b api.Body, args []string, tools json.RawMessage) (string, error) {
+func (t *Template) text(ctx context.Context, v *api.Values, args []string, tools json.RawMessage) (string, error) {
 	developer := "system"
 	if t.mentions("developer") {
 		developer = "developer"
 	}
-	talk, err := readMessages(b, developer)
+	talk, err := readMessages(v.Raw("messages"), developer)
 	if err != nil {
 		return "", err
 	}
-	r := &api.Reader{Body: b}
-	resume := r.Boolean("continue_final_message", false)
+	resume := v.Bool("continue_final_message")
 	chat := jinja.Chat{
 		Messages: talk.messages, Tools: tools, BOS: t.bos, EOS: t.eos, Special: t.special,
-		AddGenerationPrompt: r.Boolean("add_generation_prompt", !resume),
-	}
-	if r.Err != nil {
-		return "", r.Err
+		AddGenerationPrompt: v.Bool("add_generation_prompt") || !resume && !v.Has("add_generation_prompt"),
 	}
 	if resume && chat.AddGenerationPrompt {
 		return "", api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
 	}
-	if chat.Documents, err = t.documents(b); err != nil {
+	if chat.Documents, err = t.documents(v.Raw("documents")); err != nil {
 		return "", err
 	}
-	if chat.Kwargs, err = readKwargs(b, args); err != nil {
+	if chat.Kwargs, err = readKwargs(v, args); err != nil {
 		return "", err
 	}
 	text, err := t.render(ctx, chat)
@@ -235,33 +216,27 @@ func cutAfter(text, last string) (string, error) {
 	return text[:at+len(bare)], nil
 }
 
-func (t *Template) documents(b api.Body) (json.RawMessage, error) {
+func (t *Template) documents(raw json.RawMessage) (json.RawMessage, error) {
 	switch {
-	case !b.Has("documents"):
+	case raw == nil:
 		return nil, nil
-	case b["documents"][0] != '[':
-		return nil, api.Bad("documents", api.CodeType, "documents is %s: it must be a list of objects", api.Show(b["documents"]))
+	case raw[0] != '[':
+		return nil, api.Bad("documents", api.CodeType, "documents is %s: it must be a list of objects", api.Show(raw))
 	case !t.mentions("documents"):
 		return nil, api.Bad("documents", "unsupported_field", "documents is given and the chat template of model %s takes none: put them into a message", t.model.Name)
 	}
-	return b["documents"], nil
+	return raw, nil
 }
 
 // readKwargs reads chat_template_kwargs, and the effort for templates that speak of it.
-func readKwargs(b api.Body, more []string) (map[string]any, error) {
+func readKwargs(v *api.Values, more []string) (map[string]any, error) {
 	const field = "chat_template_kwargs"
-	args, err := b.Object(field)
-	if err != nil {
-		return nil, err
-	}
 	out := map[string]any{}
-	if b.Has("reasoning_effort") {
-		if out["reasoning_effort"], err = b.Text("reasoning_effort"); err != nil {
-			return nil, err
-		}
+	if v.Has("reasoning_effort") {
+		out["reasoning_effort"] = v.Text("reasoning_effort")
 	}
 	allowed := slices.Concat(templateArgs, more)
-	for name, raw := range args {
+	for name, raw := range v.Object(field) {
 		switch {
 		case !slices.Contains(allowed, name):
 			return nil, api.Bad(field, "unsupported_field", "%s has %s, which a request may not set: the names are %s", field, api.Quote(name), strings.Join(allowed, ", "))

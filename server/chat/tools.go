@@ -25,29 +25,26 @@ type toolOptions struct {
 }
 
 // readTools reads tools, tool_choice and parallel_tool_calls.
-func readTools(b api.Body) (toolOptions, error) {
-	r := &api.Reader{Body: b}
-	w := toolOptions{single: !r.Boolean("parallel_tool_calls", true)}
-	if r.Err != nil {
-		return w, r.Err
-	}
-	choice, name, err := readToolChoice(b)
+func readTools(v *api.Values) (toolOptions, error) {
+	w := toolOptions{single: !v.Bool("parallel_tool_calls")}
+	choice, name, err := readToolChoice(v.Raw("tool_choice"))
 	if err != nil {
 		return w, err
 	}
-	if !b.Has("tools") || api.Compact(b["tools"]) == "[]" {
+	list := v.Raw("tools")
+	if list == nil || api.Compact(list) == "[]" {
 		if choice == "required" || name != "" {
 			return w, api.Bad("tool_choice", api.CodeValue, "tool_choice asks for a call and there are no tools: give tools, or leave it out")
 		}
 		return w, nil
 	}
-	if w.tools, err = readToolList(b["tools"]); err != nil {
+	if w.tools, err = readToolList(list); err != nil {
 		return w, err
 	}
 	if choice == "none" {
 		return toolOptions{}, nil
 	}
-	w.list, w.forced = b["tools"], choice == "required"
+	w.list, w.forced = list, choice == "required"
 	if name == "" {
 		return w, nil
 	}
@@ -60,14 +57,14 @@ func readTools(b api.Body) (toolOptions, error) {
 }
 
 // readToolChoice returns a word, or the name of a function that must be called.
-func readToolChoice(b api.Body) (choice, name string, err error) {
-	const field = "tool_choice"
-	if !b.Has(field) {
+func readToolChoice(raw json.RawMessage) (choice, name string, err error) {
+	const want = `"auto", "none", "required", or {"type": "function", "function": {"name"}}`
+	if raw == nil {
 		return "auto", "", nil
 	}
-	if b[field][0] == '"' {
-		if choice, err = b.Text(field); err == nil && !slices.Contains([]string{"auto", "none", "required"}, choice) {
-			err = api.Bad(field, api.CodeValue, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, api.Quote(choice))
+	if json.Unmarshal(raw, &choice) == nil {
+		if !slices.Contains([]string{"auto", "none", "required"}, choice) {
+			err = api.Bad("tool_choice", api.CodeValue, "tool_choice is %s: it must be %s", api.Quote(choice), want)
 		}
 		return choice, "", err
 	}
@@ -75,8 +72,8 @@ func readToolChoice(b api.Body) (choice, name string, err error) {
 		Type     string
 		Function struct{ Name string }
 	}
-	if json.Unmarshal(b[field], &one) != nil || one.Type != "function" || one.Function.Name == "" {
-		return "", "", api.Bad(field, api.CodeType, `tool_choice is %s: it must be "auto", "none", "required", or {"type": "function", "function": {"name"}}`, api.Show(b[field]))
+	if json.Unmarshal(raw, &one) != nil || one.Type != "function" || one.Function.Name == "" {
+		return "", "", api.Bad("tool_choice", api.CodeType, "tool_choice is %s: it must be %s", api.Show(raw), want)
 	}
 	return "", one.Function.Name, nil
 }

@@ -34,10 +34,10 @@ func (m *Model) compiled() *constrain.Cache {
 }
 
 // readConstraint reads the one form that a request may give, under OpenAI's name, vLLM's, its older ones, or SGLang's.
-func (p *Plan) readConstraint(b api.Body) error {
+func (p *Plan) readConstraint(v *api.Values) error {
 	var forms []Form
-	for _, read := range []func(api.Body) ([]Form, error){responseFormat, structuredOutputs, plainForms} {
-		more, err := read(b)
+	for _, read := range []func(*api.Values) ([]Form, error){responseFormat, structuredOutputs, plainForms} {
+		more, err := read(v)
 		if err != nil {
 			return err
 		}
@@ -127,11 +127,11 @@ func choiceForm(field string, raw json.RawMessage) ([]Form, error) {
 }
 
 // responseFormat reads OpenAI's field.
-func responseFormat(b api.Body) ([]Form, error) {
+func responseFormat(v *api.Values) ([]Form, error) {
 	const field = "response_format"
-	o, err := b.Object(field)
-	if err != nil || o == nil {
-		return nil, err
+	o := v.Object(field)
+	if o == nil {
+		return nil, nil
 	}
 	kind, err := o.Text("type")
 	if err != nil {
@@ -163,11 +163,11 @@ func orMissing(raw json.RawMessage) json.RawMessage {
 }
 
 // structuredOutputs reads vLLM's field, which holds one of several.
-func structuredOutputs(b api.Body) ([]Form, error) {
+func structuredOutputs(v *api.Values) ([]Form, error) {
 	const field = "structured_outputs"
-	o, err := b.Object(field)
-	if err != nil || o == nil {
-		return nil, err
+	o := v.Object(field)
+	if o == nil {
+		return nil, nil
 	}
 	var out []Form
 	for _, name := range slices.Sorted(maps.Keys(o)) {
@@ -184,15 +184,15 @@ func structuredOutputs(b api.Body) ([]Form, error) {
 }
 
 // plainForms reads fields of the body itself.
-func plainForms(b api.Body) ([]Form, error) {
+func plainForms(v *api.Values) ([]Form, error) {
 	var out []Form
 	for _, f := range []struct{ name, kind string }{
 		{"guided_json", "json"}, {"guided_regex", "regex"}, {"guided_choice", "choice"}, {"json_schema", "json"}, {"regex", "regex"}, {"choice", "choice"},
 	} {
-		if !b.Has(f.name) {
+		if !v.Has(f.name) {
 			continue
 		}
-		w, err := formOf(f.kind, f.name, b[f.name])
+		w, err := formOf(f.kind, f.name, v.Raw(f.name))
 		if err != nil {
 			return nil, err
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
@@ -97,71 +96,33 @@ func ReadEmbedding(b api.Body, t Target, call Call, lim api.Limits) (*Embedding,
 		return nil, api.Bad("model", "unsupported_model", "model %s gives no embeddings: its engine does not let its latents be read: use another model", t.Name)
 	}
 	e := &Embedding{Plan: &Plan{Model: t.Model, N: 1}}
-	if err := e.read(b, t, call); err != nil {
+	v, err := api.DecodeDepth(b, api.Embeddings, t.Bounds(lim))
+	if err != nil {
 		return nil, err
 	}
-	return e, e.readInputs(b, lim)
-}
-
-// read reads what an embedding may be asked for beside its input.
-func (e *Embedding) read(b api.Body, t Target, call Call) (err error) {
-	if err = api.CheckNames(b); err != nil {
-		return err
-	}
-	if err = api.CheckSupported(b, false); err != nil {
-		return err
-	}
-	for _, field := range []string{"replay_loops", "draft_loops", "elastic", "target_itl_ms", "loop_budget", "return_lens"} {
-		if b.Has(field) {
-			return api.Bad(field, "unsupported_field", "%s is given and an embedding generates nothing: leave the field out", field)
-		}
-	}
-	if err = e.readDepth(b, t, call.Loops); err != nil {
-		return err
+	if err := e.readDepth(v, t, call.Loops); err != nil {
+		return nil, err
 	}
 	if k := e.Request.Exit.Kind; k.Probes() {
-		return api.Bad("exit_policy", "unsupported_policy", "exit_policy is %q, which looks at the logits of generated tokens: for embeddings use none, delta or gate", k.String())
+		return nil, api.Bad("exit_policy", "unsupported_policy", "exit_policy is %q, which looks at the logits of generated tokens: for embeddings use none, delta or gate", k.String())
 	}
-	if err = e.readSchedule(b, call); err != nil {
-		return err
+	if err := v.DecodeRest(); err != nil {
+		return nil, err
 	}
-	format, err := oneOf(b, "encoding_format", "float", "base64")
-	if err != nil {
-		return err
-	}
-	pooling, err := oneOf(b, "pooling", "mean", "last")
-	if err != nil {
-		return err
-	}
-	e.base64, e.last = format == "base64", pooling == "last"
-	r := &api.Reader{Body: b}
-	e.normalize = r.Boolean("normalize", true)
-	if size, ok := api.Integer(b["dimensions"]); r.Err == nil && b.Has("dimensions") && (!ok || size != int64(e.Model.HiddenSize)) {
-		return api.Bad("dimensions", api.CodeValue, "dimensions is %s: model %s gives %d: send that, or leave it out",
-			api.Show(b["dimensions"]), e.Model.Name, e.Model.HiddenSize)
-	}
-	e.AddSpecial = r.Boolean("add_special_tokens", true)
-	e.Request.Seed = uint64(r.Integer("seed", 0, math.MinInt64, math.MaxInt64))
-	return r.Err
-}
-
-// oneOf reads a word; the first one is the default.
-func oneOf(b api.Body, field string, words ...string) (string, error) {
-	v, err := b.Text(field)
-	if err != nil || !b.Has(field) {
-		return words[0], err
-	}
-	for _, w := range words {
-		if v == w {
-			return v, nil
+	e.readSchedule(v, call)
+	e.base64, e.last, e.normalize = v.Text("encoding_format") == "base64", v.Text("pooling") == "last", v.Bool("normalize")
+	e.AddSpecial, e.Request.Seed = v.Bool("add_special_tokens"), uint64(v.Int64("seed"))
+	if raw := v.Raw("dimensions"); raw != nil {
+		if size, ok := api.Integer(raw); !ok || size != int64(t.HiddenSize) {
+			return nil, api.Bad("dimensions", api.CodeValue, "dimensions is %s: model %s gives %d: send that, or leave it out", api.Show(raw), t.Name, t.HiddenSize)
 		}
 	}
-	return "", api.Bad(field, api.CodeValue, "%s is %s: it must be one of %s", field, api.Quote(v), strings.Join(words, ", "))
+	return e, e.readInputs(v, lim)
 }
 
 // readInputs reads the texts, as prompts are read.
-func (e *Embedding) readInputs(b api.Body, lim api.Limits) error {
-	list, err := inputsOf(b, "input", lim)
+func (e *Embedding) readInputs(v *api.Values, lim api.Limits) error {
+	list, err := inputsOf(v, "input", lim)
 	if err != nil {
 		return err
 	}

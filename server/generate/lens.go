@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/server/api"
 )
 
 // LensToken is the loop lens of one generated token: what it would have been after each of its loops.
@@ -27,20 +26,6 @@ type lensGuess struct {
 	Token string  `json:"token"`
 	ID    int32   `json:"id"`
 	Prob  float64 `json:"prob"`
-}
-
-// readLens reads return_lens: how many tokens to show per loop, or true for 5.
-func readLens(r *api.Reader) int {
-	if r.Err != nil || !r.Body.Has("return_lens") {
-		return 0
-	}
-	switch string(r.Body["return_lens"]) {
-	case "true":
-		return 5
-	case "false":
-		return 0
-	}
-	return r.Integer("return_lens", 0, 0, mostLens)
 }
 
 // lensOf gives an event's lens its wire form; tokens are spelled as in the logprobs of completions.

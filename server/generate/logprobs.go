@@ -10,12 +10,8 @@ import (
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// mostLogprobs bounds logprobs, top_logprobs and prompt_logprobs, and mostLogprobEntries what one answer may hold of
-// them: each is some 40 bytes.
-const (
-	mostLogprobs       = 20
-	mostLogprobEntries = 1 << 20
-)
+// mostLogprobEntries bounds what one answer may hold of probabilities: each entry is some 40 bytes.
+const mostLogprobEntries = 1 << 20
 
 // LogprobOptions say what a request wants to know about its tokens' probabilities.
 type LogprobOptions struct {
@@ -26,30 +22,16 @@ type LogprobOptions struct {
 	AsIDs     bool // return_tokens_as_token_ids
 }
 
-// readLogprobs reads a completion's logprobs: how many alternatives beside the chosen token.
-func readLogprobs(r *api.Reader) LogprobOptions {
-	w := LogprobOptions{AsIDs: r.Boolean("return_tokens_as_token_ids", false)}
-	w.Top, w.On = alternatives(r, "logprobs")
-	w.PromptTop, w.Prompt = alternatives(r, "prompt_logprobs")
-	return w
-}
-
-// alternatives reads a number of alternatives; false asks for nothing, as absence does.
-func alternatives(r *api.Reader, field string) (n int, asked bool) {
-	if r.Err != nil || !r.Body.Has(field) || string(r.Body[field]) == "false" {
-		return 0, false
+// readLogprobs reads a completion's logprobs, which say how many alternatives to show, or a chat's, which say whether.
+func (p *Plan) readLogprobs(v *api.Values, route api.Route) {
+	w := &p.Logprobs
+	w.AsIDs = v.Bool("return_tokens_as_token_ids")
+	if route == api.Chat {
+		w.On, w.Top = v.Bool("logprobs"), v.Int("top_logprobs")
+		return
 	}
-	return r.Integer(field, 0, 0, mostLogprobs), true
-}
-
-// readChatLogprobs reads a chat's: whether, and how many alternatives.
-func readChatLogprobs(r *api.Reader) LogprobOptions {
-	w := LogprobOptions{AsIDs: r.Boolean("return_tokens_as_token_ids", false), On: r.Boolean("logprobs", false)}
-	w.Top = r.Integer("top_logprobs", 0, 0, mostLogprobs)
-	if r.Err == nil && w.Top > 0 && !w.On {
-		r.Err = api.Bad("top_logprobs", api.CodeValue, `top_logprobs is %d without "logprobs": true: set logprobs, or leave it out`, w.Top)
-	}
-	return w
+	w.On, w.Top = v.Has("logprobs"), v.Int("logprobs")
+	w.Prompt, w.PromptTop = v.Has("prompt_logprobs"), v.Int("prompt_logprobs")
 }
 
 // checkLogprobs bounds what an answer may hold of probabilities.

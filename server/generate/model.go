@@ -6,6 +6,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/constrain"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/tokenizer"
 )
 
@@ -100,6 +101,17 @@ func (m *Model) Token(id *int32) string {
 
 // TrainedLoops is the depth that the model was trained at, where that is a depth above the default that it serves.
 func (m *Model) TrainedLoops() int { return min(max(m.Loops.Default, m.Loops.Trained), m.Loops.Max) }
+
+// Takes says whether the model serves so many loops.
+func (m *Model) Takes(loops int) bool {
+	r := loopctl.Request{Loops: loops}
+	return loops != 0 && r.CheckDepth(m.capacity()) == nil
+}
+
+// Bounds are what the table of fields has to know of the model.
+func (m *Model) Bounds(lim api.Limits) *api.Bounds {
+	return &api.Bounds{Limits: lim, Model: m.Name, Vocab: m.Vocab, Context: m.Context, MinLoops: m.Loops.Min, MaxLoops: m.Loops.Max}
+}
 
 // capacity is what the scheduler has to know of the model to check a request's depth.
 func (m *Model) capacity() *loopctl.Capacity {

@@ -1,8 +1,6 @@
 package generate
 
 import (
-	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -57,81 +55,63 @@ type Plan struct {
 	ContinuousUsage bool
 }
 
-// ReadPlan reads the fields that every generating route shares. Depth comes first: it is what clients get wrong here and
-// nowhere else.
-func ReadPlan(b api.Body, t Target, call Call, chat bool, lim api.Limits) (*Plan, error) {
-	if err := api.CheckNames(b); err != nil {
-		return nil, err
+// ReadPlan reads the fields that every generating route shares, and gives the rest of the body back. What the model says
+// of the depth comes before all other fields: it is what clients get wrong here and nowhere else.
+func ReadPlan(b api.Body, route api.Route, t Target, call Call, lim api.Limits) (*Plan, *api.Values, error) {
+	p := &Plan{Model: t.Model}
+	v, err := api.DecodeDepth(b, route, t.Bounds(lim))
+	if err != nil {
+		return nil, nil, err
 	}
-	m := t.Model
-	p := &Plan{Model: m}
-	if err := p.readDepth(b, t, call.Loops); err != nil {
-		return nil, err
+	if err := p.readDepth(v, t, call.Loops); err != nil {
+		return nil, nil, err
 	}
-	if err := p.readSchedule(b, call); err != nil {
-		return nil, err
+	if err := v.DecodeRest(); err != nil {
+		return nil, nil, err
 	}
-	if err := api.CheckSupported(b, chat); err != nil {
-		return nil, err
-	}
-	r := &api.Reader{Body: b}
-	most := 16 // OpenAI's default for completions; a chat's is what the context leaves
-	if chat {
-		most = m.Context
-	}
-	least := int64(1)
-	if chat {
-		p.Logprobs = readChatLogprobs(r)
-	} else {
-		p.Logprobs = readLogprobs(r)
-		if p.Echo = r.Boolean("echo", false); p.Echo || p.Logprobs.Prompt {
-			least = 0 // the prompt alone is of interest
+	p.readSchedule(v, call)
+	p.Echo = v.Bool("echo")
+	p.IgnoreEOS, p.IncludeStop = v.Bool("ignore_eos"), v.Bool("include_stop_str_in_output")
+	p.SkipSpecial, p.AddSpecial = v.Bool("skip_special_tokens"), v.Bool("add_special_tokens")
+	p.ReturnLoops, p.LlamaTimings, p.Stream = v.Bool("return_loops"), v.Bool("timings"), v.Bool("stream")
+	p.IncludeUsage, p.ContinuousUsage = v.Bool("stream_options.include_usage"), v.Bool("stream_options.continuous_usage_stats")
+	p.StopIDs = v.IDs("stop_token_ids")
+	p.readLogprobs(v, route)
+	for _, read := range []func(*api.Values) error{p.readLengths, p.readSampling, p.readChoices, p.readConstraint} {
+		if err := read(v); err != nil {
+			return nil, nil, err
 		}
 	}
-	p.MaxTokens = r.Integer("max_tokens", int64(most), least, math.MaxInt32)
-	p.MaxTokens = r.Integer("max_completion_tokens", int64(p.MaxTokens), least, math.MaxInt32)
-	p.maxGiven = b.Has("max_tokens") || b.Has("max_completion_tokens")
-	p.N = r.Integer("n", 1, 1, int64(lim.Choices))
-	p.readSampling(r)
-	p.IgnoreEOS = r.Boolean("ignore_eos", false)
-	p.IncludeStop = r.Boolean("include_stop_str_in_output", false)
-	p.SkipSpecial = r.Boolean("skip_special_tokens", true)
-	p.AddSpecial = r.Boolean("add_special_tokens", !chat) // a template writes its own
-	p.ReturnLoops = r.Boolean("return_loops", false)
-	p.LlamaTimings = r.Boolean("timings", false)
-	p.Stream = r.Boolean("stream", false)
-	if r.Err != nil {
-		return nil, r.Err
-	}
-	if err := p.readBestOf(b, chat, lim); err != nil {
-		return nil, err
-	}
-	if err := p.readStops(b, lim); err != nil {
-		return nil, err
-	}
-	if err := p.readStreamOptions(b); err != nil {
-		return nil, err
-	}
-	if err := p.readConstraint(b); err != nil {
-		return nil, err
-	}
-	return p, nil
+	p.Stop, err = readStops(v, lim)
+	return p, v, err
 }
 
-// readBestOf reads how many sequences compete for the n places of the answer. A stream shows tokens before it can be
-// known whose are the best.
-func (p *Plan) readBestOf(b api.Body, chat bool, lim api.Limits) error {
-	switch {
-	case !chat && p.Stream && p.Logprobs.Prompt:
-		return api.Bad("prompt_logprobs", "conflicting_fields", "prompt_logprobs and stream exclude each other: use echo with logprobs, or leave stream out")
-	case chat || !b.Has("best_of"):
-		return nil
+// readLengths reads how many tokens are wanted. Without a number of its own, a chat gets what the context leaves.
+func (p *Plan) readLengths(v *api.Values) error {
+	p.MaxTokens = v.Int("max_tokens")
+	for _, field := range []string{"max_tokens", "max_completion_tokens"} {
+		if !v.Has(field) {
+			continue
+		}
+		p.MaxTokens, p.maxGiven = v.Int(field), true
+		if p.MaxTokens == 0 && !p.Echo && !p.Logprobs.Prompt {
+			return api.Bad(field, api.CodeValue, "%s is 0: it must be at least 1, unless echo or prompt_logprobs is set", field)
+		}
 	}
-	r := &api.Reader{Body: b}
-	switch p.BestOf = r.Integer("best_of", 1, 1, int64(lim.Choices)); {
-	case r.Err != nil:
-		return r.Err
-	case p.BestOf < p.N && b.Has("n"):
+	if p.MaxTokens == 0 && !p.maxGiven {
+		p.MaxTokens = p.Model.Context
+	}
+	return nil
+}
+
+// readChoices reads how many sequences compete for the n places of the answer. A stream shows tokens before it can be
+// known whose are the best.
+func (p *Plan) readChoices(v *api.Values) error {
+	p.N, p.BestOf = v.Int("n"), v.Int("best_of")
+	switch {
+	case p.Stream && p.Logprobs.Prompt:
+		return api.Conflict("prompt_logprobs", "stream", "use echo with logprobs, or leave stream out")
+	case v.Has("best_of") && p.BestOf < p.N && v.Has("n"):
 		return api.Bad("best_of", api.CodeValue, "best_of is %d and n is %d: best_of must be at least n", p.BestOf, p.N)
 	case p.BestOf > p.N && p.Stream:
 		return api.Bad("best_of", "conflicting_fields", "best_of is %d and stream is true: which are the best is known at the end only: leave one of the two out", p.BestOf)
@@ -139,63 +119,19 @@ func (p *Plan) readBestOf(b api.Body, chat bool, lim api.Limits) error {
 	return nil
 }
 
-// readSeed reads the seed of sampling and of a random initial state. Without one the state is the same for all, so that
-// greedy answers repeat.
-func (p *Plan) readSeed(r *api.Reader) {
-	if !r.Body.Has("seed") {
-		p.Sampling.Seed = rand.Uint64()
-		return
-	}
-	p.Sampling.Seed = uint64(r.Integer("seed", 0, math.MinInt64, math.MaxInt64))
-	p.Request.Seed = p.Sampling.Seed
-}
-
-func (p *Plan) readStops(b api.Body, lim api.Limits) error {
-	stops, err := b.Texts("stop")
-	if err != nil {
-		return err
-	}
-	if len(stops) > lim.Stops {
-		return api.Bad("stop", api.CodeValue, "stop has %d strings: at most %d are allowed", len(stops), lim.Stops)
-	}
+func readStops(v *api.Values, lim api.Limits) ([]string, error) {
+	stops := v.Texts("stop")
 	for i, s := range stops {
 		switch {
 		case s == "" && len(stops) == 1:
-			return api.Bad("stop", api.CodeValue, "stop is empty: leave it out, or give at least one character")
+			return nil, api.Bad("stop", api.CodeValue, "stop is empty: leave it out, or give at least one character")
 		case s == "":
-			return api.Bad("stop", api.CodeValue, "stop[%d] is empty: each stop string needs at least one character", i)
+			return nil, api.Bad("stop", api.CodeValue, "stop[%d] is empty: each stop string needs at least one character", i)
 		case len(s) > lim.StopBytes:
-			return api.Bad("stop", api.CodeValue, "stop[%d] has %d bytes: at most %d are allowed", i, len(s), lim.StopBytes)
+			return nil, api.Bad("stop", api.CodeValue, "stop[%d] has %d bytes: at most %d are allowed", i, len(s), lim.StopBytes)
 		}
 	}
-	p.Stop = stops
-	if b.Has("stop_token_ids") {
-		p.StopIDs, err = api.IDs(b["stop_token_ids"], "stop_token_ids", "stop_token_ids", p.Model.Vocab)
-		if err != nil {
-			return err
-		}
-		if len(p.StopIDs) > lim.StopIDs {
-			return api.Bad("stop_token_ids", api.CodeValue, "stop_token_ids has %d ids: at most %d are allowed", len(p.StopIDs), lim.StopIDs)
-		}
-	}
-	return nil
-}
-
-func (p *Plan) readStreamOptions(b api.Body) error {
-	o, err := b.Object("stream_options")
-	if err != nil || o == nil {
-		return err
-	}
-	if !p.Stream {
-		return api.Bad("stream_options", api.CodeValue, "stream_options is given without \"stream\": true: set stream, or leave it out")
-	}
-	if p.IncludeUsage, err = o.Boolean("include_usage", false); err != nil {
-		return api.Inside("stream_options", err)
-	}
-	if p.ContinuousUsage, err = o.Boolean("continuous_usage_stats", false); err != nil {
-		return api.Inside("stream_options", err)
-	}
-	return nil
+	return stops, nil
 }
 
 // CheckCost bounds what one request may ask for in all.

@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"errors"
 	"math"
 	"strings"
 
@@ -22,105 +21,69 @@ var nearPolicies = map[string]string{
 }
 
 // readPolicy reads exit_policy, min_loops, exit_threshold and exit_agree over what the alias brings.
-func (p *Plan) readPolicy(b api.Body, t Target) error {
-	d, m := &p.Request, p.Model
-	name, err := b.Text("exit_policy")
-	if err != nil {
-		return err
-	}
-	switch {
+func (p *Plan) readPolicy(v *api.Values, t Target) (err error) {
+	x := &p.Request.Exit
+	switch name := v.Text("exit_policy"); {
 	case name == "auto" || name == "" && t.Auto:
-		a := m.AutoDepth()
-		d.Exit = a.Exit
+		a := p.Model.AutoDepth()
+		*x = a.Exit
 		if p.Requested == 0 {
-			d.Loops = a.Loops
+			p.Request.Loops = a.Loops
 		}
+		x.MinLoops = min(x.MinLoops, p.Request.Loops)
 	case name != "":
-		if d.Exit.Kind, err = ParsePolicy(name, m); err != nil {
+		if x.Kind, err = ParsePolicy(name, p.Model); err != nil {
 			return err
 		}
 	}
-	r := &api.Reader{Body: b}
-	least := r.Integer("min_loops", 0, int64(m.Loops.Min), int64(m.Loops.Max))
-	d.Exit.Agree = r.Integer("exit_agree", int64(d.Exit.Agree), 1, int64(m.Loops.Max))
-	if r.Err != nil {
-		return r.Err
+	if v.Has("min_loops") {
+		x.MinLoops = v.Int("min_loops")
 	}
-	if b.Has("min_loops") {
-		d.Exit.MinLoops = least
-		if least > d.Loops {
-			return api.Bad("min_loops", "loops_out_of_range", "min_loops is %d and loops is %d: min_loops must not exceed it", least, d.Loops)
+	if v.Has("exit_agree") {
+		x.Agree = v.Int("exit_agree")
+	}
+	if x.Kind == loopctl.ExitNone {
+		return p.withoutPolicy(v)
+	}
+	if raw := v.Raw("exit_threshold"); raw != nil {
+		n, ok := api.Float(raw)
+		if !ok || n <= 0 { // 0 is loopctl's word for the default
+			n = math.NaN()
 		}
-	}
-	d.Exit.MinLoops = min(d.Exit.MinLoops, d.Loops)
-	if d.Exit.Kind == loopctl.ExitNone {
-		return p.withoutPolicy(b)
-	}
-	if b.Has("exit_threshold") {
-		d.Exit.Threshold, err = thresholdOf(b, d.Exit.Kind, m)
-	}
-	return err
-}
-
-// withoutPolicy refuses fields that a policy would read. min_loops also bounds elastic depth, and is what loops is
-// lowered to.
-func (p *Plan) withoutPolicy(b api.Body) error {
-	d, m := &p.Request, p.Model
-	for _, field := range []string{"exit_threshold", "exit_agree", "min_loops"} {
-		if !b.Has(field) || field == "min_loops" && (b.Has("elastic") || b.Has("target_itl_ms") || d.Exit.MinLoops == d.Loops || b.Has("replay_loops")) {
-			continue
-		}
-		return api.Bad(field, "missing_field", "%s is given without an exit policy, which would read it: set exit_policy to one of %s, or leave %s out",
-			field, strings.Join(m.ExitPolicies()[1:], ", "), field)
+		x.Threshold = n
 	}
 	return nil
 }
 
-// ParsePolicy finds the policy of a name, and refuses one that the model does not allow.
+// withoutPolicy refuses fields that only a policy reads. min_loops also bounds elastic depth, and is what loops is
+// lowered to.
+func (p *Plan) withoutPolicy(v *api.Values) error {
+	r := &p.Request
+	for _, field := range []string{"exit_threshold", "exit_agree", "min_loops"} {
+		if !v.Has(field) {
+			continue
+		}
+		if field == "min_loops" && (v.Has("elastic") || v.Has("target_itl_ms") || v.Has("replay_loops") || r.Exit.MinLoops >= r.Loops) {
+			continue
+		}
+		return api.Bad(field, api.CodeMissing, "%[1]s has no effect without exit_policy: set exit_policy to one of %[2]s, or leave %[1]s out",
+			field, strings.Join(p.Model.ExitPolicies()[1:], ", "))
+	}
+	return nil
+}
+
+// ParsePolicy finds the policy of a name. Whether the model allows it is loopctl's to say.
 func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
 	kind, ok := loopctl.ParseExitKind(name)
 	if !ok {
 		kind, ok = policyNames[name]
 	}
-	allowed := append(m.ExitPolicies(), "auto")
-	switch {
-	case !ok && nearPolicies[name] != "":
-		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s, which is not known here: %s; the policies are %s",
-			api.Quote(name), nearPolicies[name], strings.Join(allowed, ", "))
-	case !ok:
-		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s: model %s takes one of %s", api.Quote(name), m.Name, strings.Join(allowed, ", "))
-	case !m.capacity().Allows(kind):
-		lacks := "a gate"
-		if kind == loopctl.ExitDelta {
-			lacks = "the latent's change"
-		}
-		return 0, api.Bad("exit_policy", "unsupported_policy", "exit_policy is %s: model %s does not emit %s: use one of %s",
-			api.Quote(name), m.Name, lacks, strings.Join(allowed, ", "))
+	if ok {
+		return kind, nil
 	}
-	return kind, nil
-}
-
-// thresholdOf reads exit_threshold.
-func thresholdOf(b api.Body, k loopctl.ExitKind, m *Model) (float64, error) {
-	if k == loopctl.ExitArgmax {
-		v, err := b.Integer("exit_threshold", 0, 1, int64(m.Loops.Max))
-		if err != nil {
-			if e, ok := errors.AsType[*api.Error](err); ok {
-				e.Message += ": for how many loops the most likely token must stay the same"
-			}
-			return 0, err
-		}
-		return float64(v), nil
+	allowed := strings.Join(append(m.ExitPolicies(), "auto"), ", ")
+	if near := nearPolicies[name]; near != "" {
+		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s, which is not known here: %s; the policies are %s", api.Quote(name), near, allowed)
 	}
-	want := m.capacity().Threshold(k)
-	v, err := b.Number("exit_threshold", 0, math.SmallestNonzeroFloat64, want.High)
-	if err == nil {
-		return v, nil
-	}
-	code := api.CodeValue
-	if raw := b["exit_threshold"]; raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
-		code = api.CodeType
-	}
-	return 0, api.Bad("exit_threshold", code, "exit_threshold is %s: for policy %s it must be a number above 0 and at most %v: %s (default %v)",
-		api.Show(b["exit_threshold"]), k, want.High, want.Means, want.Default)
+	return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s: model %s takes one of %s", api.Quote(name), m.Name, allowed)
 }

@@ -16,8 +16,8 @@ type Prompt struct {
 }
 
 // ReadPrompts reads prompt, and makes sure that each prompt and its completion fit the model's context.
-func (p *Plan) ReadPrompts(b api.Body, lim api.Limits) ([]Prompt, error) {
-	inputs, err := inputsOf(b, "prompt", lim)
+func (p *Plan) ReadPrompts(v *api.Values, lim api.Limits) ([]Prompt, error) {
+	inputs, err := inputsOf(v, "prompt", lim)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +51,8 @@ type input struct {
 }
 
 // inputsOf reads string | [string] | [int] | [[int]].
-func inputsOf(b api.Body, field string, lim api.Limits) ([]input, error) {
-	if !b.Has(field) {
-		return nil, api.Bad(field, "missing_field", "%s is missing: give a string, or a list of strings or token ids", field)
-	}
-	list, err := split(b[field], field, lim)
+func inputsOf(v *api.Values, field string, lim api.Limits) ([]input, error) {
+	list, err := split(v.Raw(field), field, lim)
 	if err != nil {
 		return nil, err
 	}

@@ -1,32 +1,52 @@
 package generate
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// Refused is what the scheduler finds wrong with a field, as the client gets it.
-func Refused(f *loopctl.FieldError) *api.Error {
+// Refused is what clients are told of a field that loopctl refuses.
+func Refused(e *loopctl.FieldError) *api.Error {
 	code := api.CodeValue
 	switch {
-	case f.With != "":
+	case e.With != "":
 		code = "conflicting_fields"
-	case f.Field == "exit_policy":
+	case e.Field == "exit_policy":
 		code = "unsupported_policy"
-	case f.High == 0: // no question of bounds
-	case f.Field == "loops" || f.Field == "min_loops" || f.Field == "replay_loops" || f.Field == "draft_loops":
-		code = "loops_out_of_range"
-	case f.Field == "prompt":
+	case strings.HasSuffix(e.Field, "loops"):
+		code = api.CodeLoops
+	case e.Field == "prompt" && e.Item != "":
 		code = "token_id_out_of_range"
 	}
-	return api.Bad(f.Field, code, "%s", f.Error())
+	return &api.Error{Status: http.StatusBadRequest, Type: api.TypeInvalid, Code: code, Param: e.Field, Message: e.Error(), Cause: e}
 }
 
-// RefusedFrom is Refused of a value that another place than its field gave: where names it, as "header X-Loops".
-func RefusedFrom(f *loopctl.FieldError, where, param string) *api.Error {
-	e := Refused(f)
-	e.Param, e.Message = param, fmt.Sprintf("%s%s is %v: %s", where, f.Item, f.Value, f.Why)
-	return e
+// depthError words an error of CheckDepth with what the body says: the value as it was sent, and the field that was sent
+// where it stands for another one.
+func (p *Plan) depthError(err error, v *api.Values, loops origin) error {
+	e, ok := errors.AsType[*loopctl.FieldError](err)
+	if !ok {
+		return err
+	}
+	out := Refused(e)
+	raw := v.Raw(e.Field)
+	switch {
+	case e.Field == "loops":
+		return v.OutOfRange(loops.field, loops.what, loops.raw)
+	case e.With == "elastic" && !v.Has("elastic"): // which target_itl_ms implies
+		out.Message = strings.Replace(out.Message, "and elastic", "and target_itl_ms", 1)
+	case e.Field == "exit_policy" && e.With == "":
+		out.Message = fmt.Sprintf("exit_policy is %q: %s, auto", v.Text("exit_policy"), strings.Replace(e.Why, "this model", "model "+p.Model.Name, 1))
+	case e.With == "" && e.Item == "" && raw != nil:
+		out.Message = fmt.Sprintf("%s is %s: %s", e.Field, api.Show(raw), e.Why)
+		if _, number := api.Float(raw); e.Field == "exit_threshold" && !number {
+			out.Code = api.CodeType
+		}
+	}
+	return out
 }
