@@ -125,11 +125,6 @@ func (f *Field) harmless(raw json.RawMessage) bool {
 // absent is the value of a field that is not given.
 func (f *Field) absent() any {
 	switch d := f.Default.(type) {
-	case nil:
-		if len(f.Words) > 0 {
-			return f.Words[0]
-		}
-		return nil
 	case int:
 		return int64(d)
 	default:

@@ -49,7 +49,7 @@ func TestDecodeValues(t *testing.T) {
 		{"a boolean's default", Completions, ``, func(v *Values) any { return v.Bool("add_special_tokens") }, true},
 		{"another route's", Chat, ``, func(v *Values) any { return v.Bool("add_special_tokens") }, false},
 		{"a text", Completions, `"cache_salt":"s"`, func(v *Values) any { return v.Text("cache_salt") }, "s"},
-		{"the first word is the default", Embeddings, ``, func(v *Values) any { return v.Text("pooling") }, "mean"},
+		{"a word by default", Embeddings, ``, func(v *Values) any { return v.Text("pooling") }, "mean"},
 		{"a string for a list", Completions, `"stop":"a"`, func(v *Values) any { return v.Texts("stop") }, []string{"a"}},
 		{"a list of strings", Completions, `"stop":["a","b"]`, func(v *Values) any { return v.Texts("stop") }, []string{"a", "b"}},
 		{"token ids", Completions, `"stop_token_ids":[1, 2]`, func(v *Values) any { return v.IDs("stop_token_ids") }, []int32{1, 2}},

@@ -11,8 +11,8 @@ type Field struct {
 	Above   bool     // Lo itself is not allowed
 	Range   span     // the same where the model or the configuration decide
 	Most    most     // entries of a list; nil: no bound
-	Words   []string // the only texts, the default first
-	Default any      // what absence stands for: int, float64 or bool; nil is the kind's zero
+	Words   []string // the only texts
+	Default any      // what absence stands for: int, float64, bool or string; nil is the kind's zero
 	True    int64    // the integer that true stands for; 0: true is an error
 	Missing string   // the field is required: what to give
 	Remedy  string   // what to do instead: the end of a message

@@ -12,7 +12,7 @@ var otherRows = slices.Concat(scheduleRows, refusedRows, samplingRows, answerRow
 const leaveOut = "leave the field out"
 
 var scheduleRows = []Field{
-	{Name: "priority", Kind: Int, Lo: -1_000_000, Hi: 1_000_000, Routes: looped, Help: "Lower runs first, as in vLLM; 0."},
+	{Name: "priority", Kind: Int, Lo: -1_000_000, Hi: 1_000_000, Default: 0, Routes: looped, Help: "Lower runs first, as in vLLM; 0."},
 	{
 		Name: "timeout_ms", Kind: Int, Lo: 1, Hi: 24 * 60 * 60 * 1000, Routes: looped, Ours: true,
 		Help: "The answer must be complete by then, else the request ends with 504, code `deadline_exceeded`.",
@@ -57,18 +57,18 @@ var samplingRows = []Field{
 		Name: "top_p", Kind: Number, Above: true, Hi: 1, Default: 1.0, Remedy: "for greedy choice set temperature to 0", Routes: generating,
 		Help: "Nucleus sampling: the most likely tokens that have so much probability together.",
 	},
-	{Name: "top_k", Kind: Int, Lo: -1, Hi: noBound, Routes: generating, Help: "The k most likely; 0 and -1: all."},
-	{Name: "min_p", Kind: Number, Hi: 1, Routes: generating, Help: "Tokens at least so likely, relative to the most likely one."},
+	{Name: "top_k", Kind: Int, Lo: -1, Hi: noBound, Default: 0, Routes: generating, Help: "The k most likely; 0 and -1: all."},
+	{Name: "min_p", Kind: Number, Hi: 1, Default: 0.0, Routes: generating, Help: "Tokens at least so likely, relative to the most likely one."},
 	{
 		Name: "repetition_penalty", Kind: Number, Above: true, Hi: 100, Default: 1.0, Remedy: "1 changes nothing", Routes: generating,
 		Help: "As vLLM: divides positive logits of tokens of prompt and output, multiplies negative ones.",
 	},
 	{
-		Name: "frequency_penalty", Kind: Number, Lo: -2, Hi: 2, Routes: generating,
+		Name: "frequency_penalty", Kind: Number, Lo: -2, Hi: 2, Default: 0.0, Routes: generating,
 		Help: "Taken off a token's logit for each time that it was generated. The prompt does not count.",
 	},
-	{Name: "presence_penalty", Kind: Number, Lo: -2, Hi: 2, Routes: generating, Help: "Taken off a token's logit once where it was generated."},
-	{Name: "min_tokens", Kind: Int, Hi: noBound, Routes: generating, Help: "No stop id before so many tokens."},
+	{Name: "presence_penalty", Kind: Number, Lo: -2, Hi: 2, Default: 0.0, Routes: generating, Help: "Taken off a token's logit once where it was generated."},
+	{Name: "min_tokens", Kind: Int, Hi: noBound, Default: 0, Routes: generating, Help: "No stop id before so many tokens."},
 	{Name: "seed", Kind: Int, Routes: generating, Help: "Choice j of n draws with seed + j. Default: random."},
 	{Name: "seed", Kind: Int, Routes: Embeddings, Help: "Of a random initial state."},
 	{
@@ -157,7 +157,7 @@ var promptRows = []Field{
 	},
 	{Name: "include_reasoning", Kind: Bool, Default: true, Routes: Chat | Tokenize, Help: "false leaves reasoning out of the answer."},
 	{
-		Name: "reasoning_format", Kind: Text, Words: []string{"auto", "none", "deepseek"}, Routes: Chat | Tokenize,
+		Name: "reasoning_format", Kind: Text, Words: []string{"auto", "none", "deepseek"}, Default: "auto", Routes: Chat | Tokenize,
 		Help: "`auto` (or `deepseek`) tells reasoning apart where the model's template speaks of it; `none` leaves it in the content.",
 	},
 	{Name: "tokens", Kind: IDList, Routes: Detokenize, Missing: "give a list of token ids", Help: "The ids to decode."},
@@ -168,8 +168,8 @@ const texts = `{"anyOf": [{"type": "string"}, {"type": "array", "items": {"type"
 const messages = `{"type": "array", "items": {"type": "object", "properties": {"role": {"type": "string", "minLength": 1, "maxLength": 64, "examples": ["user"]}, "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}, "required": ["type", "text"]}}, {"type": "null"}]}, "name": {"type": ["string", "null"]}}, "required": ["role", "content"], "additionalProperties": true}, "minItems": 1, "maxItems": 4096}`
 
 var embeddingRows = []Field{
-	{Name: "encoding_format", Kind: Text, Words: []string{"float", "base64"}, Routes: Embeddings, Help: "`float`, or `base64`: little-endian float32."},
-	{Name: "pooling", Kind: Text, Words: []string{"mean", "last"}, Routes: Embeddings, Help: "`mean` over all tokens, or the `last` one's latent."},
+	{Name: "encoding_format", Kind: Text, Words: []string{"float", "base64"}, Default: "float", Routes: Embeddings, Help: "`float`, or `base64`: little-endian float32."},
+	{Name: "pooling", Kind: Text, Words: []string{"mean", "last"}, Default: "mean", Routes: Embeddings, Help: "`mean` over all tokens, or the `last` one's latent."},
 	{Name: "normalize", Kind: Bool, Default: true, Routes: Embeddings, Help: "To length 1."},
 	{
 		Name: "dimensions", Routes: Embeddings, Schema: `{"type": ["integer", "null"], "minimum": 1}`,

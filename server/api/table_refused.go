@@ -37,7 +37,7 @@ var refusedRows = []Field{
 	refused("top_n_sigma", generating, "set top_p or min_p", "-1", "0"),
 	refused("top_a", generating, "set min_p", "0"),
 	refused("adaptive_target", generating, "set temperature", "-1"),
-	refused("samplers", generating, "temperature comes after penalties, top_k, top_p and min_p: leave the field out", `"edkypmxt"`, `"edskypmxt"`, samplerList),
+	refused("samplers", generating, "the order is temperature, min_p, top_k, top_p: leave the field out", `"edkypmxt"`, `"edskypmxt"`, samplerList),
 	refused("dynatemp_range", looped, leaveOut, "0"),
 	refused("xtc_probability", looped, leaveOut, "0"),
 	refused("dry_multiplier", looped, leaveOut, "0"),

@@ -1,0 +1,327 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// go generate ./server/api writes what the table says into the two files that the tests below hold against it.
+var update = flag.Bool("update", false, "write openapi.json and docs/api.md instead of comparing them")
+
+// requests are the schemas of openapi.json that the table makes.
+var requests = []struct {
+	name    string
+	route   Route
+	example string
+}{
+	{"CompletionRequest", Completions, `{"model": "adder", "prompt": "123+456+789=", "max_tokens": 8, "temperature": 0, "loops": 8}`},
+	{"ChatRequest", Chat, `{"model": "adder@8", "messages": [{"role": "user", "content": "123+456="}], "max_tokens": 8, "temperature": 0}`},
+	{"EmbeddingRequest", Embeddings, `{"model": "adder", "input": ["1+2=", "2+1="], "loops": 8}`},
+	{"BenchRequest", Bench, `{"model": "adder", "loops": [1, 2], "prompt_tokens": [4], "max_tokens": [4], "runs": 1}`},
+	{"TokenizeRequest", Tokenize, `{"prompt": "1+2="}`},
+	{"DetokenizeRequest", Detokenize, `{"tokens": [4, 5]}`},
+}
+
+func TestOpenAPIIsTheTable(t *testing.T) {
+	const file = "../openapi.json"
+	have := read(t, file)
+	want := have
+	for _, r := range requests {
+		want = splice(t, want, "\n   \""+r.name+"\": ", "\n   }", schemaOf(r.route, r.example))
+	}
+	same(t, file, have, want)
+	if !json.Valid([]byte(want)) {
+		t.Error("openapi.json is not JSON any more")
+	}
+}
+
+func TestDocsAreTheTable(t *testing.T) {
+	const file = "../../docs/api.md"
+	have := read(t, file)
+	want := have
+	for name, rows := range map[string][]Field{
+		"depth":       served(slices.Concat(depthRows[1:], scheduleRows), Completions),
+		"completions": served(slices.Concat(depthRows[:1], otherRows[len(scheduleRows):]), Completions),
+		"chats":       less(served(otherRows, Chat), served(otherRows, Completions)),
+		"embeddings":  served(otherRows[len(scheduleRows):], Embeddings),
+	} {
+		want = splice(t, want, "<!-- fields: "+name+" -->\n", "<!-- end -->", fieldTable(rows)+"\n")
+	}
+	want = splice(t, want, "<!-- fields: refused -->\n", "<!-- end -->", refusedTable()+"\n")
+	same(t, file, have, want)
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// splice puts text between two marks.
+func splice(t *testing.T, in, begin, end, text string) string {
+	t.Helper()
+	before, rest, ok := strings.Cut(in, begin)
+	_, after, found := strings.Cut(rest, end)
+	if !ok || !found {
+		t.Fatalf("no %q before %q", begin, end)
+	}
+	return before + begin + text + end + after
+}
+
+func same(t *testing.T, file, have, want string) {
+	t.Helper()
+	switch {
+	case have == want:
+	case *update:
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		a, b := strings.Split(have, "\n"), strings.Split(want, "\n")
+		for i := range min(len(a), len(b)) {
+			if a[i] != b[i] {
+				t.Errorf("%s:%d is not what the table says: go generate ./server/api\nhave %s\nwant %s", file, i+1, a[i], b[i])
+				return
+			}
+		}
+		t.Errorf("%s has %d lines, the table makes %d: go generate ./server/api", file, len(a), len(b))
+	}
+}
+
+// served are the rows of a route that it takes, those inside an object too.
+func served(rows []Field, route Route) []Field {
+	return slices.DeleteFunc(slices.Clone(rows), func(f Field) bool { return f.Routes&route == 0 || f.Kind == Refused })
+}
+
+// less leaves the rows out that other ones tell already.
+func less(rows, others []Field) []Field {
+	return slices.DeleteFunc(slices.Clone(rows), func(f Field) bool {
+		return slices.ContainsFunc(others, func(o Field) bool { return o.Name == f.Name && o.Help == f.Help })
+	})
+}
+
+// schemaOf is a route's request, with a line for each property.
+func schemaOf(route Route, example string) string {
+	var b strings.Builder
+	b.WriteString("{\n    \"type\": \"object\",\n    \"properties\": {")
+	var required []string
+	sep := "\n"
+	rows := served(table, route)
+	for i := range rows {
+		f := &rows[i]
+		if strings.Contains(f.Name, ".") {
+			continue
+		}
+		fmt.Fprintf(&b, "%s     %q: %s", sep, f.Name, f.schema(rows))
+		sep = ",\n"
+		if f.Missing != "" {
+			required = append(required, f.Name)
+		}
+	}
+	fmt.Fprintf(&b, "\n    },\n    \"required\": %s,\n    \"additionalProperties\": %t,\n    \"examples\": [%s]", list(required), route != Bench, example)
+	return b.String()
+}
+
+func list(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = fmt.Sprintf("%q", n)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+func text(s string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// schema is a property's, with its description. rows are those of the route: an object finds its fields there.
+func (f *Field) schema(rows []Field) string {
+	s := f.Schema
+	if s == "" {
+		s = f.kindSchema(rows)
+	}
+	s = strings.TrimPrefix(s, "{")
+	if s != "}" {
+		s = ", " + s
+	}
+	return `{"description": ` + text(f.Help) + s
+}
+
+func (f *Field) kindSchema(rows []Field) string {
+	const null = `, {"type": "null"}]}`
+	integers := `{"type": "integer"` + f.rangeSchema() + "}"
+	switch f.Kind {
+	case Bool:
+		return `{"type": ["boolean", "null"]}`
+	case Int, Depth:
+		if slices.Contains(f.Harmless, "false") {
+			return `{"anyOf": [` + integers + `, {"const": false}` + null
+		}
+		return `{"type": ["integer", "null"]` + f.rangeSchema() + "}"
+	case Number:
+		return `{"type": ["number", "null"]` + f.rangeSchema() + "}"
+	case Text:
+		switch {
+		case len(f.Words) > 0:
+			return `{"type": ["string", "null"], "enum": ` + strings.TrimSuffix(list(f.Words), "]") + ", null]}"
+		case f.Lo > 0:
+			return fmt.Sprintf(`{"type": ["string", "null"], "minLength": %v, "maxLength": %v}`, f.Lo, f.Hi)
+		}
+		return `{"type": ["string", "null"]}`
+	case Object:
+		return `{"anyOf": [{"type": "object"` + inner(f.Name, rows) + "}" + null
+	case TextList:
+		return `{"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}` + null
+	case IDList:
+		ids := `{"type": "array", "items": {"type": "integer", "minimum": 0}}`
+		if f.Missing != "" {
+			return ids
+		}
+		return `{"anyOf": [` + ids + null
+	case IntList:
+		return fmt.Sprintf(`{"anyOf": [%s, {"type": "array", "items": %s, "minItems": 1, "maxItems": %d}%s`, integers, integers, mostNumbers, null)
+	case DepthList:
+		return `{"anyOf": [{"type": "array", "items": ` + integers + `, "minItems": 1}` + null
+	}
+	return "{}"
+}
+
+// inner are the fields of an object that have rows.
+func inner(object string, rows []Field) string {
+	var out []string
+	for i := range rows {
+		if name, ok := strings.CutPrefix(rows[i].Name, object+"."); ok {
+			out = append(out, fmt.Sprintf("%q: %s", name, rows[i].schema(rows)))
+		}
+	}
+	if out == nil {
+		return ""
+	}
+	return `, "properties": {` + strings.Join(out, ", ") + "}"
+}
+
+// rangeSchema is what the row alone says of a number; what a model allows no schema can know.
+func (f *Field) rangeSchema() string {
+	switch {
+	case f.Range != nil:
+		return `, "minimum": 1`
+	case f.Above:
+		return fmt.Sprintf(`, "exclusiveMinimum": %.0f, "maximum": %.0f`, f.Lo, f.Hi)
+	case f.Kind == Depth, f.Kind == DepthList:
+		return fmt.Sprintf(`, "minimum": %.0f`, max(f.Lo, 0))
+	case f.Lo == 0 && f.Hi == 0:
+		return `, "minimum": -9223372036854775808, "maximum": 9223372036854775807`
+	}
+	return fmt.Sprintf(`, "minimum": %.0f, "maximum": %.0f`, f.Lo, f.Hi)
+}
+
+// fieldTable is a table of docs/api.md; what a body must have comes first.
+func fieldTable(rows []Field) string {
+	var b strings.Builder
+	b.WriteString("| field | type | default | |\n|---|---|---|---|")
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(x, y Field) int { return rank(x) - rank(y) })
+	for i := range rows {
+		f := &rows[i]
+		def := ""
+		switch d := f.absent().(type) {
+		case nil:
+			if f.Kind == Bool && !strings.Contains(f.Help, "Default: ") {
+				def = "false"
+			}
+		case string:
+			def = "`" + d + "`"
+		default:
+			def = fmt.Sprint(d)
+		}
+		fmt.Fprintf(&b, "\n| `%s` | %s | %s | %s |", f.Name, f.typeName(), def, strings.ReplaceAll(f.Help, "|", `\|`))
+	}
+	return b.String()
+}
+
+func rank(f Field) int {
+	if f.Name == "model" || f.Missing != "" {
+		return 0
+	}
+	return 1
+}
+
+// typeName is a field's type in docs.
+func (f *Field) typeName() string {
+	switch f.Kind {
+	case Bool:
+		return "boolean"
+	case Int:
+		switch {
+		case f.Range != nil:
+			return "integer, at least 1"
+		case f.Lo == 0 && f.Hi == 0:
+			return "integer"
+		}
+		return strings.TrimPrefix(IntegerRange(int64(f.Lo), int64(f.Hi)), "an ")
+	case Depth:
+		return "integer"
+	case Number:
+		if f.Above {
+			return "number above " + plain(f.Lo) + ", at most " + plain(f.Hi)
+		}
+		return "number from " + plain(f.Lo) + " to " + plain(f.Hi)
+	case Text:
+		if len(f.Words) > 0 {
+			return "`" + strings.Join(f.Words, "`, `") + "`"
+		}
+		return "string"
+	case Object:
+		return "object"
+	case TextList:
+		return "string or list"
+	case IDList, DepthList:
+		return "list of integers"
+	case IntList:
+		return "integer or list"
+	}
+	if m := schemaType.FindStringSubmatch(f.Schema); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+var schemaType = regexp.MustCompile(`^\{"type": \[?"(\w+)"`)
+
+// refusedTable lists fields that are not served, those of one remedy together.
+func refusedTable() string {
+	var b strings.Builder
+	b.WriteString("| field | instead |\n|---|---|")
+	var remedies []string
+	names := map[string][]string{}
+	for i := range refusedRows {
+		f := &refusedRows[i]
+		if f.Routes&Completions == 0 {
+			continue
+		}
+		if names[f.Remedy] == nil {
+			remedies = append(remedies, f.Remedy)
+		}
+		names[f.Remedy] = append(names[f.Remedy], "`"+f.Name+"`")
+	}
+	for _, r := range remedies {
+		fmt.Fprintf(&b, "\n| %s | %s |", strings.Join(names[r], ", "), r)
+	}
+	return b.String()
+}
