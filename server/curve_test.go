@@ -125,3 +125,43 @@ func TestDepthCurveTellsOfFailure(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+// force used to start a benchmark beside a curve that was being computed, and each measured the other.
+func TestCurvesAndBenchmarksTakeTurns(t *testing.T) {
+	s := &script{text: "1368\x00", finish: loopctl.FinishStop, gate: make(chan struct{})}
+	ts := serveProblems(t, s, func() ([]byte, error) { return []byte(`{"prompt":"1","answer":"1"}`), nil })
+	path := "/v1/depth/curve?loops=2"
+	if a := send(t, ts, "GET", path, ""); a.status != 202 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for _, force := range []string{"true", "false"} {
+		a := send(t, ts, "POST", "/v1/bench", `{"loops":[1],"max_tokens":2,"runs":1,"force":`+force+`}`)
+		checkError(t, a, 503, "curve_running", "null", "a depth curve of model adder is being computed, and concurrent measurements distort each other: try again when it is done")
+		if a.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	if a := send(t, ts, "GET", "/v1/depth/curve?loops=3", ""); a.status != 503 || !strings.Contains(a.body, "another depth curve is being computed") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	close(s.gate)
+	if a := curveOf(t, ts, path); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestNoCurveBesideABenchmark(t *testing.T) {
+	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
+	ts := serveProblems(t, s, func() ([]byte, error) { return []byte(`{"prompt":"1","answer":"1"}`), nil })
+	b := readBench(t, send(t, ts, "POST", "/v1/bench", `{"loops":[1],"max_tokens":2,"runs":1}`), 202)
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=2", ""), 503, "curve_running", "null",
+		"a benchmark is running, and concurrent measurements distort each other: try again when it is done")
+	second := send(t, ts, "POST", "/v1/bench", `{"loops":[1],"max_tokens":2,"runs":1}`)
+	checkError(t, second, 409, "bench_running", "null",
+		"another benchmark is running, and concurrent benchmarks distort each other: wait for "+b.ID+", or delete it")
+	send(t, ts, "DELETE", "/v1/bench/"+b.ID, "")
+	close(s.gate)
+	if a := curveOf(t, ts, "/v1/depth/curve?loops=2"); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}

@@ -173,3 +173,69 @@ func TestOutputs(t *testing.T) {
 		t.Errorf("%s", svg)
 	}
 }
+
+// scriptedClock is a client whose answers take what it is told, one after another, by a clock of its own.
+type scriptedClock struct {
+	took  []time.Duration // of each answer, over and over
+	calls int
+}
+
+func (s *scriptedClock) Do(_ context.Context, q measure.Ask) (*measure.Reply, error) {
+	d := s.took[s.calls%len(s.took)]
+	s.calls++
+	return &measure.Reply{Start: time.Unix(1000, 0), Stamps: []time.Duration{d}, TTFT: d, E2E: d, Tokens: 1, Loops: q.Loops}, nil
+}
+
+// A point is measured for long enough, and for longer while its median is not known well; never without end.
+func TestSweepTakesItsTime(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		name              string
+		took              []time.Duration
+		least, most       time.Duration
+		runs, requests    int
+		warm, rounds, all int // all: requests of warm-ups, too
+	}{
+		{"once each", []time.Duration{ms}, 0, 0, 3, 3, 1, 3, 4},
+		{"a run has its share", []time.Duration{ms}, 30 * ms, 200 * ms, 3, 30, 1, 3, 40},
+		{"an answer is not cut", []time.Duration{25 * ms}, 30 * ms, 200 * ms, 3, 3, 0, 3, 3},
+		{"wide: until the time is over", []time.Duration{ms, 3 * ms}, 40 * ms, 100 * ms, 2, 50, 0, 5, 50},
+		{"one run says nothing of the next", []time.Duration{10 * ms}, 10 * ms, 100 * ms, 1, 2, 0, 2, 2},
+		{"slow answers are not asked for again", []time.Duration{90 * ms, 110 * ms}, 10 * ms, 100 * ms, 2, 2, 0, 2, 2},
+		{"no time at all", []time.Duration{0}, 30 * ms, 0, 2, 2, 0, 2, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, last := &scriptedClock{took: tt.took}, 0
+			r, err := measure.Sweep(t.Context(), c, measure.Plan{
+				Loops: []int{1}, Concurrency: []int{1}, PromptTokens: []int{1}, MaxTokens: []int{1}, Vocab: 16,
+				Runs: tt.runs, WarmUp: tt.warm, Least: tt.least, Most: tt.most, Progress: func(done, total int, _ measure.Shape) { last = total - done },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := r.Points[0]; p.Requests != tt.requests || len(p.Rounds) != tt.rounds || c.calls != tt.all || last != 0 {
+				t.Errorf("%d requests in %d runs, %d in all, progress ended %d short", p.Requests, len(p.Rounds), c.calls, last)
+			}
+		})
+	}
+}
+
+// The fit says how well it is known, and nothing where two loop counts leave nothing to judge by.
+func TestFitHasAnInterval(t *testing.T) {
+	f := sweep(t).Fit
+	if f.BLow == nil || math.Abs(*f.BLow-13) > 1e-9 || math.Abs(*f.BHigh-13) > 1e-9 {
+		t.Errorf("%+v", f)
+	}
+	p := plan
+	p.Loops = []int{1, 4}
+	r, err := measure.Sweep(t.Context(), &arithmetic{}, p)
+	if err != nil || r.Fit.BLow != nil || r.Fit.R2 != 1 {
+		t.Errorf("%v %+v", err, r.Fit)
+	}
+	var out strings.Builder
+	low, high := 12.5, 13.5
+	r.Fits = []measure.Fit{{Metric: "e2e", A: 2, B: 13, BLow: &low, BHigh: &high, R2: 0.99}}
+	if err := r.WriteTable(&out); err != nil || !strings.Contains(out.String(), "r² 0.9900, slope 12.500 to 13.500 with 95 %, ") {
+		t.Errorf("%v %s", err, out.String())
+	}
+}
