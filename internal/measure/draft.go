@@ -27,32 +27,29 @@ func (d *DraftOutcome) Acceptance() float64 {
 // SpeedUp is how many times faster a token came; below 1 it came later.
 func (d *DraftOutcome) SpeedUp() float64 { return ratio(d.Plain, d.Drafting) }
 
-// CompareDrafts asks every problem plainly once and once at each draft depth, and compares answers; then it times some,
-// plain and drafting in turns, alone on the server. It takes no depths from e.
+// CompareDrafts asks every problem plainly and at each draft depth, and compares answers; some are timed, alone on the server
+// and in turns. It takes no depths from e.
 func CompareDrafts(ctx context.Context, c Client, loops int, drafts []int, e Evaluation) ([]DraftOutcome, error) {
+	e.Depths = []Depth{{Loops: loops}}
+	for _, n := range drafts {
+		e.Depths = append(e.Depths, Depth{Loops: loops, Draft: n})
+	}
 	x := newExam(c, e)
-	x.total = len(x.Problems)*(1+len(drafts)) + 2*x.Timed*len(drafts)
-	want, err := x.all(ctx, Depth{Loops: loops})
+	replies, alone, err := x.sit(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []DraftOutcome
-	for _, n := range drafts {
-		d := DraftOutcome{Draft: n, Loops: loops, Problems: len(x.Problems)}
-		got, err := x.all(ctx, Depth{Loops: loops, Draft: n})
-		if err != nil {
-			return nil, err
-		}
-		for i, g := range got {
-			d.Drafted, d.Accepted = d.Drafted+g.Drafted, d.Accepted+g.Accepted
-			if answerOf(g) != answerOf(want[i]) || g.Tokens != want[i].Tokens {
+	for i, n := range drafts {
+		d := DraftOutcome{Draft: n, Loops: loops, Problems: len(x.Problems), Plain: median(alone[0].token), Drafting: median(alone[i+1].token)}
+		for j, got := range replies[i+1] {
+			want := replies[0][j]
+			d.Drafted, d.Accepted = d.Drafted+got.Drafted, d.Accepted+got.Accepted
+			if answerOf(got) != answerOf(want) || got.Tokens != want.Tokens {
 				if d.Different++; d.Different == 1 {
-					d.Example = fmt.Sprintf("%q: %q with a draft, %q without", x.Problems[i].Prompt, answerOf(g), answerOf(want[i]))
+					d.Example = fmt.Sprintf("%q: %q with a draft, %q without", x.Problems[j].Prompt, answerOf(got), answerOf(want))
 				}
 			}
-		}
-		if err := x.race(ctx, &d); err != nil {
-			return nil, err
 		}
 		out = append(out, d)
 	}
@@ -61,27 +58,3 @@ func CompareDrafts(ctx context.Context, c Client, loops int, drafts []int, e Eva
 
 // answerOf is the text without white space around it, which a tokenizer may put there.
 func answerOf(r *Reply) string { return strings.TrimSpace(r.Text) }
-
-// race times plain and drafting answers in turns.
-func (x *exam) race(ctx context.Context, d *DraftOutcome) error {
-	if x.Timed == 0 {
-		return nil
-	}
-	plain, drafting := Depth{Loops: d.Loops}, Depth{Loops: d.Loops, Draft: d.Draft}
-	took := map[Depth][]float64{}
-	for i, p := range Some(x.Problems, x.Timed) {
-		turns := []Depth{plain, drafting}
-		if i%2 == 1 { // whoever is second finds warmer caches
-			turns[0], turns[1] = turns[1], turns[0]
-		}
-		for _, turn := range turns {
-			r, err := x.ask(ctx, turn, p)
-			if err != nil {
-				return err
-			}
-			took[turn] = append(took[turn], perToken(r))
-		}
-	}
-	d.Plain, d.Drafting = median(took[plain]), median(took[drafting])
-	return nil
-}

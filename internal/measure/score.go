@@ -81,22 +81,19 @@ func NewCurve(problems int) *Curve {
 	return &Curve{Object: "depth.curve", Problems: problems, Date: now(), Points: []DepthPoint{}}
 }
 
-// Score asks every problem at each depth. The first failed request ends it.
+// Score asks every problem at each depth, and times some of them. The first failed request ends it.
 func Score(ctx context.Context, c Client, e Evaluation) (*Curve, error) {
 	x := newExam(c, e)
-	if len(x.Depths) == 0 || len(x.Problems) == 0 {
-		return nil, errors.New("nothing to ask: needs depths and problems")
+	replies, alone, err := x.sit(ctx)
+	if err != nil {
+		return nil, err
 	}
-	x.total = len(x.Depths) * (len(x.Problems) + x.Timed)
 	out := NewCurve(len(x.Problems))
-	for _, d := range x.Depths {
-		replies, err := x.all(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		p := x.count(d, replies)
-		if err := x.time(ctx, &p); err != nil {
-			return nil, err
+	for i, d := range x.Depths {
+		p := x.count(d, replies[i])
+		if t := &alone[i]; len(t.whole) > 0 {
+			ttft, e2e, each := median(t.first), median(t.whole), median(t.token)
+			p.TTFT, p.E2E, p.PerToken = &ttft, &e2e, &each
 		}
 		out.Points = append(out.Points, p)
 	}
@@ -108,8 +105,8 @@ type exam struct {
 	Evaluation
 	client Client
 
-	mu          sync.Mutex // guards what follows
-	done, total int
+	mu   sync.Mutex // guards what follows
+	done int
 }
 
 func newExam(c Client, e Evaluation) *exam {
@@ -143,19 +140,45 @@ func (x *exam) ask(ctx context.Context, d Depth, p Problem) (*Reply, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.done++; x.Progress != nil {
-		x.Progress(x.done, x.total)
+		x.Progress(x.done, len(x.Depths)*(len(x.Problems)+x.Timed))
 	}
 	return r, nil
 }
 
-// all asks every problem.
-func (x *exam) all(ctx context.Context, d Depth) ([]*Reply, error) {
-	out := make([]*Reply, len(x.Problems))
-	err := each(ctx, x.Concurrency, len(out), func(ctx context.Context, i int) (err error) {
-		out[i], err = x.ask(ctx, d, x.Problems[i])
-		return err
-	})
-	return out, err
+// timed are what answers took that were asked for alone, in milliseconds: to the first token, whole, and whole over tokens.
+type timed struct{ first, whole, token []float64 }
+
+// sit asks every problem at each depth; then some of them alone, the depths in turn, so that a machine that becomes slower
+// meanwhile is the same to all. Both results are by depth.
+func (x *exam) sit(ctx context.Context) (replies [][]*Reply, alone []timed, err error) {
+	if len(x.Depths) == 0 || len(x.Problems) == 0 {
+		return nil, nil, errors.New("nothing to ask: needs depths and problems")
+	}
+	alone = make([]timed, len(x.Depths))
+	for _, d := range x.Depths {
+		list := make([]*Reply, len(x.Problems))
+		err := each(ctx, x.Concurrency, len(list), func(ctx context.Context, i int) (err error) {
+			list[i], err = x.ask(ctx, d, x.Problems[i])
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		replies = append(replies, list)
+	}
+	for n, problem := range Some(x.Problems, x.Timed)[:x.Timed] {
+		for i := range x.Depths {
+			at := (n + i) % len(x.Depths) // whoever comes later finds warmer caches
+			r, err := x.ask(ctx, x.Depths[at], problem)
+			if err != nil {
+				return nil, nil, err
+			}
+			t := &alone[at]
+			t.first, t.whole = append(t.first, ms(r.TTFT)), append(t.whole, ms(r.E2E))
+			t.token = append(t.token, ms(r.E2E)/float64(max(r.Tokens, 1)))
+		}
+	}
+	return replies, alone, nil
 }
 
 func (x *exam) count(d Depth, replies []*Reply) DepthPoint {
@@ -186,24 +209,3 @@ func (x *exam) count(d Depth, replies []*Reply) DepthPoint {
 	}
 	return p
 }
-
-// time asks some problems one after another.
-func (x *exam) time(ctx context.Context, p *DepthPoint) error {
-	if x.Timed == 0 {
-		return nil
-	}
-	var first, all, single []float64
-	for _, problem := range Some(x.Problems, x.Timed) {
-		r, err := x.ask(ctx, p.Depth, problem)
-		if err != nil {
-			return err
-		}
-		first, all, single = append(first, ms(r.TTFT)), append(all, ms(r.E2E)), append(single, perToken(r))
-	}
-	ttft, e2e, each := median(first), median(all), median(single)
-	p.TTFT, p.E2E, p.PerToken = &ttft, &e2e, &each
-	return nil
-}
-
-// perToken is the whole time of an answer over its tokens, in milliseconds.
-func perToken(r *Reply) float64 { return ms(r.E2E) / float64(max(r.Tokens, 1)) }
