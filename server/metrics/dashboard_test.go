@@ -132,7 +132,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 func TestAliases(t *testing.T) {
 	m := New()
 	m.Observer("adder")
-	m.engine.promptTokens.WithLabelValues("adder").Add(3)
+	m.counters["prompt_tokens_total"].WithLabelValues("adder").Add(3)
 	before, err := m.gather()
 	if err != nil {
 		t.Fatal(err)
