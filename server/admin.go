@@ -86,7 +86,7 @@ var crossOrigin = http.NewCrossOriginProtection()
 // sameOrigin refuses what a page of another site sends, in the log's sight.
 func sameOrigin(c *gin.Context) {
 	if err := crossOrigin.Check(c.Request); err != nil {
-		e := failure(http.StatusForbidden, "cross_origin", "a web page of another site sent this: the admin listener takes requests of programs and of its own pages only")
+		e := failure(http.StatusForbidden, "cross_origin", "the request came from a web page of another site: the admin listener accepts requests from programs and from its own pages only")
 		e.Cause = err
 		fail(c, e)
 	}

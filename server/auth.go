@@ -23,7 +23,7 @@ func (s *Server) authorize(c *gin.Context) {
 	case key == "" || !strings.EqualFold(scheme, "bearer"):
 		message = "no API key: send it in the header Authorization: Bearer KEY"
 	case !s.knows(key):
-		message = "the API key is not known here: check it, or ask who runs this server"
+		message = "the API key is unknown: check it, or ask the operator of this server"
 	default:
 		sum := sha256.Sum256([]byte(key))
 		c.Set(keyTenant, string(sum[:]))
@@ -54,5 +54,5 @@ func CheckListen(address string, hasKeys, insecure bool) error {
 		return nil
 	}
 	return fmt.Errorf("listen address %q can be reached from other machines and no API key is set: "+
-		"set api_keys or api_key_file, listen on 127.0.0.1, or say --insecure if this is meant", address)
+		"set api_keys or api_key_file, listen on 127.0.0.1, or pass --insecure if that is intended", address)
 }

@@ -231,7 +231,7 @@ func TestEngineErrors(t *testing.T) {
 		header      string // of those that tell whether to retry
 	}{
 		{fmt.Errorf("%w: 256 requests wait", loopctl.ErrQueueFull), 503, "queue_full", "null", "queue is full: 256 requests wait", "2 1500 "},
-		{loopctl.ErrDraining, 503, "draining", "null", "server is shutting down and takes no new requests: try another instance, or again when it is back", "2 1500 "},
+		{loopctl.ErrDraining, 503, "draining", "null", "the server is shutting down and accepts no new requests: try another instance, or retry when it is back", "2 1500 "},
 		{fmt.Errorf("%w: too long", loopctl.ErrPromptTooLong), 400, "context_length_exceeded", "prompt", "prompt too long: too long", "  "},
 		{fmt.Errorf("%w: 9 of 8", loopctl.ErrPagesExhausted), 400, "kv_memory_exceeded", "max_tokens", "not enough KV pages: 9 of 8", "  "},
 		{&loopctl.FieldError{Field: "loops", Value: 9, Why: "this model takes 1 to 8"}, 400, "loops_out_of_range", "loops", "loops is 9: this model takes 1 to 8", "  "},

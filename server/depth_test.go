@@ -198,7 +198,7 @@ func TestDeadline(t *testing.T) {
 	s := &script{text: "ab", finish: loopctl.FinishError, err: loopctl.ErrDeadline}
 	ts, _ := serve(t, s, server.Config{})
 	a := post(t, ts, `{"prompt":"x","timeout_ms":1500}`)
-	checkError(t, a, 504, "deadline_exceeded", "timeout_ms", "timeout_ms was over before the answer was complete: allow more, or ask for fewer tokens or loops")
+	checkError(t, a, 504, "deadline_exceeded", "timeout_ms", "timeout_ms passed before the answer was complete: raise it, or ask for fewer tokens or loops")
 	if a.header.Get("x-should-retry") != "false" {
 		t.Error("a client would try again what it did not want to wait for")
 	}

@@ -26,20 +26,18 @@ var errLoading = errors.New("models are loading")
 var statuses = []struct {
 	is     error
 	status int
-	typ    string
 	code   string
 	param  string
 	text   string
-	retry  bool // with Retry-After from the backlog
 }{
-	{loopctl.ErrQueueFull, http.StatusServiceUnavailable, api.TypeServer, "queue_full", "", "", true},
-	{loopctl.ErrDraining, http.StatusServiceUnavailable, api.TypeServer, "draining", "", "server is shutting down and takes no new requests: try another instance, or again when it is back", true},
-	{generate.ErrModelUnavailable, http.StatusServiceUnavailable, api.TypeServer, "model_unavailable", "model", "the model could not be brought into memory in time: try again, or ask for another model", true},
-	{errLoading, http.StatusServiceUnavailable, api.TypeServer, "loading", "", "models are still loading: try again when GET /readyz says 200", true},
-	{loopctl.ErrPromptTooLong, http.StatusBadRequest, api.TypeInvalid, "context_length_exceeded", "prompt", "", false},
-	{loopctl.ErrPagesExhausted, http.StatusBadRequest, api.TypeInvalid, "kv_memory_exceeded", "max_tokens", "", false},
-	{loopctl.ErrDeadline, http.StatusGatewayTimeout, api.TypeServer, "deadline_exceeded", "timeout_ms", "timeout_ms was over before the answer was complete: allow more, or ask for fewer tokens or loops", false},
-	{loopctl.ErrEngine, http.StatusInternalServerError, api.TypeServer, "engine_error", "", "the model's engine failed on this request; other requests are not affected", false},
+	{loopctl.ErrQueueFull, http.StatusServiceUnavailable, "queue_full", "", ""},
+	{loopctl.ErrDraining, http.StatusServiceUnavailable, "draining", "", "the server is shutting down and accepts no new requests: try another instance, or retry when it is back"},
+	{generate.ErrModelUnavailable, http.StatusServiceUnavailable, "model_unavailable", "model", "the model could not be brought into memory in time: try again, or ask for another model"},
+	{errLoading, http.StatusServiceUnavailable, "loading", "", "models are still loading: try again when GET /readyz returns 200"},
+	{loopctl.ErrPromptTooLong, http.StatusBadRequest, "context_length_exceeded", "prompt", ""},
+	{loopctl.ErrPagesExhausted, http.StatusBadRequest, "kv_memory_exceeded", "max_tokens", ""},
+	{loopctl.ErrDeadline, http.StatusGatewayTimeout, "deadline_exceeded", "timeout_ms", "timeout_ms passed before the answer was complete: raise it, or ask for fewer tokens or loops"},
+	{loopctl.ErrEngine, http.StatusInternalServerError, "engine_error", "", "the model's engine failed on this request; other requests are not affected"},
 }
 
 // toAPI finds what to tell the client. wait is how long the backlog will take.
@@ -54,11 +52,14 @@ func toAPI(err error, wait time.Duration) *api.Error {
 		if !errors.Is(err, s.is) {
 			continue
 		}
-		e := &api.Error{Status: s.status, Type: s.typ, Code: s.code, Param: s.param, Message: s.text, Cause: err}
-		if e.Message == "" {
-			e.Message = err.Error()
+		text := s.text
+		if text == "" {
+			text = err.Error()
 		}
-		if s.retry {
+		e := failure(s.status, s.code, "%s", text)
+		e.Param, e.Cause = s.param, err
+		switch s.status {
+		case http.StatusServiceUnavailable:
 			if hint, ok := errors.AsType[interface {
 				error
 				RetryAfter() time.Duration
@@ -66,8 +67,9 @@ func toAPI(err error, wait time.Duration) *api.Error {
 				wait = hint.RetryAfter()
 			}
 			e.RetryAfter = min(max(wait, 200*time.Millisecond), time.Minute)
+		case http.StatusInternalServerError, http.StatusGatewayTimeout: // the client itself asked for that end
+			e.NoRetry = true
 		}
-		e.NoRetry = s.status == http.StatusInternalServerError || s.status == http.StatusGatewayTimeout // by its own wish
 		return e
 	}
 	e := failure(http.StatusInternalServerError, "internal_error", "internal error; the server's log has the details under this request's id")

@@ -36,7 +36,7 @@ func newModels(list []*generate.Model, before models) (models, error) {
 	for i, m := range list {
 		switch {
 		case m.Name == "" || strings.ContainsAny(m.Name, "@/ \t\n"):
-			return nil, fmt.Errorf("model name %q: must not be empty nor have @, / or space in it", m.Name)
+			return nil, fmt.Errorf("model name %q: it must not be empty or contain @, / or spaces", m.Name)
 		case m.Generator == nil || m.Tokenizer == nil:
 			return nil, fmt.Errorf("model %s: needs a generator and a tokenizer", m.Name)
 		case m.Loops.Min < 1 || m.Loops.Default < m.Loops.Min || m.Loops.Max < m.Loops.Default:
@@ -44,7 +44,7 @@ func newModels(list []*generate.Model, before models) (models, error) {
 		case m.Context < 1 || m.Vocab < 1:
 			return nil, fmt.Errorf("model %s: context %d and vocabulary %d must be positive", m.Name, m.Context, m.Vocab)
 		case slices.ContainsFunc(list[:i], func(o *generate.Model) bool { return o.Name == m.Name }):
-			return nil, fmt.Errorf("model %s is there twice: rename one of them in its manifest", m.Name)
+			return nil, fmt.Errorf("two models are named %s: rename one of them in its manifest", m.Name)
 		}
 	}
 	out := make(models, len(list))

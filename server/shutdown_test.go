@@ -38,7 +38,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("livez %d", a.status)
 	}
 	a := post(t, ts, `{"prompt":"x"}`)
-	checkError(t, a, 503, "draining", "null", "server is shutting down and takes no new requests: try another instance, or again when it is back")
+	checkError(t, a, 503, "draining", "null", "the server is shutting down and accepts no new requests: try another instance, or retry when it is back")
 	select {
 	case err := <-done:
 		t.Fatalf("shutdown returned %v with a stream open", err)
@@ -89,7 +89,7 @@ func TestLoading(t *testing.T) {
 		}
 	}
 	a := post(t, ts, `{"prompt":"x"}`)
-	checkError(t, a, 503, "loading", "null", "models are still loading: try again when GET /readyz says 200")
+	checkError(t, a, 503, "loading", "null", "models are still loading: try again when GET /readyz returns 200")
 	if a.header.Get("Retry-After") != "1" {
 		t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
 	}

@@ -119,7 +119,7 @@ func (t *Template) Read(ctx context.Context, v *api.Values, args []string) (*Pro
 			t = t.tools
 		}
 		if !t.mentions("tools") {
-			return nil, api.Bad("tools", "unsupported_field", "tools is given and the chat template of model %s takes none: leave tools out, or describe them in a message", t.model.Name)
+			return nil, api.Bad("tools", "unsupported_field", "tools is given, but the chat template of model %s does not use tools: leave tools out, or describe them in a message", t.model.Name)
 		}
 	}
 	p := &Prompt{template: t, tools: tools}
@@ -208,7 +208,7 @@ func cutAfter(text, last string) (string, error) {
 	bare := strings.TrimSpace(last)
 	at := strings.LastIndex(text, bare)
 	if bare == "" || at < 0 {
-		return "", api.Bad("continue_final_message", api.CodeValue, "continue_final_message is true and the last message's text is not in the prompt that the template makes: there is nothing to go on with: give a text, or leave the field out")
+		return "", api.Bad("continue_final_message", api.CodeValue, "continue_final_message is true, but the prompt that the template makes does not contain the last message's text, so there is nothing to continue: give a text, or leave the field out")
 	}
 	if whole := strings.TrimLeft(last, " \t\r\n\v\f"); strings.HasPrefix(text[at:], whole) {
 		return text[:at+len(whole)], nil
@@ -223,7 +223,7 @@ func (t *Template) documents(raw json.RawMessage) (json.RawMessage, error) {
 	case raw[0] != '[':
 		return nil, api.Bad("documents", api.CodeType, "documents is %s: it must be a list of objects", api.Show(raw))
 	case !t.mentions("documents"):
-		return nil, api.Bad("documents", "unsupported_field", "documents is given and the chat template of model %s takes none: put them into a message", t.model.Name)
+		return nil, api.Bad("documents", "unsupported_field", "documents is given, but the chat template of model %s does not use documents: put them into a message", t.model.Name)
 	}
 	return raw, nil
 }
