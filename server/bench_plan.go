@@ -15,7 +15,7 @@ const (
 )
 
 // readBench reads the body of POST /v1/bench.
-func readBench(b api.Body, t target, lim Limits) (p measure.Plan, force bool, err error) {
+func readBench(b api.Body, t target, lim api.Limits) (p measure.Plan, force bool, err error) {
 	m := t.Model
 	v, err := api.Decode(b, api.Bench, m.Bounds(lim))
 	if err != nil {
@@ -53,7 +53,7 @@ func defaultSweep(m *generate.Model) []int {
 	return out
 }
 
-func checkBench(p *measure.Plan, m *generate.Model, lim Limits) error {
+func checkBench(p *measure.Plan, m *generate.Model, lim api.Limits) error {
 	shapes := len(p.Loops) * len(p.Concurrency) * len(p.PromptTokens) * len(p.MaxTokens)
 	if shapes > mostBenchPoints {
 		return api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", shapes, mostBenchPoints)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 type benchAnswer struct {
@@ -94,7 +95,7 @@ func TestBench(t *testing.T) {
 }
 
 func TestBenchRefuses(t *testing.T) {
-	ts, _ := serve(t, &script{text: "a"}, server.Config{Limits: server.Limits{LoopSteps: 5000}})
+	ts, _ := serve(t, &script{text: "a"}, server.Config{Limits: api.Limits{LoopSteps: 5000}})
 	for _, tt := range []struct{ body, code, param, says string }{
 		{`{"loops":[1,99]}`, "invalid_value", "loops", "loops[1] is 99: it must be an integer from 1 to 12"},
 		{`{"loops":0}`, "invalid_value", "loops", "loops is 0: it must be an integer from 1 to 12"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/api"
 )
 
 // lensed answers "a" after two loops, of which the first would have said "b".
@@ -76,7 +77,7 @@ func TestLensCost(t *testing.T) {
 	checkError(t, post(t, ts, `{"prompt":"x","return_lens":20,"max_tokens":10000,"loops":12}`), 400, "request_too_large", "return_lens",
 		"return_lens asks for 2400000 entries (1 sequences × 10000 tokens × 12 loops × 20): at most 1048576 per request: lower return_lens, max_tokens, n or loops")
 	decode(t, post(t, ts, `{"prompt":"x","return_lens":20,"max_tokens":1000,"loops":12}`))
-	small, _ := serve(t, s, server.Config{Limits: server.Limits{LoopSteps: 50}})
+	small, _ := serve(t, s, server.Config{Limits: api.Limits{LoopSteps: 50}})
 	checkError(t, post(t, small, `{"prompt":"x","return_lens":1,"max_tokens":10,"loops":3,"loop_budget":28}`), 400, "request_too_large", "max_tokens",
 		"54 loop-steps asked for (1 sequences × 9 tokens × 3 loops × 2 for return_lens): at most 50 per request: lower max_tokens, n or loops")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/metrics"
 )
 
@@ -101,7 +102,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Wrap: a.tracer.Handler,
-		Limits: server.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: min(cfg.MaxSequences, cfg.QueueLimit), LoopSteps: int64(cfg.MaxLoopSteps)},
+		Limits: api.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: min(cfg.MaxSequences, cfg.QueueLimit), LoopSteps: int64(cfg.MaxLoopSteps)},
 	}, a.log, registry)
 	if err := a.listenAdmin(); err != nil {
 		return a, err

@@ -7,9 +7,6 @@ import (
 	"github.com/loopserve/loopserve/server/api"
 )
 
-// Limits bound what one request may ask for. A zero field means its default.
-type Limits = api.Limits
-
 // Config is how the server behaves. A zero field means its default.
 type Config struct {
 	// APIKeys are the bearer tokens that may come in; none means that no key is asked for.
@@ -29,7 +26,7 @@ type Config struct {
 	BodyTimeout   time.Duration // for its body; 30 s
 	WriteTimeout  time.Duration // for one write: a client that takes nothing for so long is gone; 30 s
 	IdleTimeout   time.Duration // of a connection between requests; 2 min
-	Limits        Limits
+	Limits        api.Limits
 }
 
 func def[T int64 | time.Duration](v *T, d T) {

@@ -1,0 +1,74 @@
+package metrics
+
+import (
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
+
+func scrape(t *testing.T, m *Registry) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	text, err := io.ReadAll(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A tick and a sequence's end are counted under the model's name; a histogram is there when something was observed.
+func TestObserver(t *testing.T) {
+	m := New()
+	o := m.Observer("adder")
+	tick := &loopctl.TickStats{Tokens: 2, Prefill: 3, Runnable: 9, Drafted: 4, Accepted: 1, Exits: [][]int{{0, 0, 5}}}
+	tick.Calls[loopctl.StageBlock] = loopctl.CallStats{Rows: 6, Took: 3 * time.Millisecond}
+	o.Tick(tick)
+	before := scrape(t, m)
+	now := time.Now()
+	o.Finished(&loopctl.Request{Loops: 8, TargetITL: time.Second}, loopctl.Event{Finish: loopctl.FinishStop, Stats: &loopctl.Stats{
+		Arrived: now, Scheduled: now.Add(time.Second), FirstToken: now.Add(2 * time.Second), Finished: now.Add(4 * time.Second),
+		PromptTokens: 3, CompletionTokens: 5, LoopsTotal: 20, LoopsGranted: 6, PromptLoops: 18, LoopsSaved: 2,
+	}})
+	after := scrape(t, m)
+	for line, text := range map[string]string{
+		`ticks_total{model_name="adder"} 1`:                                       before,
+		`sampled_tokens_total{model_name="adder"} 2`:                              before,
+		`depth_bubbles_total{model_name="adder"} 3`:                               before,
+		`draft_tokens_total{model_name="adder"} 4`:                                before,
+		`draft_accepted_tokens_total{model_name="adder"} 1`:                       before,
+		`probe_rows_total{model_name="adder"} 0`:                                  before,
+		`exits_total{depth="2",model_name="adder",policy="none"} 5`:               before,
+		`loop_steps_total{model_name="adder",phase="prefill"} 3`:                  before,
+		`loop_steps_total{model_name="adder",phase="decode"} 3`:                   before,
+		`block_call_seconds_count{model_name="adder",rows_bucket="8"} 1`:          before,
+		`prompt_tokens_total{model_name="adder"} 3`:                               after,
+		`generation_tokens_total{model_name="adder"} 5`:                           after,
+		`loops_saved_total{model_name="adder"} 2`:                                 after,
+		`degraded_requests_total{model_name="adder",reason="target_itl"} 1`:       after,
+		`request_success_total{finished_reason="stop",model_name="adder"} 1`:      after,
+		`request_queue_time_seconds_sum{model_name="adder"} 1`:                    after,
+		`request_decode_time_seconds_sum{model_name="adder"} 2`:                   after,
+		`request_time_per_output_token_seconds_sum{model_name="adder"} 0.5`:       after,
+		`loops_per_request_sum{model_name="adder"} 4`:                             after,
+		`loops_per_token_sum{model_name="adder",phase="prefill",policy="none"} 6`: after,
+	} {
+		if !strings.Contains(text, "\nloopserve_"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if strings.Contains(before, "model_load_seconds") || strings.Contains(before, "loops_per_request") {
+		t.Error("a histogram is there before anything was observed")
+	}
+	b, ok := m.Blocks("adder")
+	if want := (Blocks{Calls: 1, Rows: 6, Runnable: 9, Took: 3 * time.Millisecond}); !ok || b != want {
+		t.Errorf("blocks %+v, want %+v", b, want)
+	}
+	if _, ok := m.Blocks("hop"); ok {
+		t.Error("blocks of a model that reports nothing")
+	}
+}
