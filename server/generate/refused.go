@@ -3,7 +3,6 @@ package generate
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -23,7 +22,7 @@ func Refused(e *loopctl.FieldError) *api.Error {
 	case e.Field == "prompt" && e.Item != "":
 		code = "token_id_out_of_range"
 	}
-	return &api.Error{Status: http.StatusBadRequest, Type: api.TypeInvalid, Code: code, Param: e.Field, Message: e.Error(), Cause: e}
+	return api.Bad(e.Field, code, "%s", e.Error())
 }
 
 // depthError words an error of CheckDepth with what the body says: the value as it was sent, and the field that was sent

@@ -85,11 +85,11 @@ func begin(t *testing.T, host generate.Host, g *runes, body string) (*generate.S
 		Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 8, Max: 12},
 	}
 	lim := api.Limits{}.WithDefaults()
-	p, err := generate.ReadPlan(b, generate.Target{Model: m}, generate.Call{ID: "req"}, false, lim)
+	p, v, err := generate.ReadPlan(b, api.Completions, generate.Target{Model: m}, generate.Call{ID: "req"}, lim)
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompts, err := p.ReadPrompts(b, lim)
+	prompts, err := p.ReadPrompts(v, lim)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestDefaultFitsTheMemory(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	m := &generate.Model{Name: "adder", Generator: g, Tokenizer: g, Context: 4096, Vocab: 1 << 16, Loops: loopctl.LoopRange{Min: 1, Default: 4, Max: 12}}
-	p, err := generate.ReadPlan(api.Body{}, generate.Target{Model: m}, generate.Call{}, true, api.Limits{}.WithDefaults())
+	p, _, err := generate.ReadPlan(api.Body{"messages": []byte(`[{}]`)}, api.Chat, generate.Target{Model: m}, generate.Call{}, api.Limits{}.WithDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}
