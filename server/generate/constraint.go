@@ -35,21 +35,23 @@ func (m *Model) compiled() *constrain.Cache {
 
 // readConstraint reads the one form that a request may give, under OpenAI's name, vLLM's, its older ones, or SGLang's.
 func (p *Plan) readConstraint(v *api.Values) error {
-	var forms []Form
-	for _, read := range []func(*api.Values) ([]Form, error){responseFormat, structuredOutputs, plainForms} {
-		more, err := read(v)
-		if err != nil {
+	list, err := constraintsOf(v)
+	if err != nil {
+		return err
+	}
+	forms := make([]Form, len(list))
+	for i, c := range list {
+		if forms[i], err = c.form(); err != nil {
 			return err
 		}
-		forms = append(forms, more...)
 	}
-	if len(forms) == 0 {
+	switch len(forms) {
+	case 0:
 		return nil
+	case 1:
+		return p.Hold(forms[0])
 	}
-	if len(forms) > 1 {
-		return api.Conflict(forms[0].Field, forms[1].Field, "an answer has one form: leave one of the two out")
-	}
-	return p.Hold(forms[0])
+	return api.Conflict(forms[0].Field, forms[1].Field, "an answer has one form: leave one of the two out")
 }
 
 // Hold holds the answer to a form.
@@ -80,56 +82,37 @@ func (p *Plan) Hold(w Form) error {
 // Held says whether a form holds the answer from its first token on.
 func (p *Plan) Held() bool { return p.form != nil }
 
-// formOf reads a field's value as a form of a kind.
-func formOf(kind, field string, raw json.RawMessage) ([]Form, error) {
-	switch kind {
-	case "json":
-		return schemaForm(field, raw)
-	case "regex":
-		return regexForm(field, raw)
-	case "choice":
-		return choiceForm(field, raw)
-	case "json_object":
-		return objectForm(field), nil
-	}
-	return nil, api.Bad(field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", field)
+// constraint is a form as a body asks for it.
+type constraint struct {
+	kind, field string
+	value       json.RawMessage
 }
 
-func schemaForm(field string, raw json.RawMessage) ([]Form, error) {
-	if raw[0] == '"' { // the schema's text
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return nil, api.Bad(field, api.CodeType, "%s is %s: it must be a JSON schema", field, api.Show(raw))
+// constraintsOf finds what asks for a form: response_format is OpenAI's, structured_outputs vLLM's, which holds one of
+// several; the others are fields of the body itself.
+func constraintsOf(v *api.Values) ([]constraint, error) {
+	out, err := responseFormat(v.Object("response_format"))
+	if err != nil {
+		return nil, err
+	}
+	o := v.Object("structured_outputs")
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if o.Has(name) && string(o[name]) != "false" {
+			out = append(out, constraint{name, "structured_outputs." + name, o[name]})
 		}
-		raw = json.RawMessage(strings.TrimSpace(text))
 	}
-	return []Form{{field, "schema " + string(raw), func() (*constrain.Form, error) { return constrain.Schema(raw) }}}, nil
-}
-
-func objectForm(field string) []Form {
-	return []Form{{field, "object", func() (*constrain.Form, error) { return constrain.JSON(true), nil }}}
-}
-
-func regexForm(field string, raw json.RawMessage) ([]Form, error) {
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
-		return nil, api.Bad(field, api.CodeType, "%s is %s: it must be a string, a regular expression", field, api.Show(raw))
+	for _, f := range []struct{ name, kind string }{
+		{"guided_json", "json"}, {"guided_regex", "regex"}, {"guided_choice", "choice"}, {"json_schema", "json"}, {"regex", "regex"}, {"choice", "choice"},
+	} {
+		if v.Has(f.name) {
+			out = append(out, constraint{f.kind, f.name, v.Raw(f.name)})
+		}
 	}
-	return []Form{{field, "regex " + text, func() (*constrain.Form, error) { return constrain.Regex(text) }}}, nil
+	return out, nil
 }
 
-func choiceForm(field string, raw json.RawMessage) ([]Form, error) {
-	var texts []string
-	if raw[0] != '[' || json.Unmarshal(raw, &texts) != nil {
-		return nil, api.Bad(field, api.CodeType, "%s is %s: it must be a list of strings", field, api.Show(raw))
-	}
-	return []Form{{field, "choice " + string(raw), func() (*constrain.Form, error) { return constrain.Choice(texts) }}}, nil
-}
-
-// responseFormat reads OpenAI's field.
-func responseFormat(v *api.Values) ([]Form, error) {
+func responseFormat(o api.Body) ([]constraint, error) {
 	const field = "response_format"
-	o := v.Object(field)
 	if o == nil {
 		return nil, nil
 	}
@@ -141,7 +124,7 @@ func responseFormat(v *api.Values) ([]Form, error) {
 	case "text":
 		return nil, nil
 	case "json_object":
-		return objectForm(field), nil
+		return []constraint{{kind, field, nil}}, nil
 	case "json_schema":
 		s, err := o.Object("json_schema")
 		if err != nil {
@@ -150,53 +133,44 @@ func responseFormat(v *api.Values) ([]Form, error) {
 		if !s.Has("schema") {
 			return nil, api.Bad(field+".json_schema", "missing_field", `response_format.json_schema.schema is missing: give {"name", "schema"}`)
 		}
-		return schemaForm(field, s["schema"])
+		return []constraint{{"json", field, s["schema"]}}, nil
 	}
-	return nil, api.Bad(field+".type", api.CodeValue, "response_format.type is %s: it must be text, json_object or json_schema", api.Show(orMissing(o["type"])))
+	given := "missing"
+	if o["type"] != nil {
+		given = api.Show(o["type"])
+	}
+	return nil, api.Bad(field+".type", api.CodeValue, "response_format.type is %s: it must be text, json_object or json_schema", given)
 }
 
-func orMissing(raw json.RawMessage) json.RawMessage {
-	if raw == nil {
-		return json.RawMessage("missing")
+// form is what is compiled of it.
+func (c constraint) form() (Form, error) {
+	var text string
+	var texts []string
+	bad := func(want string) (Form, error) {
+		return Form{}, api.Bad(c.field, api.CodeType, "%s is %s: it must be %s", c.field, api.Show(c.value), want)
 	}
-	return raw
-}
-
-// structuredOutputs reads vLLM's field, which holds one of several.
-func structuredOutputs(v *api.Values) ([]Form, error) {
-	const field = "structured_outputs"
-	o := v.Object(field)
-	if o == nil {
-		return nil, nil
+	switch c.kind {
+	case "json":
+		schema := c.value
+		if schema[0] == '"' { // the schema's text
+			if json.Unmarshal(schema, &text) != nil {
+				return bad("a JSON schema")
+			}
+			schema = json.RawMessage(strings.TrimSpace(text))
+		}
+		return Form{c.field, "schema " + string(schema), func() (*constrain.Form, error) { return constrain.Schema(schema) }}, nil
+	case "json_object":
+		return Form{c.field, "object", func() (*constrain.Form, error) { return constrain.JSON(true), nil }}, nil
+	case "regex":
+		if json.Unmarshal(c.value, &text) != nil {
+			return bad("a string, a regular expression")
+		}
+		return Form{c.field, "regex " + text, func() (*constrain.Form, error) { return constrain.Regex(text) }}, nil
+	case "choice":
+		if c.value[0] != '[' || json.Unmarshal(c.value, &texts) != nil {
+			return bad("a list of strings")
+		}
+		return Form{c.field, "choice " + string(c.value), func() (*constrain.Form, error) { return constrain.Choice(texts) }}, nil
 	}
-	var out []Form
-	for _, name := range slices.Sorted(maps.Keys(o)) {
-		if !o.Has(name) || string(o[name]) == "false" {
-			continue
-		}
-		w, err := formOf(name, field+"."+name, o[name])
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, w...)
-	}
-	return out, nil
-}
-
-// plainForms reads fields of the body itself.
-func plainForms(v *api.Values) ([]Form, error) {
-	var out []Form
-	for _, f := range []struct{ name, kind string }{
-		{"guided_json", "json"}, {"guided_regex", "regex"}, {"guided_choice", "choice"}, {"json_schema", "json"}, {"regex", "regex"}, {"choice", "choice"},
-	} {
-		if !v.Has(f.name) {
-			continue
-		}
-		w, err := formOf(f.kind, f.name, v.Raw(f.name))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, w...)
-	}
-	return out, nil
+	return Form{}, api.Bad(c.field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", c.field)
 }
