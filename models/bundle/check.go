@@ -17,7 +17,7 @@ var (
 // Check says what is wrong with the manifest's values, by field, with what they may be.
 func (m *Manifest) Check() error {
 	if !nameRule.MatchString(m.Name) {
-		return fmt.Errorf("name is %q, must be 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", m.Name)
+		return fmt.Errorf("name is %q, must be 1 to 64 characters of a-z, 0-9, . _ and -, and start with a letter or digit", m.Name)
 	}
 	low := 1 // of the attention's numbers
 	switch m.Kind {
@@ -74,7 +74,7 @@ func (m *Manifest) Check() error {
 		return err
 	}
 	if m.State.Kind == "normal" && !(m.State.Std > 0 && m.State.Scale > 0) {
-		return fmt.Errorf("state.std is %v and state.scale %v, a normal state needs both positive", m.State.Std, m.State.Scale)
+		return fmt.Errorf("state.std is %v and state.scale is %v: a normal state needs both positive", m.State.Std, m.State.Scale)
 	}
 	if m.Gate != nil && m.Gate.Kind != "hazard" {
 		return fmt.Errorf("gate.kind is %q, must be \"hazard\"", m.Gate.Kind)
@@ -107,7 +107,7 @@ func (m *Manifest) checkAuto() error {
 	case a.ExitThreshold < 0:
 		return fmt.Errorf("auto.exit_threshold is %v, must be positive", a.ExitThreshold)
 	case a.Loops != 0 && (a.Loops < m.Loops.Min || a.Loops > m.Loops.Max) || a.MinLoops < 0 || a.MinLoops > m.Loops.Max:
-		return fmt.Errorf("auto has loops %d and min_loops %d, the model takes %d to %d", a.Loops, a.MinLoops, m.Loops.Min, m.Loops.Max)
+		return fmt.Errorf("auto has loops %d and min_loops %d, but the model takes %d to %d", a.Loops, a.MinLoops, m.Loops.Min, m.Loops.Max)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (m *Manifest) checkAuto() error {
 func (m *Manifest) checkTokens() error {
 	for _, id := range m.Tokens.Stop {
 		if id < 0 || int(id) >= m.VocabSize {
-			return fmt.Errorf("tokens.stop has %d, the vocabulary has 0 to %d", id, m.VocabSize-1)
+			return fmt.Errorf("tokens.stop has %d, but the vocabulary is 0 to %d", id, m.VocabSize-1)
 		}
 	}
 	for _, t := range []struct {
@@ -123,7 +123,7 @@ func (m *Manifest) checkTokens() error {
 		id    *int32
 	}{{"tokens.bos", m.Tokens.BOS}, {"tokens.pad", m.Tokens.PAD}} {
 		if t.id != nil && (*t.id < 0 || int(*t.id) >= m.VocabSize) {
-			return fmt.Errorf("%s is %d, the vocabulary has 0 to %d", t.field, *t.id, m.VocabSize-1)
+			return fmt.Errorf("%s is %d, but the vocabulary is 0 to %d", t.field, *t.id, m.VocabSize-1)
 		}
 	}
 	return nil
@@ -140,11 +140,11 @@ func (m *Manifest) checkFiles() error {
 	}
 	for i, g := range m.graphs() {
 		if _, ok := m.Files[g.File]; !ok {
-			return fmt.Errorf("%s.file is %q, which files does not list", g.stage, g.File)
+			return fmt.Errorf("%s.file is %q, which is not listed in files", g.stage, g.File)
 		}
 		for _, other := range m.graphs()[:i] {
 			if other.File == g.File {
-				return fmt.Errorf("%s.file and %s.file are both %q, each stage has its own graph", other.stage, g.stage, g.File)
+				return fmt.Errorf("%s.file and %s.file are both %q, but each stage needs its own graph", other.stage, g.stage, g.File)
 			}
 		}
 	}

@@ -39,40 +39,40 @@ const (
 
 // checkGraph compares a graph with what the manifest promises of it.
 func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
-	model, err := readModel(raw)
+	info, err := readGraph(raw)
 	if err != nil {
 		return err
 	}
-	for _, e := range model.external {
+	for _, e := range info.external {
 		if err := e.check(m); err != nil {
 			return err
 		}
 	}
 	nodes := 0
-	for _, n := range model.attention {
+	for _, n := range info.attention {
 		nodes += n
 	}
 	switch {
 	case m.Kind == KindDense && nodes > 0:
-		return fmt.Errorf("it has %d PagedAttention nodes, which the kind dense has no pages for: make the bundle of the kind paged", nodes)
+		return fmt.Errorf("it has %d PagedAttention nodes, but a dense bundle has no KV pages: set kind to paged", nodes)
 	case m.Kind != KindDense && nodes != g.Layers:
-		return fmt.Errorf("it has %d PagedAttention nodes, %s.layers says %d: one node for each layer", nodes, g.stage, g.Layers)
+		return fmt.Errorf("it has %d PagedAttention nodes, but %s.layers is %d: there must be one node per layer", nodes, g.stage, g.Layers)
 	}
-	if err := m.checkAttention(model.attention); err != nil {
+	if err := m.checkAttention(info.attention); err != nil {
 		return err
 	}
 	inputs, outputs := m.contract(g)
 	return errors.Join(
-		compare("input", inputs, withoutDefaults(model)),
-		compare("output", outputs, model.outputs),
+		compare("input", inputs, withoutDefaults(info)),
+		compare("output", outputs, info.outputs),
 	)
 }
 
 // withoutDefaults leaves out inputs that have an initializer of the same name: nobody needs to feed them.
-func withoutDefaults(m *model) []tensorInfo {
+func withoutDefaults(g *graphInfo) []tensorInfo {
 	var needed []tensorInfo
-	for _, v := range m.inputs {
-		if !m.initializers[v.name] {
+	for _, v := range g.inputs {
+		if !g.initializers[v.name] {
 			needed = append(needed, v)
 		}
 	}

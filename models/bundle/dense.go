@@ -6,16 +6,16 @@ import "fmt"
 // memory, and keeps latents where the kind paged keeps keys and values.
 func (m *Manifest) checkDense() error {
 	if m.Precision.Activations != "f32" {
-		return fmt.Errorf("precision.activations is %q, the kind dense computes in f32", m.Precision.Activations)
+		return fmt.Errorf("precision.activations is %q, but a dense bundle computes in f32", m.Precision.Activations)
 	}
 	if m.Provider != "" {
-		return fmt.Errorf("provider is %q, and the kind dense runs on the CPU: leave it out", m.Provider)
+		return fmt.Errorf("provider is %q, but a dense bundle runs on the CPU: remove the field", m.Provider)
 	}
 	if m.State.Kind == "normal" {
-		return fmt.Errorf("state.kind is \"normal\", the kind dense has prelude and zeros: let the prelude give the state")
+		return fmt.Errorf("state.kind is \"normal\", but a dense bundle supports prelude and zeros only: let the prelude output the state")
 	}
 	if m.Attention != (Attention{}) {
-		return fmt.Errorf("attention is set, and the kind dense has no KV cache: leave it out")
+		return fmt.Errorf("attention is set, but a dense bundle has no KV cache: remove the field")
 	}
 	return nil
 }

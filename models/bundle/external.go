@@ -16,7 +16,7 @@ type external struct {
 }
 
 // tensor reads a TensorProto. keep says that it is an initializer of the main graph.
-func (m *model) tensor(raw []byte, keep bool) error {
+func (g *graphInfo) tensor(raw []byte, keep bool) error {
 	var name string
 	var entries [][]byte
 	var dims []int64
@@ -47,7 +47,7 @@ func (m *model) tensor(raw []byte, keep bool) error {
 		return fmt.Errorf("tensor %q: %w", name, err)
 	}
 	if keep {
-		m.initializers[name] = true
+		g.initializers[name] = true
 	}
 	if !outside && len(entries) == 0 {
 		return nil
@@ -64,10 +64,10 @@ func (m *model) tensor(raw []byte, keep bool) error {
 		e.length = size
 	}
 	if e.length != size {
-		return fmt.Errorf("tensor %q: external data: length %d, its type and shape %v take %d bytes", name, e.length, dims, size)
+		return fmt.Errorf("tensor %q: external data: length is %d, but its type and shape %v take %d bytes", name, e.length, dims, size)
 	}
 	e.tensor = name
-	m.external = append(m.external, e)
+	g.external = append(g.external, e)
 	return nil
 }
 
@@ -91,7 +91,7 @@ func readExternal(entries [][]byte) (external, error) {
 			return e, err
 		}
 		if seen[key] {
-			return e, fmt.Errorf("%q stands twice", key)
+			return e, fmt.Errorf("%q appears twice", key)
 		}
 		seen[key] = true
 		var err error
@@ -107,7 +107,7 @@ func readExternal(entries [][]byte) (external, error) {
 			}
 		case "checksum": // the manifest has the file's
 		default:
-			return e, fmt.Errorf("the key %q is not known", key)
+			return e, fmt.Errorf("unknown key %q", key)
 		}
 		if err != nil {
 			return e, fmt.Errorf("%s %q is not a number", key, value)
@@ -127,7 +127,7 @@ var elementBits = [...]int64{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8
 
 func byteSize(elem int64, dims []int64) (int64, error) {
 	if elem < 0 || elem >= int64(len(elementBits)) || elementBits[elem] == 0 {
-		return 0, fmt.Errorf("element type %d can't be outside the graph", elem)
+		return 0, fmt.Errorf("element type %d cannot be stored outside the graph", elem)
 	}
 	n := uint64(elementBits[elem])
 	for _, d := range dims {
@@ -147,10 +147,10 @@ func byteSize(elem int64, dims []int64) (int64, error) {
 func (e external) check(m *Manifest) error {
 	f, ok := m.Files[e.location]
 	if !ok {
-		return fmt.Errorf("tensor %q lies in %q, which the manifest does not list", e.tensor, e.location)
+		return fmt.Errorf("tensor %q is stored in %q, which the manifest does not list", e.tensor, e.location)
 	}
 	if e.offset > f.Size || e.length > f.Size-e.offset {
-		return fmt.Errorf("tensor %q takes bytes %d to %d of %s, which has %d", e.tensor, e.offset, e.offset+e.length, e.location, f.Size)
+		return fmt.Errorf("tensor %q needs bytes %d to %d of %s, which has %d bytes", e.tensor, e.offset, e.offset+e.length, e.location, f.Size)
 	}
 	return nil
 }

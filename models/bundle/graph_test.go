@@ -53,7 +53,7 @@ func bundled() *Manifest {
 }
 
 func walk(raw []byte) error {
-	m, err := readModel(raw)
+	m, err := readGraph(raw)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func TestExternalDataStaysInListedFiles(t *testing.T) {
 		{"absolute", outside("location", "/etc/passwd"), "plain file name"},
 		{"no location", outside("offset", "0"), "plain file name"},
 		{"location twice", outside("location", "weights.data", "location", "/etc/passwd"), "twice"},
-		{"unknown key", outside("location", "weights.data", "basepath", "/etc"), "not known"},
+		{"unknown key", outside("location", "weights.data", "basepath", "/etc"), "unknown key"},
 		{"not a number", outside("location", "weights.data", "offset", "0x10"), "not a number"},
 		{"strings", msg(num(1, 4), num(2, 8), num(14, 1), sub(13, str(1, "location"), str(2, "weights.data"))), "element type 8"},
 		{"huge shape", msg(num(1, 1<<40), num(1, 1<<40), num(2, 1), sub(13, str(1, "location"), str(2, "weights.data"))), "too large"},
@@ -177,7 +177,7 @@ func FuzzReadModel(f *testing.F) {
 	g.Node("", "Add", []string{"hidden", g.Floats("one", []float32{1})}, onnx.Attr{Name: "axes", V: []int64{1, 2}})
 	f.Add(g.Encode("test"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := readModel(raw)
+		m, err := readGraph(raw)
 		if err != nil {
 			return
 		}

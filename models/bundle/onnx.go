@@ -16,8 +16,8 @@ const (
 // domains are those whose operators a bundle may use. Anything else would be a kernel that we did not register.
 var domains = []string{"", "ai.onnx", "com.microsoft", "loopserve"}
 
-// model is what the reader keeps of an ONNX file.
-type model struct {
+// graphInfo is what the reader keeps of an ONNX file.
+type graphInfo struct {
 	inputs, outputs []tensorInfo
 	initializers    map[string]bool
 	external        []external
@@ -34,10 +34,10 @@ type tensorInfo struct {
 	dims   []int64
 }
 
-// readModel reads an ONNX file: graph, subgraphs in attributes, and functions. It refuses what could make the runtime
+// readGraph reads an ONNX file: graph, subgraphs in attributes, and functions. It refuses what could make the runtime
 // read or run something else than what is checked here.
-func readModel(raw []byte) (*model, error) {
-	m := &model{initializers: map[string]bool{}, attention: map[string]int{}}
+func readGraph(raw []byte) (*graphInfo, error) {
+	g := &graphInfo{initializers: map[string]bool{}, attention: map[string]int{}}
 	graphs := 0
 	err := protofield.Each(raw, func(f protofield.Field) error {
 		switch f.Tag {
@@ -49,7 +49,7 @@ func readModel(raw []byte) (*model, error) {
 			if err != nil {
 				return err
 			}
-			return m.graph(b, 0)
+			return g.graph(b, 0)
 		case 20:
 			return fmt.Errorf("it holds training information: only inference graphs are served")
 		case 25:
@@ -57,17 +57,17 @@ func readModel(raw []byte) (*model, error) {
 			if err != nil {
 				return err
 			}
-			return m.function(b)
+			return g.function(b)
 		}
 		return nil
 	})
 	if err == nil && graphs == 0 {
 		err = fmt.Errorf("%w: no graph", protofield.ErrDamaged)
 	}
-	return m, err
+	return g, err
 }
 
-func (m *model) graph(raw []byte, depth int) error {
+func (g *graphInfo) graph(raw []byte, depth int) error {
 	if depth > maxNesting {
 		return fmt.Errorf("graphs nest more than %d deep", maxNesting)
 	}
@@ -83,19 +83,19 @@ func (m *model) graph(raw []byte, depth int) error {
 		}
 		switch {
 		case f.Tag == 1:
-			return m.node(b, depth)
+			return g.node(b, depth)
 		case f.Tag == 5:
-			return m.tensor(b, depth == 0)
+			return g.tensor(b, depth == 0)
 		case f.Tag == 15:
 			return fmt.Errorf("it has a sparse initializer: store it dense")
 		case depth == 0:
-			return m.value(b, f.Tag == 11)
+			return g.value(b, f.Tag == 11)
 		}
 		return nil
 	})
 }
 
-func (m *model) function(raw []byte) error {
+func (g *graphInfo) function(raw []byte) error {
 	return protofield.Each(raw, func(f protofield.Field) error {
 		if f.Tag != 7 && f.Tag != 11 {
 			return nil
@@ -105,14 +105,14 @@ func (m *model) function(raw []byte) error {
 			return err
 		}
 		if f.Tag == 11 {
-			return m.attribute(b, 1)
+			return g.attribute(b, 1)
 		}
-		return m.node(b, 1)
+		return g.node(b, 1)
 	})
 }
 
-func (m *model) node(raw []byte, depth int) error {
-	if m.nodes++; m.nodes > maxNodes {
+func (g *graphInfo) node(raw []byte, depth int) error {
+	if g.nodes++; g.nodes > maxNodes {
 		return fmt.Errorf("more than %d nodes", maxNodes)
 	}
 	var name, op, domain string
@@ -130,7 +130,7 @@ func (m *model) node(raw []byte, depth int) error {
 		case 4:
 			op = string(b)
 		case 5:
-			return m.attribute(b, depth)
+			return g.attribute(b, depth)
 		case 7:
 			domain = string(b)
 		}
@@ -144,12 +144,12 @@ func (m *model) node(raw []byte, depth int) error {
 			name, op, domain)
 	}
 	if op == "PagedAttention" {
-		m.attention[domain]++
+		g.attention[domain]++
 	}
 	return nil
 }
 
-func (m *model) attribute(raw []byte, depth int) error {
+func (g *graphInfo) attribute(raw []byte, depth int) error {
 	tensors, graphs := 0, 0
 	return protofield.Each(raw, func(f protofield.Field) error {
 		switch f.Tag {
@@ -163,7 +163,7 @@ func (m *model) attribute(raw []byte, depth int) error {
 					return fmt.Errorf("%w: an attribute with two tensors", protofield.ErrDamaged)
 				}
 			}
-			return m.tensor(b, false)
+			return g.tensor(b, false)
 		case 6, 11: // g, graphs
 			b, err := f.Sub()
 			if err != nil {
@@ -174,7 +174,7 @@ func (m *model) attribute(raw []byte, depth int) error {
 					return fmt.Errorf("%w: an attribute with two graphs", protofield.ErrDamaged)
 				}
 			}
-			return m.graph(b, depth+1)
+			return g.graph(b, depth+1)
 		case 22, 23:
 			return fmt.Errorf("it has a sparse tensor: store it dense")
 		}
@@ -183,7 +183,7 @@ func (m *model) attribute(raw []byte, depth int) error {
 }
 
 // value reads a ValueInfoProto of the main graph.
-func (m *model) value(raw []byte, input bool) error {
+func (g *graphInfo) value(raw []byte, input bool) error {
 	var v tensorInfo
 	err := protofield.Each(raw, func(f protofield.Field) error {
 		if f.Tag != 1 && f.Tag != 2 {
@@ -209,9 +209,9 @@ func (m *model) value(raw []byte, input bool) error {
 		})
 	})
 	if input {
-		m.inputs = append(m.inputs, v)
+		g.inputs = append(g.inputs, v)
 	} else {
-		m.outputs = append(m.outputs, v)
+		g.outputs = append(g.outputs, v)
 	}
 	return err
 }

@@ -115,7 +115,7 @@ func Parse(raw []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("%w: %s is not JSON: %w", ErrManifest, FileName, err)
 	}
 	if string(version.V) != fmt.Sprint(Version) {
-		return nil, fmt.Errorf("%w: manifest_version is %s, this version of loopserve reads %d: export the model again with it", ErrManifest, orNothing(version.V), Version)
+		return nil, fmt.Errorf("%w: manifest_version is %s, but this version of loopserve reads %d: export the model again with this version", ErrManifest, orNothing(version.V), Version)
 	}
 	m := &Manifest{}
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -177,7 +177,7 @@ func checkFile(root *os.Root, name string, want File, skipHash bool) error {
 	}
 	defer f.Close()
 	if info.Size() != want.Size {
-		return fmt.Errorf("%w: %s has %d bytes, the manifest says %d: copy or export it again", ErrFile, name, info.Size(), want.Size)
+		return fmt.Errorf("%w: %s has %d bytes, but the manifest says %d: copy or export it again", ErrFile, name, info.Size(), want.Size)
 	}
 	if skipHash {
 		return nil
@@ -187,7 +187,7 @@ func checkFile(root *os.Root, name string, want File, skipHash bool) error {
 		return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
 	}
 	if sum != want.SHA256 {
-		return fmt.Errorf("%w: %s has sha256 %s, the manifest says %s: copy or export it again", ErrFile, name, sum, want.SHA256)
+		return fmt.Errorf("%w: %s has sha256 %s, but the manifest says %s: copy or export it again", ErrFile, name, sum, want.SHA256)
 	}
 	return nil
 }

@@ -13,13 +13,13 @@ var ErrProvider = errors.New("bundle needs another provider")
 func (m *Manifest) RunsOn(provider string) error {
 	switch {
 	case m.Provider == ProviderCUDA && provider != ProviderCUDA:
-		return fmt.Errorf("%w: %s has %s activations, whose attention runs on CUDA alone, and the provider is %s: serve it with provider: cuda, or export the checkpoint again with --dtype f32",
+		return fmt.Errorf("%w: %s has %s activations, whose attention runs only on CUDA, but the provider is %s: serve it with provider: cuda, or export the checkpoint again with --dtype f32",
 			ErrProvider, m.Name, m.Precision.Activations, provider)
 	case m.Kind == KindDense && provider == ProviderCUDA:
-		return fmt.Errorf("%w: %s is of the kind %s, which runs on the CPU alone, and the provider is cuda: serve it with provider: cpu",
+		return fmt.Errorf("%w: %s has kind %s, which runs only on the CPU, but the provider is cuda: serve it with provider: cpu",
 			ErrProvider, m.Name, KindDense)
 	case m.Provider == "" && provider == ProviderCUDA:
-		return fmt.Errorf("%w: %s has %s activations, whose attention runs on the CPU alone, and the provider is cuda: serve it with provider: cpu, or export the checkpoint again with --dtype bf16 or f16",
+		return fmt.Errorf("%w: %s has %s activations, whose attention runs only on the CPU, but the provider is cuda: serve it with provider: cpu, or export the checkpoint again with --dtype bf16 or f16",
 			ErrProvider, m.Name, m.Precision.Activations)
 	}
 	return nil
@@ -31,7 +31,7 @@ func (m *Manifest) checkProvider() error {
 		return fmt.Errorf("provider is %q, must be absent or %q", m.Provider, ProviderCUDA)
 	}
 	if half := m.Precision.Activations != "f32"; half != (m.Provider == ProviderCUDA) {
-		return fmt.Errorf("provider is %q with %s activations: attention in f16 and bf16 has a kernel on CUDA alone, and f32 on the CPU alone",
+		return fmt.Errorf("provider is %q with %s activations: attention in f16 and bf16 has a kernel only on CUDA, and attention in f32 only on the CPU",
 			m.Provider, m.Precision.Activations)
 	}
 	return nil
@@ -44,7 +44,7 @@ func (m *Manifest) checkAttention(of map[string]int) error {
 		want, other, where = other, want, "CUDA"
 	}
 	if of[other] > 0 {
-		return fmt.Errorf("it has %d nodes %s.PagedAttention, which %s has no kernel for: a bundle with %s activations takes %s.PagedAttention",
+		return fmt.Errorf("it has %d %s.PagedAttention nodes, which have no kernel on %s: a bundle with %s activations needs %s.PagedAttention",
 			of[other], other, where, m.Precision.Activations, want)
 	}
 	return nil
