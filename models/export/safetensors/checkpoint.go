@@ -45,7 +45,7 @@ func Open(root *os.Root) (_ *Checkpoint, err error) {
 	}
 	for tensor, file := range want {
 		if c.tensors[tensor] == nil {
-			return nil, fmt.Errorf("%s: %w: it places tensor %q in %s, which has none of that name", index, ErrFormat, tensor, file)
+			return nil, fmt.Errorf("%s: %w: it places tensor %q in %s, which does not hold it", index, ErrFormat, tensor, file)
 		}
 	}
 	return c, nil
@@ -74,7 +74,7 @@ func (c *Checkpoint) list(root *os.Root) (map[string]string, error) {
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(raw, &in); err != nil || len(in.WeightMap) == 0 {
-		return nil, fmt.Errorf("%s: %w: it has no weight_map", index, ErrFormat)
+		return nil, fmt.Errorf("%s: %w: weight_map is missing or empty", index, ErrFormat)
 	}
 	for tensor, file := range in.WeightMap {
 		if file == "" || strings.ContainsAny(file, `/\`) || file == ".." || file == "." {

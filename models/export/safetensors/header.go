@@ -93,7 +93,7 @@ func parseHeader(raw []byte) (map[string]entry, error) {
 			continue
 		}
 		if _, twice := entries[name]; twice {
-			return nil, fmt.Errorf("%w: tensor %q stands twice in the header", ErrFormat, name)
+			return nil, fmt.Errorf("%w: tensor %q appears twice in the header", ErrFormat, name)
 		}
 		var e entry
 		if err := dec.Decode(&e); err != nil {
@@ -116,7 +116,7 @@ func checkRanges(entries map[string]entry, data int64) error {
 	for name, e := range entries {
 		from, to := e.Offsets[0], e.Offsets[1]
 		if from < 0 || to < from || to > data {
-			return fmt.Errorf("%w: tensor %q has bytes %d to %d, the file's data end at %d (truncated?)", ErrFormat, name, from, to, data)
+			return fmt.Errorf("%w: tensor %q has bytes %d to %d, but the file's data end at %d (truncated?)", ErrFormat, name, from, to, data)
 		}
 		if e.DType.Size() == 0 {
 			continue // a type that is not read: its tensor is refused when it is asked for
@@ -129,7 +129,7 @@ func checkRanges(entries map[string]entry, data int64) error {
 			n *= d
 		}
 		if n*e.DType.Size() != to-from {
-			return fmt.Errorf("%w: tensor %q of shape %v and type %s takes %d bytes, its range has %d", ErrFormat, name, e.Shape, e.DType, n*e.DType.Size(), to-from)
+			return fmt.Errorf("%w: tensor %q of shape %v and type %s takes %d bytes, but its range has %d", ErrFormat, name, e.Shape, e.DType, n*e.DType.Size(), to-from)
 		}
 		if to > from {
 			ranges = append(ranges, used{from, to, name})

@@ -103,7 +103,7 @@ func TestBadHeaders(t *testing.T) {
 	}{
 		{"not an object", `[]`, "not a JSON object"},
 		{"cut", `{"a":{"dtype":"F32"`, `"a"`},
-		{"name twice", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, `"a" stands twice`},
+		{"name twice", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, `"a" appears twice`},
 		{"negative offset", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}`, `"a"`},
 		{"backwards", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`, `"a"`},
 		{"past the end", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, "data end at 4"},
@@ -144,7 +144,7 @@ func TestShards(t *testing.T) {
 		{"a tensor that the index leaves out", map[string]string{"a": "1.safetensors"}, ""},
 		{"outside", map[string]string{"a": "../1.safetensors"}, "not a file of the folder"},
 		{"absolute", map[string]string{"a": "/etc/passwd"}, "not a file of the folder"},
-		{"empty", map[string]string{}, "no weight_map"},
+		{"empty", map[string]string{}, "weight_map is missing"},
 	} {
 		index, err := json.Marshal(map[string]any{"weight_map": c.at})
 		if err != nil {

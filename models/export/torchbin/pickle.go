@@ -11,7 +11,7 @@ import (
 // ErrFormat says that a file is not the plain dictionary of tensors that is read here.
 var ErrFormat = errors.New("bad PyTorch file")
 
-// What the machine's stack holds beside nil, bool, int64, float64 and string.
+// What the unpickler's stack holds beside nil, bool, int64, float64 and string.
 type (
 	mark   struct{}
 	tuple  []any
@@ -34,9 +34,9 @@ type (
 	}
 )
 
-// machine runs a pickle. Each instruction pushes at most one value and the program is bounded, so memory is too;
+// unpickler runs a pickle. Each instruction pushes at most one value and the program is bounded, so memory is too;
 // nothing recurses.
-type machine struct {
+type unpickler struct {
 	program []byte
 	at      int
 	stack   []any
@@ -44,129 +44,129 @@ type machine struct {
 }
 
 func unpickle(program []byte) (*dict, error) {
-	m := &machine{program: program, memo: map[uint32]any{}}
+	u := &unpickler{program: program, memo: map[uint32]any{}}
 	for {
-		if m.at >= len(m.program) {
-			return nil, fmt.Errorf("%w: the pickle has no end (truncated?)", ErrFormat)
+		if u.at >= len(u.program) {
+			return nil, fmt.Errorf("%w: the pickle ends before its STOP instruction (truncated?)", ErrFormat)
 		}
-		at, op := m.at, m.program[m.at]
-		m.at++
+		at, op := u.at, u.program[u.at]
+		u.at++
 		if op == '.' {
-			top, err := m.pop()
+			top, err := u.pop()
 			d, ok := top.(*dict)
 			if err != nil || !ok {
-				return nil, fmt.Errorf("%w: it holds no dictionary of tensors", ErrFormat)
+				return nil, fmt.Errorf("%w: it does not hold a dictionary of tensors", ErrFormat)
 			}
 			return d, nil
 		}
-		if err := m.step(op); err != nil {
+		if err := u.step(op); err != nil {
 			return nil, fmt.Errorf("%w: pickle byte %d: %w", ErrFormat, at, err)
 		}
 	}
 }
 
-func (m *machine) step(op byte) error {
+func (u *unpickler) step(op byte) error {
 	switch op {
 	case 0x80: // PROTO
-		_, err := m.take(1)
+		_, err := u.take(1)
 		return err
 	case 0x95: // FRAME
-		_, err := m.take(8)
+		_, err := u.take(8)
 		return err
 	case '(':
-		m.push(mark{})
+		u.push(mark{})
 	case '}':
-		m.push(&dict{})
+		u.push(&dict{})
 	case ']':
-		m.push(&list{})
+		u.push(&list{})
 	case ')':
-		m.push(tuple{})
+		u.push(tuple{})
 	case 'N':
-		m.push(nil)
+		u.push(nil)
 	case 0x88, 0x89:
-		m.push(op == 0x88)
+		u.push(op == 0x88)
 	case 'J', 'K', 'M', 0x8a:
-		return m.integer(op)
+		return u.integer(op)
 	case 'G':
-		b, err := m.take(8)
+		b, err := u.take(8)
 		if err == nil {
-			m.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
+			u.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
 		}
 		return err
 	case 'X', 0x8c:
-		s, err := m.text(op)
-		m.push(s)
+		s, err := u.text(op)
+		u.push(s)
 		return err
 	case 'c', 0x93:
-		return m.name(op)
+		return u.name(op)
 	case 'q', 'r', 'h', 'j', 0x94:
-		return m.remember(op)
+		return u.remember(op)
 	case 't', 0x85, 0x86, 0x87:
-		return m.tuple(op)
+		return u.tuple(op)
 	case 's', 'u', 'a', 'e':
-		return m.fill(op)
+		return u.fill(op)
 	case 'Q':
-		return m.persistent()
+		return u.persistent()
 	case 'R':
-		return m.reduce()
+		return u.reduce()
 	case 'b': // BUILD: attributes of a dictionary, such as _metadata; they hold no weights
-		if _, err := m.pop(); err != nil {
+		if _, err := u.pop(); err != nil {
 			return err
 		}
-		if _, ok := m.top().(*dict); !ok {
+		if _, ok := u.top().(*dict); !ok {
 			return errors.New("state is set on something that is not a dictionary")
 		}
 	default:
-		return fmt.Errorf("the instruction %#02x is not of those that tensors are written with", op)
+		return fmt.Errorf("unsupported instruction %#02x: tensors are not written with it", op)
 	}
 	return nil
 }
 
-func (m *machine) push(v any) { m.stack = append(m.stack, v) }
+func (u *unpickler) push(v any) { u.stack = append(u.stack, v) }
 
 var errEmpty = errors.New("the stack is empty")
 
-func (m *machine) pop() (any, error) {
-	if len(m.stack) == 0 {
+func (u *unpickler) pop() (any, error) {
+	if len(u.stack) == 0 {
 		return nil, errEmpty
 	}
-	v := m.top()
-	m.stack = m.stack[:len(m.stack)-1]
+	v := u.top()
+	u.stack = u.stack[:len(u.stack)-1]
 	return v, nil
 }
 
-func (m *machine) top() any {
-	if len(m.stack) == 0 {
+func (u *unpickler) top() any {
+	if len(u.stack) == 0 {
 		return nil
 	}
-	return m.stack[len(m.stack)-1]
+	return u.stack[len(u.stack)-1]
 }
 
 // toMark pops everything above the last mark, and the mark.
-func (m *machine) toMark() ([]any, error) {
-	for i := len(m.stack) - 1; i >= 0; i-- {
-		if _, ok := m.stack[i].(mark); ok {
-			items := append([]any(nil), m.stack[i+1:]...)
-			m.stack = m.stack[:i]
+func (u *unpickler) toMark() ([]any, error) {
+	for i := len(u.stack) - 1; i >= 0; i-- {
+		if _, ok := u.stack[i].(mark); ok {
+			items := append([]any(nil), u.stack[i+1:]...)
+			u.stack = u.stack[:i]
 			return items, nil
 		}
 	}
 	return nil, errors.New("no mark on the stack")
 }
 
-func (m *machine) take(n int) ([]byte, error) {
-	if n < 0 || n > len(m.program)-m.at {
+func (u *unpickler) take(n int) ([]byte, error) {
+	if n < 0 || n > len(u.program)-u.at {
 		return nil, errors.New("the pickle ends in an instruction (truncated?)")
 	}
-	b := m.program[m.at : m.at+n]
-	m.at += n
+	b := u.program[u.at : u.at+n]
+	u.at += n
 	return b, nil
 }
 
-func (m *machine) integer(op byte) error {
+func (u *unpickler) integer(op byte) error {
 	size := map[byte]int{'J': 4, 'K': 1, 'M': 2}[op]
 	if op == 0x8a { // LONG1
-		n, err := m.take(1)
+		n, err := u.take(1)
 		if err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (m *machine) integer(op byte) error {
 			return errors.New("an integer of more than 64 bits")
 		}
 	}
-	b, err := m.take(size)
+	b, err := u.take(size)
 	if err != nil {
 		return err
 	}
@@ -183,16 +183,16 @@ func (m *machine) integer(op byte) error {
 		wide = [8]byte{255, 255, 255, 255, 255, 255, 255, 255}
 	}
 	copy(wide[:], b)
-	m.push(int64(binary.LittleEndian.Uint64(wide[:])))
+	u.push(int64(binary.LittleEndian.Uint64(wide[:])))
 	return nil
 }
 
-func (m *machine) text(op byte) (string, error) {
+func (u *unpickler) text(op byte) (string, error) {
 	size := 1
 	if op == 'X' {
 		size = 4
 	}
-	b, err := m.take(size)
+	b, err := u.take(size)
 	if err != nil {
 		return "", err
 	}
@@ -200,44 +200,44 @@ func (m *machine) text(op byte) (string, error) {
 	if op == 'X' {
 		n = int(binary.LittleEndian.Uint32(b))
 	}
-	b, err = m.take(n)
+	b, err = u.take(n)
 	return string(b), err
 }
 
 // name pushes a global: in one instruction with two lines, or from two strings on the stack.
-func (m *machine) name(op byte) error {
+func (u *unpickler) name(op byte) error {
 	var parts [2]string
 	for i := range parts {
 		if op == 'c' {
-			n := bytes.IndexByte(m.program[m.at:], '\n')
-			b, err := m.take(n + 1)
+			n := bytes.IndexByte(u.program[u.at:], '\n')
+			b, err := u.take(n + 1)
 			if n < 0 || err != nil {
 				return errors.New("a name has no end")
 			}
 			parts[i] = string(b[:n])
 			continue
 		}
-		v, err := m.pop()
+		v, err := u.pop()
 		s, ok := v.(string)
 		if err != nil || !ok {
-			return errors.New("a name is no string")
+			return errors.New("a name is not a string")
 		}
 		parts[1-i] = s
 	}
-	m.push(global(parts[0] + " " + parts[1]))
+	u.push(global(parts[0] + " " + parts[1]))
 	return nil
 }
 
-func (m *machine) remember(op byte) error {
+func (u *unpickler) remember(op byte) error {
 	if op == 0x94 { // MEMOIZE
-		m.memo[uint32(len(m.memo))] = m.top()
+		u.memo[uint32(len(u.memo))] = u.top()
 		return nil
 	}
 	size := 1
 	if op == 'r' || op == 'j' {
 		size = 4
 	}
-	b, err := m.take(size)
+	b, err := u.take(size)
 	if err != nil {
 		return err
 	}
@@ -246,52 +246,52 @@ func (m *machine) remember(op byte) error {
 		at = binary.LittleEndian.Uint32(b)
 	}
 	if op == 'q' || op == 'r' {
-		m.memo[at] = m.top()
+		u.memo[at] = u.top()
 		return nil
 	}
-	v, ok := m.memo[at]
+	v, ok := u.memo[at]
 	if !ok {
-		return fmt.Errorf("nothing was remembered as %d", at)
+		return fmt.Errorf("memo %d was never set", at)
 	}
-	m.push(v)
+	u.push(v)
 	return nil
 }
 
-func (m *machine) tuple(op byte) error {
+func (u *unpickler) tuple(op byte) error {
 	if op == 't' {
-		items, err := m.toMark()
-		m.push(tuple(items))
+		items, err := u.toMark()
+		u.push(tuple(items))
 		return err
 	}
 	n := int(op-0x85) + 1
-	if len(m.stack) < n {
+	if len(u.stack) < n {
 		return errEmpty
 	}
-	items := append(tuple(nil), m.stack[len(m.stack)-n:]...)
-	m.stack = append(m.stack[:len(m.stack)-n], items)
+	items := append(tuple(nil), u.stack[len(u.stack)-n:]...)
+	u.stack = append(u.stack[:len(u.stack)-n], items)
 	return nil
 }
 
 // fill puts items into the dictionary or list below them.
-func (m *machine) fill(op byte) (err error) {
+func (u *unpickler) fill(op byte) (err error) {
 	var items []any
 	if op == 'u' || op == 'e' {
-		items, err = m.toMark()
+		items, err = u.toMark()
 	} else {
 		n := 1
 		if op == 's' {
 			n = 2
 		}
-		if len(m.stack) < n {
+		if len(u.stack) < n {
 			return errEmpty
 		}
-		items = append(items, m.stack[len(m.stack)-n:]...)
-		m.stack = m.stack[:len(m.stack)-n]
+		items = append(items, u.stack[len(u.stack)-n:]...)
+		u.stack = u.stack[:len(u.stack)-n]
 	}
 	if err != nil {
 		return err
 	}
-	switch into := m.top().(type) {
+	switch into := u.top().(type) {
 	case *list:
 		if op == 'a' || op == 'e' {
 			into.items = append(into.items, items...)
@@ -302,7 +302,7 @@ func (m *machine) fill(op byte) (err error) {
 			return into.set(items)
 		}
 	}
-	return errors.New("items are put into something that is no list and no dictionary")
+	return errors.New("items are added to something that is neither a list nor a dictionary")
 }
 
 func (d *dict) set(items []any) error {
@@ -312,7 +312,7 @@ func (d *dict) set(items []any) error {
 	for i := 0; i < len(items); i += 2 {
 		key, ok := items[i].(string)
 		if !ok {
-			return fmt.Errorf("a key is no string but %T", items[i])
+			return fmt.Errorf("a key is a %T, not a string", items[i])
 		}
 		d.pairs = append(d.pairs, pair{key, items[i+1]})
 	}

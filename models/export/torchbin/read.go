@@ -59,7 +59,7 @@ func read(f *os.File) ([]*safetensors.Tensor, error) {
 		return nil, err
 	}
 	if order, err := a.small("byteorder", 16); err == nil && string(order) != "little" {
-		return nil, fmt.Errorf("%w: byte order %q is not read, only little", ErrFormat, order)
+		return nil, fmt.Errorf("%w: byte order is %q, only little is supported", ErrFormat, order)
 	}
 	d, err := unpickle(program)
 	if err != nil {
@@ -70,13 +70,13 @@ func read(f *os.File) ([]*safetensors.Tensor, error) {
 	for _, p := range d.pairs {
 		t, ok := p.value.(tensor)
 		if !ok {
-			return nil, fmt.Errorf("%w: %q is no tensor: only a plain dictionary of tensors is read", ErrFormat, p.key)
+			return nil, fmt.Errorf("%w: %q is not a tensor: only a plain dictionary of tensors is read", ErrFormat, p.key)
 		}
 		if seen[p.key] {
-			return nil, fmt.Errorf("%w: tensor %q stands twice", ErrFormat, p.key)
+			return nil, fmt.Errorf("%w: tensor %q appears twice", ErrFormat, p.key)
 		}
 		seen[p.key] = true
-		placed, err := a.place(p.key, t, f, info.Size())
+		placed, err := a.locate(p.key, t, f, info.Size())
 		if err != nil {
 			return nil, fmt.Errorf("%w: tensor %q: %w", ErrFormat, p.key, err)
 		}
@@ -100,7 +100,7 @@ func index(z *zip.Reader) (archive, error) {
 		}
 		folder = top
 		if a[rest] != nil {
-			return nil, fmt.Errorf("%w: entry %q stands twice", ErrFormat, f.Name)
+			return nil, fmt.Errorf("%w: entry %q appears twice", ErrFormat, f.Name)
 		}
 		a[rest] = f
 	}
@@ -110,7 +110,7 @@ func index(z *zip.Reader) (archive, error) {
 func (a archive) small(name string, most uint64) ([]byte, error) {
 	f := a[name]
 	if f == nil {
-		return nil, fmt.Errorf("%w: it has no %s", ErrFormat, name)
+		return nil, fmt.Errorf("%w: %s is missing", ErrFormat, name)
 	}
 	if f.UncompressedSize64 > most {
 		return nil, fmt.Errorf("%w: %s has %d bytes, at most %d are read", ErrFormat, name, f.UncompressedSize64, most)
@@ -123,18 +123,18 @@ func (a archive) small(name string, most uint64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, int64(most)))
 }
 
-// place finds a tensor's bytes in the file.
-func (a archive) place(name string, t tensor, f *os.File, size int64) (*safetensors.Tensor, error) {
+// locate finds a tensor's bytes in the file.
+func (a archive) locate(name string, t tensor, f *os.File, size int64) (*safetensors.Tensor, error) {
 	dtype, ok := dtypes[t.stored.kind]
 	if !ok {
-		return nil, fmt.Errorf("%s is not read", t.stored.kind)
+		return nil, fmt.Errorf("storage type %s is not supported", t.stored.kind)
 	}
 	if !t.contiguous() {
-		return nil, fmt.Errorf("its strides %v are not those of shape %v in order", t.stride, t.shape)
+		return nil, fmt.Errorf("strides %v are not the row-major strides of shape %v", t.stride, t.shape)
 	}
 	e := a["data/"+t.stored.key]
 	if e == nil {
-		return nil, fmt.Errorf("the archive has no data/%s", t.stored.key)
+		return nil, fmt.Errorf("data/%s is missing from the archive", t.stored.key)
 	}
 	if e.Method != zip.Store {
 		return nil, fmt.Errorf("data/%s is compressed", t.stored.key)

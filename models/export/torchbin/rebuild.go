@@ -7,68 +7,68 @@ import (
 )
 
 // persistent turns ('storage', torch.FloatStorage, key, device, count) into a place in the archive.
-func (m *machine) persistent() error {
-	v, err := m.pop()
+func (u *unpickler) persistent() error {
+	v, err := u.pop()
 	if err != nil {
 		return err
 	}
 	id, ok := v.(tuple)
 	if !ok || len(id) != 5 || id[0] != "storage" {
-		return errors.New("a persistent id that is no storage")
+		return errors.New("a persistent id is not a storage")
 	}
 	kind, isName := id[1].(global)
 	key, isKey := id[2].(string)
 	count, isCount := id[4].(int64)
 	name, isTorch := strings.CutPrefix(string(kind), "torch ")
 	if !isName || !isTorch || !isKey || !isCount || count < 0 {
-		return errors.New("a storage that is not understood")
+		return errors.New("a storage has unexpected arguments")
 	}
-	m.push(stored{kind: name, key: key, count: count})
+	u.push(stored{kind: name, key: key, count: count})
 	return nil
 }
 
 // reduce is pickle's call. Three things may be called, and they are done here instead.
-func (m *machine) reduce() error {
-	args, err := m.pop()
+func (u *unpickler) reduce() error {
+	args, err := u.pop()
 	if err != nil {
 		return err
 	}
-	callee, err := m.pop()
+	callee, err := u.pop()
 	if err != nil {
 		return err
 	}
 	name, ok := callee.(global)
 	list, isTuple := args.(tuple)
 	if !ok || !isTuple {
-		return errors.New("a call of something that has no name")
+		return errors.New("a call of something without a name")
 	}
 	switch name {
 	case "collections OrderedDict":
 		if len(list) == 0 {
-			m.push(&dict{})
+			u.push(&dict{})
 			return nil
 		}
 	case "torch._utils _rebuild_tensor_v2":
 		t, err := rebuild(list)
-		m.push(t)
+		u.push(t)
 		return err
 	case "torch._utils _rebuild_parameter":
 		if len(list) == 3 {
 			if t, ok := list[0].(tensor); ok {
-				m.push(t)
+				u.push(t)
 				return nil
 			}
 		}
 	default:
 		return fmt.Errorf("it calls %q, which is refused", string(name))
 	}
-	return fmt.Errorf("it calls %q with arguments that are not understood", string(name))
+	return fmt.Errorf("it calls %q with unexpected arguments", string(name))
 }
 
 // rebuild reads (storage, offset, size, stride, requires_grad, backward_hooks).
 func rebuild(args tuple) (tensor, error) {
 	var t tensor
-	bad := errors.New("a tensor's arguments are not understood")
+	bad := errors.New("a tensor has unexpected arguments")
 	if len(args) < 6 || len(args) > 7 {
 		return t, bad
 	}

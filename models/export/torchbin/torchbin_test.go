@@ -118,12 +118,12 @@ func TestWhatIsRefused(t *testing.T) {
 		{"negative offset", tensorPickle("QK\x00", "QJ\xff\xff\xff\xff"), zip.Store, 16, "arguments"},
 		{"compressed", tensorPickle(), zip.Deflate, 16, "compressed"},
 		{"no such storage", tensorPickle("\x01\x00\x00\x000", "\x01\x00\x00\x009"), zip.Store, 16, "data/9"},
-		{"nested", "\x80\x02}X\x01\x00\x00\x00a}s.", zip.Store, 16, `"a" is no tensor`},
+		{"nested", "\x80\x02}X\x01\x00\x00\x00a}s.", zip.Store, 16, `"a" is not a tensor`},
 		{"truncated", tensorPickle()[:40], zip.Store, 16, "no end"},
-		{"no end", "\x80\x02}", zip.Store, 16, "no end"},
+		{"no end", "\x80\x02}", zip.Store, 16, "before its STOP"},
 		{"empty stack", "\x80\x02\x85.", zip.Store, 16, "stack is empty"},
 		{"no mark", "\x80\x02t.", zip.Store, 16, "no mark"},
-		{"nothing remembered", "\x80\x02h\x07.", zip.Store, 16, "remembered"},
+		{"nothing remembered", "\x80\x02h\x07.", zip.Store, 16, "never set"},
 	} {
 		_, err := Open(archived(t, x.method, x.pickle, x.data))
 		if err == nil || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), FileName) {
