@@ -175,3 +175,194 @@ func (c *config) optional(name string, v any) bool {
 	}
 	return err == nil
 }
+
+// rope takes θ under its key, and rope_scaling (none or llama3), and gives the tables of a head. Newer configs have
+// both in rope_parameters.
+func (c *config) rope(theta string, dim, positions int) (cos, sin []float32) {
+	if raw, ok := c.keys["rope_parameters"]; ok && string(raw) != "null" {
+		var in map[string]json.RawMessage
+		c.take("rope_parameters", &in)
+		if base, ok := in["rope_theta"]; ok {
+			if old, both := c.keys[theta]; both && string(old) != "null" && string(old) != string(base) {
+				c.fail("%s is %s, rope_parameters.rope_theta is %s: which one is it?", theta, old, base)
+			}
+			c.keys[theta] = base
+			delete(in, "rope_theta")
+		}
+		if old, both := c.keys["rope_scaling"]; both && string(old) != "null" {
+			c.fail("rope_scaling and rope_parameters are both there: which one is it?")
+		}
+		if len(in) > 0 {
+			c.keys["rope_scaling"], _ = json.Marshal(in) // of raw JSON values, which marshal
+		}
+	}
+	inverse := inverseFrequencies(c.number(theta, math.NaN()), dim)
+	c.scale(inverse)
+	return ropeTables(inverse, positions)
+}
+
+// ropeScaling is rope_scaling of the kinds that are implemented; a key beside these changes the math.
+type ropeScaling struct {
+	RopeType string  `json:"rope_type"`
+	Type     string  `json:"type"` // its older name
+	Factor   float64 `json:"factor"`
+	Low      float64 `json:"low_freq_factor"`
+	High     float64 `json:"high_freq_factor"`
+	Original float64 `json:"original_max_position_embeddings"`
+}
+
+// kind is what the two names agree on.
+func (s ropeScaling) kind() (string, error) {
+	switch {
+	case s.RopeType != "" && s.Type != "" && s.RopeType != s.Type:
+		return "", fmt.Errorf("rope_scaling has rope_type %q and type %q: which one is it?", s.RopeType, s.Type)
+	case s.RopeType != "":
+		return s.RopeType, nil
+	}
+	return s.Type, nil
+}
+
+// scale applies rope_scaling to the frequencies.
+func (c *config) scale(inverse []float64) {
+	var s ropeScaling
+	if !c.strict("rope_scaling", &s) {
+		return
+	}
+	kind, err := s.kind()
+	switch {
+	case err != nil:
+		c.fail("%v", err)
+		return
+	case kind == "default":
+		if s.Factor != 0 && s.Factor != 1 {
+			c.fail("rope_scaling of type \"default\" has factor %v, which it has no use for", s.Factor)
+		}
+		return
+	case kind != "llama3":
+		c.fail("rope_scaling of type %q is not implemented (only llama3)", kind)
+		return
+	}
+	if !(s.Factor >= 1 && s.High > s.Low && s.Low > 0 && s.Original > 0) {
+		c.fail("rope_scaling llama3 needs factor >= 1, high_freq_factor > low_freq_factor > 0 and original_max_position_embeddings > 0")
+		return
+	}
+	for i, f := range inverse { // the rule of Llama 3.1: long wavelengths are stretched, short ones kept, those between blended
+		wavelength := 2 * math.Pi / f
+		switch {
+		case wavelength > s.Original/s.Low:
+			inverse[i] = f / s.Factor
+		case wavelength >= s.Original/s.High:
+			blend := (s.Original/wavelength - s.Low) / (s.High - s.Low)
+			inverse[i] = (1-blend)*f/s.Factor + blend*f
+		}
+	}
+}
+
+// ropeTables gives cos and sin [positions, dim/2], always from the config and in float64: checkpoints store them in
+// whatever precision, or not at all.
+func ropeTables(inverse []float64, positions int) (cos, sin []float32) {
+	cos, sin = make([]float32, 0, positions*len(inverse)), make([]float32, 0, positions*len(inverse))
+	for p := range positions {
+		for _, f := range inverse {
+			s, c := math.Sincos(float64(p) * f)
+			cos, sin = append(cos, float32(c)), append(sin, float32(s))
+		}
+	}
+	return cos, sin
+}
+
+// inverseFrequencies are θ^(−2i/dim).
+func inverseFrequencies(theta float64, dim int) []float64 {
+	out := make([]float64, dim/2)
+	for i := range out {
+		out[i] = math.Pow(theta, -float64(2*i)/float64(dim))
+	}
+	return out
+}
+
+// tokens takes the special ids that the config names.
+func (c *config) tokens() bundle.Tokens {
+	t := bundle.Tokens{Stop: c.ids("eos_token_id")}
+	if bos := c.ids("bos_token_id"); len(bos) == 1 {
+		t.BOS = &bos[0]
+	}
+	if pad := c.ids("pad_token_id"); len(pad) == 1 {
+		t.PAD = &pad[0]
+	}
+	return t
+}
+
+// tokenizerTokens takes the special ids from the tokenizer's files instead: some families' configs carry the ids of
+// another model. also are contents of tokens that end a turn too. Without a tokenizer it gives no ids.
+func (c *config) tokenizerTokens(also ...string) bundle.Tokens {
+	c.ignore("eos_token_id", "bos_token_id", "pad_token_id")
+	var special struct {
+		EOS tokenContent `json:"eos_token"`
+		BOS tokenContent `json:"bos_token"`
+		PAD tokenContent `json:"pad_token"`
+	}
+	var vocabulary struct {
+		Added []struct {
+			ID      int32  `json:"id"`
+			Content string `json:"content"`
+		} `json:"added_tokens"`
+	}
+	t := bundle.Tokens{Stop: []int32{}}
+	if !c.optional("tokenizer_config.json", &special) || !c.optional("tokenizer.json", &vocabulary) {
+		return t
+	}
+	for _, a := range vocabulary.Added {
+		if a.Content == string(special.EOS) || slices.Contains(also, a.Content) {
+			t.Stop = append(t.Stop, a.ID)
+		}
+		if a.Content == string(special.BOS) {
+			t.BOS = &a.ID
+		}
+		if a.Content == string(special.PAD) {
+			t.PAD = &a.ID
+		}
+	}
+	return t
+}
+
+// tokenContent is a token as tokenizer_config.json has it: a string, or an object with its content.
+type tokenContent string
+
+// UnmarshalJSON reads either form.
+func (t *tokenContent) UnmarshalJSON(raw []byte) error {
+	var object struct {
+		Content string `json:"content"`
+	}
+	if len(raw) > 0 && raw[0] == '{' {
+		err := json.Unmarshal(raw, &object)
+		*t = tokenContent(object.Content)
+		return err
+	}
+	return json.Unmarshal(raw, (*string)(t))
+}
+
+// ids takes a token id that may be absent, one, or a list.
+func (c *config) ids(key string) []int32 {
+	var one int32
+	var many []int32
+	raw := c.keys[key]
+	delete(c.keys, key)
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	if json.Unmarshal(raw, &one) == nil {
+		return []int32{one}
+	}
+	if err := json.Unmarshal(raw, &many); err != nil {
+		c.fail("%s is %s, must be a token id or a list of them", key, raw)
+	}
+	return many
+}
+
+// startsLikeInit reports whether state_init is what the published checkpoints have: a truncated normal, as wide as the
+// embedding's initialisation.
+func (c *config) startsLikeInit() bool {
+	kind := "like-init"
+	c.take("state_init", &kind)
+	return kind == "like-init"
+}

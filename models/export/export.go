@@ -49,7 +49,7 @@ func Export(ctx context.Context, hf, out string, opt Options) (m *bundle.Manifes
 	if opt.Name == "" {
 		opt.Name = filepath.Base(out)
 	}
-	p, err := newPlace(out, opt.Force)
+	p, err := newOutputFolder(out, opt.Force)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 // loopedLlama is Llama with its middle layers looped: p layers once, k layers L times, c layers once, then the norm
 // and an untied or tied head. Pre-norm, SwiGLU, RoPE on halves, nothing injected.
 type loopedLlama struct {
-	frame
+	base
 	tied bool
 }
 

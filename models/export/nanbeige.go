@@ -8,7 +8,7 @@ import (
 // nanbeige is Nanbeige4.2 (arXiv 2607.17805): all layers of a Llama with its own head width, looped, with the final
 // norm at the end of every loop, or of the last one only where skip_loop_final_norm says so.
 type nanbeige struct {
-	frame
+	base
 	normOnce bool
 }
 

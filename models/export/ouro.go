@@ -10,7 +10,7 @@ import (
 // ouro is ByteDance's Ouro (arXiv 2510.25741): all layers and the final norm are inside the loop, norms sandwich each
 // branch, and after every loop a linear gate says how likely it is to stop there. The head reads the normed state as
 // it is. Its early_exit_threshold chooses among loops that are all computed: here that is a request's exit policy.
-type ouro struct{ frame }
+type ouro struct{ base }
 
 func init() { families["ouro"] = newOuro }
 

@@ -13,7 +13,7 @@ import (
 // loop; query and key are normed without gain after RoPE; some layers add a value embedding of the token, gated by
 // head; the MLP is ½·relu².
 type parcae struct {
-	frame
+	base
 	preludeNorm bool
 	has         hasTensor
 }

@@ -11,7 +11,7 @@ import (
 // raven is the skeleton of everything that calls itself huginn_raven: a prelude whose output e is injected at every
 // loop through a linear map of [state; e], a core, a coda. The state starts at zero.
 type raven struct {
-	frame
+	base
 	place      placement
 	normState  bool // ln_f on the state after the last loop, and its same gain again before the head (Huginn)
 	wholeNorms bool // q_norm and k_norm over the whole width (OLMo)
@@ -166,4 +166,36 @@ func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	}
 	b.leftover(ignored...)
 	return prelude, block, coda
+}
+
+// huginn is Huginn-0125 (arXiv 2502.05171): norms around each sum, RoPE on neighbours, a bias on query and key before
+// it, and ln_f twice: on the state after the last loop, and before the head.
+func (m *raven) huginn(c *config) {
+	m.place, m.normState = sumSandwich, true
+	m.attention.interleaved = true
+	c.take("qk_bias", &m.qkBias)
+	if m.attention.kvHeads != m.attention.heads && m.qkBias {
+		c.fail("qk_bias with num_key_value_heads %d and n_heads %d is not implemented", m.attention.kvHeads, m.attention.heads)
+		m.qkBias = false
+	}
+	m.attention.cos, m.attention.sin = c.rope("rope_base", m.attention.headDim, m.context)
+	m.policies = []string{"latest", "modulo:4"} // its paper's budget of 4 recurrences
+	m.tokens = c.tokenizerTokens("<|end_text|>", "<|end_turn|>")
+}
+
+// retrofit is a pretrained model made recurrent (arXiv 2511.07384): TinyLlama and Llama with pre-norm layers, OLMo with
+// norms on the branches' outputs and on the whole width of query and key. RoPE is the source model's, on halves, and
+// nothing is normed between loop and coda. The configs carry Huginn's token ids and RoPE base: the tokenizer's files
+// and rope_theta are right.
+func (m *raven) retrofit(c *config, olmo bool) {
+	m.place = preNorm
+	if olmo {
+		m.place, m.wholeNorms = branchPostNorm, true
+	}
+	c.must("qk_bias", "false")
+	c.must("tie_word_embeddings", "false")
+	c.ignore("rope_base")
+	m.attention.cos, m.attention.sin = c.rope("rope_theta", m.attention.headDim, m.context)
+	m.policies = []string{"latest"}
+	m.tokens = c.tokenizerTokens("<|eot_id|>")
 }

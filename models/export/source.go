@@ -5,33 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 	"github.com/loopserve/loopserve/models/export/torchbin"
 )
-
-// family builds the graphs of one model type.
-type family interface {
-	describe(m *bundle.Manifest)
-	initial(kind string) (bundle.State, error)
-	epsilon() float64 // of its norms
-	build(b *builder) (prelude, block, coda *onnx.Graph)
-}
-
-// hasTensor reports whether the checkpoint has a tensor: some families are told apart by that alone.
-type hasTensor func(tensor string) bool
-
-// families by config.json's model_type; each family's file adds itself.
-var families = map[string]func(c *config, has hasTensor) (family, error){}
-
-// Families are the model types that can be exported, sorted.
-func Families() []string { return slices.Sorted(maps.Keys(families)) }
 
 // ErrUnsupported says that the checkpoint is of a family that is not implemented.
 var ErrUnsupported = errors.New("unsupported model type")
@@ -97,11 +77,11 @@ func (s *source) choose(c *config) (err error) {
 	if s.modelType == "" {
 		s.modelType = classNames[class]
 	}
-	make, ok := families[s.modelType]
+	newFamily, ok := families[s.modelType]
 	if !ok {
 		return fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, s.modelType+class, strings.Join(Families(), ", "))
 	}
-	s.family, err = make(c, func(tensor string) bool { return s.ckpt.Tensor(tensor) != nil })
+	s.family, err = newFamily(c, func(tensor string) bool { return s.ckpt.Tensor(tensor) != nil })
 	return err
 }
 

@@ -1,15 +1,35 @@
 package export
 
 import (
+	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
-// frame is what every family has: sizes, layers by stage, loops, tokens. A family embeds it and builds on its graphs.
-type frame struct {
+// family builds the graphs of one model type.
+type family interface {
+	describe(m *bundle.Manifest)
+	initial(kind string) (bundle.State, error)
+	epsilon() float64 // of its norms
+	build(b *builder) (prelude, block, coda *onnx.Graph)
+}
+
+// hasTensor reports whether the checkpoint has a tensor: some families are told apart by that alone.
+type hasTensor func(tensor string) bool
+
+// families by config.json's model_type; each family's file adds itself.
+var families = map[string]func(c *config, has hasTensor) (family, error){}
+
+// Families are the model types that can be exported, sorted.
+func Families() []string { return slices.Sorted(maps.Keys(families)) }
+
+// base is what every family has: sizes, layers by stage, loops, tokens. A family embeds it and builds on its graphs.
+type base struct {
 	hidden, ffn, vocab, context int
 	prelude, loop, coda         int // attention layers
 	eps                         float64
@@ -23,9 +43,9 @@ type frame struct {
 	policies                    []string // of the KV cache, beside depth
 }
 
-func (f *frame) epsilon() float64 { return f.eps }
+func (f *base) epsilon() float64 { return f.eps }
 
-func (f *frame) describe(m *bundle.Manifest) {
+func (f *base) describe(m *bundle.Manifest) {
 	m.HiddenSize, m.VocabSize, m.Context = f.hidden, f.vocab, f.context
 	m.Attention = f.attention.shape()
 	m.Prelude.Layers, m.Block.Layers, m.Coda.Layers = f.prelude, f.loop, f.coda
@@ -37,7 +57,7 @@ func (f *frame) describe(m *bundle.Manifest) {
 }
 
 // heads takes the attention's sizes from a config in Llama's words.
-func (f *frame) heads(c *config) {
+func (f *base) heads(c *config) {
 	a := &f.attention
 	a.heads = c.size("num_attention_heads", 1, 1<<12, -1)
 	a.kvHeads = c.size("num_key_value_heads", 1, 1<<12, a.heads)
@@ -52,7 +72,7 @@ func (f *frame) heads(c *config) {
 }
 
 // llama takes what the families that descend from Llama have in common.
-func (f *frame) llama(c *config) {
+func (f *base) llama(c *config) {
 	const most = 1 << 20
 	f.hidden, f.ffn = c.size("hidden_size", 1, most, -1), c.size("intermediate_size", 1, most, -1)
 	f.vocab, f.context = c.size("vocab_size", 1, 1<<24, -1), c.size("max_position_embeddings", 1, 1<<24, -1)
@@ -67,12 +87,12 @@ func (f *frame) llama(c *config) {
 }
 
 // widths are those of query, and of key or value.
-func (f *frame) widths() (q, kv int) {
+func (f *base) widths() (q, kv int) {
 	return f.attention.heads * f.attention.headDim, f.attention.kvHeads * f.attention.headDim
 }
 
 // llamaLayer are the tensors of layer i in Llama's names; norms are the names of its norms in order of use.
-func (f *frame) llamaLayer(b *builder, i int, norms ...string) layer {
+func (f *base) llamaLayer(b *builder, i int, norms ...string) layer {
 	t := func(name string, shape ...int) *safetensors.Tensor {
 		return b.indexed("model.layers", i, name+".weight", shape...)
 	}
@@ -92,7 +112,7 @@ func (f *frame) llamaLayer(b *builder, i int, norms ...string) layer {
 }
 
 // startPrelude begins the prelude and gives the embedded rows, times scale.
-func (f *frame) startPrelude(b *builder, table *safetensors.Tensor, scale float64) (g *onnx.Graph, ids, x string) {
+func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64) (g *onnx.Graph, ids, x string) {
 	g = onnx.NewGraph("prelude")
 	ids = g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
 	x = b.gather(g, ids, table)
@@ -104,7 +124,7 @@ func (f *frame) startPrelude(b *builder, table *safetensors.Tensor, scale float6
 
 // startBlock begins the block; with an injection, the input inject is declared too. The paging inputs come with the
 // first layer.
-func (f *frame) startBlock(b *builder) (g *onnx.Graph, h string) {
+func (f *base) startBlock(b *builder) (g *onnx.Graph, h string) {
 	g = onnx.NewGraph("block")
 	h = f.state(b, g, "hidden")
 	if f.inject {
@@ -114,13 +134,13 @@ func (f *frame) startBlock(b *builder) (g *onnx.Graph, h string) {
 }
 
 // finishBlock declares the block's outputs, which stand under hidden_out.
-func (f *frame) finishBlock(b *builder, g *onnx.Graph, h string) {
+func (f *base) finishBlock(b *builder, g *onnx.Graph, h string) {
 	f.emit(b, g, "hidden_out")
 	b.relativeChange(g, h, b.inner("hidden_out"))
 }
 
 // startCoda begins the coda.
-func (f *frame) startCoda(b *builder) (g *onnx.Graph, h string) {
+func (f *base) startCoda(b *builder) (g *onnx.Graph, h string) {
 	g = onnx.NewGraph("coda")
 	h = f.state(b, g, "hidden")
 	g.Input("logit_rows", onnx.Int64, onnx.Dynamic("logits"))
@@ -128,7 +148,7 @@ func (f *frame) startCoda(b *builder) (g *onnx.Graph, h string) {
 }
 
 // finishCoda appends norm (where there is one) and head on the rows of which logits are wanted.
-func (f *frame) finishCoda(b *builder, g *onnx.Graph, h string, norm, head *safetensors.Tensor) {
+func (f *base) finishCoda(b *builder, g *onnx.Graph, h string, norm, head *safetensors.Tensor) {
 	h = g.Node("", "Gather", []string{h, "logit_rows"}, onnx.Attr{Name: "axis", V: 0})
 	if norm != nil {
 		h = b.norm(g, h, norm)
@@ -140,10 +160,34 @@ func (f *frame) finishCoda(b *builder, g *onnx.Graph, h string, norm, head *safe
 }
 
 // state declares an input [rows, hidden] and gives what stands for it inside the graph; emit declares an output.
-func (f *frame) state(b *builder, g *onnx.Graph, name string) string {
+func (f *base) state(b *builder, g *onnx.Graph, name string) string {
 	return b.take(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
 }
 
-func (f *frame) emit(b *builder, g *onnx.Graph, name string) {
+func (f *base) emit(b *builder, g *onnx.Graph, name string) {
 	b.emit(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
+}
+
+// States of Options.
+const (
+	StateZeros  = "zeros"
+	StateNormal = "normal"
+)
+
+// initial is the state before the first loop. The families that inject start from noise upstream, drawn anew at every
+// call: zeros are the default because then a request repeats without a seed, requests of different seeds share their
+// prefixes, and zeros are what the other servers of these models take. normal has upstream's width, drawn from the
+// request's seed and the row's position.
+func (f *base) initial(kind string) (bundle.State, error) {
+	switch {
+	case !f.inject && kind == StateNormal:
+		return bundle.State{}, fmt.Errorf("state is %q, but this family starts from the prelude's output", kind)
+	case !f.inject:
+		return bundle.State{Kind: "prelude"}, nil
+	case kind == StateZeros:
+		return bundle.State{Kind: "zeros"}, nil
+	case f.noise == nil:
+		return bundle.State{}, fmt.Errorf("state is %q, but config.json's state_init or init_values name no width for it (only state_init like-init is implemented)", kind)
+	}
+	return *f.noise, nil
 }

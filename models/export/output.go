@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is where a bundle is built: a hidden folder beside where it will be, locked as long as its process lives. What
+// outputFolder is where a bundle is built: a hidden folder beside where it will be, locked as long as its process lives. What
 // a killed export has left is therefore known as such, and the next one to the same place removes it.
-type place struct {
+type outputFolder struct {
 	out, temp string
 	lock      *os.File
 }
 
-func newPlace(out string, force bool) (*place, error) {
+func newOutputFolder(out string, force bool) (*outputFolder, error) {
 	if _, err := os.Stat(out); err == nil && !force {
-		return nil, fmt.Errorf("%s exists: choose another place, or --force to replace it", out)
+		return nil, fmt.Errorf("%s already exists: choose another folder, or replace it with --force", out)
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func newPlace(out string, force bool) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{out: out, temp: temp}
+	p := &outputFolder{out: out, temp: temp}
 	if p.lock, err = lockFolder(temp); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(temp))
 	}
@@ -80,7 +80,7 @@ func removeLeftovers(out string) error {
 }
 
 // finish puts the whole bundle at its place, in one step where nothing or (with force) a bundle is there.
-func (p *place) finish(force bool) error {
+func (p *outputFolder) finish(force bool) error {
 	if err := os.Chmod(p.temp, 0o755); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (p *place) finish(force bool) error {
 	case err != nil:
 		err = os.Rename(p.temp, p.out)
 	case !force: // it came while we were writing
-		err = fmt.Errorf("%s exists: choose another place, or --force to replace it", p.out)
+		err = fmt.Errorf("%s already exists: choose another folder, or replace it with --force", p.out)
 	default:
 		err = exchange(p.temp, p.out) // close removes the old one
 	}
@@ -112,7 +112,7 @@ func exchangeByRenaming(a, b string) error {
 }
 
 // close removes what is left beside the bundle.
-func (p *place) close() error { return errors.Join(os.RemoveAll(p.temp), p.lock.Close()) }
+func (p *outputFolder) close() error { return errors.Join(os.RemoveAll(p.temp), p.lock.Close()) }
 
 // syncFolder makes renames in a folder last through a crash of the machine.
 func syncFolder(dir string) error {
