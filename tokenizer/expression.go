@@ -9,9 +9,13 @@ import (
 	"github.com/dlclark/regexp2/v2"
 )
 
-// matchTimeout bounds one search, and all searches of one text: an expression comes with the file, but the text comes
-// from anyone.
-const matchTimeout = 2 * time.Second
+// An expression comes with the file, but the text comes from anyone: matchTimeout bounds the search for one match, and
+// that with byteTimeout for each byte of the text bounds all of them. A text without malice takes a hundredth of it; what
+// is left is for a machine under load.
+const (
+	matchTimeout = 2 * time.Second
+	byteTimeout  = 10 * time.Microsecond
+)
 
 // expression is a regular expression of Oniguruma (Ruby syntax), rewritten for regexp2 with Unicode 16 classes.
 type expression struct {
@@ -59,6 +63,7 @@ func (e *expression) find(dst []span, text []byte) ([]span, error) {
 		return offset
 	}
 	began, last, late := time.Now(), -1, false
+	limit := matchTimeout + time.Duration(len(text))*byteTimeout
 	err := e.re.FindRunesMatches(runes, 0, func(m regexp2.MatchView) bool {
 		start, length, _ := m.GroupRange(0)
 		if length > 0 || start != last {
@@ -66,7 +71,7 @@ func (e *expression) find(dst []span, text []byte) ([]span, error) {
 			from := advance(start)
 			dst = append(dst, span{from, advance(last)})
 		}
-		late = time.Since(began) > matchTimeout
+		late = time.Since(began) > limit
 		return !late
 	})
 	if err != nil || late {
