@@ -163,11 +163,11 @@ func filterDictsort(r *render, v Value, a []Value) Value {
 	if !ok {
 		panic(errorf("AttributeError", "'%s' object has no attribute 'items'", typeName(v)))
 	}
-	parts := r.view(d, keysView)
+	part := keysView
 	if by == "value" {
-		parts = r.view(d, valuesView)
+		part = valuesView
 	}
-	keys := r.keys(parts.Items, r.sortKey(absent, a[0]))
+	keys := r.keys(r.view(d, part).Items, r.sortKey(absent, a[0]))
 	return r.sorted(r.view(d, itemsView).Items, keys, isSet(a[2]))
 }
 
@@ -236,9 +236,7 @@ func filterMap(r *render, v Value, a *args) Value {
 		}
 		get = r.attrGetter(p[0], def)
 	} else {
-		f := r.named("filter", filters, refusedFilters, a.pos[0])
-		rest := &args{pos: a.pos[1:], kwNames: a.kwNames, kwVals: a.kwVals}
-		get = func(x Value) Value { return f.call(r, x, rest) }
+		get = r.named("filter", filters, refusedFilters, a.pos, a)
 	}
 	r.enter()
 	items := r.items(v)
@@ -248,16 +246,18 @@ func filterMap(r *render, v Value, a *args) Value {
 	return &List{Items: out, kind: generator}
 }
 
-// named finds a filter or test whose name is computed.
-func (r *render) named(what string, t table, refused map[string]bool, v Value) *builtin {
-	name, _ := asString(v)
-	switch {
-	case t[name] != nil:
-		return t[name]
-	case refused[name]:
+// named is a filter or test by its computed name and the arguments behind that.
+func (r *render) named(what string, t table, refused map[string]bool, pos []Value, a *args) getter {
+	name, _ := asString(pos[0])
+	b := t[name]
+	if refused[name] {
 		panic(unsupported("the %s '%s'", what, name))
 	}
-	panic(errorf("TemplateRuntimeError", "No %s named %s.", what, quoteRepr(clip(name))))
+	if b == nil {
+		panic(errorf("TemplateRuntimeError", "No %s named %s.", what, quoteRepr(clip(name))))
+	}
+	rest := &args{pos: pos[1:], kwNames: a.kwNames, kwVals: a.kwVals}
+	return func(v Value) Value { return b.call(r, v, rest) }
 }
 
 // choose makes select, reject, selectattr and rejectattr, whose arguments are [attribute,] [test name, its arguments…].
@@ -273,17 +273,15 @@ func choose(attr, keep bool) func(*render, Value, *args) Value {
 			}
 			get, pos = r.attrGetter(pos[0], nil), pos[1:]
 		}
-		pass := func(v Value) bool { return truth(v) }
+		pass := identity
 		if len(pos) > 0 {
-			test := r.named("test", tests, refusedTests, pos[0])
-			rest := &args{pos: pos[1:], kwNames: a.kwNames, kwVals: a.kwVals}
-			pass = func(v Value) bool { return truth(test.call(r, v, rest)) }
+			pass = r.named("test", tests, refusedTests, pos, a)
 		}
 		r.enter()
 		out := &List{kind: generator}
 		for _, x := range r.items(v) {
 			r.step(4)
-			if pass(get(x)) == keep {
+			if truth(pass(get(x))) == keep {
 				r.grow(16)
 				out.Items = append(out.Items, x)
 			}

@@ -118,11 +118,11 @@ func (p *parser) primary() expr {
 		if v, ok := constants[t.text]; ok {
 			return constant(v)
 		}
-		switch {
-		case t.text == "caller" && p.special != nil:
-			p.special[t.text] = true
-		case (t.text == "varargs" || t.text == "kwargs") && p.special != nil:
-			panic(unsupported("%s of a macro", t.text))
+		for _, d := range p.macros { // Jinja sees a name in a nested macro as used by the outer one
+			d.caller = d.caller || t.text == "caller"
+			if t.text == "varargs" || t.text == "kwargs" {
+				panic(unsupported("%s of a macro", t.text))
+			}
 		}
 		return func(r *render, s *scope) Value {
 			r.line = t.line
@@ -170,22 +170,27 @@ func (p *parser) primary() expr {
 // tuple parses one expression, or several with commas as a tuple. end is a name that ends it.
 func (p *parser) tuple(cond bool, end string, parens bool) expr {
 	var items []expr
-	comma := false
+	if p.commas(end, parens, func() { items = append(items, p.expression(cond)) }) {
+		return listOf(items, tuple)
+	}
+	return items[0]
+}
+
+// commas parses elements with commas between and perhaps behind them, and says whether they make a tuple. None at all
+// make one where empty is true.
+func (p *parser) commas(end string, empty bool, one func()) bool {
+	n, comma := 0, empty
 	for !p.is(tokVarEnd, tokBlkEnd, ")") && !p.isName(end) {
-		items = append(items, p.expression(cond))
-		if !p.is(",") {
+		one()
+		n++
+		if comma = p.skip(","); !comma {
 			break
 		}
-		comma = true
-		p.advance()
 	}
-	switch {
-	case len(items) == 1 && !comma:
-		return items[0]
-	case len(items) == 0 && !parens:
+	if n == 0 && !empty {
 		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
 	}
-	return listOf(items, tuple)
+	return comma || n > 1
 }
 
 // items parses an opening bracket, elements with commas between and perhaps behind them, and the closing bracket.

@@ -132,20 +132,8 @@ func (p *parser) target(end string, attrs bool) target {
 	p.deeper()
 	defer p.up()
 	var items []target
-	comma := false
-	for !p.is(tokVarEnd, tokBlkEnd, ")") && !p.isName(end) {
-		items = append(items, p.oneTarget(attrs))
-		if !p.is(",") {
-			break
-		}
-		comma = true
-		p.advance()
-	}
-	switch {
-	case comma:
+	if p.commas(end, false, func() { items = append(items, p.oneTarget(attrs)) }) {
 		return target{tuple: items}
-	case len(items) == 0:
-		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
 	}
 	return items[0]
 }
@@ -181,23 +169,12 @@ func (p *parser) macroTag() stmt {
 	}
 }
 
-// macroBody parses the body and finds whether it uses the caller.
+// macroBody parses the body, whose names say whether it uses the caller.
 func (p *parser) macroBody(d *macroDecl, end string) {
-	outer, loops, ifs := p.special, p.inLoop, p.inIf
-	p.special, p.inLoop, p.inIf = map[string]bool{}, 0, 0
+	outer, loops, ifs := p.macros, p.inLoop, p.inIf
+	p.macros, p.inLoop, p.inIf = append(outer, d), 0, 0
 	d.body, _ = p.block(end)
-	for name := range p.special { // Jinja sees a name in a nested macro as used by the outer one
-		if outer != nil {
-			outer[name] = true
-		}
-	}
-	d.caller = p.special["caller"]
-	for _, name := range d.params {
-		if name == "caller" {
-			panic(unsupported("a parameter named caller"))
-		}
-	}
-	p.special, p.inLoop, p.inIf = outer, loops, ifs
+	p.macros, p.inLoop, p.inIf = outer, loops, ifs
 }
 
 func (p *parser) signature(d *macroDecl) {
@@ -205,6 +182,9 @@ func (p *parser) signature(d *macroDecl) {
 	for !p.is(")") {
 		if len(d.params) > 0 {
 			p.expect(",")
+		}
+		if p.isName("caller") {
+			panic(unsupported("a parameter named caller"))
 		}
 		d.params = append(d.params, p.expect(tokName).text)
 		if p.skip("=") {

@@ -9,17 +9,17 @@ import (
 // parser is a recursive-descent parser over the lexer with one token of look-ahead. Every recursion goes through deeper,
 // so nesting is bounded.
 type parser struct {
-	lex     *lexer
-	cur     token
-	ahead   *token
-	depth   int
-	most    int
-	blocks  []string        // further tags whose body is rendered as it is
-	special map[string]bool // special names used by the macro being parsed
-	tags    []string        // open blocks, for messages
-	last    *call           // what postfix parsed last, if that is a call
-	inLoop  int
-	inIf    int
+	lex    *lexer
+	cur    token
+	ahead  *token
+	depth  int
+	most   int
+	blocks []string     // further tags whose body is rendered as it is
+	tags   []string     // open blocks, for messages
+	macros []*macroDecl // that are being parsed, outermost first
+	last   *call        // what postfix parsed last, if that is a call
+	inLoop int
+	inIf   int
 }
 
 func (p *parser) fail(format string, a ...any) *Error {
@@ -86,7 +86,7 @@ func describe(t token) string {
 	return t.kind
 }
 
-// deeper bounds the nesting by most times allowed levels; up undoes it. A panic skips up: it ends the parse.
+// deeper bounds the nesting; up undoes it. A panic skips up: it ends the parse.
 func (p *parser) deeper() {
 	p.depth++
 	p.bound(p.depth, p.most)

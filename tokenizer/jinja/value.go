@@ -21,7 +21,7 @@ type Value = any
 // bigInt is an integer past 64 bits, in decimal. It prints as it came; nothing computes with it.
 type bigInt string
 
-// safeText prints as a string does. Adding to one would escape the other side in Jinja, so that is refused.
+// safeText prints as a string does; adding a string to it escapes the string.
 type safeText string
 
 // kind says which of Python's sequences a List is.
