@@ -5,7 +5,9 @@ ADDR ?= 127.0.0.1:8080
 # The tests' own limit: a hang must end with a stack, not with the shell's patience.
 TEST_TIMEOUT ?= 14m
 FUZZTIME ?= 20s
-CLANG_FORMAT ?= clang-format
+CLANG_FORMAT ?= $(firstword $(wildcard .cache/clang-format/bin/clang-format) clang-format)
+# The packages with goroutines of their own. -short: the longest laws run without the detector.
+RACE := ./loopctl/... ./server/... ./internal/app ./internal/measure/... ./runtime/engine/... ./cmd/loopserve
 TOOLS := internal/tools/go.mod
 # gin without its MessagePack codec, which nothing here uses: a fifth of the binary.
 export GOFLAGS := -tags=nomsgpack $(GOFLAGS)
@@ -16,10 +18,10 @@ ORT_VERSION := $(shell sed -n 's/.*"version": "\(.*\)".*/\1/p' runtime/ort/pin.j
 ORT_TARGET := .cache/ort/$(ORT_VERSION)/$(MACHINE)
 ORT := $(if $(shell uname -s | grep Linux),$(if $(shell grep '"$(MACHINE)"' runtime/ort/pin.json),$(ORT_TARGET)/onnxruntime/capi/libonnxruntime.so.$(ORT_VERSION)))
 
-.PHONY: run test build doctor ort race nocgo cover fuzz bench lint fmt golden eval size clean help
+.PHONY: run test build doctor ort race nocgo cover fuzz bench lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 run: build ## fetch ONNX Runtime, build, and serve the models of this repository on $(ADDR)
 	bin/loopserve serve --listen $(ADDR) --models models
@@ -41,8 +43,8 @@ $(ORT):
 test: doctor ort ## every test
 	$(GO) test -timeout $(TEST_TIMEOUT) ./...
 
-race: ort ## every test under the race detector
-	$(GO) test -race -timeout 30m ./...
+race: doctor ort ## the packages with goroutines under the race detector
+	$(GO) test -race -short -timeout 30m $(RACE)
 
 nocgo: ## everything but the native boundary, without a C compiler
 	CGO_ENABLED=0 $(GO) vet ./...
@@ -59,9 +61,14 @@ fuzz: ## each fuzz target for $(FUZZTIME)
 bench: ort ## the benchmarks, for benchstat
 	$(GO) test -run '^$$' -bench . -count 6 ./... | tee bench.txt
 
-lint: ## golangci-lint with the layering rules; clang-format (Debian: apt install clang-format) for C
+lint: ## golangci-lint with the layering rules
 	$(GO) tool -modfile=$(TOOLS) golangci-lint run ./...
+
+lint-c: ## clang-format of the C files; needs version 14 (Debian 12: apt install clang-format)
 	$(CLANG_FORMAT) --dry-run -Werror runtime/ort/*.[ch]
+
+train-tests: ## the tests of models/train, with torch in .cache/train
+	scripts/train_tests.sh
 
 fmt: ## gofumpt, and clang-format for C
 	$(GO) tool -modfile=$(TOOLS) gofumpt -w .
@@ -80,4 +87,4 @@ size: ## lines of Go that people wrote, without tests, and of tests
 	@echo "tests: $$(git ls-files '*_test.go' | xargs cat | wc -l)"
 
 clean: ## what was built and fetched
-	rm -rf bin .cache coverage.out bench.txt
+	rm -rf bin out .cache coverage.out bench.txt

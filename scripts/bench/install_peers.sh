@@ -8,13 +8,7 @@ PEERS=${PEERS:-$HERE/../../.cache/peers}; N="nice -n 10"
 mkdir -p "$PEERS"; PEERS=$(cd "$PEERS" && pwd)
 venv() { [ -d "$PEERS/$1" ] || python3 -m venv "$PEERS/$1"; }
 pipi() { local v=$1; shift; $N "$PEERS/$v/bin/pip" install -q "$@" 2>&1 | grep -v -e "not installed" -e incompatible -e "dependency resolver" || true; }
-torch_cpu() { # venv, version: PyPI's CUDA wheel without the nvidia gigabytes
-  pipi "$1" --no-deps "torch==$2" nvidia-cuda-runtime nvidia-cuda-cupti
-  sed -i -E '/^Requires-Dist: (nvidia|cuda|triton)/d' "$PEERS/$1"/lib/python3*/site-packages/torch-*.dist-info/METADATA  # else pip pulls them for whatever needs torch
-  pipi "$1" typing_extensions filelock fsspec jinja2 networkx sympy numpy packaging "setuptools>=78,<81"
-  "$PEERS/$1/bin/python" "$HERE/make_cuda_stubs.py" >/dev/null
-  "$PEERS/$1/bin/python" -W ignore -c 'import torch; print("torch", torch.__version__, torch.backends.cpu.get_cpu_capability())'
-}
+torch_cpu() { "$HERE/torch_cpu.sh" "$PEERS/$1" "$2"; }
 
 for what in "$@"; do case $what in
 torch)
