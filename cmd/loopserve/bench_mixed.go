@@ -60,9 +60,9 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 	flags.StringVar(&schedulings, "scheduling", "depth,lockstep", "ways to schedule, in turn; the last one is what throughput is compared with")
 	flags.IntVar(&mix.PromptTokens, "prompt-tokens", 8, "length of prompts")
 	flags.IntVar(&mix.MaxTokens, "max-tokens", 48, "length of answers: end-of-sequence is ignored")
-	flags.IntVar(&mix.Requests, "requests", 2, "that each client completes at least, in each phase")
-	flags.IntVar(&mix.Rounds, "rounds", 2, "turns of everything")
-	flags.Uint64Var(&mix.Seed, "seed", 1, "of prompts and of the order")
+	flags.IntVar(&mix.Requests, "requests", 2, "requests that each client completes in each phase, at least")
+	flags.IntVar(&mix.Rounds, "rounds", 2, "times that every phase is run")
+	flags.Uint64Var(&mix.Seed, "seed", 1, "seed of the prompts and of the order")
 	flags.StringVar(&file, "json", "", "file for the result as JSON; - is standard output")
 	on.flags(flags)
 	return cmd

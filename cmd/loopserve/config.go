@@ -87,6 +87,9 @@ func (s *settingFlag) Type() string { return s.field.Type }
 
 func (s *settingFlag) String() string { return s.text }
 
+// IsBoolFlag makes the help of a bool the same as that of pflag's own.
+func (s *settingFlag) IsBoolFlag() bool { return s.field.Type == "bool" }
+
 func (s *settingFlag) Set(text string) error {
 	s.text = text
 	return s.field.Check(text)

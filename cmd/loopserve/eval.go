@@ -64,10 +64,10 @@ With --draft it compares instead: answers with drafts against answers without, a
 	flags.StringVar(&e.drafts, "draft", "", "compare drafts of so many loops with plain decoding, at the largest of --loops")
 	flags.StringVar(&e.file, "json", "", "file for the result as JSON; - is standard output")
 	flags.StringVar(&e.svg, "svg", "", "prefix of plots: PREFIX-accuracy.svg; for policies PREFIX-policies.svg and PREFIX-difficulty.svg; for several models PREFIX-MODEL-… of each, and PREFIX-depth.svg")
-	flags.BoolVar(&e.logScale, "log", false, "loops on a logarithmic axis")
-	flags.IntVar(&e.opt.Concurrency, "concurrency", 16, "requests at one time while counting answers")
+	flags.BoolVar(&e.logScale, "log", false, "draw loops on a logarithmic axis")
+	flags.IntVar(&e.opt.Concurrency, "concurrency", 16, "requests at the same time while counting answers")
 	flags.IntVar(&e.opt.Timed, "timed", 50, "requests asked one after another for latencies; negative: none")
-	flags.IntVar(&e.opt.MaxTokens, "max-tokens", 0, "of an answer; 0: the longest answer's bytes + 4")
+	flags.IntVar(&e.opt.MaxTokens, "max-tokens", 0, "tokens of an answer, at most; 0: the longest answer's bytes + 4")
 	addConfigFlags(flags, ofEngine)
 	return cmd
 }

@@ -46,13 +46,13 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&out, "output", "o", "", "folder of the bundle")
 	flags.StringVar(&opt.Name, "name", "", "the model's name for clients (default: the folder's)")
-	flags.StringVar(&opt.DType, "dtype", "", "of activations and KV cache: f32 for the CPU (default), f16 or bf16 for CUDA")
-	flags.StringVar(&opt.Weights, "weights", "", "of the layers, on the CPU: f32 (default), int8 or int4; norms stay f32")
-	flags.StringVar(&opt.Embedding, "embedding", "", "of the token table, on the CPU: f32 (default), f16, bf16, int8 or int4")
-	flags.StringVar(&opt.Head, "head", "", "of the head: f32, int8 or int4 on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
+	flags.StringVar(&opt.DType, "dtype", "", "type of activations and KV cache: f32 for the CPU (default), f16 or bf16 for CUDA")
+	flags.StringVar(&opt.Weights, "weights", "", "type of the layers' weights, on the CPU: f32 (default), int8 or int4; norms stay f32")
+	flags.StringVar(&opt.Embedding, "embedding", "", "type of the token table, on the CPU: f32 (default), f16, bf16, int8 or int4")
+	flags.StringVar(&opt.Head, "head", "", "type of the head: f32, int8 or int4 on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
 	flags.BoolVar(&fused, "fuse", true, "take norms, additions and activations into the quantized products")
-	flags.StringVar(&opt.State, "state", "", "before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
-	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is there")
+	flags.StringVar(&opt.State, "state", "", "state before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
+	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is in the folder")
 	if err := cmd.MarkFlagRequired("output"); err != nil {
 		panic(err) // a typing mistake in the line above
 	}

@@ -16,8 +16,8 @@ func inspectCommand() *cobra.Command {
 		Use:   "inspect <bundle>",
 		Short: "Print a page of facts: layers, parameters, loops, KV bytes, FLOPs, memory",
 		Long: `Inspect reads the manifest and the graphs, not the weights, and prints layers and parameters of each stage, the loops and
-KV policies, the KV bytes of a token in a plane, the floating-point operations of a token, and the memory that so many
-requests of a length take at a depth. Sizes of files are checked; their hashes are what verify is for.`,
+KV policies, the KV bytes of a token in a plane, the floating-point operations of a token, and the memory that a number
+of requests of one length take at a depth. Sizes of files are checked; their hashes are what verify is for.`,
 		Example: `  loopserve inspect models/adder
   loopserve inspect models/adder --requests 64 --length 64 --loops 12
   loopserve inspect models/adder --json`,
@@ -42,11 +42,11 @@ requests of a length take at a depth. Sizes of files are checked; their hashes a
 			return enc.Encode(facts)
 		},
 	}
-	cmd.Flags().IntVar(&load.Requests, "requests", 1, "requests at one time")
-	cmd.Flags().IntVar(&load.Length, "length", 0, "tokens of each, prompt and completion; 0: the context")
+	cmd.Flags().IntVar(&load.Requests, "requests", 1, "requests at the same time")
+	cmd.Flags().IntVar(&load.Length, "length", 0, "tokens of each request, prompt and completion; 0: the model's context")
 	cmd.Flags().IntVar(&load.Loops, "loops", 0, "loops of each token; 0: the model's default")
-	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens of a page")
-	cmd.Flags().StringVar(&load.Precision, "kv-precision", "f32", "what the KV pages are kept in: f32, f16 or int8")
+	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens in a page")
+	cmd.Flags().StringVar(&load.Precision, "kv-precision", "f32", "numbers in the KV pages: f32, f16 or int8")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -39,9 +39,9 @@ func (a *modelClient) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.model, "model", "", "name of a model, or a bundle's folder (default: the only model there is)")
 	flags.StringVar(&a.library, "ort-lib", "", "path of ONNX Runtime's shared library, where there is no --url (default: the pinned one)")
 	flags.StringVar(&a.key, "api-key", "", "key for --url (default: LOOPSERVE_API_KEY)")
-	flags.IntVar(&a.tokens, "max-tokens", 0, "tokens of an answer, at most; 0: what the context has room for, up to 256 without a chat")
-	flags.Float64Var(&a.temperature, "temperature", 0, "0: always the most likely token")
-	flags.Int64Var(&a.seed, "seed", 0, "of sampling; 0: a random one")
+	flags.IntVar(&a.tokens, "max-tokens", 0, "tokens of an answer, at most; 0: as many as the context has room for, up to 256 outside a chat")
+	flags.Float64Var(&a.temperature, "temperature", 0, "temperature of sampling; 0: always the most likely token")
+	flags.Int64Var(&a.seed, "seed", 0, "seed of sampling; 0: a random one")
 	flags.StringVar(&a.policy, "exit-policy", "", "let tokens leave the loop early: delta, gate, kl, entropy, argmax")
 }
 

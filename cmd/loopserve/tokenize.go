@@ -90,7 +90,7 @@ func detokenizeCommand() *cobra.Command {
 
 func tokenizerFlags(cmd *cobra.Command, dir, backend *string) {
 	cmd.Flags().StringVar(dir, "tokenizer", "models/adder", "folder with tokenizer.json: a bundle or a checkpoint")
-	cmd.Flags().StringVar(backend, "backend", tokenizer.Native, "native or sugarme")
+	cmd.Flags().StringVar(backend, "backend", tokenizer.Native, "native (exact) or sugarme (for comparison)")
 }
 
 func argumentOrInput(cmd *cobra.Command, args []string) (string, error) {

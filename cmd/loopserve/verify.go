@@ -22,7 +22,7 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify <bundle>",
 		Short: "Check a bundle's files and graphs and, given golden vectors, its numbers",
 		Long: `Verify checks the manifest, the size and sha256 of each file, and that the graphs keep the bundle contract: what a
-graph made by hand lacks is said with the remedy. A bundle of the kind dense is also tried out, whole and token by token,
+graph made by hand lacks is named with the remedy. A bundle of the kind dense is also run, whole and token by token,
 because its graphs could let a row see later ones.
 With --golden it runs the vectors of a reference and prints, for each prompt and loop count, the largest absolute
 difference of logits, hidden states, gates and exit criteria, and whether tokens and exits agree; the worst of each kind
@@ -34,9 +34,9 @@ comes last. The exit code is 1 where anything fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return v.run(cmd.OutOrStdout(), args[0]) },
 	}
 	cmd.Flags().StringVar(&v.vectors, "golden", "", "folder with golden.json and golden.safetensors")
-	cmd.Flags().BoolVar(&v.summary, "summary", false, "print the worst of each kind of number alone")
-	cmd.Flags().StringVar(&v.library, "ort-lib", "", "ONNX Runtime's shared library (default: the pinned one)")
-	cmd.Flags().IntVar(&v.threads, "threads", 0, "of the pool; 0: one for each core")
+	cmd.Flags().BoolVar(&v.summary, "summary", false, "print only the worst of each kind of number")
+	cmd.Flags().StringVar(&v.library, "ort-lib", "", "path of ONNX Runtime's shared library (default: the pinned one)")
+	cmd.Flags().IntVar(&v.threads, "threads", 0, "threads of the pool; 0: one for each core")
 	return cmd
 }
 
