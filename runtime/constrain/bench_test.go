@@ -31,7 +31,7 @@ func large(size int) (*constrain.Vocabulary, []string) {
 	return vocabulary(longer...)
 }
 
-// The cost of a mask that is not remembered: one walk over a vocabulary of 50,000 and of 150,000 tokens, from a machine
+// The cost of a mask that is not remembered: one walk over a vocabulary of 50,000 and of 150,000 tokens, from an automaton
 // that has forgotten everything (cold) and from one that knows where each byte leads (warm).
 func BenchmarkMask(b *testing.B) {
 	for _, size := range []struct {

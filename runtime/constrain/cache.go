@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Cache keeps the machines of one vocabulary that were used last. It may be used from many goroutines.
+// Cache keeps the automata of one vocabulary that were used last. It may be used from many goroutines.
 type Cache struct {
 	vocabulary func() *Vocabulary
 
@@ -16,8 +16,8 @@ type Cache struct {
 }
 
 type cached struct {
-	key     [sha256.Size]byte
-	machine *Machine
+	key       [sha256.Size]byte
+	automaton *Automaton
 }
 
 // NewCache makes a cache. The vocabulary is made when it is first needed.
@@ -25,9 +25,9 @@ func NewCache(vocabulary func() *Vocabulary) *Cache {
 	return &Cache{vocabulary: sync.OnceValue(vocabulary), known: map[[sha256.Size]byte]*list.Element{}}
 }
 
-// Machine returns the machine of the form that name stands for, and makes it where it is not there. What two goroutines
+// Automaton returns the automaton of the form that name stands for, and makes it where it is not there. What two goroutines
 // make at one time is made twice.
-func (c *Cache) Machine(name string, form func() (*Form, error)) (*Machine, error) {
+func (c *Cache) Automaton(name string, form func() (*Form, error)) (*Automaton, error) {
 	key := sha256.Sum256([]byte(name))
 	if m := c.find(key); m != nil {
 		return m, nil
@@ -45,7 +45,7 @@ func (c *Cache) Machine(name string, form func() (*Form, error)) (*Machine, erro
 	return m, nil
 }
 
-func (c *Cache) find(key [sha256.Size]byte) *Machine {
+func (c *Cache) find(key [sha256.Size]byte) *Automaton {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.known[key]
@@ -53,10 +53,10 @@ func (c *Cache) find(key [sha256.Size]byte) *Machine {
 		return nil
 	}
 	c.order.MoveToFront(e)
-	return e.Value.(*cached).machine
+	return e.Value.(*cached).automaton
 }
 
-func (c *Cache) keep(key [sha256.Size]byte, m *Machine) {
+func (c *Cache) keep(key [sha256.Size]byte, m *Automaton) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.known[key]; ok {

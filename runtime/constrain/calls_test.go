@@ -32,7 +32,7 @@ func TestCalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := machine(t, f, nil, v)
+		m := automaton(t, f, nil, v)
 		seen, longest := map[string]int{}, 0
 		for range 300 {
 			text, ok := write(t, m, tokens, rng, 400)

@@ -3,17 +3,17 @@
 //
 // A form becomes a grammar over bytes (syntax.go; regex.go, json.go and schema.go write grammars), and that a program of
 // a few instructions (program.go), which calls rules as subroutines: so a schema may refer to itself, down to MaxDepth
-// calls. A Machine runs the program as RE2 does, on sets of places at once, and remembers each set and where each byte
-// leads from it (machine.go). The tokens allowed at a set come from one walk over the vocabulary's trie (mask.go), and are
+// calls. An Automaton runs the program as RE2 does, on sets of positions at once, and remembers each set and where each byte
+// leads from it (automaton.go). The tokens allowed at a set come from one walk over the vocabulary's trie (mask.go), and are
 // remembered, too. A Matcher is one sequence's place.
 //
 // Laws:
 //   - Every text that a Matcher lets through to an end is of the form.
-//   - There is no dead end: wherever a Matcher is, the text may end or some token may come. Places from which the end cannot
+//   - There is no dead end: wherever a Matcher is, the text may end or some token may come. Positions from which the end cannot
 //     be written with the vocabulary's single bytes are cut off before they are reached.
-//   - Which tokens are allowed depends on the text so far, not on what the machine has cached.
+//   - Which tokens are allowed depends on the text so far, not on what the automaton has cached.
 //   - Everything is bounded: the form's size, the program, the sets, the depth, what is remembered, and the work for one
 //     walk. Where a walk reaches its bound it leaves out longer tokens, which keeps the other laws.
 //
-// It knows no model and no tokenizer. A Machine may be used from many goroutines, a Matcher from one.
+// It knows no model and no tokenizer. An Automaton may be used from many goroutines, a Matcher from one.
 package constrain

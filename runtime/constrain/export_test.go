@@ -2,7 +2,7 @@ package constrain
 
 // Walk searches the vocabulary behind a text, without what was remembered where cold, and returns which part of the
 // work's bound that took.
-func (m *Machine) Walk(text string, cold bool) float64 {
+func (m *Automaton) Walk(text string, cold bool) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if cold {

@@ -30,7 +30,7 @@ var bytesOf = func() (of [64][]byte) {
 
 // mainOf finds where most bytes lead from s, and which groups lead there: inside a string that is the string itself, or,
 // where its length is bounded, the same with one character less to come.
-func (m *Machine) mainOf(s *state) {
+func (m *Automaton) mainOf(s *state) {
 	s.main = dead
 	for _, b := range []byte("ga0 ") {
 		if s.main = m.step(s, b); s.main != dead {
@@ -53,7 +53,7 @@ func (m *Machine) mainOf(s *state) {
 
 // takesAll says whether every text of at most height bytes of the groups may come at s. It is not asked what lies beyond
 // the walk's bound.
-func (m *Machine) takesAll(s *state, groups uint64, height int) bool {
+func (m *Automaton) takesAll(s *state, groups uint64, height int) bool {
 	for range height {
 		if !m.visit(s) {
 			return false

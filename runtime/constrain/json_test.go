@@ -14,7 +14,7 @@ import (
 func TestJSONParses(t *testing.T) {
 	v, tokens := vocabulary(pieces...)
 	for _, objects := range []bool{false, true} {
-		m := machine(t, constrain.JSON(objects), nil, v)
+		m := automaton(t, constrain.JSON(objects), nil, v)
 		rng := rand.New(rand.NewPCG(1, 2))
 		ended, kinds := 0, map[byte]int{}
 		for range 400 {
@@ -35,7 +35,7 @@ func TestJSONParses(t *testing.T) {
 }
 
 // accepts says whether the texts of a form have this one among them.
-func accepts(m *constrain.Machine, text string) bool {
+func accepts(m *constrain.Automaton, text string) bool {
 	x := m.Start()
 	for i := range len(text) {
 		id := int32(text[i]) + 1
@@ -54,7 +54,7 @@ func accepts(m *constrain.Machine, text string) bool {
 
 func TestJSONAccepts(t *testing.T) {
 	v, _ := vocabulary()
-	m := machine(t, constrain.JSON(false), nil, v)
+	m := automaton(t, constrain.JSON(false), nil, v)
 	for text, want := range map[string]bool{
 		`1`: true, `-0`: true, `01`: false, `1.`: false, `1.5e+10`: true, `1e999`: false, `"a"`: true, `"é\u00e9\n"`: true, "\"\n\"": false,
 		`"\ud800"`: false, `"\x"`: false, "\"\xff\"": false, "\"\xed\xa0\x80\"": false, "\"\xf4\x90\x80\x80\"": false, "\"\U0010ffff\"": true,

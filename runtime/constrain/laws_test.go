@@ -30,7 +30,7 @@ func TestMaskIsEachToken(t *testing.T) {
 		add(s, f, err)
 	}
 	for name, f := range forms {
-		m := machine(t, f, nil, v)
+		m := automaton(t, f, nil, v)
 		for range 4 {
 			x := m.Start()
 			for range 25 {
@@ -57,13 +57,13 @@ func TestMaskIsEachToken(t *testing.T) {
 	}
 }
 
-// Machines forget when they have seen too much. That changes no answer, whoever was where.
+// Automata forget when they have seen too much. That changes no answer, whoever was where.
 func TestForgetting(t *testing.T) {
 	v, tokens := vocabulary("ab", "ba", "aab", "bbbb")
 	const e = `(a|b)*a(a|b){13}`
 	re := regexp.MustCompile(`^` + e + `$`)
 	f, err := constrain.Regex(e)
-	m := machine(t, f, err, v)
+	m := automaton(t, f, err, v)
 	rng := rand.New(rand.NewPCG(1, 2))
 	type writer struct {
 		x interface {
@@ -113,7 +113,7 @@ func TestOneMachineForMany(t *testing.T) {
 		wg.Go(func() {
 			for j := range 40 {
 				s := schemas[j%len(schemas)]
-				m, err := cache.Machine(s, func() (*constrain.Form, error) { return constrain.Schema([]byte(s)) })
+				m, err := cache.Automaton(s, func() (*constrain.Form, error) { return constrain.Schema([]byte(s)) })
 				if err != nil {
 					t.Error(err)
 					return
@@ -123,8 +123,8 @@ func TestOneMachineForMany(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	again := func() *constrain.Machine {
-		m, err := cache.Machine("x", func() (*constrain.Form, error) { return constrain.Regex("x") })
+	again := func() *constrain.Automaton {
+		m, err := cache.Automaton("x", func() (*constrain.Form, error) { return constrain.Regex("x") })
 		if err != nil {
 			t.Fatal(err)
 		}

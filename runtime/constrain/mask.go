@@ -28,7 +28,7 @@ func (c *maskCache) put(m *mask) {
 }
 
 // allowed returns the mask of a state that is current.
-func (m *Machine) allowed(s *state) []uint64 {
+func (m *Automaton) allowed(s *state) []uint64 {
 	if s == dead {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (m *Machine) allowed(s *state) []uint64 {
 // search walks over the vocabulary: first the tokens of one byte, which keep every state from being a dead end, then
 // the longer ones, as far as the bound lets it. What it visits depends on the state alone, so that what was remembered
 // decides nothing but the time.
-func (m *Machine) search(start *state) []uint64 {
+func (m *Automaton) search(start *state) []uint64 {
 	v := m.v
 	bits := make([]uint64, (v.size()+63)/64)
 	take := func(from, to int32) {
@@ -82,12 +82,12 @@ func (m *Machine) search(start *state) []uint64 {
 	return bits
 }
 
-// visit counts a state that the walk comes to for the first time: its places may have to be tried with a byte of each
+// visit counts a state that the walk comes to for the first time: its positions may have to be tried with a byte of each
 // class. It says whether the walk is still within its bound.
-func (m *Machine) visit(s *state) bool {
+func (m *Automaton) visit(s *state) bool {
 	if s.walked != m.walk {
 		s.walked = m.walk
-		m.work += 1 + len(s.places)*m.p.numbers
+		m.work += 1 + len(s.positions)*m.p.numbers
 	}
 	return m.work <= walkWork
 }

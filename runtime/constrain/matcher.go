@@ -4,12 +4,12 @@ import "github.com/loopserve/loopserve/runtime/sampler"
 
 // Matcher is one sequence's place in a form. It is a sampler.Constraint.
 type Matcher struct {
-	m  *Machine
+	m  *Automaton
 	at *state
 }
 
 // Start begins a text.
-func (m *Machine) Start() *Matcher {
+func (m *Automaton) Start() *Matcher {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return &Matcher{m, m.start}
@@ -17,7 +17,7 @@ func (m *Machine) Start() *Matcher {
 
 // Prepare finds the tokens that may begin a text, which costs one walk over the vocabulary: done before a request is
 // queued, it does not hold up others.
-func (m *Machine) Prepare() {
+func (m *Automaton) Prepare() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.allowed(m.start)
@@ -53,7 +53,7 @@ func (x *Matcher) Advance(id int32) {
 func (x *Matcher) Fork() sampler.Constraint { c := *x; return &c }
 
 // after is where a token leads; one without bytes leads nowhere.
-func (m *Machine) after(s *state, id int32) *state {
+func (m *Automaton) after(s *state, id int32) *state {
 	b := m.v.bytes(id)
 	if len(b) == 0 {
 		return dead

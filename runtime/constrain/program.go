@@ -28,8 +28,8 @@ const unreachable = math.MaxInt32 / 2
 type program struct {
 	code  []inst
 	start int32
-	// need is, for each instruction, how many calls inside calls the shortest way to the end of its rule takes. A place
-	// at depth d is entered only where d + need is at most MaxDepth: so no place is a dead end.
+	// need is, for each instruction, how many calls inside calls the shortest way to the end of its rule takes. A position
+	// at depth d is entered only where d + need is at most MaxDepth: so no position is a dead end.
 	need    []int32
 	classes [256]uint8 // bytes that no instruction tells apart share a class
 	numbers int        // of classes
@@ -150,7 +150,7 @@ func (c *compiler) repeat(n *node, next int32) (int32, error) {
 	return at, nil
 }
 
-// fields writes members from the last to the first. Before each there are two places: one where none was written yet,
+// fields writes members from the last to the first. Before each there are two positions: one where none was written yet,
 // and one where a separator must come.
 func (c *compiler) fields(n *node, next int32) (int32, error) {
 	none, some := next, next

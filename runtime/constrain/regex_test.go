@@ -16,14 +16,14 @@ var expressions = []string{
 	`(?s).`, `(a|b)*a(a|b){3}`, `x{0,5}y{2}`, `(?:foo(?:bar)?)+`, `[\x{10000}-\x{10ffff}]`, `a|b|cd|`, `[\x{d000}-\x{e100}]`, `()a()`,
 }
 
-// What a machine lets through, the expression matches, and the reverse for near misses.
+// What an automaton lets through, the expression matches, and the reverse for near misses.
 func TestRegexIsRegexp(t *testing.T) {
 	v, tokens := vocabulary(pieces...)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, e := range expressions {
 		re := regexp.MustCompile(`^(?:` + strings.TrimSuffix(strings.TrimPrefix(e, "^"), "$") + `)$`)
 		f, err := constrain.Regex(e)
-		m := machine(t, f, err, v)
+		m := automaton(t, f, err, v)
 		ended := 0
 		for range 60 {
 			text, ok := write(t, m, tokens, rng, 60)
@@ -78,7 +78,7 @@ func TestChoice(t *testing.T) {
 	v, tokens := vocabulary(pieces...)
 	texts := []string{"the", "then", "therefore", "no", "é", "a b"}
 	f, err := constrain.Choice(texts)
-	m := machine(t, f, err, v)
+	m := automaton(t, f, err, v)
 	rng := rand.New(rand.NewPCG(1, 2))
 	seen := map[string]bool{}
 	for range 300 {
@@ -103,7 +103,7 @@ func TestPoorVocabulary(t *testing.T) {
 	tokens := []string{"", "0", "1", "2", "3", "+", "="}
 	v := constrain.NewVocabulary(len(tokens), func(id int32) []byte { return []byte(tokens[id]) })
 	f, err := constrain.Regex(`[0-9]{3}|[a-z]+`)
-	m := machine(t, f, err, v)
+	m := automaton(t, f, err, v)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		x, out := m.Start(), ""

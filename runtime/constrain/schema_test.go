@@ -40,7 +40,7 @@ func checkSchema(t *testing.T, schema string, n int, rng *rand.Rand) (ended int)
 	if err != nil {
 		t.Fatalf("%v of %s", err, schema)
 	}
-	m := machine(t, f, nil, v)
+	m := automaton(t, f, nil, v)
 	valid := validator(t, schema)
 	for range n {
 		text, ok := write(t, m, tokens, rng, 400)

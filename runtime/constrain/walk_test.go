@@ -28,7 +28,7 @@ var pieces = []string{
 }
 
 // write lets a random model write a text: with each token's chance of its length where it is allowed, until it ends.
-func write(t *testing.T, m *constrain.Machine, tokens []string, rng *rand.Rand, most int) (string, bool) {
+func write(t *testing.T, m *constrain.Automaton, tokens []string, rng *rand.Rand, most int) (string, bool) {
 	t.Helper()
 	p := sampler.Params{Temperature: 1 + 2*rng.Float64(), Seed: rng.Uint64(), StopIDs: []int32{eos}, Constraint: m.Start()}
 	if rng.IntN(4) == 0 {
@@ -61,7 +61,7 @@ func write(t *testing.T, m *constrain.Machine, tokens []string, rng *rand.Rand, 
 	return out.String(), false
 }
 
-func machine(t *testing.T, f *constrain.Form, err error, v *constrain.Vocabulary) *constrain.Machine {
+func automaton(t *testing.T, f *constrain.Form, err error, v *constrain.Vocabulary) *constrain.Automaton {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

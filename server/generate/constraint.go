@@ -67,7 +67,7 @@ func (p *Plan) Hold(w Form) error {
 	case len(m.StopIDs)+len(p.StopIDs) == 0:
 		return api.Bad(w.Field, "unsupported_field", "%s: model %s has no token that ends a text: give one in stop_token_ids", w.Field, m.Name)
 	}
-	form, err := m.compiled().Machine(w.Source, w.Compile)
+	form, err := m.compiled().Automaton(w.Source, w.Compile)
 	switch {
 	case errors.Is(err, constrain.ErrVocabulary):
 		return api.Bad(w.Field, "unsupported_constraint",

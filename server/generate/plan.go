@@ -32,8 +32,8 @@ type Plan struct {
 	BestOf    int // sequences of each prompt, of which the N best are shown; 0: N
 	Sampling  sampler.Params
 	Logprobs  LogprobOptions
-	form      *constrain.Machine // nil: any text
-	formField string             // that asked for it
+	form      *constrain.Automaton // nil: any text
+	formField string               // that asked for it
 	Echo      bool
 
 	Stop        []string

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Machine is a form over a vocabulary. It may be used from many goroutines.
-type Machine struct {
+// Automaton is a form over a vocabulary. It may be used from many goroutines.
+type Automaton struct {
 	v *Vocabulary
 	p *program
 
@@ -22,27 +22,27 @@ type Machine struct {
 	work   int // what it took
 	masks  maskCache
 	path   []*state // of a walk, by depth
-	seen   map[placeKey]struct{}
-	found  []place
+	seen   map[positionKey]struct{}
+	found  []position
 	accept bool // an end was found beside found
 	key    []byte
 }
 
-// state is a set of places. Where each byte leads is found when it is first asked for.
+// state is a set of positions. Where each byte leads is found when it is first asked for.
 type state struct {
-	places []place  // byte instructions only, in order
-	accept bool     // the text may end
-	next   []*state // by class of bytes
-	led    []led
-	age    int
-	walked int // the last walk that came here
-	mask   *mask
-	main   *state // where most of what may come leads; nil until it is asked for
-	loop   uint64 // the groups of bytes that lead there, each as a whole
+	positions []position // byte instructions only, in order
+	accept    bool       // the text may end
+	next      []*state   // by class of bytes
+	led       []led
+	age       int
+	walked    int // the last walk that came here
+	mask      *mask
+	main      *state // where most of what may come leads; nil until it is asked for
+	loop      uint64 // the groups of bytes that lead there, each as a whole
 }
 
-// place is an instruction, and where the rules that it is in go on.
-type place struct {
+// position is an instruction, and where the rules that it is in go on.
+type position struct {
 	pc    int32
 	frame *frame
 }
@@ -60,7 +60,7 @@ type frameKey struct {
 	parent uint32
 }
 
-type placeKey struct {
+type positionKey struct {
 	pc    int32
 	frame uint32
 }
@@ -79,7 +79,7 @@ func (f *frame) level() int32 {
 	return f.depth
 }
 
-// compare orders frames by what they are, not by when they were made: the order of places decides which are left out
+// compare orders frames by what they are, not by when they were made: the order of positions decides which are left out
 // where there are too many.
 func (f *frame) compare(g *frame) int {
 	for f != g {
@@ -97,20 +97,20 @@ func (f *frame) compare(g *frame) int {
 // dead is where no text of the form leads.
 var dead = &state{}
 
-// Compile makes a form's machine. It returns ErrVocabulary where the vocabulary's single bytes cannot write any text of
+// Compile makes a form's automaton. It returns ErrVocabulary where the vocabulary's single bytes cannot write any text of
 // the form.
-func Compile(f *Form, v *Vocabulary) (*Machine, error) {
+func Compile(f *Form, v *Vocabulary) (*Automaton, error) {
 	p, err := compile(f.g, &v.alphabet)
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{v: v, p: p, seen: map[placeKey]struct{}{}, path: make([]*state, v.depth+1)}
+	m := &Automaton{v: v, p: p, seen: map[positionKey]struct{}{}, path: make([]*state, v.depth+1)}
 	m.forget()
 	return m, nil
 }
 
 // forget empties what is remembered. States that a Matcher still holds are found anew when it moves.
-func (m *Machine) forget() {
+func (m *Automaton) forget() {
 	m.states, m.frames = map[string]*state{}, map[frameKey]*frame{}
 	m.made = 0
 	m.age++
@@ -120,27 +120,27 @@ func (m *Machine) forget() {
 	m.start = m.intern()
 }
 
-func (m *Machine) begin() {
+func (m *Automaton) begin() {
 	clear(m.seen)
 	m.found, m.accept = m.found[:0], false
 }
 
 // add follows what takes no byte, and collects the byte instructions that it comes to.
-func (m *Machine) add(pc int32, f *frame) {
-	if f.level()+m.p.need[pc] > MaxDepth || len(m.found) >= maxPlaces {
+func (m *Automaton) add(pc int32, f *frame) {
+	if f.level()+m.p.need[pc] > MaxDepth || len(m.found) >= maxPositions {
 		return
 	}
-	if len(m.seen) >= 4*maxPlaces && (m.accept || len(m.found) > 0) {
+	if len(m.seen) >= 4*maxPositions && (m.accept || len(m.found) > 0) {
 		return
 	}
-	key := placeKey{pc, f.id()}
+	key := positionKey{pc, f.id()}
 	if _, ok := m.seen[key]; ok {
 		return
 	}
 	m.seen[key] = struct{}{}
 	switch i := &m.p.code[pc]; i.code {
 	case codeByte:
-		m.found = append(m.found, place{pc, f})
+		m.found = append(m.found, position{pc, f})
 	case codeAccept:
 		m.accept = true
 	case codeReturn:
@@ -154,7 +154,7 @@ func (m *Machine) add(pc int32, f *frame) {
 	}
 }
 
-func (m *Machine) frame(back int32, parent *frame) *frame {
+func (m *Automaton) frame(back int32, parent *frame) *frame {
 	key := frameKey{back, parent.id()}
 	f, ok := m.frames[key]
 	if !ok {
@@ -165,12 +165,12 @@ func (m *Machine) frame(back int32, parent *frame) *frame {
 	return f
 }
 
-// intern returns the state of the places that were found.
-func (m *Machine) intern() *state {
+// intern returns the state of the positions that were found.
+func (m *Automaton) intern() *state {
 	if len(m.found) == 0 && !m.accept {
 		return dead
 	}
-	slices.SortFunc(m.found, func(a, b place) int {
+	slices.SortFunc(m.found, func(a, b position) int {
 		return cmp.Or(cmp.Compare(a.pc, b.pc), a.frame.compare(b.frame))
 	})
 	m.key = m.key[:0]
@@ -184,13 +184,13 @@ func (m *Machine) intern() *state {
 	if s, ok := m.states[string(m.key)]; ok {
 		return s
 	}
-	s := &state{places: slices.Clone(m.found), accept: m.accept, next: make([]*state, m.p.numbers), age: m.age}
+	s := &state{positions: slices.Clone(m.found), accept: m.accept, next: make([]*state, m.p.numbers), age: m.age}
 	m.states[string(m.key)] = s
 	return s
 }
 
 // step is where a byte leads.
-func (m *Machine) step(s *state, b byte) *state {
+func (m *Automaton) step(s *state, b byte) *state {
 	if s == dead {
 		return dead
 	}
@@ -203,11 +203,11 @@ func (m *Machine) step(s *state, b byte) *state {
 	return n
 }
 
-// lead finds where a byte leads. Bytes that fit the same places lead to the same one, which is looked for once.
-func (m *Machine) lead(s *state, b byte) *state {
+// lead finds where a byte leads. Bytes that fit the same positions lead to the same one, which is looked for once.
+func (m *Automaton) lead(s *state, b byte) *state {
 	var fits uint64
-	if len(s.places) <= 64 {
-		for j, p := range s.places {
+	if len(s.positions) <= 64 {
+		for j, p := range s.positions {
 			if i := &m.p.code[p.pc]; i.lo <= b && b <= i.hi {
 				fits |= 1 << j
 			}
@@ -222,7 +222,7 @@ func (m *Machine) lead(s *state, b byte) *state {
 		}
 	}
 	m.begin()
-	for _, p := range s.places {
+	for _, p := range s.positions {
 		if i := &m.p.code[p.pc]; i.lo <= b && b <= i.hi {
 			m.add(i.next, p.frame)
 		}
@@ -234,15 +234,15 @@ func (m *Machine) lead(s *state, b byte) *state {
 	return n
 }
 
-// led is where the bytes lead that fit those of a state's first 64 places.
+// led is where the bytes lead that fit those of a state's first 64 positions.
 type led struct {
 	fits uint64
 	to   *state
 }
 
-// current returns s as the machine knows it now: after everything was forgotten, an equal one. It forgets when there is
+// current returns s as the automaton knows it now: after everything was forgotten, an equal one. It forgets when there is
 // too much.
-func (m *Machine) current(s *state) *state {
+func (m *Automaton) current(s *state) *state {
 	if s == dead {
 		return s
 	}
@@ -253,15 +253,15 @@ func (m *Machine) current(s *state) *state {
 		return s
 	}
 	m.begin()
-	for _, p := range s.places {
-		m.found = append(m.found, place{p.pc, m.again(p.frame)})
+	for _, p := range s.positions {
+		m.found = append(m.found, position{p.pc, m.again(p.frame)})
 	}
 	m.accept = s.accept
 	return m.intern()
 }
 
 // again finds a frame of an earlier age.
-func (m *Machine) again(f *frame) *frame {
+func (m *Automaton) again(f *frame) *frame {
 	if f == nil {
 		return nil
 	}
