@@ -24,31 +24,32 @@ type CallSyntax struct {
 
 // Calls is one or more calls of the tools.
 func Calls(tools []Tool, syntax CallSyntax) (*Form, error) {
-	switch {
-	case len(tools) == 0:
-		return nil, formError("there is no tool to call")
-	case len(tools) > MaxTools:
-		return nil, formError("there are %d tools: at most %d are allowed", len(tools), MaxTools)
-	}
-	g := newGrammar()
-	kids := make([]*node, len(tools))
-	for i, t := range tools {
-		name, err := json.Marshal(t.Name)
-		if err != nil {
-			return nil, formError("tool %q: %s", t.Name, err)
+	return form(func(g *grammar) *node {
+		switch {
+		case len(tools) == 0:
+			return refuse("there is no tool to call")
+		case len(tools) > MaxTools:
+			return refuse("there are %d tools: at most %d are allowed", len(tools), MaxTools)
 		}
-		arguments := g.anyObject(g.anyValue())
-		if len(t.Parameters) > 0 {
-			if arguments, err = g.document(t.Parameters, fmt.Sprintf("tool %d ", i)); err != nil {
-				return nil, fmt.Errorf("%w (parameters of tool %s)", err, name)
+		kids := make([]*node, len(tools))
+		for i, t := range tools {
+			name, err := json.Marshal(t.Name)
+			if err != nil {
+				return refuse("tool %q: %s", t.Name, err)
 			}
+			arguments := g.anyObject(g.anyValue())
+			if len(t.Parameters) > 0 {
+				err := attempt(func() { arguments = g.document(t.Parameters, fmt.Sprintf("tool %d ", i)) })
+				if err != nil {
+					panic(refusal{fmt.Errorf("%w (parameters of tool %s)", err, name)})
+				}
+			}
+			kids[i] = seq(literal(fmt.Sprintf(`{"name": %s, "%s": `, name, syntax.Arguments)), arguments, literal("}"))
 		}
-		kids[i] = seq(literal(fmt.Sprintf(`{"name": %s, "%s": `, name, syntax.Arguments)), arguments, literal("}"))
-	}
-	call := seq(literal(syntax.Open), alt(kids...), literal(syntax.Close))
-	g.start = call
-	if syntax.Most != 1 {
-		g.start = seq(call, repeat(seq(literal("\n"), call), 0, max(syntax.Most-1, -1)))
-	}
-	return &Form{g}, nil
+		call := seq(literal(syntax.Open), alt(kids...), literal(syntax.Close))
+		if syntax.Most == 1 {
+			return call
+		}
+		return seq(call, repeat(seq(literal("\n"), call), 0, max(syntax.Most-1, -1)))
+	})
 }

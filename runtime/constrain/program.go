@@ -1,6 +1,9 @@
 package constrain
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 type code uint8
 
@@ -47,36 +50,31 @@ type call struct{ at, rule int32 }
 // compile writes the program of a grammar. Only bytes of the alphabet can be relied on to be written.
 func compile(g *grammar, alphabet *[256]bool) (*program, error) {
 	c := &compiler{p: &program{}, g: g}
-	accept := c.emit(inst{code: codeAccept})
-	start, err := c.node(g.start, accept)
-	if err != nil {
+	if err := attempt(c.write); err != nil {
 		return nil, err
 	}
-	c.p.start = start
-	for _, body := range g.rules {
-		back := c.emit(inst{code: codeReturn})
-		entry, err := c.node(body, back)
-		if err != nil {
-			return nil, err
-		}
-		c.rules = append(c.rules, entry)
-	}
-	for _, k := range c.calls {
-		c.p.code[k.at].to = c.rules[k.rule]
-	}
-	c.p.classify()
-	c.p.measure(alphabet)
-	if c.p.need[start] <= MaxDepth {
+	if c.p.measure(alphabet); c.p.need[c.p.start] <= MaxDepth {
 		return c.p, nil
 	}
 	var all [256]bool
 	for i := range all {
 		all[i] = true
 	}
-	if c.p.measure(&all); c.p.need[start] > MaxDepth {
-		return nil, formError("nothing satisfies it, or only what is nested deeper than %d levels", MaxDepth)
+	if c.p.measure(&all); c.p.need[c.p.start] <= MaxDepth {
+		return nil, ErrVocabulary
 	}
-	return nil, ErrVocabulary
+	return nil, attempt(func() { refuse("nothing satisfies it, or only what is nested deeper than %d levels", MaxDepth) })
+}
+
+func (c *compiler) write() {
+	c.p.start = c.node(c.g.start, c.emit(inst{code: codeAccept}))
+	for _, body := range c.g.rules {
+		c.rules = append(c.rules, c.node(body, c.emit(inst{code: codeReturn})))
+	}
+	for _, k := range c.calls {
+		c.p.code[k.at].to = c.rules[k.rule]
+	}
+	c.p.classify()
 }
 
 func (c *compiler) emit(i inst) int32 {
@@ -85,84 +83,61 @@ func (c *compiler) emit(i inst) int32 {
 }
 
 // node writes a node that goes on at next, and returns where it begins.
-func (c *compiler) node(n *node, next int32) (int32, error) {
+func (c *compiler) node(n *node, next int32) int32 {
 	if len(c.p.code)+n.size > MaxProgram {
-		return 0, formError("it is too large: more than %d instructions: use fewer or smaller repetitions, alternatives or properties", MaxProgram)
+		refuse("it is too large: more than %d instructions: use fewer or smaller repetitions, alternatives or properties", MaxProgram)
 	}
 	switch n.op {
 	case opEmpty:
-		return next, nil
+		return next
 	case opNever:
-		return c.emit(inst{code: codeSplit}), nil
+		return c.emit(inst{code: codeSplit})
 	case opByte:
-		return c.emit(inst{code: codeByte, lo: n.lo, hi: n.hi, next: next}), nil
+		return c.emit(inst{code: codeByte, lo: n.lo, hi: n.hi, next: next})
 	case opCall:
 		at := c.emit(inst{code: codeCall, next: next})
 		c.calls = append(c.calls, call{at, int32(n.rule)})
-		return at, nil
+		return at
 	case opSeq:
-		for i := len(n.kids) - 1; i >= 0; i-- {
-			var err error
-			if next, err = c.node(n.kids[i], next); err != nil {
-				return 0, err
-			}
+		for _, k := range slices.Backward(n.kids) {
+			next = c.node(k, next)
 		}
-		return next, nil
+		return next
 	case opAlt:
 		outs := make([]int32, len(n.kids))
 		for i, k := range n.kids {
-			var err error
-			if outs[i], err = c.node(k, next); err != nil {
-				return 0, err
-			}
+			outs[i] = c.node(k, next)
 		}
-		return c.emit(inst{code: codeSplit, outs: outs}), nil
+		return c.emit(inst{code: codeSplit, outs: outs})
 	case opFields:
 		return c.fields(n, next)
 	}
 	return c.repeat(n, next)
 }
 
-func (c *compiler) repeat(n *node, next int32) (int32, error) {
-	kid := n.kids[0]
-	var err error
-	at := next
+func (c *compiler) repeat(n *node, next int32) int32 {
+	kid, at := n.kids[0], next
 	if n.max < 0 {
 		at = c.emit(inst{code: codeSplit})
-		body, err := c.node(kid, at)
-		if err != nil {
-			return 0, err
-		}
+		body := c.node(kid, at)
 		c.p.code[at].outs = []int32{body, next}
 	}
 	for range n.max - n.min { // x{0,3} is (x(x(x)?)?)?
-		body, err := c.node(kid, at)
-		if err != nil {
-			return 0, err
-		}
-		at = c.emit(inst{code: codeSplit, outs: []int32{body, next}})
+		at = c.emit(inst{code: codeSplit, outs: []int32{c.node(kid, at), next}})
 	}
 	for range n.min {
-		if at, err = c.node(kid, at); err != nil {
-			return 0, err
-		}
+		at = c.node(kid, at)
 	}
-	return at, nil
+	return at
 }
 
 // fields writes members from the last to the first. Before each there are two positions: one where none was written yet,
 // and one where a separator must come.
-func (c *compiler) fields(n *node, next int32) (int32, error) {
+func (c *compiler) fields(n *node, next int32) int32 {
 	none, some := next, next
-	for i := len(n.kids) - 1; i >= 0; i-- {
-		member, err := c.node(n.kids[i], some)
-		if err != nil {
-			return 0, err
-		}
-		separated, err := c.node(n.between, member)
-		if err != nil {
-			return 0, err
-		}
+	for i, k := range slices.Backward(n.kids) {
+		member := c.node(k, some)
+		separated := c.node(n.between, member)
 		if n.optional[i] {
 			none = c.emit(inst{code: codeSplit, outs: []int32{member, none}})
 			some = c.emit(inst{code: codeSplit, outs: []int32{separated, some}})
@@ -170,7 +145,7 @@ func (c *compiler) fields(n *node, next int32) (int32, error) {
 			none, some = member, separated
 		}
 	}
-	return none, nil
+	return none
 }
 
 // classify finds the bytes that no instruction tells apart.

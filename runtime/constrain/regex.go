@@ -9,13 +9,7 @@ import (
 // Regex is text that the whole of the expression matches, in RE2's syntax (Go's regexp, without word boundaries; ^ and $
 // only at the ends).
 func Regex(expression string) (*Form, error) {
-	g := newGrammar()
-	n, err := g.regex(expression, runes, true)
-	if err != nil {
-		return nil, err
-	}
-	g.start = n
-	return &Form{g}, nil
+	return form(func(g *grammar) *node { return g.regex(expression, runes, true) })
 }
 
 // translator turns a parsed expression into grammar.
@@ -25,22 +19,19 @@ type translator struct {
 
 // regex parses an expression whose characters chars writes. Unless it must be the whole text, anything may stand before
 // and behind, where no anchor says otherwise.
-func (g *grammar) regex(expression string, chars func([]rune) *node, whole bool) (*node, error) {
+func (g *grammar) regex(expression string, chars func([]rune) *node, whole bool) *node {
 	if len(expression) > MaxSource {
-		return nil, formError("the expression has %d bytes: at most %d are allowed", len(expression), MaxSource)
+		return refuse("the expression has %d bytes: at most %d are allowed", len(expression), MaxSource)
 	}
 	re, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
-		return nil, formError("the expression %s: %s", shorten(expression), err.Error())
+		return refuse("the expression %s: %s", shorten(expression), err.Error())
 	}
 	begins, ends := anchored(re)
 	t := &translator{chars}
-	n, err := t.node(trim(re, begins, ends))
-	if err != nil {
-		return nil, err
-	}
+	n := t.node(trim(re, begins, ends))
 	if whole {
-		return n, nil
+		return n
 	}
 	around := repeat(chars([]rune{0, unicode.MaxRune}), 0, -1)
 	parts := []*node{n}
@@ -50,7 +41,7 @@ func (g *grammar) regex(expression string, chars func([]rune) *node, whole bool)
 	if !ends {
 		parts = append(parts, around)
 	}
-	return seq(parts...), nil
+	return seq(parts...)
 }
 
 func shorten(s string) string {
@@ -93,58 +84,52 @@ func trim(re *syntax.Regexp, begins, ends bool) *syntax.Regexp {
 	return &syntax.Regexp{Op: syntax.OpConcat, Sub: sub}
 }
 
-func (t *translator) node(re *syntax.Regexp) (*node, error) {
+func (t *translator) node(re *syntax.Regexp) *node {
 	switch re.Op {
 	case syntax.OpNoMatch:
-		return never, nil
+		return never
 	case syntax.OpEmptyMatch:
-		return empty, nil
+		return empty
 	case syntax.OpLiteral:
 		var kids []*node
 		for _, r := range re.Rune {
 			kids = append(kids, t.chars(folds(r, re.Flags&syntax.FoldCase != 0)))
 		}
-		return seq(kids...), nil
+		return seq(kids...)
 	case syntax.OpCharClass:
-		return t.chars(re.Rune), nil
+		return t.chars(re.Rune)
 	case syntax.OpAnyChar:
-		return t.chars([]rune{0, unicode.MaxRune}), nil
+		return t.chars([]rune{0, unicode.MaxRune})
 	case syntax.OpAnyCharNotNL:
-		return t.chars([]rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune}), nil
+		return t.chars([]rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune})
 	case syntax.OpCapture:
 		return t.node(re.Sub[0])
 	case syntax.OpConcat, syntax.OpAlternate:
 		kids := make([]*node, len(re.Sub))
 		for i, sub := range re.Sub {
-			var err error
-			if kids[i], err = t.node(sub); err != nil {
-				return nil, err
-			}
+			kids[i] = t.node(sub)
 		}
 		if re.Op == syntax.OpConcat {
-			return seq(kids...), nil
+			return seq(kids...)
 		}
-		return alt(kids...), nil
+		return alt(kids...)
 	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest, syntax.OpRepeat:
 		return t.repeat(re)
 	}
-	return nil, formError("the expression uses %s inside: ^ and $ may stand at its ends only, and \\b and \\B nowhere", re)
+	return refuse("the expression uses %s inside: ^ and $ may stand at its ends only, and \\b and \\B nowhere", re)
 }
 
-func (t *translator) repeat(re *syntax.Regexp) (*node, error) {
-	sub, err := t.node(re.Sub[0])
-	if err != nil {
-		return nil, err
-	}
+func (t *translator) repeat(re *syntax.Regexp) *node {
+	sub := t.node(re.Sub[0])
 	switch re.Op {
 	case syntax.OpStar:
-		return repeat(sub, 0, -1), nil
+		return repeat(sub, 0, -1)
 	case syntax.OpPlus:
-		return repeat(sub, 1, -1), nil
+		return repeat(sub, 1, -1)
 	case syntax.OpQuest:
-		return optional(sub), nil
+		return optional(sub)
 	}
-	return repeat(sub, re.Min, re.Max), nil
+	return repeat(sub, re.Min, re.Max)
 }
 
 // folds are the characters that a literal stands for.

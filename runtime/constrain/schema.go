@@ -14,22 +14,16 @@ import (
 // exclusive forms (of integers), enum, const, anyOf, allOf of one schema, $ref inside the document. Every other keyword that
 // would restrict a value is refused by name. Properties come in the schema's order, and none beside those listed.
 func Schema(source []byte) (*Form, error) {
-	g := newGrammar()
-	n, err := g.document(source, "")
-	if err != nil {
-		return nil, err
-	}
-	g.start = seq(g.space(), n)
-	return &Form{g}, nil
+	return form(func(g *grammar) *node { return seq(g.space(), g.document(source, "")) })
 }
 
 // document is the values of a whole schema. scope tells its rules from those of the grammar's other documents.
-func (g *grammar) document(source []byte, scope string) (*node, error) {
+func (g *grammar) document(source []byte, scope string) *node {
 	if len(source) > MaxSource {
-		return nil, formError("the schema has %d bytes: at most %d are allowed", len(source), MaxSource)
+		return refuse("the schema has %d bytes: at most %d are allowed", len(source), MaxSource)
 	}
 	if !json.Valid(source) {
-		return nil, formError("the schema is not valid JSON")
+		return refuse("the schema is not valid JSON")
 	}
 	s := &schemas{g: g, root: source, scope: scope}
 	return s.node(source, "#")
@@ -40,7 +34,6 @@ type schemas struct {
 	g     *grammar
 	root  json.RawMessage
 	scope string // tells this document's rules from those of others in the grammar
-	err   error  // of a rule's body
 }
 
 // annotations say nothing about which values are right.
@@ -67,25 +60,25 @@ var remedies = map[string]string{
 	"exclusiveMinimum": "use it with type integer", "exclusiveMaximum": "use it with type integer", "$dynamicRef": "use $ref",
 }
 
-func unsupported(at, keyword string) error {
+func unsupported(at, keyword string) *node {
 	remedy := remedies[keyword]
 	if remedy == "" {
 		remedy = "leave it out"
 	}
-	return formError("the schema at %s: keyword %q is not supported here: %s", at, keyword, remedy)
+	return refuse("the schema at %s: keyword %q is not supported here: %s", at, keyword, remedy)
 }
 
 // node is the values of the schema raw, which stands at a place of the document.
-func (s *schemas) node(raw json.RawMessage, at string) (*node, error) {
+func (s *schemas) node(raw json.RawMessage, at string) *node {
 	switch strings.TrimSpace(string(raw)) {
 	case "true":
-		return s.g.anyValue(), nil
+		return s.g.anyValue()
 	case "false":
-		return never, nil
+		return never
 	}
 	o, ok := parseObject(raw)
 	if !ok {
-		return nil, formError("the schema at %s must be an object", at)
+		return refuse("the schema at %s must be an object", at)
 	}
 	for _, a := range annotations {
 		delete(o.values, a)
@@ -105,86 +98,63 @@ func (s *schemas) node(raw json.RawMessage, at string) (*node, error) {
 }
 
 // only refuses keywords beside those that are named.
-func only(o *object, at string, names ...string) error {
+func only(o *object, at string, names ...string) {
 	for _, name := range o.names {
 		if o.has(name) && !slices.Contains(names, name) {
-			return unsupported(at, name)
+			unsupported(at, name)
 		}
 	}
-	return nil
 }
 
-func (s *schemas) reference(o *object, at string) (*node, error) {
+func (s *schemas) reference(o *object, at string) *node {
 	var ref string
 	if json.Unmarshal(o.values["$ref"], &ref) != nil {
-		return nil, formError("the schema at %s: $ref must be a string", at)
+		return refuse("the schema at %s: $ref must be a string", at)
 	}
-	if err := only(o, at, "$ref"); err != nil {
-		return nil, err
-	}
+	only(o, at, "$ref")
 	target, ok := resolve(s.root, ref)
 	if !ok {
-		return nil, formError("the schema at %s: $ref %q leads nowhere: it must be a path inside the schema, as #/$defs/name", at, shorten(ref))
+		return refuse("the schema at %s: $ref %q leads nowhere: it must be a path inside the schema, as #/$defs/name", at, shorten(ref))
 	}
-	n := s.g.rule(s.scope+"ref "+ref, func() *node {
-		body, err := s.node(target, ref)
-		if err != nil {
-			s.err = err
-			return never
-		}
-		return body
-	})
-	return n, s.err
+	return s.g.rule(s.scope+"ref "+ref, func() *node { return s.node(target, ref) })
 }
 
-func (s *schemas) anyOf(o *object, at string) (*node, error) {
-	if err := only(o, at, "anyOf"); err != nil {
-		return nil, err
-	}
+func (s *schemas) anyOf(o *object, at string) *node {
+	only(o, at, "anyOf")
 	var list []json.RawMessage
 	if json.Unmarshal(o.values["anyOf"], &list) != nil || len(list) == 0 {
-		return nil, formError("the schema at %s: anyOf must be a list of schemas", at)
+		return refuse("the schema at %s: anyOf must be a list of schemas", at)
 	}
 	kids := make([]*node, len(list))
 	for i, sub := range list {
-		var err error
-		if kids[i], err = s.node(sub, at+"/anyOf/"+strconv.Itoa(i)); err != nil {
-			return nil, err
-		}
+		kids[i] = s.node(sub, at+"/anyOf/"+strconv.Itoa(i))
 	}
-	return alt(kids...), nil
+	return alt(kids...)
 }
 
-func (s *schemas) allOf(o *object, at string) (*node, error) {
+func (s *schemas) allOf(o *object, at string) *node {
 	var list []json.RawMessage
 	if json.Unmarshal(o.values["allOf"], &list) != nil || len(list) != 1 {
-		return nil, unsupported(at, "allOf")
+		return unsupported(at, "allOf")
 	}
-	if err := only(o, at, "allOf"); err != nil {
-		return nil, err
-	}
+	only(o, at, "allOf")
 	return s.node(list[0], at+"/allOf/0")
 }
 
 // constants are values that are written out.
-func (s *schemas) constants(o *object, at string) (*node, error) {
-	if err := only(o, at, "enum", "const", "type"); err != nil {
-		return nil, err
-	}
+func (s *schemas) constants(o *object, at string) *node {
+	only(o, at, "enum", "const", "type")
 	var list []json.RawMessage
 	if o.has("enum") && json.Unmarshal(o.values["enum"], &list) != nil {
-		return nil, formError("the schema at %s: enum must be a list of values", at)
+		return refuse("the schema at %s: enum must be a list of values", at)
 	}
 	if o.has("const") {
 		if o.has("enum") {
-			return nil, unsupported(at, "const")
+			return unsupported(at, "const")
 		}
 		list = []json.RawMessage{o.values["const"]}
 	}
-	types, err := typesOf(o, at)
-	if err != nil {
-		return nil, err
-	}
+	types := typesOf(o, at)
 	var texts []string
 	for _, raw := range list {
 		if len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return isOf(raw, t) }) {
@@ -192,17 +162,17 @@ func (s *schemas) constants(o *object, at string) (*node, error) {
 		}
 		text, err := constant(raw)
 		if err != nil {
-			return nil, formError("the schema at %s: enum has a value that cannot be written: %s", at, err.Error())
+			refuse("the schema at %s: enum has a value that cannot be written: %s", at, err)
 		}
 		texts = append(texts, text)
 	}
 	switch {
 	case len(texts) == 0:
-		return nil, formError("the schema at %s: enum has no value of the type", at)
+		return refuse("the schema at %s: enum has no value of the type", at)
 	case len(texts) > MaxChoices:
-		return nil, formError("the schema at %s: enum has %d values: at most %d are allowed", at, len(texts), MaxChoices)
+		return refuse("the schema at %s: enum has %d values: at most %d are allowed", at, len(texts), MaxChoices)
 	}
-	return literals(texts), nil
+	return literals(texts)
 }
 
 // constant is a value's text. Strings are written anew, so that equal ones are written alike.
@@ -234,32 +204,29 @@ func isOf(raw json.RawMessage, kind string) bool {
 }
 
 // typesOf reads type; nil where it is absent.
-func typesOf(o *object, at string) ([]string, error) {
+func typesOf(o *object, at string) []string {
 	if !o.has("type") {
-		return nil, nil
+		return nil
 	}
 	var one string
 	var list []string
 	if json.Unmarshal(o.values["type"], &one) == nil {
 		list = []string{one}
 	} else if json.Unmarshal(o.values["type"], &list) != nil || len(list) == 0 {
-		return nil, formError("the schema at %s: type must be a string or a list of strings", at)
+		refuse("the schema at %s: type must be a string or a list of strings", at)
 	}
 	for _, t := range list {
 		if _, ok := kinds[t]; !ok {
-			return nil, formError("the schema at %s: type %q is none of %s", at, shorten(t), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+			refuse("the schema at %s: type %q is none of %s", at, shorten(t), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 		}
 	}
-	return list, nil
+	return list
 }
 
 // typed are the values of the schema's types. Keywords restrict values of their own type only; where no type is given,
 // they say which it is.
-func (s *schemas) typed(o *object, at string) (*node, error) {
-	types, err := typesOf(o, at)
-	if err != nil {
-		return nil, err
-	}
+func (s *schemas) typed(o *object, at string) *node {
+	types := typesOf(o, at)
 	if types == nil {
 		for _, t := range slices.Sorted(maps.Keys(kinds)) {
 			if slices.ContainsFunc(kinds[t], o.has) {
@@ -271,27 +238,22 @@ func (s *schemas) typed(o *object, at string) (*node, error) {
 	for _, t := range types {
 		known = append(known, kinds[t]...)
 	}
-	if err := only(o, at, known...); err != nil {
-		return nil, err
-	}
+	only(o, at, known...)
 	if types == nil {
-		return s.g.anyValue(), nil
+		return s.g.anyValue()
 	}
 	if slices.Contains(types, "number") && slices.ContainsFunc(kinds["integer"], o.has) {
-		return nil, unsupported(at, kinds["integer"][slices.IndexFunc(kinds["integer"], o.has)])
+		return unsupported(at, kinds["integer"][slices.IndexFunc(kinds["integer"], o.has)])
 	}
 	var kids []*node
 	for _, t := range types {
-		n, err := s.ofType(t, o, at)
-		if err != nil {
-			return nil, err
-		}
+		n := s.ofType(t, o, at)
 		kids = append(kids, n)
 	}
-	return alt(kids...), nil
+	return alt(kids...)
 }
 
-func (s *schemas) ofType(kind string, o *object, at string) (*node, error) {
+func (s *schemas) ofType(kind string, o *object, at string) *node {
 	switch kind {
 	case "object":
 		return s.object(o, at)
@@ -302,9 +264,9 @@ func (s *schemas) ofType(kind string, o *object, at string) (*node, error) {
 	case "integer":
 		return s.integer(o, at)
 	case "number":
-		return number(), nil
+		return number()
 	case "boolean":
-		return literals([]string{"true", "false"}), nil
+		return literals([]string{"true", "false"})
 	}
-	return literal("null"), nil
+	return literal("null")
 }

@@ -9,11 +9,8 @@ import (
 
 // object writes the listed properties in their order; those that are not required may be left out. Where none is listed,
 // any member may come that additionalProperties allows.
-func (s *schemas) object(o *object, at string) (*node, error) {
-	required, err := names(o, at)
-	if err != nil {
-		return nil, err
-	}
+func (s *schemas) object(o *object, at string) *node {
+	required := names(o, at)
 	extra, extraAllowed := json.RawMessage("true"), true
 	if o.has("additionalProperties") {
 		extra = o.values["additionalProperties"]
@@ -23,7 +20,7 @@ func (s *schemas) object(o *object, at string) (*node, error) {
 	if o.has("properties") {
 		var ok bool
 		if listed, ok = parseObject(o.values["properties"]); !ok {
-			return nil, formError("the schema at %s: properties must be an object", at)
+			return refuse("the schema at %s: properties must be an object", at)
 		}
 	}
 	for _, name := range required {
@@ -31,7 +28,7 @@ func (s *schemas) object(o *object, at string) (*node, error) {
 			continue
 		}
 		if !extraAllowed {
-			return nil, formError("the schema at %s: %q is required, but neither listed nor allowed by additionalProperties", at, shorten(name))
+			return refuse("the schema at %s: %q is required, but neither listed nor allowed by additionalProperties", at, shorten(name))
 		}
 		listed.names, listed.values[name] = append(listed.names, name), extra
 	}
@@ -42,29 +39,23 @@ func (s *schemas) object(o *object, at string) (*node, error) {
 	for _, name := range listed.names {
 		key, err := marshal(name)
 		if err != nil {
-			return nil, formError("the schema at %s: property %q cannot be written", at, shorten(name))
+			return refuse("the schema at %s: property %q cannot be written", at, shorten(name))
 		}
-		value, err := s.node(listed.values[name], at+"/properties/"+name)
-		if err != nil {
-			return nil, err
-		}
+		value := s.node(listed.values[name], at+"/properties/"+name)
 		member := seq(literal(key), colon(), value)
 		n.kids, n.optional = append(n.kids, member), append(n.optional, !slices.Contains(required, name))
 		n.size = grow(n.size, member.size+n.between.size+2)
 	}
-	return s.g.braces(n), nil
+	return s.g.braces(n)
 }
 
 // members are any names with values of the schema extra.
-func (s *schemas) members(extra json.RawMessage, allowed bool, at string) (*node, error) {
+func (s *schemas) members(extra json.RawMessage, allowed bool, at string) *node {
 	if !allowed {
-		return s.g.braces(empty), nil
+		return s.g.braces(empty)
 	}
-	value, err := s.node(extra, at+"/additionalProperties")
-	if err != nil {
-		return nil, err
-	}
-	return s.g.anyObject(s.shared(value)), nil
+	value := s.node(extra, at+"/additionalProperties")
+	return s.g.anyObject(s.shared(value))
 }
 
 // shared makes a rule of what is to be written more than once.
@@ -76,30 +67,25 @@ func (s *schemas) shared(n *node) *node {
 	return &node{op: opCall, rule: len(s.g.rules) - 1, size: 1}
 }
 
-func names(o *object, at string) ([]string, error) {
+func names(o *object, at string) []string {
 	var list []string
 	if o.has("required") && json.Unmarshal(o.values["required"], &list) != nil {
-		return nil, formError("the schema at %s: required must be a list of names", at)
+		refuse("the schema at %s: required must be a list of names", at)
 	}
-	return list, nil
+	return list
 }
 
-func (s *schemas) array(o *object, at string) (*node, error) {
-	least, most, err := counts(o, at, "minItems", "maxItems")
-	if err != nil {
-		return nil, err
-	}
+func (s *schemas) array(o *object, at string) *node {
+	least, most := counts(o, at, "minItems", "maxItems")
 	item := s.g.anyValue()
 	if o.has("items") {
-		if item, err = s.node(o.values["items"], at+"/items"); err != nil {
-			return nil, err
-		}
+		item = s.node(o.values["items"], at+"/items")
 	}
-	return s.g.list(s.shared(item), least, most), nil
+	return s.g.list(s.shared(item), least, most)
 }
 
 // counts reads a least and a most number; most is −1 where there is none.
-func counts(o *object, at, low, high string) (least, most int, err error) {
+func counts(o *object, at, low, high string) (least, most int) {
 	most = -1
 	for _, f := range []struct {
 		name string
@@ -110,17 +96,17 @@ func counts(o *object, at, low, high string) (least, most int, err error) {
 		}
 		v, err := strconv.ParseFloat(string(o.values[f.name]), 64)
 		if err != nil || v != math.Trunc(v) || v < 0 {
-			return 0, 0, formError("the schema at %s: %s must be an integer, at least 0", at, f.name)
+			refuse("the schema at %s: %s must be an integer, at least 0", at, f.name)
 		}
 		if v > MaxRepeat {
-			return 0, 0, formError("the schema at %s: %s is %v: at most %d is allowed", at, f.name, v, MaxRepeat)
+			refuse("the schema at %s: %s is %v: at most %d is allowed", at, f.name, v, MaxRepeat)
 		}
 		*f.to = int(v)
 	}
 	if most >= 0 && most < least {
-		return 0, 0, formError("the schema at %s: %s is %d and %s is %d: nothing satisfies both", at, low, least, high, most)
+		refuse("the schema at %s: %s is %d and %s is %d: nothing satisfies both", at, low, least, high, most)
 	}
-	return least, most, nil
+	return least, most
 }
 
 const (
@@ -139,11 +125,8 @@ var formats = map[string]string{
 	"email":     `[a-z0-9]{1,16}([._-][a-z0-9]{1,15}){0,2}@[a-z0-9]{1,16}(-[a-z0-9]{1,16})?(\.[a-z0-9]{1,16}){0,3}\.[a-z]{2,12}`,
 }
 
-func (s *schemas) text(o *object, at string) (*node, error) {
-	least, most, err := counts(o, at, "minLength", "maxLength")
-	if err != nil {
-		return nil, err
-	}
+func (s *schemas) text(o *object, at string) *node {
+	least, most := counts(o, at, "minLength", "maxLength")
 	var given []string
 	for _, k := range kinds["string"] {
 		if o.has(k) {
@@ -153,31 +136,28 @@ func (s *schemas) text(o *object, at string) (*node, error) {
 	expression := ""
 	switch {
 	case !o.has("pattern") && !o.has("format"):
-		return s.g.text(least, most), nil
+		return s.g.text(least, most)
 	case len(given) > 1:
-		return nil, formError("the schema at %s: %s and %s together are not supported: put everything into one pattern", at, given[0], given[1])
+		return refuse("the schema at %s: %s and %s together are not supported: put everything into one pattern", at, given[0], given[1])
 	case o.has("pattern"):
 		if json.Unmarshal(o.values["pattern"], &expression) != nil {
-			return nil, formError("the schema at %s: pattern must be a string", at)
+			return refuse("the schema at %s: pattern must be a string", at)
 		}
 	default:
 		var name string
 		if json.Unmarshal(o.values["format"], &name) != nil || formats[name] == "" {
-			return nil, formError("the schema at %s: format %s is not supported: use pattern", at, shorten(string(o.values["format"])))
+			return refuse("the schema at %s: format %s is not supported: use pattern", at, shorten(string(o.values["format"])))
 		}
 		expression = "^(?:" + formats[name] + ")$"
 	}
-	inside, err := s.g.regex(expression, stringRunes, false)
-	if err != nil {
-		return nil, err
-	}
-	return quoted(inside), nil
+	inside := s.g.regex(expression, stringRunes, false)
+	return quoted(inside)
 }
 
 // integer reads the bounds.
-func (s *schemas) integer(o *object, at string) (*node, error) {
+func (s *schemas) integer(o *object, at string) *node {
 	if !slices.ContainsFunc(kinds["integer"], o.has) {
-		return integer(), nil
+		return integer()
 	}
 	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
 	for _, f := range kinds["integer"] {
@@ -186,7 +166,7 @@ func (s *schemas) integer(o *object, at string) (*node, error) {
 		}
 		v, err := strconv.ParseFloat(string(o.values[f]), 64)
 		if err != nil || math.Abs(v) > 1e15 {
-			return nil, formError("the schema at %s: %s must be a number within ±1e15", at, f)
+			return refuse("the schema at %s: %s must be a number within ±1e15", at, f)
 		}
 		switch f {
 		case "minimum":
@@ -200,7 +180,7 @@ func (s *schemas) integer(o *object, at string) (*node, error) {
 		}
 	}
 	if lo > hi {
-		return nil, formError("the schema at %s: no integer is within the bounds", at)
+		return refuse("the schema at %s: no integer is within the bounds", at)
 	}
-	return between(lo, hi), nil
+	return between(lo, hi)
 }

@@ -13,8 +13,36 @@ var ErrForm = errors.New("unusable constraint")
 // ErrVocabulary says that a vocabulary has no way to write any text of the form.
 var ErrVocabulary = errors.New("the vocabulary cannot write it")
 
-func formError(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrForm, fmt.Sprintf(format, args...))
+// refusal is an error on its way out: what writes a part of a grammar and cannot ends the whole, as text/template does.
+type refusal struct{ error }
+
+// refuse never returns; its result is for `return refuse(…)`.
+func refuse(format string, args ...any) *node {
+	panic(refusal{fmt.Errorf("%w: %s", ErrForm, fmt.Sprintf(format, args...))})
+}
+
+// attempt returns what write refuses.
+func attempt(write func()) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case refusal:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	write()
+	return nil
+}
+
+// form is a grammar whose whole write returns.
+func form(write func(g *grammar) *node) (*Form, error) {
+	g := newGrammar()
+	if err := attempt(func() { g.start = write(g) }); err != nil {
+		return nil, err
+	}
+	return &Form{g}, nil
 }
 
 type op uint8
@@ -171,19 +199,17 @@ func common(texts []string) *node {
 
 // Choice is one of the texts.
 func Choice(texts []string) (*Form, error) {
-	switch {
-	case len(texts) == 0:
-		return nil, formError("choice is an empty list: give at least one text")
-	case len(texts) > MaxChoices:
-		return nil, formError("choice has %d texts: at most %d are allowed", len(texts), MaxChoices)
-	}
-	if n := len(strings.Join(texts, "")); n > MaxProgram {
-		return nil, formError("choice has %d bytes in all: at most %d are allowed", n, MaxProgram)
-	}
-	if slices.Contains(texts, "") {
-		return nil, formError("choice has an empty text: each needs at least one character")
-	}
-	g := newGrammar()
-	g.start = literals(texts)
-	return &Form{g}, nil
+	return form(func(*grammar) *node {
+		switch bytes := len(strings.Join(texts, "")); {
+		case len(texts) == 0:
+			return refuse("choice is an empty list: give at least one text")
+		case len(texts) > MaxChoices:
+			return refuse("choice has %d texts: at most %d are allowed", len(texts), MaxChoices)
+		case bytes > MaxProgram:
+			return refuse("choice has %d bytes in all: at most %d are allowed", bytes, MaxProgram)
+		case slices.Contains(texts, ""):
+			return refuse("choice has an empty text: each needs at least one character")
+		}
+		return literals(texts)
+	})
 }
