@@ -18,9 +18,9 @@ type Automaton struct {
 	made   uint32 // frames, for their numbers
 	age    int    // how often everything was forgotten
 	start  *state
-	walk   int // number of the last walk
-	work   int // what it took
-	masks  maskCache
+	walk   int      // number of the last walk
+	work   int      // what it took
+	masked []*state // those that have a mask
 	path   []*state // of a walk, by depth
 	seen   map[positionKey]struct{}
 	found  []position
@@ -35,10 +35,10 @@ type state struct {
 	next      []*state   // by class of bytes
 	led       []led
 	age       int
-	walked    int // the last walk that came here
-	mask      *mask
-	main      *state // where most of what may come leads; nil until it is asked for
-	loop      uint64 // the groups of bytes that lead there, each as a whole
+	walked    int      // the last walk that came here
+	mask      []uint64 // a bit for each id that may come; nil until it is asked for
+	main      *state   // where most of what may come leads; nil until it is asked for
+	loop      uint64   // the groups of bytes that lead there, each as a whole
 }
 
 // position is an instruction, and where the rules that it is in go on.
@@ -114,7 +114,7 @@ func (m *Automaton) forget() {
 	m.states, m.frames = map[string]*state{}, map[frameKey]*frame{}
 	m.made = 0
 	m.age++
-	m.masks.forget()
+	m.masked = nil
 	m.begin()
 	m.add(m.p.start, nil)
 	m.start = m.intern()

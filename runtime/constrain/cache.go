@@ -1,8 +1,8 @@
 package constrain
 
 import (
-	"container/list"
 	"crypto/sha256"
+	"slices"
 	"sync"
 )
 
@@ -10,9 +10,8 @@ import (
 type Cache struct {
 	vocabulary func() *Vocabulary
 
-	mu    sync.Mutex
-	order list.List // of *cached, the last used in front
-	known map[[sha256.Size]byte]*list.Element
+	mu   sync.Mutex
+	kept []cached // the last used in front, maxCached at most
 }
 
 type cached struct {
@@ -22,14 +21,14 @@ type cached struct {
 
 // NewCache makes a cache. The vocabulary is made when it is first needed.
 func NewCache(vocabulary func() *Vocabulary) *Cache {
-	return &Cache{vocabulary: sync.OnceValue(vocabulary), known: map[[sha256.Size]byte]*list.Element{}}
+	return &Cache{vocabulary: sync.OnceValue(vocabulary)}
 }
 
-// Automaton returns the automaton of the form that name stands for, and makes it where it is not there. What two goroutines
-// make at one time is made twice.
+// Automaton returns the automaton of the form that name stands for, and makes it where it is not there. What two
+// goroutines make at one time is made twice.
 func (c *Cache) Automaton(name string, form func() (*Form, error)) (*Automaton, error) {
 	key := sha256.Sum256([]byte(name))
-	if m := c.find(key); m != nil {
+	if m := c.use(key, nil); m != nil {
 		return m, nil
 	}
 	f, err := form()
@@ -41,30 +40,20 @@ func (c *Cache) Automaton(name string, form func() (*Form, error)) (*Automaton, 
 		return nil, err
 	}
 	m.Prepare()
-	c.keep(key, m)
-	return m, nil
+	return c.use(key, m), nil
 }
 
-func (c *Cache) find(key [sha256.Size]byte) *Automaton {
+// use returns what is kept under a key, after m is where nothing was.
+func (c *Cache) use(key [sha256.Size]byte, m *Automaton) *Automaton {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.known[key]
-	if !ok {
-		return nil
+	if i := slices.IndexFunc(c.kept, func(k cached) bool { return k.key == key }); i >= 0 {
+		m = c.kept[i].automaton
+		c.kept = slices.Delete(c.kept, i, i+1)
 	}
-	c.order.MoveToFront(e)
-	return e.Value.(*cached).automaton
-}
-
-func (c *Cache) keep(key [sha256.Size]byte, m *Automaton) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.known[key]; ok {
-		return
+	if m != nil {
+		c.kept = slices.Insert(c.kept, 0, cached{key, m})
+		c.kept = c.kept[:min(len(c.kept), maxCached)]
 	}
-	c.known[key] = c.order.PushFront(&cached{key, m})
-	for c.order.Len() > maxCached {
-		old := c.order.Remove(c.order.Back()).(*cached)
-		delete(c.known, old.key)
-	}
+	return m
 }

@@ -1,44 +1,30 @@
 package constrain
 
-import "container/list"
-
-// mask has a bit for each id that may come.
-type mask struct {
-	bits  []uint64
-	at    *list.Element
-	state *state
-}
-
-// maskCache keeps the masks that were used last.
-type maskCache struct {
-	order list.List // of *mask, the last used in front
-	bytes int
-}
-
-func (c *maskCache) forget() { c.order.Init(); c.bytes = 0 }
-
-func (c *maskCache) put(m *mask) {
-	m.at = c.order.PushFront(m)
-	c.bytes += 8 * len(m.bits)
-	for c.bytes > maxMaskBytes && c.order.Len() > 1 {
-		old := c.order.Remove(c.order.Back()).(*mask)
-		old.state.mask = nil
-		c.bytes -= 8 * len(old.bits)
-	}
-}
-
-// allowed returns the mask of a state that is current.
+// allowed returns a bit for each id that may come at a state, which is current. Where the masks that are remembered are
+// too many, all are forgotten, as the states are.
 func (m *Automaton) allowed(s *state) []uint64 {
 	if s == dead {
 		return nil
 	}
-	if s.mask != nil {
-		m.masks.order.MoveToFront(s.mask.at)
-		return s.mask.bits
+	if s.mask == nil {
+		s.mask = m.search(s)
+		m.masked = append(m.masked, s)
+		if 8*len(s.mask)*len(m.masked) > maxMaskBytes {
+			m.forgetMasks(s)
+		}
 	}
-	s.mask = &mask{bits: m.search(s), state: s}
-	m.masks.put(s.mask)
-	return s.mask.bits
+	return s.mask
+}
+
+// forgetMasks forgets all masks but one state's.
+func (m *Automaton) forgetMasks(but *state) {
+	for _, s := range m.masked {
+		if s != but {
+			s.mask = nil
+		}
+	}
+	clear(m.masked)
+	m.masked = append(m.masked[:0], but)
 }
 
 // search walks over the vocabulary: first the tokens of one byte, which keep every state from being a dead end, then

@@ -12,14 +12,12 @@ func Regex(expression string) (*Form, error) {
 	return form(func(g *grammar) *node { return g.regex(expression, runes, true) })
 }
 
-// translator turns a parsed expression into grammar.
-type translator struct {
-	chars func([]rune) *node // how a character of the ranges is written
-}
+// writer says how a character of the ranges is written.
+type writer func(ranges []rune) *node
 
 // regex parses an expression whose characters chars writes. Unless it must be the whole text, anything may stand before
 // and behind, where no anchor says otherwise.
-func (g *grammar) regex(expression string, chars func([]rune) *node, whole bool) *node {
+func (g *grammar) regex(expression string, chars writer, whole bool) *node {
 	if len(expression) > MaxSource {
 		return refuse("the expression has %d bytes: at most %d are allowed", len(expression), MaxSource)
 	}
@@ -28,8 +26,7 @@ func (g *grammar) regex(expression string, chars func([]rune) *node, whole bool)
 		return refuse("the expression %s: %s", shorten(expression), err.Error())
 	}
 	begins, ends := anchored(re)
-	t := &translator{chars}
-	n := t.node(trim(re, begins, ends))
+	n := chars.node(trim(re, begins, ends))
 	if whole {
 		return n
 	}
@@ -56,11 +53,11 @@ func anchored(re *syntax.Regexp) (begins, ends bool) {
 	for re.Op == syntax.OpCapture {
 		re = re.Sub[0]
 	}
-	is := func(re *syntax.Regexp, op syntax.Op) bool { return re.Op == op }
-	if re.Op != syntax.OpConcat {
-		return is(re, syntax.OpBeginText), is(re, syntax.OpEndText)
+	first, last := re, re
+	if re.Op == syntax.OpConcat {
+		first, last = re.Sub[0], re.Sub[len(re.Sub)-1]
 	}
-	return is(re.Sub[0], syntax.OpBeginText), is(re.Sub[len(re.Sub)-1], syntax.OpEndText)
+	return first.Op == syntax.OpBeginText, last.Op == syntax.OpEndText
 }
 
 // trim takes the anchors at the ends away.
@@ -84,7 +81,8 @@ func trim(re *syntax.Regexp, begins, ends bool) *syntax.Regexp {
 	return &syntax.Regexp{Op: syntax.OpConcat, Sub: sub}
 }
 
-func (t *translator) node(re *syntax.Regexp) *node {
+// node turns a parsed expression into grammar.
+func (w writer) node(re *syntax.Regexp) *node {
 	switch re.Op {
 	case syntax.OpNoMatch:
 		return never
@@ -93,43 +91,36 @@ func (t *translator) node(re *syntax.Regexp) *node {
 	case syntax.OpLiteral:
 		var kids []*node
 		for _, r := range re.Rune {
-			kids = append(kids, t.chars(folds(r, re.Flags&syntax.FoldCase != 0)))
+			kids = append(kids, w(folds(r, re.Flags&syntax.FoldCase != 0)))
 		}
 		return seq(kids...)
 	case syntax.OpCharClass:
-		return t.chars(re.Rune)
+		return w(re.Rune)
 	case syntax.OpAnyChar:
-		return t.chars([]rune{0, unicode.MaxRune})
+		return w([]rune{0, unicode.MaxRune})
 	case syntax.OpAnyCharNotNL:
-		return t.chars([]rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune})
+		return w([]rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune})
 	case syntax.OpCapture:
-		return t.node(re.Sub[0])
+		return w.node(re.Sub[0])
 	case syntax.OpConcat, syntax.OpAlternate:
 		kids := make([]*node, len(re.Sub))
 		for i, sub := range re.Sub {
-			kids[i] = t.node(sub)
+			kids[i] = w.node(sub)
 		}
 		if re.Op == syntax.OpConcat {
 			return seq(kids...)
 		}
 		return alt(kids...)
-	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest, syntax.OpRepeat:
-		return t.repeat(re)
+	case syntax.OpStar:
+		return repeat(w.node(re.Sub[0]), 0, -1)
+	case syntax.OpPlus:
+		return repeat(w.node(re.Sub[0]), 1, -1)
+	case syntax.OpQuest:
+		return optional(w.node(re.Sub[0]))
+	case syntax.OpRepeat:
+		return repeat(w.node(re.Sub[0]), re.Min, re.Max)
 	}
 	return refuse("the expression uses %s inside: ^ and $ may stand at its ends only, and \\b and \\B nowhere", re)
-}
-
-func (t *translator) repeat(re *syntax.Regexp) *node {
-	sub := t.node(re.Sub[0])
-	switch re.Op {
-	case syntax.OpStar:
-		return repeat(sub, 0, -1)
-	case syntax.OpPlus:
-		return repeat(sub, 1, -1)
-	case syntax.OpQuest:
-		return optional(sub)
-	}
-	return repeat(sub, re.Min, re.Max)
 }
 
 // folds are the characters that a literal stands for.
