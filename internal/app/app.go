@@ -142,7 +142,7 @@ func (a *App) preload(models []*model) error {
 	}
 	for _, name := range names {
 		if !all && !slices.ContainsFunc(models, func(m *model) bool { return m.name == name }) {
-			return fmt.Errorf("preload names %q, which no bundle is: use names of `loopserve models`, all, or none", name)
+			return fmt.Errorf("preload names %q, but no bundle has that name: use names listed by `loopserve models`, all, or none", name)
 		}
 	}
 	for _, m := range models {
@@ -154,7 +154,7 @@ func (a *App) preload(models []*model) error {
 				a.log.Info("model waits for a request", "name", m.name, "would_take", configs.Bytes(m.estimate).About(), "model_memory", configs.Bytes(b).About())
 				continue
 			}
-			return fmt.Errorf("preload: model %s takes up to %s, and %s of model_memory (%s) are taken: raise it, or preload fewer",
+			return fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
 				m.name, configs.Bytes(m.estimate).About(), configs.Bytes(a.fleet.used).About(), configs.Bytes(b).About())
 		}
 		start := time.Now()
@@ -208,10 +208,10 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	case err = <-served:
 	case <-ctx.Done():
 		a.log.Info("draining", "at_most", a.cfg.DrainTimeout)
-		drain, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.cfg.DrainTimeout, errors.New("drain_timeout is over"))
+		drain, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.cfg.DrainTimeout, errors.New("drain_timeout has expired"))
 		defer cancel()
 		if cut := a.server.Shutdown(drain); cut != nil {
-			a.log.Warn("cut short what was open", "reason", cut)
+			a.log.Warn("requests were cut short", "reason", cut)
 		}
 		err = <-served
 	}

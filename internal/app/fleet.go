@@ -38,9 +38,9 @@ type fleet struct {
 
 // Why a model is not there. All are generate.ErrModelUnavailable.
 var (
-	errBusy     = errors.New("no memory for it in time: the models that are loaded are in use")
+	errBusy     = errors.New("its memory did not become free in time: the loaded models are in use")
 	errSlow     = errors.New("it is still loading")
-	errCrowded  = errors.New("too many requests wait for it")
+	errCrowded  = errors.New("too many requests are waiting for it")
 	errReplaced = errors.New("it was replaced while the request was read")
 )
 
@@ -298,7 +298,7 @@ func (f *fleet) drop(m *model) error {
 	l := m.loaded
 	if l != nil && !m.idle() {
 		f.mu.Unlock()
-		return fmt.Errorf("%w: model %s generates: try again when it is idle", server.ErrModelBusy, m.name)
+		return fmt.Errorf("%w: model %s is generating: try again when it is idle", server.ErrModelBusy, m.name)
 	}
 	m.loaded = nil
 	f.mu.Unlock()

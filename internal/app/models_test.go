@@ -165,7 +165,7 @@ func TestPreload(t *testing.T) {
 	for want, flags := range map[string]map[string]string{
 		`preload names "nine"`:  {"preload": "nine"},
 		"model_memory is 2.0 M": {"model_memory": "2MiB"},
-		"are taken: raise it":   {"model_memory": "7MiB", "preload": "one,two"},
+		"are in use: raise it":  {"model_memory": "7MiB", "preload": "one,two"},
 	} {
 		refused(t, small(dir, flags), want)
 	}

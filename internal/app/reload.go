@@ -100,7 +100,7 @@ func (a *App) replace(ctx context.Context, old *model) error {
 		return err
 	}
 	if fresh.name != old.name {
-		return fmt.Errorf("bundle %s is now named %s, was %s: add it under the new name with a restart", old.dir, fresh.name, old.name)
+		return fmt.Errorf("bundle %s is now named %s instead of %s: restart to serve it under the new name", old.dir, fresh.name, old.name)
 	}
 	if err := a.fits(fresh); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (a *App) find(name string) (*model, error) {
 // fits says whether m could be loaded with nothing else in memory.
 func (a *App) fits(m *model) error {
 	if b := a.fleet.budget; b > 0 && m.estimate > b {
-		return fmt.Errorf("model %s takes up to %s, model_memory is %s: raise it, or lower kv_memory (%s)",
+		return fmt.Errorf("model %s needs up to %s, but model_memory is %s: raise it, or lower kv_memory (%s)",
 			m.name, configs.Bytes(m.estimate).About(), configs.Bytes(b).About(), configs.Bytes(a.cfg.KVMemory))
 	}
 	return nil

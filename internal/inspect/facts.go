@@ -150,11 +150,11 @@ func (l *Load) complete(m *bundle.Manifest) error {
 	}
 	switch {
 	case l.Requests < 1 || l.PageSize < 1:
-		return fmt.Errorf("%d requests, pages of %d tokens: both must be at least 1", l.Requests, l.PageSize)
+		return fmt.Errorf("requests is %d and page_size is %d: both must be at least 1", l.Requests, l.PageSize)
 	case l.Length < 1 || l.Length > m.Context:
-		return fmt.Errorf("length is %d, the model's context is %d: choose 1 to %d", l.Length, m.Context, m.Context)
+		return fmt.Errorf("length is %d, but the model's context is %d: use 1 to %d", l.Length, m.Context, m.Context)
 	case l.Loops < m.Loops.Min || l.Loops > m.Loops.Max:
-		return fmt.Errorf("loops is %d, the model does %d to %d", l.Loops, m.Loops.Min, m.Loops.Max)
+		return fmt.Errorf("loops is %d: this model takes %d to %d", l.Loops, m.Loops.Min, m.Loops.Max)
 	}
 	return nil
 }

@@ -80,9 +80,9 @@ func TestLoad(t *testing.T) {
 		load inspect.Load
 		want string
 	}{
-		{inspect.Load{Length: 41}, "length is 41, the model's context is 40"},
+		{inspect.Load{Length: 41}, "length is 41, but the model's context is 40"},
 		{inspect.Load{Loops: 999}, "loops is 999"},
-		{inspect.Load{Requests: -1}, "-1 requests"},
+		{inspect.Load{Requests: -1}, "requests is -1"},
 	} {
 		if _, err := inspect.Bundle(b, c.load); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want %q", c.load, err, c.want)

@@ -38,7 +38,7 @@ type Tracer struct {
 func New(o Options) (*Tracer, error) {
 	u, err := url.Parse(o.Endpoint)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("trace_endpoint is %q: write it as http://127.0.0.1:4318", o.Endpoint)
+		return nil, fmt.Errorf("trace_endpoint is %q: it must be a URL such as http://127.0.0.1:4318", o.Endpoint)
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/v1/traces"

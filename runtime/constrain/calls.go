@@ -27,9 +27,9 @@ func Calls(tools []Tool, syntax CallSyntax) (*Form, error) {
 	return form(func(g *grammar) *node {
 		switch {
 		case len(tools) == 0:
-			return refuse("there is no tool to call")
+			return refuse("no tools are given")
 		case len(tools) > MaxTools:
-			return refuse("there are %d tools: at most %d are allowed", len(tools), MaxTools)
+			return refuse("%d tools are given: at most %d are allowed", len(tools), MaxTools)
 		}
 		kids := make([]*node, len(tools))
 		for i, t := range tools {

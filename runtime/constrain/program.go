@@ -63,7 +63,7 @@ func compile(g *grammar, alphabet *[256]bool) (*program, error) {
 	if c.p.measure(&all); c.p.need[c.p.start] <= MaxDepth {
 		return nil, ErrVocabulary
 	}
-	return nil, attempt(func() { refuse("nothing satisfies it, or only what is nested deeper than %d levels", MaxDepth) })
+	return nil, attempt(func() { refuse("no text satisfies it, or only text nested deeper than %d levels", MaxDepth) })
 }
 
 func (c *compiler) write() {

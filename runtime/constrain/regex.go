@@ -120,7 +120,7 @@ func (w writer) node(re *syntax.Regexp) *node {
 	case syntax.OpRepeat:
 		return repeat(w.node(re.Sub[0]), re.Min, re.Max)
 	}
-	return refuse("the expression uses %s inside: ^ and $ may stand at its ends only, and \\b and \\B nowhere", re)
+	return refuse("the expression uses %s inside: ^ and $ are supported at its ends only, and \\b and \\B are not supported", re)
 }
 
 // folds are the characters that a literal stands for.

@@ -114,7 +114,7 @@ func (s *schemas) reference(o *object, at string) *node {
 	only(o, at, "$ref")
 	target, ok := resolve(s.root, ref)
 	if !ok {
-		return refuse("the schema at %s: $ref %q leads nowhere: it must be a path inside the schema, as #/$defs/name", at, shorten(ref))
+		return refuse("the schema at %s: $ref %q does not resolve: it must be a path inside the schema, such as #/$defs/name", at, shorten(ref))
 	}
 	return s.g.rule(s.scope+"ref "+ref, func() *node { return s.node(target, ref) })
 }
@@ -217,7 +217,7 @@ func typesOf(o *object, at string) []string {
 	}
 	for _, t := range list {
 		if _, ok := kinds[t]; !ok {
-			refuse("the schema at %s: type %q is none of %s", at, shorten(t), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+			refuse("the schema at %s: type %q is not one of %s", at, shorten(t), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 		}
 	}
 	return list

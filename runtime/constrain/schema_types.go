@@ -28,7 +28,7 @@ func (s *schemas) object(o *object, at string) *node {
 			continue
 		}
 		if !extraAllowed {
-			return refuse("the schema at %s: %q is required, but neither listed nor allowed by additionalProperties", at, shorten(name))
+			return refuse("the schema at %s: %q is required, but properties does not list it and additionalProperties forbids it", at, shorten(name))
 		}
 		listed.names, listed.values[name] = append(listed.names, name), extra
 	}
@@ -104,7 +104,7 @@ func counts(o *object, at, low, high string) (least, most int) {
 		*f.to = int(v)
 	}
 	if most >= 0 && most < least {
-		refuse("the schema at %s: %s is %d and %s is %d: nothing satisfies both", at, low, least, high, most)
+		refuse("the schema at %s: %s is %d and %s is %d: no value satisfies both", at, low, least, high, most)
 	}
 	return least, most
 }

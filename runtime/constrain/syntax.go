@@ -11,7 +11,7 @@ import (
 var ErrForm = errors.New("unusable constraint")
 
 // ErrVocabulary says that a vocabulary has no way to write any text of the form.
-var ErrVocabulary = errors.New("the vocabulary cannot write it")
+var ErrVocabulary = errors.New("the vocabulary cannot write any text of it")
 
 // refusal is an error on its way out: what writes a part of a grammar and cannot ends the whole, as text/template does.
 type refusal struct{ error }

@@ -36,7 +36,7 @@ func Open(env *ort.Env, b *bundle.Bundle, opt Options) (Engine, error) {
 	case bundle.KindDense:
 		e, err = dense.New(env, b, opt)
 	default:
-		err = fmt.Errorf("bundle %s: no engine runs the kind %q", b.Manifest.Name, b.Manifest.Kind)
+		err = fmt.Errorf("bundle %s: no engine runs bundles of kind %q", b.Manifest.Name, b.Manifest.Kind)
 	}
 	if err != nil {
 		return nil, err // not e, which would be an Engine around a nil pointer

@@ -72,7 +72,7 @@ func (c *Call) Out(i int, b *Buffer, shape ...int64) {
 // misplaced is for a place that the graph does not have, such as the −1 of Session.Input: no slot can hold that
 // mistake, so it stays for the life of the call.
 func (c *Call) misplaced(what string, i, n int) {
-	c.wrong = append(c.wrong, fmt.Errorf("%s: there is no %s %d, it has %d", c.session.path, what, i, n))
+	c.wrong = append(c.wrong, fmt.Errorf("%s: the graph has no %s %d: it has %d", c.session.path, what, i, n))
 }
 
 func (c *Call) bind(i int, b *Buffer, shape []int64) {
@@ -110,7 +110,7 @@ func fits(b *Buffer, t ElementType, shape []int64) (int, error) {
 	case b == nil || b.ptr == nil:
 		return 0, errors.New("the buffer is closed")
 	case t.Size() == 0:
-		return 0, fmt.Errorf("element type %d is none that a buffer can hold", t)
+		return 0, fmt.Errorf("element type %d is not supported in a buffer", t)
 	case len(shape) > C.LS_MAX_RANK:
 		return 0, fmt.Errorf("shape %v has more than %d dimensions", slices.Clone(shape), int(C.LS_MAX_RANK))
 	}

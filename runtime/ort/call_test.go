@@ -129,7 +129,7 @@ func TestRunAfterClose(t *testing.T) {
 func TestAPlaceThatIsNoInput(t *testing.T) {
 	s, c := sum().load(t)
 	c.In(s.Input("hidden"), buffer(t, 8), 1, 2)
-	if err := c.Run(); err == nil || !strings.Contains(err.Error(), "there is no input -1, it has 1") {
+	if err := c.Run(); err == nil || !strings.Contains(err.Error(), "the graph has no input -1: it has 1") {
 		t.Errorf("error %v", err)
 	}
 }

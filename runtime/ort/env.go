@@ -72,7 +72,7 @@ func start(opt Options) error {
 		return err
 	}
 	if loaded != "" && loaded != path {
-		return fmt.Errorf("%w: %s is loaded in this process, %s is wanted: one process uses one", ErrLibrary, loaded, path)
+		return fmt.Errorf("%w: this process has loaded %s and cannot load %s beside it: restart with one library", ErrLibrary, loaded, path)
 	}
 	if loaded == "" {
 		if version, err = load(path); err != nil {
@@ -101,7 +101,7 @@ func start(opt Options) error {
 
 func load(path string) (string, error) {
 	if err := checkELF(path); err != nil {
-		return "", fmt.Errorf("%w: %s is no shared library or damaged: %w: run `make ort`, or set LOOPSERVE_ORT_LIB to a sound libonnxruntime.so", ErrLibrary, path, err)
+		return "", fmt.Errorf("%w: %s is not a shared library, or is damaged: %w: run `make ort`, or set LOOPSERVE_ORT_LIB to an intact libonnxruntime.so", ErrLibrary, path, err)
 	}
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
@@ -112,7 +112,7 @@ func load(path string) (string, error) {
 	case 0:
 		return C.GoString(v), nil
 	case 3:
-		return "", fmt.Errorf("%w: %s is version %s, at least 1.%d is needed: run `make ort`, or set LOOPSERVE_ORT_LIB to a newer libonnxruntime.so",
+		return "", fmt.Errorf("%w: %s is version %s, but version 1.%d or newer is required: run `make ort`, or set LOOPSERVE_ORT_LIB to a newer libonnxruntime.so",
 			ErrLibrary, path, C.GoString(v), int(C.LS_ORT_API_VERSION))
 	}
 	return "", fmt.Errorf("%w: %s: %s: run `make ort`, or set LOOPSERVE_ORT_LIB to a libonnxruntime.so", ErrLibrary, path, C.GoString(message))

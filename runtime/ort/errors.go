@@ -6,13 +6,13 @@ import (
 )
 
 // ErrNoCgo says that the binary was built with CGO_ENABLED=0 and can run no model.
-var ErrNoCgo = errors.New("built without cgo: ONNX Runtime is out of reach (build with CGO_ENABLED=1 and a C compiler)")
+var ErrNoCgo = errors.New("built without cgo: ONNX Runtime is not available (build with CGO_ENABLED=1 and a C compiler)")
 
 // ErrLibrary says that ONNX Runtime's shared library is missing, damaged or of another version. The message says what
 // to do.
 var ErrLibrary = errors.New("no usable ONNX Runtime library")
 
-// ErrProvider says that the wanted execution provider is not to be had on this machine.
+// ErrProvider says that the requested execution provider is not available on this machine.
 var ErrProvider = errors.New("execution provider not available")
 
 // Code is ONNX Runtime's OrtErrorCode. A Code is an error, so that errors.Is(err, ort.InvalidArgument) works.

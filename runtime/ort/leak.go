@@ -60,7 +60,7 @@ func CheckLeaks(t TB) {
 			}
 		}
 		if n := liveValues() - values; n > 0 {
-			t.Errorf("left open: %d values of ONNX Runtime", n)
+			t.Errorf("left open: %d ONNX Runtime values", n)
 		}
 	})
 }

@@ -42,14 +42,14 @@ func Pinned() Pin {
 	return p
 }
 
-func machine() string {
+func arch() string {
 	return map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
 }
 
 // places are where `make ort` and an installed copy put the library, in order: beside the executable (bin/../.cache, lib),
 // this module's own .cache, the user's cache.
 func places(p Pin) []string {
-	cached := filepath.Join("ort", p.Version, machine(), p.Files[machine()].Member)
+	cached := filepath.Join("ort", p.Version, arch(), p.Files[arch()].Member)
 	var out []string
 	if exe, err := os.Executable(); err == nil {
 		home := filepath.Dir(filepath.Dir(exe))
@@ -96,9 +96,9 @@ func findLibrary(option string) (string, error) {
 		return named.path, nil
 	}
 	pin := Pinned()
-	want, ok := pin.Files[machine()]
+	want, ok := pin.Files[arch()]
 	if !ok {
-		return "", fmt.Errorf("%w: none is pinned for %s: set %s to a libonnxruntime.so of version %s or newer", ErrLibrary, runtime.GOARCH, LibraryEnv, pin.Version)
+		return "", fmt.Errorf("%w: no library is pinned for %s: set %s to a libonnxruntime.so of version %s or newer", ErrLibrary, runtime.GOARCH, LibraryEnv, pin.Version)
 	}
 	tried := places(pin)
 	for _, path := range tried {
@@ -109,11 +109,11 @@ func findLibrary(option string) (string, error) {
 		sum, err := fileSHA256(f)
 		f.Close()
 		if err != nil || sum != want.SHA256 {
-			return "", fmt.Errorf("%w: %s is damaged: its sha256 is %s, pinned is %s: delete it and run `make ort`", ErrLibrary, path, sum, want.SHA256)
+			return "", fmt.Errorf("%w: %s is damaged: its sha256 is %s, expected %s: delete it and run `make ort`", ErrLibrary, path, sum, want.SHA256)
 		}
 		return path, nil
 	}
-	return "", fmt.Errorf("%w: version %s is in none of %v: run `make ort`, or set %s to a libonnxruntime.so", ErrLibrary, pin.Version, tried, LibraryEnv)
+	return "", fmt.Errorf("%w: version %s was not found in %v: run `make ort`, or set %s to a libonnxruntime.so", ErrLibrary, pin.Version, tried, LibraryEnv)
 }
 
 // checkELF finds a file that is no shared library, or is cut short, before the loader maps it: reading past the end of a
@@ -130,7 +130,7 @@ func checkELF(path string) error {
 	defer f.Close()
 	for _, p := range f.Progs {
 		if end := p.Off + p.Filesz; end < p.Off || end > uint64(stat.Size()) {
-			return fmt.Errorf("it is cut short: %d bytes, a segment ends at %d", stat.Size(), end)
+			return fmt.Errorf("it is truncated: it has %d bytes, but a segment ends at byte %d", stat.Size(), end)
 		}
 	}
 	return nil

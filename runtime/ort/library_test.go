@@ -83,8 +83,8 @@ func TestWrongLibraries(t *testing.T) {
 		name, path string
 		says       []string
 	}{
-		{"text", write("text.so", []byte("not found, said the proxy\n")), []string{"no shared library"}},
-		{"empty", write("empty.so", nil), []string{"no shared library"}},
+		{"text", write("text.so", []byte("not found, said the proxy\n")), []string{"not a shared library"}},
+		{"empty", write("empty.so", nil), []string{"not a shared library"}},
 		{"cut short", write("short.so", image[:len(image)/2]), []string{"damaged"}},
 		{"another library", shared(t, "int answer(void) { return 42; }"), []string{"no symbol OrtGetApiBase"}},
 		{
@@ -94,7 +94,7 @@ static const void *api(unsigned v) { return 0; }
 static const char *version(void) { return "1.10.0"; }
 static base b = {api, version};
 const base *OrtGetApiBase(void) { return &b; }`),
-			[]string{"is version 1.10.0, at least 1.24 is needed"},
+			[]string{"is version 1.10.0, but version 1.24 or newer is required"},
 		},
 	} {
 		_, err := load(test.path)
@@ -137,7 +137,7 @@ func TestWhereTheLibraryIsLookedFor(t *testing.T) {
 	}
 
 	// A file in the cache that is not the pinned one is refused before it is loaded.
-	cached := filepath.Join(home, "loopserve", "ort", pin.Version, machine(), pin.Files[machine()].Member)
+	cached := filepath.Join(home, "loopserve", "ort", pin.Version, arch(), pin.Files[arch()].Member)
 	if err := os.MkdirAll(filepath.Dir(cached), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func (s *Session) describe(output C.int) ([]TensorInfo, error) {
 		var info C.ls_slot_info
 		err := failed("describe "+s.path, C.ls_session_slot(s.ptr, output, C.size_t(i), &info))
 		if err == nil && (info._type == 0 || info.rank > C.LS_MAX_RANK) {
-			err = fmt.Errorf("%s: %q is no tensor of rank %d or less", s.path, C.GoString(info.name), int(C.LS_MAX_RANK))
+			err = fmt.Errorf("%s: %q is not a tensor of rank %d or less", s.path, C.GoString(info.name), int(C.LS_MAX_RANK))
 		}
 		if err == nil {
 			out[i] = TensorInfo{Name: C.GoString(info.name), Type: ElementType(info._type)}

@@ -85,7 +85,7 @@ func (p *Params) Check() error {
 	}
 	for _, b := range p.Bias {
 		if b.ID < 0 || !finite(float64(b.Value)) {
-			return fmt.Errorf("%w: logit_bias of token %d is %v, must be a number, of a token id", ErrParams, b.ID, b.Value)
+			return fmt.Errorf("%w: logit_bias of token %d is %v, must be a number for a token id", ErrParams, b.ID, b.Value)
 		}
 	}
 	return nil

@@ -32,7 +32,7 @@ func (a *arena) at(page int32, position int) int {
 
 func (a *arena) check(page int32) error {
 	if page < 0 || int(page) >= a.pages {
-		return fmt.Errorf("page %d outside 0…%d", page, a.pages-1)
+		return fmt.Errorf("page %d is outside 0…%d", page, a.pages-1)
 	}
 	return nil
 }

@@ -241,13 +241,13 @@ func (e *Engine) check(s *stage, b *loopctl.Batch) error {
 		span := &b.Spans[i]
 		end := span.Past + len(span.Rows)
 		if span.Past < 0 || end > e.limits.Context {
-			return fmt.Errorf("%s call: rows %d to %d, the context is %d", s.which, span.Past, end, e.limits.Context)
+			return fmt.Errorf("%s call: rows %d to %d exceed the context of %d", s.which, span.Past, end, e.limits.Context)
 		}
 		if s.pages.mem == nil {
 			continue
 		}
 		if len(span.Pages)*e.limits.PageSize < end {
-			return fmt.Errorf("%s call: %d pages for %d tokens", s.which, len(span.Pages), end)
+			return fmt.Errorf("%s call: %d pages cannot hold %d tokens", s.which, len(span.Pages), end)
 		}
 		for _, p := range span.Pages {
 			if err := s.pages.check(p); err != nil {

@@ -43,10 +43,10 @@ func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error
 		}
 	}()
 	if m.Kind != bundle.KindDense {
-		return e, fmt.Errorf("kind %q is not served by this engine, only %q", m.Kind, bundle.KindDense)
+		return e, fmt.Errorf("this engine serves bundles of kind %q, not %q", bundle.KindDense, m.Kind)
 	}
 	if opt.KVPrecision != kvcache.F32 {
-		return e, fmt.Errorf("kv precision %s: the kind %s keeps its rows in f32: set kv_precision to f32", opt.KVPrecision, bundle.KindDense)
+		return e, fmt.Errorf("kv precision %s is not supported by bundles of kind %s, which keep rows in f32: set kv_precision to f32", opt.KVPrecision, bundle.KindDense)
 	}
 	if err := m.RunsOn(env.Provider()); err != nil {
 		return e, err
@@ -122,7 +122,7 @@ func (e *Engine) HiddenSize() int { return e.m.HiddenSize }
 // Latent copies a slot's state, as the last call left it, into dst of hidden_size float32.
 func (e *Engine) Latent(slot int32, dst []float32) error {
 	if slot < 0 || int(slot) >= e.limits.Latents || len(dst) != e.m.HiddenSize {
-		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d, of %d numbers", slot, len(dst), e.limits.Latents-1, e.m.HiddenSize)
+		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d and have %d numbers", slot, len(dst), e.limits.Latents-1, e.m.HiddenSize)
 	}
 	copy(dst, e.slot(e.hidden, slot))
 	return nil

@@ -25,12 +25,12 @@ func TestCallsThatCannotBe(t *testing.T) {
 		change func(s *loopctl.Span)
 		want   string
 	}{
-		{"a slot that is not there", func(s *loopctl.Span) { s.Rows = []int32{0, 8} }, "latent slot 8 outside 0…7"},
+		{"a slot that is not there", func(s *loopctl.Span) { s.Rows = []int32{0, 8} }, "latent slot 8 is outside 0…7"},
 		{"a page that is not there", func(s *loopctl.Span) { s.Pages = []int32{int32(pages)} }, "page"},
-		{"too few pages", func(s *loopctl.Span) { s.Past = 3 }, "1 pages for 5 tokens"},
-		{"past the context", func(s *loopctl.Span) { s.Past = 63 }, "rows 63 to 65, the context is 64"},
-		{"before the beginning", func(s *loopctl.Span) { s.Past = -1 }, "the context is 64"},
-		{"a logit row that is not there", func(s *loopctl.Span) { s.LogitRows = []int32{2} }, "logit row 2 outside a span of 2 rows"},
+		{"too few pages", func(s *loopctl.Span) { s.Past = 3 }, "1 pages cannot hold 5 tokens"},
+		{"past the context", func(s *loopctl.Span) { s.Past = 63 }, "rows 63 to 65 exceed the context of 64"},
+		{"before the beginning", func(s *loopctl.Span) { s.Past = -1 }, "exceed the context of 64"},
+		{"a logit row that is not there", func(s *loopctl.Span) { s.LogitRows = []int32{2} }, "logit row 2 is outside a span of 2 rows"},
 		{"too many rows", func(s *loopctl.Span) { s.Rows, s.Pages = []int32{0, 1, 2, 3, 4}, []int32{0, 1} }, "a call takes 1…4"},
 		{"no rows", func(s *loopctl.Span) { s.Rows, s.LogitRows = nil, nil }, "a call takes 1…4"},
 	} {
@@ -83,8 +83,8 @@ func TestNewRefuses(t *testing.T) {
 		dir, want string
 		opt       spec.Options
 	}{
-		{"../../../models/adder", `kind "paged" is not served by this engine`, spec.Options{}},
-		{tiny, "kv policy latest is not one that the model allows", spec.Options{KV: loopctl.KVPolicy{Planes: 1}}},
+		{"../../../models/adder", `not "paged"`, spec.Options{}},
+		{tiny, "the model does not allow kv policy latest", spec.Options{KV: loopctl.KVPolicy{Planes: 1}}},
 		{tiny, "kv memory too small", spec.Options{KVBytes: 10}},
 		{tiny, "kv precision int8", spec.Options{KVPrecision: kvcache.Int8}},
 	} {

@@ -33,7 +33,7 @@ type Engine struct {
 func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error) {
 	m := &b.Manifest
 	if m.Kind != bundle.KindPaged {
-		return nil, fmt.Errorf("bundle %s: kind %q is not served by this engine, only %q", m.Name, m.Kind, bundle.KindPaged)
+		return nil, fmt.Errorf("bundle %s: this engine serves bundles of kind %q, not %q", m.Name, bundle.KindPaged, m.Kind)
 	}
 	if err := m.RunsOn(env.Provider()); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error
 		}
 	}()
 	if opt.KVPrecision != kvcache.F32 && (m.Precision.Activations != "f32" || env.Provider() != ort.ProviderCPU) {
-		return e, fmt.Errorf("kv precision %s is for bundles in f32 on a CPU: this one keeps its KV in %s (provider %s); set kv_precision to f32",
+		return e, fmt.Errorf("kv precision %s requires a bundle in f32 on a CPU, but this one keeps its KV in %s (provider %s): set kv_precision to f32",
 			opt.KVPrecision, m.Precision.Activations, env.Provider())
 	}
 	if e.limits, err = opt.Capacity(m); err != nil {

@@ -94,10 +94,10 @@ func TestFillRefusesBeforeItCopies(t *testing.T) {
 		bad  loopctl.Fill
 		want string
 	}{
-		{loopctl.Fill{From: 5}, "page 5 outside 0…4"},
+		{loopctl.Fill{From: 5}, "page 5 is outside 0…4"},
 		{loopctl.Fill{From: -1}, "page -1"},
 		{loopctl.Fill{From: 0, To: []int32{1, 9}}, "page 9"},
-		{loopctl.Fill{Position: 20, To: []int32{1}}, "position 20 outside 0…19"},
+		{loopctl.Fill{Position: 20, To: []int32{1}}, "position 20 is outside 0…19"},
 		{loopctl.Fill{Position: -1, To: []int32{1}}, "position -1"},
 	} {
 		if err := e.Fill([]loopctl.Fill{good, c.bad}); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -5,11 +5,11 @@ import "fmt"
 // Latent copies a slot's state, as the last call left it, into dst of hidden_size float32.
 func (e *Engine) Latent(slot int32, dst []float32) error {
 	if e.elementSize() != 4 {
-		return fmt.Errorf("latents of type %s are not shown, only f32", e.m.Precision.Activations)
+		return fmt.Errorf("latents of type %s cannot be read, only those of type f32", e.m.Precision.Activations)
 	}
 	d := e.m.HiddenSize
 	if slot < 0 || int(slot) >= e.opt.Latents || len(dst) != d {
-		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d, of %d numbers", slot, len(dst), e.opt.Latents-1, d)
+		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d and have %d numbers", slot, len(dst), e.opt.Latents-1, d)
 	}
 	copy(dst, e.hidden.mem.F32()[int(slot)*d:])
 	return nil

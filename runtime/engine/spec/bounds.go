@@ -16,12 +16,12 @@ func CheckBatch(stage loopctl.Stage, b *loopctl.Batch, l *loopctl.Capacity, toke
 		want += len(s.LogitRows)
 		for _, slot := range s.Rows {
 			if slot < 0 || int(slot) >= l.Latents {
-				return fmt.Errorf("%s call: latent slot %d outside 0…%d", stage, slot, l.Latents-1)
+				return fmt.Errorf("%s call: latent slot %d is outside 0…%d", stage, slot, l.Latents-1)
 			}
 		}
 		for _, r := range s.LogitRows {
 			if r < 0 || int(r) >= len(s.Rows) {
-				return fmt.Errorf("%s call: logit row %d outside a span of %d rows", stage, r, len(s.Rows))
+				return fmt.Errorf("%s call: logit row %d is outside a span of %d rows", stage, r, len(s.Rows))
 			}
 		}
 		if tokens && len(s.Tokens) != len(s.Rows) {
@@ -39,7 +39,7 @@ func CheckFills(fills []loopctl.Fill, l *loopctl.Capacity) error {
 	for i := range fills {
 		f := &fills[i]
 		if f.Position < 0 || f.Position >= l.Context {
-			return fmt.Errorf("fill: position %d outside 0…%d", f.Position, l.Context-1)
+			return fmt.Errorf("fill: position %d is outside 0…%d", f.Position, l.Context-1)
 		}
 		if err := checkPage(f.From, l); err != nil {
 			return err
@@ -55,7 +55,7 @@ func CheckFills(fills []loopctl.Fill, l *loopctl.Capacity) error {
 
 func checkPage(p int32, l *loopctl.Capacity) error {
 	if pages := l.Pages[loopctl.StageBlock]; p < 0 || int(p) >= pages {
-		return fmt.Errorf("fill: page %d outside 0…%d", p, pages-1)
+		return fmt.Errorf("fill: page %d is outside 0…%d", p, pages-1)
 	}
 	return nil
 }

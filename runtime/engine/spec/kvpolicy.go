@@ -46,5 +46,5 @@ func CheckKVPolicy(p loopctl.KVPolicy, m *bundle.Manifest) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("kv policy %s is not one that the model allows: use one of %s", KVPolicyName(p), strings.Join(m.KVPolicies, ", "))
+	return fmt.Errorf("the model does not allow kv policy %s: use one of %s", KVPolicyName(p), strings.Join(m.KVPolicies, ", "))
 }
