@@ -1,5 +1,7 @@
 package loopctl
 
+import "slices"
+
 // starvedLimit is how many ticks prompts may find no room beside decode rows before some is kept for them.
 const starvedLimit = 8
 
@@ -45,7 +47,8 @@ func (c *Controller) choose() {
 
 // census marks who can run, parks those whose reader is behind, and counts the runnable rows.
 func (c *Controller) census() (decodes, prompts int) {
-	c.open = c.cfg.Scheduling != ScheduleLockstep || !c.anyInFlight()
+	c.open = c.cfg.Scheduling != ScheduleLockstep ||
+		!slices.ContainsFunc(c.running, func(s *sequence) bool { return s.inLoop() > 0 })
 	for _, s := range c.running {
 		s.served, s.ready, s.held = false, true, false
 		if s.known > len(s.req.Prompt) && s.computed < s.known && s.stream.park() {
@@ -60,18 +63,6 @@ func (c *Controller) census() (decodes, prompts int) {
 	}
 	c.stats.Runnable = decodes + prompts
 	return decodes, prompts
-}
-
-// anyInFlight says that some row has begun its loops and not ended them.
-func (c *Controller) anyInFlight() bool {
-	for _, s := range c.running {
-		for _, k := range s.chunks {
-			if !k.left {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // rowsForCoda is how many rows have left the loop and could be in this tick's coda call: they get their room in it before
@@ -252,23 +243,16 @@ func (c *Controller) take(s *sequence, k *chunk) {
 
 // rotate sends those who were served behind those who could have been and were not.
 func (c *Controller) rotate() {
-	left := false
-	for _, s := range c.running {
-		left = left || (s.ready && !s.served)
-	}
-	if !left {
+	if !slices.ContainsFunc(c.running, func(s *sequence) bool { return s.ready && !s.served }) {
 		return
 	}
 	c.served = c.served[:0]
-	n := 0
-	for _, s := range c.running {
+	c.running = slices.DeleteFunc(c.running, func(s *sequence) bool {
 		if s.served {
 			c.served = append(c.served, s)
-			continue
 		}
-		c.running[n] = s
-		n++
-	}
-	copy(c.running[n:], c.served)
+		return s.served
+	})
+	c.running = append(c.running, c.served...)
 	clear(c.served)
 }

@@ -95,18 +95,5 @@ func (c *Controller) split(s *sequence, i, n int) {
 		rest.states = append(rest.states, k.states[n:]...)
 		k.states = k.states[:n]
 	}
-	s.chunks = append(s.chunks, nil)
-	copy(s.chunks[i+2:], s.chunks[i+1:])
-	s.chunks[i+1] = rest
-}
-
-// living drops the chunks that were retired.
-func living(chunks []*chunk) []*chunk {
-	kept := chunks[:0]
-	for _, k := range chunks {
-		if k.seq != nil {
-			kept = append(kept, k)
-		}
-	}
-	return kept
+	s.chunks = slices.Insert(s.chunks, i+1, rest)
 }

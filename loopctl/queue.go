@@ -52,17 +52,14 @@ func (c *Controller) reap() {
 		}
 	}
 	c.forget()
-	kept := c.waiting[:0]
-	for _, s := range c.waiting {
-		if e, yes := over(s); yes {
+	c.waiting = slices.DeleteFunc(c.waiting, func(s *sequence) bool {
+		e, yes := over(s)
+		if yes {
 			c.queued.Add(-1)
 			c.end(s, e)
-			continue
 		}
-		kept = append(kept, s)
-	}
-	clear(c.waiting[len(kept):])
-	c.waiting = kept
+		return yes
+	})
 }
 
 // cause is the error that the client's context ended with; nil where Stream.Cancel was called.
@@ -194,17 +191,10 @@ func (c *Controller) end(s *sequence, e Event) {
 
 // forget removes ended sequences from running.
 func (c *Controller) forget() {
-	if c.ended == 0 {
-		return
+	if c.ended > 0 {
+		c.running = slices.DeleteFunc(c.running, func(s *sequence) bool { return s.ended })
+		c.ended = 0
 	}
-	kept := c.running[:0]
-	for _, s := range c.running {
-		if !s.ended {
-			kept = append(kept, s)
-		}
-	}
-	clear(c.running[len(kept):])
-	c.running, c.ended = kept, 0
 }
 
 // pay takes loop-steps off the backlog.

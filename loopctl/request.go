@@ -65,8 +65,8 @@ type Request struct {
 	NoCache   bool
 	// Scorer, where set, sees the logits after each prompt token but the last, whose logits go to Sampler.
 	Scorer Scorer
-	// Lens, where positive, reports for each generated token what each of its loops would have said, with the Lens most
-	// likely tokens. It costs a coda call per loop.
+	// Lens, where positive, is a logit lens: events report the Lens most likely tokens after each loop of their token. It
+	// costs a coda call per loop.
 	Lens int
 	// OnLatent, where set, is given the latent of each prompt row as it leaves the loop, on the controller's goroutine. It
 	// must not keep it. The engine must be a LatentReader.

@@ -1,5 +1,7 @@
 package loopctl
 
+import "slices"
+
 // tick is one turn of the engine: at most one prelude, one block and one coda call. It reports whether it made a call;
 // where it made none, nothing can run until somebody wakes the controller.
 func (c *Controller) tick() bool {
@@ -40,7 +42,7 @@ func (c *Controller) prelude() {
 	c.pack(StagePrelude, c.entering)
 	if err := c.call(StagePrelude); err != nil {
 		c.fail(c.entering, err)
-		c.looping = living(c.looping)
+		c.looping = slices.DeleteFunc(c.looping, func(k *chunk) bool { return k.seq == nil }) // retired
 	}
 }
 
