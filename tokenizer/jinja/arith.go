@@ -48,6 +48,9 @@ func toFloat(v Value) float64 {
 
 // arith applies an arithmetic operator. Strings and lists join and repeat as in Python; an undefined operand is an error.
 func (r *render) arith(op string, a, b Value) Value {
+	if op != "+" && (typeName(a) == "Markup" || typeName(b) == "Markup") {
+		panic(unsupported("'%s' on text that the safe filter made", op))
+	}
 	text, isText := a.(string)
 	if op != "%" || !isText {
 		defined(a, b)
@@ -69,9 +72,6 @@ func (r *render) arith(op string, a, b Value) Value {
 		return r.format(text, b)
 	}
 	refuseBig(a, b)
-	if typeName(a) == "Markup" || typeName(b) == "Markup" {
-		panic(unsupported("'%s' on text that the safe filter made", op))
-	}
 	panic(typeErr("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a), typeName(b)))
 }
 
