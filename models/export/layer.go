@@ -1,6 +1,10 @@
 package export
 
 import (
+	"bufio"
+	"fmt"
+
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -130,4 +134,140 @@ func (b *builder) addValues(g *onnx.Graph, a attentionSpec, v valueEmbedding, x,
 	rows := g.Node("", "Reshape", []string{b.up(g, b.gather(g, v.ids, v.table)), heads})
 	add := g.Node("", "Reshape", []string{g.Node("", "Mul", []string{gate, rows}), g.Ints("value_width", []int64{-1, kv * dim}, 2)})
 	return b.down(g, g.Node("", "Add", []string{b.up(g, values), add}))
+}
+
+// attentionSpec is what all layers of a model share.
+type attentionSpec struct {
+	heads, kvHeads, headDim int
+	cos, sin                []float32 // [context, head_dim/2]
+	interleaved             bool      // RoPE turns neighbours instead of halves
+	headNorm                float64   // epsilon of a gainless RMSNorm per head after RoPE; 0: none
+}
+
+func (a attentionSpec) shape() bundle.Attention {
+	return bundle.Attention{Heads: a.heads, KVHeads: a.kvHeads, HeadDim: a.headDim}
+}
+
+// paging declares the inputs that a graph with attention layers takes.
+func (a attentionSpec) paging(b *builder, g *onnx.Graph) {
+	for _, name := range []string{"key_cache", "value_cache"} {
+		g.Input(name, b.port, a.cache()...)
+	}
+	g.Input("cumulative_sequence_length", onnx.Int32, onnx.Dynamic("spans_plus_1"))
+	g.Input("past_seqlens", onnx.Int32, onnx.Dynamic("spans"))
+	g.Input("block_table", onnx.Int32, onnx.Dynamic("spans"), onnx.Dynamic("max_pages"))
+}
+
+func (a attentionSpec) cache() []onnx.Dim {
+	return []onnx.Dim{onnx.Dynamic("slabs"), onnx.Dynamic("page_size"), onnx.Fixed(a.kvHeads), onnx.Fixed(a.headDim)}
+}
+
+// attend appends one layer's attention over query, key, value, or over packed ones where the last two are "".
+func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, layers int) string {
+	if b.cuda() {
+		return b.attendCUDA(g, a, qkv, layer, layers)
+	}
+	flag := map[bool]int{true: 1}
+	attrs := []onnx.Attr{
+		{Name: "num_heads", V: a.heads},
+		{Name: "kv_num_heads", V: a.kvHeads},
+		{Name: "layer", V: layer},
+		{Name: "num_layers", V: layers},
+		{Name: "do_rotary", V: 1},
+		{Name: "rotary_interleaved", V: flag[a.interleaved]},
+	}
+	if a.headNorm > 0 {
+		when := 2 // after RoPE
+		if b.opt.emulate {
+			when = 1 // before it, as CUDA's operator norms
+		}
+		attrs = append(attrs, onnx.Attr{Name: "qk_norm", V: when}, onnx.Attr{Name: "qk_norm_epsilon", V: a.headNorm})
+	}
+	cos, sin := b.ropeTables(g, a)
+	inputs := make([]string, 0, 10)
+	for _, x := range qkv {
+		if x != "" {
+			x = b.up(g, x)
+		}
+		inputs = append(inputs, x)
+	}
+	inputs = append(inputs, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", "block_table", b.up(g, cos), b.up(g, sin))
+	return b.down(g, g.Node(onnx.Loopserve, "PagedAttention", inputs, attrs...))
+}
+
+// ropeTables are cos and sin in the activations' type.
+func (b *builder) ropeTables(g *onnx.Graph, a attentionSpec) (cos, sin string) {
+	half := int64(a.headDim / 2)
+	positions := int64(len(a.cos)) / half
+	return b.numbers(g, b.act, "rope_cos", a.cos, positions, half), b.numbers(g, b.act, "rope_sin", a.sin, positions, half)
+}
+
+// floats is a computed float32 initializer, in the data file once for all graphs.
+func (b *builder) floats(g *onnx.Graph, name string, values []float32, dims ...int64) string {
+	return b.numbers(g, onnx.Float, name, values, dims...)
+}
+
+// numbers is floats, rounded to a type. A name has one type in all graphs.
+func (b *builder) numbers(g *onnx.Graph, t onnx.Type, name string, values []float32, dims ...int64) string {
+	place := b.put(name, func(w *bufio.Writer) (int64, error) { return writeAs(w, t, values) })
+	return g.External(name, t, place, dims...)
+}
+
+// cuda reports whether the graphs are for CUDA: 16-bit activations with ONNX Runtime's own attention.
+func (b *builder) cuda() bool { return b.act != onnx.Float && b.port == b.act }
+
+// attendCUDA appends com.microsoft.PagedAttention, as ONNX Runtime 1.32 has it
+// (https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.PagedAttention). It has no
+// layers: page p of layer j is slab p·layers + j of the cache. An unmapped page, −1, stays below 0, which the operator
+// takes as unmapped too. A layer's node writes the caches of its inputs in place; the last one names them as outputs,
+// which must be the same memory.
+func (b *builder) attendCUDA(g *onnx.Graph, a attentionSpec, qkv []string, layer, layers int) string {
+	b.flush(g)
+	if a.headDim%16 != 0 {
+		b.fail("head_dim is %d: CUDA's attention takes multiples of 16 (export with --dtype f32 for the CPU)", a.headDim)
+	}
+	flag := map[bool]int{true: 1}
+	attrs := []onnx.Attr{
+		{Name: "num_heads", V: a.heads},
+		{Name: "kv_num_heads", V: a.kvHeads},
+		{Name: "do_rotary", V: 1},
+		{Name: "rotary_interleaved", V: flag[a.interleaved]},
+	}
+	cos, sin := b.ropeTables(g, a)
+	inputs := append(qkv, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", slabs(g, layer, layers), cos, sin)
+	if a.headNorm > 0 {
+		// The operator norms before RoPE, the families after it. Without a gain that is the same: RoPE turns a head's
+		// vector and leaves its length.
+		ones := make([]float32, a.headDim)
+		for i := range ones {
+			ones[i] = 1
+		}
+		gain := b.numbers(g, b.act, "head_norm", ones, int64(a.headDim))
+		inputs = append(inputs, "", "", gain, gain) // beside slot_mapping and head_sink
+		attrs = append(attrs, onnx.Attr{Name: "qk_norm_epsilon", V: a.headNorm})
+	}
+	outputs := []string{g.Name("PagedAttention")}
+	if layer == layers-1 {
+		for _, name := range []string{"key_cache_out", "value_cache_out"} {
+			outputs = append(outputs, name)
+			g.Output(name, b.act, a.cache()...)
+		}
+	}
+	g.NodeTo(onnx.Microsoft, "PagedAttention", inputs, outputs, attrs...)
+	return outputs[0]
+}
+
+// slabs gives the page table of a layer: block_table · layers + layer.
+func slabs(g *onnx.Graph, layer, layers int) string {
+	if layers == 1 {
+		return "block_table"
+	}
+	const first = "block_table_0"
+	if layer == 0 {
+		g.NodeTo("", "Mul", []string{"block_table", g.Int32s("layers", []int32{int32(layers)})}, []string{first})
+		return first
+	}
+	name := fmt.Sprintf("block_table_%d", layer)
+	g.NodeTo("", "Add", []string{first, g.Int32s(fmt.Sprintf("layer_%d", layer), []int32{int32(layer)})}, []string{name})
+	return name
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 
-	"github.com/loopserve/loopserve/models/export/safetensors"
+	"github.com/loopserve/loopserve/internal/float16"
 )
 
 // The layout that loopserve.QuantLinear reads (docs/bundle-format.md): groups of 16 columns of the product, each a run
@@ -80,7 +80,7 @@ func (p packer) block(block []byte, c int, values []float32) {
 }
 
 // widen is what a stored float16 stands for.
-func (p packer) widen(h uint16) float32 { return safetensors.Half(h) * p.unit }
+func (p packer) widen(h uint16) float32 { return float16.Widen(h) * p.unit }
 
 // quantize8 spends the range of 8 bits on the largest number: a scale that was rounded up cuts nothing off.
 func (p packer) quantize8(codes *[blockInputs]uint8, values []float32) (scale uint16) {
@@ -88,7 +88,7 @@ func (p packer) quantize8(codes *[blockInputs]uint8, values []float32) (scale ui
 	for _, v := range values {
 		most = max(most, abs(v))
 	}
-	if scale = float16(most / 127 / p.unit); p.widen(scale)*127 < most {
+	if scale = float16.Of(most / 127 / p.unit); p.widen(scale)*127 < most {
 		scale++ // the next half
 	}
 	inverse := float32(0)
@@ -123,7 +123,7 @@ func (p packer) quantize4(codes *[blockInputs]uint8, values []float32) (scale, m
 		}
 		line.try(above[:len(values)], 1/line.scale, line.minimum) // the fitted line may move codes
 	}
-	scale, minimum = float16(line.scale/p.unit), float16((low+line.minimum)/p.unit)
+	scale, minimum = float16.Of(line.scale/p.unit), float16.Of((low+line.minimum)/p.unit)
 	s, m, inverse := p.widen(scale), p.widen(minimum), float32(0)
 	if s > 0 {
 		inverse = 1 / s

@@ -73,29 +73,6 @@ func TestTypesWiden(t *testing.T) {
 	}
 }
 
-// Every float16 there is, against the definition: (−1)^s · 2^(e−15) · (1 + m/1024), subnormals without the 1.
-func TestEveryHalf(t *testing.T) {
-	for h := range 1 << 16 {
-		exponent, mantissa := h>>10&31, float64(h&1023)
-		want := math.Ldexp(1+mantissa/1024, exponent-15)
-		switch {
-		case exponent == 0:
-			want = math.Ldexp(mantissa/1024, -14)
-		case exponent == 31 && mantissa == 0:
-			want = math.Inf(1)
-		case exponent == 31:
-			want = math.NaN()
-		}
-		if h>>15 == 1 {
-			want = -want
-		}
-		got := float64(Half(uint16(h)))
-		if got != want && !(math.IsNaN(got) && math.IsNaN(want)) || math.Signbit(got) != (h>>15 == 1) {
-			t.Fatalf("float16 %#04x is %v, want %v", h, got, want)
-		}
-	}
-}
-
 func TestBadHeaders(t *testing.T) {
 	const four = "0123"
 	for _, c := range []struct {

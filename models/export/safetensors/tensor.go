@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+
+	"github.com/loopserve/loopserve/internal/float16"
 )
 
 // Tensor is a stored tensor. Its numbers are read when they are asked for.
@@ -86,20 +88,7 @@ func widen(dst []float32, raw []byte, d DType) {
 		}
 	default:
 		for i := range dst {
-			dst[i] = Half(binary.LittleEndian.Uint16(raw[2*i:]))
+			dst[i] = float16.Widen(binary.LittleEndian.Uint16(raw[2*i:]))
 		}
 	}
-}
-
-// Half widens an IEEE float16.
-func Half(h uint16) float32 {
-	sign, exponent, mantissa := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
-	switch exponent {
-	case 0: // zero or subnormal: mantissa · 2⁻²⁴
-		v := float32(mantissa) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(v) | sign)
-	case 31:
-		return math.Float32frombits(sign | 0xff<<23 | mantissa<<13)
-	}
-	return math.Float32frombits(sign | (exponent+112)<<23 | mantissa<<13)
 }

@@ -1,9 +1,11 @@
 package paged
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 
+	"github.com/loopserve/loopserve/internal/float16"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 )
@@ -59,35 +61,12 @@ func (st *initialState) draw() float64 {
 }
 
 func (st *initialState) put(row []byte, k int, v float32) {
-	bits := math.Float32bits(v)
 	switch {
 	case !st.half:
-		row[4*k], row[4*k+1], row[4*k+2], row[4*k+3] = byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24)
+		binary.LittleEndian.PutUint32(row[4*k:], math.Float32bits(v))
 	case st.bf16:
-		bits += 0x7fff + bits>>16&1 // round to nearest even
-		row[2*k], row[2*k+1] = byte(bits>>16), byte(bits>>24)
+		binary.LittleEndian.PutUint16(row[2*k:], float16.Brain(v))
 	default:
-		h := float16(v)
-		row[2*k], row[2*k+1] = byte(h), byte(h>>8)
+		binary.LittleEndian.PutUint16(row[2*k:], float16.Of(v))
 	}
-}
-
-// float16 rounds v to the nearest IEEE half, ties to even. Values too small for a normal half become 0 and too large
-// ones infinite: an initial state has neither.
-func float16(v float32) uint16 {
-	bits := math.Float32bits(v)
-	sign := uint16(bits >> 16 & 0x8000)
-	exponent := int(bits>>23&0xff) - 127 + 15
-	switch {
-	case exponent <= 0:
-		return sign
-	case exponent >= 31:
-		return sign | 0x7c00
-	}
-	mantissa := bits & 0x7fffff
-	half := uint32(exponent)<<10 | mantissa>>13
-	if rest := mantissa & 0x1fff; rest > 0x1000 || rest == 0x1000 && half&1 == 1 {
-		half++ // may carry into the exponent, which is right
-	}
-	return sign | uint16(half)
 }

@@ -1,0 +1,274 @@
+package export
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// sum is an addition that is not in the graph yet: a norm that follows takes it into its own node.
+type sum struct{ x, branch, output string }
+
+// add appends x + branch. The node is written by the norm that reads it (in one with it), or by flush.
+func (b *builder) add(g *onnx.Graph, x, branch string) string {
+	b.flush(g)
+	b.pending = &sum{x, branch, g.Name("Add")}
+	return b.pending.output
+}
+
+// flush writes an addition that no norm has taken.
+func (b *builder) flush(g *onnx.Graph) {
+	if s := b.pending; s != nil {
+		g.NodeTo("", "Add", []string{s.x, s.branch}, []string{s.output})
+		b.pending = nil
+	}
+}
+
+// norm appends x·rsqrt(mean x² + eps)·gain, together with the addition that makes x where that has just been added.
+// With 16-bit activations it is float32 between two casts: the runtime's node for both sums the squares of float16 in
+// float16, and the casts also keep its optimizer from making that node.
+func (b *builder) norm(g *onnx.Graph, x string, gain *safetensors.Tensor) string {
+	eps := onnx.Attr{Name: "epsilon", V: b.eps}
+	if s := b.pending; s != nil && s.output == x && b.act == onnx.Float {
+		b.pending = nil
+		out := g.Name("SkipSimplifiedLayerNormalization")
+		g.NodeTo(onnx.Microsoft, "SkipSimplifiedLayerNormalization", []string{s.x, s.branch, b.vector(g, gain)},
+			[]string{out, "", "", s.output}, eps)
+		return out
+	}
+	b.flush(g)
+	return b.down(g, g.Node("", "SimplifiedLayerNormalization", []string{b.up(g, x), b.vector(g, gain)},
+		onnx.Attr{Name: "axis", V: -1}, eps, onnx.Attr{Name: "stash_type", V: 1}))
+}
+
+// vector is a one-dimensional float32 initializer.
+func (b *builder) vector(g *onnx.Graph, t *safetensors.Tensor) string {
+	place := b.put(t.Name, func(w *bufio.Writer) (int64, error) {
+		values, err := t.Floats()
+		if err != nil {
+			return 0, err
+		}
+		return writeFloats(w, values)
+	})
+	return g.External(t.Name, onnx.Float, place, t.Len())
+}
+
+// relativeChange appends delta = ‖h′−h‖/‖h′‖ for each row. The floor keeps a zero state from dividing by zero.
+func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
+	axes := g.Ints("delta_axes", []int64{-1}, 1)
+	floor := g.Floats("delta_floor", []float32{1e-30})
+	keep := onnx.Attr{Name: "keepdims", V: 0}
+	before, after = b.up(g, before), b.up(g, after)
+	change := g.Node("", "ReduceL2", []string{g.Node("", "Sub", []string{after, before}), axes}, keep)
+	size := g.Node("", "Max", []string{g.Node("", "ReduceL2", []string{after, axes}, keep), floor})
+	g.NodeTo("", "Div", []string{change, size}, []string{"delta"})
+	g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
+}
+
+// linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: float ones by Gemm with the
+// weights as they are laid out, x and y of their type; int8 and int4 by loopserve.QuantLinear.
+func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safetensors.Tensor) string {
+	b.flush(g)
+	if bits := quantBits[weights]; bits != 0 {
+		return b.quantLinear(g, x, bits, activationNone, parts)
+	}
+	return g.Node("", "Gemm", []string{x, b.matrix(g, weights, parts...)}, onnx.Attr{Name: "transB", V: 1})
+}
+
+// What loopserve.QuantLinear does with its columns: its attribute activation.
+const (
+	activationNone = iota
+	activationSwiGLU
+)
+
+// quantLinear appends a product with packed weights. With activationSwiGLU the first half of the columns is the gate.
+func (b *builder) quantLinear(g *onnx.Graph, x string, bits, act int, parts []*safetensors.Tensor) string {
+	key, n := stacked(parts)
+	key += fmt.Sprintf("/packed%d", bits)
+	if act == activationSwiGLU {
+		key += "/swiglu"
+	}
+	k := parts[0].Shape[1]
+	p := newPacker(bits, b.largest(key, parts))
+	place := b.put(key, func(w *bufio.Writer) (int64, error) { return b.pack(w, p, act, parts) })
+	inputs := make([]string, linearInputs)
+	inputs[linearX], inputs[linearWeights] = x, g.External(key, onnx.Uint8, place, place.Length)
+	return g.Node(onnx.Loopserve, quantLinear, inputs,
+		onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: bits},
+		onnx.Attr{Name: "activation", V: act}, onnx.Attr{Name: "weight_scale", V: float64(p.unit)})
+}
+
+// largest is the largest absolute value of the parts. It refuses what is not a number.
+func (b *builder) largest(key string, parts []*safetensors.Tensor) float32 {
+	most := float32(0)
+	for _, t := range parts {
+		row := make([]float32, t.Shape[1])
+		for r := range t.Shape[0] {
+			if b.err == nil {
+				b.err = t.Read(row, r*t.Shape[1])
+			}
+			if b.err != nil {
+				return 0
+			}
+			for _, v := range row {
+				most = max(most, abs(v)) // NaN, once met, stays
+			}
+		}
+	}
+	if math.IsNaN(float64(most)) || math.IsInf(float64(most), 0) {
+		b.fail("write %s: a weight is %v: the checkpoint is damaged", key, most)
+	}
+	return most
+}
+
+// pack writes the parts' rows, the product's columns, in groups. With activationSwiGLU groups of both halves take turns.
+func (b *builder) pack(w *bufio.Writer, p packer, act int, parts []*safetensors.Tensor) (int64, error) {
+	_, n := stacked(parts)
+	width, turns := n, int64(1)
+	if act == activationSwiGLU {
+		width, turns = n/2, 2
+	}
+	k := parts[0].Shape[1]
+	memory := make([]float32, groupColumns*k)
+	written := int64(0)
+	for from := int64(0); from < width; from += groupColumns {
+		for turn := range turns {
+			columns := make([][]float32, min(groupColumns, width-from))
+			for c := range columns {
+				columns[c] = memory[int64(c)*k:][:k]
+				if err := b.stackedRow(parts, turn*width+from+int64(c), columns[c]); err != nil {
+					return 0, err
+				}
+			}
+			if err := p.group(w, columns); err != nil {
+				return 0, err
+			}
+			written += blocksOf(k) * p.blockBytes()
+		}
+	}
+	return written, nil
+}
+
+// stackedRow reads row r of the matrices that are stacked on each other.
+func (b *builder) stackedRow(parts []*safetensors.Tensor, r int64, row []float32) error {
+	for _, t := range parts {
+		if r < t.Shape[0] {
+			if err := t.Read(row, r*t.Shape[1]); err != nil {
+				return err
+			}
+			return b.advance(t.Shape[1], t.Name)
+		}
+		r -= t.Shape[0]
+	}
+	return nil
+}
+
+// stacked names matrices on top of each other, and counts their rows.
+func stacked(parts []*safetensors.Tensor) (key string, rows int64) {
+	names := make([]string, 0, len(parts))
+	for _, t := range parts {
+		rows += t.Shape[0]
+		names = append(names, t.Name)
+	}
+	return strings.Join(names, "+"), rows
+}
+
+// quantized writes the codes and scales of the parts' rows.
+func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tensor) (codes, scale onnx.Place) {
+	k := parts[0].Shape[1]
+	at := fmt.Sprintf("%s/q%d", key, q.bits)
+	_, n := stacked(parts)
+	scales := make([]float32, 0, n*blocksOf(k))
+	codes = b.put(at, func(w *bufio.Writer) (int64, error) {
+		total := int64(0)
+		err := b.rows(parts, func(row []float32) error {
+			written, err := q.row(w, row, &scales)
+			total += written
+			return err
+		})
+		return total, err
+	})
+	scale = b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w *bufio.Writer) (int64, error) { return writeFloats(w, scales) })
+	return codes, scale
+}
+
+// put writes a tensor's bytes, and keeps the first error: graphs are built straight through, and the error is looked
+// at once a stage is complete.
+func (b *builder) put(key string, fill func(w *bufio.Writer) (int64, error)) onnx.Place {
+	if b.err == nil {
+		b.err = b.ctx.Err()
+	}
+	if b.err != nil {
+		return onnx.Place{File: b.data.name}
+	}
+	p, err := b.data.place(key, fill)
+	if err != nil {
+		b.err = fmt.Errorf("write %s: %w", key, err)
+	}
+	return p
+}
+
+// gather appends the rows of the table that the ids name, as activations. The table is stored in the embedding's
+// precision: float, or 8 or 4 bits with a scale for each block of a row.
+func (b *builder) gather(g *onnx.Graph, ids string, table *safetensors.Tensor) string {
+	switch b.opt.Embedding {
+	case Int8, Int4:
+		return b.down(g, b.gatherQuantized(g, ids, table))
+	}
+	x := g.Node("", "Gather", []string{b.matrix(g, b.opt.Embedding, table), ids}, onnx.Attr{Name: "axis", V: 0})
+	if stored := elements[b.opt.Embedding]; stored != b.act {
+		x = cast(g, x, b.act)
+	}
+	return x
+}
+
+// gatherQuantized appends com.microsoft.GatherBlockQuantized, in symmetric blocks of 32.
+func (b *builder) gatherQuantized(g *onnx.Graph, ids string, table *safetensors.Tensor) string {
+	bits, n, k := quantBits[b.opt.Embedding], table.Shape[0], table.Shape[1]
+	if k*int64(bits)%8 != 0 {
+		b.fail("tensor %q has rows of %d numbers, which don't fill bytes with %d bits each: choose --embedding f32, bf16 or int8", table.Name, k, bits)
+	}
+	data, scale := b.quantized(quantizer{bits}, table.Name, table)
+	return g.Node(onnx.Microsoft, "GatherBlockQuantized", []string{
+		g.External(table.Name+".rows", onnx.Uint8, data, n, k*int64(bits)/8),
+		ids,
+		g.External(table.Name+".row_scales", onnx.Float, scale, n, blocksOf(k)),
+	}, onnx.Attr{Name: "bits", V: bits}, onnx.Attr{Name: "block_size", V: blockSize},
+		onnx.Attr{Name: "gather_axis", V: 0}, onnx.Attr{Name: "quantize_axis", V: 1})
+}
+
+// logits appends the head on h, and the output logits, which are float32: computed in the head's precision, and
+// widened where that is less.
+func (b *builder) logits(g *onnx.Graph, h string, head *safetensors.Tensor) {
+	x := h
+	if b.opt.Head == F32 {
+		x = b.up(g, h)
+	}
+	y := b.linear(g, x, b.opt.Head, head)
+	if b.opt.Head == F16 || b.opt.Head == BF16 {
+		y = b.up(g, y)
+	}
+	g.NodeTo("", "Identity", []string{y}, []string{"logits"})
+}
+
+// matrix is a stored matrix, or several on top of each other, as an initializer [n, k] of a float type.
+func (b *builder) matrix(g *onnx.Graph, precision string, parts ...*safetensors.Tensor) string {
+	key, n := stacked(parts)
+	if precision != F32 {
+		key += "/" + precision
+	}
+	place := b.put(key, func(w *bufio.Writer) (int64, error) {
+		total := int64(0)
+		err := b.rows(parts, func(row []float32) error {
+			written, err := writeAs(w, elements[precision], row)
+			total += written
+			return err
+		})
+		return total, err
+	})
+	return g.External(key, elements[precision], place, n, parts[0].Shape[1])
+}
