@@ -22,10 +22,10 @@ func validator(t *testing.T, schema string) *jsonschema.Schema {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("schema.json", doc); err != nil {
+	if err := c.AddResource("https://loopserve/schema.json", doc); err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Compile("schema.json")
+	s, err := c.Compile("https://loopserve/schema.json")
 	if err != nil {
 		t.Fatalf("%v in %s", err, schema)
 	}
