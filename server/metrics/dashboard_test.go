@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 var (
@@ -22,9 +24,20 @@ var (
 // described are all metrics that there are, with their labels.
 func described() map[string][]string {
 	m := New()
-	m.Watch(func() []Served { return nil })
+	model := Served{
+		Name: "adder", Loaded: func() (bool, int64) { return true, 1 },
+		Snapshot: func() loopctl.Snapshot {
+			return loopctl.Snapshot{PagesTotal: [3]int{1, 1, 1}, RowsByDepth: []int{1}}
+		},
+	}
 	ch := make(chan *prometheus.Desc, 1000)
 	m.registry.Describe(ch)
+	read := make(chan prometheus.Metric, 1000)
+	gauges{func() []Served { return []Served{model} }}.Collect(read)
+	close(read)
+	for metric := range read {
+		ch <- metric.Desc()
+	}
 	close(ch)
 	out := map[string][]string{}
 	for d := range ch {

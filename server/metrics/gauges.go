@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,98 +19,66 @@ type Served struct {
 }
 
 // Watch adds what is read from the controllers of the models that are served at the time. It is called once.
-func (m *Registry) Watch(served func() []Served) { m.registry.MustRegister(newGauges(served)) }
+func (m *Registry) Watch(served func() []Served) { m.registry.MustRegister(gauges{served}) }
 
-// gauges is a prometheus.Collector over the controllers' snapshots.
-type gauges struct {
-	served func() []Served
-	known  map[string]gauge
-}
-
-type gauge struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-}
-
-func newGauges(served func() []Served) *gauges {
-	g := &gauges{served: served, known: map[string]gauge{}}
-	add := func(kind prometheus.ValueType, name, help string, labels ...string) {
-		g.known[name] = gauge{prometheus.NewDesc(namespace+"_"+name, help, append([]string{"model_name"}, labels...), nil), kind}
-	}
-	const now, sum = prometheus.GaugeValue, prometheus.CounterValue
-	add(now, "num_requests_running", "Sequences that run.")
-	add(now, "num_requests_waiting", "Requests that wait to run.")
-	add(now, "kv_pages_used", "KV pages promised to running sequences.", "stage")
-	add(now, "kv_pages_cached", "KV pages that only the prefix cache holds: free, if somebody needs them.", "stage")
-	add(now, "kv_pages_total", "KV pages there are.", "stage")
-	add(now, "kv_cache_usage_perc", "Share of the fullest stage's KV pages that is promised, 0 to 1.")
-	add(now, "kv_bytes", "Memory of the KV pages, by what it is used for: running, cached, free.", "stage", "use")
-	add(now, "latents_used", "Latent slots in use.")
-	add(now, "latents_total", "Latent slots there are.")
-	add(now, "depth_occupancy", "Rows between prelude and coda, by loops done.", "depth")
-	add(now, "loop_backlog_steps", "Work accepted and not yet done: rows times loops.")
-	add(now, "loop_debt_seconds", "The backlog times the measured time of a loop-step: how long a new request may wait at worst.")
-	add(now, "loop_step_seconds", "Running mean of a tick's time per row of its block call.")
-	add(now, "tick_seconds", "Running mean of a tick's time: a decode row does one loop in it.")
-	add(sum, "prefix_cache_queries_total", "Tokens of admitted requests that could have been in the prefix cache.")
-	add(sum, "prefix_cache_hits_total", "Tokens of admitted requests that were in the prefix cache.")
-	add(sum, "invariant_audits_total", "Times that the page accounts were proved while nobody ran.")
-	add(sum, "invariant_mismatches_total", "Times that they did not add up, and were rebuilt.")
-	add(now, "model_loaded", "1 where the model is in memory, 0 where the next request loads it.")
-	add(now, "model_bytes", "Memory that the model takes when it is loaded: weights, KV pages and buffers.")
-	return g
-}
+// gauges is a prometheus.Collector over the controllers' snapshots. What it gives is known when it is asked, so Describe
+// says nothing.
+type gauges struct{ served func() []Served }
 
 // Describe implements prometheus.Collector.
-func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, known := range g.known {
-		ch <- known.desc
+func (gauges) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range g.served() {
+		m.collect(ch)
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range g.served() {
-		put := func(name string, v float64, labels ...string) {
-			known := g.known[name]
-			ch <- prometheus.MustNewConstMetric(known.desc, known.kind, v, append([]string{m.Name}, labels...)...)
+func (m *Served) collect(ch chan<- prometheus.Metric) {
+	// labels are names and values in turn.
+	put := func(kind prometheus.ValueType, v float64, name, help string, labels ...string) {
+		names, values := []string{"model_name"}, []string{m.Name}
+		for pair := range slices.Chunk(labels, 2) {
+			names, values = append(names, pair[0]), append(values, pair[1])
 		}
-		if m.Loaded != nil {
-			loaded, bytes := m.Loaded()
-			put("model_bytes", float64(bytes))
-			put("model_loaded", map[bool]float64{true: 1}[loaded])
-		}
-		s := m.Snapshot()
-		put("num_requests_running", float64(s.Running))
-		put("num_requests_waiting", float64(s.Waiting))
-		fullest := 0.0
-		for i, total := range s.PagesTotal {
-			stage := loopctl.Stage(i).String()
-			put("kv_pages_used", float64(s.PagesUsed[i]), stage)
-			put("kv_pages_cached", float64(s.PagesCached[i]), stage)
-			put("kv_pages_total", float64(total), stage)
-			if total == 0 {
-				continue
-			}
-			fullest = max(fullest, float64(s.PagesUsed[i])/float64(total))
-			size := float64(m.PageBytes[i])
-			put("kv_bytes", float64(s.PagesUsed[i])*size, stage, "running")
-			put("kv_bytes", float64(s.PagesCached[i])*size, stage, "cached")
-			put("kv_bytes", float64(max(total-s.PagesUsed[i]-s.PagesCached[i], 0))*size, stage, "free")
-		}
-		put("kv_cache_usage_perc", fullest)
-		put("latents_used", float64(s.LatentsUsed))
-		put("latents_total", float64(s.LatentsTotal))
-		for depth, rows := range s.RowsByDepth {
-			put("depth_occupancy", float64(rows), strconv.Itoa(depth))
-		}
-		put("loop_backlog_steps", float64(s.Backlog))
-		put("loop_debt_seconds", float64(s.Backlog)*s.SecondsPerLoopStep)
-		put("loop_step_seconds", s.SecondsPerLoopStep)
-		put("tick_seconds", s.SecondsPerTick)
-		put("prefix_cache_queries_total", float64(s.PrefixQueries))
-		put("prefix_cache_hits_total", float64(s.PrefixHits))
-		put("invariant_audits_total", float64(s.Audits))
-		put("invariant_mismatches_total", float64(s.Mismatches))
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(namespace+"_"+name, help, names, nil), kind, v, values...)
 	}
+	const now, sum = prometheus.GaugeValue, prometheus.CounterValue
+	if m.Loaded != nil {
+		loaded, bytes := m.Loaded()
+		put(now, float64(bytes), "model_bytes", "Memory that the model takes when it is loaded: weights, KV pages and buffers.")
+		put(now, map[bool]float64{true: 1}[loaded], "model_loaded", "1 where the model is in memory, 0 where the next request loads it.")
+	}
+	s := m.Snapshot()
+	put(now, float64(s.Running), "num_requests_running", "Sequences that run.")
+	put(now, float64(s.Waiting), "num_requests_waiting", "Requests that wait to run.")
+	fullest := 0.0
+	for i, total := range s.PagesTotal {
+		stage, used, cached, size := loopctl.Stage(i).String(), s.PagesUsed[i], s.PagesCached[i], float64(m.PageBytes[i])
+		put(now, float64(used), "kv_pages_used", "KV pages promised to running sequences.", "stage", stage)
+		put(now, float64(cached), "kv_pages_cached", "KV pages that only the prefix cache holds: free, if somebody needs them.", "stage", stage)
+		put(now, float64(total), "kv_pages_total", "KV pages there are.", "stage", stage)
+		if total == 0 {
+			continue
+		}
+		fullest = max(fullest, float64(used)/float64(total))
+		for use, pages := range map[string]int{"running": used, "cached": cached, "free": max(total-used-cached, 0)} {
+			put(now, float64(pages)*size, "kv_bytes", "Memory of the KV pages, by what it is used for: running, cached, free.", "stage", stage, "use", use)
+		}
+	}
+	put(now, fullest, "kv_cache_usage_perc", "Share of the fullest stage's KV pages that is promised, 0 to 1.")
+	put(now, float64(s.LatentsUsed), "latents_used", "Latent slots in use.")
+	put(now, float64(s.LatentsTotal), "latents_total", "Latent slots there are.")
+	for depth, rows := range s.RowsByDepth {
+		put(now, float64(rows), "depth_occupancy", "Rows between prelude and coda, by loops done.", "depth", strconv.Itoa(depth))
+	}
+	put(now, float64(s.Backlog), "loop_backlog_steps", "Work accepted and not yet done: rows times loops.")
+	put(now, float64(s.Backlog)*s.SecondsPerLoopStep, "loop_debt_seconds", "The backlog times the measured time of a loop-step: how long a new request may wait at worst.")
+	put(now, s.SecondsPerLoopStep, "loop_step_seconds", "Running mean of a tick's time per row of its block call.")
+	put(now, s.SecondsPerTick, "tick_seconds", "Running mean of a tick's time: a decode row does one loop in it.")
+	put(sum, float64(s.PrefixQueries), "prefix_cache_queries_total", "Tokens of admitted requests that could have been in the prefix cache.")
+	put(sum, float64(s.PrefixHits), "prefix_cache_hits_total", "Tokens of admitted requests that were in the prefix cache.")
+	put(sum, float64(s.Audits), "invariant_audits_total", "Times that the page accounts were proved while nobody ran.")
+	put(sum, float64(s.Mismatches), "invariant_mismatches_total", "Times that they did not add up, and were rebuilt.")
 }

@@ -17,43 +17,21 @@ type observer struct {
 	m          *Registry
 	counters   map[string]prometheus.Counter  // those whose only label is the model
 	histograms map[string]prometheus.Observer // likewise, made at the first observation
-	parked     prometheus.Gauge
-
-	prefillSteps, decodeSteps prometheus.Counter
-	exits                     [][]prometheus.Counter // by ExitKind and loops done, made at the first of each
-	calls                     [3]prometheus.Observer
-	errors                    [3]prometheus.Counter
-	byRows                    []prometheus.Observer // parallel to rowBuckets, and one more for all above
 
 	mu     sync.Mutex // a benchmark reads blocks between ticks
 	blocks Blocks
 }
 
-var (
-	rowBuckets = []int{1, 2, 4, 8, 16, 32, 64, 128, 256}
-	rowLabels  = []string{"1", "2", "4", "8", "16", "32", "64", "128", "256", "more"}
-)
-
 // Observer returns what a model's controller reports to.
 func (m *Registry) Observer(model string) loopctl.Observer {
-	steps := m.counters["loop_steps_total"]
-	o := &observer{
-		model: model, m: m, counters: map[string]prometheus.Counter{}, histograms: map[string]prometheus.Observer{},
-		parked:       m.parked.WithLabelValues(model),
-		prefillSteps: steps.WithLabelValues(model, "prefill"), decodeSteps: steps.WithLabelValues(model, "decode"),
-	}
+	o := &observer{model: model, m: m, counters: map[string]prometheus.Counter{}, histograms: map[string]prometheus.Observer{}}
 	for _, d := range defined {
 		if d.labels == "model_name" && d.buckets == nil {
 			o.counters[d.name] = m.counters[d.name].WithLabelValues(model)
 		}
 	}
-	for i := range o.calls {
-		stage := loopctl.Stage(i).String()
-		o.calls[i] = m.histograms["call_seconds"].WithLabelValues(model, stage)
-		o.errors[i] = m.counters["call_errors_total"].WithLabelValues(model, stage)
-	}
-	for _, label := range rowLabels {
-		o.byRows = append(o.byRows, m.histograms["block_call_seconds"].WithLabelValues(model, label))
+	for stage := range loopctl.Stage(3) { // errors that have not happened are 0, not missing
+		m.counters["call_errors_total"].WithLabelValues(model, stage.String())
 	}
 	m.observers.Store(model, o)
 	return o
@@ -63,6 +41,13 @@ func (m *Registry) Observer(model string) loopctl.Observer {
 func (o *observer) add(counter string, n int) {
 	if n > 0 {
 		o.counters[counter].Add(float64(n))
+	}
+}
+
+// addTo does so for a counter that has more labels than the model's.
+func (o *observer) addTo(counter string, n int, labels ...string) {
+	if n > 0 {
+		o.m.counters[counter].WithLabelValues(append([]string{o.model}, labels...)...).Add(float64(n))
 	}
 }
 
@@ -103,20 +88,24 @@ func (o *observer) Tick(t *loopctl.TickStats) {
 	o.add("ticks_total", 1)
 	o.add("sampled_tokens_total", t.Tokens)
 	o.observe("iteration_tokens_total", float64(t.Tokens+t.Prefill))
-	o.parked.Set(float64(t.Parked))
+	o.m.parked.WithLabelValues(o.model).Set(float64(t.Parked))
 	o.add("draft_tokens_total", t.Drafted)
 	o.add("draft_accepted_tokens_total", t.Accepted)
 	o.add("probe_rows_total", t.Probes)
 	o.add("kv_fill_rows_total", t.Fills)
-	o.left(t.Exits)
+	for kind, byDepth := range t.Exits { // as many labels as there are policies and loops
+		for depth, rows := range byDepth {
+			o.addTo("exits_total", rows, loopctl.ExitKind(kind).String(), strconv.Itoa(depth))
+		}
+	}
 	for i := range t.Calls {
-		call := &t.Calls[i]
+		call, stage := &t.Calls[i], loopctl.Stage(i).String()
 		if call.Rows == 0 {
 			continue
 		}
-		o.calls[i].Observe(call.Took.Seconds())
+		o.m.histograms["call_seconds"].WithLabelValues(o.model, stage).Observe(call.Took.Seconds())
 		if call.Err != nil {
-			o.errors[i].Inc()
+			o.addTo("call_errors_total", 1, stage)
 		}
 	}
 	block := &t.Calls[loopctl.StageBlock]
@@ -130,50 +119,25 @@ func (o *observer) Tick(t *loopctl.TickStats) {
 	o.blocks.Took += block.Took
 	o.mu.Unlock()
 	o.observe("loop_batch_rows", float64(block.Rows))
-	o.byRows[rowBucket(block.Rows)].Observe(block.Took.Seconds())
-	o.prefillSteps.Add(float64(t.Prefill))
-	o.decodeSteps.Add(float64(max(block.Rows-t.Prefill, 0)))
+	o.m.histograms["block_call_seconds"].WithLabelValues(o.model, rowsBucket(block.Rows)).Observe(block.Took.Seconds())
+	o.addTo("loop_steps_total", t.Prefill, "prefill")
+	o.addTo("loop_steps_total", block.Rows-t.Prefill, "decode")
 	o.add("depth_bubbles_total", t.Runnable-block.Rows)
 }
 
-// left counts the rows that left the loop. The labels are bounded: by the policies, and by the model's most loops.
-func (o *observer) left(exits [][]int) {
-	for kind, byDepth := range exits {
-		for depth, rows := range byDepth {
-			if rows > 0 {
-				o.exit(kind, depth).Add(float64(rows))
-			}
-		}
-	}
-}
-
-func (o *observer) exit(kind, depth int) prometheus.Counter {
-	for len(o.exits) <= kind {
-		o.exits = append(o.exits, nil)
-	}
-	for len(o.exits[kind]) <= depth {
-		o.exits[kind] = append(o.exits[kind], nil)
-	}
-	c := o.exits[kind][depth]
-	if c == nil {
-		c = o.m.counters["exits_total"].WithLabelValues(o.model, loopctl.ExitKind(kind).String(), strconv.Itoa(depth))
-		o.exits[kind][depth] = c
-	}
-	return c
-}
-
-func rowBucket(rows int) int {
-	for i, most := range rowBuckets {
+// rowsBucket labels a number of rows: the power of two that holds it, up to 256.
+func rowsBucket(rows int) string {
+	for most := 1; most <= 256; most *= 2 {
 		if rows <= most {
-			return i
+			return strconv.Itoa(most)
 		}
 	}
-	return len(rowBuckets)
+	return "more"
 }
 
 // Finished implements loopctl.Observer.
 func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
-	o.m.counters["request_success_total"].WithLabelValues(o.model, last.Finish.String()).Inc()
+	o.addTo("request_success_total", 1, last.Finish.String())
 	s := last.Stats
 	if s == nil {
 		return
@@ -188,7 +152,7 @@ func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
 		if r.TargetITL > 0 { // the controller takes the lower of the two and does not say which it was
 			reason = "target_itl"
 		}
-		o.m.counters["degraded_requests_total"].WithLabelValues(o.model, reason).Inc()
+		o.addTo("degraded_requests_total", 1, reason)
 	}
 	if rows := s.PromptTokens - s.CachedTokens; rows > 0 && s.PromptLoops > 0 {
 		mean := float64(s.PromptLoops) / float64(rows)
