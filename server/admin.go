@@ -52,8 +52,8 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	r.Use(s.identify, s.account, s.recover, sameOrigin, s.authorize)
 	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models"))
 	r.NoMethod(s.noMethod)
-	r.GET("/livez", s.getLive)
-	r.GET("/version", s.getVersion)
+	r.GET("/livez", s.answers(s.getLive))
+	r.GET("/version", s.answers(s.getVersion))
 	r.GET("/metrics", s.getMetrics)
 
 	r.GET("/debug/pprof/", gin.WrapF(pprof.Index))

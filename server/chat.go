@@ -10,14 +10,13 @@ import (
 
 // postChat is OpenAI's chat completion: the model's template makes a prompt of the messages, and the rest is a
 // completion.
-func (s *Server) postChat(c *gin.Context) {
+func (s *Server) postChat(c *gin.Context) (any, error) {
 	g, err := s.beginChat(c)
 	if err != nil {
-		s.endFailed(c, err)
-		return
+		return nil, err
 	}
 	defer g.Close()
-	s.answer(c, g, chat.NewAnswer(g))
+	return s.answer(c, g, chat.NewAnswer(g))
 }
 
 // beginChat reads the request and submits it.

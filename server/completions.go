@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/http"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -11,14 +10,13 @@ import (
 )
 
 // postCompletions is OpenAI's text completion.
-func (s *Server) postCompletions(c *gin.Context) {
+func (s *Server) postCompletions(c *gin.Context) (any, error) {
 	g, err := s.beginCompletion(c)
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
 	defer g.Close()
-	s.answer(c, g, generate.NewText(g))
+	return s.answer(c, g, generate.NewText(g))
 }
 
 // beginCompletion reads the request and submits it.
@@ -89,15 +87,14 @@ func setLoopHeaders(c *gin.Context, p *generate.Plan) {
 	note(c, "loops", p.Request.Loops)
 }
 
-// answer sends what the route makes of the deltas, as a stream or whole.
-func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer) {
+// answer is what the route makes of the deltas; nothing is left of it where it was streamed.
+func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer) (any, error) {
 	if g.Stream {
 		s.stream(c, g, a)
-		return
+		return nil, nil
 	}
 	if err := g.Collect(a.Add); err != nil {
-		s.endFailed(c, err)
-		return
+		return nil, err
 	}
 	out, t := a.Whole(), g.Timings()
 	out.Attach(g.Usage, t)
@@ -105,5 +102,5 @@ func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
 	}
 	note(c, "tokens", g.Usage.CompletionTokens)
-	respond(c, http.StatusOK, out)
+	return out, nil
 }

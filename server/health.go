@@ -11,25 +11,20 @@ import (
 )
 
 // getLive says that the process answers.
-func (s *Server) getLive(c *gin.Context) {
-	respond(c, http.StatusOK, gin.H{"status": "alive"})
-}
+func (s *Server) getLive(*gin.Context) (any, error) { return gin.H{"status": "alive"}, nil }
 
 // getReady says whether new requests are taken.
-func (s *Server) getReady(c *gin.Context) {
+func (s *Server) getReady(*gin.Context) (any, error) {
 	switch {
 	case s.isDraining():
-		s.fail(c, loopctl.ErrDraining)
+		return nil, loopctl.ErrDraining
 	case s.served.Load() == nil:
-		s.fail(c, errLoading)
-	default:
-		respond(c, http.StatusOK, gin.H{"status": "ready"})
+		return nil, errLoading
 	}
+	return gin.H{"status": "ready"}, nil
 }
 
-func (s *Server) getVersion(c *gin.Context) {
-	respond(c, http.StatusOK, gin.H{"version": s.cfg.Version})
-}
+func (s *Server) getVersion(*gin.Context) (any, error) { return gin.H{"version": s.cfg.Version}, nil }
 
 func (s *Server) getMetrics(c *gin.Context) {
 	extendWrite(c)

@@ -108,7 +108,7 @@ func (ms models) names() string {
 
 // getModels lists each model, and its aliases at the least, default and most loops and at an adaptive depth: enough for
 // a client with nothing but a list of models to choose from. Every other name@loops in range works as well.
-func (s *Server) getModels(c *gin.Context) {
+func (s *Server) getModels(*gin.Context) (any, error) {
 	list := modelList{Object: "list", Data: []modelCard{}}
 	for _, m := range s.models() {
 		list.Data = append(list.Data, card(generate.Target{Model: m.Model}))
@@ -119,17 +119,16 @@ func (s *Server) getModels(c *gin.Context) {
 		}
 		list.Data = append(list.Data, card(generate.Target{Model: m.Model, Auto: true}))
 	}
-	respond(c, http.StatusOK, list)
+	return list, nil
 }
 
 // getModel takes aliases, too.
-func (s *Server) getModel(c *gin.Context) {
+func (s *Server) getModel(c *gin.Context) (any, error) {
 	t, err := s.models().find(c.Param("id"))
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
-	respond(c, http.StatusOK, card(t.Target))
+	return card(t.Target), nil
 }
 
 func card(t generate.Target) modelCard {

@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"github.com/gin-gonic/gin"
 )
@@ -15,33 +14,19 @@ import (
 //go:embed openapi.json
 var openapiJSON []byte
 
-// openapiFor is the document as this server has it: with its version, and with keys only where it asks for some.
-func openapiFor(version string, keys bool) ([]byte, error) {
-	var doc map[string]json.RawMessage
+// getOpenAPI gives the document as this server has it: with its version, and with keys only where it asks for some.
+func (s *Server) getOpenAPI(*gin.Context) (any, error) {
+	return openapiFor(s.cfg.Version, len(s.keys) > 0)
+}
+
+func openapiFor(version string, keys bool) (map[string]any, error) {
+	var doc map[string]any
 	if err := json.Unmarshal(openapiJSON, &doc); err != nil {
 		return nil, fmt.Errorf("openapi.json: %w", err)
 	}
-	var info map[string]any
-	if err := json.Unmarshal(doc["info"], &info); err != nil {
-		return nil, fmt.Errorf("openapi.json: info: %w", err)
-	}
-	info["version"] = version
-	data, err := json.Marshal(info)
-	if err != nil {
-		return nil, err
-	}
-	doc["info"] = data
+	doc["info"].(map[string]any)["version"] = version // a test reads the file, which has the field
 	if !keys {
 		delete(doc, "security")
 	}
-	return json.Marshal(doc)
-}
-
-func (s *Server) getOpenAPI(c *gin.Context) {
-	data, err := openapiFor(s.cfg.Version, len(s.keys) > 0)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	respond(c, http.StatusOK, json.RawMessage(data))
+	return doc, nil
 }

@@ -116,21 +116,22 @@ func (s *Server) routes() *gin.Engine {
 	r.NoMethod(s.noMethod)
 
 	for _, path := range []string{"/livez", "/readyz", "/health", "/ready"} {
-		handler := s.getReady
+		handler := s.answers(s.getReady)
 		if path == "/livez" {
-			handler = s.getLive
+			handler = s.answers(s.getLive)
 		}
 		r.GET(path, handler)
 		r.HEAD(path, handler)
 	}
-	r.GET("/version", s.getVersion)
-	r.GET("/openapi.json", s.getOpenAPI)
+	r.GET("/version", s.answers(s.getVersion))
+	r.GET("/openapi.json", s.answers(s.getOpenAPI))
 	r.GET("/metrics", s.getMetrics)
-	r.GET("/v1/models", s.whenReady(s.getModels))
-	r.GET("/v1/models/:id", s.whenReady(s.getModel))
-	r.POST("/v1/completions", s.whenReady(s.postCompletions))
-	r.POST("/v1/chat/completions", s.whenReady(s.postChat))
-	r.POST("/v1/embeddings", s.whenReady(s.postEmbeddings))
+	model := func(h handler) gin.HandlerFunc { return s.whenReady(s.answers(h)) }
+	r.GET("/v1/models", model(s.getModels))
+	r.GET("/v1/models/:id", model(s.getModel))
+	r.POST("/v1/completions", model(s.postCompletions))
+	r.POST("/v1/chat/completions", model(s.postChat))
+	r.POST("/v1/embeddings", model(s.postEmbeddings))
 	r.GET("/v1/depth/curve", s.whenReady(s.getCurve))
 	r.POST("/v1/bench", s.whenReady(s.postBench))
 	r.GET("/v1/bench", s.whenReady(s.getBenches))
@@ -138,9 +139,9 @@ func (s *Server) routes() *gin.Engine {
 	r.DELETE("/v1/bench/:id", s.withBench(s.deleteBench))
 	r.GET("/v1/bench/:id/events", s.withBench(s.getBenchEvents))
 	r.GET("/v1/bench/:id/plot.svg", s.withBench(s.getBenchPlot))
-	r.POST("/tokenize", s.whenReady(s.postTokenize))
-	r.POST("/detokenize", s.whenReady(s.postDetokenize))
-	r.GET("/tokenizer_info", s.whenReady(s.getTokenizerInfo))
+	r.POST("/tokenize", model(s.postTokenize))
+	r.POST("/detokenize", model(s.postDetokenize))
+	r.GET("/tokenizer_info", model(s.getTokenizerInfo))
 	return r
 }
 
@@ -226,6 +227,22 @@ func (s *Server) isDraining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining
+}
+
+// handler gives the JSON of an answer of status 200, nothing where it has answered itself, or an error.
+type handler func(c *gin.Context) (any, error)
+
+// answers writes what a handler gives.
+func (s *Server) answers(h handler) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		out, err := h(c)
+		switch {
+		case err != nil:
+			s.endFailed(c, err)
+		case out != nil:
+			respond(c, http.StatusOK, out)
+		}
+	}
 }
 
 // whenReady guards routes that need models.

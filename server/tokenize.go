@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/http"
 	"slices"
 
 	"github.com/gin-gonic/gin"
@@ -12,11 +11,10 @@ import (
 
 // The tokenizer's routes are vLLM's: lm-evaluation-harness takes them for a remote tokenizer.
 
-func (s *Server) postTokenize(c *gin.Context) {
+func (s *Server) postTokenize(c *gin.Context) (any, error) {
 	v, t, err := s.decode(c, api.Tokenize)
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
 	isChat := v.Has("messages")
 	addSpecial := v.Bool("add_special_tokens") || !isChat && !v.Has("add_special_tokens")
@@ -30,21 +28,17 @@ func (s *Server) postTokenize(c *gin.Context) {
 		tokens, err = tokenizeText(v, t, addSpecial)
 	}
 	if err != nil {
-		s.endFailed(c, err)
-		return
+		return nil, err
 	}
-	if tokens == nil {
-		tokens = []int32{}
-	}
-	out := gin.H{"count": len(tokens), "max_model_len": t.Context, "tokens": tokens, "token_strs": nil}
+	out := gin.H{"count": len(tokens), "max_model_len": t.Context, "tokens": append([]int32{}, tokens...), "token_strs": nil}
 	if v.Bool("return_token_strs") {
-		strs := make([]string, len(tokens))
+		spelled := make([]string, len(tokens))
 		for i, id := range tokens {
-			strs[i], _ = t.Tokenizer.IDToToken(id)
+			spelled[i] = t.Token(&id)
 		}
-		out["token_strs"] = strs
+		out["token_strs"] = spelled
 	}
-	respond(c, http.StatusOK, out)
+	return out, nil
 }
 
 // decode reads the body of a route without loops.
@@ -68,46 +62,37 @@ func tokenizeText(v *api.Values, t target, addSpecial bool) ([]int32, error) {
 	return tokens, nil
 }
 
-func (s *Server) postDetokenize(c *gin.Context) {
+func (s *Server) postDetokenize(c *gin.Context) (any, error) {
 	v, t, err := s.decode(c, api.Detokenize)
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
 	text, err := t.Tokenizer.Decode(v.IDs("tokens"), false)
 	if err != nil {
-		s.fail(c, api.Bad("tokens", api.CodeValue, "tokens cannot be decoded: %s", err.Error()))
-		return
+		return nil, api.Bad("tokens", api.CodeValue, "tokens cannot be decoded: %s", err.Error())
 	}
-	respond(c, http.StatusOK, gin.H{"prompt": text})
+	return gin.H{"prompt": text}, nil
 }
 
 // getTokenizerInfo names the special tokens. With several models, ?model= says which.
-func (s *Server) getTokenizerInfo(c *gin.Context) {
+func (s *Server) getTokenizerInfo(c *gin.Context) (any, error) {
 	t, err := s.models().find(c.Query("model"))
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
-	name := func(id *int32) any {
-		if id == nil {
-			return nil
-		}
-		token, ok := t.Tokenizer.IDToToken(*id)
-		if !ok {
-			return nil
-		}
-		return token
-	}
-	out := gin.H{
-		"model": t.Name, "max_model_len": t.Context, "vocab_size": t.Vocab, "stop_token_ids": slices.Concat([]int32{}, t.StopIDs),
-		"bos_token": name(t.BOS), "pad_token": name(t.PAD), "eos_token": nil, "chat_template": nil,
-	}
+	var eos *int32
 	if len(t.StopIDs) > 0 {
-		out["eos_token"] = name(&t.StopIDs[0])
+		eos = &t.StopIDs[0]
 	}
-	if t.ChatTemplate != "" {
-		out["chat_template"] = t.ChatTemplate
+	orNull := func(text string) any {
+		if text == "" {
+			return nil
+		}
+		return text
 	}
-	respond(c, http.StatusOK, out)
+	return gin.H{
+		"model": t.Name, "max_model_len": t.Context, "vocab_size": t.Vocab, "stop_token_ids": slices.Concat([]int32{}, t.StopIDs),
+		"bos_token": orNull(t.Token(t.BOS)), "pad_token": orNull(t.Token(t.PAD)), "eos_token": orNull(t.Token(eos)),
+		"chat_template": orNull(t.ChatTemplate),
+	}, nil
 }
