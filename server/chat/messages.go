@@ -152,38 +152,40 @@ func quoted(text string) json.RawMessage {
 }
 
 // argumentsAsObjects turns the arguments of calls, which OpenAI sends as JSON in a string, into the objects that
-// templates expect. What is no such JSON stays as it is: the template will say.
+// templates expect. What is not such JSON stays as it is: the template will say.
 func argumentsAsObjects(raw json.RawMessage) json.RawMessage {
 	var calls []json.RawMessage
 	if json.Unmarshal(raw, &calls) != nil {
 		return raw
 	}
 	for i, call := range calls {
-		fields, err := readFields(call, "tool_calls")
-		if err != nil {
-			return raw
-		}
-		for j, f := range fields {
-			if f.Name != "function" {
-				continue
-			}
-			function, err := readFields(f.Value, "function")
-			if err != nil {
-				return raw
-			}
-			for k, a := range function {
+		calls[i] = edited(call, "function", func(function json.RawMessage) json.RawMessage {
+			return edited(function, "arguments", func(arguments json.RawMessage) json.RawMessage {
 				var text string
-				if a.Name == "arguments" && json.Unmarshal(a.Value, &text) == nil && json.Valid([]byte(text)) {
-					function[k].Value = json.RawMessage(text)
+				if json.Unmarshal(arguments, &text) == nil && json.Valid([]byte(text)) {
+					return json.RawMessage(text)
 				}
-			}
-			fields[j].Value = join(function)
-		}
-		calls[i] = join(fields)
+				return arguments
+			})
+		})
 	}
 	out, err := json.Marshal(calls)
 	if err != nil {
 		return raw
 	}
 	return out
+}
+
+// edited is an object with one of its fields edited. Other JSON stays as it is.
+func edited(raw json.RawMessage, field string, edit func(json.RawMessage) json.RawMessage) json.RawMessage {
+	fields, err := readFields(raw, field)
+	if err != nil {
+		return raw
+	}
+	for i, f := range fields {
+		if f.Name == field {
+			fields[i].Value = edit(f.Value)
+		}
+	}
+	return join(fields)
 }

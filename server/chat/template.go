@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,6 @@ const mostArg = 1024
 type Template struct {
 	model    *generate.Model
 	source   string
-	own      bool // of the model
 	special  map[string]string
 	bos, eos string
 	compiled func() (*jinja.Template, error)
@@ -45,10 +45,7 @@ type Template struct {
 
 // New is the model's own, or a plain one where it has none.
 func New(m *generate.Model) *Template {
-	t := &Template{model: m, source: m.ChatTemplate, own: m.ChatTemplate != "", special: map[string]string{}}
-	if !t.own {
-		t.source = plainTemplate
-	}
+	t := &Template{model: m, source: cmp.Or(m.ChatTemplate, plainTemplate), special: map[string]string{}}
 	t.bos, t.eos = m.Token(m.BOS), ""
 	if len(m.StopIDs) > 0 {
 		t.eos = m.Token(&m.StopIDs[0])
@@ -70,7 +67,7 @@ func New(m *generate.Model) *Template {
 	t.compile()
 	if source := named["tool_use"]; source != "" {
 		tools := *t
-		tools.source, tools.own = source, true
+		tools.source = source
 		tools.compile()
 		t.tools = &tools
 	}
