@@ -143,6 +143,10 @@ func TestModelPolicies(t *testing.T) {
 	}
 	a = post(t, ts, `{"model":"plain","prompt":"x","exit_policy":"delta"}`)
 	checkError(t, a, 400, "unsupported_policy", "exit_policy", `exit_policy is "delta": model plain does not emit the latent's change; use one of none, kl, entropy, argmax, auto`)
+	a = send(t, ts, "GET", "/v1/depth/curve?model=plain&exit_policy=delta", "")
+	if a.status != 400 || !strings.Contains(a.body, "unsupported_policy") {
+		t.Errorf("a depth curve of a policy that the model lacks: %d %s", a.status, a.body)
+	}
 }
 
 // What the scheduler reports comes out in the usage and the timings.

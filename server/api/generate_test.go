@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -140,27 +139,21 @@ func list(names []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-func text(s string) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil {
-		panic(err)
-	}
-	return strings.TrimSpace(b.String())
-}
-
 // schema is a property's, with its description. rows are those of the route: an object finds its fields there.
 func (f *Field) schema(rows []Field) string {
-	s := f.Schema
+	s := strings.NewReplacer("[ ", "[", " ]", "]", "{ ", "{", " }", "}").Replace(strings.Join(strings.Fields(f.Schema), " "))
 	if s == "" {
 		s = f.kindSchema(rows)
+	}
+	help, err := Encode(f.Help)
+	if err != nil {
+		panic(err)
 	}
 	s = strings.TrimPrefix(s, "{")
 	if s != "}" {
 		s = ", " + s
 	}
-	return `{"description": ` + text(f.Help) + s
+	return `{"description": ` + string(help) + s
 }
 
 func (f *Field) kindSchema(rows []Field) string {
@@ -224,7 +217,10 @@ func (f *Field) rangeSchema() string {
 	case f.Above:
 		return fmt.Sprintf(`, "exclusiveMinimum": %.0f, "maximum": %.0f`, f.Lo, f.Hi)
 	case f.Kind == Depth, f.Kind == DepthList:
-		return fmt.Sprintf(`, "minimum": %.0f`, max(f.Lo, 0))
+		if f.Lo < 0 { // what loops_clamp brings into the range
+			return `, "minimum": 1`
+		}
+		return fmt.Sprintf(`, "minimum": %.0f`, f.Lo)
 	case f.Lo == 0 && f.Hi == 0:
 		return `, "minimum": -9223372036854775808, "maximum": 9223372036854775807`
 	}

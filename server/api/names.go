@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/loopserve/loopserve/internal/spelling"
 )
 
 // nearMisses are the names under which other code bases know our fields. Ignored like any unknown field, they would leave
@@ -75,41 +77,5 @@ func misspelt(name string) (right string, ok bool) {
 	if right, ok = nearMisses[plain]; ok {
 		return right, true
 	}
-	for _, field := range ourFields {
-		slips := 2
-		if len(field) < 9 { // two slips away from loops is tools
-			slips = 1
-		}
-		if edits(plain, field, slips) <= slips {
-			return field, true
-		}
-	}
-	return "", false
-}
-
-// edits counts the letters to insert, to leave out, to replace and to swap with their neighbour that make one text of
-// another. What is more than most may be any number above it.
-func edits(a, b string, most int) int {
-	if len(a)-len(b) > most || len(b)-len(a) > most {
-		return most + 1
-	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			same := last[j-1]
-			if a[i-1] != b[j-1] {
-				same++
-			}
-			row[j] = min(same, last[j]+1, row[j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
+	return spelling.Near(plain, ourFields)
 }

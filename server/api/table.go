@@ -12,7 +12,10 @@ var otherRows = slices.Concat(scheduleRows, refusedRows, samplingRows, answerRow
 const leaveOut = "leave the field out"
 
 var scheduleRows = []Field{
-	{Name: "priority", Kind: Int, Lo: -1_000_000, Hi: 1_000_000, Default: 0, Routes: looped, Help: "Lower runs first, as in vLLM; 0."},
+	{
+		Name: "priority", Kind: Int, Lo: -1_000_000, Hi: 1_000_000, Default: 0, Routes: looped,
+		Help: "Lower runs first, as in vLLM; 0.",
+	},
 	{
 		Name: "timeout_ms", Kind: Int, Lo: 1, Hi: 24 * 60 * 60 * 1000, Routes: looped, Ours: true,
 		Help: "The answer must be complete by then, else the request ends with 504, code `deadline_exceeded`.",
@@ -40,11 +43,13 @@ var samplingRows = []Field{
 	{Name: "echo", Kind: Bool, Routes: Completions, Help: "The prompt before the answer, in `text` and in `logprobs`."},
 	{
 		Name: "max_tokens", Kind: Int, Hi: noBound, Default: 16, Routes: Completions,
-		Help: "Tokens to generate, at most: at least 1, or 0 with `echo` or `prompt_logprobs`. The default gives way to the context, an explicit value does not.",
+		Help: "Tokens to generate, at most: at least 1, or 0 with `echo` or `prompt_logprobs`. The default gives " +
+			"way to the context, an explicit value does not.",
 	},
 	{
 		Name: "max_tokens", Kind: Int, Lo: 1, Hi: noBound, Routes: Chat,
-		Help: "Tokens to generate, at most. Default: what the context leaves; half of it, a quarter, … where the KV memory has no room for more.",
+		Help: "Tokens to generate, at most. Default: what the context leaves; half of it, a quarter, … where the " +
+			"KV memory has no room for more.",
 	},
 	{Name: "max_completion_tokens", Kind: Int, Hi: noBound, Routes: Completions, Help: "The same, under OpenAI's newer name."},
 	{Name: "max_completion_tokens", Kind: Int, Lo: 1, Hi: noBound, Routes: Chat, Help: "The same, under OpenAI's newer name."},
@@ -58,7 +63,10 @@ var samplingRows = []Field{
 		Help: "Nucleus sampling: the most likely tokens that have so much probability together.",
 	},
 	{Name: "top_k", Kind: Int, Lo: -1, Hi: noBound, Default: 0, Routes: generating, Help: "The k most likely; 0 and -1: all."},
-	{Name: "min_p", Kind: Number, Hi: 1, Default: 0.0, Routes: generating, Help: "Tokens at least so likely, relative to the most likely one."},
+	{
+		Name: "min_p", Kind: Number, Hi: 1, Default: 0.0, Routes: generating,
+		Help: "Tokens at least so likely, relative to the most likely one.",
+	},
 	{
 		Name: "repetition_penalty", Kind: Number, Above: true, Hi: 100, Default: 1.0, Remedy: "1 changes nothing", Routes: generating,
 		Help: "As vLLM: divides positive logits of tokens of prompt and output, multiplies negative ones.",
@@ -67,16 +75,23 @@ var samplingRows = []Field{
 		Name: "frequency_penalty", Kind: Number, Lo: -2, Hi: 2, Default: 0.0, Routes: generating,
 		Help: "Taken off a token's logit for each time that it was generated. The prompt does not count.",
 	},
-	{Name: "presence_penalty", Kind: Number, Lo: -2, Hi: 2, Default: 0.0, Routes: generating, Help: "Taken off a token's logit once where it was generated."},
+	{
+		Name: "presence_penalty", Kind: Number, Lo: -2, Hi: 2, Default: 0.0, Routes: generating,
+		Help: "Taken off a token's logit once where it was generated.",
+	},
 	{Name: "min_tokens", Kind: Int, Hi: noBound, Default: 0, Routes: generating, Help: "No stop id before so many tokens."},
 	{Name: "seed", Kind: Int, Routes: generating, Help: "Choice j of n draws with seed + j. Default: random."},
 	{Name: "seed", Kind: Int, Routes: Embeddings, Help: "Of a random initial state."},
 	{
 		Name: "logit_bias", Routes: generating,
-		Schema: `{"type": ["object", "null"], "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}}`,
-		Help:   "`{\"token id\": -100…100}`, at most 1024.",
+		Schema: `{"type": ["object", "null"], "propertyNames": {"pattern": "^[0-9]+$"},
+			"additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}}`,
+		Help: "`{\"token id\": -100…100}`, at most 1024.",
 	},
-	{Name: "allowed_token_ids", Kind: IDList, Most: entries(16384), Routes: generating, Help: "The only tokens that may come, at most 16,384."},
+	{
+		Name: "allowed_token_ids", Kind: IDList, Most: entries(16384), Routes: generating,
+		Help: "The only tokens that may come, at most 16,384.",
+	},
 }
 
 // answerRows say how the answer is written.
@@ -87,15 +102,25 @@ var answerRows = []Field{
 	{Name: "add_special_tokens", Kind: Bool, Default: true, Routes: Completions | Embeddings, Help: "In encoding the prompt."},
 	{Name: "add_special_tokens", Kind: Bool, Routes: Chat, Help: "In encoding the prompt; a template writes its own."},
 	{Name: "add_special_tokens", Kind: Bool, Routes: Tokenize, Help: "In encoding. Default: true for a prompt, false for messages."},
-	{Name: "return_loops", Kind: Bool, Routes: generating, Ours: true, Help: "The loops of each token in the answer: `choices[i].loops`; in a stream, those of the chunk."},
+	{
+		Name: "return_loops", Kind: Bool, Routes: generating, Ours: true,
+		Help: "The loops of each token in the answer: `choices[i].loops`; in a stream, those of the chunk.",
+	},
 	{Name: "timings", Kind: Bool, Routes: generating, Help: "llama.cpp's names in the answer's `timings`, too; below."},
 	{Name: "stream", Kind: Bool, Routes: generating, Help: "Server-sent events, one for each token, and `[DONE]`."},
 	{
 		Name: "best_of", Kind: Int, Range: choices, Routes: Completions,
-		Help: "So many sequences per prompt, of which the answer shows the `n` with the highest log-probability per token, the best first. Not in a stream. Usage counts all. Default: `n`.",
+		Help: "So many sequences per prompt, of which the answer shows the `n` with the highest log-probability " +
+			"per token, the best first. Not in a stream. Usage counts all. Default: `n`.",
 	},
-	{Name: "stop", Kind: TextList, Most: func(b *Bounds) int { return b.Stops }, Routes: generating, Help: "A string or a list: the text ends before any of them, also across tokens."},
-	{Name: "stop_token_ids", Kind: IDList, Most: func(b *Bounds) int { return b.StopIDs }, Routes: generating, Help: "Ids that end the text beside the model's own."},
+	{
+		Name: "stop", Kind: TextList, Most: func(b *Bounds) int { return b.Stops }, Routes: generating,
+		Help: "A string or a list: the text ends before any of them, also across tokens.",
+	},
+	{
+		Name: "stop_token_ids", Kind: IDList, Most: func(b *Bounds) int { return b.StopIDs }, Routes: generating,
+		Help: "Ids that end the text beside the model's own.",
+	},
 	{Name: "stream_options", Kind: Object, Needs: "stream", Routes: generating, Help: "What a stream has beside the text."},
 	{Name: "stream_options.include_usage", Kind: Bool, Routes: generating, Help: "A last chunk with the usage and no choices."},
 	{Name: "stream_options.continuous_usage_stats", Kind: Bool, Routes: generating, Help: "The usage so far in every chunk."},
@@ -106,12 +131,23 @@ var answerRows = []Field{
 var formRows = []Field{
 	{
 		Name: "response_format", Kind: Object, Routes: generating,
-		Schema: `{"anyOf": [{"type": "object", "properties": {"type": {"type": "string"}, "json_schema": {"type": "object"}}, "required": ["type"], "examples": [{"type": "json_object"}]}, {"type": "null"}]}`,
-		Help:   "OpenAI's: `{\"type\": \"json_object\"}`, `{\"type\": \"json_schema\", \"json_schema\": {\"schema\": …}}` or `{\"type\": \"text\"}`.",
+		Schema: `{"anyOf": [
+			{"type": "object", "properties": {"type": {"type": "string"}, "json_schema": {"type": "object"}},
+				"required": ["type"], "examples": [{"type": "json_object"}]},
+			{"type": "null"}
+		]}`,
+		Help: "OpenAI's: `{\"type\": \"json_object\"}`, `{\"type\": \"json_schema\", \"json_schema\": {\"schema\": " +
+			"…}}` or `{\"type\": \"text\"}`.",
 	},
-	{Name: "structured_outputs", Kind: Object, Routes: generating, Help: "vLLM's: one of `{\"json\": schema}`, `{\"json_object\": true}`, `{\"regex\": …}`, `{\"choice\": [ … ]}`."},
+	{
+		Name: "structured_outputs", Kind: Object, Routes: generating,
+		Help: "vLLM's: one of `{\"json\": schema}`, `{\"json_object\": true}`, `{\"regex\": …}`, `{\"choice\": [ … ]}`.",
+	},
 	{Name: "guided_json", Routes: generating, Help: "A JSON schema that the answer satisfies: an object, or its text."},
-	{Name: "guided_regex", Routes: generating, Schema: `{"type": ["string", "null"]}`, Help: "An expression that the whole answer matches."},
+	{
+		Name: "guided_regex", Routes: generating, Schema: `{"type": ["string", "null"]}`,
+		Help: "An expression that the whole answer matches.",
+	},
 	{Name: "guided_choice", Routes: generating, Schema: textList, Help: "Texts, of which the answer is one."},
 	{Name: "json_schema", Routes: generating, Help: "As `guided_json`."},
 	{Name: "regex", Routes: generating, Schema: `{"type": ["string", "null"]}`, Help: "As `guided_regex`."},
@@ -131,21 +167,28 @@ var promptRows = []Field{
 	{Name: "parallel_tool_calls", Kind: Bool, Default: true, Routes: Chat | Tokenize, Help: "false keeps the first call only."},
 	{
 		Name: "tool_choice", Routes: Chat | Tokenize,
-		Help: "`auto`, `none`, `required`, or `{\"type\": \"function\", \"function\": {\"name\"}}`: the last two hold the answer to the form of a call.",
+		Help: "`auto`, `none`, `required`, or `{\"type\": \"function\", \"function\": {\"name\"}}`: the last two " +
+			"hold the answer to the form of a call.",
 	},
 	{
 		Name: "tools", Routes: Chat | Tokenize,
-		Help: "Functions that the model may call, shown to templates that take them: a list of `{\"type\": \"function\", \"function\": {\"name\", \"description\", \"parameters\"}}`.",
+		Help: "Functions that the model may call, shown to templates that take them: a list of `{\"type\": " +
+			"\"function\", \"function\": {\"name\", \"description\", \"parameters\"}}`.",
 	},
 	{
 		Name: "messages", Routes: Chat, Missing: `give a list of {"role", "content"}`, Schema: messages,
-		Help: "A list of `{\"role\", \"content\"}`; content is a string or a list of `{\"type\": \"text\", \"text\"}`, joined by line breaks. Roles are the template's affair; `developer` is `system` to a template that does not know it.",
+		Help: "A list of `{\"role\", \"content\"}`; content is a string or a list of `{\"type\": \"text\", " +
+			"\"text\"}`, joined by line breaks. Roles are the template's affair; `developer` is `system` to a " +
+			"template that does not know it.",
 	},
 	{
 		Name: "messages", Routes: Tokenize, Schema: `{"anyOf": [{"type": "array", "items": {"type": "object"}, "minItems": 1}, {"type": "null"}]}`,
 		Help: "A conversation instead of a prompt.",
 	},
-	{Name: "continue_final_message", Kind: Bool, Routes: Chat | Tokenize, Help: "The last message is not closed: the answer goes on with it."},
+	{
+		Name: "continue_final_message", Kind: Bool, Routes: Chat | Tokenize,
+		Help: "The last message is not closed: the answer goes on with it.",
+	},
 	{
 		Name: "add_generation_prompt", Kind: Bool, Routes: Chat | Tokenize,
 		Help: "The template begins an answer. Default: true, or false with `continue_final_message`.",
@@ -153,9 +196,13 @@ var promptRows = []Field{
 	{Name: "documents", Routes: Chat | Tokenize, Help: "For templates that take them: a list of objects."},
 	{
 		Name: "chat_template_kwargs", Kind: Object, Routes: Chat | Tokenize,
-		Help: "Names that templates know: `enable_thinking`, `thinking`, `reasoning_effort`, `date_string`, `tools_in_user_message`; any other name is refused.",
+		Help: "Names that templates know: `enable_thinking`, `thinking`, `reasoning_effort`, `date_string`, " +
+			"`tools_in_user_message`; any other name is refused.",
 	},
-	{Name: "include_reasoning", Kind: Bool, Default: true, Routes: Chat | Tokenize, Help: "false leaves reasoning out of the answer."},
+	{
+		Name: "include_reasoning", Kind: Bool, Default: true, Routes: Chat | Tokenize,
+		Help: "false leaves reasoning out of the answer.",
+	},
 	{
 		Name: "reasoning_format", Kind: Text, Words: []string{"auto", "none", "deepseek"}, Default: "auto", Routes: Chat | Tokenize,
 		Help: "`auto` (or `deepseek`) tells reasoning apart where the model's template speaks of it; `none` leaves it in the content.",
@@ -163,13 +210,32 @@ var promptRows = []Field{
 	{Name: "tokens", Kind: IDList, Routes: Detokenize, Missing: "give a list of token ids", Help: "The ids to decode."},
 }
 
-const texts = `{"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "array", "items": {"type": "integer", "minimum": 0}}, {"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}}], "examples": ["123+456+789="]}`
+const texts = `{"anyOf": [
+	{"type": "string"},
+	{"type": "array", "items": {"type": "string"}},
+	{"type": "array", "items": {"type": "integer", "minimum": 0}},
+	{"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}}
+], "examples": ["123+456+789="]}`
 
-const messages = `{"type": "array", "items": {"type": "object", "properties": {"role": {"type": "string", "minLength": 1, "maxLength": 64, "examples": ["user"]}, "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}, "required": ["type", "text"]}}, {"type": "null"}]}, "name": {"type": ["string", "null"]}}, "required": ["role", "content"], "additionalProperties": true}, "minItems": 1, "maxItems": 4096}`
+const messages = `{"type": "array", "items": {"type": "object", "properties": {
+	"role": {"type": "string", "minLength": 1, "maxLength": 64, "examples": ["user"]},
+	"content": {"anyOf": [
+		{"type": "string"},
+		{"type": "array", "items": {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}, "required": ["type", "text"]}},
+		{"type": "null"}
+	]},
+	"name": {"type": ["string", "null"]}
+}, "required": ["role", "content"], "additionalProperties": true}, "minItems": 1, "maxItems": 4096}`
 
 var embeddingRows = []Field{
-	{Name: "encoding_format", Kind: Text, Words: []string{"float", "base64"}, Default: "float", Routes: Embeddings, Help: "`float`, or `base64`: little-endian float32."},
-	{Name: "pooling", Kind: Text, Words: []string{"mean", "last"}, Default: "mean", Routes: Embeddings, Help: "`mean` over all tokens, or the `last` one's latent."},
+	{
+		Name: "encoding_format", Kind: Text, Words: []string{"float", "base64"}, Default: "float", Routes: Embeddings,
+		Help: "`float`, or `base64`: little-endian float32.",
+	},
+	{
+		Name: "pooling", Kind: Text, Words: []string{"mean", "last"}, Default: "mean", Routes: Embeddings,
+		Help: "`mean` over all tokens, or the `last` one's latent.",
+	},
 	{Name: "normalize", Kind: Bool, Default: true, Routes: Embeddings, Help: "To length 1."},
 	{
 		Name: "dimensions", Routes: Embeddings, Schema: `{"type": ["integer", "null"], "minimum": 1}`,

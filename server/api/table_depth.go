@@ -17,7 +17,8 @@ var depthRows = []Field{
 			"recurrent_depth", "n_recurrent_loops", "total_ut_steps", "ut_steps", "num_ut_steps", "loop_num", "loop_num_passes",
 			"h_cycles", "exit_at_step", "exit_step",
 		},
-		Help: "How often the block is applied to each token; the most under an exit policy. Wins over the model's alias and the header X-Loops. The range is in GET /v1/models.",
+		Help: "How often the block is applied to each token; the most under an exit policy. Wins over the model's " +
+			"alias and the header X-Loops. The range is in GET /v1/models.",
 	},
 	{
 		Name: "loops_clamp", Kind: Bool, Routes: looped, Ours: true, Aliases: []string{"loop_clamp", "clamp_loops"},
@@ -32,7 +33,8 @@ var depthRows = []Field{
 		Name: "exit_policy", Kind: Text, Routes: looped, Ours: true,
 		Aliases: []string{"early_exit", "exit_criterion", "criterion"},
 		Schema:  `{"type": ["string", "null"], "examples": ["delta"]}`,
-		Help:    "Lets a token leave the loop early: `none` (every token does `loops`), `delta`, `gate`, `kl`, `entropy`, `argmax`, or `auto`; `latent_delta` is `delta`.",
+		Help: "Lets a token leave the loop early: `none` (every token does `loops`), `delta`, `gate`, `kl`, " +
+			"`entropy`, `argmax`, or `auto`; `latent_delta` is `delta`.",
 	},
 	{
 		Name: "min_loops", Kind: Depth, Lo: 1, Routes: looped, Ours: true, Aliases: []string{"loops_min"},
@@ -49,20 +51,26 @@ var depthRows = []Field{
 	},
 	{
 		Name: "replay_loops", Kind: DepthList, Lo: 1, Most: entries(1 << 20), Routes: generating, Ours: true, Aliases: []string{"loops_replay"},
-		Help: "The loops of each token, as `return_loops` of an earlier answer gave them: the same depths again. One prompt, `n` 1, and the `loops` of that answer; after its end the last entry holds. Prompts run at `loops`, so that answers of the policies that move prompts, `delta` and `gate`, are replayed with their depths but not bit for bit.",
+		Help: "The loops of each token, as `return_loops` of an earlier answer gave them: the same depths again. " +
+			"One prompt, `n` 1, and the `loops` of that answer; after its end the last entry holds. Prompts run " +
+			"at `loops`, so that answers of the policies that move prompts, `delta` and `gate`, are replayed " +
+			"with their depths but not bit for bit.",
 	},
 	{
 		Name: "target_itl_ms", Kind: Number, Above: true, Hi: 3_600_000, Routes: generating, Ours: true, Aliases: []string{"target_itl"},
 		Remedy: "the milliseconds between two tokens to aim at",
-		Help:   "Milliseconds between tokens to aim at: `loops` is lowered until a token takes no longer, by the measured time of a loop. Implies `elastic`.",
+		Help: "Milliseconds between tokens to aim at: `loops` is lowered until a token takes no longer, by the " +
+			"measured time of a loop. Implies `elastic`.",
 	},
 	{
 		Name: "elastic", Kind: Bool, Routes: generating, Ours: true, Aliases: []string{"loops_elastic", "elastic_loops", "elastic_depth"},
-		Help: "true: under load the server may lower `loops`, never below `min_loops`; `usage.completion_tokens_details.loops.granted` says to what.",
+		Help: "true: under load the server may lower `loops`, never below `min_loops`; " +
+			"`usage.completion_tokens_details.loops.granted` says to what.",
 	},
 	{
 		Name: "draft_loops", Kind: Depth, Routes: generating, Ours: true,
-		Help: "Guess each token after so many loops and start its successor; the answer is the same. 0 is off; only at a fixed depth. `timings.drafted` and `timings.accepted` count.",
+		Help: "Guess each token after so many loops and start its successor; the answer is the same. 0 is off; " +
+			"only at a fixed depth. `timings.drafted` and `timings.accepted` count.",
 	},
 	{
 		Name: "loop_budget", Kind: Int, Lo: 1, Hi: noBound, Routes: generating, Ours: true, Aliases: []string{"max_loop_steps", "loops_budget"},

@@ -31,7 +31,7 @@ func (p *Plan) readDepth(v *api.Values, t Target, header string) error {
 	r.Elastic = v.Bool("elastic") || r.TargetITL > 0 && !v.Has("elastic")
 	r.Draft, r.Lens, p.Budget = v.Int("draft_loops"), min(v.Int("return_lens"), m.Vocab), v.Int("loop_budget")
 	if err := r.CheckDepth(m.capacity()); err != nil {
-		return p.depthError(err, v, from)
+		return depthError(err, v, from)
 	}
 	if p.Budget > 0 && p.Budget < r.Loops {
 		return api.Bad("loop_budget", api.CodeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", p.Budget, r.Loops)

@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 
@@ -72,13 +74,19 @@ func (p *Plan) withoutPolicy(v *api.Values) error {
 	return nil
 }
 
-// ParsePolicy finds the policy of a name. Whether the model allows it is loopctl's to say.
+// ParsePolicy finds the policy of a name, and has loopctl refuse one that the model does not allow.
 func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
 	kind, ok := loopctl.ParseExitKind(name)
 	if !ok {
 		kind, ok = policyNames[name]
 	}
 	if ok {
+		r := loopctl.Request{Exit: loopctl.ExitPolicy{Kind: kind}}
+		if e, refused := errors.AsType[*loopctl.FieldError](r.CheckDepth(m.capacity())); refused {
+			out := Refused(e)
+			out.Message = fmt.Sprintf("exit_policy is %q: %s, auto", name, strings.Replace(e.Why, "this model", "model "+m.Name, 1))
+			return 0, out
+		}
 		return kind, nil
 	}
 	allowed := strings.Join(append(m.ExitPolicies(), "auto"), ", ")

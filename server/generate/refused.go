@@ -27,7 +27,7 @@ func Refused(e *loopctl.FieldError) *api.Error {
 
 // depthError words an error of CheckDepth with what the body says: the value as it was sent, and the field that was sent
 // where it stands for another one.
-func (p *Plan) depthError(err error, v *api.Values, loops origin) error {
+func depthError(err error, v *api.Values, loops origin) error {
 	e, ok := errors.AsType[*loopctl.FieldError](err)
 	if !ok {
 		return err
@@ -39,8 +39,6 @@ func (p *Plan) depthError(err error, v *api.Values, loops origin) error {
 		return v.OutOfRange(loops.field, loops.what, loops.raw)
 	case e.With == "elastic" && !v.Has("elastic"): // which target_itl_ms implies
 		out.Message = strings.Replace(out.Message, "and elastic", "and target_itl_ms", 1)
-	case e.Field == "exit_policy" && e.With == "":
-		out.Message = fmt.Sprintf("exit_policy is %q: %s, auto", v.Text("exit_policy"), strings.Replace(e.Why, "this model", "model "+p.Model.Name, 1))
 	case e.With == "" && e.Item == "" && raw != nil:
 		out.Message = fmt.Sprintf("%s is %s: %s", e.Field, api.Show(raw), e.Why)
 		if _, number := api.Float(raw); e.Field == "exit_threshold" && !number {
