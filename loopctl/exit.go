@@ -28,40 +28,31 @@ func (c *Controller) exit() {
 // chunk's rows are in the packed call from row packed on.
 func (c *Controller) leave(k *chunk, packed int) {
 	s := k.seq
-	n := k.rows()
 	c.going = c.going[:0]
-	same := true
-	for i := range n {
+	for i := range k.rows() {
 		target, fixed := s.target(k.first + i)
 		goes := k.depth >= target
-		if !fixed && s.exit.free() {
-			passed := s.exit.passes(&k.states[i], numberOr(c.info.Delta, packed+i), numberOr(c.info.Gate, packed+i)) // after every loop
+		if !fixed && s.exit.free() { // asked after every loop
+			passed := s.exit.passes(&k.states[i], numberOr(c.info.Delta, packed+i), numberOr(c.info.Gate, packed+i))
 			goes = goes || passed && k.depth >= s.exit.MinLoops
 		}
 		c.going = append(c.going, goes)
-		same = same && goes == c.going[0]
 	}
-	if same {
-		if k.left = c.going[0]; k.left {
-			c.count(k)
+	for going := c.going; len(going) > 0; {
+		run := 1 // rows that go or stay together
+		for run < len(going) && going[run] == going[0] {
+			run++
 		}
-		return
-	}
-	place := slices.Index(s.chunks, k)
-	for from := 0; from < n; place++ {
-		to := from + 1
-		for to < n && c.going[to] == c.going[from] {
-			to++
+		piece := k
+		if run < len(going) {
+			i := slices.Index(s.chunks, k)
+			c.split(s, i, run)
+			k = s.chunks[i+1]
 		}
-		piece := s.chunks[place]
-		if to < n {
-			c.split(s, place, to-from)
-		}
-		piece.left = c.going[from]
-		if piece.left {
+		if piece.left = going[0]; piece.left {
 			c.count(piece)
 		}
-		from = to
+		going = going[run:]
 	}
 }
 

@@ -29,7 +29,7 @@ func (k ExitKind) String() string {
 
 // ParseExitKind is the reverse of String.
 func ParseExitKind(name string) (ExitKind, bool) {
-	for k := range numExits {
+	for _, k := range ExitKinds() {
 		if k.String() == name {
 			return k, true
 		}
@@ -39,11 +39,7 @@ func ParseExitKind(name string) (ExitKind, bool) {
 
 // ExitKinds are all policies, in the order in which users see them.
 func ExitKinds() []ExitKind {
-	kinds := make([]ExitKind, numExits)
-	for i := range kinds {
-		kinds[i] = ExitKind(i)
-	}
-	return kinds
+	return []ExitKind{ExitNone, ExitDelta, ExitGate, ExitKL, ExitEntropy, ExitArgmax}
 }
 
 // Allows says whether the model emits what a policy looks at. Every model gives logits.

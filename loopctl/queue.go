@@ -2,7 +2,6 @@ package loopctl
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -147,20 +146,16 @@ func (c *Controller) root(s *sequence) []byte {
 	if s.req.NoCache || len(s.req.Replay) > 0 {
 		return nil
 	}
-	b := binary.LittleEndian.AppendUint64(nil, uint64(len(s.req.CacheSalt)))
-	b = append(b, s.req.CacheSalt...)
+	b := fmt.Appendf(nil, "%q", s.req.CacheSalt)
 	if c.capacity.Seeded {
-		b = binary.LittleEndian.AppendUint64(b, s.req.Seed)
+		b = fmt.Appendf(b, " seed %d", s.req.Seed)
 	}
 	free := s.exit.free()
 	if free || c.capacity.Pages[StageCoda] > 0 {
-		b = binary.LittleEndian.AppendUint32(b, uint32(s.loops))
+		b = fmt.Appendf(b, " loops %d", s.loops)
 	}
 	if free {
-		b = append(b, byte(s.exit.Kind))
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.exit.Threshold))
-		b = binary.LittleEndian.AppendUint32(b, uint32(s.exit.MinLoops))
-		b = binary.LittleEndian.AppendUint32(b, uint32(s.exit.Agree))
+		b = fmt.Appendf(b, " exit %+v", s.exit)
 	}
 	return b
 }

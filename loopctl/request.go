@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -117,10 +116,10 @@ func (r *Request) CheckDepth(l *Capacity) error {
 	if err := r.checkExit(l); err != nil {
 		return err
 	}
-	loops := r.loopsIn(l)
-	if len(r.Replay) > 0 && r.Exit.Kind != ExitNone {
-		return excludes("replay_loops", "exit_policy", "the depths are given; leave one of the two out")
+	if err := r.checkConflicts(); err != nil {
+		return err
 	}
+	loops := r.loopsIn(l)
 	for i, n := range r.Replay {
 		if n < l.Loops.Min || n > loops {
 			e := outside("replay_loops", n, l.Loops.Min, loops, fmt.Sprintf("it must be from %d to loops, which is %d", l.Loops.Min, loops))
@@ -128,15 +127,44 @@ func (r *Request) CheckDepth(l *Capacity) error {
 			return e
 		}
 	}
+	planes := l.KV.Planes
 	switch {
 	case r.Lens < 0 || r.Lens > l.Vocab:
 		return outside("return_lens", r.Lens, 0, l.Vocab, fmt.Sprintf("it must be from 0 to the size of the vocabulary, %d", l.Vocab))
-	case r.TargetITL > 0 && !r.Elastic:
-		return excludes("target_itl_ms", "elastic", "the time is met by lowering the depth; set elastic to true, or leave target_itl_ms out")
-	case r.Elastic && len(r.Replay) > 0:
-		return excludes("replay_loops", "elastic", "a replay needs a depth that stays; leave one of the two out")
+	case r.Draft == 0:
+		return nil
+	case r.Draft < 0 || r.Draft >= loops:
+		return outside("draft_loops", r.Draft, 0, loops-1, fmt.Sprintf("it must be below loops, which is %d, or 0 for no guesses", loops))
+	case r.Draft < l.Loops.Min:
+		return outside("draft_loops", r.Draft, l.Loops.Min, l.Loops.Max-1, fmt.Sprintf("it must be from %d to %d, or 0 for no guesses", l.Loops.Min, l.Loops.Max-1))
+	case planes > 0 && planes < loops:
+		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs the KV policy depth, and this server keeps fewer planes"}
 	}
-	return r.checkDraft(l, loops)
+	return nil
+}
+
+// checkConflicts finds two fields that are right alone and contradict each other.
+func (r *Request) checkConflicts() error {
+	const one = "leave one of the two out"
+	draft, replay, policy := r.Draft > 0, len(r.Replay) > 0, r.Exit.Kind != ExitNone
+	for _, x := range []struct {
+		both                bool
+		field, with, reason string
+		remedy              string
+	}{
+		{replay && policy, "replay_loops", "exit_policy", "the depths are given", one},
+		{replay && r.Elastic, "replay_loops", "elastic", "a replay needs a depth that stays", one},
+		{draft && policy, "draft_loops", "exit_policy", "guessing ahead needs one depth for all tokens", "set exit_policy to none, or leave draft_loops out"},
+		{draft && replay, "draft_loops", "replay_loops", "guessing ahead needs one depth for all tokens", one},
+		{draft && r.Lens > 0, "draft_loops", "return_lens", "a guess is not looked at loop by loop", one},
+		{draft && r.Elastic, "draft_loops", "elastic", "guessing ahead needs a depth that stays", one},
+		{r.TargetITL > 0 && !r.Elastic, "target_itl_ms", "elastic", "the time is met by lowering the depth", "set elastic to true, or leave target_itl_ms out"},
+	} {
+		if x.both {
+			return &FieldError{Field: x.field, With: x.with, Why: fmt.Sprintf("and %s exclude each other: %s; %s", x.with, x.reason, x.remedy)}
+		}
+	}
+	return nil
 }
 
 // checkExit checks the exit policy.
@@ -146,20 +174,14 @@ func (r *Request) checkExit(l *Capacity) error {
 	case x.Kind >= numExits:
 		return &FieldError{Field: "exit_policy", Value: uint8(x.Kind), Why: "it is not a known policy"}
 	case !l.Allows(x.Kind):
-		lacks := "a gate"
-		if x.Kind == ExitDelta {
-			lacks = "the latent's change"
-		}
-		var use []string
+		lacks := map[ExitKind]string{ExitDelta: "the latent's change", ExitGate: "a gate"}[x.Kind]
+		use := ""
 		for _, k := range ExitKinds() {
 			if l.Allows(k) {
-				use = append(use, k.String())
+				use += ", " + k.String()
 			}
 		}
-		return &FieldError{
-			Field: "exit_policy", Value: x.Kind,
-			Why: fmt.Sprintf("this model does not emit %s; use one of %s", lacks, strings.Join(use, ", ")),
-		}
+		return &FieldError{Field: "exit_policy", Value: x.Kind, Why: fmt.Sprintf("this model does not emit %s; use one of %s", lacks, use[2:])}
 	case x.MinLoops != 0 && (x.MinLoops < l.Loops.Min || x.MinLoops > loops):
 		return outside("min_loops", x.MinLoops, l.Loops.Min, loops, fmt.Sprintf("it must be from %d to loops, which is %d", l.Loops.Min, loops))
 	case x.Agree < 0 || x.Agree > max(l.Loops.Max, 1):
@@ -177,31 +199,6 @@ func (r *Request) checkExit(l *Capacity) error {
 			Field: "exit_threshold", Value: v, High: t.High,
 			Why: fmt.Sprintf("policy %s takes a number above 0 and at most %v: %s (default %v)", x.Kind, t.High, t.Means, t.Default),
 		}
-	}
-	return nil
-}
-
-// checkDraft checks guessing ahead.
-func (r *Request) checkDraft(l *Capacity, loops int) error {
-	const one = "guessing ahead needs one depth for all tokens; leave one of the two out"
-	planes := l.KV.Planes
-	switch {
-	case r.Draft == 0:
-		return nil
-	case r.Exit.Kind != ExitNone:
-		return excludes("draft_loops", "exit_policy", `guessing ahead needs one depth for all tokens; set exit_policy to none, or leave draft_loops out`)
-	case len(r.Replay) > 0:
-		return excludes("draft_loops", "replay_loops", one)
-	case r.Lens > 0:
-		return excludes("draft_loops", "return_lens", "a guess is not looked at loop by loop; leave one of the two out")
-	case r.Elastic:
-		return excludes("draft_loops", "elastic", "guessing ahead needs a depth that stays; leave one of the two out")
-	case r.Draft < 0 || r.Draft >= loops:
-		return outside("draft_loops", r.Draft, 0, loops-1, fmt.Sprintf("it must be below loops, which is %d, or 0 for no guesses", loops))
-	case r.Draft < l.Loops.Min:
-		return outside("draft_loops", r.Draft, l.Loops.Min, l.Loops.Max-1, fmt.Sprintf("it must be from %d to %d, or 0 for no guesses", l.Loops.Min, l.Loops.Max-1))
-	case planes > 0 && planes < loops:
-		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs the KV policy depth, and this server keeps fewer planes"}
 	}
 	return nil
 }
@@ -234,11 +231,6 @@ func (r *Request) checkTokens(l *Capacity) error {
 // outside is an integer that is out of its bounds.
 func outside(field string, value any, low, high int, why string) *FieldError {
 	return &FieldError{Field: field, Value: value, Low: float64(low), High: float64(high), Why: why}
-}
-
-// excludes is two fields that are right alone and contradict each other.
-func excludes(field, with, why string) *FieldError {
-	return &FieldError{Field: field, With: with, Why: fmt.Sprintf("and %s exclude each other: %s", with, why)}
 }
 
 // loopsIn is the depth at which the rows of the request leave the block, or the most that its policy allows.

@@ -31,11 +31,9 @@ func (c *Controller) sample() {
 func (c *Controller) deliver(k *chunk, logits [][]float32, now time.Time) {
 	s, loops := k.seq, k.depth
 	if k.scores() {
-		for i, row := range logits {
-			if err := s.score(k.first+i, row); err != nil {
-				c.abort(s, err)
-				return
-			}
+		if err := s.score(k.first, logits); err != nil {
+			c.abort(s, err)
+			return
 		}
 	}
 	if !k.needsLogits() {
@@ -51,8 +49,8 @@ func (c *Controller) deliver(k *chunk, logits [][]float32, now time.Time) {
 
 // depart lets a chunk out of the engine, its latents shown to OnLatent. It reports whether the sequence goes on.
 func (c *Controller) depart(k *chunk) bool {
-	c.show(k)
-	if k.seq == nil { // its sequence ended: the reader of latents failed
+	if err := c.show(k); err != nil {
+		c.abort(k.seq, err)
 		return false
 	}
 	c.retire(k)
@@ -139,22 +137,28 @@ func draw(p Sampler, logits []float32) (tok Sampled, err error) {
 	return tok, nil
 }
 
-// score shows the scorer a prompt row's logits: each position once, also where the prompt had to be computed again.
-func (s *sequence) score(position int, logits []float32) (err error) {
-	if position >= len(s.req.Prompt)-1 || position < s.scored {
-		return nil
-	}
+// score shows the scorer the logits of a prompt's rows: each position once, also where the prompt is computed again.
+func (s *sequence) score(first int, logits [][]float32) (err error) {
 	defer caught("the scorer", &err)
-	s.scored = position + 1
-	s.req.Scorer.Score(position, logits)
+	for i, row := range logits {
+		if position := first + i; position < len(s.req.Prompt)-1 && position >= s.scored {
+			s.scored = position + 1
+			s.req.Scorer.Score(position, row)
+		}
+	}
 	return nil
 }
 
-// show gives the latents of a prompt's rows that left the loop to OnLatent.
-func (c *Controller) show(k *chunk) {
+// show gives OnLatent the latents of a prompt's rows that left the loop: each position once.
+func (c *Controller) show(k *chunk) (err error) {
 	s := k.seq
 	if s.req.OnLatent == nil {
-		return
+		return nil
+	}
+	defer caught("OnLatent", &err)
+	reader := c.engine.(LatentReader) // Submit has checked
+	if len(c.latent) == 0 {
+		c.latent = make([]float32, reader.HiddenSize())
 	}
 	for i, slot := range k.slots {
 		position := k.first + i
@@ -162,22 +166,10 @@ func (c *Controller) show(k *chunk) {
 			continue
 		}
 		s.shown = position + 1
-		if err := c.showRow(s, position, slot); err != nil {
-			c.abort(s, err)
-			return
+		if err := reader.Latent(slot, c.latent); err != nil {
+			return fmt.Errorf("%w: read latent of position %d: %w", ErrEngine, position, err)
 		}
+		s.req.OnLatent(position, c.latent)
 	}
-}
-
-func (c *Controller) showRow(s *sequence, position int, slot int32) (err error) {
-	defer caught("OnLatent", &err)
-	reader := c.engine.(LatentReader) // Submit has checked
-	if len(c.latent) == 0 {
-		c.latent = make([]float32, reader.HiddenSize())
-	}
-	if err := reader.Latent(slot, c.latent); err != nil {
-		return fmt.Errorf("%w: read latent of position %d: %w", ErrEngine, position, err)
-	}
-	s.req.OnLatent(position, c.latent)
 	return nil
 }

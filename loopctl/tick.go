@@ -34,28 +34,30 @@ func (c *Controller) begin() {
 	c.spare, c.retired = append(c.spare, c.retired...), c.retired[:0]
 }
 
+// runStage makes one call. It reports false where that failed, which ends the sequences of its chunks and no other.
+func (c *Controller) runStage(st Stage, chunks []*chunk) bool {
+	if len(chunks) == 0 {
+		return true
+	}
+	c.pack(st, chunks)
+	err := c.call(st)
+	if err != nil {
+		c.fail(chunks, err)
+	}
+	return err == nil
+}
+
 // prelude runs the chunks that enter. All of them are in the block's plan too, unless this call fails.
 func (c *Controller) prelude() {
-	if len(c.entering) == 0 {
-		return
-	}
-	c.pack(StagePrelude, c.entering)
-	if err := c.call(StagePrelude); err != nil {
-		c.fail(c.entering, err)
+	if !c.runStage(StagePrelude, c.entering) {
 		c.looping = slices.DeleteFunc(c.looping, func(k *chunk) bool { return k.seq == nil }) // retired
 	}
 }
 
 // block is the one hot call: rows of all depths together.
 func (c *Controller) block() {
-	if len(c.looping) == 0 {
-		return
-	}
-	c.pack(StageBlock, c.looping)
-	if err := c.call(StageBlock); err != nil {
-		c.fail(c.looping, err)
+	if !c.runStage(StageBlock, c.looping) {
 		c.looping = c.looping[:0]
-		return
 	}
 	for _, k := range c.looping {
 		c.stats.ByDepth[k.depth] += k.rows()
@@ -68,13 +70,8 @@ func (c *Controller) block() {
 // goes through it, since later ones will look at its K and V; otherwise only rows whose logits are needed do.
 func (c *Controller) coda() {
 	c.visits = append(append(c.visits, c.leaving...), c.probes...)
-	if len(c.visits) == 0 {
-		return
-	}
 	c.stats.Probes = len(c.probes)
-	c.pack(StageCoda, c.visits)
-	if err := c.call(StageCoda); err != nil {
-		c.fail(c.visits, err)
+	if !c.runStage(StageCoda, c.visits) {
 		c.visits = c.visits[:0]
 	}
 }
