@@ -3,6 +3,8 @@ package exporttest
 import (
 	"fmt"
 	"math"
+
+	"github.com/loopserve/loopserve/internal/measure/random"
 )
 
 // Size are the sizes of a checkpoint of one of the published families.
@@ -15,11 +17,11 @@ type Size struct {
 // Checkpoint is a config with the tensors that it asks for: Write takes both.
 type Checkpoint struct {
 	Config  map[string]any
-	Tensors []Tensor
+	Tensors []random.Tensor
 }
 
-func (c *Checkpoint) add(kind Kind, name string, shape ...int) {
-	t := Tensor{Name: name, Kind: kind}
+func (c *Checkpoint) add(kind random.Kind, name string, shape ...int) {
+	t := random.Tensor{Name: name, Kind: kind}
 	for _, d := range shape {
 		t.Shape = append(t.Shape, int64(d))
 	}
@@ -35,21 +37,21 @@ func (s Size) llama(modelType string, norms ...string) *Checkpoint {
 		"hidden_act": "silu", "tie_word_embeddings": false, "bos_token_id": 0, "eos_token_id": 0,
 	}}
 	q, kv := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
-	c.add(Matrix, "model.embed_tokens.weight", s.Vocab, s.Hidden)
-	c.add(Gain, "model.norm.weight", s.Hidden)
-	c.add(Matrix, "lm_head.weight", s.Vocab, s.Hidden)
+	c.add(random.Matrix, "model.embed_tokens.weight", s.Vocab, s.Hidden)
+	c.add(random.Gain, "model.norm.weight", s.Hidden)
+	c.add(random.Matrix, "lm_head.weight", s.Vocab, s.Hidden)
 	for i := range s.Loop {
 		at := fmt.Sprintf("model.layers.%d.", i)
 		for _, norm := range norms {
-			c.add(Gain, at+norm+".weight", s.Hidden)
+			c.add(random.Gain, at+norm+".weight", s.Hidden)
 		}
-		c.add(Matrix, at+"self_attn.q_proj.weight", q, s.Hidden)
-		c.add(Matrix, at+"self_attn.k_proj.weight", kv, s.Hidden)
-		c.add(Matrix, at+"self_attn.v_proj.weight", kv, s.Hidden)
-		c.add(Matrix, at+"self_attn.o_proj.weight", s.Hidden, q)
-		c.add(Matrix, at+"mlp.gate_proj.weight", s.FFN, s.Hidden)
-		c.add(Matrix, at+"mlp.up_proj.weight", s.FFN, s.Hidden)
-		c.add(Matrix, at+"mlp.down_proj.weight", s.Hidden, s.FFN)
+		c.add(random.Matrix, at+"self_attn.q_proj.weight", q, s.Hidden)
+		c.add(random.Matrix, at+"self_attn.k_proj.weight", kv, s.Hidden)
+		c.add(random.Matrix, at+"self_attn.v_proj.weight", kv, s.Hidden)
+		c.add(random.Matrix, at+"self_attn.o_proj.weight", s.Hidden, q)
+		c.add(random.Matrix, at+"mlp.gate_proj.weight", s.FFN, s.Hidden)
+		c.add(random.Matrix, at+"mlp.up_proj.weight", s.FFN, s.Hidden)
+		c.add(random.Matrix, at+"mlp.down_proj.weight", s.Hidden, s.FFN)
 	}
 	return c
 }
@@ -57,7 +59,7 @@ func (s Size) llama(modelType string, norms ...string) *Checkpoint {
 // Families is a checkpoint of each family. The heads of looped_llama are twice as wide, so that all together are wider
 // than the state; tied says that its embedding is the head, too.
 func (s Size) Families(tied bool) map[string]*Checkpoint {
-	llama := LoopedLlama{
+	llama := random.LoopedLlama{
 		Hidden: s.Hidden, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: 2 * s.HeadDim, FFN: s.FFN, Vocab: s.Vocab,
 		Context: s.Context, Prelude: s.Prelude, Loop: s.Loop, Coda: s.Coda, Loops: s.Loops, Theta: s.Theta, Tied: tied,
 	}
@@ -72,8 +74,8 @@ func (s Size) Families(tied bool) map[string]*Checkpoint {
 func (s Size) Ouro() *Checkpoint {
 	c := s.llama("ouro", "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
 	c.Config["total_ut_steps"], c.Config["early_exit_threshold"] = s.Loops, 1.0
-	c.add(Matrix, "model.early_exit_gate.weight", 1, s.Hidden)
-	c.add(Vector, "model.early_exit_gate.bias", 1)
+	c.add(random.Matrix, "model.early_exit_gate.weight", 1, s.Hidden)
+	c.add(random.Vector, "model.early_exit_gate.bias", 1)
 	return c
 }
 
@@ -96,17 +98,17 @@ func (s Size) raven(norms int) *Checkpoint {
 		"init_values": map[string]any{"embed_scale": 1.0},
 	}}
 	kv := s.KVHeads * s.Hidden / s.Heads
-	c.add(Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
-	c.add(Matrix, "transformer.adapter.weight", s.Hidden, 2*s.Hidden)
-	c.add(Gain, "transformer.ln_f.weight", s.Hidden)
+	c.add(random.Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
+	c.add(random.Matrix, "transformer.adapter.weight", s.Hidden, 2*s.Hidden)
+	c.add(random.Gain, "transformer.ln_f.weight", s.Hidden)
 	s.stages(func(at string, _ int) {
 		for i := range norms {
-			c.add(Gain, fmt.Sprintf("%snorm_%d.weight", at, i+1), s.Hidden)
+			c.add(random.Gain, fmt.Sprintf("%snorm_%d.weight", at, i+1), s.Hidden)
 		}
-		c.add(Matrix, at+"attn.Wqkv.weight", s.Hidden+2*kv, s.Hidden)
-		c.add(Matrix, at+"attn.proj.weight", s.Hidden, s.Hidden)
-		c.add(Matrix, at+"mlp.fc.weight", 2*s.FFN, s.Hidden)
-		c.add(Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
+		c.add(random.Matrix, at+"attn.Wqkv.weight", s.Hidden+2*kv, s.Hidden)
+		c.add(random.Matrix, at+"attn.proj.weight", s.Hidden, s.Hidden)
+		c.add(random.Matrix, at+"mlp.fc.weight", 2*s.FFN, s.Hidden)
+		c.add(random.Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
 	})
 	return c
 }
@@ -131,7 +133,7 @@ func (s Size) Huginn() *Checkpoint {
 	c := s.raven(4)
 	c.Config["qk_bias"], c.Config["tie_embeddings"] = true, true
 	c.Config["init_values"] = map[string]any{"embed_scale": math.Sqrt(float64(s.Hidden))}
-	s.stages(func(at string, _ int) { c.add(Vector, at+"attn.qk_bias", 2, 1, s.Heads, s.Hidden/s.Heads) })
+	s.stages(func(at string, _ int) { c.add(random.Vector, at+"attn.qk_bias", 2, 1, s.Heads, s.Hidden/s.Heads) })
 	return c
 }
 
@@ -139,7 +141,7 @@ func (s Size) Huginn() *Checkpoint {
 func (s Size) Retrofit(olmo bool) *Checkpoint {
 	c := s.raven(2)
 	c.Config["tie_embeddings"], c.Config["rope_theta"] = false, s.Theta
-	c.add(Matrix, "lm_head.weight", s.Vocab, s.Hidden)
+	c.add(random.Matrix, "lm_head.weight", s.Vocab, s.Hidden)
 	if !olmo {
 		c.Config["rope_scaling"] = map[string]any{
 			"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
@@ -147,8 +149,8 @@ func (s Size) Retrofit(olmo bool) *Checkpoint {
 		return c
 	}
 	s.stages(func(at string, _ int) {
-		c.add(Gain, at+"attn.q_norm.weight", s.Hidden)
-		c.add(Gain, at+"attn.k_norm.weight", s.KVHeads*s.Hidden/s.Heads)
+		c.add(random.Gain, at+"attn.q_norm.weight", s.Hidden)
+		c.add(random.Gain, at+"attn.k_norm.weight", s.KVHeads*s.Hidden/s.Heads)
 	})
 	return c
 }
@@ -163,26 +165,26 @@ func (s Size) Parcae() *Checkpoint {
 		"rope_settings": map[string]any{"use_rope": true, "rope_condense_ratio": 1, "rope_base": s.Theta},
 		"prelude_norm":  true, "injection_type": "diagonal", "qk_norm": true, "tie_embeddings": true,
 	}}
-	c.add(Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
+	c.add(random.Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
 	for _, name := range []string{"ln_prelude", "ln_f"} {
-		c.add(Gain, "transformer."+name+".weight", s.Hidden)
+		c.add(random.Gain, "transformer."+name+".weight", s.Hidden)
 	}
-	c.add(Matrix, "transformer.C.weight", s.Hidden, s.Hidden)
-	c.add(Matrix, "transformer.adapter.B", s.Hidden, s.Hidden)
-	c.add(Vector, "transformer.adapter.A_log", s.Hidden)
-	c.add(Vector, "transformer.adapter.dt_bias", s.Hidden)
+	c.add(random.Matrix, "transformer.C.weight", s.Hidden, s.Hidden)
+	c.add(random.Matrix, "transformer.adapter.B", s.Hidden, s.Hidden)
+	c.add(random.Vector, "transformer.adapter.A_log", s.Hidden)
+	c.add(random.Vector, "transformer.adapter.dt_bias", s.Hidden)
 	s.stages(func(at string, global int) {
 		for _, name := range []string{"norm_1", "norm_2"} {
-			c.add(Gain, at+name+".weight", s.Hidden)
+			c.add(random.Gain, at+name+".weight", s.Hidden)
 		}
 		for _, name := range []string{"c_q", "c_k", "c_v", "c_proj"} {
-			c.add(Matrix, at+"attn."+name+".weight", s.Hidden, s.Hidden)
+			c.add(random.Matrix, at+"attn."+name+".weight", s.Hidden, s.Hidden)
 		}
-		c.add(Matrix, at+"mlp.fc.weight", s.FFN, s.Hidden)
-		c.add(Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
+		c.add(random.Matrix, at+"mlp.fc.weight", s.FFN, s.Hidden)
+		c.add(random.Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
 		if global%2 == 1 {
-			c.add(Matrix, at+"attn.ve_gate.weight", s.Heads, min(32, s.Hidden))
-			c.add(Vector, fmt.Sprintf("value_embeds.%d.weight", global), s.Vocab, s.Hidden)
+			c.add(random.Matrix, at+"attn.ve_gate.weight", s.Heads, min(32, s.Hidden))
+			c.add(random.Vector, fmt.Sprintf("value_embeds.%d.weight", global), s.Vocab, s.Hidden)
 		}
 	})
 	return c

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/loopserve/loopserve/internal/measure/random"
 )
 
 // Published are checkpoints with the configs, tensor names, shapes and types of released models, by name: their weights
@@ -56,7 +58,7 @@ func huginn35() *Checkpoint {
 	} {
 		c.Config[key] = v
 	}
-	c.add(Matrix, "lm_head.weight", 65536, 5280)
-	c.add(Buffer, "freqs_cis", 1, 4096, 1, 48, 2)
+	c.add(random.Matrix, "lm_head.weight", 65536, 5280)
+	c.add(random.Buffer, "freqs_cis", 1, 4096, 1, 48, 2)
 	return c
 }

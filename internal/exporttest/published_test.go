@@ -14,7 +14,7 @@ func TestPublishedSizes(t *testing.T) {
 		}
 		elements := int64(0)
 		for _, tensor := range c.Tensors {
-			elements += tensor.len()
+			elements += tensor.Elements()
 		}
 		if want.tensors > 0 && (len(c.Tensors) != want.tensors || elements != want.elements) {
 			t.Errorf("%s: %d tensors of %d elements, want %d of %d", name, len(c.Tensors), elements, want.tensors, want.elements)

@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/inspect"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
 
 // small is 1 layer before the loop, 2 in it, 1 after.
-var small = exporttest.LoopedLlama{Hidden: 32, Heads: 2, FFN: 64, Vocab: 48, Context: 40, Prelude: 1, Loop: 2, Coda: 1}
+var small = random.LoopedLlama{Hidden: 32, Heads: 2, FFN: 64, Vocab: 48, Context: 40, Prelude: 1, Loop: 2, Coda: 1}
 
 func exported(t *testing.T, opt export.Options) *bundle.Bundle {
 	t.Helper()

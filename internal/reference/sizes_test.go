@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
@@ -25,7 +26,7 @@ func TestOtherSizes(t *testing.T) {
 		for family, checkpoint := range s.Families(size == "two") {
 			t.Run(family+" "+size, func(t *testing.T) {
 				from := t.TempDir()
-				if err := exporttest.Write(from, checkpoint.Config, checkpoint.Tensors, "F32", 7); err != nil {
+				if err := random.Write(from, checkpoint.Config, checkpoint.Tensors, "F32", 7); err != nil {
 					t.Fatal(err)
 				}
 				prompt := make([]int, 23)

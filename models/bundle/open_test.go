@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
@@ -18,7 +18,7 @@ import (
 func exported(t *testing.T) string {
 	t.Helper()
 	checkpoint, out := t.TempDir(), filepath.Join(t.TempDir(), "tiny")
-	size := exporttest.LoopedLlama{Hidden: 32, Heads: 2, FFN: 32, Vocab: 16, Context: 32, Prelude: 1, Loop: 1, Coda: 1}
+	size := random.LoopedLlama{Hidden: 32, Heads: 2, FFN: 32, Vocab: 16, Context: 32, Prelude: 1, Loop: 1, Coda: 1}
 	if err := size.Write(checkpoint, 1); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/exporttest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 )
 
 // everyFamily is a random checkpoint of each family, at sizes that both the CPU's and CUDA's attention take.
@@ -17,7 +18,7 @@ func everyFamily() map[string]*exporttest.Checkpoint {
 func written(t testing.TB, c *exporttest.Checkpoint, dtype string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := exporttest.Write(dir, c.Config, c.Tensors, dtype, 7); err != nil {
+	if err := random.Write(dir, c.Config, c.Tensors, dtype, 7); err != nil {
 		t.Fatal(err)
 	}
 	return dir

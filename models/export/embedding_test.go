@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/export"
 )
 
@@ -50,7 +50,7 @@ func TestEmbeddingAndHeadPrecisions(t *testing.T) {
 func TestEmbeddingOfOddWidths(t *testing.T) {
 	env := openEnv(t)
 	for _, hidden := range []int{40, 48, 72, 100} {
-		s := exporttest.LoopedLlama{Hidden: hidden, Heads: 2, HeadDim: 16, FFN: 64, Vocab: 50, Context: 64, Loop: 1, Loops: 2}
+		s := random.LoopedLlama{Hidden: hidden, Heads: 2, HeadDim: 16, FFN: 64, Vocab: 50, Context: 64, Loop: 1, Loops: 2}
 		from := t.TempDir()
 		if err := s.Write(from, 3); err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func TestEmbeddingOfOddWidths(t *testing.T) {
 			}
 		}
 	}
-	odd := exporttest.LoopedLlama{Hidden: 41, Heads: 2, HeadDim: 16, FFN: 64, Vocab: 50, Context: 64, Loop: 1}
+	odd := random.LoopedLlama{Hidden: 41, Heads: 2, HeadDim: 16, FFN: 64, Vocab: 50, Context: 64, Loop: 1}
 	from := t.TempDir()
 	if err := odd.Write(from, 3); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestEmbeddingOfOddWidths(t *testing.T) {
 // A tied float head is the embedding's bytes; a quantized one, which is packed for its product, is not.
 func TestTiedTablesShareTheirBytes(t *testing.T) {
 	size := func(head string) int64 {
-		s := exporttest.LoopedLlama{Hidden: 64, Heads: 1, HeadDim: 64, FFN: 32, Vocab: 1024, Loop: 1, Tied: true}
+		s := random.LoopedLlama{Hidden: 64, Heads: 1, HeadDim: 64, FFN: 32, Vocab: 1024, Loop: 1, Tied: true}
 		from := t.TempDir()
 		if err := s.Write(from, 1); err != nil {
 			t.Fatal(err)

@@ -11,18 +11,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
 
-var tiny = exporttest.LoopedLlama{Hidden: 32, Heads: 2, FFN: 48, Vocab: 16, Context: 32, Prelude: 1, Loop: 2, Coda: 1}
+var tiny = random.LoopedLlama{Hidden: 32, Heads: 2, FFN: 48, Vocab: 16, Context: 32, Prelude: 1, Loop: 2, Coda: 1}
 
 // try exports a checkpoint made of this config and these tensors, damaged by damage.
-func try(t *testing.T, config map[string]any, tensors []exporttest.Tensor, damage func(t *testing.T, dir string)) error {
+func try(t *testing.T, config map[string]any, tensors []random.Tensor, damage func(t *testing.T, dir string)) error {
 	t.Helper()
 	dir, parent := t.TempDir(), t.TempDir()
-	if err := exporttest.Write(dir, config, tensors, "F32", 1); err != nil {
+	if err := random.Write(dir, config, tensors, "F32", 1); err != nil {
 		t.Fatal(err)
 	}
 	if damage != nil {
@@ -95,7 +95,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 func TestLoopsHint(t *testing.T) {
 	config, dir := tiny.Config(), t.TempDir()
 	config["loopserve"] = map[string]any{"loops": map[string]any{"min": 2, "default": 3, "trained": 6, "max": 12}}
-	if err := exporttest.Write(dir, config, tiny.Tensors(), "BF16", 1); err != nil {
+	if err := random.Write(dir, config, tiny.Tensors(), "BF16", 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := export.Export(context.Background(), dir, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
@@ -108,21 +108,21 @@ func TestLoopsHint(t *testing.T) {
 }
 
 func TestTensorsThatAreRefused(t *testing.T) {
-	without := func(name string) []exporttest.Tensor {
-		return slices.DeleteFunc(tiny.Tensors(), func(t exporttest.Tensor) bool { return t.Name == name })
+	without := func(name string) []random.Tensor {
+		return slices.DeleteFunc(tiny.Tensors(), func(t random.Tensor) bool { return t.Name == name })
 	}
 	mentions(t, try(t, tiny.Config(), without("model.norm.weight"), nil), "model.norm.weight", "missing")
 	mentions(t, try(t, tiny.Config(), without("model.layers.3.mlp.up_proj.weight"), nil), "model.layers.3.mlp.up_proj.weight", "missing")
 
 	wrong := tiny.Tensors()
-	i := slices.IndexFunc(wrong, func(t exporttest.Tensor) bool { return t.Name == "model.layers.1.self_attn.o_proj.weight" })
+	i := slices.IndexFunc(wrong, func(t random.Tensor) bool { return t.Name == "model.layers.1.self_attn.o_proj.weight" })
 	wrong[i].Shape = []int64{32, 31}
 	mentions(t, try(t, tiny.Config(), wrong, nil), wrong[i].Name, "[32 31]", "[32 32]")
 
 	more := tiny
 	more.Coda++
 	mentions(t, try(t, tiny.Config(), more.Tensors(), nil), "model.layers.4.", "no place")
-	mentions(t, try(t, tiny.Config(), append(tiny.Tensors(), exporttest.Tensor{Name: "model.layers.0.self_attn.q_proj.bias", Shape: []int64{32}}), nil),
+	mentions(t, try(t, tiny.Config(), append(tiny.Tensors(), random.Tensor{Name: "model.layers.0.self_attn.q_proj.bias", Shape: []int64{32}}), nil),
 		"q_proj.bias")
 
 	tied := tiny

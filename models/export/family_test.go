@@ -9,8 +9,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
@@ -149,7 +149,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 // Llama tied and not: one copy of the embedding in the data file where head and embedding are the same float32.
 func TestTiedWeightsAreStoredOnce(t *testing.T) {
 	size := func(tied bool, weights string) int64 {
-		s := exporttest.LoopedLlama{Hidden: 64, Heads: 1, FFN: 32, Vocab: 1024, Loop: 1, Tied: tied}
+		s := random.LoopedLlama{Hidden: 64, Heads: 1, FFN: 32, Vocab: 1024, Loop: 1, Tied: tied}
 		from, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
 		if err := s.Write(from, 1); err != nil {
 			t.Fatal(err)

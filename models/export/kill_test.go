@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // An export that is killed, at whatever moment, leaves the place as it was, or whole; the next one clears up after it.
 func TestKilledExportLeavesNoHalfBundle(t *testing.T) {
 	from, parent := t.TempDir(), t.TempDir()
-	s := exporttest.LoopedLlama{Hidden: 512, Heads: 8, FFN: 1024, Vocab: 2048, Loop: 2}
+	s := random.LoopedLlama{Hidden: 512, Heads: 8, FFN: 1024, Vocab: 2048, Loop: 2}
 	if err := s.Write(from, 1); err != nil {
 		t.Fatal(err)
 	}

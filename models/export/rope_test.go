@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/export"
 )
 
@@ -14,7 +14,7 @@ import (
 func exported(t *testing.T, config map[string]any) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := exporttest.Write(dir, config, tiny.Tensors(), "F32", 1); err != nil {
+	if err := random.Write(dir, config, tiny.Tensors(), "F32", 1); err != nil {
 		t.Fatal(err)
 	}
 	m, err := export.Export(context.Background(), dir, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})

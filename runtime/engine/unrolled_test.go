@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
@@ -125,9 +125,9 @@ func (u *unrolled) take(tb testing.TB, e engine.Engine) {
 func TestUnrolledEqualsTheLoop(t *testing.T) {
 	ort.CheckLeaks(t)
 	env := openEnv(t)
-	random := filepath.Join(t.TempDir(), "random")
-	exportRandom(t, exporttest.LoopedLlama{Hidden: 48, Heads: 4, KVHeads: 2, FFN: 80, Vocab: 64, Loop: 3, Context: 64}, export.F32, random)
-	for name, dir := range map[string]string{"adder": copyOfAdder(t), "random 3⊗5": random} {
+	made := filepath.Join(t.TempDir(), "random")
+	exportRandom(t, random.LoopedLlama{Hidden: 48, Heads: 4, KVHeads: 2, FFN: 80, Vocab: 64, Loop: 3, Context: 64}, export.F32, made)
+	for name, dir := range map[string]string{"adder": copyOfAdder(t), "random 3⊗5": made} {
 		t.Run(name, func(t *testing.T) {
 			const rows, loops = 3, 5
 			e := openEngine(t, env, dir, engine.Options{PageSize: 4})
@@ -172,7 +172,7 @@ func copyOfAdder(tb testing.TB) string {
 	return dir
 }
 
-func exportRandom(tb testing.TB, size exporttest.LoopedLlama, weights, out string) {
+func exportRandom(tb testing.TB, size random.LoopedLlama, weights, out string) {
 	tb.Helper()
 	hf := filepath.Join(tb.TempDir(), "checkpoint")
 	if err := size.Write(hf, 1); err != nil {
@@ -186,7 +186,7 @@ func exportRandom(tb testing.TB, size exporttest.LoopedLlama, weights, out strin
 // BenchmarkGoLoop is what the loop in Go costs (docs/adr/0003): L block calls from Go, with packing, gathering and
 // scattering, against one call of a graph that applies the block L times, in turn. ns/op is both together.
 func BenchmarkGoLoop(b *testing.B) {
-	big := exporttest.LoopedLlama{Hidden: 1024, Heads: 16, FFN: 2816, Vocab: 32000, Loop: 4, Context: 512}
+	big := random.LoopedLlama{Hidden: 1024, Heads: 16, FFN: 2816, Vocab: 32000, Loop: 4, Context: 512}
 	for _, c := range []struct {
 		name    string
 		weights string // of a random checkpoint; "": the shipped model

@@ -11,7 +11,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
+	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -22,7 +22,7 @@ import (
 func tinyBundle(t *testing.T) *bundle.Bundle {
 	t.Helper()
 	hf, out := filepath.Join(t.TempDir(), "hf"), filepath.Join(t.TempDir(), "tiny")
-	if err := (exporttest.LoopedLlama{Hidden: 16, Heads: 2, FFN: 24, Vocab: 32, Loop: 2}).Write(hf, 1); err != nil {
+	if err := (random.LoopedLlama{Hidden: 16, Heads: 2, FFN: 24, Vocab: 32, Loop: 2}).Write(hf, 1); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := export.Export(t.Context(), hf, out, export.Options{Exporter: "test"}); err != nil {

@@ -6,109 +6,132 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
-// tensor is one tensor of the checkpoint: a norm's gain, [n], or a matrix, [rows, columns].
-type tensor struct {
-	name  string
-	shape []int
+// Kind says how a tensor's values are drawn.
+type Kind int
+
+// The kinds.
+const (
+	Matrix Kind = iota // normal, variance 1/columns
+	Gain               // exp of a small normal: a norm's gain, around 1
+	Vector             // normal of standard deviation 0.5: biases and the like
+	Buffer             // a Vector that is F32 in every file: a table that upstream keeps beside the weights
+)
+
+// Tensor is one tensor of a random checkpoint.
+type Tensor struct {
+	Name  string
+	Kind  Kind
+	Shape []int64
 }
 
-func (t *tensor) elements() int {
-	n := 1
-	for _, d := range t.shape {
+// Elements is how many values the tensor has.
+func (t Tensor) Elements() int64 {
+	n := int64(1)
+	for _, d := range t.Shape {
 		n *= d
 	}
 	return n
 }
 
-// config is what stands in config.json of a looped_llama.
-func (m *Model) config() map[string]any {
-	return map[string]any{
-		"model_type": "looped_llama", "architectures": []string{"LoopedLlamaForCausalLM"},
-		"hidden_size": m.Hidden, "intermediate_size": m.FFN, "vocab_size": m.Vocab, "max_position_embeddings": m.Context,
-		"num_attention_heads": m.Heads, "num_key_value_heads": m.KVHeads, "head_dim": m.Hidden / m.Heads,
-		"num_prelude_layers": m.Prelude, "num_loop_layers": m.Layers, "num_coda_layers": m.Coda,
-		"num_hidden_layers": m.Prelude + m.Layers + m.Coda, "num_loops": m.Loops,
-		"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_scaling": nil, "hidden_act": "silu",
-		"attention_bias": false, "mlp_bias": false, "tie_word_embeddings": false, "bos_token_id": 1, "eos_token_id": 2,
+// Write makes dir and puts config.json and model.safetensors there. dtype is F32 or BF16. It holds no tensor in
+// memory.
+func Write(dir string, config map[string]any, tensors []Tensor, dtype string, seed uint64) error {
+	if err := WriteJSON(dir, "config.json", config); err != nil {
+		return err
 	}
+	return WriteTensors(filepath.Join(dir, "model.safetensors"), tensors, dtype, seed)
 }
 
-// tensors are those that the config asks for.
-func (m *Model) tensors() []tensor {
-	d, kv := m.Hidden, m.KVHeads*m.Hidden/m.Heads
-	out := []tensor{
-		{"model.embed_tokens.weight", []int{m.Vocab, d}}, {"model.norm.weight", []int{d}}, {"lm_head.weight", []int{m.Vocab, d}},
-	}
-	for i := range m.Prelude + m.Layers + m.Coda {
-		for _, t := range []tensor{
-			{"input_layernorm", []int{d}}, {"post_attention_layernorm", []int{d}},
-			{"self_attn.q_proj", []int{d, d}}, {"self_attn.k_proj", []int{kv, d}},
-			{"self_attn.v_proj", []int{kv, d}}, {"self_attn.o_proj", []int{d, d}},
-			{"mlp.gate_proj", []int{m.FFN, d}}, {"mlp.up_proj", []int{m.FFN, d}}, {"mlp.down_proj", []int{d, m.FFN}},
-		} {
-			out = append(out, tensor{fmt.Sprintf("model.layers.%d.%s.weight", i, t.name), t.shape})
-		}
-	}
-	return out
-}
-
-// write makes dir and puts config.json and model.safetensors (float32) there. It holds no tensor in memory.
-func (m *Model) write(dir string) error {
+// WriteJSON writes v to a file of dir, which it makes.
+func WriteJSON(dir, name string, v any) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	config, err := json.MarshalIndent(m.config(), "", "  ")
+	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(dir, "model.safetensors"))
+	return os.WriteFile(filepath.Join(dir, name), raw, 0o644)
+}
+
+// WriteTensors writes one safetensors file.
+func WriteTensors(path string, tensors []Tensor, dtype string, seed uint64) error {
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	return errors.Join(m.writeTensors(w), w.Flush(), f.Close())
+	err = writeTensors(w, tensors, dtype, seed)
+	return errors.Join(err, w.Flush(), f.Close())
 }
 
-// writeTensors writes a safetensors file: the header's length, the header, then the numbers.
-func (m *Model) writeTensors(w *bufio.Writer) error {
-	tensors, header, at := m.tensors(), map[string]any{}, 0
-	for i := range tensors {
-		t := &tensors[i]
-		end := at + 4*t.elements()
-		header[t.name] = map[string]any{"dtype": "F32", "shape": t.shape, "data_offsets": [2]int{at, end}}
-		at = end
+// ElementSize is the bytes of one value in a file of that dtype, 0 for a dtype that is not written.
+func (t Tensor) ElementSize(dtype string) int64 {
+	return map[string]int64{"F32": 4, "BF16": 2}[t.dtype(dtype)]
+}
+
+func (t Tensor) dtype(dtype string) string {
+	if t.Kind == Buffer {
+		return "F32"
+	}
+	return dtype
+}
+
+func writeTensors(w *bufio.Writer, tensors []Tensor, dtype string, seed uint64) error {
+	header, at := map[string]any{}, int64(0)
+	for _, t := range tensors {
+		n := t.Elements() * t.ElementSize(dtype)
+		if n == 0 {
+			return fmt.Errorf("tensor %s of dtype %q and shape %v: want F32 or BF16 and something in it", t.Name, t.dtype(dtype), t.Shape)
+		}
+		header[t.Name] = map[string]any{"dtype": t.dtype(dtype), "shape": t.Shape, "data_offsets": [2]int64{at, at + n}}
+		at += n
 	}
 	raw, err := json.Marshal(header)
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(raw))), raw...)); err != nil {
+	if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(raw)))); err != nil {
 		return err
 	}
-	r := rand.New(rand.NewPCG(m.Seed, 0x72616e646f6d))
-	var number [4]byte
-	for i := range tensors {
-		t := &tensors[i]
-		spread := 1 / math.Sqrt(float64(t.shape[len(t.shape)-1])) // keeps a row's size from layer to layer
-		for range t.elements() {
-			v := r.NormFloat64() * spread
-			if strings.Contains(t.name, "norm") {
-				v = 1
-			}
-			binary.LittleEndian.PutUint32(number[:], math.Float32bits(float32(v)))
-			if _, err := w.Write(number[:]); err != nil {
-				return err
-			}
+	if _, err := w.Write(raw); err != nil {
+		return err
+	}
+	for _, t := range tensors {
+		if err := t.write(w, t.ElementSize(dtype), seed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write draws the values from a stream of the tensor's own, so that one more tensor changes no other.
+func (t Tensor) write(w *bufio.Writer, size int64, seed uint64) error {
+	h := fnv.New64a()
+	h.Write([]byte(t.Name))
+	r := rand.New(rand.NewPCG(seed, h.Sum64()))
+	std := 1 / math.Sqrt(float64(t.Shape[len(t.Shape)-1]))
+	var b [4]byte
+	for range t.Elements() {
+		v := r.NormFloat64()
+		switch t.Kind {
+		case Matrix:
+			v *= std
+		case Gain:
+			v = math.Exp(0.3 * v)
+		case Vector, Buffer:
+			v *= 0.5
+		}
+		binary.LittleEndian.PutUint32(b[:], math.Float32bits(float32(v)))
+		if _, err := w.Write(b[4-size:]); err != nil { // BF16 is the upper half
+			return err
 		}
 	}
 	return nil

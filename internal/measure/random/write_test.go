@@ -1,4 +1,4 @@
-package exporttest
+package random
 
 import (
 	"bytes"
