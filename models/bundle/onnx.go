@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/loopserve/loopserve/models/protofield"
 )
 
@@ -11,6 +13,22 @@ import (
 const (
 	maxNesting = 16
 	maxNodes   = 1 << 20
+)
+
+// Field numbers of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+const (
+	modelGraph, modelTraining, modelFunction = 7, 20, 25
+
+	graphNode, graphInitializer, graphInput, graphOutput, graphSparse = 1, 5, 11, 12, 15
+
+	nodeName, nodeOp, nodeAttribute, nodeDomain = 3, 4, 5, 7
+	functionNode, functionAttribute             = 7, 11
+
+	attrTensor, attrGraph, attrTensors, attrGraphs, attrSparse, attrSparses = 5, 6, 10, 11, 22, 23
+
+	valueName, valueType, typeTensor = 1, 2, 1
+
+	tensorElement, tensorShape, shapeDimension, dimensionValue = 1, 2, 1, 1
 )
 
 // domains are those whose operators a bundle may use. Anything else would be a kernel that we did not register.
@@ -39,28 +57,18 @@ type tensorInfo struct {
 func readGraph(raw []byte) (*graphInfo, error) {
 	g := &graphInfo{initializers: map[string]bool{}, attention: map[string]int{}}
 	graphs := 0
-	err := protofield.Each(raw, func(f protofield.Field) error {
-		switch f.Tag {
-		case 7:
+	err := protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
+		switch tag {
+		case modelGraph:
 			if graphs++; graphs > 1 {
 				return fmt.Errorf("%w: two graphs", protofield.ErrDamaged) // parsers merge them
 			}
-			b, err := f.Sub()
-			if err != nil {
-				return err
-			}
 			return g.graph(b, 0)
-		case 20:
+		case modelTraining:
 			return fmt.Errorf("it holds training information: only inference graphs are served")
-		case 25:
-			b, err := f.Sub()
-			if err != nil {
-				return err
-			}
-			return g.function(b)
 		}
-		return nil
-	})
+		return g.function(b)
+	}, modelGraph, modelTraining, modelFunction)
 	if err == nil && graphs == 0 {
 		err = fmt.Errorf("%w: no graph", protofield.ErrDamaged)
 	}
@@ -71,44 +79,28 @@ func (g *graphInfo) graph(raw []byte, depth int) error {
 	if depth > maxNesting {
 		return fmt.Errorf("graphs nest more than %d deep", maxNesting)
 	}
-	return protofield.Each(raw, func(f protofield.Field) error {
-		switch f.Tag {
-		case 1, 5, 11, 12, 15:
-		default:
-			return nil
-		}
-		b, err := f.Sub()
-		if err != nil {
-			return err
-		}
+	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
 		switch {
-		case f.Tag == 1:
+		case tag == graphNode:
 			return g.node(b, depth)
-		case f.Tag == 5:
+		case tag == graphInitializer:
 			return g.tensor(b, depth == 0)
-		case f.Tag == 15:
+		case tag == graphSparse:
 			return fmt.Errorf("it has a sparse initializer: store it dense")
 		case depth == 0:
-			return g.value(b, f.Tag == 11)
+			return g.value(b, tag == graphInput)
 		}
 		return nil
-	})
+	}, graphNode, graphInitializer, graphInput, graphOutput, graphSparse)
 }
 
 func (g *graphInfo) function(raw []byte) error {
-	return protofield.Each(raw, func(f protofield.Field) error {
-		if f.Tag != 7 && f.Tag != 11 {
-			return nil
-		}
-		b, err := f.Sub()
-		if err != nil {
-			return err
-		}
-		if f.Tag == 11 {
+	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
+		if tag == functionAttribute {
 			return g.attribute(b, 1)
 		}
 		return g.node(b, 1)
-	})
+	}, functionNode, functionAttribute)
 }
 
 func (g *graphInfo) node(raw []byte, depth int) error {
@@ -116,26 +108,19 @@ func (g *graphInfo) node(raw []byte, depth int) error {
 		return fmt.Errorf("more than %d nodes", maxNodes)
 	}
 	var name, op, domain string
-	err := protofield.Each(raw, func(f protofield.Field) error {
-		if f.Tag != 3 && f.Tag != 4 && f.Tag != 5 && f.Tag != 7 {
-			return nil
-		}
-		b, err := f.Sub()
-		if err != nil {
-			return err
-		}
-		switch f.Tag {
-		case 3:
+	err := protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
+		switch tag {
+		case nodeName:
 			name = string(b)
-		case 4:
+		case nodeOp:
 			op = string(b)
-		case 5:
+		case nodeAttribute:
 			return g.attribute(b, depth)
-		case 7:
+		case nodeDomain:
 			domain = string(b)
 		}
 		return nil
-	})
+	}, nodeName, nodeOp, nodeAttribute, nodeDomain)
 	if err != nil {
 		return fmt.Errorf("node %q (%s): %w", name, op, err)
 	}
@@ -150,64 +135,35 @@ func (g *graphInfo) node(raw []byte, depth int) error {
 }
 
 func (g *graphInfo) attribute(raw []byte, depth int) error {
-	tensors, graphs := 0, 0
-	return protofield.Each(raw, func(f protofield.Field) error {
-		switch f.Tag {
-		case 5, 10: // t, tensors
-			b, err := f.Sub()
-			if err != nil {
-				return err
-			}
-			if f.Tag == 5 {
-				if tensors++; tensors > 1 {
-					return fmt.Errorf("%w: an attribute with two tensors", protofield.ErrDamaged)
-				}
+	seen := map[protowire.Number]int{}
+	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
+		seen[tag]++
+		switch tag {
+		case attrTensor, attrTensors:
+			if seen[attrTensor] > 1 {
+				return fmt.Errorf("%w: an attribute with two tensors", protofield.ErrDamaged)
 			}
 			return g.tensor(b, false)
-		case 6, 11: // g, graphs
-			b, err := f.Sub()
-			if err != nil {
-				return err
-			}
-			if f.Tag == 6 {
-				if graphs++; graphs > 1 {
-					return fmt.Errorf("%w: an attribute with two graphs", protofield.ErrDamaged)
-				}
+		case attrGraph, attrGraphs:
+			if seen[attrGraph] > 1 {
+				return fmt.Errorf("%w: an attribute with two graphs", protofield.ErrDamaged)
 			}
 			return g.graph(b, depth+1)
-		case 22, 23:
-			return fmt.Errorf("it has a sparse tensor: store it dense")
 		}
-		return nil
-	})
+		return fmt.Errorf("it has a sparse tensor: store it dense")
+	}, attrTensor, attrGraph, attrTensors, attrGraphs, attrSparse, attrSparses)
 }
 
 // value reads a ValueInfoProto of the main graph.
 func (g *graphInfo) value(raw []byte, input bool) error {
 	var v tensorInfo
-	err := protofield.Each(raw, func(f protofield.Field) error {
-		if f.Tag != 1 && f.Tag != 2 {
-			return nil
-		}
-		b, err := f.Sub()
-		if err != nil {
-			return err
-		}
-		if f.Tag == 1 {
+	err := protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
+		if tag == valueName {
 			v.name = string(b)
 			return nil
 		}
-		return protofield.Each(b, func(f protofield.Field) error { // TypeProto
-			if f.Tag != 1 {
-				return nil
-			}
-			tensor, err := f.Sub()
-			if err != nil {
-				return err
-			}
-			return v.tensorType(tensor)
-		})
-	})
+		return protofield.EachOf(b, func(_ protowire.Number, tensor []byte) error { return v.tensorType(tensor) }, typeTensor)
+	}, valueName, valueType)
 	if input {
 		g.inputs = append(g.inputs, v)
 	} else {
@@ -219,30 +175,23 @@ func (g *graphInfo) value(raw []byte, input bool) error {
 func (v *tensorInfo) tensorType(raw []byte) error {
 	return protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
-		case 1:
+		case tensorElement:
 			v.elem, err = f.Varint()
-		case 2:
+		case tensorShape:
 			v.ranked = true
 			var shape []byte
 			if shape, err = f.Sub(); err == nil {
-				err = protofield.Each(shape, v.dim)
+				err = protofield.EachOf(shape, v.dim, shapeDimension)
 			}
 		}
 		return err
 	})
 }
 
-func (v *tensorInfo) dim(f protofield.Field) error {
-	if f.Tag != 1 {
-		return nil
-	}
-	b, err := f.Sub()
-	if err != nil {
-		return err
-	}
+func (v *tensorInfo) dim(_ protowire.Number, raw []byte) error {
 	size := int64(-1)
-	err = protofield.Each(b, func(f protofield.Field) (err error) {
-		if f.Tag == 1 {
+	err := protofield.Each(raw, func(f protofield.Field) (err error) {
+		if f.Tag == dimensionValue {
 			size, err = f.Varint()
 		}
 		return err

@@ -40,7 +40,7 @@ func (b *builder) tensor(name string, shape ...int) *safetensors.Tensor {
 	if t == nil {
 		b.fail("tensor %q is missing", name)
 	} else if !slices.Equal(t.Shape, want) {
-		b.fail("tensor %q has shape %v, the config asks for %v", name, t.Shape, want)
+		b.fail("tensor %q has shape %v, but the config asks for %v", name, t.Shape, want)
 	} else {
 		return t
 	}
@@ -65,7 +65,7 @@ func (b *builder) fail(format string, args ...any) {
 func (b *builder) leftover(ignorable ...string) {
 	for _, name := range b.ckpt.Names() {
 		if !b.used[name] && !slices.ContainsFunc(ignorable, func(s string) bool { return strings.HasSuffix(name, s) }) {
-			b.fail("tensor %q is in the checkpoint, but the config has no place for it", name)
+			b.fail("the checkpoint holds tensor %q, which nothing in the config uses", name)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (c *config) name(key string, v *string) {
 	}
 }
 
-// size takes a whole number in [low, high]; def stands in where the key is absent, and −1 makes it required.
+// size takes an integer in [low, high]; def stands in where the key is absent, and −1 makes it required.
 func (c *config) size(key string, low, high, def int) int {
 	v := def
 	if !c.take(key, &v) && def < 0 {
@@ -184,13 +184,13 @@ func (c *config) rope(theta string, dim, positions int) (cos, sin []float32) {
 		c.take("rope_parameters", &in)
 		if base, ok := in["rope_theta"]; ok {
 			if old, both := c.keys[theta]; both && string(old) != "null" && string(old) != string(base) {
-				c.fail("%s is %s, rope_parameters.rope_theta is %s: which one is it?", theta, old, base)
+				c.fail("%s is %s, but rope_parameters.rope_theta is %s: keep one of them", theta, old, base)
 			}
 			c.keys[theta] = base
 			delete(in, "rope_theta")
 		}
 		if old, both := c.keys["rope_scaling"]; both && string(old) != "null" {
-			c.fail("rope_scaling and rope_parameters are both there: which one is it?")
+			c.fail("rope_scaling and rope_parameters are both set: keep one of them")
 		}
 		if len(in) > 0 {
 			c.keys["rope_scaling"], _ = json.Marshal(in) // of raw JSON values, which marshal
@@ -215,7 +215,7 @@ type ropeScaling struct {
 func (s ropeScaling) kind() (string, error) {
 	switch {
 	case s.RopeType != "" && s.Type != "" && s.RopeType != s.Type:
-		return "", fmt.Errorf("rope_scaling has rope_type %q and type %q: which one is it?", s.RopeType, s.Type)
+		return "", fmt.Errorf("rope_scaling has rope_type %q and type %q: keep one of them", s.RopeType, s.Type)
 	case s.RopeType != "":
 		return s.RopeType, nil
 	}
@@ -235,7 +235,7 @@ func (c *config) scale(inverse []float64) {
 		return
 	case kind == "default":
 		if s.Factor != 0 && s.Factor != 1 {
-			c.fail("rope_scaling of type \"default\" has factor %v, which it has no use for", s.Factor)
+			c.fail("rope_scaling of type \"default\" has factor %v, but that type takes none", s.Factor)
 		}
 		return
 	case kind != "llama3":

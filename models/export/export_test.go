@@ -121,7 +121,7 @@ func TestTensorsThatAreRefused(t *testing.T) {
 
 	more := tiny
 	more.Coda++
-	mentions(t, try(t, tiny.Config(), more.Tensors(), nil), "model.layers.4.", "no place")
+	mentions(t, try(t, tiny.Config(), more.Tensors(), nil), "model.layers.4.", "nothing in the config uses")
 	mentions(t, try(t, tiny.Config(), append(tiny.Tensors(), random.Tensor{Name: "model.layers.0.self_attn.q_proj.bias", Shape: []int64{32}}), nil),
 		"q_proj.bias")
 

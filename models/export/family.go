@@ -187,7 +187,7 @@ func (f *base) initial(kind string) (bundle.State, error) {
 	case kind == StateZeros:
 		return bundle.State{Kind: "zeros"}, nil
 	case f.noise == nil:
-		return bundle.State{}, fmt.Errorf("state is %q, but config.json's state_init or init_values name no width for it (only state_init like-init is implemented)", kind)
+		return bundle.State{}, fmt.Errorf("state is %q, but config.json's state_init and init_values do not give its width (only state_init like-init is implemented)", kind)
 	}
 	return *f.noise, nil
 }

@@ -224,7 +224,7 @@ func (b *builder) cuda() bool { return b.act != onnx.Float && b.port == b.act }
 func (b *builder) attendCUDA(g *onnx.Graph, a attentionSpec, qkv []string, layer, layers int) string {
 	b.flush(g)
 	if a.headDim%16 != 0 {
-		b.fail("head_dim is %d: CUDA's attention takes multiples of 16 (export with --dtype f32 for the CPU)", a.headDim)
+		b.fail("head_dim is %d: CUDA's attention needs a multiple of 16 (export with --dtype f32 for the CPU)", a.headDim)
 	}
 	flag := map[bool]int{true: 1}
 	attrs := []onnx.Attr{

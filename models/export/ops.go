@@ -178,7 +178,7 @@ func stacked(parts []*safetensors.Tensor) (key string, rows int64) {
 }
 
 // quantized writes the codes and scales of the parts' rows.
-func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tensor) (codes, scale onnx.Place) {
+func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tensor) (codes, scale onnx.Extent) {
 	k := parts[0].Shape[1]
 	at := fmt.Sprintf("%s/q%d", key, q.bits)
 	_, n := stacked(parts)
@@ -198,14 +198,14 @@ func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tenso
 
 // put writes a tensor's bytes, and keeps the first error: graphs are built straight through, and the error is looked
 // at once a stage is complete.
-func (b *builder) put(key string, fill func(w *bufio.Writer) (int64, error)) onnx.Place {
+func (b *builder) put(key string, fill func(w *bufio.Writer) (int64, error)) onnx.Extent {
 	if b.err == nil {
 		b.err = b.ctx.Err()
 	}
 	if b.err != nil {
-		return onnx.Place{File: b.data.name}
+		return onnx.Extent{File: b.data.name}
 	}
-	p, err := b.data.place(key, fill)
+	p, err := b.data.write(key, fill)
 	if err != nil {
 		b.err = fmt.Errorf("write %s: %w", key, err)
 	}
@@ -230,7 +230,7 @@ func (b *builder) gather(g *onnx.Graph, ids string, table *safetensors.Tensor) s
 func (b *builder) gatherQuantized(g *onnx.Graph, ids string, table *safetensors.Tensor) string {
 	bits, n, k := quantBits[b.opt.Embedding], table.Shape[0], table.Shape[1]
 	if k*int64(bits)%8 != 0 {
-		b.fail("tensor %q has rows of %d numbers, which don't fill bytes with %d bits each: choose --embedding f32, bf16 or int8", table.Name, k, bits)
+		b.fail("tensor %q has rows of %d numbers, which do not fill whole bytes at %d bits each: choose --embedding f32, bf16 or int8", table.Name, k, bits)
 	}
 	data, scale := b.quantized(quantizer{bits}, table.Name, table)
 	return g.Node(onnx.Microsoft, "GatherBlockQuantized", []string{

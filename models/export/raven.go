@@ -83,13 +83,13 @@ func (m *raven) sizes(c *config) {
 	m.eps = c.number("norm_eps", math.NaN())
 	heads := c.size("n_heads", 1, 1<<12, -1)
 	if n := c.size("num_attention_heads", 1, 1<<12, heads); n != heads {
-		c.fail("num_attention_heads is %d, n_heads is %d", n, heads)
+		c.fail("num_attention_heads is %d, but n_heads is %d", n, heads)
 	}
 	a := &m.attention
 	a.heads, a.kvHeads = heads, c.size("num_key_value_heads", 1, 1<<12, heads)
 	a.headDim = c.size("head_dim", 2, 512, max(2, m.hidden/heads))
 	if a.heads%a.kvHeads != 0 || a.heads*a.headDim != m.hidden || a.headDim%2 != 0 {
-		c.fail("n_embd %d, n_heads %d, num_key_value_heads %d and head_dim %d do not fit each other", m.hidden, a.heads, a.kvHeads, a.headDim)
+		c.fail("n_embd %d, n_heads %d, num_key_value_heads %d and head_dim %d are inconsistent", m.hidden, a.heads, a.kvHeads, a.headDim)
 		a.headDim = 2
 	}
 }

@@ -17,7 +17,7 @@ type dataFile struct {
 	w       *bufio.Writer
 	f       *os.File
 	at      int64
-	written map[string]onnx.Place // by what it holds
+	written map[string]onnx.Extent // by what it holds
 }
 
 // alignment lets the runtime map large tensors straight from the file: it wants page boundaries.
@@ -28,25 +28,25 @@ func newDataFile(root *os.Root, name string) (*dataFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dataFile{name: name, f: f, w: bufio.NewWriterSize(f, 1<<20), written: map[string]onnx.Place{}}, nil
+	return &dataFile{name: name, f: f, w: bufio.NewWriterSize(f, 1<<20), written: map[string]onnx.Extent{}}, nil
 }
 
-// place writes one tensor with the bytes that fill produces, unless key was written before.
-func (d *dataFile) place(key string, fill func(w *bufio.Writer) (int64, error)) (onnx.Place, error) {
+// write adds one tensor with the bytes that fill produces, unless key was written before.
+func (d *dataFile) write(key string, fill func(w *bufio.Writer) (int64, error)) (onnx.Extent, error) {
 	if p, ok := d.written[key]; ok {
 		return p, nil
 	}
 	if pad := (alignment - d.at%alignment) % alignment; pad > 0 {
 		if _, err := d.w.Write(make([]byte, pad)); err != nil {
-			return onnx.Place{}, err
+			return onnx.Extent{}, err
 		}
 		d.at += pad
 	}
 	n, err := fill(d.w)
 	if err != nil {
-		return onnx.Place{}, err
+		return onnx.Extent{}, err
 	}
-	p := onnx.Place{File: d.name, Offset: d.at, Length: n}
+	p := onnx.Extent{File: d.name, Offset: d.at, Length: n}
 	d.at += n
 	d.written[key] = p
 	return p, nil

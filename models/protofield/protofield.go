@@ -1,10 +1,11 @@
 // Package protofield reads protobuf messages field by field, and copies them with some fields changed: how ONNX files are
-// checked, counted, retyped and unrolled. It knows the encoding, not what ONNX's fields mean.
+// checked, counted, and retyped. It knows the encoding, not what ONNX's fields mean.
 package protofield
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -54,13 +55,18 @@ func Each(message []byte, visit func(f Field) error) error {
 	return nil
 }
 
-// Fields are all fields of a message.
-func Fields(message []byte) (all []Field, err error) {
-	err = Each(message, func(f Field) error {
-		all = append(all, f)
-		return nil
+// EachOf calls visit with the content of every field with one of these numbers, which must be messages or strings.
+func EachOf(message []byte, visit func(tag protowire.Number, content []byte) error, tags ...protowire.Number) error {
+	return Each(message, func(f Field) error {
+		if !slices.Contains(tags, f.Tag) {
+			return nil
+		}
+		content, err := f.Sub()
+		if err != nil {
+			return err
+		}
+		return visit(f.Tag, content)
 	})
-	return all, err
 }
 
 // Rewrite copies a message, each field as change gives it back.
@@ -95,7 +101,7 @@ func (f Field) Sub() ([]byte, error) {
 	return f.Bytes, nil
 }
 
-// Varint is a whole number.
+// Varint is an integer.
 func (f Field) Varint() (int64, error) {
 	if f.Kind != protowire.VarintType {
 		return 0, fmt.Errorf("%w: field %d has wire type %d", ErrDamaged, f.Tag, f.Kind)

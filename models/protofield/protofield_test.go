@@ -3,6 +3,7 @@ package protofield_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 var message = []byte("\x08\x96\x01" + "\x12\x02ab" + "\x1d\x00\x00\x80\x3f" + "\x22\x03\x01\xac\x02" + "\x29\x00\x00\x00\x00\x00\x00\xf0\x3f")
 
 func TestFields(t *testing.T) {
-	all, err := protofield.Fields(message)
+	all, err := fieldsOf(message)
 	if err != nil || len(all) != 5 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -74,8 +75,35 @@ func TestDamaged(t *testing.T) {
 	for name, raw := range map[string]string{
 		"a tag alone": "\x08", "a length past the end": "\x12\x05ab", "a tag without end": "\xff", "a group": "\x0b\x0c", "tag 0": "\x00\x01", "half a number": "\x1d\x00",
 	} {
-		if _, err := protofield.Fields([]byte(raw)); !errors.Is(err, protofield.ErrDamaged) {
+		if _, err := fieldsOf([]byte(raw)); !errors.Is(err, protofield.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// fieldsOf is all fields of a message.
+func fieldsOf(message []byte) (all []protofield.Field, err error) {
+	err = protofield.Each(message, func(f protofield.Field) error {
+		all = append(all, f)
+		return nil
+	})
+	return all, err
+}
+
+// Of the fields that are asked for, each has to be a message or a string; others are not looked into.
+func TestEachOf(t *testing.T) {
+	message := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 7)
+	message = protowire.AppendBytes(protowire.AppendTag(message, 2, protowire.BytesType), []byte("two"))
+	message = protowire.AppendBytes(protowire.AppendTag(message, 3, protowire.BytesType), []byte("three"))
+	got := ""
+	collect := func(tag protowire.Number, content []byte) error {
+		got += fmt.Sprint(tag, string(content), " ")
+		return nil
+	}
+	if err := protofield.EachOf(message, collect, 3, 2); err != nil || got != "2two 3three " {
+		t.Errorf("got %q (%v)", got, err)
+	}
+	if err := protofield.EachOf(message, collect, 1); !errors.Is(err, protofield.ErrDamaged) {
+		t.Errorf("an integer where a message must be: %v", err)
 	}
 }

@@ -38,13 +38,13 @@ func tinyBundle(t *testing.T) *bundle.Bundle {
 // graphOf is the fields of a model's graph.
 func graphOf(t *testing.T, model []byte) []protofield.Field {
 	t.Helper()
-	all, err := protofield.Fields(model)
+	all, err := fieldsOf(model)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range all {
 		if f.Tag == modelGraph {
-			graph, err := protofield.Fields(f.Bytes)
+			graph, err := fieldsOf(f.Bytes)
 			if err != nil {
 				t.Fatal(err)
 			}

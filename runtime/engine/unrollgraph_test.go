@@ -61,7 +61,7 @@ func unrollModel(model []byte, loops int) ([]byte, error) {
 }
 
 func unrollGraph(graph []byte, loops int) ([]byte, error) {
-	all, err := protofield.Fields(graph)
+	all, err := fieldsOf(graph)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func stringsIn(all []protofield.Field, number, inside protowire.Number) ([]strin
 		if f.Tag != number {
 			continue
 		}
-		parts, err := protofield.Fields(f.Bytes)
+		parts, err := fieldsOf(f.Bytes)
 		if err != nil {
 			return nil, err
 		}
@@ -160,4 +160,13 @@ func stringsIn(all []protofield.Field, number, inside protowire.Number) ([]strin
 		}
 	}
 	return out, nil
+}
+
+// fieldsOf is all fields of a message.
+func fieldsOf(message []byte) (all []protofield.Field, err error) {
+	err = protofield.Each(message, func(f protofield.Field) error {
+		all = append(all, f)
+		return nil
+	})
+	return all, err
 }

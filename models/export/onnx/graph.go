@@ -216,14 +216,14 @@ func inline[V int32 | int64 | float32](g *Graph, name string, t Type, values []V
 	return name
 }
 
-// Place is where a tensor's bytes are in an external data file.
-type Place struct {
+// Extent is where a tensor's bytes are in an external data file.
+type Extent struct {
 	File           string
 	Offset, Length int64
 }
 
 // External appends an initializer whose bytes are in another file.
-func (g *Graph) External(name string, t Type, at Place, dims ...int64) string {
+func (g *Graph) External(name string, t Type, at Extent, dims ...int64) string {
 	if g.declare(name) {
 		return name
 	}
