@@ -91,24 +91,28 @@ func (f *base) widths() (q, kv int) {
 	return f.attention.heads * f.attention.headDim, f.attention.kvHeads * f.attention.headDim
 }
 
-// llamaLayer are the tensors of layer i in Llama's names; norms are the names of its norms in order of use.
-func (f *base) llamaLayer(b *builder, i int, norms ...string) layer {
-	t := func(name string, shape ...int) *safetensors.Tensor {
-		return b.indexed("model.layers", i, name+".weight", shape...)
-	}
+// llamaLayers are n layers from the stored layer `from` on in Llama's names; norms are the names of a layer's norms in order
+// of use.
+func (f *base) llamaLayers(b *builder, from, n int, norms ...string) []layer {
 	q, kv := f.widths()
-	l := layer{
-		qkv: []*safetensors.Tensor{
-			t("self_attn.q_proj", q, f.hidden), t("self_attn.k_proj", kv, f.hidden), t("self_attn.v_proj", kv, f.hidden),
-		},
-		o:    t("self_attn.o_proj", f.hidden, q),
-		fc:   []*safetensors.Tensor{t("mlp.gate_proj", f.ffn, f.hidden), t("mlp.up_proj", f.ffn, f.hidden)},
-		proj: t("mlp.down_proj", f.hidden, f.ffn),
+	layers := make([]layer, n)
+	for i := range layers {
+		t := func(name string, shape ...int) *safetensors.Tensor {
+			return b.indexed("model.layers", from+i, name+".weight", shape...)
+		}
+		layers[i] = layer{
+			qkv: []*safetensors.Tensor{
+				t("self_attn.q_proj", q, f.hidden), t("self_attn.k_proj", kv, f.hidden), t("self_attn.v_proj", kv, f.hidden),
+			},
+			o:    t("self_attn.o_proj", f.hidden, q),
+			fc:   []*safetensors.Tensor{t("mlp.gate_proj", f.ffn, f.hidden), t("mlp.up_proj", f.ffn, f.hidden)},
+			proj: t("mlp.down_proj", f.hidden, f.ffn),
+		}
+		for _, name := range norms {
+			layers[i].norms = append(layers[i].norms, t(name, f.hidden))
+		}
 	}
-	for _, name := range norms {
-		l.norms = append(l.norms, t(name, f.hidden))
-	}
-	return l
+	return layers
 }
 
 // startPrelude begins the prelude and gives the embedded rows, times scale.
@@ -120,6 +124,14 @@ func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64
 		x = b.down(g, g.Node("", "Mul", []string{b.up(g, x), g.Floats("embedding_scale", []float32{float32(scale)})}))
 	}
 	return g, ids, x
+}
+
+// embedOnly is the whole prelude of a family that has no layers before its loop.
+func (f *base) embedOnly(b *builder, table *safetensors.Tensor) *onnx.Graph {
+	g, _, x := f.startPrelude(b, table, 1)
+	g.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
+	f.emit(b, g, "hidden")
+	return g
 }
 
 // startBlock begins the block; with an injection, the input inject is declared too. The paging inputs come with the

@@ -29,16 +29,7 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 
 // layers are the stored layers [from, from+n).
 func (m *loopedLlama) layers(b *builder, from, n int) []layer {
-	out := make([]layer, n)
-	for i := range out {
-		out[i] = m.llamaLayer(b, from+i, "input_layernorm", "post_attention_layernorm")
-	}
-	return out
-}
-
-// apply appends the block.
-func (m *loopedLlama) apply(b *builder, g *onnx.Graph, h string) {
-	b.stack(g, m.attention, preNorm, h, m.layers(b, m.prelude, m.loop), nil, b.inner("hidden_out"))
+	return m.llamaLayers(b, from, n, "input_layernorm", "post_attention_layernorm")
 }
 
 func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -48,7 +39,7 @@ func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	m.emit(b, prelude, "hidden")
 
 	block, h := m.startBlock(b)
-	m.apply(b, block, h)
+	b.stack(block, m.attention, preNorm, h, m.layers(b, m.prelude, m.loop), nil, b.inner("hidden_out"))
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda(b)

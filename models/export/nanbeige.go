@@ -42,14 +42,6 @@ func newNanbeige(c *config, _ hasTensor) (family, error) {
 	return m, c.done()
 }
 
-func (m *nanbeige) apply(b *builder, g *onnx.Graph, h string) {
-	layers := make([]layer, m.loop)
-	for i := range layers {
-		layers[i] = m.llamaLayer(b, i, "input_layernorm", "post_attention_layernorm")
-	}
-	b.stack(g, m.attention, preNorm, h, layers, m.finalNorm(b, !m.normOnce), b.inner("hidden_out"))
-}
-
 // finalNorm is model.norm where it is wanted.
 func (m *nanbeige) finalNorm(b *builder, wanted bool) *safetensors.Tensor {
 	if !wanted {
@@ -59,12 +51,11 @@ func (m *nanbeige) finalNorm(b *builder, wanted bool) *safetensors.Tensor {
 }
 
 func (m *nanbeige) build(b *builder) (prelude, block, coda *onnx.Graph) {
-	prelude, _, x := m.startPrelude(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden), 1)
-	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
-	m.emit(b, prelude, "hidden")
+	prelude = m.embedOnly(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden))
 
 	block, h := m.startBlock(b)
-	m.apply(b, block, h)
+	layers := m.llamaLayers(b, 0, m.loop, "input_layernorm", "post_attention_layernorm")
+	b.stack(block, m.attention, preNorm, h, layers, m.finalNorm(b, !m.normOnce), b.inner("hidden_out"))
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda(b)

@@ -38,21 +38,12 @@ func newOuro(c *config, _ hasTensor) (family, error) {
 	return m, c.done()
 }
 
-func (m *ouro) apply(b *builder, g *onnx.Graph, h string) {
-	layers := make([]layer, m.loop)
-	for i := range layers {
-		layers[i] = m.llamaLayer(b, i, "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
-	}
-	b.stack(g, m.attention, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), b.inner("hidden_out"))
-}
-
 func (m *ouro) build(b *builder) (prelude, block, coda *onnx.Graph) {
-	prelude, _, x := m.startPrelude(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden), 1)
-	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
-	m.emit(b, prelude, "hidden")
+	prelude = m.embedOnly(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden))
 
 	block, h := m.startBlock(b)
-	m.apply(b, block, h)
+	layers := m.llamaLayers(b, 0, m.loop, "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
+	b.stack(block, m.attention, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), b.inner("hidden_out"))
 	m.finishBlock(b, block, h)
 	b.exitGate(block, b.tensor("model.early_exit_gate.weight", 1, m.hidden), b.tensor("model.early_exit_gate.bias", 1))
 
