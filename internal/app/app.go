@@ -170,7 +170,7 @@ func (a *App) preload(models []*model) error {
 	return nil
 }
 
-// listenAdmin opens the admin listener, where one is wished for.
+// listenAdmin opens the admin listener, where one is configured.
 func (a *App) listenAdmin() error {
 	if a.cfg.AdminListen == "" {
 		return nil

@@ -31,7 +31,8 @@ func FindBundles(paths []string) ([]string, error) {
 			}
 		}
 		if found == 0 {
-			return nil, fmt.Errorf("models: there is no bundle in %s: a bundle is a folder with %s, which `loopserve export` makes", path, bundle.FileName)
+			return nil, fmt.Errorf("models: there is no bundle in %s: a bundle is a folder with %s, which `loopserve export` makes",
+				path, bundle.FileName)
 		}
 	}
 	slices.Sort(out)

@@ -156,8 +156,8 @@ func optional(n *node) *node { return repeat(n, 0, 1) }
 // grow adds sizes without overflow.
 func grow(a, b int) int { return min(a+b, MaxProgram+1) }
 
-// literals is one of texts. What they begin with in common is written once, so that a long list is no long set of
-// places.
+// literals is one of texts. What they begin with in common is written once, so that a long list is not a long set
+// of positions.
 func literals(texts []string) *node {
 	texts = slices.Clone(texts)
 	slices.Sort(texts)

@@ -32,7 +32,8 @@ func New(s *ort.Session, pages int, shape Shape) (*Arena, error) {
 
 // Dims are those of both tensors.
 func (a *Arena) Dims() (slabs, pageSize, kvHeads, headDim int64) {
-	return int64(a.Pages) * int64(a.Shape.Layers), int64(a.Shape.PageSize), int64(a.Shape.KVHeads), int64(a.Shape.Precision.headElements(a.Shape.HeadDim))
+	s := a.Shape
+	return int64(a.Pages) * int64(s.Layers), int64(s.PageSize), int64(s.KVHeads), int64(s.Precision.headElements(s.HeadDim))
 }
 
 // Row is the place of a token in both tensors, taken for rows of all KV heads of one token and layer.

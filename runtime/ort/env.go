@@ -101,7 +101,8 @@ func start(opt Options) error {
 
 func load(path string) (string, error) {
 	if err := checkELF(path); err != nil {
-		return "", fmt.Errorf("%w: %s is not a shared library, or is damaged: %w: run `make ort`, or set LOOPSERVE_ORT_LIB to an intact libonnxruntime.so", ErrLibrary, path, err)
+		return "", fmt.Errorf("%w: %s is not a shared library, or is damaged: %w: run `make ort`, or set LOOPSERVE_ORT_LIB to an intact libonnxruntime.so",
+			ErrLibrary, path, err)
 	}
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
@@ -149,7 +150,8 @@ func (e *Env) tryCUDA() error {
 	if err := failed("list providers", C.ls_has_provider(name, &found)); err != nil {
 		return err
 	}
-	const remedy = "unpack libonnxruntime.so and libonnxruntime_providers_cuda.so of the onnxruntime-gpu wheel, install CUDA 12 and cuDNN 9, and set LOOPSERVE_ORT_LIB; or choose provider: cpu"
+	const remedy = "unpack libonnxruntime.so and libonnxruntime_providers_cuda.so of the onnxruntime-gpu wheel, " +
+		"install CUDA 12 and cuDNN 9, and set LOOPSERVE_ORT_LIB; or choose provider: cpu"
 	if found == 0 {
 		return fmt.Errorf("%w: %s (ONNX Runtime %s) is built without CUDA: %s", ErrProvider, loaded, e.version, remedy)
 	}

@@ -65,7 +65,7 @@ func places(p Pin) []string {
 }
 
 // moduleRoot is the folder of this module's source, where the working folder is in it: a test runs in its package's folder.
-// The folders above another module, or above none, are nobody's to search.
+// Folders above another module, or above none, are not searched.
 func moduleRoot() (string, bool) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -98,7 +98,8 @@ func findLibrary(option string) (string, error) {
 	pin := Pinned()
 	want, ok := pin.Files[arch()]
 	if !ok {
-		return "", fmt.Errorf("%w: no library is pinned for %s: set %s to a libonnxruntime.so of version %s or newer", ErrLibrary, runtime.GOARCH, LibraryEnv, pin.Version)
+		return "", fmt.Errorf("%w: no library is pinned for %s: set %s to a libonnxruntime.so of version %s or newer",
+			ErrLibrary, runtime.GOARCH, LibraryEnv, pin.Version)
 	}
 	tried := places(pin)
 	for _, path := range tried {
@@ -113,10 +114,11 @@ func findLibrary(option string) (string, error) {
 		}
 		return path, nil
 	}
-	return "", fmt.Errorf("%w: version %s was not found in %v: run `make ort`, or set %s to a libonnxruntime.so", ErrLibrary, pin.Version, tried, LibraryEnv)
+	return "", fmt.Errorf("%w: version %s was not found in %v: run `make ort`, or set %s to a libonnxruntime.so",
+		ErrLibrary, pin.Version, tried, LibraryEnv)
 }
 
-// checkELF finds a file that is no shared library, or is cut short, before the loader maps it: reading past the end of a
+// checkELF finds a file that is not a shared library, or is truncated, before the loader maps it: reading past the end of a
 // mapped file is SIGBUS, not an error.
 func checkELF(path string) error {
 	stat, err := os.Stat(path)

@@ -54,7 +54,8 @@ const moverRows = 4096
 func (sp *space) openMover() (err error) {
 	m := &sp.mover
 	graph := movingGraph()
-	if m.session, m.call, err = sp.helper(graph, []helperSlot{{"cache", Uint8}, {"from", Int64}, {"to", Int64}}, []helperSlot{{"moved", Uint8}}); err != nil {
+	inputs, outputs := []helperSlot{{"cache", Uint8}, {"from", Int64}, {"to", Int64}}, []helperSlot{{"moved", Uint8}}
+	if m.session, m.call, err = sp.helper(graph, inputs, outputs); err != nil {
 		return err
 	}
 	if m.from, err = NewBuffer(moverRows * 8); err != nil {

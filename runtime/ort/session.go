@@ -56,7 +56,9 @@ func (e *Env) LoadBytes(path string, model []byte, opt SessionOptions) (*Session
 	})
 }
 
-func (e *Env) load(path string, opt SessionOptions, entries map[string]string, create func(*C.OrtSessionOptions) (*C.OrtSession, *C.OrtStatus)) (s *Session, err error) {
+func (e *Env) load(path string, opt SessionOptions, entries map[string]string,
+	create func(*C.OrtSessionOptions) (*C.OrtSession, *C.OrtStatus),
+) (s *Session, err error) {
 	if e.closed {
 		return nil, fmt.Errorf("load %s: the environment is closed", path)
 	}

@@ -48,7 +48,7 @@ func (h *history) fork() *history {
 
 var minusInf = float32(math.Inf(-1))
 
-// adjust returns a copy of logits with the request's wishes in it, in vLLM's order: allowed tokens, the stop ids that
+// adjust returns a copy of logits with the request's parameters applied, in vLLM's order: allowed tokens, the stop ids that
 // must not come yet, bias, then penalties. The constraint comes last: nothing may allow what it does not. The copy is
 // the scratch's, good until the next pick.
 func (s *Sampler) adjust(logits []float32) []float32 {
@@ -113,7 +113,7 @@ func (s *Sampler) penalize(out []float32) {
 }
 
 // constrain takes away what the constraint does not allow; a stop id is a token like any other only where the text may
-// end. Where the other wishes have left nothing of that, the model's own logits decide; where those give nothing either,
+// end. Where the other parameters have left nothing of that, the model's own logits decide; where those give nothing either,
 // the first allowed token does.
 func (s *Sampler) constrain(out, logits []float32) {
 	c := s.p.Constraint

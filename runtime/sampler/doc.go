@@ -1,7 +1,7 @@
 // Package sampler turns logits into a token id: pure functions on slices, and one Sampler for each sequence that
 // holds its random source, what penalties count, its constraint, and scratch.
 //
-// Wishes are applied in vLLM's order: allowed tokens, stop ids too early, bias, penalties, the constraint; then the
+// Parameters are applied in vLLM's order: allowed tokens, stop ids too early, bias, penalties, the constraint; then the
 // filters: temperature, min-p, top-k, top-p. The draw walks the kept tokens in id order with one uniform number per
 // token, so that the same seed gives the same tokens wherever the logits agree, whatever order a selection left the
 // candidates in. Log-probabilities are those of the model itself, before any of that.

@@ -46,7 +46,8 @@ func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error
 		return e, fmt.Errorf("this engine serves bundles of kind %q, not %q", bundle.KindDense, m.Kind)
 	}
 	if opt.KVPrecision != kvcache.F32 {
-		return e, fmt.Errorf("kv precision %s is not supported by bundles of kind %s, which keep rows in f32: set kv_precision to f32", opt.KVPrecision, bundle.KindDense)
+		return e, fmt.Errorf("kv precision %s is not supported by bundles of kind %s, which keep rows in f32: set kv_precision to f32",
+			opt.KVPrecision, bundle.KindDense)
 	}
 	if err := m.RunsOn(env.Provider()); err != nil {
 		return e, err
