@@ -12,8 +12,7 @@ import (
 
 // Options say how the sequences are fed.
 type Options struct {
-	Chunk   int  // tokens of a prompt in one call; 0: all of them
-	Company bool // another sequence, at another depth, rides along in the calls
+	Chunk int // tokens of a prompt in one call; 0: all of them
 }
 
 // Check runs everything that the case has answers for: every prompt at every loop count, and the continuations.
@@ -90,20 +89,6 @@ func (k *checker) adaptives() error {
 		}
 	}
 	return nil
-}
-
-// sequence is a new sequence with so many planes, whose calls have at most so many rows.
-func (k *checker) sequence(planes, rows int) *sequence {
-	s := newSequence(k.e, planes)
-	if !k.opt.Company {
-		return s
-	}
-	tokens := make([]int32, 31)
-	for i := range tokens {
-		tokens[i] = int32((i*i + 3*i + 1) % k.e.Capacity().Vocab)
-	}
-	s.company = newCompany(s, tokens, min(planes+1, k.e.Capacity().Loops.Max), rows)
-	return s
 }
 
 func (k *checker) add(what, kind, label string, diff float64) {

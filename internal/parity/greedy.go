@@ -30,7 +30,7 @@ func (k *checker) greedy(at, label string, loops, planes int) error {
 	}
 	vocab := int(shape[1])
 	line := Line{What: at + "tokens", Kind: label, Tolerance: k.c.Within("logits"), Compared: len(tokens)}
-	seq := k.sequence(planes, len(prompt))
+	seq := newSequence(k.e, planes)
 	input := prompt
 	for i, token := range tokens {
 		logits, _, err := seq.feed(input, loops, watch{})
@@ -98,7 +98,7 @@ func (k *checker) adaptive(at string, theta float64) error {
 	chosen := Line{What: at + "tokens", Kind: "early exit: tokens", Compared: len(tokens)}
 	loops := Line{What: at + "steps", Kind: "early exit: loops", Compared: len(steps)}
 	worst := 0.0
-	seq := k.sequence(most, len(prompt))
+	seq := newSequence(k.e, most)
 	input := prompt
 	for i, token := range tokens {
 		seen := make([]float64, most)

@@ -76,7 +76,7 @@ func (r *promptRun) read() (err error) {
 
 // run feeds the prompt in chunks.
 func (r *promptRun) run() error {
-	seq := r.sequence(r.loops, len(r.ids))
+	seq := newSequence(r.e, r.loops)
 	skip := len(r.ids) - len(r.want)/r.vocab // the reference keeps the last rows only
 	for from := 0; from < len(r.ids); {
 		to := len(r.ids)
@@ -96,7 +96,7 @@ func (r *promptRun) run() error {
 				continue
 			}
 			r.worst = max(r.worst, far(l, r.want[row*r.vocab:(row+1)*r.vocab]))
-			if h := seq.finalHidden(i); r.final != nil && h != nil {
+			if h := r.e.FinalHidden(i); r.final != nil && h != nil {
 				r.worstFinal = max(r.worstFinal, far(h, r.final[row*r.d:(row+1)*r.d]))
 			}
 		}

@@ -17,44 +17,32 @@ type Engine interface {
 	Manifest() *bundle.Manifest
 }
 
-// pages hands out the engine's pages, each once: a sequence of these tests never gives one back.
-type pages struct {
-	limits loopctl.Capacity
-	next   [3]int32
-}
-
-// cover grows the page table of a plane to hold n tokens.
-func (p *pages) cover(stage loopctl.Stage, table []int32, n int) ([]int32, error) {
-	if p.limits.Pages[stage] == 0 {
-		return nil, nil
-	}
-	for len(table)*p.limits.PageSize < n {
-		if int(p.next[stage]) >= p.limits.Pages[stage] {
-			return nil, fmt.Errorf("the engine has only %d %s pages", p.limits.Pages[stage], stage)
-		}
-		table = append(table, p.next[stage])
-		p.next[stage]++
-	}
-	return table, nil
-}
-
-// sequence is one sequence on the engine, on pages of its own.
+// sequence is one sequence on the engine, on pages that are handed out once: what others have left in them is not seen, and is
+// written over. Its latent slots begin at 0.
 type sequence struct {
-	e       Engine
-	pages   *pages
-	planes  [3][][]int32 // page tables by stage and plane; depth t of the block has plane t mod their number
-	done    int          // tokens in the cache
-	slot    int32        // its first latent slot
-	seed    uint64       // of its initial states, where they are drawn
-	company *company     // nil: alone in its calls
-
-	firstLogit int // of the last coda call
+	e        Engine
+	capacity loopctl.Capacity
+	next     [3]int32     // the next page, by stage
+	planes   [3][][]int32 // page tables by stage and plane; depth t of the block has plane t mod their number
+	done     int          // tokens in the cache
+	seed     uint64       // of its initial states, where they are drawn
 }
 
 func newSequence(e Engine, planes int) *sequence {
-	s := &sequence{e: e, pages: &pages{limits: e.Capacity()}}
-	s.planes = [3][][]int32{make([][]int32, 1), make([][]int32, planes), make([][]int32, 1)}
-	return s
+	return &sequence{e: e, capacity: e.Capacity(), planes: [3][][]int32{make([][]int32, 1), make([][]int32, planes), make([][]int32, 1)}}
+}
+
+// cover grows the page table of a plane to hold n tokens.
+func (s *sequence) cover(stage loopctl.Stage, plane, n int) ([]int32, error) {
+	table, l := &s.planes[stage][plane], &s.capacity
+	for l.Pages[stage] > 0 && len(*table)*l.PageSize < n {
+		if int(s.next[stage]) >= l.Pages[stage] {
+			return nil, fmt.Errorf("the engine has only %d %s pages", l.Pages[stage], stage)
+		}
+		*table = append(*table, s.next[stage])
+		s.next[stage]++
+	}
+	return *table, nil
 }
 
 // watch is what a caller of feed wants to see on the way; each function may be nil.
@@ -69,44 +57,25 @@ type watch struct {
 	stop func(loop int) bool
 }
 
-// out is where the sequence's results lie among those of a call.
-type out struct{ row, logit int }
-
-// batch makes the call's batch of the sequence's span and, in company, the other's.
-func (s *sequence) batch(stage loopctl.Stage, depth int, tokens []int32) (*loopctl.Batch, out, error) {
-	span, err := s.span(stage, depth, tokens)
-	if err != nil {
-		return nil, out{}, err
-	}
-	b, at := &loopctl.Batch{Rows: len(tokens), Spans: []loopctl.Span{span}}, out{}
-	if s.company != nil {
-		at, err = s.company.join(b, stage, depth)
-	}
-	return b, at, err
-}
-
-func (s *sequence) span(stage loopctl.Stage, depth int, tokens []int32) (loopctl.Span, error) {
-	plane := &s.planes[stage][depth%len(s.planes[stage])]
-	table, err := s.pages.cover(stage, *plane, s.done+len(tokens))
-	*plane = table
+// batch is a call's: the tokens at one stage and depth.
+func (s *sequence) batch(stage loopctl.Stage, depth int, tokens []int32) (*loopctl.Batch, error) {
+	table, err := s.cover(stage, depth%len(s.planes[stage]), s.done+len(tokens))
 	span := loopctl.Span{Past: s.done, Tokens: tokens, Seed: s.seed, Pages: table, Rows: make([]int32, len(tokens))}
 	for i := range span.Rows {
-		span.Rows[i] = s.slot + int32(i)
+		span.Rows[i] = int32(i)
 	}
 	switch stage {
 	case loopctl.StageBlock:
 		span.Depth = depth
 	case loopctl.StageCoda:
-		for i := range tokens {
-			span.LogitRows = append(span.LogitRows, int32(i))
-		}
+		span.LogitRows = span.Rows
 	}
-	return span, err
+	return &loopctl.Batch{Rows: len(tokens), Spans: []loopctl.Span{span}}, err
 }
 
 // feed runs tokens through all stages, up to loops loops, and returns the logits of each and the loops done.
 func (s *sequence) feed(tokens []int32, loops int, w watch) ([][]float32, int, error) {
-	b, _, err := s.batch(loopctl.StagePrelude, 0, tokens)
+	b, err := s.batch(loopctl.StagePrelude, 0, tokens)
 	if err == nil {
 		err = s.e.Prelude(b)
 	}
@@ -129,7 +98,7 @@ func (s *sequence) feed(tokens []int32, loops int, w watch) ([][]float32, int, e
 
 // loop is the loop after depth others; it says whether there is another.
 func (s *sequence) loop(tokens []int32, depth, loops int, w watch) (more bool, err error) {
-	b, at, err := s.batch(loopctl.StageBlock, depth, tokens)
+	b, err := s.batch(loopctl.StageBlock, depth, tokens)
 	if err != nil {
 		return false, err
 	}
@@ -139,7 +108,7 @@ func (s *sequence) loop(tokens []int32, depth, loops int, w watch) (more bool, e
 	}
 	depth++
 	if w.info != nil {
-		w.info(depth, rowsOf(info.Delta, at.row, len(tokens)), rowsOf(info.Gate, at.row, len(tokens)))
+		w.info(depth, info.Delta, info.Gate)
 	}
 	if err := s.look(w, depth, len(tokens)); err != nil {
 		return false, err
@@ -157,56 +126,39 @@ func (s *sequence) loop(tokens []int32, depth, loops int, w watch) (more bool, e
 	return true, nil
 }
 
-func rowsOf(numbers []float32, first, rows int) []float32 {
-	if numbers == nil {
-		return nil
-	}
-	return numbers[first : first+rows]
-}
-
 func (s *sequence) look(w watch, loop, rows int) error {
 	if w.state == nil {
 		return nil
 	}
 	for row := range rows {
-		if err := w.state(loop, row, s.slot+int32(row)); err != nil {
+		if err := w.state(loop, row, int32(row)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// coda gives the logits of all tokens, which begin at place s.firstLogit of the call. Asking more than once changes
-// nothing but the coda's own keys and values of these rows.
+// coda gives the logits of all tokens. Asking more than once changes nothing but the coda's own keys and values of these rows.
 func (s *sequence) coda(tokens []int32) ([][]float32, error) {
-	b, at, err := s.batch(loopctl.StageCoda, 0, tokens)
+	b, err := s.batch(loopctl.StageCoda, 0, tokens)
 	if err != nil {
 		return nil, err
 	}
-	logits, err := s.e.Coda(b)
-	if err != nil {
-		return nil, err
-	}
-	s.firstLogit = at.logit
-	return logits[at.logit : at.logit+len(tokens)], nil
+	return s.e.Coda(b)
 }
-
-// finalHidden is what the head was applied to for the i-th logits of the last coda call.
-func (s *sequence) finalHidden(i int) []float32 { return s.e.FinalHidden(s.firstLogit + i) }
 
 // fill copies the rows of the last tokens, which ran depth loops, to the planes that they did not reach.
 func (s *sequence) fill(tokens, depth int) error {
 	block := s.planes[loopctl.StageBlock]
-	size := s.pages.limits.PageSize
+	size := s.capacity.PageSize
 	var fills []loopctl.Fill
 	for position := s.done - tokens; position < s.done; position++ {
 		f := loopctl.Fill{Position: position, From: block[depth-1][position/size]}
 		for plane := depth; plane < len(block); plane++ {
-			table, err := s.pages.cover(loopctl.StageBlock, block[plane], s.done)
+			table, err := s.cover(loopctl.StageBlock, plane, s.done)
 			if err != nil {
 				return err
 			}
-			block[plane] = table
 			f.To = append(f.To, table[position/size])
 		}
 		if len(f.To) > 0 {
