@@ -105,15 +105,15 @@ func (k *checker) compare(name, kind, label string, got func(i int) float64) err
 	return nil
 }
 
-// count notes how many of an answer's whole numbers are not what was got.
+// count notes how many of an answer's integers are not what was got.
 func (k *checker) count(name, label string, got func(i int) int) error {
-	want, err := k.ids64(name)
+	want, err := k.ids(name)
 	if err != nil {
 		return err
 	}
 	line := Line{What: name, Kind: label, Compared: len(want)}
 	for i, w := range want {
-		if got(i) != w {
+		if got(i) != int(w) {
 			line.Differ++
 		}
 	}
@@ -129,16 +129,6 @@ func (k *checker) floats(name string) ([]float32, []int64, error) {
 func (k *checker) ids(name string) ([]int32, error) {
 	k.read[name] = true
 	return k.c.IDs(name)
-}
-
-// ids64 are whole numbers that are no tokens.
-func (k *checker) ids64(name string) ([]int, error) {
-	ids, err := k.ids(name)
-	out := make([]int, len(ids))
-	for i, v := range ids {
-		out[i] = int(v)
-	}
-	return out, err
 }
 
 // reasons say why answers are left, by a part of their name.

@@ -86,7 +86,7 @@ func (k *checker) adaptive(at string, theta float64) error {
 	if err != nil {
 		return err
 	}
-	steps, err := k.ids64(at + "steps")
+	steps, err := k.ids(at + "steps")
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (k *checker) adaptive(at string, theta float64) error {
 		for j, v := range seen {
 			worst = max(worst, apart(v, float64(values[i*most+j])))
 		}
-		if done != steps[i] {
+		if done != int(steps[i]) {
 			loops.Differ++
 		}
 		if loopctl.Argmax(logits[len(logits)-1]) != int(token) {

@@ -211,16 +211,10 @@ func (r *promptRun) exitLogits(name, threshold string, pdf [][]float64) error {
 	if err != nil {
 		return fmt.Errorf("%s: threshold %w", name, err)
 	}
-	want, _, err := r.floats(name)
-	if err != nil {
-		return err
-	}
-	worst := 0.0
-	for i := range r.ids {
-		worst = max(worst, far(r.trail.logits[i][exitStep(pdf[i], theta)], want[i*r.vocab:(i+1)*r.vocab]))
-	}
-	r.add(name, "logits", "logits at the exit", worst)
-	return nil
+	return r.compare(name, "logits", "logits at the exit", func(i int) float64 {
+		row := i / r.vocab
+		return float64(r.trail.logits[row][exitStep(pdf[row], theta)][i%r.vocab])
+	})
 }
 
 // weighted compares the mean of all loops' logits, weighted with the exit probabilities.

@@ -12,7 +12,7 @@ type Line struct {
 	Kind      string  // what the summary counts it under: logits, hidden states, gate, …
 	MaxDiff   float64 // largest absolute difference of numbers
 	Tolerance float64
-	Compared  int // whole numbers compared: tokens, exit steps
+	Compared  int // integers compared: tokens, exit steps
 	Differ    int // how many differ; tokens only where the reference's top two are further apart than 2·tolerance
 }
 
@@ -71,7 +71,7 @@ func writeTable(w io.Writer, head string, lines []Line) {
 		diff, tolerance, equal, verdict := fmt.Sprintf("%.1e", l.MaxDiff), fmt.Sprintf("%.0e", l.Tolerance), "", "ok"
 		if l.Compared > 0 {
 			equal = fmt.Sprintf("%d of %d", l.Compared-l.Differ, l.Compared)
-			if l.Tolerance == 0 { // whole numbers alone
+			if l.Tolerance == 0 { // integers alone
 				diff, tolerance = "", ""
 			}
 		}
