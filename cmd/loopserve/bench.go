@@ -119,7 +119,7 @@ func newBar(w io.Writer, what string) bar {
 		progressbar.OptionSetDescription(what), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionSetVisibility(isTerminal(os.Stderr)))}
 }
 
-// A bar that cannot be drawn is no failure.
+// A bar that cannot be drawn fails nothing.
 func (b bar) step(done, total int, what string) {
 	b.b.ChangeMax(total)
 	b.b.Describe(what)

@@ -179,7 +179,7 @@ func (r *Reply) whole(a *Ask, resp *http.Response) error {
 	if a.Answer == "" {
 		return nil
 	}
-	return r.Likelihood.read(in.Choices[0].Logprobs, a)
+	return r.score(in.Choices[0].Logprobs, a)
 }
 
 // chunk reads one server-sent event.
@@ -242,8 +242,8 @@ func (r *Reply) settle(a *Ask) error {
 	return nil
 }
 
-// read adds up the tokens that begin inside the answer: prompt and answer went in as one text.
-func (l *Likelihood) read(data json.RawMessage, a *Ask) error {
+// score adds up the tokens that begin inside the answer: prompt and answer went in as one text.
+func (l *Likelihood) score(data json.RawMessage, a *Ask) error {
 	var in struct {
 		TextOffset    []int            `json:"text_offset"`
 		TokenLogprobs []*float64       `json:"token_logprobs"`

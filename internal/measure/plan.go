@@ -21,7 +21,7 @@ type Shape struct {
 // median latency is not known to within Narrow of itself. Points that take longer by themselves have their runs and no more.
 const (
 	LeastTime = 300 * time.Millisecond
-	MostTime  = 2 * time.Second
+	MostTime  = time.Second
 	Narrow    = 0.02
 )
 
