@@ -62,10 +62,15 @@ func opCases() map[string]shape {
 
 // paged is a case of the kernel's own tests, run through ONNX Runtime.
 type paged struct {
-	a       *attention
+	bound
+	a      *attention
+	packed bool
+}
+
+// bound is a session with a call whose tensors have buffers of their own.
+type bound struct {
 	s       *Session
 	c       *Call
-	packed  bool
 	buffers map[string]*Buffer
 }
 
@@ -90,7 +95,7 @@ func newPaged(t *testing.T, a *attention, packed bool) *paged {
 	if a.qNorm == nil {
 		without = append(without, "q_norm_weight", "k_norm_weight")
 	}
-	p := &paged{a: a, packed: packed, buffers: map[string]*Buffer{}}
+	p := &paged{bound: bound{buffers: map[string]*Buffer{}}, a: a, packed: packed}
 	g := pagedGraph(attributes, without...)
 	element, width := [...]ElementType{kvF32: Float32, kvF16: Float16, kvInt8: Uint8}[a.kv], a.headDim
 	if a.kv == kvInt8 {
@@ -146,26 +151,26 @@ func dense(m []float32, rows, width, stride int) (out []float32) {
 	return out
 }
 
-func (p *paged) floats(t *testing.T, name string, data []float32, shape ...int) {
+func (b *bound) floats(t *testing.T, name string, data []float32, shape ...int) {
 	t.Helper()
-	p.buffers[name] = buffer(t, 4*len(data))
-	copy(p.buffers[name].F32(), data)
-	p.bind(name, shape...)
+	b.buffers[name] = buffer(t, 4*len(data))
+	copy(b.buffers[name].F32(), data)
+	b.bind(name, shape...)
 }
 
-func (p *paged) ints(t *testing.T, name string, data []int32, shape ...int) {
+func (b *bound) ints(t *testing.T, name string, data []int32, shape ...int) {
 	t.Helper()
-	p.buffers[name] = buffer(t, 4*len(data))
-	copy(p.buffers[name].I32(), data)
-	p.bind(name, shape...)
+	b.buffers[name] = buffer(t, 4*len(data))
+	copy(b.buffers[name].I32(), data)
+	b.bind(name, shape...)
 }
 
-func (p *paged) bind(name string, shape ...int) {
+func (b *bound) bind(name string, shape ...int) {
 	dims := make([]int64, len(shape))
 	for i, n := range shape {
 		dims[i] = int64(n)
 	}
-	p.c.In(p.s.Input(name), p.buffers[name], dims...)
+	b.c.In(b.s.Input(name), b.buffers[name], dims...)
 }
 
 // The op through ONNX Runtime gives what the kernel gives when it is called bare on one thread, bit for bit: attributes,

@@ -13,10 +13,8 @@ import (
 
 // quantLinear is a graph of one QuantLinear node, with a call that is bound to the product's buffers.
 type quantLinear struct {
-	p       *product
-	s       *Session
-	c       *Call
-	buffers map[string]*Buffer
+	bound
+	p *product
 }
 
 func (p *product) attributes() map[string]any {
@@ -54,7 +52,7 @@ func quantLinearGraph(p *product, attributes map[string]any) graph {
 
 func newQuantLinear(t *testing.T, p *product) *quantLinear {
 	t.Helper()
-	q := &quantLinear{p: p, buffers: map[string]*Buffer{}}
+	q := &quantLinear{bound: bound{buffers: map[string]*Buffer{}}, p: p}
 	q.s, q.c = quantLinearGraph(p, p.attributes()).load(t)
 	q.floats(t, "x", p.x, p.rows, p.k)
 	q.buffers["weights"] = buffer(t, len(p.weights))
@@ -72,21 +70,6 @@ func newQuantLinear(t *testing.T, p *product) *quantLinear {
 	q.buffers["y"] = buffer(t, 4*len(p.out))
 	q.c.Out(0, q.buffers["y"], int64(p.rows), int64(len(p.out)/p.rows))
 	return q
-}
-
-func (q *quantLinear) floats(t *testing.T, name string, data []float32, shape ...int) {
-	t.Helper()
-	q.buffers[name] = buffer(t, 4*len(data))
-	copy(q.buffers[name].F32(), data)
-	q.bind(name, shape...)
-}
-
-func (q *quantLinear) bind(name string, shape ...int) {
-	dims := make([]int64, len(shape))
-	for i, n := range shape {
-		dims[i] = int64(n)
-	}
-	q.c.In(q.s.Input(name), q.buffers[name], dims...)
 }
 
 // withAll has a bias and a residual too.
