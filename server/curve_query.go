@@ -50,7 +50,7 @@ func readCurve(query url.Values, t target) (q curveQuery, err error) {
 				return q, err
 			}
 		}
-		for _, v := range measure.Thresholds[kind] {
+		for _, v := range measure.Thresholds(kind, m.Loops.Max) {
 			q.depths = append(q.depths, measure.Depth{Loops: slices.Max(loops), Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v}})
 		}
 		q.policy = kind != loopctl.ExitNone

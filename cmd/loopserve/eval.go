@@ -163,7 +163,7 @@ func (e *evaluation) depths(loops []int, most int) ([]measure.Depth, error) {
 		if err != nil {
 			return nil, err
 		}
-		thresholds := measure.Thresholds[kind]
+		thresholds := measure.Thresholds(kind, most)
 		if e.thresholds != "" {
 			thresholds = nil
 			for s := range strings.SplitSeq(e.thresholds, ",") {
@@ -182,8 +182,8 @@ func (e *evaluation) depths(loops []int, most int) ([]measure.Depth, error) {
 }
 
 func policyNamed(name string) (loopctl.ExitKind, error) {
-	kind, _ := loopctl.ParseExitKind(name)
-	if measure.Thresholds[kind] == nil {
+	kind, ok := loopctl.ParseExitKind(name)
+	if !ok || kind == loopctl.ExitNone {
 		return 0, usagef("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
 	}
 	return kind, nil

@@ -39,8 +39,19 @@ func (d Depth) fixed() bool { return d.Exit.Kind == loopctl.ExitNone && d.Draft 
 
 func (d Depth) policy() bool { return d.Exit.Kind != loopctl.ExitNone }
 
-// Thresholds are what each policy is tried at where none is given: from the cautious to the hasty.
-var Thresholds = map[loopctl.ExitKind][]float64{
+// Thresholds are what a policy is tried at where none is given, from the cautious to the hasty: nil for what is no policy.
+// argmax counts loops, of which the model has most.
+func Thresholds(kind loopctl.ExitKind, most int) []float64 {
+	out := thresholds[kind]
+	if kind == loopctl.ExitArgmax {
+		for len(out) > 0 && out[0] > float64(most) {
+			out = out[1:]
+		}
+	}
+	return out
+}
+
+var thresholds = map[loopctl.ExitKind][]float64{
 	loopctl.ExitDelta:   {0.03, 0.1, 0.15, 0.2, 0.25, 0.3},
 	loopctl.ExitGate:    {0.99, 0.9, 0.7, 0.5, 0.3},
 	loopctl.ExitKL:      {1e-5, 1e-4, 1e-3, 1e-2, 1e-1},

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -222,5 +223,18 @@ func TestReadProblems(t *testing.T) {
 		if _, err := measure.ReadProblems(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
+	}
+}
+
+// A model of two loops cannot agree four times.
+func TestThresholdsFitTheModel(t *testing.T) {
+	if got := measure.Thresholds(loopctl.ExitArgmax, 2); !slices.Equal(got, []float64{2, 1}) {
+		t.Errorf("argmax of two loops is tried at %v, want 2 and 1", got)
+	}
+	if got := measure.Thresholds(loopctl.ExitKL, 2); len(got) != 5 {
+		t.Errorf("kl is tried at %v, want all five", got)
+	}
+	if got := measure.Thresholds(loopctl.ExitNone, 2); got != nil {
+		t.Errorf("no policy is tried at %v", got)
 	}
 }
