@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -129,9 +130,16 @@ func TestSlices(t *testing.T) {
 
 // pythonSlice are the indexes of a slice by going through all of them.
 func pythonSlice(size int, start, stop, step string) []int {
+	number := func(text string) int {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			panic(err) // the test's own numbers
+		}
+		return n
+	}
 	by, from, to := 1, 0, size
 	if step != "" {
-		fmt.Sscan(step, &by)
+		by = number(step)
 	}
 	if by < 0 {
 		from, to = size-1, -1
@@ -140,8 +148,7 @@ func pythonSlice(size int, start, stop, step string) []int {
 		if text == "" {
 			return
 		}
-		fmt.Sscan(text, into)
-		if *into < 0 {
+		if *into = number(text); *into < 0 {
 			*into = max(*into+size, min(by, 0))
 			if by < 0 {
 				*into = max(*into, -1)
