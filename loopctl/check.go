@@ -38,8 +38,9 @@ func (c *Controller) check() error {
 		return fmt.Errorf("latents: %d of %d have an owner, %d are free; %d sequences hold none and %d are recorded",
 			held, c.capacity.Latents, len(c.latents.free), empty, c.latents.withoutLatent)
 	}
-	if len(c.running) == 0 && c.queued.Load() == 0 && c.gauges.backlog.Load() != 0 {
-		return fmt.Errorf("backlog: %d loop-steps are left, and no request", c.gauges.backlog.Load())
+	// Submit counts a request first and its loop-steps second, at any time: so they are read the other way round.
+	if left := c.gauges.backlog.Load(); left != 0 && len(c.running) == 0 && c.queued.Load() == 0 {
+		return fmt.Errorf("backlog: %d loop-steps are left, and no request", left)
 	}
 	return nil
 }
@@ -82,8 +83,8 @@ func (c *Controller) audit() {
 		"snapshot", c.Snapshot(), "stack", string(debug.Stack()))
 	fresh := newEngineState(c.capacity, c.cfg)
 	c.memory, c.latents = fresh.memory, fresh.latents
-	if c.queued.Load() == 0 {
-		c.gauges.backlog.Store(0)
+	if left := c.gauges.backlog.Load(); c.queued.Load() == 0 {
+		c.gauges.backlog.Add(-left)
 	}
 	c.publish()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,4 +286,33 @@ func TestIdle(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A request that comes while the accounting is checked is no mismatch: Submit counts it from another goroutine.
+func TestSubmitDuringAudits(t *testing.T) {
+	c := started(t, loopctl.Config{}, nil)
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for range 2000 {
+				streams, err := c.Submit(request(1, 1, 1))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for {
+					if e, err := streams[0].Next(t.Context()); err != nil || e.Finish != loopctl.FinishNone {
+						break
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := c.Snapshot(); got.Mismatches != 0 || got.Audits == 0 {
+		t.Errorf("%d of %d audits found a mismatch", got.Mismatches, got.Audits)
+	}
 }
