@@ -63,8 +63,12 @@ func readCurve(query url.Values, t target) (q curveQuery, err error) {
 			return q, api.Bad("max_loss", api.CodeValue, "max_loss is %s: it must be a number from 0 to 100, points of accuracy", api.Quote(text))
 		}
 	}
-	switch format := query.Get("format"); format {
-	case "", "json":
+	format := "json"
+	if query.Has("format") {
+		format = query.Get("format")
+	}
+	switch format {
+	case "json":
 	case "svg":
 		q.svg, q.log = true, query.Get("log") == "true"
 	default:

@@ -56,6 +56,9 @@ func TestDepthCurve(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	asked, _ := s.count()
+	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&format=", ""); a.status != 400 || !strings.Contains(a.body, "json or svg") {
+		t.Errorf("an empty format gives %d: %s", a.status, a.body)
+	}
 	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&format=svg", ""); a.status != 200 || !strings.Contains(a.body, "Accuracy against loops: adder") {
 		t.Errorf("%d %.300s", a.status, a.body)
 	}
