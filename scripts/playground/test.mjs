@@ -334,7 +334,7 @@ async function keyed(page, shoot) {
   assert.equal(await page.evaluate(() => document.activeElement.id), 'key-value');
   await page.keyboard.type('wrong');
   await page.keyboard.press('Enter');
-  await page.locator('#key-why', { hasText: 'not known' }).waitFor();
+  await page.locator('#key-why', { hasText: 'API key is unknown' }).waitFor();
   await shoot('key');
   await page.locator('#key-value').fill(option.key);
   await page.keyboard.press('Enter');
