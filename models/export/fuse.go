@@ -81,7 +81,7 @@ func (f *fuser) joinSkips() {
 			add := nodes[last]
 			n = onnx.Node{
 				Domain: onnx.Microsoft, Op: skipNorm, Inputs: []string{add.Inputs[0], add.Inputs[1], n.Inputs[1]},
-				Outputs: []string{n.Outputs[0], "", "", add.Outputs[0]}, Attrs: n.Attrs[1:2],
+				Outputs: []string{n.Outputs[0], "", "", add.Outputs[0]}, Attrs: []onnx.Attr{epsilonOf(n)},
 			}
 			nodes = nodes[:last]
 		}
@@ -107,7 +107,7 @@ func (f *fuser) norms() bool {
 		for _, r := range by {
 			product := &f.g.Nodes[r]
 			product.Inputs[linearX], product.Inputs[linearGain] = n.Inputs[0], n.Inputs[1]
-			product.Attrs = append(product.Attrs, n.Attrs[1]) // epsilon
+			product.Attrs = append(product.Attrs, epsilonOf(n))
 		}
 		f.g.Nodes = slices.Delete(f.g.Nodes, i, i+1)
 		return true
@@ -148,6 +148,11 @@ func (f *fuser) additions() bool {
 		}
 	}
 	return false
+}
+
+func epsilonOf(norm onnx.Node) onnx.Attr {
+	i := slices.IndexFunc(norm.Attrs, func(a onnx.Attr) bool { return a.Name == "epsilon" })
+	return norm.Attrs[i] // every norm of ours has one
 }
 
 func swiGLUIn(n onnx.Node) bool {

@@ -10,10 +10,7 @@ import (
 
 // The layout that loopserve.QuantLinear reads (docs/bundle-format.md): groups of 16 columns of the product, each a run
 // of blocks of 32 inputs, in each the codes, then the scales, then with 4 bits the minima.
-const (
-	groupColumns = 16
-	blockInputs  = 32
-)
+const groupColumns = 16
 
 // packer writes a matrix in that layout: with 4 bits w = scale·code + minimum, with 8 bits w = scale·(code − 128).
 type packer struct {
@@ -31,26 +28,21 @@ func newPacker(bits int, most float32) packer {
 	return packer{bits, float32(math.Ldexp(1, max(exponent, -100)-14))}
 }
 
-// packedBytes is what n columns of k inputs take.
-func (p packer) packedBytes(n, k int64) int64 {
-	return (n + groupColumns - 1) / groupColumns * blocksOf(k) * p.blockBytes()
-}
-
 func (p packer) blockBytes() int64 {
 	if p.bits == 4 {
-		return groupColumns*blockInputs/2 + 4*groupColumns
+		return groupColumns*blockSize/2 + 4*groupColumns
 	}
-	return groupColumns*blockInputs + 2*groupColumns
+	return groupColumns*blockSize + 2*groupColumns
 }
 
 // group writes the blocks of up to 16 columns, all of k inputs.
 func (p packer) group(w *bufio.Writer, columns [][]float32) error {
 	k := int64(len(columns[0]))
 	block := make([]byte, p.blockBytes())
-	for from := int64(0); from < k; from += blockInputs {
+	for from := int64(0); from < k; from += blockSize {
 		clear(block)
 		for c, column := range columns {
-			p.block(block, c, column[from:min(from+blockInputs, k)])
+			p.block(block, c, column[from:min(from+blockSize, k)])
 		}
 		if _, err := w.Write(block); err != nil {
 			return err
@@ -61,20 +53,20 @@ func (p packer) group(w *bufio.Writer, columns [][]float32) error {
 
 // block puts one column's inputs into a block.
 func (p packer) block(block []byte, c int, values []float32) {
-	var codes [blockInputs]uint8
+	var codes [blockSize]uint8
 	if p.bits == 8 {
 		scale := p.quantize8(&codes, values)
 		for i, code := range codes {
 			block[i/4*64+4*c+i%4] = code
 		}
-		binary.LittleEndian.PutUint16(block[groupColumns*blockInputs+2*c:], scale)
+		binary.LittleEndian.PutUint16(block[groupColumns*blockSize+2*c:], scale)
 		return
 	}
 	scale, minimum := p.quantize4(&codes, values)
 	for i, code := range codes {
 		block[i/8*64+4*c+i%4] |= code << (i & 4)
 	}
-	at := groupColumns*blockInputs/2 + 2*c
+	at := groupColumns*blockSize/2 + 2*c
 	binary.LittleEndian.PutUint16(block[at:], scale)
 	binary.LittleEndian.PutUint16(block[at+2*groupColumns:], minimum)
 }
@@ -83,7 +75,7 @@ func (p packer) block(block []byte, c int, values []float32) {
 func (p packer) widen(h uint16) float32 { return float16.Widen(h) * p.unit }
 
 // quantize8 spends the range of 8 bits on the largest number: a scale that was rounded up cuts nothing off.
-func (p packer) quantize8(codes *[blockInputs]uint8, values []float32) (scale uint16) {
+func (p packer) quantize8(codes *[blockSize]uint8, values []float32) (scale uint16) {
 	most := float32(0)
 	for _, v := range values {
 		most = max(most, abs(v))
@@ -106,14 +98,14 @@ func (p packer) quantize8(codes *[blockInputs]uint8, values []float32) (scale ui
 
 // quantize4 chooses the scale and the minimum whose codes leave the least squared error. It starts from the line through
 // the block's least and largest, tries ranges a little wider and narrower than that, and fits each one's codes.
-func (p packer) quantize4(codes *[blockInputs]uint8, values []float32) (scale, minimum uint16) {
+func (p packer) quantize4(codes *[blockSize]uint8, values []float32) (scale, minimum uint16) {
 	low, high := values[0], values[0]
 	for _, v := range values {
 		low, high = min(low, v), max(high, v)
 	}
 	line := fitted{minimum: 0, scale: (high - low) / 15}
 	if line.scale > 0 {
-		var above [blockInputs]float32 // of the least: sums of squares do not cancel
+		var above [blockSize]float32 // of the least: sums of squares do not cancel
 		for i, v := range values {
 			above[i] = v - low
 		}

@@ -20,6 +20,11 @@ func (p packer) unpack(packed []byte, k, column, input int) float32 {
 	return half(256+2*c)*float32(block[i/8*64+4*c+i%4]>>(i&4)&15) + half(288+2*c)
 }
 
+// packedBytes is what n columns of k inputs take.
+func (p packer) packedBytes(n, k int64) int64 {
+	return (n + groupColumns - 1) / groupColumns * blocksOf(k) * p.blockBytes()
+}
+
 func pack(t *testing.T, bits int, columns [][]float32) (packer, []byte) {
 	t.Helper()
 	most := float32(0)
