@@ -65,7 +65,7 @@ func TestScorer(t *testing.T) {
 		t.Fatalf("ids %v, end %v, %d positions", ids, last.Finish, len(seen))
 	}
 	for i := range len(p) - 1 {
-		want := loopctltest.Expect(roomy(), &loopctl.Request{Prompt: p[:i+1], Loops: 3, MaxTokens: 1}, 1).Tokens[0]
+		want := expect(roomy(), &loopctl.Request{Prompt: p[:i+1], Loops: 3, MaxTokens: 1}, 1).Tokens[0]
 		if seen[i] != int(want) {
 			t.Errorf("position %d: %d, alone %d", i, seen[i], want)
 		}
@@ -83,7 +83,7 @@ func TestScorerUnderProbes(t *testing.T) {
 	runOut(c)
 	drainAll(t, s)
 	for i := range len(p) - 1 {
-		want := loopctltest.Expect(l, &loopctl.Request{Prompt: p[:i+1], Loops: 8, MaxTokens: 1}, 1).Tokens[0]
+		want := expect(l, &loopctl.Request{Prompt: p[:i+1], Loops: 8, MaxTokens: 1}, 1).Tokens[0]
 		if got, ok := seen[i]; !ok || got != int(want) {
 			t.Errorf("position %d: %d (seen: %v), alone %d", i, got, ok, want)
 		}
@@ -101,7 +101,7 @@ func TestLens(t *testing.T) {
 		t.Fatalf("%d views, want one for each of 5 loops", len(last.Lens))
 	}
 	for i, v := range last.Lens {
-		want := loopctltest.Expect(roomy(), &loopctl.Request{Prompt: r.Prompt, Loops: i + 1, MaxTokens: 1}, 1).Tokens[0]
+		want := expect(roomy(), &loopctl.Request{Prompt: r.Prompt, Loops: i + 1, MaxTokens: 1}, 1).Tokens[0]
 		if v.Loop != i+1 || len(v.Top) != 3 || v.Top[0].ID != want || v.Top[0].Logprob >= 0 || v.Entropy <= 0 || v.Entropy > float32(math.Log(50)) {
 			t.Errorf("view %+v, want token %d after loop %d", v, want, i+1)
 		}
@@ -190,7 +190,7 @@ func TestPrefixCache(t *testing.T) {
 		s := submit(t, c, &r)
 		runOut(c)
 		ids, last := drainAll(t, s)
-		if want := loopctltest.Expect(roomy(), &r, 1).Tokens; !slices.Equal(ids, want) {
+		if want := expect(roomy(), &r, 1).Tokens; !slices.Equal(ids, want) {
 			t.Errorf("tokens %v, want %v", ids, want)
 		}
 		if err := c.CheckEmpty(); err != nil {
@@ -238,7 +238,7 @@ func TestPriority(t *testing.T) {
 	if last.Stats.Preemptions != 1 || first.Stats.Finished.After(last.Stats.Finished) {
 		t.Errorf("low: %+v, high: %+v", *last.Stats, *first.Stats)
 	}
-	if want := loopctltest.Expect(roomy(), &loopctl.Request{Prompt: prompt(5), Loops: 3, MaxTokens: 6}, 1).Tokens; !slices.Equal(ids, want) {
+	if want := expect(roomy(), &loopctl.Request{Prompt: prompt(5), Loops: 3, MaxTokens: 6}, 1).Tokens; !slices.Equal(ids, want) {
 		t.Errorf("tokens %v, want %v", ids, want)
 	}
 }
@@ -266,17 +266,17 @@ func TestDraftPays(t *testing.T) {
 // A fill that fails ends those whose rows it copies, and nobody else.
 func TestFailedFill(t *testing.T) {
 	e := loopctltest.New(roomy())
-	e.FillFault = loopctltest.ErrInjected
+	e.FillFault = errInjected
 	c := loopctl.New(e, loopctl.Config{Logger: quiet})
 	early := &loopctl.Request{Prompt: prompt(5), Loops: 6, MaxTokens: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.4}}
 	never := &loopctl.Request{Prompt: prompt(5), Loops: 6, MaxTokens: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 1e-9, MinLoops: 6}}
 	a, b := submit(t, c, early), submit(t, c, never)
 	runOut(c)
-	if _, last := drainAll(t, a); !errors.Is(last.Err, loopctltest.ErrInjected) || !errors.Is(last.Err, loopctl.ErrEngine) {
+	if _, last := drainAll(t, a); !errors.Is(last.Err, errInjected) || !errors.Is(last.Err, loopctl.ErrEngine) {
 		t.Errorf("early: %v %v", last.Finish, last.Err)
 	}
 	ids, last := drainAll(t, b)
-	if want := loopctltest.Expect(roomy(), never, 1).Tokens; last.Err != nil || !slices.Equal(ids, want) {
+	if want := expect(roomy(), never, 1).Tokens; last.Err != nil || !slices.Equal(ids, want) {
 		t.Errorf("never: %v, %v, want %v", ids, last.Err, want)
 	}
 	if err := c.CheckEmpty(); err != nil {

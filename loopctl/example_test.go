@@ -17,12 +17,12 @@ func Example() {
 		Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8},
 	}
 	limits.Pages[loopctl.StageBlock] = 100
-	story := &loopctltest.Story{}
+	told := &story{}
 	engine := loopctltest.New(limits)
-	engine.Story = story
+	engine.Teller = told
 
 	ctx := context.Background()
-	c := loopctl.New(engine, loopctl.Config{Observer: story})
+	c := loopctl.New(engine, loopctl.Config{Observer: told})
 	streams, err := c.Submit(
 		&loopctl.Request{Seed: 'A', Prompt: []int32{1, 2, 3}, MaxTokens: 1, Loops: 3, Sampler: loopctltest.Greedy{}},
 		&loopctl.Request{Seed: 'B', Prompt: []int32{4}, MaxTokens: 2, Loops: 1, Sampler: loopctltest.Greedy{}},
@@ -44,7 +44,7 @@ func Example() {
 	if err := c.Close(ctx); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Print(story)
+	fmt.Print(told)
 	// Output:
 	// token 37 after 3 loops: length
 	// token 33 after 1 loops: none

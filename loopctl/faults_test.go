@@ -16,7 +16,7 @@ import (
 func TestFailedCalls(t *testing.T) {
 	for _, st := range []loopctl.Stage{loopctl.StagePrelude, loopctl.StageBlock, loopctl.StageCoda} {
 		for name, fault := range map[string]func(loopctl.Stage, int) error{
-			"error": loopctltest.FailAt(st, 2), "panic": loopctltest.PanicAt(st, 2),
+			"error": failAt(st, 2), "panic": panicAt(st, 2),
 		} {
 			t.Run(fmt.Sprint(st, " ", name), func(t *testing.T) {
 				e := loopctltest.New(smallLimits())
@@ -29,7 +29,7 @@ func TestFailedCalls(t *testing.T) {
 				if last.Finish != loopctl.FinishError || !errors.Is(last.Err, loopctl.ErrEngine) {
 					t.Fatalf("the end was %v %v", last.Finish, last.Err)
 				}
-				if name == "error" && !errors.Is(last.Err, loopctltest.ErrInjected) {
+				if name == "error" && !errors.Is(last.Err, errInjected) {
 					t.Errorf("the cause is lost: %v", last.Err)
 				}
 				if err := c.CheckEmpty(); err != nil {
@@ -42,7 +42,7 @@ func TestFailedCalls(t *testing.T) {
 				}
 				for c.Turn() {
 				}
-				if ids, _ := drainAll(t, s[0]); !slices.Equal(ids, loopctltest.Expect(smallLimits(), r, 1).Tokens) {
+				if ids, _ := drainAll(t, s[0]); !slices.Equal(ids, expect(smallLimits(), r, 1).Tokens) {
 					t.Errorf("afterwards: %v", ids)
 				}
 			})
@@ -88,7 +88,7 @@ func TestThousand(t *testing.T) {
 	e := loopctltest.New(l)
 	e.Fault = func(s loopctl.Stage, n int) error {
 		if s == loopctl.StageBlock && n%50 == 0 {
-			return loopctltest.ErrInjected
+			return errInjected
 		}
 		return nil
 	}
@@ -147,7 +147,7 @@ func client(ctx context.Context, c *loopctl.Controller, l loopctl.Capacity, id u
 		if rng.IntN(3) == 0 {
 			stopAt = rng.IntN(4)
 		}
-		err = read(ctx, s[0], loopctltest.Expect(l, r, 1).Tokens, stopAt, cancel)
+		err = read(ctx, s[0], expect(l, r, 1).Tokens, stopAt, cancel)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("client %d, request %d: %w", id, i, err)
@@ -222,7 +222,7 @@ func TestThousandInFewPages(t *testing.T) {
 				ended <- "refused"
 				return
 			}
-			err = read(t.Context(), s[0], loopctltest.Expect(l, r, c.WrapRows()).Tokens, stopAt, cancel)
+			err = read(t.Context(), s[0], expect(l, r, c.WrapRows()).Tokens, stopAt, cancel)
 			switch {
 			case err != nil:
 				t.Errorf("%s: %v", r.ID, err)

@@ -162,7 +162,7 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 		if streams[i] == nil {
 			continue
 		}
-		alone := loopctltest.Expect(m.limits, r, wrap)
+		alone := expect(m.limits, r, wrap)
 		if last[i].Finish == loopctl.FinishCancelled {
 			n := min(len(got[i]), len(alone.Tokens))
 			alone.Tokens, alone.Loops = alone.Tokens[:n], alone.Loops[:n]

@@ -26,7 +26,7 @@ func started(t *testing.T, cfg loopctl.Config, fault func(loopctl.Stage, int) er
 	return c
 }
 
-var slow = loopctltest.Slow(loopctl.StageBlock, time.Second)
+var slow = slowly(loopctl.StageBlock, time.Second)
 
 func TestDrainFinishesRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestDrainGivesUp(t *testing.T) {
 
 func TestCloseWaitsForTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := started(t, loopctl.Config{}, loopctltest.Slow(loopctl.StageBlock, time.Minute))
+		c := started(t, loopctl.Config{}, slowly(loopctl.StageBlock, time.Minute))
 		submitAs(t, c, 1, 1, 2, 2)
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -52,8 +52,8 @@ func play(t *testing.T, setup string) string {
 	t.Helper()
 	l := loopctl.Capacity{MaxRows: 16, Latents: 32, PageSize: 4, Context: 64, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8}}
 	l.Pages[loopctl.StageBlock] = 100
-	story := &loopctltest.Story{}
-	cfg := loopctl.Config{Observer: story, Logger: quiet}
+	told := &story{}
+	cfg := loopctl.Config{Observer: told, Logger: quiet}
 	var fault func(loopctl.Stage, int) error
 	events := map[int][]string{}
 	lastEvent := 0
@@ -80,7 +80,7 @@ func play(t *testing.T, setup string) string {
 			over(&cfg.WrapRows, v["wrap"])
 			cfg.Scheduling = loopctl.Scheduling(v["lockstep"])
 		case "fail":
-			fault = loopctltest.FailAt(loopctl.StageBlock, v["block"])
+			fault = failAt(loopctl.StageBlock, v["block"])
 		case "at":
 			when, what, _ := strings.Cut(rest, " ")
 			tick := number(t, when)
@@ -89,7 +89,7 @@ func play(t *testing.T, setup string) string {
 		}
 	}
 	e := loopctltest.New(l)
-	e.Fault, e.Story = fault, story
+	e.Fault, e.Teller = fault, told
 	c := loopctl.New(e, cfg)
 	streams := map[string]*loopctl.Stream{}
 	for tick, idle := 1, 0; idle == 0 || tick <= lastEvent; tick++ {
@@ -128,7 +128,7 @@ func play(t *testing.T, setup string) string {
 			t.Fatal(err)
 		}
 	}
-	return story.String()
+	return told.String()
 }
 
 func values(t *testing.T, s string) map[string]int {

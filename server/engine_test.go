@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -71,6 +72,31 @@ func serveOn(t *testing.T, engine *loopctltest.Engine, change func(*generate.Mod
 	return ts, ctl
 }
 
+// alone is what a request comes to on an engine of its own, without HTTP: tokens, and the loops of each. That this is right
+// is what loopctl's tests prove.
+func alone(t *testing.T, l loopctl.Capacity, r loopctl.Request) (tokens []int32, loops []int) {
+	t.Helper()
+	r.Sampler = loopctltest.Greedy{}
+	ctl := loopctl.New(loopctltest.New(l), loopctl.Config{Logger: quiet()})
+	streams, err := ctl.Submit(&r)
+	if err != nil {
+		t.Error(err)
+		return nil, nil
+	}
+	ctl.Start()
+	for {
+		e, err := streams[0].Next(context.Background())
+		if err != nil {
+			break
+		}
+		tokens, loops = append(tokens, e.Token.ID), append(loops, e.Loops)
+	}
+	if err := ctl.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	return tokens, loops
+}
+
 // Alone or among fifteen others at other depths, over HTTP: the same tokens.
 func TestMixedDepthsOverHTTP(t *testing.T) {
 	ts, ctl := serveEngine(t, 2000, nil)
@@ -82,7 +108,7 @@ func TestMixedDepthsOverHTTP(t *testing.T) {
 			for _, r := range prompt {
 				ids = append(ids, r)
 			}
-			want := loopctltest.Expect(ctl.Capacity(), &loopctl.Request{Prompt: ids, MaxTokens: 20, Loops: loops, StopIDs: []int32{0}}, 1).Tokens
+			want, _ := alone(t, ctl.Capacity(), loopctl.Request{Prompt: ids, MaxTokens: 20, Loops: loops, StopIDs: []int32{0}})
 			text, _ := letters{}.Decode(want, true)
 			text = strings.TrimSuffix(text, "\x00")
 			stream := i%2 == 0
@@ -108,7 +134,12 @@ func TestMixedDepthsOverHTTP(t *testing.T) {
 }
 
 func TestEngineFaultOverHTTP(t *testing.T) {
-	ts, _ := serveEngine(t, 2000, loopctltest.FailAt(loopctl.StageBlock, 1))
+	ts, _ := serveEngine(t, 2000, func(stage loopctl.Stage, nth int) error {
+		if stage == loopctl.StageBlock && nth == 1 {
+			return errors.New("injected fault")
+		}
+		return nil
+	})
 	a := post(t, ts, `{"prompt":"ab","temperature":0}`)
 	checkError(t, a, 500, "engine_error", "null", "the model's engine failed on this request; other requests are not affected")
 	decode(t, post(t, ts, `{"prompt":"ab","temperature":0}`)) // the server goes on

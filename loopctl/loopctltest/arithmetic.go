@@ -1,29 +1,35 @@
 package loopctltest
 
-import (
-	"github.com/loopserve/loopserve/loopctl"
-)
+import "github.com/loopserve/loopserve/loopctl"
 
-// modulus keeps latents readable; it is prime, so that few mistakes cancel out.
-const modulus = 10007
+// Modulus keeps latents readable; it is prime, so that few mistakes cancel out.
+const Modulus = 10007
 
-func embed(token int32, pos int, seed uint64) int64 {
-	return (int64(token)*31 + int64(pos)*7 + int64(seed%modulus)*3 + 1) % modulus
+// Embed is the latent of a token before the prelude's layers.
+func Embed(token int32, pos int, seed uint64) int64 {
+	return (int64(token)*31 + int64(pos)*7 + int64(seed%Modulus)*3 + 1) % Modulus
 }
 
-func key(h int64, pos int) int64 { return (h*3 + int64(pos)) % modulus }
+// Key is what a row leaves in its page, K and V in one.
+func Key(h int64, pos int) int64 { return (h*3 + int64(pos)) % Modulus }
 
-func sees(k int64, distance int) int64 { return k * int64(distance+1) }
+// Sees is what a later row, so many positions behind, takes of it.
+func Sees(k int64, distance int) int64 { return k * int64(distance+1) }
 
-func loop(h, inject int64, depth int) int64 { return (h*5 + inject + int64(depth)*11) % modulus }
+// Loop is the block, applied to a latent that has done depth loops.
+func Loop(h, inject int64, depth int) int64 { return (h*5 + inject + int64(depth)*11) % Modulus }
 
-func says(h int64, vocab int) int { return int(h % int64(vocab)) }
+// Says is the token of a latent.
+func Says(h int64, vocab int) int { return int(h % int64(vocab)) }
 
-// change and gate are the numbers that the block emits; sure is the logit of the token that a latent says, all others
-// being 0: it decides entropies.
-func change(h int64) float32 { return float32(h*7%100) / 100 }
-func gate(h int64) float32   { return float32(h%41-20) / 5 }
-func sure(h int64) float32   { return 1 + float32(h/97%8) }
+// Change is the delta that the block emits.
+func Change(h int64) float32 { return float32(h*7%100) / 100 }
+
+// Gate is the gate's logit.
+func Gate(h int64) float32 { return float32(h%41-20) / 5 }
+
+// Sure is the logit of the token that a latent says, all others being 0: it decides entropies.
+func Sure(h int64) float32 { return 1 + float32(h/97%8) }
 
 // Greedy is the sampler that takes the largest logit.
 type Greedy struct{}

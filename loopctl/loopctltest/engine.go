@@ -15,8 +15,8 @@ type Engine struct {
 	Fault func(stage loopctl.Stage, nth int) error
 	// FillFault, where set, is what Fill returns.
 	FillFault error
-	// Story, where set, is told of each call.
-	Story *Story
+	// Teller, where set, is told of each call.
+	Teller Teller
 	// Breaches are the batches that broke the contract.
 	Breaches []error
 
@@ -30,6 +30,13 @@ type Engine struct {
 	written  [3][]int
 	slots    []int
 	serial   int
+}
+
+// Teller is told what the engine is asked to do.
+type Teller interface {
+	Call(stage loopctl.Stage, b *loopctl.Batch)
+	// Says comes for each row of logits, span being where the row is.
+	Says(span *loopctl.Span, id int)
 }
 
 // latent is a row between prelude and coda.
@@ -78,7 +85,7 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 		s := &b.Spans[i]
 		for r, slot := range s.Rows {
 			pos := s.Past + r
-			h := embed(s.Tokens[r], pos, s.Seed)
+			h := Embed(s.Tokens[r], pos, s.Seed)
 			h = e.attend(loopctl.StagePrelude, s, pos, h)
 			e.latents[slot] = latent{h: h, inject: h, pos: pos, token: s.Tokens[r], seed: s.Seed, initialized: true}
 		}
@@ -96,10 +103,10 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		s := &b.Spans[i]
 		for r, slot := range s.Rows {
 			l := &e.latents[slot]
-			l.h = loop(e.attend(loopctl.StageBlock, s, s.Past+r, l.h), l.inject, l.depth)
+			l.h = Loop(e.attend(loopctl.StageBlock, s, s.Past+r, l.h), l.inject, l.depth)
 			l.depth++
-			e.info.Delta = append(e.info.Delta, change(l.h))
-			e.info.Gate = append(e.info.Gate, gate(l.h))
+			e.info.Delta = append(e.info.Delta, Change(l.h))
+			e.info.Gate = append(e.info.Gate, Gate(l.h))
 		}
 	}
 	return e.info, nil
@@ -117,10 +124,12 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		for r, slot := range s.Rows {
 			h := e.attend(loopctl.StageCoda, s, s.Past+r, e.latents[slot].h)
 			if next < len(s.LogitRows) && int(s.LogitRows[next]) == r {
-				id := says(h, e.capacity.Vocab)
+				id := Says(h, e.capacity.Vocab)
 				e.logits[n][e.hot[n]] = 0
-				e.logits[n][id], e.hot[n] = sure(h), id
-				e.Story.says(s, id)
+				e.logits[n][id], e.hot[n] = Sure(h), id
+				if e.Teller != nil {
+					e.Teller.Says(s, id)
+				}
 				next, n = next+1, n+1
 			}
 		}
@@ -149,16 +158,18 @@ func (e *Engine) attend(st loopctl.Stage, s *loopctl.Span, pos int, h int64) int
 		return h
 	}
 	size := e.capacity.PageSize
-	e.arena[st][int(s.Pages[pos/size])*size+pos%size] = key(h, pos)
+	e.arena[st][int(s.Pages[pos/size])*size+pos%size] = Key(h, pos)
 	for i := range pos + 1 {
-		h += sees(e.arena[st][int(s.Pages[i/size])*size+i%size], pos-i)
+		h += Sees(e.arena[st][int(s.Pages[i/size])*size+i%size], pos-i)
 	}
-	return h % modulus
+	return h % Modulus
 }
 
 func (e *Engine) begin(st loopctl.Stage, b *loopctl.Batch) error {
 	e.calls[st]++
-	e.Story.call(st, b)
+	if e.Teller != nil {
+		e.Teller.Call(st, b)
+	}
 	if e.Fault != nil {
 		if err := e.Fault(st, e.calls[st]); err != nil {
 			return err

@@ -3,6 +3,7 @@
 package engine_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestGolden(t *testing.T) {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				var e parity.Engine = openEngine(t, env, dir, engine.Options{PageSize: 16, KVBytes: 64 << 20})
 				if strings.Contains(how, "company") {
-					e = enginetest.InCompany(e)
+					e = inCompany(e)
 				}
 				report, err := parity.Check(e, c, parity.Options{Chunk: chunk})
 				if err != nil {
@@ -35,6 +36,31 @@ func TestGolden(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A block that torch.onnx exported gives PyTorch's logits, states and greedy tokens: whole, in chunks, token by token,
+// and beside a sequence of another length at another depth.
+func TestPyTorchsOwnAnswers(t *testing.T) {
+	const tiny = "dense/testdata/tiny" // docs/examples/dense/export_block.py's bundle of hidden 16
+	ort.CheckLeaks(t)
+	c := openCase(t, filepath.Join(tiny, "golden"))
+	for how, chunk := range chunks {
+		t.Run(how, func(t *testing.T) {
+			var e parity.Engine = openEngine(t, enginetest.Env(t, 1), tiny, engine.Options{PageSize: 8, KVBytes: 4 << 20})
+			if strings.Contains(how, "company") {
+				e = inCompany(e)
+			}
+			report, err := parity.Check(e, c, parity.Options{Chunk: chunk})
+			if err != nil {
+				t.Fatal(err)
+			}
+			report.WriteSummary(t.Output())
+			if !report.OK() || len(report.Lines) < 20 || len(report.Left) > 0 {
+				report.Write(t.Output())
+				t.Error("it differs, or too little was compared")
+			}
+		})
+	}
 }
 
 // chunks are the ways that prompts go in: tokens in a call, 0 for all of them.

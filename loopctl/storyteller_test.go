@@ -1,4 +1,4 @@
-package loopctltest
+package loopctl_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// Story writes down what happens, to be read against a golden. Give it to the engine and, as Observer, to the
+// story writes down what happens, to be read against a golden. Give it to the engine and, as Observer, to the
 // controller:
 //
 //	tick 3
@@ -18,18 +18,16 @@ import (
 //
 // A@2(5) is the row at position 5 of sequence A, which has done 2 loops. A sequence is named by its request's Seed:
 // a letter where that is one ('A'), else the number.
-type Story struct {
+type story struct {
 	text strings.Builder
 	tick strings.Builder // the lines of the tick that goes on
 }
 
 // String is the story so far.
-func (s *Story) String() string { return s.text.String() + s.tick.String() }
+func (s *story) String() string { return s.text.String() + s.tick.String() }
 
-func (s *Story) call(st loopctl.Stage, b *loopctl.Batch) {
-	if s == nil {
-		return
-	}
+// Call writes a line of rows, those with logits left to Says.
+func (s *story) Call(st loopctl.Stage, b *loopctl.Batch) {
 	fmt.Fprintf(&s.tick, "  %-7s", st)
 	if st == loopctl.StageCoda { // says writes the rows that have logits
 		for i := range b.Spans {
@@ -45,17 +43,15 @@ func (s *Story) call(st loopctl.Stage, b *loopctl.Batch) {
 	s.tick.WriteByte('\n')
 }
 
-func (s *Story) says(span *loopctl.Span, id int) {
-	if s == nil {
-		return
-	}
+// Says adds a row and its token to the line.
+func (s *story) Says(span *loopctl.Span, id int) {
 	line := strings.TrimSuffix(s.tick.String(), "\n")
 	s.tick.Reset()
 	fmt.Fprintf(&s.tick, "%s %s→%d\n", line, rows(loopctl.StageCoda, span), id)
 }
 
 func rows(st loopctl.Stage, s *loopctl.Span) string {
-	name := Name(s.Seed)
+	name := nameOf(s.Seed)
 	if st == loopctl.StageBlock {
 		name = fmt.Sprintf("%s@%d", name, s.Depth)
 	}
@@ -65,8 +61,8 @@ func rows(st loopctl.Stage, s *loopctl.Span) string {
 	return fmt.Sprintf("%s(%d..%d)", name, s.Past, s.Past+len(s.Rows)-1)
 }
 
-// Name is how the story calls the request with this seed.
-func Name(seed uint64) string {
+// nameOf is how the story calls the request with this seed.
+func nameOf(seed uint64) string {
 	if 'A' <= seed && seed <= 'Z' {
 		return string(rune(seed))
 	}
@@ -74,7 +70,7 @@ func Name(seed uint64) string {
 }
 
 // Tick puts the tick's number above its lines.
-func (s *Story) Tick(t *loopctl.TickStats) {
+func (s *story) Tick(t *loopctl.TickStats) {
 	fmt.Fprintf(&s.text, "tick %d\n%s", t.Tick, s.tick.String())
 	if t.Parked > 0 {
 		fmt.Fprintf(&s.text, "  parked  %d\n", t.Parked)
@@ -83,6 +79,6 @@ func (s *Story) Tick(t *loopctl.TickStats) {
 }
 
 // Finished writes the end of a request.
-func (s *Story) Finished(r *loopctl.Request, last loopctl.Event) {
-	fmt.Fprintf(&s.tick, "  end     %s %s\n", Name(r.Seed), last.Finish)
+func (s *story) Finished(r *loopctl.Request, last loopctl.Event) {
+	fmt.Fprintf(&s.tick, "  end     %s %s\n", nameOf(r.Seed), last.Finish)
 }

@@ -1,4 +1,6 @@
-package enginetest
+//go:build cgo
+
+package engine_test
 
 import (
 	"github.com/loopserve/loopserve/internal/parity"
@@ -25,10 +27,10 @@ type company struct {
 	firstLogit int // of the others, in the last coda call
 }
 
-// InCompany is an engine in whose calls another sequence rides along: at another depth, at other positions, with other tokens,
+// inCompany is an engine in whose calls another sequence rides along: at another depth, at other positions, with other tokens,
 // in turn before and behind the rows of the call. Its own answers are not looked at; the others' must not depend on it.
 // It keeps the last pages, slots and rows of the engine to itself.
-func InCompany(e parity.Engine) parity.Engine {
+func inCompany(e parity.Engine) parity.Engine {
 	l := e.Capacity()
 	c := &company{Engine: e, latents: l.Latents - companyRows, depth: -1, rows: 1, loops: max(2, min(5, l.Loops.Max))}
 	need := (companyTokens + companyRows + l.PageSize - 1) / l.PageSize

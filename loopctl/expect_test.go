@@ -1,28 +1,29 @@
-package loopctltest
+package loopctl_test
 
 import (
 	"math"
 	"slices"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
-// Answer is what a request comes to.
-type Answer struct {
+// answer is what a request comes to.
+type answer struct {
 	Tokens []int32
 	Loops  []int // of each token
 }
 
-// Expect works out a request's tokens alone: no pages, no ticks, no other sequences, no cache, no guesses. It is the
+// expect works out a request's tokens alone: no pages, no ticks, no other sequences, no cache, no guesses. It is the
 // other side of the law: alone = in any mix of depths. wrap is Config.WrapRows, which counts only where planes are
 // written more than once.
-func Expect(l loopctl.Capacity, r *loopctl.Request, wrap int) Answer {
+func expect(l loopctl.Capacity, r *loopctl.Request, wrap int) answer {
 	m := &model{l: l, r: r, loops: r.Loops, planes: map[[2]int][]int64{}}
 	if m.loops == 0 {
 		m.loops = l.Loops.Default
 	}
 	tokens := slices.Clone(r.Prompt)
-	var out Answer
+	var out answer
 	for pos := 0; ; {
 		n := 1
 		if p := l.KV.Planes; p > 0 && p < m.loops && pos < len(r.Prompt) {
@@ -36,7 +37,7 @@ func Expect(l loopctl.Capacity, r *loopctl.Request, wrap int) Answer {
 		if pos < len(tokens) {
 			continue
 		}
-		id := int32(says(h, l.Vocab))
+		id := int32(loopctltest.Says(h, l.Vocab))
 		tokens = append(tokens, id)
 		out.Tokens, out.Loops = append(out.Tokens, id), append(out.Loops, loops)
 		if len(tokens) == len(r.Prompt)+r.MaxTokens || slices.Contains(r.StopIDs, id) {
@@ -58,7 +59,7 @@ func (m *model) write(st loopctl.Stage, plane, pos int, h int64) {
 	for len(m.planes[at]) <= pos {
 		m.planes[at] = append(m.planes[at], 0)
 	}
-	m.planes[at][pos] = key(h, pos)
+	m.planes[at][pos] = loopctltest.Key(h, pos)
 }
 
 func (m *model) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
@@ -67,9 +68,9 @@ func (m *model) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
 	}
 	m.write(st, plane, pos, h)
 	for i, k := range m.planes[[2]int{int(st), plane}][:pos+1] {
-		h += sees(k, pos-i)
+		h += loopctltest.Sees(k, pos-i)
 	}
-	return h % modulus
+	return h % loopctltest.Modulus
 }
 
 // run takes n rows from position first through all stages, each loop of all of them before the next. It returns what
@@ -79,7 +80,7 @@ func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 	rules := make([]rule, n)
 	for i := range n {
 		pos := first + i
-		hs[i] = m.attend(loopctl.StagePrelude, 0, pos, embed(tokens[pos], pos, m.r.Seed))
+		hs[i] = m.attend(loopctl.StagePrelude, 0, pos, loopctltest.Embed(tokens[pos], pos, m.r.Seed))
 		injects[i] = hs[i]
 		rules[i] = rule{m: m, position: pos, decides: pos >= len(m.r.Prompt)-1}
 	}
@@ -92,7 +93,7 @@ func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 			if gone[i] > 0 {
 				continue
 			}
-			hs[i] = loop(m.attend(loopctl.StageBlock, plane, first+i, hs[i]), injects[i], d)
+			hs[i] = loopctltest.Loop(m.attend(loopctl.StageBlock, plane, first+i, hs[i]), injects[i], d)
 		}
 		for i := range n {
 			if gone[i] > 0 || !rules[i].leaves(d+1, hs[i]) {
@@ -145,12 +146,12 @@ func (u *rule) leaves(depth int, h int64) bool {
 	pass := false
 	switch {
 	case x.Kind == loopctl.ExitDelta:
-		pass = float64(change(h)) < threshold
+		pass = float64(loopctltest.Change(h)) < threshold
 	case x.Kind == loopctl.ExitGate:
 		if depth == 1 {
 			u.stay = 1
 		}
-		p := 1 / (1 + math.Exp(-float64(gate(h))))
+		p := 1 / (1 + math.Exp(-float64(loopctltest.Gate(h))))
 		u.cdf += p * u.stay
 		u.stay *= 1 - p
 		pass = u.cdf >= threshold
@@ -170,7 +171,7 @@ func (u *rule) probe(h int64, threshold float64) bool {
 	if u.m.l.Pages[loopctl.StageCoda] > 0 {
 		h = u.m.attend(loopctl.StageCoda, 0, u.position, h)
 	}
-	id, logit := says(h, u.m.l.Vocab), float64(sure(h))
+	id, logit := loopctltest.Says(h, u.m.l.Vocab), float64(loopctltest.Sure(h))
 	others := float64(u.m.l.Vocab - 1)
 	logZ := math.Log(math.Exp(logit) + others)
 	entropy := logZ - math.Exp(logit-logZ)*logit
