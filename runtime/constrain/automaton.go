@@ -65,25 +65,14 @@ type positionKey struct {
 	frame uint32
 }
 
-func (f *frame) id() uint32 {
-	if f == nil {
-		return 0
-	}
-	return f.number
-}
-
-func (f *frame) level() int32 {
-	if f == nil {
-		return 0
-	}
-	return f.depth
-}
+// outermost is where no rule was called.
+var outermost = &frame{}
 
 // compare orders frames by what they are, not by when they were made: the order of positions decides which are left out
 // where there are too many.
 func (f *frame) compare(g *frame) int {
 	for f != g {
-		if c := cmp.Compare(f.level(), g.level()); c != 0 {
+		if c := cmp.Compare(f.depth, g.depth); c != 0 {
 			return c
 		}
 		if c := cmp.Compare(f.back, g.back); c != 0 {
@@ -116,7 +105,7 @@ func (m *Automaton) forget() {
 	m.age++
 	m.masked = nil
 	m.begin()
-	m.add(m.p.start, nil)
+	m.add(m.p.start, outermost)
 	m.start = m.intern()
 }
 
@@ -127,13 +116,13 @@ func (m *Automaton) begin() {
 
 // add follows what takes no byte, and collects the byte instructions that it comes to.
 func (m *Automaton) add(pc int32, f *frame) {
-	if f.level()+m.p.need[pc] > MaxDepth || len(m.found) >= maxPositions {
+	if f.depth+m.p.need[pc] > MaxDepth || len(m.found) >= maxPositions {
 		return
 	}
 	if len(m.seen) >= 4*maxPositions && (m.accept || len(m.found) > 0) {
 		return
 	}
-	key := positionKey{pc, f.id()}
+	key := positionKey{pc, f.number}
 	if _, ok := m.seen[key]; ok {
 		return
 	}
@@ -155,11 +144,11 @@ func (m *Automaton) add(pc int32, f *frame) {
 }
 
 func (m *Automaton) frame(back int32, parent *frame) *frame {
-	key := frameKey{back, parent.id()}
+	key := frameKey{back, parent.number}
 	f, ok := m.frames[key]
 	if !ok {
 		m.made++
-		f = &frame{back, parent, parent.level() + 1, m.made}
+		f = &frame{back, parent, parent.depth + 1, m.made}
 		m.frames[key] = f
 	}
 	return f
@@ -176,7 +165,7 @@ func (m *Automaton) intern() *state {
 	m.key = m.key[:0]
 	for _, p := range m.found {
 		m.key = binary.LittleEndian.AppendUint32(m.key, uint32(p.pc))
-		m.key = binary.LittleEndian.AppendUint32(m.key, p.frame.id())
+		m.key = binary.LittleEndian.AppendUint32(m.key, p.frame.number)
 	}
 	if m.accept {
 		m.key = append(m.key, 1)
@@ -262,8 +251,8 @@ func (m *Automaton) current(s *state) *state {
 
 // again finds a frame of an earlier age.
 func (m *Automaton) again(f *frame) *frame {
-	if f == nil {
-		return nil
+	if f == outermost {
+		return f
 	}
 	return m.frame(f.back, m.again(f.parent))
 }

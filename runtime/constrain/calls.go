@@ -33,10 +33,7 @@ func Calls(tools []Tool, syntax CallSyntax) (*Form, error) {
 		}
 		kids := make([]*node, len(tools))
 		for i, t := range tools {
-			name, err := json.Marshal(t.Name)
-			if err != nil {
-				return refuse("tool %q: %s", t.Name, err)
-			}
+			name := quote(t.Name)
 			arguments := g.anyObject(g.anyValue())
 			if len(t.Parameters) > 0 {
 				err := attempt(func() { arguments = g.document(t.Parameters, fmt.Sprintf("tool %d ", i)) })
@@ -47,9 +44,6 @@ func Calls(tools []Tool, syntax CallSyntax) (*Form, error) {
 			kids[i] = seq(literal(fmt.Sprintf(`{"name": %s, "%s": `, name, syntax.Arguments)), arguments, literal("}"))
 		}
 		call := seq(literal(syntax.Open), alt(kids...), literal(syntax.Close))
-		if syntax.Most == 1 {
-			return call
-		}
-		return seq(call, repeat(seq(literal("\n"), call), 0, max(syntax.Most-1, -1)))
+		return several(call, literal("\n"), 1, syntax.Most)
 	})
 }

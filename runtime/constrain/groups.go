@@ -3,22 +3,9 @@ package constrain
 // groupOf puts bytes that forms seldom tell apart into groups, so that a trie node can say in 64 bits what stands below
 // it: each sign of ASCII alone, letters that are hexadecimal digits, other letters, digits, and so on.
 var groupOf = func() (of [256]uint8) {
-	ranges := [][2]byte{
-		{'0', '9'},
-		{'a', 'f'},
-		{'g', 'z'},
-		{'A', 'F'},
-		{'G', 'Z'},
-		{0x80, 0xBF},
-		{0xC0, 0xFF},
-		{'\n', '\n'},
-		{'\r', '\r'},
-		{'\t', '\t'},
-		{0x7F, 0x7F},
-	}
 	next := uint8(1) // 0: the other control characters
-	for _, r := range ranges {
-		for b := int(r[0]); b <= int(r[1]); b++ {
+	for _, firstLast := range []string{"09", "af", "gz", "AF", "GZ", "\x80\xBF", "\xC0\xFF", "\n\n", "\r\r", "\t\t", "\x7F\x7F"} {
+		for b := int(firstLast[0]); b <= int(firstLast[1]); b++ {
 			of[b] = next
 		}
 		next++

@@ -78,20 +78,16 @@ func (c *compiler) write() {
 }
 
 func (c *compiler) emit(i inst) int32 {
+	if len(c.p.code) == MaxProgram {
+		refuse("it is too large: more than %d instructions: use fewer or smaller repetitions, alternatives or properties", MaxProgram)
+	}
 	c.p.code = append(c.p.code, i)
 	return int32(len(c.p.code) - 1)
 }
 
 // node writes a node that goes on at next, and returns where it begins.
 func (c *compiler) node(n *node, next int32) int32 {
-	if len(c.p.code)+n.size > MaxProgram {
-		refuse("it is too large: more than %d instructions: use fewer or smaller repetitions, alternatives or properties", MaxProgram)
-	}
 	switch n.op {
-	case opEmpty:
-		return next
-	case opNever:
-		return c.emit(inst{code: codeSplit})
 	case opByte:
 		return c.emit(inst{code: codeByte, lo: n.lo, hi: n.hi, next: next})
 	case opCall:

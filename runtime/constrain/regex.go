@@ -2,43 +2,65 @@ package constrain
 
 import (
 	"regexp/syntax"
-	"slices"
 	"unicode"
 )
 
 // Regex is text that the whole of the expression matches, in RE2's syntax (Go's regexp, without word boundaries; ^ and $
 // only at the ends).
 func Regex(expression string) (*Form, error) {
-	return form(func(g *grammar) *node { return g.regex(expression, runes, true) })
+	return form(func(*grammar) *node {
+		n, _, _ := writer(runes).expression(expression)
+		return n
+	})
+}
+
+// pattern is an expression of ours, which the whole text matches.
+func pattern(expression string) *node { return writer(runes).node(parse(expression)) }
+
+func parse(expression string) *syntax.Regexp {
+	re, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		refuse("the expression %s: %s", shorten(expression), err.Error())
+	}
+	return re
 }
 
 // writer says how a character of the ranges is written.
 type writer func(ranges []rune) *node
 
-// regex parses an expression whose characters chars writes. Unless it must be the whole text, anything may stand before
-// and behind, where no anchor says otherwise.
-func (g *grammar) regex(expression string, chars writer, whole bool) *node {
-	if len(expression) > MaxSource {
-		return refuse("the expression has %d bytes: at most %d are allowed", len(expression), MaxSource)
+// expression says whether the text begins with ^ and ends with $, beside what stands between them.
+func (w writer) expression(text string) (between *node, begins, ends bool) {
+	if len(text) > MaxSource {
+		refuse("the expression has %d bytes: at most %d are allowed", len(text), MaxSource)
 	}
-	re, err := syntax.Parse(expression, syntax.Perl)
-	if err != nil {
-		return refuse("the expression %s: %s", shorten(expression), err.Error())
+	re := parse(text)
+	for re.Op == syntax.OpCapture {
+		re = re.Sub[0]
 	}
-	begins, ends := anchored(re)
-	n := chars.node(trim(re, begins, ends))
-	if whole {
-		return n
+	parts := []*syntax.Regexp{re}
+	if re.Op == syntax.OpConcat {
+		parts = re.Sub
 	}
-	around := repeat(chars([]rune{0, unicode.MaxRune}), 0, -1)
-	parts := []*node{n}
+	if begins = parts[0].Op == syntax.OpBeginText; begins {
+		parts = parts[1:]
+	}
+	if ends = len(parts) > 0 && parts[len(parts)-1].Op == syntax.OpEndText; ends {
+		parts = parts[:len(parts)-1]
+	}
+	return w.all(parts, seq), begins, ends
+}
+
+// within is text in which the expression is found: anything may stand before and behind, where no anchor says otherwise.
+func (w writer) within(expression string) *node {
+	n, begins, ends := w.expression(expression)
+	around := repeat(w([]rune{0, unicode.MaxRune}), 0, -1)
 	if !begins {
-		parts = slices.Insert(parts, 0, around)
+		n = seq(around, n)
 	}
 	if !ends {
-		parts = append(parts, around)
+		n = seq(n, around)
 	}
-	return seq(parts...)
+	return n
 }
 
 func shorten(s string) string {
@@ -46,39 +68,6 @@ func shorten(s string) string {
 		return string(r[:60]) + "…"
 	}
 	return s
-}
-
-// anchored says whether an expression begins with ^ and ends with $.
-func anchored(re *syntax.Regexp) (begins, ends bool) {
-	for re.Op == syntax.OpCapture {
-		re = re.Sub[0]
-	}
-	first, last := re, re
-	if re.Op == syntax.OpConcat {
-		first, last = re.Sub[0], re.Sub[len(re.Sub)-1]
-	}
-	return first.Op == syntax.OpBeginText, last.Op == syntax.OpEndText
-}
-
-// trim takes the anchors at the ends away.
-func trim(re *syntax.Regexp, begins, ends bool) *syntax.Regexp {
-	for re.Op == syntax.OpCapture {
-		re = re.Sub[0]
-	}
-	if !begins && !ends {
-		return re
-	}
-	sub := re.Sub
-	if re.Op != syntax.OpConcat {
-		return &syntax.Regexp{Op: syntax.OpEmptyMatch}
-	}
-	if begins {
-		sub = sub[1:]
-	}
-	if ends && len(sub) > 0 {
-		sub = sub[:len(sub)-1]
-	}
-	return &syntax.Regexp{Op: syntax.OpConcat, Sub: sub}
 }
 
 // node turns a parsed expression into grammar.
@@ -102,15 +91,10 @@ func (w writer) node(re *syntax.Regexp) *node {
 		return w([]rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune})
 	case syntax.OpCapture:
 		return w.node(re.Sub[0])
-	case syntax.OpConcat, syntax.OpAlternate:
-		kids := make([]*node, len(re.Sub))
-		for i, sub := range re.Sub {
-			kids[i] = w.node(sub)
-		}
-		if re.Op == syntax.OpConcat {
-			return seq(kids...)
-		}
-		return alt(kids...)
+	case syntax.OpConcat:
+		return w.all(re.Sub, seq)
+	case syntax.OpAlternate:
+		return w.all(re.Sub, alt)
 	case syntax.OpStar:
 		return repeat(w.node(re.Sub[0]), 0, -1)
 	case syntax.OpPlus:
@@ -123,13 +107,18 @@ func (w writer) node(re *syntax.Regexp) *node {
 	return refuse("the expression uses %s inside: ^ and $ are supported at its ends only, and \\b and \\B are not supported", re)
 }
 
+func (w writer) all(list []*syntax.Regexp, join func(...*node) *node) *node {
+	kids := make([]*node, len(list))
+	for i, re := range list {
+		kids[i] = w.node(re)
+	}
+	return join(kids...)
+}
+
 // folds are the characters that a literal stands for.
 func folds(r rune, fold bool) []rune {
 	out := []rune{r, r}
-	if !fold {
-		return out
-	}
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+	for f := unicode.SimpleFold(r); fold && f != r; f = unicode.SimpleFold(f) {
 		out = append(out, f, f)
 	}
 	return out

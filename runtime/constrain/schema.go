@@ -2,7 +2,9 @@ package constrain
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -25,15 +27,22 @@ func (g *grammar) document(source []byte, scope string) *node {
 	if !json.Valid(source) {
 		return refuse("the schema is not valid JSON")
 	}
-	s := &schemas{g: g, root: source, scope: scope}
-	return s.node(source, "#")
+	d := &document{g, source, scope}
+	return d.node(source, "#")
 }
 
-// schemas turns the schemas of a document into grammar.
-type schemas struct {
+// document is what a schema may refer to, and where its grammar is written.
+type document struct {
 	g     *grammar
 	root  json.RawMessage
-	scope string // tells this document's rules from those of others in the grammar
+	scope string
+}
+
+// schema is one of a document's, which stands at a place of it.
+type schema struct {
+	*document
+	*object
+	at string
 }
 
 // annotations say nothing about which values are right.
@@ -42,14 +51,23 @@ var annotations = []string{
 }
 
 // kinds are the types, each with the keywords that it knows.
-var kinds = map[string][]string{
-	"object":  {"properties", "required", "additionalProperties"},
-	"array":   {"items", "minItems", "maxItems"},
-	"string":  {"minLength", "maxLength", "pattern", "format"},
-	"integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
-	"number":  nil,
-	"boolean": nil,
-	"null":    nil,
+var kinds map[string]kind
+
+type kind struct {
+	keywords []string
+	values   func(*schema) *node
+}
+
+func init() { // the values of objects and lists are of any kind
+	kinds = map[string]kind{
+		"object":  {[]string{"properties", "required", "additionalProperties"}, (*schema).members},
+		"array":   {[]string{"items", "minItems", "maxItems"}, (*schema).array},
+		"string":  {[]string{"minLength", "maxLength", "pattern", "format"}, (*schema).text},
+		"integer": {[]string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}, (*schema).integer},
+		"number":  {nil, func(*schema) *node { return pattern(numberText) }},
+		"boolean": {nil, func(*schema) *node { return pattern("true|false") }},
+		"null":    {nil, func(*schema) *node { return literal("null") }},
+	}
 }
 
 // remedies are for keywords that schemas often have.
@@ -60,19 +78,11 @@ var remedies = map[string]string{
 	"exclusiveMinimum": "use it with type integer", "exclusiveMaximum": "use it with type integer", "$dynamicRef": "use $ref",
 }
 
-func unsupported(at, keyword string) *node {
-	remedy := remedies[keyword]
-	if remedy == "" {
-		remedy = "leave it out"
-	}
-	return refuse("the schema at %s: keyword %q is not supported here: %s", at, keyword, remedy)
-}
-
-// node is the values of the schema raw, which stands at a place of the document.
-func (s *schemas) node(raw json.RawMessage, at string) *node {
+// node is the values of the schema raw.
+func (d *document) node(raw json.RawMessage, at string) *node {
 	switch strings.TrimSpace(string(raw)) {
 	case "true":
-		return s.g.anyValue()
+		return d.g.anyValue()
 	case "false":
 		return never
 	}
@@ -80,110 +90,116 @@ func (s *schemas) node(raw json.RawMessage, at string) *node {
 	if !ok {
 		return refuse("the schema at %s must be an object", at)
 	}
-	for _, a := range annotations {
-		delete(o.values, a)
-	}
-	maps.DeleteFunc(o.values, func(name string, _ json.RawMessage) bool { return strings.HasPrefix(name, "x-") })
+	maps.DeleteFunc(o.values, func(name string, _ json.RawMessage) bool {
+		return slices.Contains(annotations, name) || strings.HasPrefix(name, "x-")
+	})
+	s := &schema{d, o, at}
 	switch {
-	case o.has("$ref"):
-		return s.reference(o, at)
-	case o.has("anyOf"):
-		return s.anyOf(o, at)
-	case o.has("allOf"):
-		return s.allOf(o, at)
-	case o.has("enum"), o.has("const"):
-		return s.constants(o, at)
+	case s.has("$ref"):
+		return s.reference()
+	case s.has("anyOf"):
+		return s.anyOf()
+	case s.has("allOf"):
+		return s.allOf()
+	case s.has("enum"), s.has("const"):
+		return s.constants()
 	}
-	return s.typed(o, at)
+	return s.typed()
+}
+
+func (s *schema) refuse(format string, args ...any) *node {
+	return refuse("the schema at %s: %s", s.at, fmt.Sprintf(format, args...))
+}
+
+func (s *schema) unsupported(keyword string) *node {
+	return s.refuse("keyword %q is not supported here: %s", keyword, cmp.Or(remedies[keyword], "leave it out"))
 }
 
 // only refuses keywords beside those that are named.
-func only(o *object, at string, names ...string) {
-	for _, name := range o.names {
-		if o.has(name) && !slices.Contains(names, name) {
-			unsupported(at, name)
+func (s *schema) only(names ...string) {
+	for _, name := range s.names {
+		if s.has(name) && !slices.Contains(names, name) {
+			s.unsupported(name)
 		}
 	}
 }
 
-func (s *schemas) reference(o *object, at string) *node {
-	var ref string
-	if json.Unmarshal(o.values["$ref"], &ref) != nil {
-		return refuse("the schema at %s: $ref must be a string", at)
+// read reads a keyword, where it is given. want is what messages call its type.
+func (s *schema) read(keyword string, to any, want string) {
+	if s.has(keyword) && json.Unmarshal(s.values[keyword], to) != nil {
+		s.refuse("%s must be %s", keyword, want)
 	}
-	only(o, at, "$ref")
+}
+
+func (s *schema) reference() *node {
+	var ref string
+	s.read("$ref", &ref, "a string")
+	s.only("$ref")
 	target, ok := resolve(s.root, ref)
 	if !ok {
-		return refuse("the schema at %s: $ref %q does not resolve: it must be a path inside the schema, such as #/$defs/name", at, shorten(ref))
+		return s.refuse("$ref %q does not resolve: it must be a path inside the schema, such as #/$defs/name", shorten(ref))
 	}
 	return s.g.rule(s.scope+"ref "+ref, func() *node { return s.node(target, ref) })
 }
 
-func (s *schemas) anyOf(o *object, at string) *node {
-	only(o, at, "anyOf")
+func (s *schema) anyOf() *node {
+	s.only("anyOf")
 	var list []json.RawMessage
-	if json.Unmarshal(o.values["anyOf"], &list) != nil || len(list) == 0 {
-		return refuse("the schema at %s: anyOf must be a list of schemas", at)
+	if s.read("anyOf", &list, "a list of schemas"); len(list) == 0 {
+		return s.refuse("anyOf must be a list of schemas")
 	}
 	kids := make([]*node, len(list))
 	for i, sub := range list {
-		kids[i] = s.node(sub, at+"/anyOf/"+strconv.Itoa(i))
+		kids[i] = s.node(sub, s.at+"/anyOf/"+strconv.Itoa(i))
 	}
 	return alt(kids...)
 }
 
-func (s *schemas) allOf(o *object, at string) *node {
+func (s *schema) allOf() *node {
 	var list []json.RawMessage
-	if json.Unmarshal(o.values["allOf"], &list) != nil || len(list) != 1 {
-		return unsupported(at, "allOf")
+	if json.Unmarshal(s.values["allOf"], &list) != nil || len(list) != 1 {
+		return s.unsupported("allOf")
 	}
-	only(o, at, "allOf")
-	return s.node(list[0], at+"/allOf/0")
+	s.only("allOf")
+	return s.node(list[0], s.at+"/allOf/0")
 }
 
 // constants are values that are written out.
-func (s *schemas) constants(o *object, at string) *node {
-	only(o, at, "enum", "const", "type")
+func (s *schema) constants() *node {
+	s.only("enum", "const", "type")
 	var list []json.RawMessage
-	if o.has("enum") && json.Unmarshal(o.values["enum"], &list) != nil {
-		return refuse("the schema at %s: enum must be a list of values", at)
-	}
-	if o.has("const") {
-		if o.has("enum") {
-			return unsupported(at, "const")
+	s.read("enum", &list, "a list of values")
+	if s.has("const") {
+		if s.has("enum") {
+			return s.unsupported("const")
 		}
-		list = []json.RawMessage{o.values["const"]}
+		list = []json.RawMessage{s.values["const"]}
 	}
-	types := typesOf(o, at)
+	types := s.types()
 	var texts []string
 	for _, raw := range list {
-		if len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return isOf(raw, t) }) {
-			continue
+		if len(types) == 0 || slices.ContainsFunc(types, func(t string) bool { return isOf(raw, t) }) {
+			texts = append(texts, constant(raw))
 		}
-		text, err := constant(raw)
-		if err != nil {
-			refuse("the schema at %s: enum has a value that cannot be written: %s", at, err)
-		}
-		texts = append(texts, text)
 	}
 	switch {
 	case len(texts) == 0:
-		return refuse("the schema at %s: enum has no value of the type", at)
+		return s.refuse("enum has no value of the type")
 	case len(texts) > MaxChoices:
-		return refuse("the schema at %s: enum has %d values: at most %d are allowed", at, len(texts), MaxChoices)
+		return s.refuse("enum has %d values: at most %d are allowed", len(texts), MaxChoices)
 	}
 	return literals(texts)
 }
 
 // constant is a value's text. Strings are written anew, so that equal ones are written alike.
-func constant(raw json.RawMessage) (string, error) {
+func constant(raw json.RawMessage) string {
 	var text string
 	if raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
-		return marshal(text)
+		return quote(text)
 	}
 	var out bytes.Buffer
-	err := json.Compact(&out, raw)
-	return out.String(), err
+	_ = json.Compact(&out, raw) // the document is valid JSON
+	return out.String()
 }
 
 // isOf says whether a value is of a type.
@@ -203,21 +219,21 @@ func isOf(raw json.RawMessage, kind string) bool {
 	return kind == "number" || kind == "integer" && !bytes.ContainsAny(raw, ".eE")
 }
 
-// typesOf reads type; nil where it is absent.
-func typesOf(o *object, at string) []string {
-	if !o.has("type") {
+// types reads type; nil where it is absent.
+func (s *schema) types() []string {
+	if !s.has("type") {
 		return nil
 	}
 	var one string
 	var list []string
-	if json.Unmarshal(o.values["type"], &one) == nil {
+	if json.Unmarshal(s.values["type"], &one) == nil {
 		list = []string{one}
-	} else if json.Unmarshal(o.values["type"], &list) != nil || len(list) == 0 {
-		refuse("the schema at %s: type must be a string or a list of strings", at)
+	} else if json.Unmarshal(s.values["type"], &list) != nil || len(list) == 0 {
+		s.refuse("type must be a string or a list of strings")
 	}
 	for _, t := range list {
 		if _, ok := kinds[t]; !ok {
-			refuse("the schema at %s: type %q is not one of %s", at, shorten(t), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+			s.refuse("type %q is not one of %s", shorten(t), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 		}
 	}
 	return list
@@ -225,48 +241,31 @@ func typesOf(o *object, at string) []string {
 
 // typed are the values of the schema's types. Keywords restrict values of their own type only; where no type is given,
 // they say which it is.
-func (s *schemas) typed(o *object, at string) *node {
-	types := typesOf(o, at)
+func (s *schema) typed() *node {
+	types := s.types()
 	if types == nil {
 		for _, t := range slices.Sorted(maps.Keys(kinds)) {
-			if slices.ContainsFunc(kinds[t], o.has) {
+			if slices.ContainsFunc(kinds[t].keywords, s.has) {
 				types = append(types, t)
 			}
 		}
 	}
 	known := []string{"type"}
 	for _, t := range types {
-		known = append(known, kinds[t]...)
+		known = append(known, kinds[t].keywords...)
 	}
-	only(o, at, known...)
+	s.only(known...)
 	if types == nil {
 		return s.g.anyValue()
 	}
-	if slices.Contains(types, "number") && slices.ContainsFunc(kinds["integer"], o.has) {
-		return unsupported(at, kinds["integer"][slices.IndexFunc(kinds["integer"], o.has)])
+	if bounds := kinds["integer"].keywords; slices.Contains(types, "number") {
+		if i := slices.IndexFunc(bounds, s.has); i >= 0 {
+			return s.unsupported(bounds[i])
+		}
 	}
-	var kids []*node
-	for _, t := range types {
-		n := s.ofType(t, o, at)
-		kids = append(kids, n)
+	kids := make([]*node, len(types))
+	for i, t := range types {
+		kids[i] = kinds[t].values(s)
 	}
 	return alt(kids...)
-}
-
-func (s *schemas) ofType(kind string, o *object, at string) *node {
-	switch kind {
-	case "object":
-		return s.object(o, at)
-	case "array":
-		return s.array(o, at)
-	case "string":
-		return s.text(o, at)
-	case "integer":
-		return s.integer(o, at)
-	case "number":
-		return number()
-	case "boolean":
-		return literals([]string{"true", "false"})
-	}
-	return literal("null")
 }

@@ -7,104 +7,74 @@ import (
 	"strconv"
 )
 
-// object writes the listed properties in their order; those that are not required may be left out. Where none is listed,
+// members writes the listed properties in their order; those that are not required may be left out. Where none is listed,
 // any member may come that additionalProperties allows.
-func (s *schemas) object(o *object, at string) *node {
-	required := names(o, at)
-	extra, extraAllowed := json.RawMessage("true"), true
-	if o.has("additionalProperties") {
-		extra = o.values["additionalProperties"]
-		extraAllowed = string(extra) != "false"
+func (s *schema) members() *node {
+	var required []string
+	s.read("required", &required, "a list of names")
+	extra := json.RawMessage("true")
+	if s.has("additionalProperties") {
+		extra = s.values["additionalProperties"]
 	}
 	listed := &object{values: map[string]json.RawMessage{}}
-	if o.has("properties") {
+	if s.has("properties") {
 		var ok bool
-		if listed, ok = parseObject(o.values["properties"]); !ok {
-			return refuse("the schema at %s: properties must be an object", at)
+		if listed, ok = parseObject(s.values["properties"]); !ok {
+			return s.refuse("properties must be an object")
 		}
 	}
 	for _, name := range required {
-		if listed.has(name) {
+		switch {
+		case listed.has(name):
 			continue
-		}
-		if !extraAllowed {
-			return refuse("the schema at %s: %q is required, but properties does not list it and additionalProperties forbids it", at, shorten(name))
+		case string(extra) == "false":
+			return s.refuse("%q is required, but properties does not list it and additionalProperties forbids it", shorten(name))
 		}
 		listed.names, listed.values[name] = append(listed.names, name), extra
 	}
-	if len(listed.names) == 0 {
-		return s.members(extra, extraAllowed, at)
+	switch {
+	case len(listed.names) > 0:
+	case string(extra) == "false":
+		return s.g.brackets("{", empty, "}")
+	default:
+		return s.g.anyObject(s.g.shared(s.node(extra, s.at+"/additionalProperties")))
 	}
 	n := &node{op: opFields, between: s.g.comma()}
 	for _, name := range listed.names {
-		key, err := marshal(name)
-		if err != nil {
-			return refuse("the schema at %s: property %q cannot be written", at, shorten(name))
-		}
-		value := s.node(listed.values[name], at+"/properties/"+name)
-		member := seq(literal(key), colon(), value)
-		n.kids, n.optional = append(n.kids, member), append(n.optional, !slices.Contains(required, name))
-		n.size = grow(n.size, member.size+n.between.size+2)
+		value := s.node(listed.values[name], s.at+"/properties/"+name)
+		n.kids = append(n.kids, seq(literal(quote(name)), colon(), value))
+		n.optional = append(n.optional, !slices.Contains(required, name))
 	}
-	return s.g.braces(n)
+	return s.g.brackets("{", n, "}")
 }
 
-// members are any names with values of the schema extra.
-func (s *schemas) members(extra json.RawMessage, allowed bool, at string) *node {
-	if !allowed {
-		return s.g.braces(empty)
-	}
-	value := s.node(extra, at+"/additionalProperties")
-	return s.g.anyObject(s.shared(value))
-}
-
-// shared makes a rule of what is to be written more than once.
-func (s *schemas) shared(n *node) *node {
-	if n.size < 8 {
-		return n
-	}
-	s.g.rules = append(s.g.rules, n)
-	return &node{op: opCall, rule: len(s.g.rules) - 1, size: 1}
-}
-
-func names(o *object, at string) []string {
-	var list []string
-	if o.has("required") && json.Unmarshal(o.values["required"], &list) != nil {
-		refuse("the schema at %s: required must be a list of names", at)
-	}
-	return list
-}
-
-func (s *schemas) array(o *object, at string) *node {
-	least, most := counts(o, at, "minItems", "maxItems")
+func (s *schema) array() *node {
+	least, most := s.counts("minItems", "maxItems")
 	item := s.g.anyValue()
-	if o.has("items") {
-		item = s.node(o.values["items"], at+"/items")
+	if s.has("items") {
+		item = s.node(s.values["items"], s.at+"/items")
 	}
-	return s.g.list(s.shared(item), least, most)
+	return s.g.list(s.g.shared(item), least, most)
 }
 
 // counts reads a least and a most number; most is −1 where there is none.
-func counts(o *object, at, low, high string) (least, most int) {
-	most = -1
-	for _, f := range []struct {
-		name string
-		to   *int
-	}{{low, &least}, {high, &most}} {
-		if !o.has(f.name) {
-			continue
+func (s *schema) counts(low, high string) (least, most int) {
+	count := func(keyword string, absent int) int {
+		if !s.has(keyword) {
+			return absent
 		}
-		v, err := strconv.ParseFloat(string(o.values[f.name]), 64)
+		v, err := strconv.ParseFloat(string(s.values[keyword]), 64)
 		if err != nil || v != math.Trunc(v) || v < 0 {
-			refuse("the schema at %s: %s must be an integer, at least 0", at, f.name)
+			s.refuse("%s must be an integer, at least 0", keyword)
 		}
 		if v > MaxRepeat {
-			refuse("the schema at %s: %s is %v: at most %d is allowed", at, f.name, v, MaxRepeat)
+			s.refuse("%s is %v: at most %d is allowed", keyword, v, MaxRepeat)
 		}
-		*f.to = int(v)
+		return int(v)
 	}
+	least, most = count(low, 0), count(high, -1)
 	if most >= 0 && most < least {
-		refuse("the schema at %s: %s is %d and %s is %d: no value satisfies both", at, low, least, high, most)
+		s.refuse("%s is %d and %s is %d: no value satisfies both", low, least, high, most)
 	}
 	return least, most
 }
@@ -125,48 +95,43 @@ var formats = map[string]string{
 	"email":     `[a-z0-9]{1,16}([._-][a-z0-9]{1,15}){0,2}@[a-z0-9]{1,16}(-[a-z0-9]{1,16})?(\.[a-z0-9]{1,16}){0,3}\.[a-z]{2,12}`,
 }
 
-func (s *schemas) text(o *object, at string) *node {
-	least, most := counts(o, at, "minLength", "maxLength")
+func (s *schema) text() *node {
+	least, most := s.counts("minLength", "maxLength")
 	var given []string
-	for _, k := range kinds["string"] {
-		if o.has(k) {
+	for _, k := range kinds["string"].keywords {
+		if s.has(k) {
 			given = append(given, k)
 		}
 	}
-	expression := ""
+	var expression, format string
 	switch {
-	case !o.has("pattern") && !o.has("format"):
+	case !s.has("pattern") && !s.has("format"):
 		return s.g.text(least, most)
 	case len(given) > 1:
-		return refuse("the schema at %s: %s and %s together are not supported: put everything into one pattern", at, given[0], given[1])
-	case o.has("pattern"):
-		if json.Unmarshal(o.values["pattern"], &expression) != nil {
-			return refuse("the schema at %s: pattern must be a string", at)
-		}
+		return s.refuse("%s and %s together are not supported: put everything into one pattern", given[0], given[1])
+	case s.has("pattern"):
+		s.read("pattern", &expression, "a string")
+	case json.Unmarshal(s.values["format"], &format) != nil || formats[format] == "":
+		return s.refuse("format %s is not supported: use pattern", shorten(string(s.values["format"])))
 	default:
-		var name string
-		if json.Unmarshal(o.values["format"], &name) != nil || formats[name] == "" {
-			return refuse("the schema at %s: format %s is not supported: use pattern", at, shorten(string(o.values["format"])))
-		}
-		expression = "^(?:" + formats[name] + ")$"
+		expression = "^(?:" + formats[format] + ")$"
 	}
-	inside := s.g.regex(expression, stringRunes, false)
-	return quoted(inside)
+	return quoted(writer(stringRunes).within(expression))
 }
 
 // integer reads the bounds.
-func (s *schemas) integer(o *object, at string) *node {
-	if !slices.ContainsFunc(kinds["integer"], o.has) {
-		return integer()
+func (s *schema) integer() *node {
+	if !slices.ContainsFunc(kinds["integer"].keywords, s.has) {
+		return pattern(integerText)
 	}
 	lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
-	for _, f := range kinds["integer"] {
-		if !o.has(f) {
+	for _, f := range kinds["integer"].keywords {
+		if !s.has(f) {
 			continue
 		}
-		v, err := strconv.ParseFloat(string(o.values[f]), 64)
+		v, err := strconv.ParseFloat(string(s.values[f]), 64)
 		if err != nil || math.Abs(v) > 1e15 {
-			return refuse("the schema at %s: %s must be a number within ±1e15", at, f)
+			return s.refuse("%s must be a number within ±1e15", f)
 		}
 		switch f {
 		case "minimum":
@@ -180,7 +145,7 @@ func (s *schemas) integer(o *object, at string) *node {
 		}
 	}
 	if lo > hi {
-		return refuse("the schema at %s: no integer is within the bounds", at)
+		return s.refuse("no integer is within the bounds")
 	}
 	return between(lo, hi)
 }

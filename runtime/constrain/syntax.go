@@ -3,6 +3,7 @@ package constrain
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -48,9 +49,7 @@ func form(write func(g *grammar) *node) (*Form, error) {
 type op uint8
 
 const (
-	opEmpty  op = iota // ""
-	opNever            // nothing at all
-	opByte             // one byte of lo…hi
+	opByte   op = iota // one byte of lo…hi
 	opSeq              // kids, one after another
 	opAlt              // one of kids
 	opRepeat           // kids[0], min to max times
@@ -67,7 +66,6 @@ type node struct {
 	rule     int
 	optional []bool // of opFields
 	between  *node  // of opFields: what separates two members
-	size     int    // about how many instructions it becomes
 }
 
 // grammar is what a form is written in. Rules are called by number; start is the whole.
@@ -91,15 +89,24 @@ func (g *grammar) rule(name string, body func() *node) *node {
 		g.rules = append(g.rules, nil) // body may call the rule itself
 		g.rules[i] = body()
 	}
-	return &node{op: opCall, rule: i, size: 1}
+	return &node{op: opCall, rule: i}
+}
+
+// shared makes a rule of what is to be written more than once.
+func (g *grammar) shared(n *node) *node {
+	if n.op == opCall {
+		return n
+	}
+	g.rules = append(g.rules, n)
+	return &node{op: opCall, rule: len(g.rules) - 1}
 }
 
 var (
-	empty = &node{op: opEmpty}
-	never = &node{op: opNever}
+	empty = seq()
+	never = alt()
 )
 
-func byteRange(lo, hi byte) *node { return &node{op: opByte, lo: lo, hi: hi, size: 1} }
+func byteRange(lo, hi byte) *node { return &node{op: opByte, lo: lo, hi: hi} }
 
 func literal(text string) *node {
 	kids := make([]*node, len(text))
@@ -110,91 +117,45 @@ func literal(text string) *node {
 }
 
 func seq(kids ...*node) *node {
-	switch len(kids) {
-	case 0:
-		return empty
-	case 1:
+	if len(kids) == 1 {
 		return kids[0]
 	}
-	n := &node{op: opSeq, kids: kids}
-	for _, k := range kids {
-		n.size = grow(n.size, k.size)
-	}
-	return n
+	return &node{op: opSeq, kids: kids}
 }
 
 func alt(kids ...*node) *node {
-	switch len(kids) {
-	case 0:
-		return never
-	case 1:
+	if len(kids) == 1 {
 		return kids[0]
 	}
-	n := &node{op: opAlt, kids: kids, size: 1}
-	for _, k := range kids {
-		n.size = grow(n.size, k.size)
-	}
-	return n
+	return &node{op: opAlt, kids: kids}
 }
 
 func repeat(n *node, least, most int) *node {
-	times := max(least, most, 1)
-	if most < 0 {
-		times = least + 1
-	}
-	size := 0
-	if n.size > 0 && times > MaxProgram/n.size {
-		size = MaxProgram + 1
-	} else {
-		size = times * (n.size + 1)
-	}
-	return &node{op: opRepeat, kids: []*node{n}, min: least, max: most, size: size}
+	return &node{op: opRepeat, kids: []*node{n}, min: least, max: most}
 }
 
 func optional(n *node) *node { return repeat(n, 0, 1) }
 
-// grow adds sizes without overflow.
-func grow(a, b int) int { return min(a+b, MaxProgram+1) }
-
-// literals is one of texts. What they begin with in common is written once, so that a long list is not a long set
-// of positions.
-func literals(texts []string) *node {
-	texts = slices.Clone(texts)
-	slices.Sort(texts)
-	return common(slices.Compact(texts))
+// several is least to most items, with a separator between two of them; most −1: no bound.
+func several(item, separator *node, least, most int) *node {
+	if most == 0 {
+		return empty
+	}
+	n := seq(item, repeat(seq(separator, item), max(least-1, 0), max(most-1, -1)))
+	if least == 0 {
+		n = optional(n)
+	}
+	return n
 }
 
-func common(texts []string) *node {
-	var kids []*node
-	for len(texts) > 0 {
-		if texts[0] == "" {
-			kids, texts = append(kids, empty), texts[1:]
-			continue
-		}
-		n := 1
-		for n < len(texts) && texts[n][0] == texts[0][0] {
-			n++
-		}
-		shared := texts[0]
-		for _, t := range texts[1:n] {
-			i := 0
-			for i < len(shared) && i < len(t) && shared[i] == t[i] {
-				i++
-			}
-			shared = shared[:i]
-		}
-		rest := make([]string, n)
-		for i := range rest {
-			rest[i] = texts[i][len(shared):]
-		}
-		if n == 1 {
-			kids = append(kids, literal(shared))
-		} else {
-			kids = append(kids, seq(literal(shared), common(rest)))
-		}
-		texts = texts[n:]
+// literals is one of texts. The expressions' parser writes what they begin with in common once, so that a long list is not
+// a long set of positions.
+func literals(texts []string) *node {
+	sorted := slices.Sorted(slices.Values(texts))
+	for i, t := range sorted {
+		sorted[i] = regexp.QuoteMeta(t)
 	}
-	return alt(kids...)
+	return pattern(strings.Join(sorted, "|"))
 }
 
 // Choice is one of the texts.
