@@ -18,7 +18,7 @@ ORT_VERSION := $(shell sed -n 's/.*"version": "\(.*\)".*/\1/p' runtime/ort/pin.j
 ORT_TARGET := .cache/ort/$(ORT_VERSION)/$(MACHINE)
 ORT := $(if $(shell uname -s | grep Linux),$(if $(shell grep '"$(MACHINE)"' runtime/ort/pin.json),$(ORT_TARGET)/onnxruntime/capi/libonnxruntime.so.$(ORT_VERSION)))
 
-.PHONY: run test build doctor ort race nocgo cover fuzz bench lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run test build doctor ort race nocgo cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -60,6 +60,9 @@ fuzz: ## each fuzz target for $(FUZZTIME)
 
 bench: ort ## the benchmarks, for benchstat
 	$(GO) test -run '^$$' -bench . -count 6 ./... | tee bench.txt
+
+compare: ## our server beside its peers: scripts/compare.sh, with options in ARGS (--only --precisions --rounds --quick …)
+	scripts/compare.sh $(ARGS)
 
 lint: ## golangci-lint with the layering rules
 	$(GO) tool -modfile=$(TOOLS) golangci-lint run ./...

@@ -4,8 +4,8 @@
 Sends C token-id prompts at once, streamed, greedy, end-of-sequence ignored; measures until each first and last
 token. Used by the peer scripts, and by itself:  client_openai.py --port 8080 [--model-name M] [--pid PID]
 """
-import http.client, json, os, signal, statistics, subprocess, sys, tempfile, threading, time
-from common import line, peak_mib, prompts, vocab
+import bisect, http.client, json, os, selectors, signal, socket, statistics, subprocess, sys, tempfile, time
+from common import each_shape, line, peak_mib, prompts, vocab
 
 
 class Server:
@@ -42,48 +42,77 @@ class Server:
         self.stop()
 
 
-def one(port, body, out, i):
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-    times, text = [], []
-    t0 = time.perf_counter()
-    c.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
-    r = c.getresponse()
-    if r.status != 200:
-        out[i] = (r.status, r.read()[:500]); return
-    for raw in r:
-        if raw.startswith(b"data: ") and b"[DONE]" not in raw:
-            d = json.loads(raw[6:])
-            if d.get("choices"):
-                times.append(time.perf_counter() - t0); text.append(d["choices"][0].get("text", ""))
-    out[i] = (200, times, "".join(text))
+class Answer:
+    """What came on one connection, and when. It is read only after the run: parsing takes no time from the server."""
+    def __init__(self, port, body):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=600)
+        self.raw, self.ends, self.times = bytearray(), [], []
+        data = json.dumps(body).encode()
+        self.request = (f"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
+                        f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n").encode() + data
+
+    def receive(self, start):
+        """Takes what is there; False at the end of the answer."""
+        part = self.sock.recv(1 << 16)
+        self.raw += part
+        self.ends.append(len(self.raw)); self.times.append(time.perf_counter() - start)
+        return bool(part)
+
+    def tokens(self):
+        """(seconds, text) of each event with text. An event lies in one HTTP chunk in every server measured here."""
+        head = bytes(self.raw[:self.raw.find(b"\r\n\r\n")])
+        if b" 200 " not in head.split(b"\r\n")[0] + b" ":
+            sys.exit(f"the server answered {bytes(self.raw[:600])!r}")
+        out, at = [], len(head)
+        while (at := self.raw.find(b"data: {", at)) >= 0:
+            end = self.raw.index(b"\n", at)
+            choices = json.loads(self.raw[at + 6:end]).get("choices")
+            if choices:
+                out.append((self.times[bisect.bisect_left(self.ends, end)], choices[0].get("text", "")))
+            at = end
+        if not out:
+            sys.exit(f"an answer without tokens: {bytes(self.raw[:600])!r}")
+        return out
+
+
+def run(port, bodies):
+    """Sends all at once; for each (seconds until the answer's events, its text)."""
+    answers = [Answer(port, b) for b in bodies]
+    with selectors.DefaultSelector() as ready:
+        start = time.perf_counter()
+        for a in answers:
+            a.sock.sendall(a.request)
+            ready.register(a.sock, selectors.EVENT_READ, a)
+        while ready.get_map():
+            for key, _ in ready.select():
+                if not key.data.receive(start):
+                    ready.unregister(key.fileobj); key.fileobj.close()
+    return [tuple(zip(*a.tokens())) for a in answers]
 
 
 def bench(a, peer, version, precision, model, port, pid, extra=None, model_name="m", **more):
     for c in a.conc:
         best = None
         for rep in range(a.repeat + 1):  # the first one warms up
-            ps = prompts(c, a.prompt, vocab(a), seed=1000 * c + rep)  # new prompts each time: no prefix cache can answer
-            out = [None] * c
-            th = [threading.Thread(target=one, args=(port, dict(model=model_name, prompt=p, max_tokens=a.new, temperature=0,
-                  stream=True, **(extra or {})), out, i)) for i, p in enumerate(ps)]
-            [t.start() for t in th]; [t.join() for t in th]
-            bad = [o for o in out if o is None or o[0] != 200]
-            if bad:
-                sys.exit(f"{peer}: {bad[0]}")
-            end = max(o[1][-1] for o in out)
+            new = a.new if rep else 4
+            out = run(port, [dict(model=model_name, prompt=p, max_tokens=new, temperature=0, stream=True, **(extra or {}))
+                             for p in prompts(a, c, vocab(a), rep)])
+            end = max(times[-1] for times, _ in out)
             if rep and (best is None or end < best[0]):
                 best = (end, out)
         end, out = best
-        ttft = [o[1][0] for o in out]
-        dec = [o[1][a.new - 1 if len(o[1]) >= a.new else -1] - o[1][0] for o in out]
+        ttft = [times[0] for times, _ in out]
+        # A server may send several tokens in one event, or an event without a token at the end.
+        dec = [times[a.new - 1 if len(times) >= a.new else -1] - times[0] for times, _ in out]
         per = statistics.median((a.new - 1) / max(d, 1e-9) for d in dec)  # a server may interleave prefill and decode:
         line(peer, version, precision, model, a, c, max(ttft), (a.new - 1) / per, a.new, peak_mib(pid), via="http",
              ttft_mean_ms=round(statistics.mean(ttft) * 1e3, 1), e2e_tok_s=round(c * a.new / end, 2),  # e2e is the fair one
-             chunks=len(out[0][1]), text=out[0][2][:24], **more)
+             chunks=len(out[0][0]), text="".join(out[0][1])[:24], **more)
 
 
 if __name__ == "__main__":
     from common import flags
     a = flags(["-"], port=dict(type=int, required=True), pid=dict(type=int, default=None), name=dict(default="server"),
               **{"model-name": dict(default="m")})
-    bench(a, a.name, "", "", "", a.port, a.pid, dict(ignore_eos=True), a.model_name)
+    for _ in each_shape(a):
+        bench(a, a.name, "", "", "", a.port, a.pid, dict(ignore_eos=True), a.model_name)

