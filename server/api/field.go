@@ -1,7 +1,7 @@
 package api
 
 // Field is a row of the table: one field of a body as some routes take it, or refuse it. A route has at most one row of
-// a name.
+// a name. What the field is for stands in the schemas of openapi.json, from which docs/api.md has it.
 type Field struct {
 	Name   string // with a point where it stands inside an object: stream_options.include_usage
 	Kind   Kind
@@ -22,8 +22,6 @@ type Field struct {
 	Needs    string   // the field has no effect without this one
 	Aliases  []string // names that other programs have for it: refused with the right one
 	Ours     bool     // no other server has the field, so a name that is a slip away from it is refused, too
-	Schema   string   // JSON that openapi.json says instead of what the kind says
-	Help     string   // for openapi.json and docs/api.md
 }
 
 // Kind is a field's JSON type, and how Values hands it out.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -8,11 +9,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// go generate ./server/api writes what the table says into the two files that the tests below hold against it.
+// go generate ./server/api writes what the table says into the two files that the tests below hold against it. What a field
+// is for is written by hand, in openapi.json: so are the schemas of fields that code reads, and of those with examples.
 var update = flag.Bool("update", false, "write openapi.json and docs/api.md instead of comparing them")
+
+const openapiFile = "../openapi.json"
 
 // requests are the schemas of openapi.json that the table makes.
 var requests = []struct {
@@ -29,10 +34,15 @@ var requests = []struct {
 }
 
 func TestOpenAPIIsTheTable(t *testing.T) {
-	const file = "../openapi.json"
+	const file = openapiFile
 	have := read(t, file)
 	want := have
 	for _, r := range requests {
+		for _, f := range served(table, r.route) {
+			if f.told().help == "" {
+				t.Errorf("%s of %s has no description: write one", f.Name, r.name)
+			}
+		}
 		want = splice(t, want, "\n   \""+r.name+"\": ", "\n   }", schemaOf(r.route, r.example))
 	}
 	same(t, file, have, want)
@@ -105,7 +115,7 @@ func served(rows []Field, route Route) []Field {
 // less leaves the rows out that other ones tell already.
 func less(rows, others []Field) []Field {
 	return slices.DeleteFunc(slices.Clone(rows), func(f Field) bool {
-		return slices.ContainsFunc(others, func(o Field) bool { return o.Name == f.Name && o.Help == f.Help })
+		return slices.ContainsFunc(others, func(o Field) bool { return o.Name == f.Name && o.told().help == f.told().help })
 	})
 }
 
@@ -141,20 +151,70 @@ func list(names []string) string {
 
 // schema is a property's, with its description. rows are those of the route: an object finds its fields there.
 func (f *Field) schema(rows []Field) string {
-	s := strings.NewReplacer("[ ", "[", " ]", "]", "{ ", "{", " }", "}").Replace(strings.Join(strings.Fields(f.Schema), " "))
-	if s == "" {
-		s = f.kindSchema(rows)
-	}
-	help, err := Encode(f.Help)
+	told := f.told()
+	help, err := Encode(told.help)
 	if err != nil {
 		panic(err)
 	}
-	s = strings.TrimPrefix(s, "{")
-	if s != "}" {
-		s = ", " + s
+	rest := told.rest
+	if f.Kind != Any && !strings.Contains(rest, `"examples"`) {
+		rest = ", " + strings.TrimPrefix(f.kindSchema(rows), "{")
 	}
-	return `{"description": ` + string(help) + s
+	return `{"description": ` + string(help) + rest
 }
+
+// told is what openapi.json says of a row: what it is for, and the schema's text behind that.
+type told struct{ help, rest string }
+
+func (f *Field) told() told {
+	name, inside, nested := strings.Cut(f.Name, ".")
+	for _, r := range requests {
+		raw := properties()[r.name][name]
+		if f.Routes&r.route == 0 || raw == nil {
+			continue
+		}
+		if nested {
+			var union struct {
+				AnyOf []struct{ Properties map[string]json.RawMessage }
+			}
+			if err := json.Unmarshal(raw, &union); err != nil || len(union.AnyOf) == 0 {
+				continue
+			}
+			if raw = union.AnyOf[0].Properties[inside]; raw == nil {
+				continue
+			}
+		}
+		d := json.NewDecoder(bytes.NewReader(raw))
+		var text json.Token
+		for range 3 { // {, description, and what it says
+			text, _ = d.Token()
+		}
+		help, _ := text.(string)
+		return told{help, string(raw[d.InputOffset():])}
+	}
+	return told{rest: "}"}
+}
+
+// properties are those of each request in openapi.json.
+var properties = sync.OnceValue(func() map[string]map[string]json.RawMessage {
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]json.RawMessage }
+		}
+	}
+	data, err := os.ReadFile(openapiFile)
+	if err == nil {
+		err = json.Unmarshal(data, &doc)
+	}
+	if err != nil {
+		panic(err)
+	}
+	out := map[string]map[string]json.RawMessage{}
+	for name, schema := range doc.Components.Schemas {
+		out[name] = schema.Properties
+	}
+	return out
+})
 
 func (f *Field) kindSchema(rows []Field) string {
 	const null = `, {"type": "null"}]}`
@@ -163,6 +223,9 @@ func (f *Field) kindSchema(rows []Field) string {
 	case Bool:
 		return `{"type": ["boolean", "null"]}`
 	case Int, Depth:
+		if f.True != 0 {
+			return `{"anyOf": [{"type": "boolean"}, ` + integers + null
+		}
 		if slices.Contains(f.Harmless, "false") {
 			return `{"anyOf": [` + integers + `, {"const": false}` + null
 		}
@@ -238,7 +301,7 @@ func fieldTable(rows []Field) string {
 		def := ""
 		switch d := f.absent().(type) {
 		case nil:
-			if f.Kind == Bool && !strings.Contains(f.Help, "Default: ") {
+			if f.Kind == Bool && !strings.Contains(f.told().help, "Default: ") {
 				def = "false"
 			}
 		case string:
@@ -246,7 +309,7 @@ func fieldTable(rows []Field) string {
 		default:
 			def = fmt.Sprint(d)
 		}
-		fmt.Fprintf(&b, "\n| `%s` | %s | %s | %s |", f.Name, f.typeName(), def, strings.ReplaceAll(f.Help, "|", `\|`))
+		fmt.Fprintf(&b, "\n| `%s` | %s | %s | %s |", f.Name, f.typeName(), def, strings.ReplaceAll(f.told().help, "|", `\|`))
 	}
 	return b.String()
 }
@@ -292,13 +355,13 @@ func (f *Field) typeName() string {
 	case IntList:
 		return "integer or list"
 	}
-	if m := schemaType.FindStringSubmatch(f.Schema); m != nil {
+	if m := schemaType.FindStringSubmatch(f.told().rest); m != nil {
 		return m[1]
 	}
 	return ""
 }
 
-var schemaType = regexp.MustCompile(`^\{"type": \[?"(\w+)"`)
+var schemaType = regexp.MustCompile(`^, "type": \[?"(\w+)"`)
 
 // refusedTable lists fields that are not served, those of one remedy together.
 func refusedTable() string {

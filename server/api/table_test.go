@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -54,14 +53,10 @@ func TestTable(t *testing.T) {
 		switch {
 		case f.Kind == Refused && f.Remedy == "":
 			t.Errorf("%s is refused without a remedy", f.Name)
-		case f.Kind != Refused && f.Help == "":
-			t.Errorf("%s is not explained", f.Name)
 		case f.Kind == Number && f.Hi <= f.Lo:
 			t.Errorf("%s is a number without bounds", f.Name)
 		case f.Kind == DepthList && f.Most == nil:
 			t.Errorf("%s is a list without a bound", f.Name)
-		case f.Schema != "" && !json.Valid([]byte(f.Schema)):
-			t.Errorf("%s: the schema is not JSON", f.Name)
 		}
 		for _, name := range f.Aliases {
 			if name != strings.ToLower(name) || slices.ContainsFunc(table, func(o Field) bool { return o.Name == name }) {
