@@ -1,7 +1,8 @@
 package jinja
 
 import (
-	"math"
+	"cmp"
+	"math/big"
 	"slices"
 	"strings"
 )
@@ -48,13 +49,14 @@ func toFloat(v Value) float64 {
 
 // arith applies an arithmetic operator. Strings and lists join and repeat as in Python; an undefined operand is an error.
 func (r *render) arith(op string, a, b Value) Value {
-	if op != "+" && (typeName(a) == "Markup" || typeName(b) == "Markup") {
+	marked := typeName(a) == "Markup" || typeName(b) == "Markup"
+	switch {
+	case op != "+" && marked:
 		panic(unsupported("'%s' on text that the safe filter made", op))
+	case op == "%" && typeName(a) == "str":
+		panic(unsupported("'%%' on a str"))
 	}
-	text, isText := a.(string)
-	if op != "%" || !isText {
-		defined(a, b)
-	}
+	defined(a, b)
 	x, okX := asInt(a)
 	y, okY := asInt(b)
 	switch {
@@ -62,14 +64,12 @@ func (r *render) arith(op string, a, b Value) Value {
 		return intArith(op, x, y)
 	case isNumber(a) && isNumber(b):
 		return floatArith(op, toFloat(a), toFloat(b))
-	case op == "+" && (isSequence(a) || typeName(a) == "Markup"):
+	case op == "+" && (isSequence(a) || marked):
 		return r.join(a, b)
 	case op == "*" && okY && isSequence(a):
 		return r.repeat(a, y)
 	case op == "*" && okX && isSequence(b):
 		return r.repeat(b, x)
-	case op == "%" && isText:
-		return r.format(text, b)
 	}
 	refuseBig(a, b)
 	panic(typeErr("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a), typeName(b)))
@@ -121,14 +121,10 @@ func (r *render) repeat(v Value, n int64) Value {
 	}
 	l := v.(*List)
 	r.growTimes(16*len(l.Items), n)
-	var out []Value
-	if len(l.Items) > 0 {
-		out = make([]Value, 0, len(l.Items)*int(n))
-		for range n {
-			out = append(out, l.Items...)
-		}
+	if len(l.Items) == 0 {
+		return l
 	}
-	return &List{Items: out, kind: l.kind}
+	return &List{Items: slices.Repeat(l.Items, int(n)), kind: l.kind}
 }
 
 func floatArith(op string, x, y float64) Value {
@@ -147,51 +143,43 @@ func floatArith(op string, x, y float64) Value {
 	panic(unsupported("'%s' on a float", op))
 }
 
-// intArith computes in 64 bits. Python's integers have no bound, so a result that does not fit is refused, never wrapped.
+// intArith computes in integers of any size, as Python does, and refuses a result that does not fit 64 bits.
 func intArith(op string, x, y int64) Value {
 	if y == 0 && strings.Contains("//%", op) {
 		panic(errorf("ZeroDivisionError", "division by zero"))
 	}
-	out, ok := int64(0), true
+	a, b, out := big.NewInt(x), big.NewInt(y), new(big.Int)
+	fits := true
 	switch op {
 	case "+":
-		out = x + y
-		ok = (out > x) == (y > 0)
+		out.Add(a, b)
 	case "-":
-		out = x - y
-		ok = (out < x) == (y > 0)
+		out.Sub(a, b)
 	case "*":
-		out, ok = multiply(x, y)
+		out.Mul(a, b)
+	case "//", "%": // Python rounds down, as Div does for a positive divisor
+		if y < 0 {
+			a.Neg(a)
+			b.Neg(b)
+		}
+		rest := new(big.Int)
+		out.DivMod(a, b, rest)
+		if op == "%" {
+			out.Mul(rest, big.NewInt(int64(cmp.Compare(y, 0))))
+		}
 	case "/":
-		if x > -1<<53 && x < 1<<53 && y > -1<<53 && y < 1<<53 {
+		const exact = 1 << 53
+		if max(x, y) < exact && min(x, y) > -exact {
 			return float64(x) / float64(y)
 		}
-		ok = false
-	case "//", "%":
-		quotient, rest := int64(0), int64(0)
-		if ok = x != math.MinInt64; ok {
-			quotient, rest = x/y, x%y
-		}
-		if rest != 0 && (rest < 0) != (y < 0) {
-			quotient, rest = quotient-1, rest+y
-		}
-		out = quotient
-		if op == "%" {
-			out = rest
-		}
+		fits = false
 	case "**":
-		ok = y >= 0 && (y < 64 || x == 0 || x == 1)
-		for out = 1; ok && y > 0 && out != 0 && x != 1; y-- {
-			out, ok = multiply(out, x)
+		if fits = y >= 0 && (y < 64 || -1 <= x && x <= 1); fits {
+			out.Exp(a, b, nil)
 		}
 	}
-	if !ok {
+	if !fits || !out.IsInt64() {
 		panic(unsupported("%d %s %d, which does not fit 64 bits,", x, op, y))
 	}
-	return out
-}
-
-func multiply(x, y int64) (int64, bool) {
-	out := x * y
-	return out, x == 0 || out/x == y && (x != -1 || y != math.MinInt64)
+	return out.Int64()
 }

@@ -1,7 +1,5 @@
 package jinja
 
-import "strings"
-
 // getAttr is x.name: an attribute of the Python type first, then x["name"].
 func (r *render) getAttr(x Value, name string) Value {
 	if v, ok := r.attribute(x, name); ok {
@@ -10,7 +8,7 @@ func (r *render) getAttr(x Value, name string) Value {
 	if v, ok := r.index(x, name); ok {
 		return v
 	}
-	return &Undefined{obj: x, hasObj: true, name: name}
+	return missing(x, name)
 }
 
 // getItem is x[key]: the element first, then the attribute.
@@ -23,7 +21,7 @@ func (r *render) getItem(x, key Value) Value {
 			return v
 		}
 	}
-	return &Undefined{obj: x, hasObj: true, name: key}
+	return missing(x, key)
 }
 
 // dunders are attributes that every Python object has; the sandbox answers them with an undefined value whose use is a
@@ -53,9 +51,8 @@ func (r *render) attribute(x Value, name string) (Value, bool) {
 		return nil, false
 	case b.unsafe:
 		return unsafeAttr(x, name), true
-	case b.fn == nil:
-		panic(unsupported("the attribute %s.%s", typeName(x), name))
 	}
+	b.check()
 	return &function{builtin: b, self: x}, true
 }
 
@@ -63,94 +60,31 @@ func (r *render) attribute(x Value, name string) (Value, bool) {
 var methods = map[string]table{}
 
 func init() {
-	refuse("str", `casefold center count encode expandtabs format format_map index isalnum isalpha isascii isdecimal isdigit
-		isidentifier islower isnumeric isprintable isspace istitle isupper ljust maketrans partition rfind rindex rjust
-		rpartition rsplit swapcase translate zfill`)
-	refuse("dict", "fromkeys")
-	refuse("list", "count index")
-	refuse("tuple", "count index")
-	refuse("range", "count index start step stop")
-	refuse("generator", "close gi_code gi_frame gi_running gi_yieldfrom send throw")
-	refuse("dict_keys", "isdisjoint mapping")
-	refuse("dict_items", "isdisjoint mapping")
-	refuse("dict_values", "mapping")
-	refuse("int", `as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag is_integer numerator real
-		to_bytes`)
-	methods["bool"] = methods["int"]
-	refuse("float", "as_integer_ratio conjugate fromhex hex imag is_integer real")
-	refuse("Macro", "arguments caller catch_kwargs catch_varargs explicit_caller name")
 	for typ, names := range map[string]string{
-		"list": "append clear extend insert pop remove reverse sort",
-		"dict": "clear pop popitem setdefault update",
+		"str": `casefold center count encode expandtabs find format format_map index isalnum isalpha isascii isdecimal isdigit
+			isidentifier islower isnumeric isprintable isspace istitle isupper ljust maketrans partition removeprefix
+			removesuffix rfind rindex rjust rpartition rsplit splitlines swapcase translate zfill`,
+		"dict":        "copy fromkeys",
+		"list":        "copy count index",
+		"tuple":       "count index",
+		"range":       "count index start step stop",
+		"generator":   "close gi_code gi_frame gi_running gi_yieldfrom send throw",
+		"dict_keys":   "isdisjoint mapping",
+		"dict_items":  "isdisjoint mapping",
+		"dict_values": "mapping",
+		"int":         intAttributes,
+		"bool":        intAttributes,
+		"float":       "as_integer_ratio conjugate fromhex hex imag is_integer real",
+		"Macro":       "arguments caller catch_kwargs catch_varargs explicit_caller name",
 	} {
-		methods[typ].put(names, builtin{unsafe: true})
+		methods[typ] = table{}
+		methods[typ].refuse("the attribute "+typ+".%s", names)
 	}
+	methods["list"].put("append clear extend insert pop remove reverse sort", builtin{unsafe: true})
+	methods["dict"].put("clear pop popitem setdefault update", builtin{unsafe: true})
 	addTextMethods(methods["str"])
-	addListMethods(methods)
+	addDictMethods(methods["dict"])
 }
 
-// refuse names attributes that Python has and this package has not.
-func refuse(typ, names string) {
-	methods[typ] = table{}
-	methods[typ].put(names, builtin{})
-}
-
-func addListMethods(types map[string]table) {
-	view := func(k kind) func(*render, Value, []Value) Value {
-		return func(r *render, x Value, _ []Value) Value { return r.view(x.(*Dict), k) }
-	}
-	types["dict"].add("keys", "/", view(keysView))
-	types["dict"].add("values", "/", view(valuesView))
-	types["dict"].add("items", "/", view(itemsView))
-	types["dict"].add("get", "key default? /", func(r *render, x Value, a []Value) Value {
-		k, ok := r.hash(a[0])
-		if !ok {
-			panic(typeErr("unhashable type: '%s'", typeName(a[0])))
-		}
-		if v, ok := x.(*Dict).find(k); ok {
-			return v
-		}
-		if a[1] == absent {
-			return nil
-		}
-		return a[1]
-	})
-	types["dict"].add("copy", "/", func(_ *render, x Value, _ []Value) Value { return x }) // nothing changes it
-	types["list"].add("copy", "/", func(_ *render, x Value, _ []Value) Value { return x })
-}
-
-// view is d.keys(), d.values() or d.items().
-func (r *render) view(d *Dict, k kind) *List {
-	r.grow(int64(16 * d.Len()))
-	out := make([]Value, d.Len())
-	for i, e := range d.entries {
-		switch k {
-		case keysView:
-			out[i] = e.key
-		case valuesView:
-			out[i] = e.val
-		default:
-			r.grow(64)
-			out[i] = &List{Items: []Value{e.key, e.val}, kind: tuple}
-		}
-	}
-	return &List{Items: out, kind: k}
-}
-
-// trim takes whitespace, or the characters that are given, off the sides of s.
-func (r *render) trim(s string, chars Value, left, right bool) string {
-	drop := isSpace
-	r.work(len(s))
-	if chars != absent && chars != nil {
-		set := textArg(chars, "")
-		r.work(len(s) / 16 * len(set))
-		drop = func(c rune) bool { return strings.ContainsRune(set, c) }
-	}
-	if left {
-		s = strings.TrimLeftFunc(s, drop)
-	}
-	if right {
-		s = strings.TrimRightFunc(s, drop)
-	}
-	return s
-}
+const intAttributes = `as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag is_integer numerator real
+	to_bytes`

@@ -1,104 +1,79 @@
 package jinja
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
 
-// builtin is a filter, a test, a method or a global function: x is what it is applied to. Its parameters are data, bound
-// once, in call.
-type builtin struct {
-	name   string
-	params []string
-	need   int  // how many of the parameters must be given
-	byName bool // whether they may be given by name
-	fn     func(r *render, x Value, a []Value) Value
-	raw    func(r *render, x Value, a *args) Value // instead of fn, where the parameters are not fixed
-	unsafe bool                                    // the sandbox refuses it: it changes a value
+// signature is what a builtin or a macro takes. Its parameters are data, on which bind places the arguments of a call.
+type signature struct {
+	label  string // in errors
+	params []param
+	byName bool // arguments may be given by name
+	caller bool // a call block may give its body
 }
 
-// table holds builtins by their names. A builtin without a function is one of Python's that is refused by name.
-type table map[string]*builtin
+type param struct {
+	name     string
+	optional bool
+	refused  bool // Python has it, and who gives it is refused by name
+}
 
-// add puts a builtin under each of the names. params are its parameters' names; "?" follows an optional one, and a last
-// "/" says that none may be given by name.
-func (t table) add(names, params string, fn func(r *render, x Value, a []Value) Value) {
-	b := &builtin{fn: fn, byName: true}
-	for _, p := range strings.Fields(params) {
-		name, optional := strings.CutSuffix(p, "?")
-		switch {
-		case p == "/":
-			b.byName = false
+// newSignature reads parameters by their names: "?" follows an optional one, "!" one that is refused, and a last "/" says
+// that none may be given by name.
+func newSignature(text string) signature {
+	sig := signature{byName: true}
+	for _, word := range strings.Fields(text) {
+		if word == "/" {
+			sig.byName = false
 			continue
-		case !optional:
-			b.need++
 		}
-		b.params = append(b.params, name)
+		name := strings.TrimRight(word, "?!")
+		sig.params = append(sig.params, param{name: name, optional: name != word, refused: strings.HasSuffix(word, "!")})
 	}
-	t.put(names, *b)
+	return sig
 }
 
-// addRaw puts a builtin that reads its arguments itself.
-func (t table) addRaw(names string, fn func(r *render, x Value, a *args) Value) {
-	t.put(names, builtin{raw: fn})
-}
-
-func (t table) put(names string, b builtin) {
-	for _, name := range strings.Fields(names) {
-		one := b
-		one.name = name
-		t[name] = &one
-	}
-}
-
-// function is a builtin as a value: a method with the value that it belongs to, or a global.
-type function struct {
-	*builtin
-	self Value
-}
-
-// args are the arguments of a call: the positional ones, then the named ones in their order.
+// args are the arguments of a call: the positional ones, the named ones in their order, and the body of a call block.
 type args struct {
-	pos     []Value
-	kwNames []string
-	kwVals  []Value
+	pos    []Value
+	names  []string
+	named  []Value
+	caller *macro
 }
 
 // absent marks an optional parameter that was not given.
 var absent Value = &struct{ _ byte }{}
 
-func (b *builtin) call(r *render, x Value, a *args) Value {
-	if b.raw != nil {
-		return b.raw(r, x, a)
+// bind gives each parameter its argument, or absent.
+func (sig *signature) bind(a *args) []Value {
+	if len(a.pos) > len(sig.params) {
+		panic(typeErr("%s takes not more than %d argument(s)", sig.label, len(sig.params)))
 	}
-	return b.fn(r, x, b.bind(a))
-}
-
-// bind places arguments on parameters.
-func (b *builtin) bind(a *args) []Value {
-	if len(a.pos) == len(b.params) && len(a.kwNames) == 0 {
-		return a.pos
+	if a.caller != nil && !sig.caller {
+		panic(typeErr("%s takes no keyword argument 'caller'", sig.label))
 	}
-	if len(a.pos) > len(b.params) {
-		panic(typeErr("%s() takes at most %d arguments (%d given)", b.name, len(b.params), len(a.pos)))
-	}
-	out := append(make([]Value, 0, len(b.params)), a.pos...)
-	for len(out) < len(b.params) {
+	out := append(make([]Value, 0, len(sig.params)), a.pos...)
+	for len(out) < len(sig.params) {
 		out = append(out, absent)
 	}
-	for k, name := range a.kwNames {
-		i := slices.Index(b.params, name)
-		if i < 0 || !b.byName {
-			panic(typeErr("%s() got an unexpected keyword argument %s", b.name, quoteRepr(clip(name))))
+	for k, name := range a.names {
+		i := slices.IndexFunc(sig.params, func(p param) bool { return p.name == name })
+		if i < 0 || !sig.byName {
+			panic(typeErr("%s takes no keyword argument %s", sig.label, quoteRepr(clip(name))))
 		}
 		if out[i] != absent {
-			panic(typeErr("%s() got multiple values for argument %s", b.name, quoteRepr(name)))
+			panic(typeErr("%s got multiple values for argument %s", sig.label, quoteRepr(name)))
 		}
-		out[i] = a.kwVals[k]
+		out[i] = a.named[k]
 	}
-	for i := range b.need {
-		if out[i] == absent {
-			panic(typeErr("%s() missing a required argument: %s", b.name, quoteRepr(b.params[i])))
+	for i, p := range sig.params {
+		switch given := out[i] != absent; {
+		case given && p.refused:
+			panic(unsupported("the argument '%s' of %s", p.name, sig.label))
+		case !given && !p.optional:
+			panic(typeErr("%s missing a required argument: %s", sig.label, quoteRepr(p.name)))
 		}
 	}
 	return out
@@ -133,26 +108,78 @@ func intArg(v Value, def int64) int64 {
 	return n
 }
 
+// builtin is a filter, a test, a method or a global function: x is what it is applied to.
+type builtin struct {
+	signature
+	fn      func(r *render, x Value, a []Value) Value
+	raw     func(r *render, x Value, a *args) Value // instead of fn, where the parameters are not fixed
+	refused string                                  // instead of both: what is not supported
+	unsafe  bool                                    // instead of both: the sandbox refuses it, for it changes a value
+}
+
+func (b *builtin) call(r *render, x Value, a *args) Value {
+	b.check()
+	if b.raw != nil {
+		return b.raw(r, x, a)
+	}
+	return b.fn(r, x, b.bind(a))
+}
+
+// check panics for what is in a table only to be refused.
+func (b *builtin) check() {
+	if b.refused != "" {
+		panic(unsupported("%s", b.refused))
+	}
+}
+
+// table holds builtins by their names.
+type table map[string]*builtin
+
+// add puts a builtin under each of the names; newSignature reads the params.
+func (t table) add(names, params string, fn func(r *render, x Value, a []Value) Value) {
+	t.put(names, builtin{signature: newSignature(params), fn: fn})
+}
+
+// addRaw puts a builtin that reads its arguments itself.
+func (t table) addRaw(names string, fn func(r *render, x Value, a *args) Value) {
+	t.put(names, builtin{raw: fn})
+}
+
+// refuse puts names that Jinja or Python has and this package has not. what, with the name in it, is what the error says.
+func (t table) refuse(what, names string) {
+	for _, name := range strings.Fields(names) {
+		t[name] = &builtin{refused: fmt.Sprintf(what, name)}
+	}
+}
+
+func (t table) put(names string, b builtin) {
+	for _, name := range strings.Fields(names) {
+		one := b
+		one.label = name + "()"
+		t[name] = &one
+	}
+}
+
+// function is a builtin as a value: a method with the value that it belongs to, or a global.
+type function struct {
+	*builtin
+	self Value
+}
+
 // arguments are the expressions of a call's arguments.
 type arguments struct {
 	pos   []expr
 	names []string
 	named []expr
-	star  expr // *args
 }
 
 func (c *arguments) eval(r *render, s *scope) *args {
-	a := &args{}
+	a := &args{names: c.names}
 	if len(c.pos) > 0 {
 		a.pos = r.evalAll(c.pos, s)
 	}
 	if len(c.named) > 0 {
-		a.kwNames, a.kwVals = slices.Clone(c.names), r.evalAll(c.named, s)
-	}
-	if c.star != nil {
-		more := r.items(r.eval(c.star, s))
-		r.grow(int64(16 * len(more)))
-		a.pos = append(a.pos, more...)
+		a.named = r.evalAll(c.named, s)
 	}
 	return a
 }
@@ -166,23 +193,17 @@ type call struct {
 
 func (c *call) eval(r *render, s *scope) Value { return c.with(r, s, nil) }
 
-// with calls with one argument more, caller, if it is given.
+// with calls with the body of a call block, if it is given.
 func (c *call) with(r *render, s *scope, caller *macro) Value {
 	fn := r.eval(c.fn, s)
 	a := c.args.eval(r, s)
+	a.caller = caller
 	r.line = c.line
-	if caller != nil {
-		a.kwNames, a.kwVals = append(a.kwNames, "caller"), append(a.kwVals, caller)
-	}
-	return r.call(fn, a)
-}
-
-func (r *render) call(fn Value, a *args) Value {
 	switch f := fn.(type) {
 	case *function:
 		return f.call(r, f.self, a)
 	case *macro:
-		return r.callMacro(f, a)
+		return f.call(r, a)
 	case *loop:
 		panic(unsupported("a recursive for loop"))
 	}
@@ -190,56 +211,42 @@ func (r *render) call(fn Value, a *args) Value {
 	panic(typeErr("'%s' object is not callable", typeName(fn)))
 }
 
+// macroDecl is what a macro or a call block says of itself. Its signature has a caller if its body uses one.
+type macroDecl struct {
+	signature
+	name     string // "" for a call block
+	defaults []expr // of the params; nil for one that has none
+	body     []stmt
+}
+
 // macro is a macro, or the body of a call block, with the scope that it was defined in.
 type macro struct {
-	decl  *macroDecl
+	*macroDecl
 	scope *scope
 }
 
-func (r *render) callMacro(f *macro, a *args) Value {
+func (m *macro) call(r *render, a *args) Value {
 	r.enter()
-	d := f.decl
-	s := &scope{parent: f.scope}
-	given := min(len(a.pos), len(d.params))
-	left := &args{pos: a.pos[given:], kwNames: slices.Clone(a.kwNames), kwVals: slices.Clone(a.kwVals)}
-	vals := append(make([]Value, 0, len(d.params)), a.pos[:given]...)
-	for _, name := range d.params[given:] {
-		vals = append(vals, left.take(name))
+	vals := m.bind(a)
+	s := &scope{parent: m.scope}
+	switch {
+	case a.caller != nil:
+		r.set(s, "caller", a.caller)
+	case m.caller:
+		r.set(s, "caller", because("No caller defined"))
 	}
-	if d.caller {
-		v := left.take("caller")
-		if v == absent || v == nil {
-			v = &Undefined{hint: "No caller defined"}
+	for i, p := range m.params { // defaults see the parameters before them
+		v := vals[i]
+		switch {
+		case v != absent:
+		case m.defaults[i] != nil:
+			v = r.eval(m.defaults[i], s)
+		default:
+			v = because("parameter " + quoteRepr(p.name) + " was not provided")
 		}
-		r.set(s, "caller", v)
+		r.set(s, p.name, v)
 	}
-	if len(left.kwNames) > 0 {
-		panic(typeErr("macro %s takes no keyword argument %s", quoteRepr(d.name), quoteRepr(clip(left.kwNames[0]))))
-	}
-	if len(left.pos) > 0 {
-		panic(typeErr("macro %s takes not more than %d argument(s)", quoteRepr(d.name), len(d.params)))
-	}
-	for i, name := range d.params { // defaults see the parameters before them
-		if vals[i] != absent {
-			r.set(s, name, vals[i])
-		} else if k := i - (len(d.params) - len(d.defaults)); k >= 0 {
-			r.set(s, name, r.eval(d.defaults[k], s))
-		} else {
-			r.set(s, name, &Undefined{hint: "parameter " + quoteRepr(name) + " was not provided"})
-		}
-	}
-	text, _ := r.capture(d.body, s)
+	text := r.capture(m.body, s)
 	r.leave()
 	return text
-}
-
-// take removes a named argument.
-func (a *args) take(name string) Value {
-	i := slices.Index(a.kwNames, name)
-	if i < 0 {
-		return absent
-	}
-	v := a.kwVals[i]
-	a.kwNames, a.kwVals = slices.Delete(a.kwNames, i, i+1), slices.Delete(a.kwVals, i, i+1)
-	return v
 }

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"cmp"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -20,19 +21,23 @@ func (r *render) equal(a, b Value) bool {
 	if isNumber(a) && isNumber(b) {
 		return equalNumbers(a, b)
 	}
+	r.enter()
+	defer r.leave()
 	switch x := a.(type) {
 	case *Undefined:
-		_, ok := b.(*Undefined)
-		return ok
+		return isUndefined(b)
 	case *List:
 		y, ok := b.(*List)
 		if !ok || x.kind != y.kind || x.kind == valuesView || x.kind == generator {
 			return a == b
 		}
-		return r.equalItems(x.Items, y.Items)
+		return slices.EqualFunc(x.Items, y.Items, r.equal)
 	case *Dict:
 		y, ok := b.(*Dict)
-		return ok && x.Len() == y.Len() && r.equalDicts(x, y)
+		return ok && x.Len() == y.Len() && !slices.ContainsFunc(x.entries, func(e entry) bool {
+			v, ok := y.find(e.hash)
+			return !ok || !r.equal(e.val, v)
+		})
 	}
 	return a == b
 }
@@ -43,30 +48,6 @@ func equalNumbers(a, b Value) bool {
 	}
 	c, ok := compareNumbers(a, b)
 	return ok && c == 0
-}
-
-func (r *render) equalItems(a, b []Value) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	r.enter()
-	same := true
-	for i := 0; i < len(a) && same; i++ {
-		same = r.equal(a[i], b[i])
-	}
-	r.leave()
-	return same
-}
-
-func (r *render) equalDicts(a, b *Dict) bool {
-	r.enter()
-	same := true
-	for i := 0; i < len(a.entries) && same; i++ {
-		v, ok := b.find(a.entries[i].hash)
-		same = ok && r.equal(a.entries[i].val, v)
-	}
-	r.leave()
-	return same
 }
 
 // compareNumbers orders two numbers; not ok for NaN.
@@ -145,24 +126,15 @@ func (r *render) contains(box, item Value) bool {
 		return strings.Contains(s, t)
 	}
 	if d, ok := box.(*Dict); ok {
-		k, ok := r.hash(item)
-		if !ok {
-			panic(typeErr("unhashable type: '%s'", typeName(item)))
-		}
-		return d.at(k) >= 0
+		return d.at(r.key(item)) >= 0
 	}
 	if !iterable(box) {
 		panic(typeErr("argument of type '%s' is not iterable", typeName(box)))
 	}
-	for _, v := range r.items(box) {
-		if r.equal(v, item) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.items(box), func(v Value) bool { return r.equal(v, item) })
 }
 
-// sorted sorts items by their keys, stably, as Python's sorted does. items is changed.
+// sorted sorts items by their keys, stably, as Python's sorted does.
 func (r *render) sorted(items, keys []Value, reverse bool) *List {
 	r.grow(int64(24 * len(items)))
 	order := make([]int, len(items))

@@ -76,25 +76,29 @@ func (d *Dict) set(k dictKey, key, v Value) {
 
 // put is d[key] = v, charged to the render.
 func (r *render) put(d *Dict, key, v Value) {
-	k, ok := r.hash(key)
-	if !ok {
-		panic(typeErr("unhashable type: '%s'", typeName(key)))
-	}
+	k := r.key(key)
 	r.grow(96)
 	d.set(k, key, v)
 }
 
+// key is a value as a key, which not every value can be.
+func (r *render) key(v Value) dictKey {
+	k, ok := r.hash(v)
+	if !ok {
+		panic(typeErr("unhashable type: '%s'", typeName(v)))
+	}
+	return k
+}
+
 // hash is Python's hash and equality in one comparable value; not ok for what has no hash.
 func (r *render) hash(v Value) (dictKey, bool) {
+	if s, ok := asString(v); ok {
+		r.work(len(s))
+		return dictKey{kind: 's', s: s}, true
+	}
 	switch v := v.(type) {
 	case nil:
 		return dictKey{kind: 'N'}, true
-	case string:
-		r.work(len(v))
-		return dictKey{kind: 's', s: v}, true
-	case safeText:
-		r.work(len(v))
-		return dictKey{kind: 's', s: string(v)}, true
 	case bool, int64:
 		n, _ := asInt(v)
 		return dictKey{kind: 'i', n: n}, true

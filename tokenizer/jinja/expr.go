@@ -46,6 +46,21 @@ func item(x, key expr, line int) expr {
 	}
 }
 
+// sliceOf is x[start:stop:step]; each of the bounds may be nil.
+func sliceOf(x expr, parts [3]expr, line int) expr {
+	return func(r *render, s *scope) Value {
+		v := r.eval(x, s)
+		var bounds [3]Value
+		for i, part := range parts {
+			if part != nil {
+				bounds[i] = r.eval(part, s)
+			}
+		}
+		r.line = line
+		return r.slice(v, bounds)
+	}
+}
+
 // apply is a filter or a test on x.
 func apply(b *builtin, x expr, a arguments, line int) expr {
 	return func(r *render, s *scope) Value {
@@ -160,6 +175,6 @@ func condition(test, then, alt expr) expr {
 		case alt != nil:
 			return r.eval(alt, s)
 		}
-		return &Undefined{hint: "the inline if-expression evaluated to false and no else section was defined."}
+		return because("the inline if-expression evaluated to false and no else section was defined.")
 	}
 }

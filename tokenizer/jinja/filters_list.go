@@ -1,6 +1,9 @@
 package jinja
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // getter takes what a filter is to look at out of an element.
 type getter func(v Value) Value
@@ -12,13 +15,16 @@ func addListFilters(t table) {
 	t.add("last", "", filterLast)
 	t.add("list", "", func(r *render, v Value, _ []Value) Value { return &List{Items: r.copied(v)} })
 	t.add("items", "", filterItems)
-	t.add("join", "d? attribute?", filterJoin)
+	t.add("join", "d? attribute!", func(r *render, v Value, a []Value) Value {
+		sep := ""
+		if a[0] != absent {
+			sep = r.str(a[0])
+		}
+		return r.joined(sep, r.items(v), r.str)
+	})
 	t.add("sort", "reverse? case_sensitive? attribute?", filterSort)
-	t.add("dictsort", "case_sensitive? by? reverse?", filterDictsort)
-	t.add("unique", "case_sensitive? attribute?", filterUnique)
-	t.add("min", "case_sensitive? attribute?", extreme("<"))
-	t.add("max", "case_sensitive? attribute?", extreme(">"))
-	t.add("sum", "attribute? start?", filterSum)
+	t.add("dictsort", "case_sensitive? by! reverse?", filterDictsort)
+	t.add("unique", "case_sensitive? attribute!", filterUnique)
 	t.addRaw("map", filterMap)
 	t.addRaw("select", choose(false, true))
 	t.addRaw("reject", choose(false, false))
@@ -27,18 +33,14 @@ func addListFilters(t table) {
 }
 
 func filterFirst(r *render, v Value, _ []Value) Value {
-	if isKind(v, generator) { // which keeps the rest
-		g := v.(*List)
-		if len(g.Items) > 0 {
-			x := g.Items[0]
-			g.Items = g.Items[1:]
-			return x
-		}
+	items := r.items(v)
+	if len(items) == 0 {
+		return because("No first item, sequence was empty.")
 	}
-	if items := r.items(v); len(items) > 0 {
-		return items[0]
+	if isKind(v, generator) {
+		v.(*List).Items = items[1:] // it keeps the rest
 	}
-	return &Undefined{hint: "No first item, sequence was empty."}
+	return items[0]
 }
 
 func filterLast(r *render, v Value, _ []Value) Value {
@@ -48,11 +50,11 @@ func filterLast(r *render, v Value, _ []Value) Value {
 	if items := r.items(v); len(items) > 0 {
 		return items[len(items)-1]
 	}
-	return &Undefined{hint: "No last item, sequence was empty."}
+	return because("No last item, sequence was empty.")
 }
 
 func filterItems(r *render, v Value, _ []Value) Value {
-	if _, undef := v.(*Undefined); undef {
+	if isUndefined(v) {
 		return &List{kind: generator}
 	}
 	d, ok := v.(*Dict)
@@ -62,29 +64,8 @@ func filterItems(r *render, v Value, _ []Value) Value {
 	return &List{Items: r.view(d, itemsView).Items, kind: generator}
 }
 
-func filterJoin(r *render, v Value, a []Value) Value {
-	sep := ""
-	if a[0] != absent {
-		sep = r.str(a[0])
-	}
-	get := r.attrGetter(a[1], nil)
-	var b strings.Builder
-	for i, x := range r.items(v) {
-		s := r.str(get(x))
-		r.grow(int64(len(s) + len(sep)))
-		if i > 0 {
-			b.WriteString(sep)
-		}
-		b.WriteString(s)
-	}
-	return b.String()
-}
-
-// attrGetter follows a dotted path, integers being indexes. def, if not nil, stands for what is undefined on the way.
-func (r *render) attrGetter(path, def Value) getter {
-	if path == absent || path == nil {
-		return identity
-	}
+// attrGetter follows a dotted path, integers being indexes.
+func (r *render) attrGetter(path Value) getter {
 	parts := []Value{path}
 	if s, ok := asString(path); ok {
 		r.grow(int64(16*len(s) + 64))
@@ -101,184 +82,120 @@ func (r *render) attrGetter(path, def Value) getter {
 		for _, p := range parts {
 			r.step(1)
 			v = r.getItem(v, p)
-			if _, undef := v.(*Undefined); undef && def != nil {
-				v = def
-			}
 		}
 		return v
 	}
 }
 
-// sortKey is what sort, unique, min and max compare.
-func (r *render) sortKey(attr, sensitive Value) getter {
-	get := r.attrGetter(attr, nil)
-	if isSet(sensitive) {
-		return get
-	}
-	return func(v Value) Value {
-		v = get(v)
-		if s, ok := asString(v); ok {
-			return r.mapped(s, lowerText)
+// keys is what sort and its kin compare: the elements themselves, or an attribute in a list (an undefined one has an order
+// there), in lower case unless case matters.
+func (r *render) keys(items []Value, attr, sensitive Value) []Value {
+	fold := func(v Value) Value {
+		if _, isText := asString(v); isText && !isSet(sensitive) {
+			return mapped(lowerText)(r, v, nil)
 		}
 		return v
 	}
+	if attr == absent || attr == nil {
+		return r.each(items, fold)
+	}
+	get := r.attrGetter(attr)
+	return r.each(items, func(v Value) Value { return &List{Items: []Value{fold(get(v))}} })
 }
 
-func (r *render) keys(items []Value, key getter) []Value {
+// each is f of every element.
+func (r *render) each(items []Value, f getter) []Value {
 	r.grow(int64(48 * len(items)))
 	out := make([]Value, len(items))
 	for i, x := range items {
 		r.step(1)
-		out[i] = key(x)
+		out[i] = f(x)
 	}
 	return out
 }
 
 func filterSort(r *render, v Value, a []Value) Value {
-	key := r.sortKey(absent, a[1])
-	if attrs, ok := asString(a[2]); ok {
-		var parts []getter
-		for _, attr := range strings.Split(attrs, ",") {
-			parts = append(parts, r.sortKey(attr, a[1]))
-		}
-		key = func(v Value) Value {
-			all := &List{Items: make([]Value, len(parts))}
-			for i, part := range parts {
-				all.Items[i] = part(v)
-			}
-			return all
-		}
+	if attr, ok := asString(a[2]); ok && strings.Contains(attr, ",") {
+		panic(unsupported("the filter 'sort' by several attributes"))
 	}
 	items := r.items(v)
-	return r.sorted(items, r.keys(items, key), isSet(a[0]))
+	return r.sorted(items, r.keys(items, a[2], a[1]), isSet(a[0]))
 }
 
 func filterDictsort(r *render, v Value, a []Value) Value {
-	by := textArg(a[1], "key")
-	if by != "key" && by != "value" {
-		panic(errorf("FilterArgumentError", `You can only sort by either "key" or "value"`))
-	}
 	defined(v)
 	d, ok := v.(*Dict)
 	if !ok {
 		panic(errorf("AttributeError", "'%s' object has no attribute 'items'", typeName(v)))
 	}
-	part := keysView
-	if by == "value" {
-		part = valuesView
-	}
-	keys := r.keys(r.view(d, part).Items, r.sortKey(absent, a[0]))
+	keys := r.keys(r.view(d, keysView).Items, absent, a[0])
 	return r.sorted(r.view(d, itemsView).Items, keys, isSet(a[2]))
 }
 
 func filterUnique(r *render, v Value, a []Value) Value {
-	key := r.sortKey(a[1], a[0])
-	seen := NewDict()
+	items, seen := r.items(v), NewDict()
 	out := &List{kind: generator}
-	for _, x := range r.items(v) {
+	for i, key := range r.keys(items, absent, a[0]) {
 		n := seen.Len()
-		r.put(seen, key(x), nil)
+		r.put(seen, key, nil)
 		if seen.Len() > n {
-			out.Items = append(out.Items, x)
+			out.Items = append(out.Items, items[i])
 		}
 	}
 	return out
 }
 
-func extreme(op string) func(*render, Value, []Value) Value {
-	return func(r *render, v Value, a []Value) Value {
-		key := r.sortKey(a[1], a[0])
-		items := r.items(v)
-		if len(items) == 0 {
-			return &Undefined{hint: "No aggregated item, sequence was empty."}
-		}
-		keys := r.keys(items, key)
-		best := 0
-		for i := range keys {
-			if i > 0 && r.compare(op, keys[i], keys[best]) {
-				best = i
-			}
-		}
-		return items[best]
-	}
-}
-
-func filterSum(r *render, v Value, a []Value) Value {
-	get := r.attrGetter(a[0], nil)
-	total := a[1]
-	if total == absent {
-		total = int64(0)
-	}
-	if _, ok := asString(total); ok {
-		panic(typeErr("sum() can't sum strings [use ''.join(seq) instead]"))
-	}
-	for _, x := range r.items(v) {
-		total = r.arith("+", total, get(x))
-	}
-	return total
-}
-
-var mapAttribute = builtin{name: "map", params: []string{"attribute", "default"}, byName: true}
-
 func filterMap(r *render, v Value, a *args) Value {
+	out := &List{kind: generator}
 	if !truth(v) {
-		return &List{kind: generator}
+		return out
 	}
 	var get getter
-	if len(a.pos) == 0 {
-		p := mapAttribute.bind(a)
-		if p[0] == absent {
-			panic(errorf("FilterArgumentError", "map requires a filter argument"))
-		}
-		def := p[1]
-		if def == absent {
-			def = nil
-		}
-		get = r.attrGetter(p[0], def)
+	if len(a.pos) > 0 {
+		get = r.named("filter", filters, a.pos, a)
+	} else if slices.Equal(a.names, []string{"attribute"}) {
+		get = r.attrGetter(a.named[0])
+	} else if len(a.names) > 0 {
+		panic(unsupported("the filter 'map' with the arguments %s", clip(strings.Join(a.names, ", "))))
 	} else {
-		get = r.named("filter", filters, refusedFilters, a.pos, a)
+		panic(errorf("FilterArgumentError", "map requires a filter argument"))
 	}
 	r.enter()
-	items := r.items(v)
-	r.step(4)
-	out := r.keys(items, get)
+	out.Items = r.each(r.items(v), get)
 	r.leave()
-	return &List{Items: out, kind: generator}
+	return out
 }
 
 // named is a filter or test by its computed name and the arguments behind that.
-func (r *render) named(what string, t table, refused map[string]bool, pos []Value, a *args) getter {
+func (r *render) named(what string, t table, pos []Value, a *args) getter {
 	name, _ := asString(pos[0])
 	b := t[name]
-	if refused[name] {
-		panic(unsupported("the %s '%s'", what, name))
-	}
 	if b == nil {
 		panic(errorf("TemplateRuntimeError", "No %s named %s.", what, quoteRepr(clip(name))))
 	}
-	rest := &args{pos: pos[1:], kwNames: a.kwNames, kwVals: a.kwVals}
+	b.check()
+	rest := &args{pos: pos[1:], names: a.names, named: a.named}
 	return func(v Value) Value { return b.call(r, v, rest) }
 }
 
 // choose makes select, reject, selectattr and rejectattr, whose arguments are [attribute,] [test name, its arguments…].
 func choose(attr, keep bool) func(*render, Value, *args) Value {
 	return func(r *render, v Value, a *args) Value {
+		out := &List{kind: generator}
 		if !truth(v) {
-			return &List{kind: generator}
+			return out
 		}
-		get, pos := identity, a.pos
+		get, pass, pos := identity, identity, a.pos
 		if attr {
 			if len(pos) == 0 {
 				panic(errorf("FilterArgumentError", "Missing parameter for attribute name"))
 			}
-			get, pos = r.attrGetter(pos[0], nil), pos[1:]
+			get, pos = r.attrGetter(pos[0]), pos[1:]
 		}
-		pass := identity
 		if len(pos) > 0 {
-			pass = r.named("test", tests, refusedTests, pos, a)
+			pass = r.named("test", tests, pos, a)
 		}
 		r.enter()
-		out := &List{kind: generator}
 		for _, x := range r.items(v) {
 			r.step(4)
 			if truth(pass(get(x))) == keep {

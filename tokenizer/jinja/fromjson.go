@@ -32,9 +32,6 @@ func FromJSON(data []byte) (Value, error) {
 	return v, nil
 }
 
-// closing stands for the end of an array or object.
-type closing struct{}
-
 func readJSON(dec *json.Decoder, depth int) (Value, error) {
 	if depth > maxJSONDepth {
 		return nil, fmt.Errorf("nested deeper than %d", maxJSONDepth)
@@ -49,49 +46,43 @@ func readJSON(dec *json.Decoder, depth int) (Value, error) {
 	switch t := tok.(type) {
 	case json.Number:
 		return readNumber(string(t))
-	case json.Delim:
-		switch t {
-		case '[':
+	case json.Delim: // an opening one: the callers stop before a closing one
+		if t == '[' {
 			return readArray(dec, depth)
-		case '{':
-			return readObject(dec, depth)
 		}
-		return closing{}, nil
+		return readObject(dec, depth)
 	}
 	return tok, nil // nil, a bool or a string
 }
 
 func readArray(dec *json.Decoder, depth int) (Value, error) {
 	l := &List{Items: []Value{}}
-	for {
+	for dec.More() {
 		v, err := readJSON(dec, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		if _, end := v.(closing); end {
-			return l, nil
-		}
 		l.Items = append(l.Items, v)
 	}
+	_, err := dec.Token()
+	return l, err
 }
 
 func readObject(dec *json.Decoder, depth int) (Value, error) {
 	d := NewDict()
-	for {
-		key, err := readJSON(dec, depth+1)
+	for dec.More() {
+		key, err := dec.Token()
 		if err != nil {
 			return nil, err
-		}
-		name, ok := key.(string)
-		if !ok {
-			return d, nil // closed: the decoder admits nothing else here
 		}
 		v, err := readJSON(dec, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		d.Set(name, v)
+		d.Set(key.(string), v) // the decoder admits nothing else here
 	}
+	_, err := dec.Token()
+	return d, err
 }
 
 func readNumber(s string) (Value, error) {

@@ -1,14 +1,14 @@
 package jinja
 
 import (
+	"cmp"
+	"regexp"
 	"strings"
 	"time"
 )
 
-// globals are the functions that every template sees; refusedGlobals are Jinja's own that chat templates do not use.
+// globals are the functions that every template sees.
 var globals = table{}
-
-var refusedGlobals = words("cycler joiner lipsum")
 
 func init() {
 	globals.add("range", "start stop? step? /", callRange)
@@ -22,6 +22,7 @@ func init() {
 		r.grow(int64(8 * len(format)))
 		return strftime(r.now(), format)
 	})
+	globals.refuse("the function '%s'", "cycler joiner lipsum")
 }
 
 func callRange(r *render, _ Value, a []Value) Value {
@@ -48,66 +49,39 @@ func callRange(r *render, _ Value, a []Value) Value {
 	return &List{Items: out, kind: ranged}
 }
 
-// makeDict is dict(mapping or pairs, **kwargs).
+// makeDict is the dict of a call's named arguments.
 func (r *render) makeDict(a *args) *Dict {
+	if len(a.pos) > 0 {
+		panic(unsupported("a dict or namespace of a mapping or of pairs"))
+	}
 	d := NewDict()
-	if len(a.pos) > 1 {
-		panic(typeErr("dict expected at most 1 argument, got %d", len(a.pos)))
-	}
-	for _, from := range a.pos {
-		if m, ok := from.(*Dict); ok {
-			from = r.view(m, itemsView)
-		}
-		for i, pair := range r.items(from) {
-			if !iterable(pair) {
-				panic(typeErr("cannot convert dictionary update sequence element #%d to a sequence", i))
-			}
-			kv := r.items(pair)
-			if len(kv) != 2 {
-				panic(valueErr("dictionary update sequence element #%d has length %d; 2 is required", i, len(kv)))
-			}
-			r.put(d, kv[0], kv[1])
-		}
-	}
-	for i, name := range a.kwNames {
-		r.put(d, name, a.kwVals[i])
+	for i, name := range a.names {
+		r.put(d, name, a.named[i])
 	}
 	return d
 }
 
 // directives are strftime's that chat templates use, as layouts of package time.
-var directives = map[byte]string{
-	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'y': "06", 'I': "03", 'p': "PM",
-	'b': "Jan", 'h': "Jan", 'B': "January", 'a': "Mon", 'A': "Monday", 'e': "_2", 'j': "002",
-	'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04",
-	'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05",
+var directives = map[string]string{
+	"Y": "2006", "m": "01", "d": "02", "H": "15", "M": "04", "S": "05", "y": "06", "I": "03", "p": "PM", "j": "002", "e": "_2",
+	"b": "Jan", "h": "Jan", "B": "January", "a": "Mon", "A": "Monday", "F": "2006-01-02", "T": "15:04:05",
 }
 
+var directive = regexp.MustCompile(`(?s)%-?.`)
+
+// strftime writes a time as C does; "-" in a directive takes the zeros in front of a number away.
 func strftime(t time.Time, format string) string {
-	var b strings.Builder
-	for i := 0; i < len(format); i++ {
-		if format[i] != '%' || i+1 == len(format) {
-			b.WriteByte(format[i])
-			continue
+	return directive.ReplaceAllStringFunc(format, func(d string) string {
+		code, short := strings.CutPrefix(d[1:], "-")
+		switch text := t.Format(directives[code]); {
+		case d == "%%":
+			return "%"
+		case text == "":
+			panic(unsupported("strftime_now's directive %q", d))
+		case short:
+			return cmp.Or(strings.TrimLeft(text, "0 "), "0")
+		default:
+			return text
 		}
-		i++
-		plain := format[i] == '-' && i+1 < len(format) // no zeros in front
-		if plain {
-			i++
-		}
-		c := format[i]
-		text := t.Format(directives[c])
-		switch {
-		case c == '%':
-			text = "%"
-		case directives[c] == "":
-			panic(unsupported("strftime_now's directive %q", format[i-1:i+1]))
-		case plain:
-			if text = strings.TrimLeft(text, "0 "); text == "" {
-				text = "0"
-			}
-		}
-		b.WriteString(text)
-	}
-	return b.String()
+	})
 }

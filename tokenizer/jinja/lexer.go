@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -20,6 +19,9 @@ const (
 	tokString   = "string"
 	tokInt      = "integer"
 	tokFloat    = "float"
+
+	tokSpace    = "whitespace" // not given to the parser
+	tokOperator = "operator"   // becomes the operator's own text
 )
 
 type token struct {
@@ -40,12 +42,21 @@ var (
 	rawEnd     = regexp.MustCompile(`\{%([-+]?)` + spaces + `endraw` + spaces + `(?:-%\}` + spaces + `|\+%\}|%\}\n?)`)
 )
 
-var (
-	digits   = `\d+(?:_\d+)*`
-	floatRE  = regexp.MustCompile(`^` + digits + `(?:\.` + digits + `(?:[eE][-+]?` + digits + `)?|[eE][-+]?` + digits + `)`)
-	intRE    = regexp.MustCompile(`^(?:[1-9]\d*(?:_\d+)*|0[xXoObB_]|0+)`)
-	operator = regexp.MustCompile(`^(?://|\*\*|[=!<>]=|[-+/*%~\[\](){}><=.:|,;])`)
-)
+// digits are those of a number, with Python's underscores between them.
+const digits = `\d+(?:_\d+)*`
+
+// patterns are the tokens inside a tag; the first that matches is taken.
+var patterns = []struct {
+	kind string
+	re   *regexp.Regexp
+}{
+	{tokSpace, regexp.MustCompile(`^` + spaces)},
+	{tokName, regexp.MustCompile(`^[\p{L}_][\p{L}\p{Nd}\p{Mn}_]*`)},
+	{tokFloat, regexp.MustCompile(`^` + digits + `(?:\.` + digits + `(?:[eE][-+]?` + digits + `)?|[eE][-+]?` + digits + `)`)},
+	{tokInt, regexp.MustCompile(`^(?:[1-9]\d*(?:_\d+)*|0[xXoObB_]|0+)`)},
+	{tokString, regexp.MustCompile(`^(?s:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")`)},
+	{tokOperator, regexp.MustCompile(`^(?://|\*\*|[=!<>]=|[-+/*%~\[\](){}><=.:|,;])`)},
+}
 
 // lexer turns source into tokens one at a time, so that the parser refuses a hostile source before the rest of it is
 // looked at. Whitespace control is decided here: trim_blocks and lstrip_blocks are on, as in Hugging Face's environment.
@@ -166,120 +177,88 @@ func (l *lexer) raw(rest string) {
 // inside reads one token inside a tag, or nothing but whitespace.
 func (l *lexer) inside(rest string) {
 	if end := l.end.FindStringIndex(rest); end != nil && l.brackets <= 0 {
+		kind := tokBlkEnd
 		if l.end == varEnd {
-			l.emit(tokVarEnd, "")
-		} else {
-			l.emit(tokBlkEnd, "")
+			kind = tokVarEnd
 		}
+		l.emit(kind, "")
 		l.end, l.brackets = nil, 0
 		l.take(end[1])
 		return
 	}
-	c, size := utf8.DecodeRuneInString(rest)
-	switch {
-	case isSpace(c):
-		l.take(len(rest) - len(strings.TrimLeftFunc(rest, isSpace)))
-	case c >= '0' && c <= '9':
-		l.number(rest[:min(len(rest), 2*maxDigits)])
-	case c == '_' || unicode.IsLetter(c):
-		name := rest[:len(rest)-len(strings.TrimLeftFunc(rest, func(c rune) bool {
-			return c == '_' || unicode.In(c, unicode.Letter, unicode.Nd, unicode.Mn)
-		}))]
-		l.emit(tokName, name)
-		l.take(len(name))
-	case c == '\'' || c == '"':
-		l.text(rest)
-	case operator.MatchString(rest[:min(len(rest), 2)]):
-		op := operator.FindString(rest[:min(len(rest), 2)])
-		switch op {
+	for _, p := range patterns {
+		text := p.re.FindString(rest)
+		if text == "" || p.kind == tokFloat && l.src[l.pos-1] == '.' { // d.1.2 has two subscripts
+			continue
+		}
+		l.token(p.kind, text)
+		l.take(len(text))
+		return
+	}
+	c, _ := utf8.DecodeRuneInString(rest)
+	panic(l.fail("unexpected char %s at %d", quoteRepr(string(c)), utf8.RuneCountInString(l.src[:l.pos])))
+}
+
+// token emits what a pattern matched.
+func (l *lexer) token(kind, text string) {
+	switch kind {
+	case tokSpace:
+	case tokName:
+		l.emit(kind, text)
+	case tokString:
+		l.emit(kind, l.unescape(text[1:len(text)-1]))
+	case tokOperator:
+		switch text {
 		case "{", "(", "[":
 			l.brackets++
 		case "}", ")", "]":
 			l.brackets--
 		}
-		l.emit(op, op)
-		l.take(len(op))
+		l.emit(text, text)
 	default:
-		panic(l.unexpected(rest[:size]))
+		l.queue = append(l.queue, token{kind: kind, text: text, num: l.number(kind, text), line: l.line})
 	}
 }
 
-func (l *lexer) unexpected(char string) *Error {
-	return l.fail("unexpected char %s at %d", quoteRepr(char), utf8.RuneCountInString(l.src[:l.pos]))
-}
-
-// number reads an integer or, unless behind a dot, a float.
-func (l *lexer) number(rest string) {
-	text, kind := floatRE.FindString(rest), tokFloat
-	if text == "" || l.src[l.pos-1] == '.' {
-		text, kind = intRE.FindString(rest), tokInt
-	}
-	digits := strings.ReplaceAll(text, "_", "")
-	var num Value
-	var err error
+// number reads an integer or a float.
+func (l *lexer) number(kind, text string) Value {
+	plain := strings.ReplaceAll(text, "_", "")
 	switch {
 	case kind == tokFloat:
-		num, _ = strconv.ParseFloat(digits, 64) // out of range: an infinity, as in Python
+		f, _ := strconv.ParseFloat(plain, 64) // out of range: an infinity, as in Python
+		return f
 	case strings.Trim(text, "0123456789_") != "" || strings.HasPrefix(text, "0_"):
 		panic(l.at(unsupported("the integer %s…, in another base than ten,", text)))
-	default:
-		num, err = parseInteger(digits)
 	}
+	n, err := parseInteger(plain)
 	if err != nil {
 		panic(l.fail("%s", err.Error()))
 	}
-	l.queue = append(l.queue, token{kind: kind, text: text, num: num, line: l.line})
-	l.take(len(text))
+	return n
 }
 
-// text reads a string literal.
-func (l *lexer) text(rest string) {
-	n := 1
-	for n < len(rest) && rest[n] != rest[0] {
-		if rest[n] == '\\' {
-			n++
-		}
-		n++
-	}
-	if n >= len(rest) {
-		panic(l.unexpected(rest[:1]))
-	}
-	l.emit(tokString, l.unescape(rest[1:n]))
-	l.take(n + 1)
-}
+var escapes = regexp.MustCompile(`(?s)\\(?:[0-7]{1,3}|x[[:xdigit:]]{2}|u[[:xdigit:]]{4}|U[[:xdigit:]]{8}|.)`)
 
 // unescape is Python's unicode-escape decoding of a literal; an unknown escape stays as it is written.
 func (l *lexer) unescape(s string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(s, `\`)
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		c := after[0]
-		s = after[1:]
-		switch {
+	return escapes.ReplaceAllStringFunc(s, func(escape string) string {
+		switch c := escape[1]; {
 		case c == '\n':
-		case c == '\'' || c == '"' || c == '\\':
-			b.WriteByte(c)
+			return ""
 		case c == 'N':
 			panic(l.at(unsupported(`the escape \N{…}`)))
 		case c >= '0' && c <= '7':
-			octal := after[:min(3, len(after)-len(strings.TrimLeft(after, "01234567")))]
-			n, _ := strconv.ParseUint(octal, 8, 32)
-			b.WriteRune(rune(n))
-			s = after[len(octal):]
+			code, _ := strconv.ParseUint(escape[1:], 8, 32)
+			return string(rune(code))
+		case strings.IndexByte(`'"\`, c) >= 0:
+			return escape[1:]
 		case strings.IndexByte("abfnrtvxuU", c) >= 0:
-			r, _, tail, err := strconv.UnquoteChar(`\`+after, 0)
+			char, _, _, err := strconv.UnquoteChar(escape, 0)
 			if err != nil {
 				panic(l.fail(`truncated \%c escape`, c))
 			}
-			b.WriteRune(r)
-			s = tail
-		default:
-			b.WriteByte('\\')
-			s = after
+			return string(char)
 		}
-	}
+		return escape
+	})
 }

@@ -1,67 +1,69 @@
 package jinja
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // addTextMethods fills the table of str's methods. Each is charged for the text it reads and for the text it makes.
 func addTextMethods(t table) {
-	for name, f := range map[string]func(string) string{
-		"upper": upperText, "lower": lowerText, "title": titleText, "capitalize": capitalText,
-	} {
-		t.add(name, "/", func(r *render, x Value, _ []Value) Value { return r.mapped(x.(string), f) })
-	}
-	for name, side := range map[string]struct{ left, right bool }{
-		"strip": {true, true}, "lstrip": {left: true}, "rstrip": {right: true},
-	} {
-		t.add(name, "chars? /", func(r *render, x Value, a []Value) Value {
-			return r.trim(x.(string), a[0], side.left, side.right)
-		})
-	}
-	t.add("startswith", "prefix start? end? /", affix("startswith", strings.HasPrefix))
-	t.add("endswith", "suffix start? end? /", affix("endswith", strings.HasSuffix))
-	t.add("removeprefix", "prefix /", func(_ *render, x Value, a []Value) Value {
-		return strings.TrimPrefix(x.(string), textArg(a[0], ""))
-	})
-	t.add("removesuffix", "suffix /", func(_ *render, x Value, a []Value) Value {
-		return strings.TrimSuffix(x.(string), textArg(a[0], ""))
-	})
-	t.add("find", "sub start? end? /", func(r *render, x Value, a []Value) Value {
-		if a[1] != absent {
-			panic(unsupported("str.find with a start"))
-		}
-		s := x.(string)
-		r.work(4 * len(s))
-		at := strings.Index(s, textArg(a[0], ""))
-		return int64(utf8.RuneCountInString(s[:max(at, 0)]) + min(at, 0)) // in code points, or -1
-	})
+	t.add("upper", "/", mapped(upperText))
+	t.add("lower", "/", mapped(lowerText))
+	t.add("title", "/", mapped(titleText))
+	t.add("capitalize", "/", mapped(capitalText))
+	t.add("strip", "chars? /", trimmed(true, true))
+	t.add("lstrip", "chars? /", trimmed(true, false))
+	t.add("rstrip", "chars? /", trimmed(false, true))
+	t.add("startswith", "prefix start! end! /", affix(strings.HasPrefix))
+	t.add("endswith", "suffix start! end! /", affix(strings.HasSuffix))
 	t.add("split", "sep? maxsplit?", split)
-	t.add("splitlines", "", func(r *render, x Value, _ []Value) Value {
-		r.grow(int64(16 * len(x.(string))))
-		return r.texts(splitLines(x.(string)))
-	})
 	t.add("replace", "old new count? /", func(r *render, x Value, a []Value) Value {
 		return r.replace(x.(string), textArg(a[0], ""), textArg(a[1], ""), intArg(a[2], -1))
 	})
-	t.add("join", "iterable /", joinTexts)
+	t.add("join", "iterable /", func(r *render, x Value, a []Value) Value {
+		if !iterable(a[0]) {
+			panic(typeErr("can only join an iterable"))
+		}
+		return r.joined(x.(string), r.items(a[0]), func(v Value) string { return textArg(v, "") })
+	})
+}
+
+// mapped maps a text, charged before it is mapped.
+func mapped(f func(string) string) func(*render, Value, []Value) Value {
+	return func(r *render, x Value, _ []Value) Value {
+		s := r.str(x)
+		r.slowWork(len(s))
+		r.grow(int64(2 * len(s)))
+		return like(x, f(s))
+	}
+}
+
+// trimmed takes whitespace, or the characters that are given, off the sides of a text.
+func trimmed(left, right bool) func(*render, Value, []Value) Value {
+	return func(r *render, x Value, a []Value) Value {
+		s, drop := r.str(x), isSpace
+		r.work(len(s))
+		if a[0] != absent && a[0] != nil {
+			chars := textArg(a[0], "")
+			r.work(len(s) / 16 * len(chars))
+			drop = func(c rune) bool { return strings.ContainsRune(chars, c) }
+		}
+		if left {
+			s = strings.TrimLeftFunc(s, drop)
+		}
+		if right {
+			s = strings.TrimRightFunc(s, drop)
+		}
+		return like(x, s)
+	}
 }
 
 // affix tests how a str begins or ends: with a text, or with any of a tuple's.
-func affix(name string, has func(s, affix string) bool) func(*render, Value, []Value) Value {
+func affix(has func(s, affix string) bool) func(*render, Value, []Value) Value {
 	return func(r *render, x Value, a []Value) Value {
-		if a[1] != absent || a[2] != absent {
-			panic(unsupported("str.%s with a start or an end", name))
-		}
 		one := []Value{a[0]}
 		if isKind(a[0], tuple) {
 			one = a[0].(*List).Items
 		}
 		for _, v := range one {
-			s, ok := asString(v)
-			if !ok {
-				panic(typeErr("%s first arg must be str or a tuple of str, not %s", name, typeName(v)))
-			}
+			s := textArg(v, "")
 			r.step(1 + len(s)/64)
 			if has(x.(string), s) {
 				return true
@@ -71,7 +73,27 @@ func affix(name string, has func(s, affix string) bool) func(*render, Value, []V
 	}
 }
 
-func (r *render) texts(parts []string) Value {
+// split is str.split, at whitespace where no separator is given.
+func split(r *render, x Value, a []Value) Value {
+	s, most := x.(string), intArg(a[1], -1)
+	var parts []string
+	switch {
+	case a[0] != absent && a[0] != nil:
+		sep := textArg(a[0], "")
+		if sep == "" {
+			panic(valueErr("empty separator"))
+		}
+		r.work(len(s))
+		r.grow(int64(16 * (strings.Count(s, sep) + 1))) // what the parts cost, before they are made
+		if parts = strings.Split(s, sep); most >= 0 && most < int64(len(parts)) {
+			parts = strings.SplitN(s, sep, int(most)+1)
+		}
+	case most >= 0:
+		panic(unsupported("str.split at whitespace with maxsplit"))
+	default:
+		r.grow(int64(8 * len(s)))
+		parts = strings.FieldsFunc(s, isSpace)
+	}
 	r.grow(int64(32*len(parts) + 24))
 	items := make([]Value, len(parts))
 	for i, p := range parts {
@@ -80,64 +102,64 @@ func (r *render) texts(parts []string) Value {
 	return &List{Items: items}
 }
 
-// split is str.split, at whitespace where no separator is given.
-func split(r *render, x Value, a []Value) Value {
-	s := x.(string)
-	most := int(max(-1, min(intArg(a[1], -1), int64(len(s)))))
-	if a[0] == absent || a[0] == nil {
-		if most >= 0 {
-			panic(unsupported("str.split at whitespace with maxsplit"))
-		}
-		r.grow(int64(8 * len(s)))
-		return r.texts(strings.FieldsFunc(s, isSpace))
-	}
-	sep := textArg(a[0], "")
-	if sep == "" {
-		panic(valueErr("empty separator"))
-	}
+// replace replaces the first occurrences of a text, or all where most is below 0.
+func (r *render) replace(s, old, repl string, most int64) Value {
 	r.work(len(s))
-	r.grow(int64(16 * (strings.Count(s, sep) + 1))) // what the parts cost, before they are made
-	if most < 0 {
-		return r.texts(strings.Split(s, sep))
+	count := int64(strings.Count(s, old))
+	if most >= 0 {
+		count = min(count, most)
 	}
-	return r.texts(strings.SplitN(s, sep, most+1))
+	if count == 0 {
+		return s
+	}
+	r.growTimes(len(repl)+1, count)
+	r.grow(int64(len(s)))
+	return strings.Replace(s, old, repl, int(count))
 }
 
-// splitLines is str.splitlines.
-func splitLines(s string) []string {
-	out := []string{}
-	for s != "" {
-		i := strings.IndexAny(s, "\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029")
-		if i < 0 {
-			return append(out, s)
-		}
-		out = append(out, s[:i])
-		_, size := utf8.DecodeRuneInString(s[i:])
-		if strings.HasPrefix(s[i:], "\r\n") {
-			size = 2
-		}
-		s = s[i+size:]
-	}
-	return out
-}
-
-// joinTexts is str.join, which unlike the filter takes only strs.
-func joinTexts(r *render, x Value, a []Value) Value {
-	if !iterable(a[0]) {
-		panic(typeErr("can only join an iterable"))
-	}
-	sep := x.(string)
+// joined is the texts of the items with sep between them.
+func (r *render) joined(sep string, items []Value, text func(Value) string) Value {
 	var b strings.Builder
-	for i, v := range r.items(a[0]) {
-		s, ok := asString(v)
-		if !ok {
-			panic(typeErr("sequence item %d: expected str instance, %s found", i, typeName(v)))
-		}
-		r.grow(int64(len(s) + len(sep)))
+	for i, v := range items {
 		if i > 0 {
 			b.WriteString(sep)
 		}
+		s := text(v)
+		r.grow(int64(len(s) + len(sep)))
 		b.WriteString(s)
 	}
 	return b.String()
+}
+
+func addDictMethods(t table) {
+	for name, k := range map[string]kind{"keys": keysView, "values": valuesView, "items": itemsView} {
+		t.add(name, "/", func(r *render, x Value, _ []Value) Value { return r.view(x.(*Dict), k) })
+	}
+	t.add("get", "key default? /", func(r *render, x Value, a []Value) Value {
+		if v, ok := x.(*Dict).find(r.key(a[0])); ok {
+			return v
+		}
+		if a[1] == absent {
+			return nil
+		}
+		return a[1]
+	})
+}
+
+// view is d.keys(), d.values() or d.items().
+func (r *render) view(d *Dict, k kind) *List {
+	r.grow(int64(16 * d.Len()))
+	out := make([]Value, d.Len())
+	for i, e := range d.entries {
+		switch k {
+		case keysView:
+			out[i] = e.key
+		case valuesView:
+			out[i] = e.val
+		default:
+			r.grow(64)
+			out[i] = &List{Items: []Value{e.key, e.val}, kind: tuple}
+		}
+	}
+	return &List{Items: out, kind: k}
 }

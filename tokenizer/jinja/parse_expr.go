@@ -139,7 +139,7 @@ func (p *parser) primary() expr {
 		return constant(t.num)
 	case "(":
 		p.advance()
-		x := p.tuple(true, "", true)
+		x := p.tuple(true, true)
 		p.expect(")")
 		return x
 	case "[":
@@ -167,10 +167,10 @@ func (p *parser) primary() expr {
 	panic(p.fail("unexpected %s", quoteRepr(describe(t))))
 }
 
-// tuple parses one expression, or several with commas as a tuple. end is a name that ends it.
-func (p *parser) tuple(cond bool, end string, parens bool) expr {
+// tuple parses one expression, or several with commas as a tuple, which parens let be empty.
+func (p *parser) tuple(cond, parens bool) expr {
 	var items []expr
-	if p.commas(end, parens, func() { items = append(items, p.expression(cond)) }) {
+	if p.commas(parens, func() { items = append(items, p.expression(cond)) }) {
 		return listOf(items, tuple)
 	}
 	return items[0]
@@ -178,9 +178,9 @@ func (p *parser) tuple(cond bool, end string, parens bool) expr {
 
 // commas parses elements with commas between and perhaps behind them, and says whether they make a tuple. None at all
 // make one where empty is true.
-func (p *parser) commas(end string, empty bool, one func()) bool {
+func (p *parser) commas(empty bool, one func()) bool {
 	n, comma := 0, empty
-	for !p.is(tokVarEnd, tokBlkEnd, ")") && !p.isName(end) {
+	for !p.is(tokVarEnd, tokBlkEnd, ")") {
 		one()
 		n++
 		if comma = p.skip(","); !comma {
@@ -238,55 +238,32 @@ func (p *parser) postfix(x expr) expr {
 	}
 }
 
-// subscript parses an index, a tuple of them, or a slice.
+// subscript parses an index, or a slice, whose bounds may be left out.
 func (p *parser) subscript(x expr) expr {
 	line := p.cur.line
-	var keys []expr
-	var cut expr
-	p.items("]", func() {
-		if cut != nil {
-			panic(unsupported("a slice in a tuple index"))
+	p.advance()
+	var parts [3]expr
+	n := 0
+	for {
+		if !p.is(":", "]") {
+			parts[n] = p.expression(true)
 		}
-		var key expr
-		if !p.is(":") {
-			key = p.expression(true)
+		if n == 2 || !p.skip(":") {
+			break
 		}
-		if p.is(":") {
-			cut = p.slice(x, key, line)
-		} else {
-			keys = append(keys, key)
-		}
-	})
+		n++
+	}
 	switch {
-	case cut != nil && keys == nil:
-		return cut
-	case len(keys) == 1 && cut == nil:
-		return item(x, keys[0], line)
-	case cut != nil:
-		panic(unsupported("a slice in a tuple index"))
+	case p.is(","):
+		panic(unsupported("a tuple as an index"))
+	case n == 0 && parts[0] == nil:
+		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
 	}
-	return item(x, listOf(keys, tuple), line)
-}
-
-// slice parses ":stop:step" behind a start, which may be nil as they may.
-func (p *parser) slice(x, start expr, line int) expr {
-	parts := [3]expr{start}
-	for i := 1; i < 3 && p.skip(":"); i++ {
-		if !p.is(":", "]", ",") {
-			parts[i] = p.expression(true)
-		}
+	p.expect("]")
+	if n == 0 {
+		return item(x, parts[0], line)
 	}
-	return func(r *render, s *scope) Value {
-		v := r.eval(x, s)
-		var bounds [3]Value
-		for i, part := range parts {
-			if part != nil {
-				bounds[i] = r.eval(part, s)
-			}
-		}
-		r.line = line
-		return r.slice(v, bounds)
-	}
+	return sliceOf(x, parts, line)
 }
 
 // callOf parses a call's arguments.
@@ -300,16 +277,17 @@ func (p *parser) arguments() arguments {
 	var a arguments
 	p.items(")", func() {
 		switch {
-		case a.star == nil && p.skip("*"):
-			a.star = p.expression(true)
-		case p.is("**"):
-			panic(unsupported("a call with **"))
+		case p.is("*", "**"):
+			panic(unsupported("a call with %s", p.cur.kind))
 		case p.is(tokName) && p.look().kind == "=":
+			if p.isName("caller") {
+				panic(unsupported("an argument named caller"))
+			}
 			a.names = append(a.names, p.cur.text)
 			p.advance()
 			p.advance()
 			a.named = append(a.named, p.expression(true))
-		case a.star != nil || a.names != nil: // a second star, too
+		case a.names != nil:
 			panic(p.fail("invalid syntax for function call expression"))
 		default:
 			a.pos = append(a.pos, p.expression(true))
@@ -326,7 +304,7 @@ func (p *parser) filters(x expr, inline bool) expr {
 			p.advance()
 		}
 		inline = false
-		b, line := p.builtin("filter", filters, refusedFilters), p.cur.line
+		b, line := p.builtin("filter", filters), p.cur.line
 		var a arguments
 		if p.is("(") {
 			a = p.arguments()
@@ -340,7 +318,7 @@ func (p *parser) test(x expr) expr {
 	line := p.cur.line
 	p.advance()
 	negated := p.skipName("not")
-	b := p.builtin("test", tests, refusedTests)
+	b := p.builtin("test", tests)
 	var a arguments
 	switch {
 	case p.is("("):
@@ -359,8 +337,7 @@ func (p *parser) test(x expr) expr {
 
 // builtin parses the name of a filter or test. One that there is not fails where it is used, not here: templates have
 // branches for other renderers, which are never taken.
-func (p *parser) builtin(what string, t table, refused map[string]bool) *builtin {
-	line := p.cur.line
+func (p *parser) builtin(what string, t table) *builtin {
 	name := p.expect(tokName).text
 	for p.skip(".") {
 		name += "." + p.expect(tokName).text
@@ -369,12 +346,8 @@ func (p *parser) builtin(what string, t table, refused map[string]bool) *builtin
 		return b
 	}
 	e := errorf("TemplateAssertionError", "No %s named %s.", what, quoteRepr(clip(name)))
-	switch {
-	case refused[name]:
-		e = unsupported("the %s '%s'", what, name)
-	case p.inIf > 0:
+	if p.inIf > 0 {
 		e = errorf("TemplateRuntimeError", "No %s named %s found.", what, quoteRepr(clip(name)))
 	}
-	e.Line = line
 	return &builtin{raw: func(*render, Value, *args) Value { panic(e) }}
 }

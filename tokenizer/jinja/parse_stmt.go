@@ -41,7 +41,7 @@ func (p *parser) ifTag() stmt {
 			tests = append(tests, constant(true))
 			body, end = p.block("endif")
 		} else {
-			tests = append(tests, p.tuple(false, "", false))
+			tests = append(tests, p.tuple(false, false))
 			body, end = p.block("elif", "else", "endif")
 		}
 		bodies = append(bodies, body)
@@ -57,11 +57,11 @@ func (p *parser) ifTag() stmt {
 }
 
 func (p *parser) forTag() stmt {
-	st := &forStmt{line: p.cur.line, target: p.target("in", false)}
+	st := &forStmt{line: p.cur.line, target: p.target(false)}
 	if !p.skipName("in") {
 		panic(p.fail("expected token 'in', got '%s'", describe(p.cur)))
 	}
-	st.iter = p.tuple(false, "recursive", false)
+	st.iter = p.tuple(false, false)
 	if p.skipName("if") {
 		st.test = p.expression(true)
 	}
@@ -91,34 +91,32 @@ func (p *parser) controlTag() stmt {
 }
 
 func (p *parser) setTag() stmt {
-	line := p.cur.line
-	target := p.target("", true)
+	line, target := p.cur.line, p.target(true)
+	var value expr
 	if p.skip("=") {
-		value := p.tuple(true, "", false)
-		return func(r *render, s *scope) flow {
-			v := r.eval(value, s)
-			r.line = line
-			r.assign(&target, v, s)
-			return goesOn
-		}
+		value = p.tuple(true, false)
+	} else {
+		value = p.captured("endset", false)
 	}
-	var filters expr
-	if p.is("|") {
-		filters = p.blockFilters(false)
+	return func(r *render, s *scope) flow {
+		v := r.eval(value, s)
+		r.line = line
+		r.assign(&target, v, s)
+		return goesOn
 	}
-	body, _ := p.block("endset")
-	return filtered(body, filters, line, func(r *render, s *scope, text Value) { r.assign(&target, text, s) })
 }
 
 func (p *parser) filterTag() stmt {
-	line, filters := p.cur.line, p.blockFilters(true)
-	body, _ := p.block("endfilter")
-	return filtered(body, filters, line, func(r *render, _ *scope, text Value) { r.emit(r.str(text)) })
+	line := p.cur.line
+	return outputStmt(p.captured("endfilter", true), line)
 }
 
-// blockFilters parses filters that a block's text runs through.
-func (p *parser) blockFilters(inline bool) expr {
-	return p.filters(func(r *render, s *scope) Value { return r.lookup(s, blockText) }, inline)
+// captured parses filters and a block, whose text they are applied to. inline: the first has no "|" before it.
+func (p *parser) captured(end string, inline bool) expr {
+	var body []stmt
+	text := p.filters(func(r *render, s *scope) Value { return r.capture(body, &scope{parent: s}) }, inline)
+	body, _ = p.block(end)
+	return text
 }
 
 // plainTag parses one of the parser's blocks: its body, in a scope of its own.
@@ -127,12 +125,12 @@ func (p *parser) plainTag() stmt {
 	return func(r *render, s *scope) flow { return r.run(body, &scope{parent: s}) }
 }
 
-// target parses what can be assigned to. end is a name that ends a tuple; attrs admits a namespace's attribute.
-func (p *parser) target(end string, attrs bool) target {
+// target parses what can be assigned to; attrs admits a namespace's attribute.
+func (p *parser) target(attrs bool) target {
 	p.deeper()
 	defer p.up()
 	var items []target
-	if p.commas(end, false, func() { items = append(items, p.oneTarget(attrs)) }) {
+	if p.commas(false, func() { items = append(items, p.oneTarget(attrs)) }) {
 		return target{tuple: items}
 	}
 	return items[0]
@@ -141,7 +139,7 @@ func (p *parser) target(end string, attrs bool) target {
 func (p *parser) oneTarget(attrs bool) target {
 	t := p.cur
 	if p.skip("(") {
-		inner := p.target("", false)
+		inner := p.target(false)
 		p.expect(")")
 		return inner
 	}
@@ -164,36 +162,9 @@ func (p *parser) macroTag() stmt {
 	p.signature(d)
 	p.macroBody(d, "endmacro")
 	return func(r *render, s *scope) flow {
-		r.set(s, d.name, &macro{decl: d, scope: s})
+		r.set(s, d.name, &macro{macroDecl: d, scope: s})
 		return goesOn
 	}
-}
-
-// macroBody parses the body, whose names say whether it uses the caller.
-func (p *parser) macroBody(d *macroDecl, end string) {
-	outer, loops, ifs := p.macros, p.inLoop, p.inIf
-	p.macros, p.inLoop, p.inIf = append(outer, d), 0, 0
-	d.body, _ = p.block(end)
-	p.macros, p.inLoop, p.inIf = outer, loops, ifs
-}
-
-func (p *parser) signature(d *macroDecl) {
-	p.expect("(")
-	for !p.is(")") {
-		if len(d.params) > 0 {
-			p.expect(",")
-		}
-		if p.isName("caller") {
-			panic(unsupported("a parameter named caller"))
-		}
-		d.params = append(d.params, p.expect(tokName).text)
-		if p.skip("=") {
-			d.defaults = append(d.defaults, p.expression(true))
-		} else if len(d.defaults) > 0 {
-			panic(p.fail("non-default argument follows default argument"))
-		}
-	}
-	p.expect(")")
 }
 
 func (p *parser) callTag() stmt {
@@ -207,10 +178,32 @@ func (p *parser) callTag() stmt {
 		panic(p.fail("expected call"))
 	}
 	p.macroBody(d, "endcall")
-	return func(r *render, s *scope) flow {
-		v := c.with(r, s, &macro{decl: d, scope: s})
-		r.line = line
-		r.emit(r.str(v))
-		return goesOn
-	}
+	return outputStmt(func(r *render, s *scope) Value { return c.with(r, s, &macro{macroDecl: d, scope: s}) }, line)
+}
+
+// signature parses a macro's parameters and their defaults.
+func (p *parser) signature(d *macroDecl) {
+	d.label, d.byName = "macro "+quoteRepr(d.name), true
+	p.items(")", func() {
+		name := p.expect(tokName).text
+		if name == "caller" {
+			panic(unsupported("a parameter named caller"))
+		}
+		var def expr
+		if p.skip("=") {
+			def = p.expression(true)
+		} else if n := len(d.defaults); n > 0 && d.defaults[n-1] != nil {
+			panic(p.fail("non-default argument follows default argument"))
+		}
+		d.params = append(d.params, param{name: name, optional: true})
+		d.defaults = append(d.defaults, def)
+	})
+}
+
+// macroBody parses the body, whose names say whether it uses the caller.
+func (p *parser) macroBody(d *macroDecl, end string) {
+	outer, loops, ifs := p.macros, p.inLoop, p.inIf
+	p.macros, p.inLoop, p.inIf = append(outer, d), 0, 0
+	d.body, _ = p.block(end)
+	p.macros, p.inLoop, p.inIf = outer, loops, ifs
 }

@@ -119,7 +119,7 @@ func (p *parser) body(ends []string) []stmt {
 			p.advance()
 		case tokVarBegin:
 			p.advance()
-			out = append(out, outputStmt(p.tuple(true, "", false), line))
+			out = append(out, outputStmt(p.tuple(true, false), line))
 			p.expect(tokVarEnd)
 		case tokBlkBegin:
 			p.advance()

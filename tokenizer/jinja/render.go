@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -32,21 +33,15 @@ const (
 )
 
 func (l Limits) withDefaults() Limits {
-	l.Source = orDefault(l.Source, 256<<10)
-	l.Nesting = orDefault(l.Nesting, 128)
-	l.Depth = orDefault(l.Depth, 800)
-	l.Steps = orDefault(l.Steps, 150_000)
-	l.Memory = orDefault(l.Memory, 12<<20)
-	l.Output = orDefault(l.Output, 4<<20)
-	l.Range = orDefault(l.Range, 100_000)
-	return l
-}
-
-func orDefault[T int | int64](v, def T) T {
-	if v <= 0 {
-		return def
+	return Limits{
+		Source:  cmp.Or(l.Source, 256<<10),
+		Nesting: cmp.Or(l.Nesting, 128),
+		Depth:   cmp.Or(l.Depth, 800),
+		Steps:   cmp.Or(l.Steps, 150_000),
+		Memory:  cmp.Or(l.Memory, 12<<20),
+		Output:  cmp.Or(l.Output, 4<<20),
+		Range:   cmp.Or(l.Range, 100_000),
 	}
-	return v
 }
 
 // render is one run of a template: its budgets and what the template may ask of the world. One goroutine uses it.
@@ -65,6 +60,9 @@ type render struct {
 }
 
 func newRender(ctx context.Context, l Limits, vars *Dict, opts Options) *render {
+	if vars == nil {
+		vars = NewDict()
+	}
 	values, bytes := measure(vars, 0)
 	l.Steps += values*stepsPerValue + bytes/16*stepsPerSixteen
 	l.Memory += bytes*memoryPerByte + values*memoryPerValue
@@ -79,15 +77,15 @@ func newRender(ctx context.Context, l Limits, vars *Dict, opts Options) *render 
 // measure counts the values in v and the bytes of its strings. Variables are built by FromJSON or by the caller, so they
 // are trees of bounded depth.
 func measure(v Value, depth int) (values, bytes int64) {
+	values = 1
 	if depth > maxJSONDepth {
-		return 1, 0
+		return values, 0
 	}
 	add := func(x Value) {
 		n, b := measure(x, depth+1)
 		values += n
 		bytes += b
 	}
-	values = 1
 	switch v := v.(type) {
 	case string:
 		bytes = int64(len(v))
@@ -96,12 +94,9 @@ func measure(v Value, depth int) (values, bytes int64) {
 			add(x)
 		}
 	case *Dict:
-		if v == nil {
-			return 0, 0
-		}
-		for i := range v.entries {
-			bytes += int64(len(v.entries[i].hash.s))
-			add(v.entries[i].val)
+		for _, e := range v.entries {
+			bytes += int64(len(e.hash.s))
+			add(e.val)
 		}
 	}
 	return values, bytes
@@ -206,16 +201,12 @@ func (r *render) lookup(s *scope, name string) Value {
 			}
 		}
 	}
-	if r.vars != nil {
-		if v, ok := r.vars.Get(name); ok {
-			return v
-		}
+	if v, ok := r.vars.Get(name); ok {
+		return v
 	}
 	if b := globals[name]; b != nil {
+		b.check()
 		return &function{builtin: b}
 	}
-	if refusedGlobals[name] {
-		panic(unsupported("the function '%s'", name))
-	}
-	return &Undefined{name: name}
+	return &Undefined{class: "UndefinedError", why: func() string { return shortRepr(name) + " is undefined" }}
 }

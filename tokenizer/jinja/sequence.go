@@ -1,9 +1,6 @@
 package jinja
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // iterable says whether Python's iter(v) would work.
 func iterable(v Value) bool {
@@ -79,19 +76,16 @@ func (r *render) index(x, key Value) (Value, bool) {
 		}
 		return v.find(k)
 	case *List:
-		if v.kind != list && v.kind != tuple && v.kind != ranged {
-			return nil, false
-		}
-		if i, ok := itemIndex(key, len(v.Items)); ok {
+		if i, ok := itemIndex(key, len(v.Items)); ok && isIndexed(v) {
 			return v.Items[i], true
 		}
 	case string, safeText:
 		if _, isNum := asInt(key); !isNum {
 			return nil, false
 		}
-		t := r.runes(x)
-		if i, ok := itemIndex(key, t.n); ok {
-			return like(x, t.cut(i, i+1)), true
+		text := r.runes(x)
+		if i, ok := itemIndex(key, len(text)); ok {
+			return like(x, string(text[i])), true
 		}
 	}
 	return nil, false
@@ -109,31 +103,12 @@ func itemIndex(key Value, n int) (int, bool) {
 	return int(i), true
 }
 
-// runeText is a str by code points. ASCII needs no copy.
-type runeText struct {
-	s     string
-	runes []rune // nil if s is ASCII
-	n     int
-}
-
-func (r *render) runes(v Value) runeText {
+// runes are the code points of a str.
+func (r *render) runes(v Value) []rune {
 	s, _ := asString(v)
-	n := utf8.RuneCountInString(s)
-	if n == len(s) {
-		r.work(n)
-		return runeText{s: s, n: n}
-	}
 	r.slowWork(len(s))
-	r.grow(int64(4 * n))
-	return runeText{s: s, runes: []rune(s), n: n}
-}
-
-// cut is the text from code point i to j.
-func (t runeText) cut(i, j int) string {
-	if t.runes == nil {
-		return t.s[i:j]
-	}
-	return string(t.runes[i:j])
+	r.grow(int64(4 * len(s)))
+	return []rune(s)
 }
 
 // slice is x[start:stop:step].
@@ -148,38 +123,30 @@ func (r *render) slice(x Value, bounds [3]Value) Value {
 		panic(valueErr("slice step cannot be zero"))
 	}
 	if _, ok := asString(x); ok {
-		return like(x, r.sliceText(r.runes(x), bounds))
+		return like(x, string(cut(r, r.runes(x), bounds)))
 	}
 	l, ok := x.(*List)
-	if !ok || l.kind != list && l.kind != tuple && l.kind != ranged {
-		if _, ok := x.(*Dict); ok {
-			panic(typeErr("unhashable type: 'slice'"))
-		}
-		panic(typeErr("'%s' object is not subscriptable", typeName(x)))
+	switch {
+	case ok && isIndexed(l):
+		return &List{Items: cut(r, l.Items, bounds), kind: l.kind}
+	case typeName(x) == "dict":
+		panic(typeErr("unhashable type: 'slice'"))
 	}
-	start, step, n := sliceRange(len(l.Items), bounds)
-	if step == 1 {
-		return &List{Items: l.Items[start : start+n : start+n], kind: l.kind}
-	}
-	r.grow(int64(16 * n))
-	out := make([]Value, n)
-	for i := range out {
-		out[i] = l.Items[start+i*step]
-	}
-	return &List{Items: out, kind: l.kind}
+	panic(typeErr("'%s' object is not subscriptable", typeName(x)))
 }
 
-func (r *render) sliceText(t runeText, bounds [3]Value) string {
-	start, step, n := sliceRange(t.n, bounds)
-	r.grow(int64(4 * n))
+// cut takes a slice's elements; they are not the caller's to change.
+func cut[T any](r *render, items []T, bounds [3]Value) []T {
+	start, step, n := sliceRange(len(items), bounds)
 	if step == 1 {
-		return t.cut(start, start+n)
+		return items[start : start+n : start+n]
 	}
-	var out strings.Builder
-	for i := range n {
-		out.WriteString(t.cut(start+i*step, start+i*step+1))
+	r.grow(int64(16 * n))
+	out := make([]T, n)
+	for i := range out {
+		out[i] = items[start+i*step]
 	}
-	return out.String()
+	return out
 }
 
 // sliceRange gives the first offset, the step and the number of elements that a slice takes of size.

@@ -26,15 +26,17 @@ func (r *render) run(body []stmt, s *scope) flow {
 	return f
 }
 
-// capture renders statements into a str.
-func (r *render) capture(body []stmt, s *scope) (string, flow) {
+// capture is the text that statements render.
+func (r *render) capture(body []stmt, s *scope) string {
 	outer := r.out
 	var b strings.Builder
 	r.out = &b
-	f := r.run(body, s)
+	if r.run(body, s) != goesOn {
+		panic(unsupported("a break or continue out of a set or filter block"))
+	}
 	r.out = outer
 	r.grow(int64(b.Len()))
-	return b.String(), f
+	return b.String()
 }
 
 func dataStmt(text string) stmt {
@@ -50,28 +52,6 @@ func outputStmt(x expr, line int) stmt {
 		v := r.eval(x, s)
 		r.line = line
 		r.emit(r.str(v))
-		return goesOn
-	}
-}
-
-// blockText is where the filters of a block find its text.
-const blockText = " block"
-
-// filtered captures a body and runs filters over it, if there are any; use takes the text. A break or continue in the
-// body discards it.
-func filtered(body []stmt, filters expr, line int, use func(r *render, s *scope, text Value)) stmt {
-	return func(r *render, s *scope) flow {
-		inner := &scope{parent: s}
-		captured, f := r.capture(body, inner)
-		if f != goesOn {
-			return f
-		}
-		var text Value = captured
-		if filters != nil {
-			text = r.eval(filters, &scope{parent: s, names: []string{blockText}, vals: []Value{captured}})
-		}
-		r.line = line
-		use(r, s, text)
 		return goesOn
 	}
 }
@@ -119,22 +99,10 @@ type forStmt struct {
 	line      int
 }
 
-// loop is the special variable of a for loop. It reads ahead only when asked, as Jinja's does: the loop's "if" sees what
-// the turns before have set.
-type loop struct {
-	r       *render
-	rest    []Value // not yet looked at
-	keep    func(v Value) bool
-	index0  int
-	before  Value
-	current Value
-	ahead   []Value // passed the "if", not yet given
-}
-
 func (st *forStmt) exec(r *render, s *scope) flow {
 	iter := r.eval(st.iter, s)
 	r.line = st.line
-	l := &loop{r: r, rest: r.items(iter), index0: -1}
+	l := &loop{r: r, rest: r.items(iter)}
 	if st.test != nil {
 		l.keep = func(v Value) bool {
 			turn := &scope{parent: s}
@@ -142,51 +110,50 @@ func (st *forStmt) exec(r *render, s *scope) flow {
 			return truth(r.eval(st.test, turn))
 		}
 	}
-	for l.advance() {
+	for ; l.has(0); l.index0++ {
 		turn := &scope{parent: s, names: make([]string, 0, 4), vals: make([]Value, 0, 4)}
 		r.line = st.line
 		r.set(turn, "loop", l)
-		r.assign(&st.target, l.current, turn)
+		r.assign(&st.target, l.items[l.index0], turn)
 		if r.run(st.body, turn) == breaks {
-			break
+			return goesOn
 		}
 	}
-	if l.index0 < 0 && st.alt != nil {
+	if l.index0 == 0 && st.alt != nil {
 		return r.run(st.alt, &scope{parent: s})
 	}
 	return goesOn
 }
 
-// peek reads ahead until n elements are waiting, or no more are left.
-func (l *loop) peek(n int) bool {
-	for len(l.ahead) < n && len(l.rest) > 0 {
+// loop is the special variable of a for loop. It reads ahead only when asked, as Jinja's does: the loop's "if" sees what
+// the turns before have set.
+type loop struct {
+	r      *render
+	rest   []Value // not yet looked at
+	keep   func(v Value) bool
+	items  []Value // looked at and kept
+	index0 int
+}
+
+// has reads on until it knows whether there is an element n turns after this one.
+func (l *loop) has(n int) bool {
+	for len(l.items) <= l.index0+n && len(l.rest) > 0 {
 		v := l.rest[0]
 		l.rest = l.rest[1:]
 		l.r.step(1)
 		if l.keep == nil || l.keep(v) {
 			l.r.grow(16)
-			l.ahead = append(l.ahead, v)
+			l.items = append(l.items, v)
 		}
 	}
-	return len(l.ahead) >= n
-}
-
-func (l *loop) advance() bool {
-	if !l.peek(1) {
-		return false
-	}
-	l.before, l.current = l.current, l.ahead[0]
-	l.ahead = l.ahead[1:]
-	l.index0++
-	return true
+	return len(l.items) > l.index0+n
 }
 
 func (l *loop) length() int {
-	if l.keep == nil {
-		return l.index0 + 1 + len(l.ahead) + len(l.rest)
+	if l.keep != nil {
+		l.has(len(l.items) + len(l.rest))
 	}
-	l.peek(len(l.ahead) + len(l.rest))
-	return l.index0 + 1 + len(l.ahead)
+	return len(l.items) + len(l.rest)
 }
 
 // attr is loop.name.
@@ -196,12 +163,10 @@ func (l *loop) attr(name string) (Value, bool) {
 		return int64(l.index0), true
 	case "index":
 		return int64(l.index0 + 1), true
-	case "changed", "cycle", "depth", "depth0":
-		panic(unsupported("loop.%s", name))
 	case "first":
 		return l.index0 == 0, true
 	case "last":
-		return !l.peek(1), true
+		return !l.has(1), true
 	case "length":
 		return int64(l.length()), true
 	case "revindex":
@@ -210,23 +175,16 @@ func (l *loop) attr(name string) (Value, bool) {
 		return int64(l.length() - l.index0 - 1), true
 	case "previtem":
 		if l.index0 == 0 {
-			return &Undefined{hint: "there is no previous item"}, true
+			return because("there is no previous item"), true
 		}
-		return l.before, true
+		return l.items[l.index0-1], true
 	case "nextitem":
-		if !l.peek(1) {
-			return &Undefined{hint: "there is no next item"}, true
+		if !l.has(1) {
+			return because("there is no next item"), true
 		}
-		return l.ahead[0], true
+		return l.items[l.index0+1], true
+	case "changed", "cycle", "depth", "depth0":
+		panic(unsupported("loop.%s", name))
 	}
 	return nil, false
-}
-
-// macroDecl is what a macro or a call block says of itself.
-type macroDecl struct {
-	name     string // "" for a call block
-	params   []string
-	defaults []expr // of the last params
-	body     []stmt
-	caller   bool // the body uses it
 }

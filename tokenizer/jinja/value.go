@@ -52,41 +52,37 @@ func isKind(v Value, k kind) bool {
 
 // Undefined is Jinja's default Undefined: it prints as nothing, is false and empty, and any other use is an error.
 type Undefined struct {
-	hint     string
-	obj      Value // what has no such attribute, if hasObj
-	hasObj   bool
-	name     Value
-	security bool // using it is a SecurityError
+	class string        // of that error
+	why   func() string // its message
 }
 
-func unsafeAttr(obj Value, name string) *Undefined {
-	hint := fmt.Sprintf("access to attribute %s of '%s' object is unsafe.", quoteRepr(name), typeName(obj))
-	return &Undefined{hint: hint, security: true}
+// because makes an undefined value whose use is an error with this message.
+func because(why string) *Undefined {
+	return &Undefined{class: "UndefinedError", why: func() string { return why }}
 }
 
-// err is the error of using an undefined value.
-func (u *Undefined) err() *Error {
-	class := "UndefinedError"
-	if u.security {
-		class = "SecurityError"
-	}
-	name, isText := u.name.(string)
-	switch {
-	case u.hint != "":
-		return errorf(class, "%s", u.hint)
-	case !u.hasObj:
-		return errorf(class, "%s is undefined", shortRepr(u.name))
-	case isText:
-		return errorf(class, "%s has no attribute %s", quoteRepr(objectName(u.obj)), quoteRepr(clip(name)))
-	}
-	return errorf(class, "%s has no element %s", objectName(u.obj), shortRepr(u.name))
+// missing is the attribute or element that x has not.
+func missing(x, key Value) *Undefined {
+	return &Undefined{class: "UndefinedError", why: func() string {
+		if name, ok := key.(string); ok {
+			return fmt.Sprintf("%s has no attribute %s", quoteRepr(objectName(x)), quoteRepr(clip(name)))
+		}
+		return fmt.Sprintf("%s has no element %s", objectName(x), shortRepr(key))
+	}}
+}
+
+// unsafeAttr is an attribute that the sandbox keeps.
+func unsafeAttr(x Value, name string) *Undefined {
+	return &Undefined{class: "SecurityError", why: func() string {
+		return fmt.Sprintf("access to attribute %s of '%s' object is unsafe.", quoteRepr(name), typeName(x))
+	}}
 }
 
 // defined panics if any of the values is undefined.
 func defined(vals ...Value) {
 	for _, v := range vals {
 		if u, ok := v.(*Undefined); ok {
-			panic(u.err())
+			panic(errorf(u.class, "%s", u.why()))
 		}
 	}
 }

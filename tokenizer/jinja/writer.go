@@ -1,12 +1,14 @@
 package jinja
 
 import (
+	"cmp"
+	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // writer writes values as Python's repr or json.dumps does.
@@ -16,7 +18,6 @@ type writer struct {
 	b        strings.Builder
 	json     bool
 	ascii    bool // escape what is not ASCII
-	sortKeys bool
 	indented bool
 	indent   string
 	itemSep  string
@@ -169,17 +170,9 @@ func (w *writer) group(opening, closing string, n int, element func(i int)) {
 }
 
 func (w *writer) object(d *Dict) {
-	entries := d.entries
-	if w.sortKeys {
-		w.r.grow(int64(96 * len(entries)))
-		entries = slices.Clone(entries)
-		slices.SortStableFunc(entries, func(a, b entry) int {
-			c, _ := w.r.order(a.key, b.key, "<")
-			return c
-		})
-	}
-	w.group("{", "}", len(entries), func(i int) {
-		key := entries[i].key
+	w.group("{", "}", d.Len(), func(i int) {
+		e := d.entries[i]
+		key := e.key
 		if _, isText := asString(key); w.json && !isText {
 			s, ok := scalar(key, w.scalarWords)
 			if !ok {
@@ -189,52 +182,17 @@ func (w *writer) object(d *Dict) {
 		}
 		w.value(key)
 		w.put(w.keySep)
-		w.value(entries[i].val)
+		w.value(e.val)
 	})
 }
 
 func (w *writer) text(s string) {
-	if !w.json {
-		w.r.slowWork(len(s))
+	w.r.slowWork(len(s))
+	if w.json {
+		w.put(quoted(s, '"', func(c rune) string { return jsonEscape(c, w.ascii) }))
+	} else {
 		w.put(quoteRepr(s))
-		return
 	}
-	w.r.grow(int64(len(s) + 2))
-	w.b.WriteByte('"')
-	start := 0
-	for i, c := range s {
-		escape := jsonEscape(c, w.ascii)
-		if escape == "" {
-			continue
-		}
-		w.b.WriteString(s[start:i])
-		w.put(escape)
-		start = i + len(string(c))
-	}
-	w.b.WriteString(s[start:])
-	w.b.WriteByte('"')
-}
-
-// jsonEscape is how json.dumps writes a character that it does not write as it is.
-func jsonEscape(c rune, ascii bool) string {
-	switch {
-	case c == '"' || c == '\\':
-		return `\` + string(c)
-	case c >= ' ' && c < 0x7f || c >= 0x7f && !ascii:
-		return ""
-	case c >= 0x10000:
-		hi, lo := utf16.EncodeRune(c)
-		return jsonEscape(hi, true) + jsonEscape(lo, true)
-	}
-	if i := strings.IndexRune("\b\f\n\r\t", c); i >= 0 {
-		return `\` + string("bfnrt"[i])
-	}
-	return hexEscape('u', c, 4)
-}
-
-func hexEscape(letter byte, c rune, width int) string {
-	s := strconv.FormatInt(int64(c), 16)
-	return `\` + string(letter) + strings.Repeat("0", width-len(s)) + s
 }
 
 // quoteRepr is the repr of a str: single quotes unless only those occur in it.
@@ -243,27 +201,57 @@ func quoteRepr(s string) string {
 	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
 		quote = '"'
 	}
+	return quoted(s, quote, func(c rune) string { return reprEscape(c, quote) })
+}
+
+// quoted puts a text between quotes, with its characters as escape writes them; "" leaves one as it is.
+func quoted(s string, quote rune, escape func(c rune) string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 2)
 	b.WriteRune(quote)
-	for _, c := range s {
-		i := strings.IndexRune("\n\r\t", c)
-		switch {
-		case c == quote || c == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(c)
-		case i >= 0:
-			b.WriteString(`\` + string("nrt"[i]))
-		case unicode.IsPrint(c):
-			b.WriteRune(c)
-		case c < 0x100:
-			b.WriteString(hexEscape('x', c, 2))
-		case c < 0x10000:
-			b.WriteString(hexEscape('u', c, 4))
-		default:
-			b.WriteString(hexEscape('U', c, 8))
+	start := 0
+	for i, c := range s {
+		if text := escape(c); text != "" {
+			b.WriteString(s[start:i])
+			b.WriteString(text)
+			start = i + utf8.RuneLen(c)
 		}
 	}
+	b.WriteString(s[start:])
 	b.WriteRune(quote)
 	return b.String()
+}
+
+// shortEscapes are the characters that JSON escapes with a letter; repr does so with the last three.
+var shortEscapes = map[rune]string{'\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`}
+
+// jsonEscape is how json.dumps writes a character that it does not write as it is.
+func jsonEscape(c rune, ascii bool) string {
+	switch {
+	case c == '"' || c == '\\':
+		return `\` + string(c)
+	case c >= ' ' && (c < 0x7f || !ascii):
+		return ""
+	case c >= 0x10000:
+		high, low := utf16.EncodeRune(c)
+		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+	}
+	return cmp.Or(shortEscapes[c], fmt.Sprintf(`\u%04x`, c))
+}
+
+// reprEscape is how repr writes a character that it does not write as it is.
+func reprEscape(c, quote rune) string {
+	switch {
+	case c == quote || c == '\\':
+		return `\` + string(c)
+	case unicode.IsPrint(c):
+		return ""
+	case c == '\n' || c == '\r' || c == '\t':
+		return shortEscapes[c]
+	case c < 0x100:
+		return fmt.Sprintf(`\x%02x`, c)
+	case c < 0x10000:
+		return fmt.Sprintf(`\u%04x`, c)
+	}
+	return fmt.Sprintf(`\U%08x`, c)
 }
