@@ -9,6 +9,7 @@ package ort
 import "C"
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"sync"
@@ -27,17 +28,11 @@ type space struct {
 	mover  mover
 }
 
-// identity is an ONNX graph of one node: y = Identity(x), uint8 [n]. Running it with x in one place and y in another is
-// a copy by the provider itself. (The C API's CopyTensors knows only providers that were registered as plugins.)
-const identity = "\x08\x08" + // ir_version 8
-	"\x3a\x39" + // graph
-	"\x0a\x10" + "\x0a\x01x" + "\x12\x01y" + "\x22\x08Identity" + // node
-	"\x12\x01c" + // name
-	"\x5a\x10" + "\x0a\x01x" + uint8Vector + // input
-	"\x62\x10" + "\x0a\x01y" + uint8Vector + // output
-	"\x42\x04\x0a\x00\x10\x0d" // opset 13
-
-const uint8Vector = "\x12\x0b" + "\x0a\x09" + "\x08\x02" + "\x12\x05" + "\x0a\x03" + "\x12\x01n"
+// identity is y = Identity(x), uint8 [n]. Running it with x in one place and y in another is a copy by the provider itself.
+// (The C API's CopyTensors knows only providers that were registered as plugins.)
+//
+//go:embed identity.onnx
+var identity []byte
 
 func openSpace(s *Session, name string, device int) (sp *space, err error) {
 	sp = &space{session: s}
@@ -52,7 +47,7 @@ func openSpace(s *Session, name string, device int) (sp *space, err error) {
 	if err := failed("allocator of "+name, C.ls_space_open(s.ptr, cname, C.int(device), &sp.info, &sp.allocator)); err != nil {
 		return sp, err
 	}
-	if sp.copier, sp.call, err = sp.helper([]byte(identity), []helperSlot{{"x", Uint8}}, []helperSlot{{"y", Uint8}}); err != nil {
+	if sp.copier, sp.call, err = sp.helper(identity, []helperSlot{{"x", Uint8}}, []helperSlot{{"y", Uint8}}); err != nil {
 		return sp, err
 	}
 	return sp, sp.openMover()

@@ -166,7 +166,7 @@ func (e *Env) tryCUDA() error {
 		err = failed("prepare session options", C.ls_options_prepare(optionsPointer(o), 0, 0))
 	}
 	if err == nil {
-		model := C.CBytes([]byte(identity))
+		model := C.CBytes(identity)
 		defer C.free(model)
 		var probe *C.OrtSession
 		if err = failed("open the device", C.ls_session_create_from(handle, model, C.size_t(len(identity)), optionsPointer(o), &probe)); err == nil {

@@ -9,11 +9,10 @@ package ort
 import "C"
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"unsafe"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // CopyRows copies rows inside the buffer, which is taken for rows of width bytes: row from[i] to row to[i], in order of
@@ -41,6 +40,13 @@ func (b *Buffer) CopyRows(width int, from, to []int64) error {
 	return nil
 }
 
+// movingGraph is moved = ScatterND(cache, to, Gather(cache, from)), with cache and moved uint8 [rows, width], from int64
+// [n], to int64 [n, 1]. Both operators exist for bytes on every provider.
+// Upstream: https://onnx.ai/onnx/operators/onnx__ScatterND.html
+//
+//go:embed move.onnx
+var movingGraph []byte
+
 // mover runs movingGraph on a provider: memory that only the provider reaches is copied by the provider.
 type mover struct {
 	session  *C.OrtSession
@@ -53,9 +59,8 @@ const moverRows = 4096
 
 func (sp *space) openMover() (err error) {
 	m := &sp.mover
-	graph := movingGraph()
 	inputs, outputs := []helperSlot{{"cache", Uint8}, {"from", Int64}, {"to", Int64}}, []helperSlot{{"moved", Uint8}}
-	if m.session, m.call, err = sp.helper(graph, inputs, outputs); err != nil {
+	if m.session, m.call, err = sp.helper(movingGraph, inputs, outputs); err != nil {
 		return err
 	}
 	if m.from, err = NewBuffer(moverRows * 8); err != nil {
@@ -104,46 +109,4 @@ func (m *mover) close() error {
 		C.ls_session_release(m.session)
 	}
 	return errors.Join(m.from.Close(), m.to.Close())
-}
-
-// movingGraph is moved = ScatterND(cache, to, Gather(cache, from)) in ONNX's wire format, with cache and moved uint8
-// [rows, width], from int64 [n], to int64 [n, 1]. Both operators exist for bytes on every provider.
-// Upstream: https://onnx.ai/onnx/operators/onnx__ScatterND.html
-func movingGraph() []byte {
-	message := func(field protowire.Number, parts ...[]byte) []byte {
-		var all []byte
-		for _, p := range parts {
-			all = append(all, p...)
-		}
-		return protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), all)
-	}
-	text := func(field protowire.Number, s string) []byte { return message(field, []byte(s)) }
-	number := func(field protowire.Number, v uint64) []byte {
-		return protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.VarintType), v)
-	}
-	value := func(field protowire.Number, name string, t ElementType, dims ...string) []byte {
-		var shape []byte
-		for _, d := range dims {
-			if d == "1" {
-				shape = append(shape, message(1, number(1, 1))...)
-				continue
-			}
-			shape = append(shape, message(1, text(2, d))...)
-		}
-		return message(field, text(1, name), message(2, message(1, number(1, uint64(t)), message(2, shape))))
-	}
-	node := func(op, output string, inputs ...string) []byte {
-		var all []byte
-		for _, in := range inputs {
-			all = append(all, text(1, in)...)
-		}
-		return message(1, all, text(2, output), text(4, op))
-	}
-	graph := message(7,
-		node("Gather", "rows", "cache", "from"), node("ScatterND", "moved", "cache", "to", "rows"),
-		text(2, "move"),
-		value(11, "cache", Uint8, "r", "w"), value(11, "from", Int64, "n"), value(11, "to", Int64, "n", "1"),
-		value(12, "moved", Uint8, "r", "w"),
-	)
-	return append(append(number(1, 8), graph...), message(8, number(2, 13))...)
 }
