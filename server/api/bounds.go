@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 )
@@ -18,19 +19,17 @@ type Limits struct {
 
 // WithDefaults fills in what is zero.
 func (l Limits) WithDefaults() Limits {
-	for _, f := range []struct {
-		field *int
-		value int
-	}{{&l.Prompts, 128}, {&l.Choices, 128}, {&l.Sequences, 128}, {&l.Stops, 16}, {&l.StopBytes, 256}, {&l.StopIDs, 64}} {
-		if *f.field <= 0 {
-			*f.field = f.value
-		}
-	}
-	if l.LoopSteps <= 0 {
-		l.LoopSteps = 1 << 26
-	}
+	l.Prompts = orElse(l.Prompts, 128)
+	l.Choices = orElse(l.Choices, 128)
+	l.Sequences = orElse(l.Sequences, 128)
+	l.LoopSteps = orElse(l.LoopSteps, 1<<26)
+	l.Stops = orElse(l.Stops, 16)
+	l.StopBytes = orElse(l.StopBytes, 256)
+	l.StopIDs = orElse(l.StopIDs, 64)
 	return l
 }
+
+func orElse[T int | int64](v, byDefault T) T { return cmp.Or(max(v, 0), byDefault) }
 
 // Bounds are what the model and the configuration allow.
 type Bounds struct {

@@ -3,8 +3,8 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -80,7 +80,7 @@ func (v *Values) take(f *Field) error {
 			return Bad(name, CodeMissing, "%s is missing: %s", name, f.Missing)
 		}
 		if f.Kind != Refused {
-			v.values[f.Name] = f.absent()
+			v.values[f.Name] = f.Default
 		}
 		return nil
 	}
@@ -111,25 +111,10 @@ func (f *Field) refuse(raw json.RawMessage) error {
 
 // harmless says whether a value asks for nothing.
 func (f *Field) harmless(raw json.RawMessage) bool {
-	if len(f.Harmless) == 0 {
-		return false
-	}
-	text := Compact(raw)
-	number, err := strconv.ParseFloat(text, 64)
-	return slices.ContainsFunc(f.Harmless, func(h string) bool {
-		want, bad := strconv.ParseFloat(h, 64)
-		return text == h || err == nil && bad == nil && number == want
+	return slices.ContainsFunc(f.Harmless, func(harmless string) bool {
+		var want, have any
+		return json.Unmarshal([]byte(harmless), &want) == nil && json.Unmarshal(raw, &have) == nil && reflect.DeepEqual(want, have)
 	})
-}
-
-// absent is the value of a field that is not given.
-func (f *Field) absent() any {
-	switch d := f.Default.(type) {
-	case int:
-		return int64(d)
-	default:
-		return d
-	}
 }
 
 // read reads a field that is given. name is its own inside its object.
@@ -160,8 +145,8 @@ func (f *Field) read(b Body, name string, bounds *Bounds) (any, error) {
 	case IntList:
 		return f.integers(raw, bounds)
 	case Depth:
-		n, ok := Integer(raw)
-		if !ok || n < int64(f.Lo) || n != int64(int32(n)) {
+		n, ok := f.depth(raw)
+		if !ok {
 			return nil, bounds.outOfRange(f.Name, f.Name, raw)
 		}
 		return n, nil
@@ -190,7 +175,7 @@ func (v *Values) Asks(name string) bool {
 	switch x := v.values[name].(type) {
 	case bool:
 		return x
-	case int64:
+	case int:
 		return x != 0
 	case string:
 		return x != "" && x != "none"
@@ -212,10 +197,7 @@ func (v *Values) Raw(name string) json.RawMessage {
 }
 
 // Int is an integer, or a number of loops.
-func (v *Values) Int(name string) int { return int(value[int64](v, name)) }
-
-// Int64 is an integer that needs its 64 bits: a seed.
-func (v *Values) Int64(name string) int64 { return value[int64](v, name) }
+func (v *Values) Int(name string) int { return value[int](v, name) }
 
 // Number is a number.
 func (v *Values) Number(name string) float64 { return value[float64](v, name) }

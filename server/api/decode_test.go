@@ -43,7 +43,7 @@ func TestDecodeValues(t *testing.T) {
 		{"its default", Completions, ``, func(v *Values) any { return v.Int("max_tokens") }, 16},
 		{"none for a chat", Chat, ``, func(v *Values) any { return v.Int("max_tokens") }, 0},
 		{"null is absent", Completions, `"n":null`, func(v *Values) any { return []any{v.Int("n"), v.Has("n")} }, []any{1, false}},
-		{"a seed of 64 bits", Completions, `"seed":-9223372036854775808`, func(v *Values) any { return v.Int64("seed") }, int64(-9223372036854775808)},
+		{"a seed of 64 bits", Completions, `"seed":-9223372036854775808`, func(v *Values) any { return v.Int("seed") }, -9223372036854775808},
 		{"a number", Completions, `"temperature":0.5`, func(v *Values) any { return v.Number("temperature") }, 0.5},
 		{"a number's default", Completions, ``, func(v *Values) any { return v.Number("top_p") }, 1.0},
 		{"a boolean's default", Completions, ``, func(v *Values) any { return v.Bool("add_special_tokens") }, true},

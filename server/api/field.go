@@ -13,7 +13,7 @@ type Field struct {
 	Most    most     // entries of a list; nil: no bound
 	Words   []string // the only texts
 	Default any      // what absence stands for: int, float64, bool or string; nil is the kind's zero
-	True    int64    // the integer that true stands for; 0: true is an error
+	True    int      // the integer that true stands for; 0: true is an error
 	Missing string   // the field is required: what to give
 	Remedy  string   // what to do instead: the end of a message
 	// Harmless are values that ask for nothing, as absence does. Numbers match however they are written.

@@ -299,7 +299,7 @@ func fieldTable(rows []Field) string {
 	for i := range rows {
 		f := &rows[i]
 		def := ""
-		switch d := f.absent().(type) {
+		switch d := f.Default.(type) {
 		case nil:
 			if f.Kind == Bool && !strings.Contains(f.told().help, "Default: ") {
 				def = "false"

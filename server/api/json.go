@@ -50,77 +50,78 @@ func (b Body) Object(name string) (Body, error) {
 	return Parse(b[name])
 }
 
-// NotJSON is a 400 about a body that cannot be parsed.
-func NotJSON(format string, args ...any) error {
+// notJSON is a 400 about a body that cannot be parsed.
+func notJSON(format string, args ...any) error {
 	return Bad("", "invalid_json", "request body is not valid JSON: "+format+": send one JSON object", args...)
 }
 
 // Parse splits a JSON object into its fields. A field given twice is refused: which one counts is anyone's guess.
 func Parse(data []byte) (Body, error) {
 	data = bytes.TrimSpace(data)
-	switch {
+	switch first, _ := utf8.DecodeRune(data); {
 	case len(data) == 0:
-		return nil, NotJSON("it is empty")
+		return nil, notJSON("it is empty")
 	case !utf8.Valid(data):
-		return nil, NotJSON("it is not UTF-8")
-	case data[0] != '{':
-		return nil, NotJSON("it starts with %s, not with {", Quote(firstRune(data)))
+		return nil, notJSON("it is not UTF-8")
+	case first != '{':
+		return nil, notJSON("it starts with %s, not with {", Quote(string(first)))
 	case nesting(data) > maxNesting:
-		return nil, NotJSON("it is nested deeper than %d levels", maxNesting)
+		return nil, notJSON("it is nested deeper than %d levels", maxNesting)
 	}
-	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
-		if at, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, NotJSON("%s (at byte %d)", at.Error(), at.Offset)
-		}
-		return nil, NotJSON("%s", err.Error())
+	if at, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(data, new(json.RawMessage))); ok {
+		return nil, notJSON("%s (at byte %d)", at.Error(), at.Offset)
 	}
 	b := Body{}
-	for f, err := range Members(data) {
-		if err != nil {
-			return nil, NotJSON("%s", err.Error())
-		}
-		if _, twice := b[f.Name]; twice {
-			return nil, Bad(f.Name, "duplicate_field", "field %s is given twice: give it once", Quote(f.Name))
+	for name, value := range Members(data) {
+		if _, twice := b[name]; twice {
+			return nil, Bad(name, "duplicate_field", "field %s is given twice: give it once", Quote(name))
 		}
 		if len(b) == maxFields {
 			return nil, Bad("", "too_many_fields", "request body has more than %d fields: send fewer", maxFields)
 		}
-		b[f.Name] = f.Value
+		b[name] = value
 	}
 	return b, nil
 }
 
-// Member is one field of a JSON object.
-type Member struct {
-	Name  string
-	Value json.RawMessage
-}
-
-// Members are the fields of a JSON object, in their order, up to the first error.
-func Members(object []byte) iter.Seq2[Member, error] {
-	return func(yield func(Member, error) bool) {
-		d := json.NewDecoder(bytes.NewReader(object))
-		_, err := d.Token()
+// Members are the names and values of an object, in their order; values of a list have no names. What Parse has let through is
+// valid JSON down to its leaves.
+func Members(of json.RawMessage) iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		d := json.NewDecoder(bytes.NewReader(of))
+		open, err := d.Token()
 		for err == nil && d.More() {
-			var key json.Token
-			if key, err = d.Token(); err != nil {
-				break
+			var name string
+			if open == json.Delim('{') {
+				key, _ := d.Token()
+				name, _ = key.(string)
 			}
-			var m Member
-			m.Name, _ = key.(string)
-			if err = d.Decode(&m.Value); err == nil && !yield(m, nil) {
+			var value json.RawMessage
+			if err = d.Decode(&value); err != nil || !yield(name, value) {
 				return
 			}
-		}
-		if err != nil {
-			yield(Member{}, err)
 		}
 	}
 }
 
-func firstRune(data []byte) string {
-	r, _ := utf8.DecodeRune(data)
-	return string(r)
+// Items are the values of a list. One of numbers alone is cut at its commas: a body of token ids takes no more than its text.
+func Items(list json.RawMessage) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		inner := bytes.TrimSpace(list[1 : len(list)-1])
+		if len(inner) > 0 && !bytes.ContainsAny(inner, `"[{`) {
+			for item := range bytes.SplitSeq(inner, []byte(",")) {
+				if !yield(bytes.TrimSpace(item)) {
+					return
+				}
+			}
+			return
+		}
+		for _, value := range Members(list) {
+			if !yield(value) {
+				return
+			}
+		}
+	}
 }
 
 // nesting is the depth of brackets outside strings. It runs before any parser does.
@@ -211,4 +212,15 @@ func Show(raw json.RawMessage) string {
 		s = s[:most] + "…"
 	}
 	return s
+}
+
+// Encode is json.Marshal that leaves <, > and & as they are: answers are read by programs, not inside HTML.
+func Encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }

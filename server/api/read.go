@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -23,7 +22,7 @@ func (f *Field) bounds(b *Bounds) (lo, hi int64) {
 }
 
 // integer reads an integer. where is how messages call it: the field's name, or an entry of it.
-func (f *Field) integer(raw json.RawMessage, where string, b *Bounds) (int64, error) {
+func (f *Field) integer(raw json.RawMessage, where string, b *Bounds) (int, error) {
 	lo, hi := f.bounds(b)
 	v, ok := Integer(raw)
 	switch {
@@ -32,7 +31,7 @@ func (f *Field) integer(raw json.RawMessage, where string, b *Bounds) (int64, er
 	case v < lo || v > hi:
 		return 0, Bad(f.Name, CodeValue, "%s is %s: it must be %s", where, Show(raw), IntegerRange(lo, hi))
 	}
-	return v, nil
+	return int(v), nil
 }
 
 // number reads a number.
@@ -110,52 +109,53 @@ func (f *Field) texts(raw json.RawMessage, b *Bounds) ([]string, error) {
 func (f *Field) integers(raw json.RawMessage, b *Bounds) ([]int, error) {
 	if raw[0] != '[' {
 		v, err := f.integer(raw, f.Name, b)
-		return []int{int(v)}, err
+		return []int{v}, err
 	}
-	var items []json.RawMessage
-	if json.Unmarshal(raw, &items) != nil || len(items) == 0 {
+	var out []int
+	for item := range Items(raw) {
+		at := where(f.Name, len(out))
+		v, err := f.integer(item, at, b)
+		switch {
+		case err != nil:
+			return nil, err
+		case slices.Contains(out, v):
+			return nil, Bad(f.Name, CodeValue, "%s is %d, which is in the list already: give each number once", at, v)
+		}
+		out = append(out, v)
+	}
+	if len(out) == 0 {
 		lo, hi := f.bounds(b)
 		return nil, Bad(f.Name, CodeValue, "%s is an empty list: give at least one integer from %d to %d", f.Name, lo, hi)
 	}
-	if len(items) > mostNumbers {
-		return nil, Bad(f.Name, CodeValue, "%s has %d numbers: at most %d are allowed", f.Name, len(items), mostNumbers)
-	}
-	var out []int
-	for i, item := range items {
-		v, err := f.integer(item, where(f.Name, i), b)
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(out, int(v)) {
-			return nil, Bad(f.Name, CodeValue, "%s is %d, which is in the list already: give each number once", where(f.Name, i), v)
-		}
-		out = append(out, int(v))
-	}
-	return out, nil
+	return out, f.fits(len(out), "numbers", b)
 }
 
 // depths reads a list of numbers of loops, one for each token.
 func (f *Field) depths(raw json.RawMessage, b *Bounds) ([]int, error) {
-	var list []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
-		return nil, f.badDepths("is "+Show(raw), b)
+	bad := func(what string) ([]int, error) {
+		return nil, Bad(f.Name, CodeValue, "%s %s: it must be a list of integers from %d to %d, one for each token", f.Name, what, b.MinLoops, b.MaxLoops)
 	}
-	if len(list) == 0 || len(list) > f.Most(b) {
-		return nil, f.badDepths(fmt.Sprintf("has %d entries", len(list)), b)
+	if raw[0] != '[' {
+		return bad("is " + Show(raw))
 	}
-	out := make([]int, len(list))
-	for i, item := range list {
-		n, ok := Integer(item)
-		if !ok || n < int64(f.Lo) || n != int64(int32(n)) {
-			return nil, b.outOfRange(f.Name, where(f.Name, i), item)
+	var out []int
+	for item := range Items(raw) {
+		n, ok := f.depth(item)
+		if !ok {
+			return nil, b.outOfRange(f.Name, where(f.Name, len(out)), item)
 		}
-		out[i] = int(n)
+		out = append(out, n)
+	}
+	if len(out) == 0 || len(out) > f.Most(b) {
+		return bad(fmt.Sprintf("has %d entries", len(out)))
 	}
 	return out, nil
 }
 
-func (f *Field) badDepths(what string, b *Bounds) error {
-	return Bad(f.Name, CodeValue, "%s %s: it must be a list of integers from %d to %d, one for each token", f.Name, what, b.MinLoops, b.MaxLoops)
+// depth reads a number of loops.
+func (f *Field) depth(raw json.RawMessage) (int, bool) {
+	n, ok := Integer(raw)
+	return int(n), ok && n >= int64(f.Lo) && n == int64(int32(n))
 }
 
 // IntegerRange names a range of integers in messages.
@@ -170,38 +170,19 @@ func IntegerRange(lo, hi int64) string {
 	}
 }
 
-// IDs reads a list of token ids, each below vocab. where is how messages call it: "prompt", "prompt[2]". It cuts the
-// text at commas instead of decoding it: a body of ids would become ten times its size in memory.
+// IDs reads a list of token ids, each below vocab. where is how messages call it: "prompt", "prompt[2]".
 func IDs(raw json.RawMessage, param, where string, vocab int) ([]int32, error) {
-	var nested []json.RawMessage
-	if raw[0] != '[' || bytes.ContainsAny(raw[1:], `"[{`) && json.Unmarshal(raw, &nested) != nil {
+	if raw[0] != '[' {
 		return nil, Bad(param, CodeType, "%s is %s: it must be a list of token ids", where, Show(raw))
 	}
-	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
-	if len(inner) == 0 {
-		return []int32{}, nil
-	}
-	out := make([]int32, 0, bytes.Count(inner, []byte(","))+1)
-	items := bytes.SplitSeq(inner, []byte(","))
-	if nested != nil { // an item has commas of its own, and is an error
-		items = func(yield func([]byte) bool) {
-			for _, item := range nested {
-				if !yield(item) {
-					return
-				}
-			}
-		}
-	}
-	for item := range items {
-		item = bytes.TrimSpace(item)
+	out := []int32{}
+	for item := range Items(raw) {
 		v, ok := Integer(item)
 		if !ok {
-			return nil, Bad(param, CodeType, "%s[%d] is %s: it must be a token id, an integer from 0 to %d",
-				where, len(out), Show(item), vocab-1)
+			return nil, Bad(param, CodeType, "%s[%d] is %s: it must be a token id, an integer from 0 to %d", where, len(out), Show(item), vocab-1)
 		}
 		if v < 0 || v >= int64(vocab) {
-			return nil, Bad(param, "token_id_out_of_range", "%s[%d] is %s: token ids go from 0 to %d",
-				where, len(out), Show(item), vocab-1)
+			return nil, Bad(param, "token_id_out_of_range", "%s[%d] is %s: token ids go from 0 to %d", where, len(out), Show(item), vocab-1)
 		}
 		out = append(out, int32(v))
 	}

@@ -145,10 +145,10 @@ var embeddingRows = []Field{
 
 // benchRows are a benchmark's: each combination of the four lists is a point.
 var benchRows = []Field{
-	{Name: "loops", Kind: IntList, Range: loopRange, Routes: Bench},
-	{Name: "concurrency", Kind: IntList, Range: clients, Routes: Bench},
-	{Name: "prompt_tokens", Kind: IntList, Range: allButOne, Routes: Bench},
-	{Name: "max_tokens", Kind: IntList, Range: allButOne, Routes: Bench},
+	{Name: "loops", Kind: IntList, Range: loopRange, Most: entries(mostNumbers), Routes: Bench},
+	{Name: "concurrency", Kind: IntList, Range: clients, Most: entries(mostNumbers), Routes: Bench},
+	{Name: "prompt_tokens", Kind: IntList, Range: allButOne, Most: entries(mostNumbers), Routes: Bench},
+	{Name: "max_tokens", Kind: IntList, Range: allButOne, Most: entries(mostNumbers), Routes: Bench},
 	{Name: "runs", Kind: Int, Lo: 1, Hi: 50, Default: 3, Routes: Bench},
 	{Name: "warmup", Kind: Int, Hi: 10, Default: 1, Routes: Bench},
 	{Name: "seed", Kind: Int, Hi: 1 << 40, Default: 1, Routes: Bench},

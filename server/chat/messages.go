@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/loopserve/loopserve/server/api"
@@ -42,43 +43,38 @@ func readMessages(raw json.RawMessage, developer string) (conversation, error) {
 	return out, err
 }
 
-func readMessage(raw json.RawMessage, where, developer string) (json.RawMessage, string, error) {
-	fields, err := readFields(raw, where)
-	if err != nil {
-		return nil, "", err
-	}
-	var role, content string
+func readMessage(raw json.RawMessage, where, developer string) (message json.RawMessage, content string, err error) {
+	var role string
 	hasContent, hasCalls := false, false
-	for i, f := range fields {
-		switch f.Name {
-		case "role":
-			if json.Unmarshal(f.Value, &role) != nil || role == "" || len(role) > 64 {
-				return nil, "", api.Bad("messages", api.CodeType, "%s.role is %s: it must be a string, as system, user or assistant", where, api.Show(f.Value))
+	message, err = rewritten(raw, where, func(name string, value json.RawMessage) (_ json.RawMessage, err error) {
+		switch {
+		case name == "role":
+			if json.Unmarshal(value, &role) != nil || role == "" || len(role) > 64 {
+				return nil, api.Bad("messages", api.CodeType, "%s.role is %s: it must be a string, as system, user or assistant", where, api.Show(value))
 			}
 			if role == "developer" {
-				fields[i].Value, _ = json.Marshal(developer)
+				return quoted(developer), nil
 			}
-		case "content":
-			if string(f.Value) == "null" {
-				continue
-			}
-			if content, err = readContent(f.Value, where); err != nil {
-				return nil, "", err
-			}
+		case string(value) == "null":
+		case name == "content":
 			hasContent = true
-			fields[i].Value = quoted(content)
-		case "tool_calls":
-			hasCalls = string(f.Value) != "null"
-			fields[i].Value = argumentsAsObjects(f.Value)
+			content, err = readContent(value, where)
+			return quoted(content), err
+		case name == "tool_calls":
+			hasCalls = true
+			return argumentsAsObjects(value), nil
 		}
-	}
+		return value, nil
+	})
 	switch {
+	case err != nil:
+		return nil, "", err
 	case role == "":
 		return nil, "", api.Bad("messages", "missing_field", "%s.role is missing: give system, user or assistant", where)
 	case !hasContent && !hasCalls:
 		return nil, "", api.Bad("messages", "missing_field", "%s.content is missing: give a string or a list of text parts", where)
 	}
-	return join(fields), content, nil
+	return message, content, nil
 }
 
 // readContent reads a string or a list of text parts, which are joined by line breaks as vLLM does.
@@ -107,39 +103,25 @@ func readContent(raw json.RawMessage, where string) (string, error) {
 	return strings.Join(texts, "\n"), nil
 }
 
-// readFields reads an object of a message; where is what messages call it. Its fields keep their places.
-func readFields(raw json.RawMessage, where string) ([]api.Member, error) {
+// rewritten is an object with the values that edit gives its fields, which keep their places. where is what messages call it.
+func rewritten(raw json.RawMessage, where string, edit func(name string, value json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
 	if raw[0] != '{' {
 		return nil, api.Bad("messages", api.CodeType, "%s is %s: it must be an object", where, api.Show(raw))
 	}
-	var out []api.Member
+	var fields [][]byte
 	seen := map[string]bool{}
-	for m, err := range api.Members(raw) {
-		switch {
-		case err != nil:
-			return nil, api.NotJSON("%s", err.Error())
-		case seen[m.Name]:
-			return nil, api.Bad("messages", "duplicate_field", "%s.%s is given twice: give it once", where, m.Name)
+	for name, value := range api.Members(raw) {
+		if seen[name] {
+			return nil, api.Bad("messages", "duplicate_field", "%s.%s is given twice: give it once", where, name)
 		}
-		seen[m.Name] = true
-		out = append(out, m)
-	}
-	return out, nil
-}
-
-func join(fields []api.Member) json.RawMessage {
-	var out bytes.Buffer
-	out.WriteByte('{')
-	for i, f := range fields {
-		if i > 0 {
-			out.WriteByte(',')
+		seen[name] = true
+		value, err := edit(name, value)
+		if err != nil {
+			return nil, err
 		}
-		out.Write(quoted(f.Name))
-		out.WriteByte(':')
-		out.Write(f.Value)
+		fields = append(fields, slices.Concat(quoted(name), []byte(":"), value))
 	}
-	out.WriteByte('}')
-	return out.Bytes()
+	return slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}")), nil
 }
 
 // quoted is text as JSON, with no character escaped that needs no escape.
@@ -178,14 +160,14 @@ func argumentsAsObjects(raw json.RawMessage) json.RawMessage {
 
 // edited is an object with one of its fields edited. Other JSON stays as it is.
 func edited(raw json.RawMessage, field string, edit func(json.RawMessage) json.RawMessage) json.RawMessage {
-	fields, err := readFields(raw, field)
+	out, err := rewritten(raw, field, func(name string, value json.RawMessage) (json.RawMessage, error) {
+		if name == field {
+			value = edit(value)
+		}
+		return value, nil
+	})
 	if err != nil {
 		return raw
 	}
-	for i, f := range fields {
-		if f.Name == field {
-			fields[i].Value = edit(f.Value)
-		}
-	}
-	return join(fields)
+	return out
 }

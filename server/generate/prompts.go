@@ -82,19 +82,11 @@ func split(raw json.RawMessage, field string, lim api.Limits) ([]json.RawMessage
 	case inner[0] != '"' && inner[0] != '[':
 		return []json.RawMessage{raw}, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := d.Token(); err != nil {
-		return nil, api.NotJSON("%s", err.Error())
-	}
 	var list []json.RawMessage
-	for d.More() {
+	for item := range api.Items(raw) {
 		i := len(list)
 		if i == lim.Prompts {
 			return nil, api.Bad(field, "request_too_large", "%[1]s has more than %[2]d %[1]ss: send several requests", field, lim.Prompts)
-		}
-		var item json.RawMessage
-		if err := d.Decode(&item); err != nil {
-			return nil, api.NotJSON("%s", err.Error())
 		}
 		if list = append(list, item); item[0] != list[0][0] {
 			return nil, api.Bad(field, api.CodeType, "%[1]s[%[2]d] is %[3]s and %[1]s[0] is %[4]s: all must be of one kind: %[1]s is %[5]s",

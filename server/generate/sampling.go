@@ -30,7 +30,7 @@ func (p *Plan) readSampling(v *api.Values) (err error) {
 	}
 	s := &p.Sampling
 	if v.Has("seed") {
-		s.Seed = uint64(v.Int64("seed"))
+		s.Seed = uint64(v.Int("seed"))
 		p.Request.Seed = s.Seed
 	}
 	if s.MinTokens > p.MaxTokens {
