@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -143,17 +142,15 @@ func (s *Server) result(c *gin.Context, j *job) *measure.SweepResult {
 }
 
 func (s *Server) getBench(c *gin.Context, j *job) {
-	write, kind := (*measure.SweepResult).WriteCSV, "text/csv; charset=utf-8"
-	switch format := c.Query("format"); format {
-	case "", "json":
+	kinds := map[string]string{measure.CSV: "text/csv; charset=utf-8", measure.Benchstat: "text/plain; charset=utf-8"}
+	format := c.Query("format")
+	switch {
+	case format == "" || format == measure.JSON:
 		v := j.view()
 		v.Result, _ = j.outcome()
 		respond(c, http.StatusOK, v)
 		return
-	case "csv":
-	case "benchstat":
-		write, kind = (*measure.SweepResult).WriteBenchstat, "text/plain; charset=utf-8"
-	default:
+	case kinds[format] == "":
 		s.fail(c, api.Bad("format", api.CodeValue, "format is %s: it must be json, csv or benchstat", api.Quote(format)))
 		return
 	}
@@ -162,11 +159,11 @@ func (s *Server) getBench(c *gin.Context, j *job) {
 		return
 	}
 	var out bytes.Buffer
-	if err := write(r, io.Writer(&out)); err != nil {
+	if err := measure.Write(&out, format, r); err != nil {
 		s.fail(c, err)
 		return
 	}
-	respondBytes(c, http.StatusOK, kind, out.Bytes())
+	respondBytes(c, http.StatusOK, kinds[format], out.Bytes())
 }
 
 // respondSVG sends a plot, which may run nothing and load nothing where it is opened as a page.

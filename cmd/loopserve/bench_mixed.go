@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -50,9 +49,7 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 				return err
 			}
 			r.Model, r.Target = on.name, on.where
-			table := tableTo(cmd, file)
-			fmt.Fprintf(table, "%s\n\n", on.title)
-			return errors.Join(r.WriteTable(table), writeJSON(cmd, file, r))
+			return report(cmd, on.title, r, map[string]string{measure.JSON: file})
 		},
 	}
 	flags := cmd.Flags()

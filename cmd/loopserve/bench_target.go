@@ -61,10 +61,14 @@ func (b *benchTarget) open(cmd *cobra.Command, args []string) (closer func() err
 	return nil, usagef("nothing to measure: name a bundle, or give --url or --random")
 }
 
+// askedOften is a server that is asked by many clients at one time.
+func askedOften(url string) *measure.HTTP {
+	return &measure.HTTP{Client: client.Client{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY"), HTTP: measure.ManyConnections}}
+}
+
 func (b *benchTarget) openURL(ctx context.Context) error {
-	b.http = &measure.HTTP{
-		Client: client.Client{URL: b.url, Key: os.Getenv("LOOPSERVE_API_KEY"), HTTP: measure.ManyConnections}, Model: b.model, Vocab: b.vocab,
-	}
+	b.http = askedOften(b.url)
+	b.http.Model, b.http.Vocab = b.model, b.vocab
 	if b.extra != "" {
 		if err := json.Unmarshal([]byte(b.extra), &b.http.Extra); err != nil {
 			return usagef("--extra is %q: must be a JSON object, like {\"cache_prompt\":false}: %w", b.extra, err)

@@ -7,13 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/internal/app"
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -21,13 +19,16 @@ import (
 
 // evaluation is what eval is told.
 type evaluation struct {
-	url, model, models, problems string
-	loops, policies, thresholds  string
-	drafts, metric, file, svg    string
-	most, min, limit             int
-	maxLoss                      float64
-	logScale                     bool
-	opt                          measure.Evaluation
+	url, models, problems, file, svg string
+	names                            []string // of models
+	loops, drafts                    []int
+	policies                         []loopctl.ExitKind
+	thresholds                       []float64
+	metric                           string
+	most, min, limit                 int
+	maxLoss                          float64
+	logScale                         bool
+	opt                              measure.Evaluation
 }
 
 func evalCommand() *cobra.Command {
@@ -51,17 +52,17 @@ With --draft it compares instead: answers with drafts against answers without, a
 	flags := cmd.Flags()
 	flags.StringVar(&e.url, "url", "", "server to ask; empty: serve --models in this process. Its key is in LOOPSERVE_API_KEY")
 	flags.StringVar(&e.models, "models", "models", "folder of bundles")
-	flags.StringVar(&e.model, "model", "adder", "model to ask, or several to compare, with commas between")
+	flags.StringSliceVar(&e.names, "model", []string{"adder"}, "model to ask, or several to compare, with commas between")
 	flags.StringVar(&e.problems, "problems", "", "JSONL file (default: eval.jsonl of the model's bundle)")
 	flags.IntVar(&e.limit, "limit", 0, "ask so many of the problems, at even distances; 0: all")
 	flags.StringVar(&e.metric, "metric", "exact", "exact (generated answers that are the same) or loglikelihood (of the answers that the problems have)")
-	flags.StringVar(&e.loops, "loops", "1,2,3,4,6,8,12,16", "loop counts")
-	flags.StringVar(&e.policies, "exit-policy", "", "exit policies to ask as well: delta, gate, kl, entropy, argmax")
-	flags.StringVar(&e.thresholds, "exit-threshold", "", "thresholds of the policies (default: a few of each policy's own)")
+	flags.IntSliceVar(&e.loops, "loops", []int{1, 2, 3, 4, 6, 8, 12, 16}, "loop counts")
+	flags.Func("exit-policy", "exit `policies` to ask as well: delta, gate, kl, entropy, argmax", e.readPolicies)
+	flags.Float64SliceVar(&e.thresholds, "exit-threshold", nil, "thresholds of the policies (default: a few of each policy's own)")
 	flags.IntVar(&e.min, "min-loops", 0, "least loops under a policy; 0: the model's")
 	flags.IntVar(&e.most, "cap", 0, "most loops under a policy; 0: the largest of --loops")
 	flags.Float64Var(&e.maxLoss, "max-loss", 0.5, "points of accuracy that the recommended depth may lose")
-	flags.StringVar(&e.drafts, "draft", "", "compare drafts of so many loops with plain decoding, at the largest of --loops")
+	flags.IntSliceVar(&e.drafts, "draft", nil, "compare drafts of so many loops with plain decoding, at the largest of --loops")
 	flags.StringVar(&e.file, "json", "", "file for the result as JSON; - is standard output")
 	flags.StringVar(&e.svg, "svg", "", "prefix of plots: PREFIX-accuracy.svg; for policies PREFIX-policies.svg and PREFIX-difficulty.svg; for several models PREFIX-MODEL-… of each, and PREFIX-depth.svg")
 	flags.BoolVar(&e.logScale, "log", false, "draw loops on a logarithmic axis")
@@ -73,26 +74,27 @@ With --draft it compares instead: answers with drafts against answers without, a
 }
 
 func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
-	loops, err := numbers("loops", e.loops, 1)
-	if err != nil {
-		return err
-	}
-	e.most = cmp.Or(e.most, slices.Max(loops))
-	names := strings.Split(e.model, ",")
+	e.most = cmp.Or(e.most, slices.Max(e.loops))
+	notPositive := func(n int) bool { return n < 1 }
 	switch {
+	case slices.ContainsFunc(e.loops, notPositive):
+		return usagef("--loops is %v: must be integers from 1", e.loops)
+	case slices.ContainsFunc(e.drafts, notPositive):
+		return usagef("--draft is %v: must be integers from 1", e.drafts)
+	case slices.ContainsFunc(e.thresholds, func(v float64) bool { return !(v > 0) }):
+		return usagef("--exit-threshold is %v: must be positive numbers, like 0.3,0.1", e.thresholds)
 	case e.metric != "exact" && e.metric != "loglikelihood":
 		return usagef("--metric is %q: must be exact or loglikelihood", e.metric)
-	case e.drafts != "" && len(names) > 1:
+	case e.drafts != nil && len(e.names) > 1:
 		return usagef("--draft compares one model with itself: give one --model")
-	}
-	if _, err := e.depths(loops, e.most); err != nil {
-		return err
+	case e.policies == nil && (e.thresholds != nil || e.min != 0):
+		return usagef("--exit-threshold and --min-loops need --exit-policy")
 	}
 	e.opt.Likelihood = e.metric == "loglikelihood"
 	if err := e.read(); err != nil {
 		return err
 	}
-	server := &measure.HTTP{Client: client.Client{URL: e.url, Key: os.Getenv("LOOPSERVE_API_KEY"), HTTP: measure.ManyConnections}}
+	server := askedOften(e.url)
 	if e.url == "" {
 		cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
 		if err != nil {
@@ -106,15 +108,10 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		defer func() { err = errors.Join(err, stop()) }()
 		server.Client = c
 	}
-	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", e.model, len(e.opt.Problems), e.problems)
-	if e.drafts != "" {
-		server.Model = e.model
-		return e.compare(cmd, server)
-	}
+	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", strings.Join(e.names, ","), len(e.opt.Problems), e.problems)
 	var curves []*measure.Curve
-	for _, name := range names {
-		server.Model = strings.TrimSpace(name)
-		c, err := e.curve(cmd, server, loops, len(names) > 1)
+	for _, server.Model = range e.names {
+		c, err := e.curve(cmd, server)
 		if err != nil {
 			return err
 		}
@@ -126,8 +123,7 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 // read reads the problems.
 func (e *evaluation) read() error {
 	if e.problems == "" {
-		first, _, _ := strings.Cut(e.model, ",")
-		e.problems = filepath.Join(e.models, first, "eval.jsonl")
+		e.problems = filepath.Join(e.models, e.names[0], "eval.jsonl")
 	}
 	f, err := os.Open(e.problems)
 	if err != nil {
@@ -142,57 +138,56 @@ func (e *evaluation) read() error {
 	return nil
 }
 
-// depths are the fixed ones, then each policy at each threshold, with most as the cap. A model of one loop has no
-// policies.
-func (e *evaluation) depths(loops []int, most int) ([]measure.Depth, error) {
-	var out []measure.Depth
-	for _, n := range loops {
-		out = append(out, measure.Depth{Loops: n})
-	}
-	if e.policies == "" {
-		if e.thresholds != "" || e.min != 0 {
-			return nil, usagef("--exit-threshold and --min-loops need --exit-policy")
-		}
-		return out, nil
-	}
-	if most == 1 {
-		return out, nil
-	}
-	for name := range strings.SplitSeq(e.policies, ",") {
+func (e *evaluation) readPolicies(names string) error {
+	for name := range strings.SplitSeq(names, ",") {
 		kind, err := policyNamed(strings.TrimSpace(name))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		thresholds := measure.Thresholds(kind, most)
-		if e.thresholds != "" {
-			thresholds = nil
-			for s := range strings.SplitSeq(e.thresholds, ",") {
-				v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-				if err != nil || !(v > 0) {
-					return nil, usagef("--exit-threshold is %q: must be positive numbers, like 0.3,0.1", e.thresholds)
-				}
-				thresholds = append(thresholds, v)
-			}
-		}
-		for _, v := range thresholds {
-			out = append(out, measure.Depth{Loops: most, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v, MinLoops: e.min}})
-		}
+		e.policies = append(e.policies, kind)
 	}
-	return out, nil
+	return nil
 }
 
 func policyNamed(name string) (loopctl.ExitKind, error) {
 	kind, ok := loopctl.ParseExitKind(name)
 	if !ok || kind == loopctl.ExitNone {
-		return 0, usagef("--exit-policy is %q: the policies are delta, gate, kl, entropy and argmax", name)
+		return 0, errors.New("the policies are delta, gate, kl, entropy and argmax")
 	}
 	return kind, nil
 }
 
+// depths are the fixed ones, then each policy at each threshold, with most as the cap; or plain decoding and each draft, at
+// the most loops. A model of one loop has no policies.
+func (e *evaluation) depths(loops []int, most int) (out []measure.Depth) {
+	if e.drafts != nil {
+		out = []measure.Depth{{Loops: most}}
+		for _, n := range e.drafts {
+			out = append(out, measure.Depth{Loops: most, Draft: n})
+		}
+		return out
+	}
+	for _, n := range loops {
+		out = append(out, measure.Depth{Loops: n})
+	}
+	for _, kind := range e.policies {
+		thresholds := e.thresholds
+		if thresholds == nil {
+			thresholds = measure.Thresholds(kind, most)
+		}
+		for _, v := range thresholds {
+			if most > 1 {
+				out = append(out, measure.Depth{Loops: most, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v, MinLoops: e.min}})
+			}
+		}
+	}
+	return out
+}
+
 // curve asks one model. One of several is asked only for the loops that it takes: a baseline that does not loop takes 1.
-func (e *evaluation) curve(cmd *cobra.Command, server *measure.HTTP, loops []int, several bool) (*measure.Curve, error) {
-	most := e.most
-	if several {
+func (e *evaluation) curve(cmd *cobra.Command, server *measure.HTTP) (*measure.Curve, error) {
+	most, loops := e.most, e.loops
+	if len(e.names) > 1 {
 		low, high, err := server.Range(cmd.Context())
 		if err != nil {
 			return nil, err
@@ -203,27 +198,21 @@ func (e *evaluation) curve(cmd *cobra.Command, server *measure.HTTP, loops []int
 			loops = []int{high}
 		}
 	}
-	var err error
-	if e.opt.Depths, err = e.depths(loops, most); err != nil {
-		return nil, err
-	}
-	bar := e.bar(cmd, server.Model)
+	bar := newBar(cmd.ErrOrStderr(), "asking")
+	e.opt.Depths, e.opt.Progress = e.depths(loops, most), func(done, total int) { bar.step(done, total, "asking "+server.Model) }
 	c, err := measure.Score(cmd.Context(), server, e.opt)
 	bar.end()
 	if err != nil {
 		return nil, err
 	}
-	c.Model, c.Recommended = server.Model, measure.Advise(c.Points, e.maxLoss)
+	c.Model = server.Model
+	if e.drafts == nil {
+		c.Recommended = measure.Advise(c.Points, e.maxLoss)
+	}
 	if e.url != "" {
 		return c, nil
 	}
 	return c, e.layers(c)
-}
-
-func (e *evaluation) bar(cmd *cobra.Command, model string) bar {
-	b := newBar(cmd.ErrOrStderr(), "asking")
-	e.opt.Progress = func(done, total int) { b.step(done, total, "asking "+model) }
-	return b
 }
 
 // layers reads a model's from its bundle.
@@ -244,64 +233,37 @@ func (e *evaluation) layers(c *measure.Curve) error {
 	return nil
 }
 
-// tell prints and writes what was found.
+// tell prints and writes what was found. It fails where a draft changed an answer.
 func (e *evaluation) tell(cmd *cobra.Command, curves []*measure.Curve) error {
 	table, several := tableTo(cmd, e.file), len(curves) > 1
+	var result any = curves[0]
+	plots := map[string][]byte{}
+	if several {
+		result = map[string]any{"object": "list", "data": curves}
+		plots["-depth.svg"] = measure.DepthPlot(curves)
+	}
 	for _, c := range curves {
-		prefix := e.svg
+		name := ""
 		if several {
 			fmt.Fprintf(table, "%s\n\n", c.Title())
-			prefix += "-" + c.Model
+			name = "-" + c.Model
 		}
-		if err := c.WriteTable(table); err != nil {
+		if err := measure.Write(table, measure.Table, c); err != nil {
 			return err
 		}
-		if c.Recommended != nil {
-			fmt.Fprintf(table, "\n%s\n\n", c.Recommended)
-		}
-		if e.svg == "" {
-			continue
-		}
-		err := writeBytes(prefix+"-accuracy.svg", c.AccuracyPlot(e.logScale))
-		if e.policies != "" {
-			err = errors.Join(err, writeBytes(prefix+"-policies.svg", c.PolicyPlot()), writeBytes(prefix+"-difficulty.svg", c.DifficultyPlot()))
-		}
-		if err != nil {
-			return err
+		plots[name+"-accuracy.svg"] = c.AccuracyPlot(e.logScale)
+		if e.policies != nil {
+			plots[name+"-policies.svg"], plots[name+"-difficulty.svg"] = c.PolicyPlot(), c.DifficultyPlot()
 		}
 	}
-	if !several {
-		return writeJSON(cmd, e.file, curves[0])
-	}
-	if e.svg != "" {
-		if err := writeBytes(e.svg+"-depth.svg", measure.DepthPlot(curves)); err != nil {
-			return err
+	err := writeResult(cmd, e.file, measure.JSON, result)
+	for name, plot := range plots {
+		if e.svg != "" {
+			err = errors.Join(err, writeBytes(e.svg+name, plot))
 		}
 	}
-	return writeJSON(cmd, e.file, map[string]any{"object": "list", "data": curves})
-}
-
-// compare proves that drafts change nothing; it fails where they do.
-func (e *evaluation) compare(cmd *cobra.Command, server *measure.HTTP) error {
-	drafts, err := numbers("draft", e.drafts, 1)
-	if err != nil {
-		return err
+	if slices.ContainsFunc(curves[0].Drafts, func(d measure.DraftOutcome) bool { return d.Different > 0 }) {
+		err = errors.Join(err, errSaid)
 	}
-	bar := e.bar(cmd, server.Model)
-	found, err := measure.CompareDrafts(cmd.Context(), server, e.most, drafts, e.opt)
-	bar.end()
-	if err != nil {
-		return err
-	}
-	result := measure.NewCurve(len(e.opt.Problems))
-	result.Model, result.Drafts = e.model, found
-	if err := errors.Join(measure.WriteDrafts(tableTo(cmd, e.file), found), writeJSON(cmd, e.file, result)); err != nil {
-		return err
-	}
-	for _, d := range found {
-		if d.Different > 0 {
-			return errSaid
-		}
-	}
-	return nil
+	return err
 }

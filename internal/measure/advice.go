@@ -1,7 +1,9 @@
 package measure
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,36 +23,25 @@ type Advice struct {
 }
 
 // Advise looks for it among the points; nil where no fixed depth was asked.
-func Advise(points []DepthPoint, maxLoss float64) *Advice {
-	a := &Advice{MaxLoss: maxLoss}
-	for i := range points {
-		p := &points[i]
-		if p.Depth.fixed() && (a.best == nil || p.Accuracy > a.best.Accuracy || p.Accuracy == a.best.Accuracy && p.Loops < a.best.Loops) {
-			a.best = p
-		}
-	}
-	if a.best == nil {
+func Advise(points []*DepthPoint, maxLoss float64) *Advice {
+	fixed, policies := those(points, (*DepthPoint).fixed), those(points, (*DepthPoint).policy)
+	if len(fixed) == 0 {
 		return nil
 	}
-	for i := range points {
-		p := &points[i]
-		a.tried = a.tried || p.Depth.policy()
-		if p.Accuracy < a.best.Accuracy-maxLoss-1e-9 {
-			continue
-		}
-		switch {
-		case p.Depth.fixed() && (a.fixed == nil || p.Loops < a.fixed.Loops):
-			a.fixed = p
-		case p.Depth.policy() && (a.policy == nil || p.MeanLoops < a.policy.MeanLoops):
-			a.policy = p
-		}
-	}
-	a.Loops = a.fixed.Loops
-	if p := a.policy; p != nil {
-		a.ExitPolicy, a.ExitThreshold, a.PolicyLoops, a.MeanLoops = p.ExitPolicy, p.ExitThreshold, p.Loops, p.MeanLoops
+	best := slices.MinFunc(fixed, func(a, b *DepthPoint) int {
+		return cmp.Or(cmp.Compare(b.Accuracy, a.Accuracy), cmp.Compare(a.Loops, b.Loops))
+	})
+	within := func(p *DepthPoint) bool { return p.Accuracy >= best.Accuracy-maxLoss-1e-9 }
+	least := slices.MinFunc(those(fixed, within), func(a, b *DepthPoint) int { return cmp.Compare(a.Loops, b.Loops) })
+	a := &Advice{MaxLoss: maxLoss, Loops: least.Loops, best: best, fixed: least, tried: len(policies) > 0}
+	if good := those(policies, within); len(good) > 0 {
+		p := slices.MinFunc(good, byMeanLoops)
+		a.ExitPolicy, a.ExitThreshold, a.PolicyLoops, a.MeanLoops, a.policy = p.ExitPolicy, p.ExitThreshold, p.Loops, p.MeanLoops, p
 	}
 	return a
 }
+
+func byMeanLoops(a, b *DepthPoint) int { return cmp.Compare(a.MeanLoops, b.MeanLoops) }
 
 // String is the advice in words.
 func (a *Advice) String() string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -110,48 +109,52 @@ type Likelihood struct {
 	Greedy  bool    // each of them was the most likely one
 }
 
-// TPOT is the mean time of a token after the first, as vLLM defines it: (E2E − TTFT)/(tokens − 1). It is false where
-// there was but one.
-func (r *Reply) TPOT() (time.Duration, bool) {
-	if r.Tokens < 2 {
-		return 0, false
-	}
-	return (r.E2E - r.TTFT) / time.Duration(r.Tokens-1), true
-}
-
 // MeanLoops is per token.
 func (r *Reply) MeanLoops() float64 { return ratio(float64(r.Loops), float64(r.Tokens)) }
 
-// together runs so many clients at one time, each with its number, and waits for all. The first error ends the context of
-// the others, and is returned.
-func together(ctx context.Context, clients int, f func(ctx context.Context, client int) error) error {
+func (r *Reply) end() time.Time { return r.Start.Add(r.E2E) }
+
+// within is the share of the answer that had come by a time.
+func (r *Reply) within(end time.Time) float64 {
+	came := 0
+	for _, at := range r.Stamps {
+		if !r.Start.Add(at).After(end) {
+			came++
+		}
+	}
+	return ratio(float64(came), float64(len(r.Stamps)))
+}
+
+// asker has the next request of a client that has had so many answers, nil where it is to send no more, and what is done
+// with the answer. Only one of these functions runs at a time.
+type asker func(client, had int) (a *Ask, done func(*Reply))
+
+// drive lets clients send one request after another. The first error ends the context of the others, and is returned.
+func drive(ctx context.Context, c Client, clients int, next asker) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var mu sync.Mutex // held while next or done runs
 	var wait sync.WaitGroup
-	for i := range clients {
+	for client := range clients {
 		wait.Go(func() {
-			if err := f(ctx, i); err != nil {
-				cancel(err)
+			for had := 0; ctx.Err() == nil; had++ {
+				mu.Lock()
+				a, done := next(client, had)
+				mu.Unlock()
+				if a == nil {
+					return
+				}
+				r, err := c.Do(ctx, *a)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				mu.Lock()
+				done(r)
+				mu.Unlock()
 			}
 		})
 	}
 	wait.Wait()
 	return context.Cause(ctx)
-}
-
-// each calls f for 0 to n−1, so many at one time, in this order. The first error ends it.
-func each(ctx context.Context, workers, n int, f func(ctx context.Context, i int) error) error {
-	var next atomic.Int64
-	return together(ctx, min(workers, n), func(ctx context.Context, _ int) error {
-		for ctx.Err() == nil {
-			i := int(next.Add(1)) - 1
-			if i >= n {
-				break
-			}
-			if err := f(ctx, i); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

@@ -3,16 +3,15 @@ package measure
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Fit is the straight line ms = a + b·loops through the medians at each loop count, by least squares.
 type Fit struct {
-	Metric       string  `json:"metric"` // e2e, ttft or tpot
-	Concurrency  int     `json:"concurrency"`
-	PromptTokens int     `json:"prompt_tokens"`
-	MaxTokens    int     `json:"max_tokens"`
-	A            float64 `json:"a_ms"`
-	B            float64 `json:"b_ms_per_loop"`
+	Metric string `json:"metric"` // e2e, ttft or tpot
+	Load
+	A float64 `json:"a_ms"`
+	B float64 `json:"b_ms_per_loop"`
 	// BLow and BHigh are where the true slope lies with a probability of 95 %, by what the line leaves unexplained; null where
 	// two loop counts leave nothing.
 	BLow      *float64   `json:"b_low_ms_per_loop"`
@@ -27,28 +26,26 @@ type Residual struct {
 	MS    float64 `json:"ms"`
 }
 
-// fits has one line for each metric and each (concurrency, prompt, max tokens) that was swept at two loop counts or
-// more: all e2e ones first.
-func fits(points []Point) []Fit {
-	var out []Fit
+// fits has one line for each metric and each load that was swept at two loop counts or more: all e2e ones first.
+func fits(points []*Point) []*Fit {
+	var out []*Fit
 	for _, metric := range []struct {
 		name string
-		of   func(*Point) *Spread
+		of   func(*Numbers) *Spread
 	}{
-		{"e2e", func(p *Point) *Spread { return &p.E2E }},
-		{"ttft", func(p *Point) *Spread { return &p.TTFT }},
-		{"tpot", func(p *Point) *Spread { return &p.TPOT }},
+		{"e2e", func(n *Numbers) *Spread { return &n.E2E }},
+		{"ttft", func(n *Numbers) *Spread { return &n.TTFT }},
+		{"tpot", func(n *Numbers) *Spread { return &n.TPOT }},
 	} {
-		for _, group := range groups(points) {
+		for _, load := range loads(points) {
 			var x, y []float64
-			for _, p := range group {
-				if v := metric.of(p); v.N > 0 && p.Loops > 0 {
+			for _, p := range points {
+				if v := metric.of(&p.Numbers); p.Load == load && v.N > 0 && p.Loops > 0 {
 					x, y = append(x, float64(p.Loops)), append(y, v.P50)
 				}
 			}
-			if f, ok := fit(x, y); ok {
-				of := &group[0].Shape
-				f.Metric, f.Concurrency, f.PromptTokens, f.MaxTokens = metric.name, of.Concurrency, of.PromptTokens, of.MaxTokens
+			if f := leastSquares(x, y); f != nil {
+				f.Metric, f.Load = metric.name, load
 				out = append(out, f)
 			}
 		}
@@ -56,35 +53,43 @@ func fits(points []Point) []Fit {
 	return out
 }
 
-func fit(loops, y []float64) (f Fit, ok bool) {
-	l, ok := lineThrough(loops, y)
-	f.A, f.B, f.R2 = l.A, l.B, l.R2
-	if !math.IsNaN(l.Half) {
-		low, high := l.B-l.Half, l.B+l.Half
-		f.BLow, f.BHigh = &low, &high
-	}
-	for i := range loops {
-		f.Residuals = append(f.Residuals, Residual{int(loops[i]), y[i] - l.A - l.B*loops[i]})
-	}
-	return f, ok
-}
-
-// groups are the points that differ in loops alone, in order of first appearance.
-func groups(points []Point) [][]*Point {
-	var out [][]*Point
-	at := map[Shape]int{}
-	for i := range points {
-		key := points[i].Shape
-		key.Loops = 0
-		n, ok := at[key]
-		if !ok {
-			n = len(out)
-			at[key] = n
-			out = append(out, nil)
+// loads are the points' without their loops, in order of first appearance.
+func loads(points []*Point) (out []Load) {
+	for _, p := range points {
+		if !slices.Contains(out, p.Load) {
+			out = append(out, p.Load)
 		}
-		out[n] = append(out[n], &points[i])
 	}
 	return out
+}
+
+// leastSquares fits a line; nil where there are no two different x, which are loops.
+func leastSquares(x, y []float64) *Fit {
+	mx, my := spreadOf(x).Mean, spreadOf(y).Mean
+	var sxx, sxy, syy, left float64
+	for i := range x {
+		sxx += (x[i] - mx) * (x[i] - mx)
+		sxy += (x[i] - mx) * (y[i] - my)
+		syy += (y[i] - my) * (y[i] - my)
+	}
+	if sxx == 0 {
+		return nil
+	}
+	f := &Fit{B: sxy / sxx, R2: 1}
+	f.A = my - f.B*mx
+	for i := range x {
+		off := y[i] - f.A - f.B*x[i]
+		left += off * off
+		f.Residuals = append(f.Residuals, Residual{int(x[i]), off})
+	}
+	if syy > 0 {
+		f.R2 = 1 - left/syy
+	}
+	if freedom := len(x) - 2; freedom > 0 {
+		half := student(freedom) * math.Sqrt(left/float64(freedom)/sxx)
+		f.BLow, f.BHigh = new(f.B-half), new(f.B+half)
+	}
+	return f
 }
 
 // String is the line as people read it. A noisy machine can make more loops faster: then the slope falls.
@@ -99,8 +104,8 @@ func (f *Fit) sign() string {
 	return "+"
 }
 
-// quality says how far to trust the line.
-func (f *Fit) quality() string {
+// Quality says how far to trust the line.
+func (f *Fit) Quality() string {
 	slope, worst := "", 0.0
 	if f.BLow != nil {
 		slope = fmt.Sprintf(", slope %.3f to %.3f with 95 %%", *f.BLow, *f.BHigh)

@@ -1,12 +1,12 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -60,7 +60,45 @@ func (m *Mix) clients() int {
 
 // shape is a request at so many loops.
 func (m *Mix) shape(loops int) Shape {
-	return Shape{Loops: loops, Concurrency: m.clients(), PromptTokens: m.PromptTokens, MaxTokens: m.MaxTokens}
+	return Shape{Loops: loops, Load: Load{Concurrency: m.clients(), PromptTokens: m.PromptTokens, MaxTokens: m.MaxTokens}}
+}
+
+// MixResult is what Mixed measured. Times are in milliseconds.
+type MixResult struct {
+	Model        string   `json:"model"`
+	Target       string   `json:"target"`
+	Date         string   `json:"date"`
+	PromptTokens int      `json:"prompt_tokens"`
+	MaxTokens    int      `json:"max_tokens"`
+	Requests     int      `json:"requests"`
+	Rounds       int      `json:"rounds"`
+	Schedulings  []MixRow `json:"schedulings"`
+	Alone        []MixRow `json:"alone"` // each class at the whole number of clients, under the first scheduling
+}
+
+// Rows are all of them.
+func (r *MixResult) Rows() []MixRow { return slices.Concat(r.Schedulings, r.Alone) }
+
+// Base is the scheduling whose throughput the others' is compared with.
+func (r *MixResult) Base() MixRow { return r.Schedulings[len(r.Schedulings)-1] }
+
+// MixRow is one scheduling under the mix, all classes being there all the time.
+type MixRow struct {
+	Scheduling string     `json:"scheduling"`
+	Classes    []ClassRow `json:"classes"`
+	Numbers
+	Calls
+	// SetTokensPerSecond is over a fixed list of requests, from the first to the last token.
+	SetTokensPerSecond Spread `json:"set_tokens_per_second"`
+}
+
+// ClassRow is one class under one load.
+type ClassRow struct {
+	Class
+	Numbers
+	// OfDeepest is the median TPOT over that of the deepest class of the same row; OfAlone over its own alone.
+	OfDeepest float64 `json:"tpot_of_deepest"`
+	OfAlone   float64 `json:"tpot_of_alone"`
 }
 
 // Mixed measures the mix under each scheduling, in turn, and each class alone at the whole number of clients under the
@@ -72,165 +110,158 @@ func Mixed(ctx context.Context, schedulings []Scheduling, m Mix) (*MixResult, er
 	if len(schedulings) == 0 {
 		return nil, errors.New("no scheduling to measure")
 	}
-	r := &mixRun{mix: m, requests: requests{vocab: m.Vocab, seed: m.Seed}, total: m.Rounds * (2*len(schedulings) + len(m.Classes))}
-	mixed, sets := make([]phase, len(schedulings)), make([]phase, len(schedulings))
-	alone := make([]phase, len(m.Classes))
-	for range m.Rounds {
-		for i, s := range schedulings {
-			err := r.on(ctx, s, func(c Client) error {
-				if err := r.steady(ctx, c, m.Classes, &mixed[i]); err != nil {
-					return err
-				}
-				r.step(s.Name + ", steady")
-				err := r.set(ctx, c, &sets[i])
-				r.step(s.Name + ", fixed set")
-				return err
-			})
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.Name, err)
-			}
+	var steady, sets, alone []*phase
+	for _, s := range schedulings {
+		steady = append(steady, newPhase(s.Name, s, m.Classes, (*stint).steady))
+		sets = append(sets, newPhase(s.Name+", fixed set", s, m.Classes, (*stint).set))
+	}
+	for _, c := range m.Classes {
+		all := []Class{{Loops: c.Loops, Clients: m.clients()}}
+		alone = append(alone, newPhase(fmt.Sprintf("alone, %d loops", c.Loops), schedulings[0], all, (*stint).steady))
+	}
+	phases, q := slices.Concat(steady, sets, alone), &requests{vocab: m.Vocab, seed: m.Seed}
+	for done := range m.Rounds * len(phases) {
+		p := phases[done%len(phases)]
+		if err := p.measure(ctx, &m, q); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
-		for i, class := range m.Classes {
-			all := []Class{{Loops: class.Loops, Clients: m.clients()}}
-			err := r.on(ctx, schedulings[0], func(c Client) error { return r.steady(ctx, c, all, &alone[i]) })
-			if err != nil {
-				return nil, fmt.Errorf("%d loops alone: %w", class.Loops, err)
-			}
-			r.step(fmt.Sprintf("%d loops alone", class.Loops))
+		if m.Progress != nil {
+			m.Progress(done+1, m.Rounds*len(phases), p.name)
 		}
 	}
-	return m.result(schedulings, mixed, sets, alone), nil
-}
-
-type mixRun struct {
-	mix         Mix
-	requests    requests
-	done, total int
-}
-
-func (r *mixRun) step(name string) {
-	if r.done++; r.mix.Progress != nil {
-		r.mix.Progress(r.done, r.total, name)
+	out := &MixResult{
+		Date: now(), Target: inProcess,
+		PromptTokens: m.PromptTokens, MaxTokens: m.MaxTokens, Requests: m.Requests, Rounds: m.Rounds,
 	}
+	own := map[int]float64{} // time per token of a class alone
+	for i, p := range alone {
+		own[m.Classes[i].Loops] = p.whole.numbers().TPOT.P50
+		out.Alone = append(out.Alone, p.row(own))
+	}
+	for i, p := range steady {
+		row := p.row(own)
+		row.SetTokensPerSecond = sets[i].whole.numbers().TokensPerSecond
+		out.Schedulings = append(out.Schedulings, row)
+	}
+	return out, nil
 }
 
-// on starts a scheduling, warms it up, and stops it afterwards.
-func (r *mixRun) on(ctx context.Context, s Scheduling, f func(Client) error) (err error) {
-	c, stop := s.Start()
+// phase is one load under one scheduling, and what was seen of it, a run in each round.
+type phase struct {
+	name    string
+	on      Scheduling
+	classes []Class
+	load    func(*stint) asker
+	whole   runs
+	each    []runs // by class
+}
+
+func newPhase(name string, on Scheduling, classes []Class, load func(*stint) asker) *phase {
+	return &phase{name: name, on: on, classes: classes, load: load, each: make([]runs, len(classes))}
+}
+
+// measure starts the scheduling, warms it up, puts the load on it, and stops it.
+func (p *phase) measure(ctx context.Context, m *Mix, q *requests) (err error) {
+	c, stop := p.on.Start()
 	defer func() { err = errors.Join(err, stop()) }()
-	warm := r.mix.shape(r.mix.Classes[0].Loops)
+	warm := m.shape(p.classes[0].Loops)
 	warm.MaxTokens = 2
-	if _, err := burst(ctx, c, &r.requests, warm); err != nil {
+	if _, err := q.burst(ctx, c, warm); err != nil {
 		return err
 	}
-	return f(c)
+	s := &stint{Mix: m, phase: p, client: c, requests: q, replies: make([][]*Reply, len(p.classes))}
+	load := p.load(s)
+	s.blocks.count(c, -1)
+	start := time.Now()
+	if err := drive(ctx, c, m.clients(), load); err != nil {
+		return err
+	}
+	s.stop()
+	whole := run{blocks: s.blocks}
+	for i, list := range s.replies {
+		var r run
+		r.add(list, start, s.end)
+		p.each[i] = append(p.each[i], r)
+	}
+	whole.add(slices.Concat(s.replies...), start, s.end)
+	p.whole = append(p.whole, whole)
+	return nil
 }
 
-// phase gathers what was seen of one load, over all rounds.
-type phase struct {
-	replies [][]*Reply  // by class
-	rates   []float64   // tokens per second, by round
-	byClass [][]float64 // the same, by class
-	blocks  Blocks
+// row is what came of the phase. own is the time per token of each class that was alone, by its loops.
+func (p *phase) row(own map[int]float64) MixRow {
+	row := MixRow{Scheduling: p.name, Numbers: p.whole.numbers(), Calls: p.whole.calls()}
+	for i, c := range p.classes {
+		row.Classes = append(row.Classes, ClassRow{Class: c, Numbers: p.each[i].numbers()})
+	}
+	deepest := slices.MaxFunc(row.Classes, func(a, b ClassRow) int { return cmp.Compare(a.Loops, b.Loops) })
+	for i := range row.Classes {
+		c := &row.Classes[i]
+		c.OfDeepest, c.OfAlone = ratio(c.TPOT.P50, deepest.TPOT.P50), ratio(c.TPOT.P50, own[c.Loops])
+	}
+	return row
+}
+
+// stint is a phase under way, in one round.
+type stint struct {
+	*Mix
+	phase    *phase
+	client   Client
+	requests *requests
+	replies  [][]*Reply // by class
+	blocks   Blocks
+	end      time.Time
+}
+
+// stop ends what counts, the first time.
+func (s *stint) stop() {
+	if s.end.IsZero() {
+		s.end = time.Now()
+		s.blocks.count(s.client, 1)
+	}
+}
+
+func (s *stint) send(class int) (*Ask, func(*Reply)) {
+	return s.requests.next(s.shape(s.phase.classes[class].Loops)), func(r *Reply) { s.replies[class] = append(s.replies[class], r) }
+}
+
+// clientClasses has the class of each client.
+func (s *stint) clientClasses() (out []int) {
+	for i, c := range s.phase.classes {
+		out = append(out, slices.Repeat([]int{i}, c.Clients)...)
+	}
+	return out
 }
 
 // steady lets every client send one request after another until each has completed its number, so that all classes are
-// there all the time. Requests that were still open at that moment are waited for, and their tokens count up to it.
-func (r *mixRun) steady(ctx context.Context, c Client, classes []Class, out *phase) error {
-	var class []int // of each client
-	for i := range classes {
-		class = append(class, slices.Repeat([]int{i}, classes[i].Clients)...)
-	}
-	var mu sync.Mutex // guards what follows
-	replies := make([][]*Reply, len(classes))
+// there all the time. Requests that are still open at that moment are waited for, and their tokens count up to it.
+func (s *stint) steady() asker {
+	class := s.clientClasses()
 	left := len(class) // clients that have not completed their number
-	var end time.Time
-	out.blocks.count(c, -1)
-	start := time.Now()
-	err := together(ctx, len(class), func(ctx context.Context, client int) error {
-		for n := 1; ; n++ {
-			reply, err := c.Do(ctx, r.requests.next(r.mix.shape(classes[class[client]].Loops)))
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			replies[class[client]] = append(replies[class[client]], reply)
-			if n == r.mix.Requests {
-				if left--; left == 0 {
-					end = time.Now()
-					out.blocks.count(c, 1)
-				}
-			}
-			over := left == 0
-			mu.Unlock()
-			if over {
-				return nil
+	return func(client, had int) (*Ask, func(*Reply)) {
+		if had == s.Requests {
+			if left--; left == 0 {
+				s.stop()
 			}
 		}
-	})
-	if err == nil {
-		out.add(replies, start, end)
-	}
-	return err
-}
-
-// add books the tokens between start and end, and the replies that ended in between.
-func (p *phase) add(replies [][]*Reply, start, end time.Time) {
-	if p.replies == nil {
-		p.replies, p.byClass = make([][]*Reply, len(replies)), make([][]float64, len(replies))
-	}
-	wall, all := end.Sub(start).Seconds(), 0.0
-	for i, list := range replies {
-		tokens := 0.0
-		for _, r := range list {
-			n := 0
-			for _, at := range r.Stamps {
-				if !r.Start.Add(at).After(end) {
-					n++
-				}
-			}
-			tokens += float64(n) * ratio(float64(r.Tokens), float64(len(r.Stamps)))
-			if !r.Start.Add(r.E2E).After(end) {
-				p.replies[i] = append(p.replies[i], r)
-			}
+		if left == 0 {
+			return nil, nil
 		}
-		p.byClass[i] = append(p.byClass[i], ratio(tokens, wall))
-		all += tokens
+		return s.send(class[client])
 	}
-	p.rates = append(p.rates, ratio(all, wall))
 }
 
 // set serves one and the same list of requests, in one and the same order, as fast as so many clients can.
-func (r *mixRun) set(ctx context.Context, c Client, out *phase) error {
-	type request struct {
-		Ask
-		class int
-	}
-	var list []request
-	q := &requests{vocab: r.mix.Vocab, seed: r.mix.Seed + 1e6}
-	for i, class := range r.mix.Classes {
-		for range class.Clients * r.mix.Requests {
-			list = append(list, request{q.next(r.mix.shape(class.Loops)), i})
+func (s *stint) set() asker {
+	list := slices.Repeat(s.clientClasses(), s.Requests)
+	rand.New(rand.NewPCG(s.Seed, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	s.requests = &requests{vocab: s.Vocab, seed: s.Seed + 1e6}
+	return func(int, int) (*Ask, func(*Reply)) {
+		if len(list) == 0 {
+			return nil, nil
 		}
+		class := list[0]
+		list = list[1:]
+		return s.send(class)
 	}
-	order := rand.New(rand.NewPCG(r.mix.Seed, 1))
-	order.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	replies := make([]*Reply, len(list))
-	out.blocks.count(c, -1)
-	start := time.Now()
-	err := each(ctx, r.mix.clients(), len(list), func(ctx context.Context, i int) (err error) {
-		replies[i], err = c.Do(ctx, list[i].Ask)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	end := time.Now()
-	out.blocks.count(c, 1)
-	byClass := make([][]*Reply, len(r.mix.Classes))
-	for i, reply := range replies {
-		byClass[list[i].class] = append(byClass[list[i].class], reply)
-	}
-	out.add(byClass, start, end)
-	return nil
 }

@@ -93,7 +93,7 @@ func TestMixed(t *testing.T) {
 		t.Errorf("alone %+v", a)
 	}
 	var table bytes.Buffer
-	if err := r.WriteTable(&table); err != nil || !strings.Contains(table.String(), "| lockstep | 2 | 16 |") {
+	if err := measure.Write(&table, measure.Table, r); err != nil || !strings.Contains(table.String(), "| lockstep | 2 | 16 |") {
 		t.Errorf("%v %s", err, table.String())
 	}
 }

@@ -1,9 +1,9 @@
 package measure
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -11,7 +11,12 @@ import (
 
 // Shape is one point's place in a sweep.
 type Shape struct {
-	Loops        int `json:"loops"` // 0: the server's default
+	Loops int `json:"loops"` // 0: the server's default
+	Load
+}
+
+// Load is how many clients ask at one time, and for what.
+type Load struct {
 	Concurrency  int `json:"concurrency"`
 	PromptTokens int `json:"prompt_tokens"`
 	MaxTokens    int `json:"max_tokens"`
@@ -52,7 +57,7 @@ func (p *Plan) Shapes() []Shape {
 		for _, prompt := range p.PromptTokens {
 			for _, c := range p.Concurrency {
 				for _, l := range p.Loops {
-					out = append(out, Shape{l, c, prompt, tokens})
+					out = append(out, Shape{l, Load{c, prompt, tokens}})
 				}
 			}
 		}
@@ -90,21 +95,31 @@ type requests struct {
 	vocab int
 	exit  loopctl.ExitPolicy
 	draft int
-
-	mu   sync.Mutex
-	seed uint64
+	seed  uint64
 }
 
 // next is another request of a shape. Its answer has all of its tokens, whatever the model would say.
-func (q *requests) next(s Shape) Ask {
-	q.mu.Lock()
+func (q *requests) next(s Shape) *Ask {
 	q.seed++
-	seed := q.seed
-	q.mu.Unlock()
-	return Ask{
-		Depth: Depth{Loops: s.Loops, Exit: q.exit, Draft: q.draft}, IDs: prompt(seed, s.PromptTokens, q.vocab),
-		MaxTokens: s.MaxTokens, IgnoreEOS: true, Stream: true, Seed: int64(seed & 0x7fffffff),
+	return &Ask{
+		Depth: Depth{Loops: s.Loops, Exit: q.exit, Draft: q.draft}, IDs: prompt(q.seed, s.PromptTokens, q.vocab),
+		MaxTokens: s.MaxTokens, IgnoreEOS: true, Stream: true, Seed: int64(q.seed & 0x7fffffff),
 	}
+}
+
+// burst sends a shape's requests all at once and waits for the last.
+func (q *requests) burst(ctx context.Context, c Client, s Shape) (replies []*Reply, err error) {
+	asks := make([]*Ask, s.Concurrency) // made before any is sent: long prompts take time
+	for i := range asks {
+		asks[i] = q.next(s)
+	}
+	err = drive(ctx, c, s.Concurrency, func(client, had int) (*Ask, func(*Reply)) {
+		if had > 0 {
+			return nil, nil
+		}
+		return asks[client], func(r *Reply) { replies = append(replies, r) }
+	})
+	return replies, err
 }
 
 // prompt draws ids. Small ones are left out where there are others, since special tokens live there.

@@ -120,35 +120,3 @@ func (r *Reply) event(e *loopctl.Event) {
 		r.Drafted, r.Accepted = e.Stats.Drafted, e.Stats.Accepted
 	}
 }
-
-// Blocks are sums over block calls.
-type Blocks struct {
-	Calls, Rows int64
-	Runnable    int64 // rows that could have been in the calls, had they had room for all
-	Took        time.Duration
-}
-
-// count adds, times sign, what a client's engine has done so far: −1 before a measurement, 1 after it.
-func (b *Blocks) count(c Client, sign int64) {
-	if p, ok := c.(*Process); ok && p.Blocks != nil {
-		now := p.Blocks()
-		b.Calls, b.Rows = b.Calls+sign*now.Calls, b.Rows+sign*now.Rows
-		b.Runnable, b.Took = b.Runnable+sign*now.Runnable, b.Took+time.Duration(sign)*now.Took
-	}
-}
-
-// Calls are means over block calls; null where nobody counts them, as over HTTP.
-type Calls struct {
-	MSPerBlockCall *float64 `json:"ms_per_block_call"`
-	RowsPerCall    *float64 `json:"rows_per_call"`
-	RowsRunnable   *float64 `json:"rows_of_runnable"` // share of the rows that could have run that did
-}
-
-func (b *Blocks) means() Calls {
-	if b.Calls == 0 {
-		return Calls{}
-	}
-	n := float64(b.Calls)
-	took, rows, share := ms(b.Took)/n, float64(b.Rows)/n, ratio(float64(b.Rows), float64(b.Runnable))
-	return Calls{&took, &rows, &share}
-}

@@ -1,11 +1,12 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
+	"strings"
 )
 
 // Evaluation says what to ask.
@@ -25,7 +26,7 @@ type Curve struct {
 	Model       string         `json:"model"`
 	Problems    int            `json:"problems"`
 	Date        string         `json:"date"`
-	Points      []DepthPoint   `json:"points"`
+	Points      []*DepthPoint  `json:"points"`
 	Recommended *Advice        `json:"recommended"` // null where no fixed depth was asked
 	Drafts      []DraftOutcome `json:"drafts,omitempty"`
 
@@ -35,15 +36,14 @@ type Curve struct {
 
 // DepthPoint is one depth. Latencies are null where none was measured.
 type DepthPoint struct {
-	Depth         Depth    `json:"-"`
-	Loops         int      `json:"loops"`
-	ExitPolicy    string   `json:"exit_policy"`
-	ExitThreshold float64  `json:"exit_threshold,omitempty"`
-	Accuracy      float64  `json:"accuracy"` // percent
-	Low           float64  `json:"accuracy_low"`
-	High          float64  `json:"accuracy_high"` // the 95 % interval
-	MeanLoops     float64  `json:"mean_loops"`    // per token
-	NatsPerToken  *float64 `json:"nats_per_token,omitempty"`
+	Depth         `json:"-"`
+	Loops         int     `json:"loops"`
+	ExitPolicy    string  `json:"exit_policy"`
+	ExitThreshold float64 `json:"exit_threshold,omitempty"`
+	Tally
+	Low          float64  `json:"accuracy_low"`
+	High         float64  `json:"accuracy_high"` // the 95 % interval
+	NatsPerToken *float64 `json:"nats_per_token,omitempty"`
 	// TTFT, E2E and PerToken are medians over the timed problems, each alone on the server: to the first token, to the
 	// last, and E2E divided by the answer's tokens. In milliseconds.
 	TTFT     *float64 `json:"ttft_ms"`
@@ -52,71 +52,77 @@ type DepthPoint struct {
 	Groups   []Group  `json:"groups"` // in order of first appearance
 }
 
-// Group counts the problems of one difficulty.
-type Group struct {
-	Name      string  `json:"name"`
+// Tally counts answers.
+type Tally struct {
 	Total     int     `json:"total"`
-	Accuracy  float64 `json:"accuracy"`
-	MeanLoops float64 `json:"mean_loops"`
+	Accuracy  float64 `json:"accuracy"`   // percent
+	MeanLoops float64 `json:"mean_loops"` // per token
 
 	correct, tokens, loops int
-	scored                 int // tokens whose likelihood is in logprob
-	logprob                float64
 }
 
-func (g *Group) add(r *Reply, correct bool) {
-	if g.Total++; correct {
-		g.correct++
+// Group counts the problems of one difficulty.
+type Group struct {
+	Name string `json:"name"`
+	Tally
+}
+
+func (t *Tally) add(r *Reply, correct bool) {
+	if t.Total++; correct {
+		t.correct++
 	}
-	g.tokens, g.loops = g.tokens+r.Tokens, g.loops+r.Loops
-	g.logprob, g.scored = g.logprob+r.Logprob, g.scored+r.Scored
-	g.Accuracy = 100 * float64(g.correct) / float64(g.Total)
-	g.MeanLoops = ratio(float64(g.loops), float64(g.tokens))
+	t.tokens, t.loops = t.tokens+r.Tokens, t.loops+r.Loops
+	t.Accuracy, t.MeanLoops = 100*float64(t.correct)/float64(t.Total), ratio(float64(t.loops), float64(t.tokens))
 }
 
-func (g *Group) interval() (low, high float64) { return wilson(g.correct, g.Total) }
-
-// NewCurve is a curve without points.
-func NewCurve(problems int) *Curve {
-	return &Curve{Object: "depth.curve", Problems: problems, Date: now(), Points: []DepthPoint{}}
+// Title is the model with its layers, in the notation of the looped-transformer papers.
+func (c *Curve) Title() string {
+	if c.Looped == 0 {
+		return c.Model
+	}
+	return fmt.Sprintf("%s (%d + %d⊗L + %d layers)", c.Model, c.Before, c.Looped, c.After)
 }
 
-// Score asks every problem at each depth, and times some of them. The first failed request ends it.
+// those are the points that keep takes.
+func those(points []*DepthPoint, keep func(*DepthPoint) bool) []*DepthPoint {
+	return slices.DeleteFunc(slices.Clone(points), func(p *DepthPoint) bool { return !keep(p) })
+}
+
+// Score asks every problem at each depth, and times some of them, each alone on the server. A depth with a draft is compared
+// with the first of as many loops. The first failed request ends it.
 func Score(ctx context.Context, c Client, e Evaluation) (*Curve, error) {
-	x := newExam(c, e)
-	replies, alone, err := x.sit(ctx)
+	replies, alone, err := e.ask(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	out := NewCurve(len(x.Problems))
-	for i, d := range x.Depths {
-		p := x.count(d, replies[i])
-		if t := &alone[i]; len(t.whole) > 0 {
-			ttft, e2e, each := median(t.first), median(t.whole), median(t.token)
-			p.TTFT, p.E2E, p.PerToken = &ttft, &e2e, &each
+	out := &Curve{Object: "depth.curve", Problems: len(e.Problems), Date: now()}
+	for i, d := range e.Depths {
+		if d.Draft > 0 {
+			plain := slices.Index(e.Depths, Depth{Loops: d.Loops})
+			out.Drafts = append(out.Drafts, e.compare(d, replies[i], replies[plain], alone[i], alone[plain]))
+			continue
+		}
+		p := e.count(d, replies[i])
+		if timed := alone[i]; len(timed) > 0 {
+			p.TTFT, p.E2E, p.PerToken = new(spread(timed, ttft).P50), new(spread(timed, e2e).P50), new(spread(timed, perToken).P50)
 		}
 		out.Points = append(out.Points, p)
 	}
 	return out, nil
 }
 
-// exam is an evaluation under way.
-type exam struct {
-	Evaluation
-	client Client
-
-	mu   sync.Mutex // guards what follows
-	done int
-}
-
-func newExam(c Client, e Evaluation) *exam {
-	if e.Concurrency <= 0 {
-		e.Concurrency = 16
+// ask asks every problem at each depth; then some of them alone, the depths in turn, so that a machine that becomes slower
+// meanwhile is the same to all. Both results are by depth.
+func (e Evaluation) ask(ctx context.Context, c Client) (replies, alone [][]*Reply, err error) {
+	if len(e.Depths) == 0 || len(e.Problems) == 0 {
+		return nil, nil, errors.New("nothing to ask: needs depths and problems")
 	}
-	if e.Timed == 0 {
-		e.Timed = 50
+	for _, d := range e.Depths {
+		if d.Draft > 0 && !slices.Contains(e.Depths, Depth{Loops: d.Loops}) {
+			return nil, nil, fmt.Errorf("drafts at %d loops have nothing to be compared with: ask without, too", d.Loops)
+		}
 	}
-	e.Timed = max(0, min(e.Timed, len(e.Problems)))
+	e.Concurrency, e.Timed = cmp.Or(e.Concurrency, 16), max(0, min(cmp.Or(e.Timed, 50), len(e.Problems)))
 	if e.Likelihood {
 		e.Timed = 0
 	}
@@ -125,66 +131,55 @@ func newExam(c Client, e Evaluation) *exam {
 			e.MaxTokens = max(e.MaxTokens, len(p.Answer)+4)
 		}
 	}
-	return &exam{Evaluation: e, client: c}
-}
-
-func (x *exam) ask(ctx context.Context, d Depth, p Problem) (*Reply, error) {
-	a := Ask{Depth: d, Prompt: p.Prompt, MaxTokens: x.MaxTokens}
-	if x.Likelihood {
-		a.Answer = p.Answer
-	}
-	r, err := x.client.Do(ctx, a)
-	if err != nil {
-		return nil, fmt.Errorf("at %s loops: %w", d.Name(), err)
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.done++; x.Progress != nil {
-		x.Progress(x.done, len(x.Depths)*(len(x.Problems)+x.Timed))
-	}
-	return r, nil
-}
-
-// timed are what answers took that were asked for alone, in milliseconds: to the first token, whole, and whole over tokens.
-type timed struct{ first, whole, token []float64 }
-
-// sit asks every problem at each depth; then some of them alone, the depths in turn, so that a machine that becomes slower
-// meanwhile is the same to all. Both results are by depth.
-func (x *exam) sit(ctx context.Context) (replies [][]*Reply, alone []timed, err error) {
-	if len(x.Depths) == 0 || len(x.Problems) == 0 {
-		return nil, nil, errors.New("nothing to ask: needs depths and problems")
-	}
-	alone = make([]timed, len(x.Depths))
-	for _, d := range x.Depths {
-		list := make([]*Reply, len(x.Problems))
-		err := each(ctx, x.Concurrency, len(list), func(ctx context.Context, i int) (err error) {
-			list[i], err = x.ask(ctx, d, x.Problems[i])
-			return err
+	done, total := 0, len(e.Depths)*(len(e.Problems)+e.Timed)
+	ask := func(d Depth, problems []Problem, clients int) ([]*Reply, error) {
+		out, next := make([]*Reply, len(problems)), 0
+		err := drive(ctx, c, clients, func(int, int) (*Ask, func(*Reply)) {
+			if next == len(out) {
+				return nil, nil
+			}
+			at := next
+			next++
+			a := &Ask{Depth: d, Prompt: problems[at].Prompt, MaxTokens: e.MaxTokens}
+			if e.Likelihood {
+				a.Answer = problems[at].Answer
+			}
+			return a, func(r *Reply) {
+				out[at] = r
+				if done++; e.Progress != nil {
+					e.Progress(done, total)
+				}
+			}
 		})
 		if err != nil {
+			err = fmt.Errorf("at %s loops: %w", d.Name(), err)
+		}
+		return out, err
+	}
+	replies, alone = make([][]*Reply, len(e.Depths)), make([][]*Reply, len(e.Depths))
+	for i, d := range e.Depths {
+		if replies[i], err = ask(d, e.Problems, e.Concurrency); err != nil {
 			return nil, nil, err
 		}
-		replies = append(replies, list)
 	}
-	for n, problem := range Some(x.Problems, x.Timed)[:x.Timed] {
-		for i := range x.Depths {
-			at := (n + i) % len(x.Depths) // whoever comes later finds warmer caches
-			r, err := x.ask(ctx, x.Depths[at], problem)
+	timed := Some(e.Problems, e.Timed)[:e.Timed]
+	for n := range timed {
+		for i := range e.Depths {
+			at := (n + i) % len(e.Depths) // whoever comes later finds warmer caches
+			one, err := ask(e.Depths[at], timed[n:n+1], 1)
 			if err != nil {
 				return nil, nil, err
 			}
-			t := &alone[at]
-			t.first, t.whole = append(t.first, ms(r.TTFT)), append(t.whole, ms(r.E2E))
-			t.token = append(t.token, ms(r.E2E)/float64(max(r.Tokens, 1)))
+			alone[at] = append(alone[at], one...)
 		}
 	}
 	return replies, alone, nil
 }
 
-func (x *exam) count(d Depth, replies []*Reply) DepthPoint {
-	p := DepthPoint{Depth: d, Loops: d.Loops, ExitPolicy: d.Exit.Kind.String(), ExitThreshold: d.Exit.Threshold}
-	var whole Group
-	for i, problem := range x.Problems {
+func (e *Evaluation) count(d Depth, replies []*Reply) *DepthPoint {
+	p := &DepthPoint{Depth: d, Loops: d.Loops, ExitPolicy: d.Exit.Kind.String(), ExitThreshold: d.Exit.Threshold}
+	scored, logprob := 0, 0.0
+	for i, problem := range e.Problems {
 		at := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == problem.Group })
 		if at < 0 {
 			at = len(p.Groups)
@@ -192,20 +187,59 @@ func (x *exam) count(d Depth, replies []*Reply) DepthPoint {
 		}
 		r := replies[i]
 		correct := r.Greedy
-		if !x.Likelihood {
+		if !e.Likelihood {
 			correct = answerOf(r) == problem.Answer
 		}
-		whole.add(r, correct)
+		p.add(r, correct)
 		p.Groups[at].add(r, correct)
+		scored, logprob = scored+r.Scored, logprob+r.Logprob
 	}
-	p.Accuracy, p.MeanLoops = whole.Accuracy, whole.MeanLoops
-	p.Low, p.High = whole.interval()
-	if whole.tokens == 0 && !d.policy() {
+	p.Low, p.High = wilson(p.correct, p.Total)
+	if p.tokens == 0 && !d.policy() {
 		p.MeanLoops = float64(d.Loops)
 	}
-	if whole.scored > 0 {
-		nats := -whole.logprob / float64(whole.scored)
-		p.NatsPerToken = &nats
+	if scored > 0 {
+		p.NatsPerToken = new(-logprob / float64(scored))
 	}
 	return p
 }
+
+// DraftOutcome is what drafting at a depth did, against the same problems without.
+type DraftOutcome struct {
+	Draft     int     `json:"draft_loops"`
+	Loops     int     `json:"loops"`
+	Problems  int     `json:"problems"`
+	Different int     `json:"different"` // answers that were not the same: must be 0
+	Example   string  `json:"example,omitempty"`
+	Drafted   int     `json:"drafted"`
+	Accepted  int     `json:"accepted"`
+	Plain     float64 `json:"plain_ms_per_token"` // medians, in turns
+	Drafting  float64 `json:"drafting_ms_per_token"`
+}
+
+// Acceptance is in percent.
+func (d *DraftOutcome) Acceptance() float64 {
+	return 100 * float64(d.Accepted) / float64(max(d.Drafted, 1))
+}
+
+// SpeedUp is how many times faster a token came; below 1 it came later.
+func (d *DraftOutcome) SpeedUp() float64 { return ratio(d.Plain, d.Drafting) }
+
+// compare holds a draft's replies against those without, each with what was timed.
+func (e *Evaluation) compare(d Depth, drafted, plain, timed, timedPlain []*Reply) DraftOutcome {
+	out := DraftOutcome{Draft: d.Draft, Loops: d.Loops, Problems: len(e.Problems), Plain: spread(timedPlain, perToken).P50, Drafting: spread(timed, perToken).P50}
+	for i, got := range drafted {
+		want := plain[i]
+		out.Drafted, out.Accepted = out.Drafted+got.Drafted, out.Accepted+got.Accepted
+		if answerOf(got) == answerOf(want) && got.Tokens == want.Tokens {
+			continue
+		}
+		if out.Different++; out.Different == 1 {
+			out.Example = fmt.Sprintf("%q: %q with a draft, %q without", e.Problems[i].Prompt, answerOf(got), answerOf(want))
+		}
+	}
+	return out
+}
+
+// answerOf is the text without white space around it, which a tokenizer may put there.
+func answerOf(r *Reply) string { return strings.TrimSpace(r.Text) }

@@ -90,7 +90,7 @@ func run(t *testing.T, depths []measure.Depth) *measure.Curve {
 func TestRunCountsByGroup(t *testing.T) {
 	c := run(t, fixed(1, 2))
 	var table bytes.Buffer
-	if err := c.WriteTable(&table); err != nil {
+	if err := measure.Write(&table, measure.Table, c); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"| 1 | 33.3 % | 100.0 % | 0.0 % | 1.50 ms |", "| 2 | 66.7 % | 100.0 % | 50.0 % | 1.50 ms |"} {
@@ -112,7 +112,7 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("mean loops %v, %v", got, p.Groups)
 	}
 	var table bytes.Buffer
-	if err := c.WriteTable(&table); err != nil || !strings.Contains(table.String(), "| delta 0.1 | 66.7 % | 1.67 | 100.0 % (1.00) | 50.0 % (2.00) |") {
+	if err := measure.Write(&table, measure.Table, c); err != nil || !strings.Contains(table.String(), "| delta 0.1 | 66.7 % | 1.67 | 100.0 % (1.00) | 50.0 % (2.00) |") {
 		t.Errorf("%v %s", err, table.String())
 	}
 	advice := measure.Advise(c.Points, 0.5)
@@ -128,7 +128,7 @@ func TestPolicies(t *testing.T) {
 	var r measure.Curve
 	c.Recommended = advice
 	var text bytes.Buffer
-	if err := errors.Join(measure.WriteJSON(&text, c), json.Unmarshal(text.Bytes(), &r)); err != nil {
+	if err := errors.Join(measure.Write(&text, measure.JSON, c), json.Unmarshal(text.Bytes(), &r)); err != nil {
 		t.Fatal(err)
 	}
 	if r.Recommended.Loops != 2 || r.Recommended.ExitPolicy != "delta" || r.Points[3].MeanLoops != 5.0/3 || r.Problems != 3 || r.Points[0].Low >= r.Points[0].Accuracy {
@@ -173,11 +173,13 @@ func TestLikelihood(t *testing.T) {
 	}
 }
 
-func TestCompareDrafts(t *testing.T) {
-	found, err := measure.CompareDrafts(t.Context(), counting(t), 2, []int{1, 2}, measure.Evaluation{Problems: digits, Timed: 2})
+func TestDraftsAreCompared(t *testing.T) {
+	depths := append(fixed(2), measure.Depth{Loops: 2, Draft: 1}, measure.Depth{Loops: 2, Draft: 2})
+	c, err := measure.Score(t.Context(), counting(t), measure.Evaluation{Problems: digits, Timed: 2, Depths: depths})
 	if err != nil {
 		t.Fatal(err)
 	}
+	found := c.Drafts
 	if d := found[0]; d.Different != 0 || d.Acceptance() != 50 || d.Drafted != 6 || d.SpeedUp() <= 0 {
 		t.Errorf("%+v", d)
 	}
@@ -185,8 +187,11 @@ func TestCompareDrafts(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	var table bytes.Buffer
-	if err := measure.WriteDrafts(&table, found); err != nil || !strings.Contains(table.String(), "| 2 | 1 | 3 | 0 | 50.0 % |") {
+	if err := measure.Write(&table, measure.Table, c); err != nil || !strings.Contains(table.String(), "| 2 | 1 | 3 | 0 | 50.0 % |") {
 		t.Errorf("%v %s", err, table.String())
+	}
+	if _, err := measure.Score(t.Context(), counting(t), measure.Evaluation{Problems: digits, Depths: depths[1:]}); err == nil {
+		t.Error("drafts were compared with nothing")
 	}
 }
 

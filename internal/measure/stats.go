@@ -50,9 +50,6 @@ func quantile(sorted []float64, p float64) float64 {
 	return sorted[max(0, int(math.Ceil(p*float64(len(sorted))))-1)]
 }
 
-// median is 0 where there is nothing.
-func median(values []float64) float64 { return spreadOf(values).P50 }
-
 // wilson is where the true share of right answers lies with a probability of 95 %, in percent, by Wilson's score: what so
 // few problems can tell.
 func wilson(correct, total int) (low, high float64) {
@@ -63,47 +60,6 @@ func wilson(correct, total int) (low, high float64) {
 	middle := (p + z95*z95/(2*n)) / (1 + z95*z95/n)
 	half := z95 / (1 + z95*z95/n) * math.Sqrt(p*(1-p)/n+z95*z95/(4*n*n))
 	return 100 * max(middle-half, 0), 100 * min(middle+half, 1)
-}
-
-// line is y = A + B·x by least squares.
-type line struct {
-	A, B float64
-	R2   float64 // 1 where two places leave nothing to explain
-	Half float64 // half of B's 95 % interval; NaN where there are two values only
-}
-
-// lineThrough fits a line. It needs two different x.
-func lineThrough(x, y []float64) (l line, ok bool) {
-	n := float64(len(x))
-	var mx, my float64
-	for i := range x {
-		mx += x[i] / n
-		my += y[i] / n
-	}
-	var sxx, sxy, syy, left float64
-	for i := range x {
-		sxx += (x[i] - mx) * (x[i] - mx)
-		sxy += (x[i] - mx) * (y[i] - my)
-		syy += (y[i] - my) * (y[i] - my)
-	}
-	if sxx == 0 || len(x) < 2 {
-		return l, false
-	}
-	l.B = sxy / sxx
-	l.A = my - l.B*mx
-	for i := range x {
-		off := y[i] - l.A - l.B*x[i]
-		left += off * off
-	}
-	l.R2 = 1
-	if syy > 0 {
-		l.R2 = 1 - left/syy
-	}
-	l.Half = math.NaN()
-	if len(x) > 2 {
-		l.Half = student(len(x)-2) * math.Sqrt(left/(n-2)/sxx)
-	}
-	return l, true
 }
 
 // student is the 97.5 % quantile of Student's t: a table for few degrees of freedom, beyond it within 0.2 %.

@@ -62,23 +62,33 @@ func TestWilson(t *testing.T) {
 
 func TestLine(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		x, y []float64
-		want line
-		ok   bool
+		name    string
+		x, y    []float64
+		a, b    float64
+		r2      float64
+		half    float64 // of the slope's interval; NaN: there is none
+		nothing bool
 	}{
-		{"one place", []float64{2, 2}, []float64{1, 3}, line{}, false},
-		{"two places have no interval", []float64{1, 3}, []float64{2, 8}, line{A: -1, B: 3, R2: 1, Half: math.NaN()}, true},
-		{"exact", []float64{1, 2, 4, 8}, []float64{5, 7, 11, 19}, line{A: 3, B: 2, R2: 1}, true},
-		{"level", []float64{1, 2, 3}, []float64{4, 4, 4}, line{A: 4, R2: 1}, true},
+		{name: "one place", x: []float64{2, 2}, y: []float64{1, 3}, nothing: true},
+		{name: "two places have no interval", x: []float64{1, 3}, y: []float64{2, 8}, a: -1, b: 3, r2: 1, half: math.NaN()},
+		{name: "exact", x: []float64{1, 2, 4, 8}, y: []float64{5, 7, 11, 19}, a: 3, b: 2, r2: 1},
+		{name: "level", x: []float64{1, 2, 3}, y: []float64{4, 4, 4}, a: 4, r2: 1},
 		// By hand: x̄ 2.5, ȳ 2.5, Sxx 5, Sxy 4, residuals −0.3, 0.9, −0.9, 0.3; t is 4.303 with two degrees of freedom.
-		{"scattered", []float64{1, 2, 3, 4}, []float64{1, 3, 2, 4}, line{A: 0.5, B: 0.8, R2: 0.64, Half: 4.303 * math.Sqrt(0.9/5)}, true},
+		{name: "scattered", x: []float64{1, 2, 3, 4}, y: []float64{1, 3, 2, 4}, a: 0.5, b: 0.8, r2: 0.64, half: 4.303 * math.Sqrt(0.9/5)},
 	} {
-		got, ok := lineThrough(tt.x, tt.y)
-		same := near(got.A, tt.want.A, 1e-9) && near(got.B, tt.want.B, 1e-9) && near(got.R2, tt.want.R2, 1e-9) &&
-			(near(got.Half, tt.want.Half, 1e-9) || math.IsNaN(got.Half) && math.IsNaN(tt.want.Half))
-		if ok != tt.ok || ok && !same {
-			t.Errorf("%s: %+v %v, want %+v %v", tt.name, got, ok, tt.want, tt.ok)
+		f := leastSquares(tt.x, tt.y)
+		if tt.nothing || f == nil {
+			if f != nil || !tt.nothing {
+				t.Errorf("%s: %+v", tt.name, f)
+			}
+			continue
+		}
+		interval := f.BLow == nil && f.BHigh == nil
+		if !math.IsNaN(tt.half) {
+			interval = f.BLow != nil && near(*f.BLow, tt.b-tt.half, 1e-9) && near(*f.BHigh, tt.b+tt.half, 1e-9)
+		}
+		if !near(f.A, tt.a, 1e-9) || !near(f.B, tt.b, 1e-9) || !near(f.R2, tt.r2, 1e-9) || !interval {
+			t.Errorf("%s: %+v, want %+v", tt.name, f, tt)
 		}
 	}
 }

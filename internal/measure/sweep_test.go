@@ -69,7 +69,7 @@ func TestSweep(t *testing.T) {
 		t.Fatalf("%d points", len(r.Points))
 	}
 	p := r.Points[5] // loops 4, 2 clients: 11 tokens each in 14 + 40 ms
-	if p.Shape != (measure.Shape{Loops: 4, Concurrency: 2, PromptTokens: 5, MaxTokens: 11}) || p.Requests != 4 || p.ITL.N != 40 {
+	if p.Shape != (measure.Shape{Loops: 4, Load: measure.Load{Concurrency: 2, PromptTokens: 5, MaxTokens: 11}}) || p.Requests != 4 || p.ITL.N != 40 {
 		t.Errorf("%+v", p)
 	}
 	for name, got := range map[string][2]float64{
@@ -128,15 +128,15 @@ func TestLatencyPlotSaysWhatIsMissing(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	r := sweep(t)
-	write := func(f func(*bytes.Buffer) error) string {
+	write := func(format string, r *measure.SweepResult) string {
 		t.Helper()
 		var b bytes.Buffer
-		if err := f(&b); err != nil {
+		if err := measure.Write(&b, format, r); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()
 	}
-	text := write(func(b *bytes.Buffer) error { return measure.WriteJSON(b, r) })
+	text := write(measure.JSON, r)
 	for _, want := range []string{`"loops": 4`, `"ttft_ms"`, `"a_ms": `, `"b_ms_per_loop": `, `"r2": 1`, `"ms_per_block_call": null`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("JSON lacks %s", want)
@@ -146,22 +146,22 @@ func TestOutputs(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &back); err != nil || back.Points[0].Concurrency != 1 {
 		t.Errorf("%v", err)
 	}
-	rows, err := csv.NewReader(strings.NewReader(write(func(b *bytes.Buffer) error { return r.WriteCSV(b) }))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(write(measure.CSV, r))).ReadAll()
 	if err != nil || len(rows) != 7 || len(rows[0]) != 41 || rows[0][2] != "loops" || rows[1][2] != "1" {
 		t.Errorf("%v: %v", err, rows)
 	}
-	lines := write(func(b *bytes.Buffer) error { return r.WriteBenchstat(b) })
+	lines := write(measure.Benchstat, r)
 	want := "BenchmarkServe/model=adder/loops=4/clients=2/prompt=5/tokens=11 1 54000000 ns/op 14000000 ttft-ns 4000000 tpot-ns 407.41 tok/s\n"
 	if strings.Count(lines, want) != 2 || strings.Count(lines, "Benchmark") != 12 {
 		t.Errorf("%s", lines)
 	}
-	table := write(func(b *bytes.Buffer) error { return r.WriteTable(b) })
+	table := write(measure.Table, r)
 	if !strings.Contains(table, "e2e  = 2.00 ms + 13.000 ms · loops   (r² 1.0000") || !strings.Contains(table, "54.00…54.00") {
 		t.Errorf("%s", table)
 	}
-	var falling strings.Builder // as on a noisy machine
-	if err := (&measure.SweepResult{Fits: []measure.Fit{{Metric: "e2e", A: 7.61, B: -0.895}}}).WriteTable(&falling); err != nil || !strings.Contains(falling.String(), "7.61 ms − 0.895 ms · loops") {
-		t.Errorf("%v in %s", err, falling.String())
+	falling := write(measure.Table, &measure.SweepResult{Fits: []*measure.Fit{{Metric: "e2e", A: 7.61, B: -0.895}}}) // as on a noisy machine
+	if !strings.Contains(falling, "7.61 ms − 0.895 ms · loops") {
+		t.Errorf("%s", falling)
 	}
 	if svg := string(r.LatencyPlot()); !strings.Contains(svg, "2 + 13·loops") || !strings.Contains(svg, "2 clients, 5+11 tok") {
 		t.Errorf("%s", svg)
@@ -234,8 +234,8 @@ func TestFitHasAnInterval(t *testing.T) {
 	}
 	var out strings.Builder
 	low, high := 12.5, 13.5
-	r.Fits = []measure.Fit{{Metric: "e2e", A: 2, B: 13, BLow: &low, BHigh: &high, R2: 0.99}}
-	if err := r.WriteTable(&out); err != nil || !strings.Contains(out.String(), "r² 0.9900, slope 12.500 to 13.500 with 95 %, ") {
+	r.Fits = []*measure.Fit{{Metric: "e2e", A: 2, B: 13, BLow: &low, BHigh: &high, R2: 0.99}}
+	if err := measure.Write(&out, measure.Table, r); err != nil || !strings.Contains(out.String(), "r² 0.9900, slope 12.500 to 13.500 with 95 %, ") {
 		t.Errorf("%v %s", err, out.String())
 	}
 }

@@ -27,13 +27,13 @@ var charts = map[string]*plot.Chart{
 	},
 	"accuracy": {
 		Title: "Accuracy against loops", Desc: "Accuracy rises and levels off.",
-		X: plot.Axis{Label: "loops", Scale: plot.Log2}, Y: plot.Axis{Label: "exact answers, %", Min: 0, Max: 100},
+		X: plot.Axis{Label: "loops", Log2: true}, Y: plot.Axis{Label: "exact answers, %", Min: 0, Max: 100},
 		Series: []plot.Series{{Name: "adder", Points: []plot.Point{{X: 1, Y: 0}, {X: 2, Y: 20}, {X: 4, Y: 96}, {X: 16, Y: 98}}}},
 	},
 	"throughput": {
-		Title: "Throughput against concurrency", Desc: "Both axes logarithmic; a value of zero is left out.",
-		X: plot.Axis{Label: "clients", Scale: plot.Log2}, Y: plot.Axis{Label: "tokens/s", Scale: plot.Log10},
-		Series: []plot.Series{{Name: "a", Points: []plot.Point{{X: 1, Y: 120}, {X: 4, Y: 430}, {X: 8, Y: 0}, {X: 16, Y: 700}}}},
+		Title: "Throughput against concurrency", Desc: "A logarithmic axis; a value of zero is left out.",
+		X: plot.Axis{Label: "clients", Log2: true}, Y: plot.Axis{Label: "tokens/s", Zero: true},
+		Series: []plot.Series{{Name: "a", Points: []plot.Point{{X: 1, Y: 120}, {X: 4, Y: 430}, {X: 0, Y: 5}, {X: 16, Y: 700}}}},
 	},
 	"names": {
 		Title: "Loops by difficulty", Desc: "Harder problems take more loops.",
@@ -65,7 +65,7 @@ func TestChartsAreAsDrawn(t *testing.T) {
 // Whatever the numbers and names, the file is XML without NaN in it.
 func TestChartsAreWellFormed(t *testing.T) {
 	odd := &plot.Chart{
-		Title: "]]> \x00 \xff", X: plot.Axis{Label: "x", Scale: plot.Log10, Min: -1, Max: 10, Zero: true}, Y: plot.Axis{Label: "y", Scale: plot.Log2},
+		Title: "]]> \x00 \xff", X: plot.Axis{Label: "x", Log2: true, Min: -1, Max: 10, Zero: true}, Y: plot.Axis{Label: "y", Log2: true},
 		Series: []plot.Series{{Points: []plot.Point{{X: math.NaN(), Y: 1}, {X: math.Inf(1), Y: 2}, {X: 1e300, Y: 1e-300}, {X: 5, Y: 5, Low: -1, High: 7}}}},
 	}
 	same := &plot.Chart{Series: []plot.Series{{Points: []plot.Point{{X: 3, Y: 3}, {X: 3, Y: 3}}}}}

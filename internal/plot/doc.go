@@ -3,6 +3,6 @@
 // Colours follow the reader's light or dark scheme, series differ by mark as well as by colour, and title and
 // description are there for screen readers.
 //
-// It has no dependency: gonum/plot brings fonts, PDF and raster back ends for what is five hundred lines here. It is no
+// It has no dependency: gonum/plot brings fonts, PDF and raster back ends for what is three hundred lines here. It is no
 // general plotting library: no bars, no dates, no legends to place.
 package plot

@@ -2,155 +2,115 @@ package plot
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/xml"
 	"fmt"
 	"strconv"
+	"strings"
+	"text/template"
 	"unicode/utf8"
 )
 
-// Sizes in SVG units. The legend stands at the right, where it never covers a point.
+// Places in SVG units, as the picture has them. The legend stands at the right, where it never covers a point.
 const (
-	width, height         = 760, 440
-	left, top, bottom     = 70, 46, 54
-	rightBare, rightNames = 20, 190
+	left, top, bottom     = 70, 46, 386
+	rightBare, rightNames = 740, 570
+	colours               = 8
 	legendName            = 21 // letters of a name that fit
+	legendRows            = 16 // what more there is the marks' titles name
 )
 
-// colours of the series, for light and for dark paper: Okabe and Ito's, which colour-blind readers tell apart, the
-// palest darkened on white.
-var colours = [...]struct{ light, dark string }{
-	{"#0072b2", "#56b4e9"},
-	{"#d55e00", "#ff8c42"},
-	{"#009e73", "#2fd3a5"},
-	{"#aa4499", "#e191cf"},
-	{"#8a6d00", "#f0e442"},
-	{"#332288", "#9a8cff"},
-	{"#882255", "#ff7fa5"},
-	{"#555555", "#bbbbbb"},
+//go:embed chart.svg.tmpl
+var pictureText string
+
+var picture = template.Must(template.New("chart").Funcs(template.FuncMap{"xml": escape}).Parse(pictureText))
+
+// drawing is a chart with everything in its place.
+type drawing struct {
+	*Chart
+	x, y          span
+	Right, Middle int
+	Rows, Columns []tick
+	Drawn, Legend []drawn
 }
+
+// tick is a line of the grid and what stands at it.
+type tick struct{ At, Name string }
+
+// drawn is a series, or its entry in the legend.
+type drawn struct {
+	Series
+	Colour, Place int
+	Path, Outline string // of the line, and of an entry's mark
+	Short         string // its name
+	Marks         []mark
+}
+
+type mark struct{ Whisker, Outline, Title string }
 
 // SVG is the chart as one file. The same chart gives the same bytes.
 func (c *Chart) SVG() []byte {
-	x := c.X.settle(c, func(p Point) []float64 { return []float64{p.X} })
-	y := c.Y.settle(c, func(p Point) []float64 {
-		if p.Low == 0 && p.High == 0 {
-			return []float64{p.Y}
+	d := &drawing{Chart: c, Right: rightBare}
+	if len(c.Series) > 1 {
+		d.Right = rightNames
+	}
+	d.Middle = (left + d.Right) / 2
+	var xs, ys []float64
+	for _, s := range c.Series {
+		for _, p := range s.Points {
+			xs, ys = append(xs, p.X), append(ys, p.Y)
+			if p.whisker() {
+				ys = append(ys, p.Low, p.High)
+			}
 		}
-		return []float64{p.Y, p.Low, p.High}
-	})
-	right := rightBare
-	if len(c.Series) > 1 {
-		right = rightNames
 	}
-	d := &drawing{x: x, y: y, w: float64(width - left - right), h: float64(height - top - bottom)}
-	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="plot-title plot-desc" class="plot">`+"\n",
-		width, height, width, height)
-	d.printf("<title id=\"plot-title\">%s</title>\n<desc id=\"plot-desc\">%s</desc>\n", escape(c.Title), escape(c.Desc))
-	d.style(len(c.Series))
-	d.printf(`<rect class="paper" width="%d" height="%d"/>`+"\n", width, height)
-	d.printf(`<text class="head" x="%d" y="26">%s</text>`+"\n", left, escape(c.Title))
-	d.axes()
-	for i := range c.Series {
-		d.series(i, &c.Series[i])
-	}
-	if len(c.Series) > 1 {
-		d.legend(c.Series)
-	}
-	d.printf("</svg>\n")
-	return d.buf.Bytes()
-}
-
-type drawing struct {
-	buf  bytes.Buffer
-	x, y span
-	w, h float64 // of the area inside the axes
-}
-
-func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(&d.buf, format, args...) }
-
-func (d *drawing) at(px, py float64) (float64, float64) {
-	return left + d.x.place(px)*d.w, top + (1-d.y.place(py))*d.h
-}
-
-// style spells every rule out instead of using CSS variables, which converters to other formats do not know.
-func (d *drawing) style(series int) {
-	d.printf("<style>\n.plot{font:12px system-ui,sans-serif}.paper{fill:#fff}.plot text{fill:#1f2328}.plot .head{font-size:15px;font-weight:600}" +
-		".grid{stroke:#d8dee4;stroke-width:1}.axis{stroke:#57606a;stroke-width:1;fill:none}.line{fill:none;stroke-width:2;stroke-linejoin:round}.whisker{stroke-width:1.2;opacity:.7}\n")
-	n := min(series, len(colours))
-	for i := range n {
-		d.printf(".s%d{stroke:%s}.m%d{fill:%s}", i, colours[i].light, i, colours[i].light)
-	}
-	d.printf("\n@media (prefers-color-scheme:dark){.paper{fill:#0d1117}.plot text{fill:#e6edf3}.grid{stroke:#30363d}.axis{stroke:#8b949e}")
-	for i := range n {
-		d.printf(".s%d{stroke:%s}.m%d{fill:%s}", i, colours[i].dark, i, colours[i].dark)
-	}
-	d.printf("}\n</style>\n")
-}
-
-func (d *drawing) axes() {
+	d.x, d.y = c.X.settle(xs), c.Y.settle(ys)
 	for _, v := range d.y.ticks {
-		_, py := d.at(d.x.lo, v)
-		d.printf(`<line class="grid" x1="%d" x2="%.1f" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n",
-			left, left+d.w, py, py, left-8, py+4, escape(shorten(d.y.name(v))))
+		d.Rows = append(d.Rows, tick{number(d.row(v)), shorten(d.y.name(v))})
 	}
 	for _, v := range d.x.ticks {
-		px, _ := d.at(v, d.y.lo)
-		d.printf(`<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%.1f"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n",
-			px, px, top, top+d.h, px, top+d.h+18, escape(shorten(d.x.name(v))))
+		d.Columns = append(d.Columns, tick{number(d.column(v)), shorten(d.x.name(v))})
 	}
-	d.printf(`<path class="axis" d="M%d %dV%.1fH%.1f"/>`+"\n", left, top, top+d.h, left+d.w)
-	d.printf(`<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", left+d.w/2, height-12, escape(d.x.Label))
-	d.printf(`<text transform="translate(18 %.1f) rotate(-90)" text-anchor="middle">%s</text>`+"\n", top+d.h/2, escape(d.y.Label))
+	for i, s := range c.Series {
+		d.Drawn = append(d.Drawn, d.series(i, s))
+		if len(c.Series) > 1 && i < legendRows {
+			d.Legend = append(d.Legend, drawn{
+				Series: s, Colour: i % colours, Place: top + 10 + 22*i, Path: "M18 0h22", Outline: outline(i, 29, 0), Short: shorten(s.Name),
+			})
+		}
+	}
+	var out bytes.Buffer
+	_ = picture.Execute(&out, d) // a buffer takes everything, and the tests draw every part
+	return out.Bytes()
 }
 
-func (d *drawing) series(i int, s *Series) {
-	colour := i % len(colours)
-	d.printf("<g>")
-	if !s.NoLine {
-		d.line(colour, s)
-	}
+func (d *drawing) column(x float64) float64 { return left + d.x.place(x)*float64(d.Right-left) }
+
+func (d *drawing) row(y float64) float64 { return bottom - d.y.place(y)*(bottom-top) }
+
+func (d *drawing) series(i int, s Series) drawn {
+	out := drawn{Series: s, Colour: i % colours}
+	verb := "M"
 	for _, p := range s.Points {
 		if !d.x.shows(p.X) || !d.y.shows(p.Y) {
+			verb = "M" // a gap
 			continue
 		}
-		px, py := d.at(p.X, p.Y)
-		if (p.Low != 0 || p.High != 0) && d.y.shows(p.Low) && d.y.shows(p.High) {
-			_, low := d.at(p.X, p.Low)
-			_, high := d.at(p.X, p.High)
-			d.printf(`<path class="whisker s%d" d="M%.1f %.1fV%.1fM%.1f %.1fh6M%.1f %.1fh6"/>`, colour, px, low, high, px-3, low, px-3, high)
+		x, y := d.column(p.X), d.row(p.Y)
+		out.Path += fmt.Sprintf("%s%.1f %.1f", verb, x, y)
+		verb = "L"
+		m := mark{Outline: outline(i, x, y), Title: fmt.Sprintf("%s: %s, %s", s.Name, label(p.X), label(round4(p.Y)))}
+		if p.whisker() && d.y.shows(p.Low) && d.y.shows(p.High) {
+			low, high := d.row(p.Low), d.row(p.High)
+			m.Whisker = fmt.Sprintf("M%.1f %.1fV%.1fM%.1f %.1fh6M%.1f %.1fh6", x, low, high, x-3, low, x-3, high)
 		}
-		if !s.NoMark {
-			d.printf(`<path class="m%d" d="%s"><title>%s: %s, %s</title></path>`, colour, mark(i, px, py), escape(s.Name), label(p.X), label(round4(p.Y)))
-		}
+		out.Marks = append(out.Marks, m)
 	}
-	d.printf("</g>\n")
+	return out
 }
 
-func (d *drawing) line(colour int, s *Series) {
-	var path bytes.Buffer
-	verb := byte('M')
-	for _, p := range s.Points {
-		if !d.x.shows(p.X) || !d.y.shows(p.Y) {
-			verb = 'M' // a gap
-			continue
-		}
-		px, py := d.at(p.X, p.Y)
-		fmt.Fprintf(&path, "%c%.1f %.1f", verb, px, py)
-		verb = 'L'
-	}
-	d.stroke(colour, s, path.String())
-}
-
-func (d *drawing) stroke(colour int, s *Series, path string) {
-	dash := ""
-	if s.Dashed {
-		dash = ` stroke-dasharray="6 4"`
-	}
-	d.printf(`<path class="line s%d"%s d="%s"/>`, colour, dash, path)
-}
-
-// mark is the outline of a series' mark: circle, square, triangle, diamond, in turn.
-func mark(i int, x, y float64) string {
+// outline is that of a series' mark: circle, square, triangle, diamond, in turn.
+func outline(i int, x, y float64) string {
 	switch i % 4 {
 	case 0:
 		return fmt.Sprintf("M%.1f %.1fa4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", x-4, y)
@@ -163,23 +123,7 @@ func mark(i int, x, y float64) string {
 	}
 }
 
-func (d *drawing) legend(series []Series) {
-	x := left + d.w + 18
-	for i, s := range series {
-		y := float64(top + 10 + 22*i)
-		if y > top+d.h {
-			break // the rest is named by the marks' titles
-		}
-		colour := i % len(colours)
-		if !s.NoLine {
-			d.stroke(colour, &s, fmt.Sprintf("M%.1f %.1fh22", x, y))
-		}
-		if !s.NoMark {
-			d.printf(`<path class="m%d" d="%s"/>`, colour, mark(i, x+11, y))
-		}
-		d.printf(`<text x="%.1f" y="%.1f">%s</text>`+"\n", x+30, y+4, escape(shorten(s.Name)))
-	}
-}
+func number(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
 
 func shorten(name string) string {
 	if utf8.RuneCountInString(name) <= legendName {
@@ -194,7 +138,7 @@ func round4(v float64) float64 {
 }
 
 func escape(s string) string {
-	var out bytes.Buffer
-	_ = xml.EscapeText(&out, []byte(s)) // a buffer takes everything
+	var out strings.Builder
+	_ = xml.EscapeText(&out, []byte(s)) // a builder takes everything
 	return out.String()
 }
