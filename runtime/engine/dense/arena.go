@@ -11,8 +11,8 @@ import (
 // arena is the memory of one stage's pages: rows of width numbers, off-heap, allocated once. A call writes the rows that
 // it is given before it reads any.
 type arena struct {
-	mem                    *ort.Buffer // nil where the stage has no layers
-	width, pageSize, pages int
+	mem             *ort.Buffer // nil where the stage has no layers
+	width, pageSize int
 }
 
 // floats is a row of states.
@@ -28,13 +28,6 @@ func (a *arena) id(pages []int32, position int) *int32 {
 
 func (a *arena) at(page int32, position int) int {
 	return (int(page)*a.pageSize + position%a.pageSize) * a.width
-}
-
-func (a *arena) check(page int32) error {
-	if page < 0 || int(page) >= a.pages {
-		return fmt.Errorf("page %d is outside 0…%d", page, a.pages-1)
-	}
-	return nil
 }
 
 // Fill copies single rows of the block between pages: what a row looked like before its last loop is what later tokens

@@ -23,25 +23,22 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 		}
 	}
 	d := e.m.HiddenSize
+	hidden, inject := s.Gives("hidden"), s.Gives("inject")
 	return e.groups(s, func(group []int, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
-		if s.hidden >= 0 {
-			s.call.Out(s.hidden, e.out.hidden, shape[0], shape[1], int64(d))
-		}
-		if s.inject >= 0 {
-			s.call.Out(s.inject, e.out.inject, shape[0], shape[1], int64(d))
-		}
-		if err := s.call.Run(); err != nil {
+		s.Out("hidden", e.out.hidden, shape[0], shape[1], int64(d))
+		s.Out("inject", e.out.inject, shape[0], shape[1], int64(d))
+		if err := s.Run(); err != nil {
 			return err
 		}
 		e.results(group, seqLen, func(q *seq, own, at int) {
 			slot := q.span.Rows[own]
-			if s.hidden >= 0 {
+			if hidden {
 				copy(e.slot(e.hidden, slot), e.out.hidden.F32()[at*d:(at+1)*d])
 			} else {
 				clear(e.slot(e.hidden, slot)) // state.kind zeros
 			}
-			if s.inject >= 0 {
+			if inject {
 				copy(e.slot(e.inject, slot), e.out.inject.F32()[at*d:(at+1)*d])
 			}
 		})
@@ -59,28 +56,25 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 	e.keep(s)
 	d := e.m.HiddenSize
 	next := e.next.F32()
+	delta, gate := s.Gives("delta"), s.Gives("gate")
 	err := e.groups(s, func(group []int, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
-		s.call.Out(s.hidden, e.out.hidden, shape[0], shape[1], int64(d))
-		if s.delta >= 0 {
-			s.call.Out(s.delta, e.out.delta, shape[0], shape[1])
-		}
-		if s.gate >= 0 {
-			s.call.Out(s.gate, e.out.gate, shape[0], shape[1])
-		}
-		if err := s.call.Run(); err != nil {
+		s.Out("hidden_out", e.out.hidden, shape[0], shape[1], int64(d))
+		s.Out("delta", e.out.delta, shape[0], shape[1])
+		s.Out("gate", e.out.gate, shape[0], shape[1])
+		if err := s.Run(); err != nil {
 			return err
 		}
 		e.results(group, seqLen, func(q *seq, own, at int) {
 			row := q.first + own
 			now := next[row*d : (row+1)*d]
 			copy(now, e.out.hidden.F32()[at*d:])
-			if s.delta >= 0 {
+			if delta {
 				e.delta[row] = e.out.delta.F32()[at]
 			} else {
 				e.delta[row] = change(e.slot(e.hidden, q.span.Rows[own]), now)
 			}
-			if s.gate >= 0 {
+			if gate {
 				e.gate[row] = e.out.gate.F32()[at]
 			}
 		})
@@ -95,7 +89,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		}
 	}
 	info := loopctl.RowInfo{Delta: e.delta[:b.Rows:b.Rows]}
-	if s.gate >= 0 {
+	if gate {
 		info.Gate = e.gate[:b.Rows:b.Rows]
 	}
 	return info, nil
@@ -134,8 +128,8 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 	}
 	err := e.groups(s, func(group []int, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
-		s.call.Out(s.logits, e.out.logits, shape[0], shape[1], int64(vocab))
-		if err := s.call.Run(); err != nil {
+		s.Out("logits", e.out.logits, shape[0], shape[1], int64(vocab))
+		if err := s.Run(); err != nil {
 			return err
 		}
 		e.results(group, seqLen, func(q *seq, own, at int) {
@@ -170,7 +164,7 @@ func (e *Engine) keep(s *stage) {
 // bind lays a group's sequences side by side, each filled up with its last row, and binds the graph's inputs to them.
 func (e *Engine) bind(s *stage, group []int, seqLen int) [2]int64 {
 	d := e.m.HiddenSize
-	hidden, inject := e.in.hidden.F32(), e.in.inject.F32()
+	hidden, inject, injects := e.in.hidden.F32(), e.in.inject.F32(), s.Reads("inject")
 	ids, positions, mask := e.in.ids.I64(), e.in.positions.I64(), e.in.mask.I64()
 	for b, index := range group {
 		q := &e.seqs[index]
@@ -193,31 +187,19 @@ func (e *Engine) bind(s *stage, group []int, seqLen int) [2]int64 {
 			default:
 				slot := q.span.Rows[q.own(fed)]
 				copy(hidden[at*d:], e.slot(e.hidden, slot))
-				if s.injectIn >= 0 {
+				if injects {
 					copy(inject[at*d:], e.slot(e.inject, slot))
 				}
 			}
 		}
 	}
 	batch, length := int64(len(group)), int64(seqLen)
-	if s.ids >= 0 {
-		s.call.In(s.ids, e.in.ids, batch, length)
-	}
-	if s.positions >= 0 {
-		s.call.In(s.positions, e.in.positions, batch, length)
-	}
-	if s.mask >= 0 {
-		s.call.In(s.mask, e.in.mask, batch, length)
-	}
-	if s.depth >= 0 {
-		s.call.In(s.depth, e.in.depth, batch)
-	}
-	if s.hiddenIn >= 0 {
-		s.call.In(s.hiddenIn, e.in.hidden, batch, length, int64(d))
-	}
-	if s.injectIn >= 0 {
-		s.call.In(s.injectIn, e.in.inject, batch, length, int64(d))
-	}
+	s.In("input_ids", e.in.ids, batch, length)
+	s.In("position_ids", e.in.positions, batch, length)
+	s.In("attention_mask", e.in.mask, batch, length)
+	s.In("depth", e.in.depth, batch)
+	s.In("hidden", e.in.hidden, batch, length, int64(d))
+	s.In("inject", e.in.inject, batch, length, int64(d))
 	return [2]int64{batch, length}
 }
 
@@ -249,10 +231,8 @@ func (e *Engine) check(s *stage, b *loopctl.Batch) error {
 		if len(span.Pages)*e.limits.PageSize < end {
 			return fmt.Errorf("%s call: %d pages cannot hold %d tokens", s.which, len(span.Pages), end)
 		}
-		for _, p := range span.Pages {
-			if err := s.pages.check(p); err != nil {
-				return fmt.Errorf("%s call: %w", s.which, err)
-			}
+		if err := spec.CheckPages(span.Pages, e.limits.Pages[s.which]); err != nil {
+			return fmt.Errorf("%s call: %w", s.which, err)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine/native"
 	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -18,7 +19,8 @@ type Engine struct {
 
 	prelude, block, coda stage
 
-	hidden, inject *ort.Buffer // each row's latent between calls, [latents, d]; inject is nil where the model has none
+	memory         native.Memory // what the buffers stand on
+	hidden, inject *ort.Buffer   // each row's latent, and what is injected, between calls: [latents, d]
 	in             inputs
 	out            outputs
 	logits         *ort.Buffer // Coda's result: [rows, vocab]
@@ -68,47 +70,30 @@ func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error
 }
 
 // allocate makes every buffer. The system gives physical memory only to what is written.
-func (e *Engine) allocate() (err error) {
+func (e *Engine) allocate() error {
 	l, d := e.limits, e.m.HiddenSize
 	rows := max(l.Context, leastRows)
-	sizes := []struct {
-		to      **ort.Buffer
-		numbers int // of 4 bytes
-	}{
-		{&e.hidden, l.Latents * d},
-		{&e.inject, l.Latents * d},
-		{&e.next, l.MaxRows * d},
-		{&e.logits, l.MaxRows * l.Vocab},
-		{&e.in.ids, rows * 2},
-		{&e.in.positions, rows * 2},
-		{&e.in.mask, rows * 2},
-		{&e.in.depth, rows * 2},
-		{&e.in.hidden, rows * d},
-		{&e.in.inject, rows * d},
-		{&e.out.hidden, rows * d},
-		{&e.out.inject, rows * d},
-		{&e.out.delta, rows},
-		{&e.out.gate, rows},
-		{&e.out.logits, rows * l.Vocab},
+	m := &e.memory
+	floats := func(n int) *ort.Buffer { return m.New(n * 4) }
+	e.hidden, e.inject = floats(l.Latents*d), floats(l.Latents*d)
+	e.next, e.logits = floats(l.MaxRows*d), floats(l.MaxRows*l.Vocab)
+	e.in = inputs{
+		ids: m.New(rows * 8), positions: m.New(rows * 8), mask: m.New(rows * 8), depth: m.New(rows * 8),
+		hidden: floats(rows * d), inject: floats(rows * d),
+	}
+	e.out = outputs{
+		hidden: floats(rows * d), inject: floats(rows * d), delta: floats(rows), gate: floats(rows), logits: floats(rows * l.Vocab),
 	}
 	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
 		s.rows = rows
 		if l.Pages[i] > 0 {
-			s.pages = arena{width: spec.RowWidth(e.m, loopctl.Stage(i)), pageSize: l.PageSize, pages: l.Pages[i]}
-			sizes = append(sizes, struct {
-				to      **ort.Buffer
-				numbers int
-			}{&s.pages.mem, l.Pages[i] * l.PageSize * s.pages.width})
-		}
-	}
-	for _, b := range sizes {
-		if *b.to, err = ort.NewBuffer(b.numbers * 4); err != nil {
-			return err
+			s.pages = arena{width: spec.RowWidth(e.m, loopctl.Stage(i)), pageSize: l.PageSize}
+			s.pages.mem = floats(l.Pages[i] * l.PageSize * s.pages.width)
 		}
 	}
 	e.delta, e.gate = make([]float32, l.MaxRows), make([]float32, l.MaxRows)
 	e.views = make([][]float32, 0, l.MaxRows)
-	return nil
+	return m.Err()
 }
 
 // Capacity says what the engine holds.
@@ -122,8 +107,8 @@ func (e *Engine) HiddenSize() int { return e.m.HiddenSize }
 
 // Latent copies a slot's state, as the last call left it, into dst of hidden_size float32.
 func (e *Engine) Latent(slot int32, dst []float32) error {
-	if slot < 0 || int(slot) >= e.limits.Latents || len(dst) != e.m.HiddenSize {
-		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d and have %d numbers", slot, len(dst), e.limits.Latents-1, e.m.HiddenSize)
+	if err := spec.CheckLatent(slot, dst, &e.limits, e.m); err != nil {
+		return err
 	}
 	copy(dst, e.slot(e.hidden, slot))
 	return nil
@@ -143,9 +128,5 @@ func (e *Engine) Close() error {
 	if e == nil {
 		return nil
 	}
-	errs := []error{e.prelude.close(), e.block.close(), e.coda.close()}
-	for _, b := range []*ort.Buffer{e.hidden, e.inject, e.next, e.logits} {
-		errs = append(errs, b.Close())
-	}
-	return errors.Join(append(errs, e.in.close(), e.out.close())...)
+	return errors.Join(e.prelude.Close(), e.block.Close(), e.coda.Close(), e.memory.Close())
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine/native"
 	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -20,12 +21,13 @@ type Engine struct {
 	prelude, block, coda stage
 
 	state  initialState
-	hidden *slots // each row's latent between calls
-	inject *slots // what the prelude injects; nil where the model does not
+	hidden slots // each row's latent between calls
+	inject slots // what the prelude injects; empty where the model does not
 	meta   metadata
 	rows   rowBuffers
 	views  [][]float32 // Coda's result: one view of the logits for each row
 	filler filler
+	memory native.Memory // what the buffers stand on
 }
 
 // New opens the bundle's three graphs on env and allocates every buffer. The error names the graph or the option that
@@ -83,6 +85,5 @@ func (e *Engine) Close() error {
 	if e == nil {
 		return nil
 	}
-	return errors.Join(e.prelude.close(), e.block.close(), e.coda.close(),
-		e.hidden.close(), e.inject.close(), e.meta.close(), e.rows.close())
+	return errors.Join(e.prelude.close(), e.block.close(), e.coda.close(), e.memory.Close())
 }

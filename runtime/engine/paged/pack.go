@@ -33,8 +33,6 @@ func (m *metadata) pack(b *loopctl.Batch) (columns int) {
 	return columns
 }
 
-func (m *metadata) close() error { return closeAll(m.cumulative, m.past, m.table) }
-
 func packTokens(b *loopctl.Batch, dst []int64) {
 	at := 0
 	for i := range b.Spans {

@@ -12,14 +12,6 @@ type slots struct {
 	bytes int // of one vector
 }
 
-func newSlots(count, bytes int) (*slots, error) {
-	mem, err := ort.NewBuffer(count * bytes)
-	if err != nil {
-		return nil, err
-	}
-	return &slots{mem: mem, bytes: bytes}, nil
-}
-
 // gather copies the batch's rows, in packed order, into dst.
 func (s *slots) gather(b *loopctl.Batch, dst *ort.Buffer) {
 	from, to, at := s.mem.Bytes(), dst.Bytes(), 0
@@ -38,11 +30,4 @@ func (s *slots) scatter(b *loopctl.Batch, src *ort.Buffer) {
 			at += copy(to[int(slot)*s.bytes:(int(slot)+1)*s.bytes], from[at:])
 		}
 	}
-}
-
-func (s *slots) close() error {
-	if s == nil {
-		return nil
-	}
-	return s.mem.Close()
 }

@@ -7,47 +7,25 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine/native"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// stage is one graph: its session, its prepared call, and the places of its inputs and outputs (−1 where the graph
-// has none of that name).
+// stage is one graph, and its KV memory.
 type stage struct {
-	session *ort.Session
-	call    *ort.Call
-	arena   *kvcache.Arena // nil where the stage has no layers
-
-	// inputs
-	ids, hiddenIn, injectIn, depth, logitRows int
-	keys, values, cumulative, past, table     int
-	// outputs
-	hidden, inject, delta, gate, logits, finalHidden, keysOut, valuesOut int
+	native.Graph
+	arena *kvcache.Arena // nil where the stage has no layers
 }
 
-func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bundle.Graph, pages int, shape kvcache.Shape) (err error) {
-	if s.session, err = load(env, b.Path(g.File), g.Layers, shape.Precision); err != nil {
-		return fmt.Errorf("load %s: %w", which, err)
-	}
-	if s.call, err = s.session.NewCall(); err != nil {
-		return fmt.Errorf("%s: %w", which, err)
-	}
-	in := func(name string) int { return s.session.Input(name) }
-	s.ids, s.hiddenIn, s.injectIn, s.depth, s.logitRows = in("input_ids"), in("hidden"), in("inject"), in("depth"), in("logit_rows")
-	s.keys, s.values = in("key_cache"), in("value_cache")
-	s.cumulative, s.past, s.table = in("cumulative_sequence_length"), in("past_seqlens"), in("block_table")
-	out := func(name string) int { return s.session.Output(name) }
-	s.hidden, s.inject, s.delta, s.gate = out("hidden"), out("inject"), out("delta"), out("gate")
-	if which == loopctl.StageBlock {
-		s.hidden = out("hidden_out")
-	}
-	s.logits, s.finalHidden, s.keysOut, s.valuesOut = out("logits"), out("final_hidden"), out("key_cache_out"), out("value_cache_out")
-	if g.Layers > 0 {
-		if s.arena, err = kvcache.New(s.session, pages, shape); err != nil {
-			return fmt.Errorf("%s: %w", which, err)
+func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bundle.Graph, pages int, shape kvcache.Shape) error {
+	err := s.Open(which, func() (*ort.Session, error) { return load(env, b.Path(g.File), g.Layers, shape.Precision) })
+	if err == nil && g.Layers > 0 {
+		if s.arena, err = kvcache.New(s.Session, pages, shape); err != nil {
+			err = fmt.Errorf("%s: %w", which, err)
 		}
 	}
-	return nil
+	return err
 }
 
 // load loads a graph as it is, or with its caches declared in another precision than float32.
@@ -71,19 +49,17 @@ func (s *stage) run(b *loopctl.Batch, meta *metadata) error {
 		spans := int64(len(b.Spans))
 		columns := int64(meta.pack(b))
 		slabs, size, heads, dim := s.arena.Dims()
-		s.call.In(s.keys, s.arena.Key, slabs, size, heads, dim)
-		s.call.In(s.values, s.arena.Value, slabs, size, heads, dim)
-		s.call.In(s.cumulative, meta.cumulative, spans+1)
-		s.call.In(s.past, meta.past, spans)
-		s.call.In(s.table, meta.table, spans, columns)
-		if s.keysOut >= 0 { // CUDA's op returns the caches: the same memory
-			s.call.Out(s.keysOut, s.arena.Key, slabs, size, heads, dim)
-			s.call.Out(s.valuesOut, s.arena.Value, slabs, size, heads, dim)
-		}
+		s.In("key_cache", s.arena.Key, slabs, size, heads, dim)
+		s.In("value_cache", s.arena.Value, slabs, size, heads, dim)
+		s.In("cumulative_sequence_length", meta.cumulative, spans+1)
+		s.In("past_seqlens", meta.past, spans)
+		s.In("block_table", meta.table, spans, columns)
+		s.Out("key_cache_out", s.arena.Key, slabs, size, heads, dim) // CUDA's op returns the caches: the same memory
+		s.Out("value_cache_out", s.arena.Value, slabs, size, heads, dim)
 	}
-	return s.call.Run()
+	return s.Run()
 }
 
 func (s *stage) close() error {
-	return errors.Join(s.call.Close(), s.arena.Close(), s.session.Close()) // the arena may be memory of the session's device
+	return errors.Join(s.arena.Close(), s.Close()) // the arena may be memory of the session's device
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/ort"
 )
 
 // filled is the states of a span's rows, slot after slot, as the latents' bytes.
@@ -19,11 +20,12 @@ func filled(t *testing.T, m *bundle.Manifest, spans ...loopctl.Span) []byte {
 	if m.Precision.Activations != "f32" {
 		size = 2
 	}
-	s, err := newSlots(8, m.HiddenSize*size)
+	mem, err := ort.NewBuffer(8 * m.HiddenSize * size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.close() })
+	t.Cleanup(func() { mem.Close() })
+	s := &slots{mem: mem, bytes: m.HiddenSize * size}
 	for i := range s.mem.Bytes() {
 		s.mem.Bytes()[i] = 0xee // what the slot's last owner left
 	}

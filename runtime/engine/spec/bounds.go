@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
 )
 
 // CheckBatch refuses what would overrun a buffer of an engine with these limits: a bug of the caller, met with an error
@@ -41,21 +42,29 @@ func CheckFills(fills []loopctl.Fill, l *loopctl.Capacity) error {
 		if f.Position < 0 || f.Position >= l.Context {
 			return fmt.Errorf("fill: position %d is outside 0…%d", f.Position, l.Context-1)
 		}
-		if err := checkPage(f.From, l); err != nil {
-			return err
-		}
-		for _, p := range f.To {
-			if err := checkPage(p, l); err != nil {
-				return err
+		for _, pages := range [][]int32{{f.From}, f.To} {
+			if err := CheckPages(pages, l.Pages[loopctl.StageBlock]); err != nil {
+				return fmt.Errorf("fill: %w", err)
 			}
 		}
 	}
 	return nil
 }
 
-func checkPage(p int32, l *loopctl.Capacity) error {
-	if pages := l.Pages[loopctl.StageBlock]; p < 0 || int(p) >= pages {
-		return fmt.Errorf("fill: page %d is outside 0…%d", p, pages-1)
+// CheckPages refuses pages that an arena of so many does not have.
+func CheckPages(pages []int32, have int) error {
+	for _, p := range pages {
+		if p < 0 || int(p) >= have {
+			return fmt.Errorf("page %d is outside 0…%d", p, have-1)
+		}
+	}
+	return nil
+}
+
+// CheckLatent refuses a slot that is not there, and a destination that is not of hidden_size.
+func CheckLatent(slot int32, dst []float32, l *loopctl.Capacity, m *bundle.Manifest) error {
+	if slot < 0 || int(slot) >= l.Latents || len(dst) != m.HiddenSize {
+		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d and have %d numbers", slot, len(dst), l.Latents-1, m.HiddenSize)
 	}
 	return nil
 }
