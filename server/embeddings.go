@@ -20,15 +20,15 @@ func (s *Server) postEmbeddings(c *gin.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch err := e.Start(c.Request.Context(), host{s}, s.call(c)); {
+	g, err := s.start(c, e.Plan, e.Inputs, "embd-")
+	switch {
 	case errors.Is(err, loopctl.ErrPagesExhausted): // its own words are about max_tokens
 		return nil, api.Bad("input", "kv_memory_exceeded", "input needs more KV memory at %d loops than model %s has: shorten it, or lower loops", e.Request.Loops, t.Name)
 	case err != nil:
 		return nil, renamed(err, "input")
 	}
-	defer e.Close()
-	setLoopHeaders(c, e.Plan)
-	out, err := e.Wait()
+	defer g.Close()
+	out, err := e.Wait(g)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,13 @@
 package generate
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -37,6 +43,156 @@ func (p *Plan) readDepth(v *api.Values, t Target, header string) error {
 		return api.Bad("loop_budget", api.CodeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", p.Budget, r.Loops)
 	}
 	return nil
+}
+
+// origin is where a request's loops come from, for messages.
+type origin struct {
+	field string          // of the body
+	what  string          // as messages call it
+	raw   json.RawMessage // as it was sent
+}
+
+// readLoops finds the request's loops: the body's loops, then its reasoning_effort, then the alias, then X-Loops, then
+// the model's default.
+func (p *Plan) readLoops(v *api.Values, t Target, header string) (origin, error) {
+	m := p.Model
+	from := origin{field: "loops", what: "loops"}
+	switch {
+	case v.Has("loops"):
+		from.raw = v.Raw("loops")
+	case v.Has("reasoning_effort"):
+		p.Requested = efforts[v.Text("reasoning_effort")](m)
+	case t.Alias != 0: // Takes has looked at it
+		p.Requested = t.Alias
+	case header != "" && !t.Auto: // that alias brings a depth of its own
+		from.what, from.raw = "header X-Loops", json.RawMessage(header)
+		if _, ok := api.Integer(from.raw); !ok {
+			from.raw = json.RawMessage(strconv.Quote(header))
+		}
+	default:
+		p.Request.Loops = m.Loops.Default
+		return from, nil
+	}
+	if from.raw != nil {
+		n, ok := api.Integer(from.raw)
+		p.Requested = int(n)
+		clamp := v.Bool("loops_clamp") && n == int64(int32(n))
+		if !ok || n < 1 && !clamp || n != int64(int32(n)) { // 0 is loopctl's word for the default
+			return from, v.OutOfRange(from.field, from.what, from.raw)
+		}
+		if clamp {
+			p.Request.Loops = min(max(p.Requested, m.Loops.Min), m.Loops.Max)
+			return from, nil
+		}
+	}
+	p.Request.Loops = p.Requested
+	return from, nil
+}
+
+// efforts are OpenAI's reasoning efforts, each as a place in the model's range of loops. A looped model has no other
+// knob for how long it thinks about a token.
+var efforts = map[string]func(m *Model) int{
+	"none":    func(m *Model) int { return m.Loops.Min },
+	"minimal": func(m *Model) int { return m.Loops.Min },
+	"low":     func(m *Model) int { return (m.Loops.Min + m.Loops.Default) / 2 },
+	"medium":  func(m *Model) int { return m.Loops.Default },
+	"high":    func(m *Model) int { return m.TrainedLoops() },
+	"xhigh":   func(m *Model) int { return m.Loops.Max },
+}
+
+// Efforts is what the efforts mean for a model, for GET /v1/models.
+func Efforts(m *Model) map[string]int {
+	out := map[string]int{}
+	for name, loops := range efforts {
+		out[name] = loops(m)
+	}
+	return out
+}
+
+// policyNames are spellings of other code bases, each with ours. Those of another meaning are refused with the policy
+// that comes nearest.
+var policyNames = map[string]loopctl.ExitKind{
+	"latent_delta": loopctl.ExitDelta, "latent-diff": loopctl.ExitDelta, "entropy-diff": loopctl.ExitEntropy, "argmax-stability": loopctl.ExitArgmax,
+}
+
+var nearPolicies = map[string]string{
+	"logit_delta": `"kl" compares the logits of two loops, "delta" the latents`,
+	"latent":      `write "delta"`, "delta_h": `write "delta"`, "logits": `write "kl"`, "minp-kl": `write "kl"`, "hazard": `write "gate"`,
+	"ponder": `write "gate"`, "q_exit": `write "gate"`, "confidence": `"entropy" is nearest`, "fixed": `write "none"`, "off": `write "none"`,
+}
+
+// readPolicy reads exit_policy, min_loops, exit_threshold and exit_agree over what the alias brings.
+func (p *Plan) readPolicy(v *api.Values, t Target) (err error) {
+	x := &p.Request.Exit
+	switch name := v.Text("exit_policy"); {
+	case name == "auto" || name == "" && t.Auto:
+		a := p.Model.AutoDepth()
+		*x = a.Exit
+		if p.Requested == 0 {
+			p.Request.Loops = a.Loops
+		}
+		x.MinLoops = min(x.MinLoops, p.Request.Loops)
+	case name != "":
+		if x.Kind, err = ParsePolicy(name, p.Model); err != nil {
+			return err
+		}
+	}
+	if v.Has("min_loops") {
+		x.MinLoops = v.Int("min_loops")
+	}
+	if v.Has("exit_agree") {
+		x.Agree = v.Int("exit_agree")
+	}
+	if x.Kind == loopctl.ExitNone {
+		return p.withoutPolicy(v)
+	}
+	if raw := v.Raw("exit_threshold"); raw != nil {
+		n, ok := api.Float(raw)
+		if !ok || n <= 0 { // 0 is loopctl's word for the default
+			n = math.NaN()
+		}
+		x.Threshold = n
+	}
+	return nil
+}
+
+// withoutPolicy refuses fields that only a policy reads. min_loops also bounds elastic depth, and is what loops is
+// lowered to.
+func (p *Plan) withoutPolicy(v *api.Values) error {
+	r := &p.Request
+	for _, field := range []string{"exit_threshold", "exit_agree", "min_loops"} {
+		if !v.Has(field) {
+			continue
+		}
+		if field == "min_loops" && (v.Has("elastic") || v.Has("target_itl_ms") || v.Has("replay_loops") || r.Exit.MinLoops >= r.Loops) {
+			continue
+		}
+		return api.Bad(field, api.CodeMissing, "%[1]s has no effect without exit_policy: set exit_policy to one of %[2]s, or leave %[1]s out",
+			field, strings.Join(p.Model.ExitPolicies()[1:], ", "))
+	}
+	return nil
+}
+
+// ParsePolicy finds the policy of a name, and has loopctl refuse one that the model does not allow.
+func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
+	kind, ok := loopctl.ParseExitKind(name)
+	if !ok {
+		kind, ok = policyNames[name]
+	}
+	if ok {
+		r := loopctl.Request{Exit: loopctl.ExitPolicy{Kind: kind}}
+		if e, refused := errors.AsType[*loopctl.FieldError](r.CheckDepth(m.capacity())); refused {
+			out := Refused(e)
+			out.Message = fmt.Sprintf("exit_policy is %q: %s, auto", name, strings.Replace(e.Why, "this model", "model "+m.Name, 1))
+			return 0, out
+		}
+		return kind, nil
+	}
+	allowed := strings.Join(append(m.ExitPolicies(), "auto"), ", ")
+	if near := nearPolicies[name]; near != "" {
+		return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s, which is not known here: %s; the policies are %s", api.Quote(name), near, allowed)
+	}
+	return 0, api.Bad("exit_policy", api.CodeValue, "exit_policy is %s: model %s takes one of %s", api.Quote(name), m.Name, allowed)
 }
 
 // fitReplay makes the cap, at which prompts run, hold the deepest token, and leaves the policy of an alias out.
@@ -76,3 +232,42 @@ func (p *Plan) leastLoops() int {
 
 // spent says whether after so many loops the budget may not do for one more token.
 func (p *Plan) spent(loops int) bool { return p.Budget > 0 && loops+p.Request.Loops > p.Budget }
+
+// Refused is what clients are told of a field that loopctl refuses.
+func Refused(e *loopctl.FieldError) *api.Error {
+	code := api.CodeValue
+	switch {
+	case e.With != "":
+		code = "conflicting_fields"
+	case e.Field == "exit_policy":
+		code = "unsupported_policy"
+	case strings.HasSuffix(e.Field, "loops"):
+		code = api.CodeLoops
+	case e.Field == "prompt" && e.Item != "":
+		code = "token_id_out_of_range"
+	}
+	return api.Bad(e.Field, code, "%s", e.Error())
+}
+
+// depthError words an error of CheckDepth with what the body says: the value as it was sent, and the field that was sent
+// where it stands for another one.
+func depthError(err error, v *api.Values, loops origin) error {
+	e, ok := errors.AsType[*loopctl.FieldError](err)
+	if !ok {
+		return err
+	}
+	out := Refused(e)
+	raw := v.Raw(e.Field)
+	switch {
+	case e.Field == "loops":
+		return v.OutOfRange(loops.field, loops.what, loops.raw)
+	case e.With == "elastic" && !v.Has("elastic"): // which target_itl_ms implies
+		out.Message = strings.Replace(out.Message, "and elastic", "and target_itl_ms", 1)
+	case e.With == "" && e.Item == "" && raw != nil:
+		out.Message = fmt.Sprintf("%s is %s: %s", e.Field, api.Show(raw), e.Why)
+		if _, number := api.Float(raw); e.Field == "exit_threshold" && !number {
+			out.Code = api.CodeType
+		}
+	}
+	return out
+}

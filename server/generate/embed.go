@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -12,16 +11,15 @@ import (
 )
 
 // Embedding is a request for the latents of texts' tokens after a number of loops, each text's pooled to one vector. Nothing
-// is generated: the prompts' rows go through the loop, and the request ends.
+// is generated: the inputs' rows go through the loop, and the request ends.
 type Embedding struct {
 	*Plan
 
-	inputs            []Prompt
+	Inputs []Prompt
+
 	last              bool // only the last token's latent
 	normalize, base64 bool
-
-	means     []*latentMean
-	sequences *Sequences
+	means             []*latentMean
 }
 
 // EmbeddingList is OpenAI's answer.
@@ -46,38 +44,18 @@ type embeddingUsage struct {
 	PromptTokensDetails PromptDetails `json:"prompt_tokens_details"`
 }
 
-// Start submits the texts. The caller must close the embedding if there is no error.
-func (e *Embedding) Start(ctx context.Context, host Host, call Call) (err error) {
-	e.means = make([]*latentMean, len(e.inputs))
-	e.sequences, err = submit(ctx, host, e.Plan, func(ctx context.Context) ([]*loopctl.Request, error) {
-		requests := make([]*loopctl.Request, len(e.inputs))
-		for i, in := range e.inputs {
-			e.means[i] = newLatentMean(len(in.IDs), e.Model.HiddenSize, e.last)
-			r := e.Request
-			r.Context, r.ID, r.Prompt, r.OnLatent = ctx, fmt.Sprintf("%s/%d", call.ID, i), in.IDs, e.means[i].take
-			r.NoCache = true // a cached row does not go through the loop, and has no latent to pool
-			requests[i] = &r
-		}
-		return requests, nil
-	})
-	return err
-}
-
-// Close ends what still runs.
-func (e *Embedding) Close() { e.sequences.Close() }
-
-// Wait waits for the vectors.
-func (e *Embedding) Wait() (*EmbeddingList, error) {
-	g := e.sequences
-	u := newUsage(e.Plan, e.inputs)
-	out := &EmbeddingList{Object: "list", Data: make([]embedding, g.Len()), Model: e.Model.Name}
-	for i, stream := range g.streams {
-		stats, err := await(g.ctx, stream)
-		if err != nil {
-			return nil, err
-		}
-		u.Add(Delta{Index: i, Stats: stats})
-		vector, err := e.means[i].vector(e.normalize)
+// Wait waits for the vectors of the sequences of the inputs.
+func (e *Embedding) Wait(g *Sequences) (*EmbeddingList, error) {
+	if err := g.Collect(func(Delta) {}); err != nil {
+		return nil, err
+	}
+	u := g.Usage
+	out := &EmbeddingList{
+		Object: "list", Data: make([]embedding, len(e.means)), Model: e.Model.Name,
+		Usage: embeddingUsage{u.PromptTokens, u.TotalTokens, u.PromptTokensDetails}, Timings: g.Timings(),
+	}
+	for i, mean := range e.means {
+		vector, err := mean.vector(e.normalize)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +64,6 @@ func (e *Embedding) Wait() (*EmbeddingList, error) {
 			out.Data[i].Embedding = packed(vector)
 		}
 	}
-	out.Usage, out.Timings = embeddingUsage{u.PromptTokens, u.TotalTokens, u.PromptTokensDetails}, u.timings(false)
 	return out, nil
 }
 
@@ -111,6 +88,7 @@ func ReadEmbedding(b api.Body, t Target, call Call, lim api.Limits) (*Embedding,
 	}
 	e.readSchedule(v, call)
 	e.base64, e.last, e.normalize = v.Text("encoding_format") == "base64", v.Text("pooling") == "last", v.Bool("normalize")
+	e.Request.NoCache = true // a cached row does not go through the loop, and has no latent to pool
 	e.AddSpecial, e.Request.Seed = v.Bool("add_special_tokens"), uint64(v.Int("seed"))
 	if raw := v.Raw("dimensions"); raw != nil {
 		if size, ok := api.Integer(raw); !ok || size != int64(t.HiddenSize) {
@@ -121,44 +99,26 @@ func ReadEmbedding(b api.Body, t Target, call Call, lim api.Limits) (*Embedding,
 }
 
 // readInputs reads the texts, as prompts are read.
-func (e *Embedding) readInputs(v *api.Values, lim api.Limits) error {
-	list, err := inputsOf(v, "input", lim)
-	if err != nil {
-		return err
-	}
-	m, loops := e.Model, e.Request.Loops
-	e.inputs = make([]Prompt, len(list))
-	steps := int64(0)
-	for i, in := range list {
-		ids, _, err := in.tokens(m, e.AddSpecial)
-		if err != nil {
-			return err
+func (e *Embedding) readInputs(v *api.Values, lim api.Limits) (err error) {
+	m, steps := e.Model, int64(0)
+	e.Inputs, err = e.readTexts(v, "input", lim, func(n int, field, where string) (int, error) {
+		if n > m.Context {
+			return 0, api.Bad(field, "context_length_exceeded", "%s has %d tokens: model %s has a context of %d tokens: shorten it", where, n, m.Name, m.Context)
 		}
-		if n := len(ids); n > m.Context {
-			return api.Bad(in.field, "context_length_exceeded", "%s has %d tokens: model %s has a context of %d tokens: shorten it", in.where, n, m.Name, m.Context)
-		}
-		e.inputs[i].IDs = ids
-		steps += int64(len(ids)) * int64(loops)
-	}
+		e.means = append(e.means, newLatentMean(n, m.HiddenSize, e.last))
+		steps += int64(n) * int64(e.Request.Loops)
+		return 0, nil
+	})
+	e.onLatent = func(i int) func(int, []float32) { return e.means[i].take }
 	switch {
-	case len(list) > lim.Sequences:
-		return api.Bad("input", "request_too_large", "input has %d texts: at most %d per request: send several requests", len(list), lim.Sequences)
+	case err != nil:
+		return err
+	case len(e.Inputs) > lim.Sequences:
+		return api.Bad("input", "request_too_large", "input has %d texts: at most %d per request: send several requests", len(e.Inputs), lim.Sequences)
 	case steps > lim.LoopSteps:
 		return api.Bad("input", "request_too_large", "%d loop-steps asked for: at most %d per request: send several requests, or lower loops", steps, lim.LoopSteps)
 	}
 	return nil
-}
-
-// await waits for the end of a sequence that generates nothing.
-func await(ctx context.Context, stream *loopctl.Stream) (*loopctl.Stats, error) {
-	e, err := NextEvent(ctx, stream)
-	switch {
-	case err != nil:
-		return nil, err
-	case e.Finish != loopctl.FinishLength || e.Stats == nil:
-		return nil, fmt.Errorf("%w: sequence ended with %s", loopctl.ErrEngine, e.Finish)
-	}
-	return e.Stats, nil
 }
 
 // latentMean takes the latents of a prompt's rows, on the controller's goroutine, in any order. A row that is computed again

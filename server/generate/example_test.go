@@ -9,11 +9,11 @@ import (
 func ExampleStopMatcher() {
 	m := generate.NewStopMatcher([]string{"\nUser:"})
 	for _, piece := range []string{"Hi", "!\nU", "ser: x"} {
-		emit, hit, stopped := m.Push(piece)
-		fmt.Printf("%q %q %t\n", emit, hit, stopped)
+		emit, hit := m.Push(piece)
+		fmt.Printf("%q %q\n", emit, hit)
 	}
 	// Output:
-	// "Hi" "" false
-	// "!" "" false
-	// "" "\nUser:" true
+	// "Hi" ""
+	// "!" ""
+	// "" "\nUser:"
 }

@@ -56,7 +56,7 @@ type follower struct {
 func (f *follower) run(ctx context.Context, out chan<- Delta) {
 	for {
 		var d Delta
-		if e, err := NextEvent(ctx, f.stream); err != nil {
+		if e, err := nextEvent(ctx, f.stream); err != nil {
 			d.err = err
 		} else {
 			d = f.delta(ctx, e)
@@ -133,7 +133,7 @@ func (f *follower) delta(ctx context.Context, e loopctl.Event) Delta {
 		d.Finish = e.Finish.String()
 	}
 	var hit string
-	if d.Text, hit, _ = f.stops.Push(piece); hit != "" {
+	if d.Text, hit = f.stops.Push(piece); hit != "" {
 		if f.plan.IncludeStop {
 			d.Text += hit
 		}

@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -48,6 +50,8 @@ type Plan struct {
 	Parser func() Parser
 	Marks  map[int32]string
 
+	onLatent func(sequence int) func(position int, latent []float32) // of an embedding, which samples nothing
+
 	ReturnLoops     bool
 	LlamaTimings    bool // llama.cpp's names for timings, too
 	Stream          bool
@@ -84,6 +88,26 @@ func ReadPlan(b api.Body, route api.Route, t Target, call Call, lim api.Limits) 
 	}
 	p.Stop, err = readStops(v, lim)
 	return p, v, err
+}
+
+// readSchedule reads how a request stands among others.
+func (p *Plan) readSchedule(v *api.Values, call Call) {
+	r := &p.Request
+	r.Arrived, r.Priority, r.NoCache = call.Arrived, v.Int("priority"), !v.Bool("prefix_cache")
+	if v.Has("timeout_ms") {
+		r.Deadline = r.Arrived.Add(time.Duration(v.Int("timeout_ms")) * time.Millisecond)
+	}
+	r.CacheSalt = cacheSalt(call.Tenant, v.Text("cache_salt"))
+}
+
+// cacheSalt keeps the prefix caches of API keys apart: what another key's request left behind would show in the time
+// to the first token. The digest's length is fixed, so no pair of tenant and salt is another pair.
+func cacheSalt(tenant, salt string) string {
+	if tenant == "" && salt == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(tenant + salt))
+	return hex.EncodeToString(sum[:])
 }
 
 // readLengths reads how many tokens are wanted. Without a number of its own, a chat gets what the context leaves.

@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -17,20 +16,7 @@ type Prompt struct {
 
 // ReadPrompts reads prompt, and makes sure that each prompt and its completion fit the model's context.
 func (p *Plan) ReadPrompts(v *api.Values, lim api.Limits) ([]Prompt, error) {
-	inputs, err := inputsOf(v, "prompt", lim)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Prompt, len(inputs))
-	for i, in := range inputs {
-		if out[i].IDs, out[i].Text, err = in.tokens(p.Model, p.AddSpecial); err != nil {
-			return nil, err
-		}
-		if out[i].MaxTokens, err = p.fit(len(out[i].IDs), in.field, in.where); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return p.readTexts(v, "prompt", lim, p.fit)
 }
 
 // ChatPrompt is the prompt that a conversation's ids make.
@@ -43,24 +29,24 @@ func (p *Plan) ChatPrompt(ids []int32) (Prompt, error) {
 	return Prompt{IDs: ids, MaxTokens: room}, nil
 }
 
-// input is one text that a model reads.
-type input struct {
-	raw   json.RawMessage // a string or a list of token ids
-	field string
-	where string // in the field, as messages call it: "prompt", "prompt[2]"
-}
-
-// inputsOf reads string | [string] | [int] | [[int]].
-func inputsOf(v *api.Values, field string, lim api.Limits) ([]input, error) {
+// readTexts reads string | [string] | [int] | [[int]]. room is how many tokens may follow one of n; where is how messages
+// call it: "prompt", "prompt[2]".
+func (p *Plan) readTexts(v *api.Values, field string, lim api.Limits, room func(n int, field, where string) (int, error)) ([]Prompt, error) {
 	list, err := split(v.Raw(field), field, lim)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]input, len(list))
+	out := make([]Prompt, len(list))
 	for i, raw := range list {
-		out[i] = input{raw, field, field}
+		where := field
 		if len(list) > 1 {
-			out[i].where = fmt.Sprintf("%s[%d]", field, i)
+			where = fmt.Sprintf("%s[%d]", field, i)
+		}
+		if out[i].IDs, out[i].Text, err = p.tokens(raw, field, where); err != nil {
+			return nil, err
+		}
+		if out[i].MaxTokens, err = room(len(out[i].IDs), field, where); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
@@ -75,16 +61,12 @@ func split(raw json.RawMessage, field string, lim api.Limits) ([]json.RawMessage
 	if raw[0] != '[' {
 		return nil, api.Bad(field, api.CodeType, "%s is %s: it must be %s", field, api.Show(raw), want)
 	}
-	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
-	switch {
-	case len(inner) == 0:
-		return nil, api.Bad(field, "empty_prompt", "%[1]s is an empty list: give at least one %[1]s", field)
-	case inner[0] != '"' && inner[0] != '[':
-		return []json.RawMessage{raw}, nil
-	}
 	var list []json.RawMessage
 	for item := range api.Items(raw) {
 		i := len(list)
+		if i == 0 && item[0] != '"' && item[0] != '[' {
+			return []json.RawMessage{raw}, nil
+		}
 		if i == lim.Prompts {
 			return nil, api.Bad(field, "request_too_large", "%[1]s has more than %[2]d %[1]ss: send several requests", field, lim.Prompts)
 		}
@@ -93,27 +75,31 @@ func split(raw json.RawMessage, field string, lim api.Limits) ([]json.RawMessage
 				field, i, api.Show(item), api.Show(list[0]), want)
 		}
 	}
+	if len(list) == 0 {
+		return nil, api.Bad(field, "empty_prompt", "%[1]s is an empty list: give at least one %[1]s", field)
+	}
 	return list, nil
 }
 
-// tokens returns the text, too, where it is one.
-func (in input) tokens(m *Model, addSpecial bool) (out []int32, text string, err error) {
-	if in.raw[0] == '[' {
-		if out, err = api.IDs(in.raw, in.field, in.where, m.Vocab); err != nil {
+// tokens reads a string or a list of token ids. It returns the text, too, where it is one.
+func (p *Plan) tokens(raw json.RawMessage, field, where string) (ids []int32, text string, err error) {
+	m := p.Model
+	if raw[0] == '[' {
+		if ids, err = api.IDs(raw, field, where, m.Vocab); err != nil {
 			return nil, "", err
 		}
 	} else {
-		if err := json.Unmarshal(in.raw, &text); err != nil {
-			return nil, "", api.Bad(in.field, api.CodeType, "%s is %s: it must be a string", in.where, api.Show(in.raw))
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return nil, "", api.Bad(field, api.CodeType, "%s is %s: it must be a string", where, api.Show(raw))
 		}
-		if out, err = m.Tokenizer.Encode(text, addSpecial); err != nil {
-			return nil, "", api.Bad(in.field, "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", in.where, err.Error())
+		if ids, err = m.Tokenizer.Encode(text, p.AddSpecial); err != nil {
+			return nil, "", api.Bad(field, "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", where, err.Error())
 		}
 	}
-	if len(out) == 0 {
-		return nil, "", api.Bad(in.field, "empty_prompt", "%s is empty: model %s needs at least one token to start from", in.where, m.Name)
+	if len(ids) == 0 {
+		return nil, "", api.Bad(field, "empty_prompt", "%s is empty: model %s needs at least one token to start from", where, m.Name)
 	}
-	return out, text, nil
+	return ids, text, nil
 }
 
 // fit returns how many tokens may follow a prompt of n tokens. What was not asked for by name is cut to the room that

@@ -84,16 +84,26 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 	if err := p.echoed(prompts); err != nil {
 		return nil, err
 	}
-	var requests []*loopctl.Request
-	g, err := submit(ctx, host, p, func(ctx context.Context) (_ []*loopctl.Request, err error) {
-		requests, err = p.requests(ctx, call.ID, prompts)
-		return requests, err
-	})
+	g := &Sequences{Plan: p, Created: time.Now().Unix(), deltas: make(chan Delta), Usage: newUsage(p, prompts)}
+	var err error
+	if g.ctx, g.leave, err = host.Enter(ctx); err != nil {
+		return nil, err
+	}
+	g.ctx, g.cancel = context.WithCancel(g.ctx)
+	accepted := false
+	defer func() { // also when Submit panics: the request must not count as open for ever
+		if !accepted {
+			g.Close()
+		}
+	}()
+	requests, err := p.requests(g.ctx, call.ID, prompts)
 	if err != nil {
 		return nil, err
 	}
-	g.deltas = make(chan Delta)
-	g.Usage = newUsage(p, prompts)
+	if g.streams, err = p.Model.Generator.Submit(requests...); err != nil {
+		return nil, err
+	}
+	accepted = true
 	for i, stream := range g.streams {
 		f := &follower{
 			plan: p, index: i, stream: stream, tokens: host.Tokens(p.Model.Name, p.Request.Exit.Kind.String()),
@@ -111,31 +121,6 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 		}
 		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
 	}
-	return g, nil
-}
-
-// submit gives the model what requests makes under the sequences' context.
-func submit(ctx context.Context, host Host, p *Plan, requests func(ctx context.Context) ([]*loopctl.Request, error)) (*Sequences, error) {
-	g := &Sequences{Plan: p, Created: time.Now().Unix()}
-	var err error
-	if g.ctx, g.leave, err = host.Enter(ctx); err != nil {
-		return nil, err
-	}
-	g.ctx, g.cancel = context.WithCancel(g.ctx)
-	accepted := false
-	defer func() { // also when Submit panics: the request must not count as open for ever
-		if !accepted {
-			g.Close()
-		}
-	}()
-	list, err := requests(g.ctx)
-	if err != nil {
-		return nil, err
-	}
-	if g.streams, err = p.Model.Generator.Submit(list...); err != nil {
-		return nil, err
-	}
-	accepted = true
 	return g, nil
 }
 
@@ -164,19 +149,22 @@ func (p *Plan) requests(ctx context.Context, id string, prompts []Prompt) ([]*lo
 	var out []*loopctl.Request
 	for i, prompt := range prompts {
 		for j := range p.perPrompt() {
-			choose, err := p.sampler(prompt.IDs, stop, j)
-			if err != nil {
-				return nil, err
-			}
 			r := p.Request
 			r.Context, r.ID = ctx, fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j)
 			r.Prompt, r.MaxTokens = prompt.IDs, p.tokensWithin(prompt.MaxTokens)
-			r.Sampler, r.StopIDs = choose, stop
-			r.Timeline = tracing.Sampled(ctx)
+			r.StopIDs, r.Timeline = stop, tracing.Sampled(ctx)
+			out = append(out, &r)
+			if p.onLatent != nil {
+				r.OnLatent = p.onLatent(i)
+				continue
+			}
+			var err error
+			if r.Sampler, err = p.sampler(prompt.IDs, stop, j); err != nil {
+				return nil, err
+			}
 			if p.scoresPrompt() {
 				r.Scorer = newPromptScorer(prompt.IDs, p.Logprobs)
 			}
-			out = append(out, &r)
 		}
 	}
 	return out, nil
@@ -229,8 +217,8 @@ func (g *Sequences) Close() {
 
 var errStreamEnded = errors.New("stream ended without its last event")
 
-// NextEvent waits for a sequence's next event. One that says why the sequence could not go on is an error.
-func NextEvent(ctx context.Context, stream *loopctl.Stream) (loopctl.Event, error) {
+// nextEvent waits for a sequence's next event. One that says why the sequence could not go on is an error.
+func nextEvent(ctx context.Context, stream *loopctl.Stream) (loopctl.Event, error) {
 	e, err := stream.Next(ctx)
 	switch {
 	case errors.Is(err, io.EOF):

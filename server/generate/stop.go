@@ -2,39 +2,29 @@ package generate
 
 import "strings"
 
-// StopMatcher looks for stop strings in a stream of pieces, also across their
-// borders. It holds back only what could still become a stop string.
+// StopMatcher looks for stop strings, none of them empty, in a stream of pieces, also across their borders. It holds back
+// only what could still become a stop string.
 type StopMatcher struct {
 	stops []string
 	held  string
 	hit   string
 }
 
-// NewStopMatcher watches for stops; empty ones are left out.
-func NewStopMatcher(stops []string) *StopMatcher {
-	m := &StopMatcher{}
-	for _, s := range stops {
-		if s != "" {
-			m.stops = append(m.stops, s)
-		}
-	}
-	return m
-}
+// NewStopMatcher watches for stops.
+func NewStopMatcher(stops []string) *StopMatcher { return &StopMatcher{stops: stops} }
 
-// Push takes the next piece and returns the text that may be shown. Where a
-// stop string is complete, emit ends before it, hit is that string, and
-// whatever is pushed later is dropped. Of several the one that is complete
-// first wins, among those the one that starts first.
-func (m *StopMatcher) Push(piece string) (emit, hit string, stopped bool) {
+// Push takes the next piece and returns the text that may be shown. Where a stop string is complete, emit ends before it, hit
+// is that string, and whatever is pushed later is dropped. Of several the one that is complete first wins, among those the
+// one that starts first.
+func (m *StopMatcher) Push(piece string) (emit, hit string) {
 	if m.hit != "" {
-		return "", m.hit, true
-	}
-	if len(m.stops) == 0 {
-		return piece, "", false
+		return "", m.hit
 	}
 	text := m.held + piece
-	start, end := -1, 0
+	start, end := len(text), len(text)+1
+	keep := 0
 	for _, s := range m.stops {
+		keep = max(keep, Partial(text, s))
 		// What was held has no stop string in it.
 		from := max(0, len(m.held)-len(s)+1)
 		at := strings.Index(text[from:], s)
@@ -42,26 +32,16 @@ func (m *StopMatcher) Push(piece string) (emit, hit string, stopped bool) {
 			continue
 		}
 		at += from
-		if stop := at + len(s); start < 0 || stop < end || stop == end && at < start {
+		if stop := at + len(s); stop < end || stop == end && at < start {
 			start, end, m.hit = at, stop, s
 		}
 	}
-	if start >= 0 {
+	if m.hit != "" {
 		m.held = ""
-		return text[:start], m.hit, true
+		return text[:start], m.hit
 	}
-	keep := m.partial(text)
 	m.held = text[len(text)-keep:]
-	return text[:len(text)-keep], "", false
-}
-
-// partial is the length of the longest end of text that begins a stop string.
-func (m *StopMatcher) partial(text string) int {
-	keep := 0
-	for _, s := range m.stops {
-		keep = max(keep, Partial(text, s))
-	}
-	return keep
+	return text[:len(text)-keep], ""
 }
 
 // Partial is the length of the longest end of text that begins mark and is not all of it: what more text may complete.
@@ -74,8 +54,7 @@ func Partial(text, mark string) int {
 	return 0
 }
 
-// Flush ends the stream: what was held back is text after all. The matcher
-// is then as new.
+// Flush ends the stream: what was held back is text after all. The matcher is then as new.
 func (m *StopMatcher) Flush() string {
 	held := m.held
 	m.held, m.hit = "", ""
