@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ var defaultYAML []byte
 // DefaultYAML returns the annotated defaults, as `loopserve config --default` prints them.
 func DefaultYAML() string { return string(defaultYAML) }
 
-// Config is the whole configuration. default.yaml says what each field means; its order is the same.
+// Config is the whole configuration. default.yaml says what each field means; its order is the same. oneof and least are
+// rules of Validate; times must all be above 0.
 type Config struct {
 	Listen     string   `yaml:"listen"`
 	APIKeys    []string `yaml:"api_keys"`
@@ -30,33 +32,33 @@ type Config struct {
 	Preload     []string      `yaml:"preload"`
 	ModelMemory Bytes         `yaml:"model_memory"`
 	ModelWait   time.Duration `yaml:"model_wait"`
-	Tokenizer   string        `yaml:"tokenizer"`
-	Provider    string        `yaml:"provider"`
-	DeviceID    int           `yaml:"device_id"`
-	Threads     int           `yaml:"threads"`
+	Tokenizer   string        `yaml:"tokenizer" oneof:"native sugarme"`
+	Provider    string        `yaml:"provider" oneof:"cpu cuda auto"`
+	DeviceID    int           `yaml:"device_id" least:"0"`
+	Threads     int           `yaml:"threads" least:"0"`
 	ORTLib      string        `yaml:"ort_lib"`
 
-	KVMemory      Bytes         `yaml:"kv_memory"`
-	KVPrecision   string        `yaml:"kv_precision"`
+	KVMemory      Bytes         `yaml:"kv_memory" least:"1MiB"`
+	KVPrecision   string        `yaml:"kv_precision" oneof:"f32 f16 int8"`
 	KVPolicy      string        `yaml:"kv_policy"`
-	PageSize      int           `yaml:"page_size"`
-	MaxRows       int           `yaml:"max_rows"`
-	MaxRunning    int           `yaml:"max_running"`
-	QueueLimit    int           `yaml:"queue_limit"`
-	ReserveTokens int           `yaml:"reserve_tokens"`
-	RowBudget     int           `yaml:"row_budget"`
-	Scheduling    string        `yaml:"scheduling"`
+	PageSize      int           `yaml:"page_size" least:"1"`
+	MaxRows       int           `yaml:"max_rows" least:"1"`
+	MaxRunning    int           `yaml:"max_running" least:"1"`
+	QueueLimit    int           `yaml:"queue_limit" least:"1"`
+	ReserveTokens int           `yaml:"reserve_tokens" least:"-1"`
+	RowBudget     int           `yaml:"row_budget" least:"0"`
+	Scheduling    string        `yaml:"scheduling" oneof:"depth lockstep"`
 	PrefixCache   bool          `yaml:"prefix_cache"`
 	SharePrefixes bool          `yaml:"share_prefixes"`
 	ElasticAfter  time.Duration `yaml:"elastic_after"`
 	ElasticSteps  []float64     `yaml:"elastic_steps"`
-	Context       int           `yaml:"context"`
+	Context       int           `yaml:"context" least:"0"`
 
-	BodyLimit    Bytes    `yaml:"body_limit"`
-	MaxPrompts   int      `yaml:"max_prompts"`
-	MaxChoices   int      `yaml:"max_choices"`
-	MaxSequences int      `yaml:"max_sequences"`
-	MaxLoopSteps int      `yaml:"max_loop_steps"`
+	BodyLimit    Bytes    `yaml:"body_limit" least:"1KiB"`
+	MaxPrompts   int      `yaml:"max_prompts" least:"1"`
+	MaxChoices   int      `yaml:"max_choices" least:"1"`
+	MaxSequences int      `yaml:"max_sequences" least:"1"`
+	MaxLoopSteps int      `yaml:"max_loop_steps" least:"1"`
 	TemplateArgs []string `yaml:"template_args"`
 
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
@@ -65,8 +67,8 @@ type Config struct {
 	IdleTimeout   time.Duration `yaml:"idle_timeout"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout"`
 
-	LogLevel      string  `yaml:"log_level"`
-	LogFormat     string  `yaml:"log_format"`
+	LogLevel      string  `yaml:"log_level" oneof:"debug info warn error"`
+	LogFormat     string  `yaml:"log_format" oneof:"text json"`
 	AdminListen   string  `yaml:"admin_listen"`
 	VLLMAliases   bool    `yaml:"metrics_vllm_aliases"`
 	TraceEndpoint string  `yaml:"trace_endpoint"`
@@ -81,14 +83,18 @@ func (c *Config) Validate() error {
 	bad := func(field string, value any, remedy string) {
 		errs = append(errs, fmt.Errorf("%s is %v: %s", field, value, remedy))
 	}
-	oneOf := func(field, value string, allowed ...string) {
-		if !slices.Contains(allowed, value) {
-			bad(field, fmt.Sprintf("%q", value), "use one of "+strings.Join(allowed, ", "))
+	for _, f := range fields(c) {
+		if allowed := strings.Fields(f.tag.Get("oneof")); len(allowed) > 0 && !slices.Contains(allowed, f.String()) {
+			bad(f.Name, fmt.Sprintf("%q", f), "use one of "+strings.Join(allowed, ", "))
 		}
-	}
-	atLeast := func(field string, value, least int) {
-		if value < least {
-			bad(field, value, fmt.Sprintf("must be at least %d", least))
+		if text, ok := f.tag.Lookup("least"); ok {
+			least := Field{value: reflect.New(f.value.Type()).Elem()}
+			if err := least.Set(text); err != nil || f.value.Int() < least.value.Int() {
+				bad(f.Name, f, "must be at least "+text)
+			}
+		}
+		if f.Type() == "duration" && f.value.Int() <= 0 {
+			bad(f.Name, f, "must be more than 0, for example 30s")
 		}
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
@@ -124,44 +130,11 @@ func (c *Config) Validate() error {
 			errs = append(errs, errors.New("api_keys: a key is shorter than 8 characters or has space around it: use a longer one, for example from openssl rand -hex 24"))
 		}
 	}
-	oneOf("tokenizer", c.Tokenizer, "native", "sugarme")
-	oneOf("provider", c.Provider, "cpu", "cuda", "auto")
-	oneOf("scheduling", c.Scheduling, "depth", "lockstep")
-	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
-	oneOf("log_format", c.LogFormat, "text", "json")
-	atLeast("device_id", c.DeviceID, 0)
-	atLeast("threads", c.Threads, 0)
-	atLeast("page_size", c.PageSize, 1)
-	atLeast("max_rows", c.MaxRows, 1)
-	atLeast("max_running", c.MaxRunning, 1)
-	atLeast("queue_limit", c.QueueLimit, 1)
-	atLeast("reserve_tokens", c.ReserveTokens, -1)
-	atLeast("row_budget", c.RowBudget, 0)
-	atLeast("context", c.Context, 0)
-	atLeast("max_prompts", c.MaxPrompts, 1)
-	atLeast("max_choices", c.MaxChoices, 1)
-	atLeast("max_sequences", c.MaxSequences, 1)
-	atLeast("max_loop_steps", c.MaxLoopSteps, 1)
 	if c.PageSize > 0 && c.PageSize&(c.PageSize-1) != 0 {
 		bad("page_size", c.PageSize, "must be a power of two, for example 16")
 	}
-	oneOf("kv_precision", c.KVPrecision, "f32", "f16", "int8")
 	if !kvPolicy.MatchString(c.KVPolicy) {
 		bad("kv_policy", fmt.Sprintf("%q", c.KVPolicy), "use one of depth, latest, modulo:m (modulo:4)")
-	}
-	if c.KVMemory < 1<<20 {
-		bad("kv_memory", c.KVMemory, "must be at least 1MiB")
-	}
-	if c.BodyLimit < 1<<10 {
-		bad("body_limit", c.BodyLimit, "must be at least 1KiB")
-	}
-	for field, d := range map[string]time.Duration{
-		"header_timeout": c.HeaderTimeout, "body_timeout": c.BodyTimeout, "write_timeout": c.WriteTimeout,
-		"idle_timeout": c.IdleTimeout, "drain_timeout": c.DrainTimeout, "model_wait": c.ModelWait, "elastic_after": c.ElasticAfter,
-	} {
-		if d <= 0 {
-			bad(field, d, "must be more than 0, for example 30s")
-		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)

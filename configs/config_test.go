@@ -36,7 +36,7 @@ func TestEveryFieldStandsInTheFile(t *testing.T) {
 		t.Errorf("file   %v\nstruct %v", inFile, inStruct)
 	}
 	for _, f := range configs.Fields() {
-		if f.Usage == "" {
+		if f.Usage() == "" {
 			t.Errorf("%s has no comment in default.yaml", f.Name)
 		}
 	}
@@ -147,12 +147,12 @@ func TestEnvironment(t *testing.T) {
 // What a flag or a variable is told to hold is checked by its type before anything is loaded.
 func TestTypes(t *testing.T) {
 	for _, f := range configs.Fields() {
-		wrong := map[string]string{"bool": "perhaps", "int": "1.5", "float": "x", "duration": "3", "size": "3 apples"}[f.Type]
-		if err := f.Check(f.Default); err != nil {
-			t.Errorf("%s (%s) refuses its default %q: %v", f.Name, f.Type, f.Default, err)
+		wrong := map[string]string{"bool": "perhaps", "int": "1.5", "float": "x", "duration": "3", "size": "3 apples"}[f.Type()]
+		if err := f.Set(f.String()); err != nil {
+			t.Errorf("%s (%s) refuses its default %q: %v", f.Name, f.Type(), f, err)
 		}
-		if err := f.Check(wrong); wrong != "" && err == nil {
-			t.Errorf("%s (%s) takes %q", f.Name, f.Type, wrong)
+		if err := f.Set(wrong); wrong != "" && err == nil {
+			t.Errorf("%s (%s) takes %q", f.Name, f.Type(), wrong)
 		}
 	}
 }

@@ -28,7 +28,7 @@ var ofKubernetes = regexp.MustCompile(
 func environment(environ []string) (map[string]string, error) {
 	var known []string
 	for _, f := range fields(&Config{}) {
-		known = append(known, f.env())
+		known = append(known, f.Env())
 	}
 	found := map[string]string{}
 	var errs []error

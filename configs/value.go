@@ -5,29 +5,60 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// field is one setting of a Config: its name in YAML and where its value is.
-type field struct {
-	name  string
+// Field is one setting of a Config. It is a flag.Value, too: one that Fields gives holds the default until it is Set, and
+// changes no Config.
+type Field struct {
+	Name  string // as in YAML
+	tag   reflect.StructTag
 	value reflect.Value
 }
 
-func fields(c *Config) []field {
+// Fields lists every setting, in the order of default.yaml.
+func Fields() []Field {
+	c := *defaults()
+	return fields(&c)
+}
+
+// defaults are read once: each command that has flags for settings asks, whichever is run.
+var defaults = sync.OnceValue(func() *Config {
+	c := &Config{}
+	_ = decode(defaultYAML, c) // a test proves that it is valid
+	return c
+})
+
+func fields(c *Config) []Field {
 	v := reflect.ValueOf(c).Elem()
-	var out []field
+	var out []Field
 	for i := range v.NumField() {
-		out = append(out, field{v.Type().Field(i).Tag.Get("yaml"), v.Field(i)})
+		tag := v.Type().Field(i).Tag
+		out = append(out, Field{tag.Get("yaml"), tag, v.Field(i)})
 	}
 	return out
 }
 
-func (f field) env() string  { return envPrefix + strings.ToUpper(f.name) }
-func (f field) flag() string { return strings.ReplaceAll(f.name, "_", "-") }
+// Env is the environment variable.
+func (f Field) Env() string { return envPrefix + strings.ToUpper(f.Name) }
 
-// kind names the type of a setting, as the help of a command shows it.
-func (f field) kind() string {
+// Flag is the flag, without dashes.
+func (f Field) Flag() string { return strings.ReplaceAll(f.Name, "_", "-") }
+
+// Usage is what stands beside the setting in default.yaml.
+func (f Field) Usage() string {
+	for line := range strings.Lines(string(defaultYAML)) {
+		if strings.HasPrefix(line, f.Name+":") {
+			_, text, _ := strings.Cut(line, "#")
+			return strings.TrimSpace(text)
+		}
+	}
+	return ""
+}
+
+// Type names the type of the value: bool, int, float, duration, size, string or list.
+func (f Field) Type() string {
 	switch f.value.Interface().(type) {
 	case Bytes:
 		return "size"
@@ -42,35 +73,23 @@ func (f field) kind() string {
 	}
 }
 
-// set reads a value from the text of an environment variable or a flag.
-func (f field) set(text string) error {
+// IsBoolFlag says that the flag needs no value, and makes its help the same as that of other bools.
+func (f Field) IsBoolFlag() bool { return f.Type() == "bool" }
+
+// Set reads a value from the text of an environment variable or a flag. It checks its type, not whether Validate takes it.
+func (f Field) Set(text string) error {
 	switch p := f.value.Addr().Interface().(type) {
 	case *string:
 		*p = text
+		return nil
 	case *bool:
-		v, err := strconv.ParseBool(text)
-		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", text)
-		}
-		*p = v
+		return read(p, text, strconv.ParseBool, "is neither true nor false")
 	case *int:
-		v, err := strconv.Atoi(text)
-		if err != nil {
-			return fmt.Errorf("%q is not an integer", text)
-		}
-		*p = v
+		return read(p, text, strconv.Atoi, "is not an integer")
 	case *float64:
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return fmt.Errorf("%q is not a number", text)
-		}
-		*p = v
+		return read(p, text, parseFloat, "is not a number")
 	case *time.Duration:
-		v, err := time.ParseDuration(text)
-		if err != nil {
-			return fmt.Errorf("%q is not a duration: write it as 500ms, 30s or 2m", text)
-		}
-		*p = v
+		return read(p, text, time.ParseDuration, "is not a duration: write it as 500ms, 30s or 2m")
 	case *Bytes:
 		return p.UnmarshalText([]byte(text))
 	case *[]string:
@@ -80,23 +99,37 @@ func (f field) set(text string) error {
 				*p = append(*p, item)
 			}
 		}
+		return nil
 	case *[]float64:
-		*p = []float64{}
-		for item := range strings.SplitSeq(text, ",") {
-			v, err := strconv.ParseFloat(strings.TrimSpace(item), 64)
-			if err != nil {
-				return fmt.Errorf("%q is not a list of numbers: write it as 1,0.5", text)
-			}
-			*p = append(*p, v)
-		}
-	default:
-		return fmt.Errorf("setting %s has the type %s, which cannot be read from text", f.name, f.value.Type())
+		return read(p, text, parseFloats, "is not a list of numbers: write it as 1,0.5")
 	}
+	return fmt.Errorf("setting %s has the type %s, which cannot be read from text", f.Name, f.value.Type())
+}
+
+func read[T any](to *T, text string, parse func(string) (T, error), wrong string) error {
+	v, err := parse(text)
+	if err != nil {
+		return fmt.Errorf("%q %s", text, wrong)
+	}
+	*to = v
 	return nil
 }
 
-// text is what set reads.
-func (f field) text() string {
+func parseFloat(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
+
+func parseFloats(text string) (out []float64, err error) {
+	for item := range strings.SplitSeq(text, ",") {
+		v, err := parseFloat(strings.TrimSpace(item))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// String is what Set reads.
+func (f Field) String() string {
 	switch v := f.value.Interface().(type) {
 	case []string:
 		return strings.Join(v, ",")

@@ -70,29 +70,11 @@ func addConfigFlags(flags *pflag.FlagSet, takes func(name string) bool) {
 			continue
 		}
 		// pflag takes a word in back quotes for the name of the value: `make ort` is none.
-		flags.Var(&settingFlag{field: f, text: f.Default}, f.Flag, strings.ReplaceAll(f.Usage, "`", "'"))
-		if f.Type == "bool" {
-			flags.Lookup(f.Flag).NoOptDefVal = "true"
+		flags.Var(f, f.Flag(), strings.ReplaceAll(f.Usage(), "`", "'"))
+		if f.IsBoolFlag() {
+			flags.Lookup(f.Flag()).NoOptDefVal = "true"
 		}
 	}
-}
-
-// settingFlag is a setting as a flag: the help shows its type, and a value that is not of that type is refused at once.
-type settingFlag struct {
-	field configs.Field
-	text  string
-}
-
-func (s *settingFlag) Type() string { return s.field.Type }
-
-func (s *settingFlag) String() string { return s.text }
-
-// IsBoolFlag makes the help of a bool the same as that of pflag's own.
-func (s *settingFlag) IsBoolFlag() bool { return s.field.Type == "bool" }
-
-func (s *settingFlag) Set(text string) error {
-	s.text = text
-	return s.field.Check(text)
 }
 
 // loadConfig reads file, environment and those flags. Others stay out of it: commands have flags of their own under the
@@ -100,8 +82,8 @@ func (s *settingFlag) Set(text string) error {
 func loadConfig(flags *pflag.FlagSet, takes func(name string) bool) (*configs.Config, configs.Origins, error) {
 	given := map[string]string{}
 	for _, f := range configs.Fields() {
-		if takes(f.Name) && flags.Changed(f.Flag) {
-			given[f.Name] = flags.Lookup(f.Flag).Value.String()
+		if takes(f.Name) && flags.Changed(f.Flag()) {
+			given[f.Name] = flags.Lookup(f.Flag()).Value.String()
 		}
 	}
 	file, err := flags.GetString("config")
