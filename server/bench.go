@@ -2,11 +2,13 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,55 +23,48 @@ import (
 // definitions.
 
 // postBench starts a benchmark.
-func (s *Server) postBench(c *gin.Context) {
-	b, t, err := s.readRequest(c)
+func (s *Server) postBench(c *gin.Context) (any, error) {
+	v, t, err := s.decode(c, api.Bench)
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
-	plan, force, err := readBench(b, t, s.cfg.Limits)
+	plan, err := benchPlan(v, t, s.cfg.Limits)
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
 	if s.isDraining() {
-		s.fail(c, loopctl.ErrDraining)
-		return
+		return nil, loopctl.ErrDraining
 	}
 	// First, since its requests keep the server busy, and waiting for them or force would not help.
 	if running := s.jobs.current(); running != nil {
-		s.fail(c, occupied(running))
-		return
+		return nil, occupied(running)
 	}
-	if reason := s.busy(); reason != "" && !force {
-		s.fail(c, &api.Error{
-			Status: http.StatusServiceUnavailable, Type: api.TypeServer, Code: "server_busy", RetryAfter: max(s.backlog(), time.Second),
-			Message: "the server is busy: " + reason + ": a benchmark would measure them as well, and slow them down; wait, or set force to true",
-		})
-		return
+	if reason := s.busy(); reason != "" && !v.Bool("force") {
+		e := failure(http.StatusServiceUnavailable, "server_busy",
+			"the server is busy: %s: a benchmark would measure them as well, and slow them down; wait, or set force to true", reason)
+		e.RetryAfter = max(s.backlog(), time.Second)
+		return nil, e
 	}
-	j := &job{
-		kind: jobBench, id: "bench-" + strings.ToLower(rand.Text()[:16]), model: t.Model, total: len(plan.Shapes()) * (plan.Runs + plan.WarmUp),
-	}
+	j := newJob(jobBench, "bench-"+strings.ToLower(rand.Text()[:16]), t.Model, len(plan.Shapes())*(plan.Runs+plan.WarmUp))
 	plan.Progress = j.progress
 	if running := s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) { return s.runBench(ctx, j, plan) }); running != nil {
-		s.fail(c, occupied(running))
-		return
+		return nil, occupied(running)
 	}
 	note(c, "bench", j.id)
 	c.Writer.Header().Set("Location", "/v1/bench/"+j.id)
-	respond(c, http.StatusAccepted, j.view())
+	respond(c, http.StatusAccepted, j.look())
+	return nil, nil
 }
 
 // occupied is the answer while another measurement runs.
 func occupied(j *job) error {
-	if j.kind == jobBench {
-		return &api.Error{
-			Status: http.StatusConflict, Type: api.TypeInvalid, Code: "bench_running", NoRetry: true,
-			Message: "another benchmark is running, and concurrent benchmarks distort each other: wait for " + j.id + ", or delete it",
-		}
+	if j.kind == jobCurve {
+		return curveRunning("a depth curve of model " + j.model.Name + " is being computed")
 	}
-	return curveRunning("a depth curve of model " + j.model.Name + " is being computed")
+	e := failure(http.StatusConflict, "bench_running",
+		"another benchmark is running, and concurrent benchmarks distort each other: wait for %s, or delete it", j.id)
+	e.NoRetry = true
+	return e
 }
 
 // busy says what the server is doing, if anything.
@@ -80,12 +75,11 @@ func (s *Server) busy() string {
 		running, waiting = running+snap.Running, waiting+snap.Waiting
 	}
 	s.mu.Lock()
-	open := s.open
-	s.mu.Unlock()
-	if running+waiting+open == 0 {
+	defer s.mu.Unlock()
+	if running+waiting+s.open == 0 {
 		return ""
 	}
-	return strconv.Itoa(open) + " requests are open, " + strconv.Itoa(running) + " sequences run and " + strconv.Itoa(waiting) + " wait"
+	return fmt.Sprintf("%d requests are open, %d sequences run and %d wait", s.open, running, waiting)
 }
 
 func (s *Server) runBench(ctx context.Context, j *job, plan measure.Plan) (any, error) {
@@ -106,122 +100,123 @@ func (s *Server) runBench(ctx context.Context, j *job, plan measure.Plan) (any, 
 }
 
 // getBenches lists what is remembered, newest first.
-func (s *Server) getBenches(c *gin.Context) {
-	list := []jobView{}
+func (s *Server) getBenches(*gin.Context) (any, error) {
+	list := []jobState{}
 	for _, j := range s.jobs.all(jobBench) {
-		list = append(list, j.view())
+		state := j.look()
+		state.Result = nil // which is long
+		list = append(list, state)
 	}
-	respond(c, http.StatusOK, gin.H{"object": "list", "data": list})
+	return gin.H{"object": "list", "data": list}, nil
 }
 
-// withBench finds the job of the path, or answers 404.
-func (s *Server) withBench(handle func(*gin.Context, *job)) gin.HandlerFunc {
-	return s.whenReady(func(c *gin.Context) {
+// ofBench finds the job of the path, or answers 404.
+func (s *Server) ofBench(handle func(*gin.Context, *job) (any, error)) handler {
+	return func(c *gin.Context) (any, error) {
 		if j := s.jobs.find(jobBench, c.Param("id"), nil); j != nil {
-			handle(c, j)
-			return
+			return handle(c, j)
 		}
-		s.fail(c, &api.Error{
-			Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "bench_not_found",
-			Message: "benchmark " + api.Quote(c.Param("id")) + " is not known: GET /v1/bench lists the last " + strconv.Itoa(mostJobs),
-		})
+		return nil, failure(http.StatusNotFound, "bench_not_found", "benchmark %s is not known: GET /v1/bench lists the last %d", api.Quote(c.Param("id")), mostJobs)
+	}
+}
+
+// form is a way to see a result, by the name that a query has for it.
+type form struct {
+	name, contentType string
+	write             func(*measure.SweepResult) ([]byte, error)
+}
+
+func written(name, contentType string) form {
+	return form{name, contentType, func(r *measure.SweepResult) ([]byte, error) {
+		var out bytes.Buffer
+		err := measure.Write(&out, name, r)
+		return out.Bytes(), err
+	}}
+}
+
+func drawn(name string, plot func(*measure.SweepResult) []byte) form {
+	return form{name, svgType, func(r *measure.SweepResult) ([]byte, error) { return plot(r), nil }}
+}
+
+// The forms of ?format= beside JSON, which is the whole job, and of a plot's ?kind=, of which the first is the default.
+var (
+	benchFormats = []form{{name: measure.JSON}, written(measure.CSV, "text/csv; charset=utf-8"), written(measure.Benchstat, "text/plain; charset=utf-8")}
+	benchPlots   = []form{drawn("latency", (*measure.SweepResult).LatencyPlot), drawn("throughput", (*measure.SweepResult).ThroughputPlot)}
+)
+
+// getBench answers with a result in the form that the query names.
+func (s *Server) getBench(param string, forms []form) handler {
+	return s.ofBench(func(c *gin.Context, j *job) (any, error) {
+		name := cmp.Or(c.Query(param), forms[0].name)
+		at := slices.IndexFunc(forms, func(f form) bool { return f.name == name })
+		if at < 0 {
+			var names []string
+			for _, f := range forms {
+				names = append(names, f.name)
+			}
+			return nil, api.Bad(param, api.CodeValue, "%s is %s: it must be one of %s", param, api.Quote(name), strings.Join(names, ", "))
+		}
+		state, f := j.look(), forms[at]
+		if f.write == nil {
+			return state, nil
+		}
+		r, ok := state.Result.(*measure.SweepResult)
+		if !ok {
+			e := failure(http.StatusConflict, "bench_not_done", "benchmark %s is %s: there is a result only when it is done", j.id, state.Status)
+			e.NoRetry = true
+			return nil, e
+		}
+		data, err := f.write(r)
+		if err == nil {
+			respondAs(c, f.contentType, data)
+		}
+		return nil, err
 	})
 }
 
-// result is the job's, or an answer that says why there is none.
-func (s *Server) result(c *gin.Context, j *job) *measure.SweepResult {
-	found, _ := j.outcome()
-	r, ok := found.(*measure.SweepResult)
-	if !ok {
-		s.fail(c, &api.Error{
-			Status: http.StatusConflict, Type: api.TypeInvalid, Code: "bench_not_done", NoRetry: true,
-			Message: "benchmark " + j.id + " is " + j.view().Status + ": there is a result only when it is done",
-		})
-	}
-	return r
-}
+const svgType = "image/svg+xml"
 
-func (s *Server) getBench(c *gin.Context, j *job) {
-	kinds := map[string]string{measure.CSV: "text/csv; charset=utf-8", measure.Benchstat: "text/plain; charset=utf-8"}
-	format := c.Query("format")
-	switch {
-	case format == "" || format == measure.JSON:
-		v := j.view()
-		v.Result, _ = j.outcome()
-		respond(c, http.StatusOK, v)
-		return
-	case kinds[format] == "":
-		s.fail(c, api.Bad("format", api.CodeValue, "format is %s: it must be json, csv or benchstat", api.Quote(format)))
-		return
+// respondAs sends what is not JSON. A plot may run nothing and load nothing where it is opened as a page.
+func respondAs(c *gin.Context, contentType string, data []byte) {
+	if contentType == svgType {
+		c.Writer.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	}
-	r := s.result(c, j)
-	if r == nil {
-		return
-	}
-	var out bytes.Buffer
-	if err := measure.Write(&out, format, r); err != nil {
-		s.fail(c, err)
-		return
-	}
-	respondBytes(c, http.StatusOK, kinds[format], out.Bytes())
-}
-
-// respondSVG sends a plot, which may run nothing and load nothing where it is opened as a page.
-func respondSVG(c *gin.Context, svg []byte) {
-	c.Writer.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	respondBytes(c, http.StatusOK, "image/svg+xml", svg)
-}
-
-func (s *Server) getBenchPlot(c *gin.Context, j *job) {
-	kind := c.DefaultQuery("kind", "latency")
-	if kind != "latency" && kind != "throughput" {
-		s.fail(c, api.Bad("kind", api.CodeValue, "kind is %s: it must be latency or throughput", api.Quote(kind)))
-		return
-	}
-	r := s.result(c, j)
-	switch {
-	case r == nil:
-	case kind == "throughput":
-		respondSVG(c, r.ThroughputPlot())
-	default:
-		respondSVG(c, r.LatencyPlot())
-	}
+	respondBytes(c, http.StatusOK, contentType, data)
 }
 
 // getBenchEvents streams the job's state at each change, and at least every ten seconds, until it ends.
-func (s *Server) getBenchEvents(c *gin.Context, j *job) {
+func (s *Server) getBenchEvents(c *gin.Context, j *job) (any, error) {
 	w := newEventWriter(c)
 	for {
-		changed := j.watch() // before looking: a change in between is not missed
-		v := j.view()
-		if w.send(v) != nil {
-			return
+		state, changed := j.watch()
+		state.Result = nil
+		if w.send(state) != nil {
+			return nil, nil
 		}
-		if v.Status != jobRunning {
+		if state.Status != jobRunning {
 			_ = w.done()
-			return
+			return nil, nil
 		}
 		select {
 		case <-changed:
 		case <-time.After(10 * time.Second):
 		case <-c.Request.Context().Done():
-			return
+			return nil, nil
 		case <-s.stop.Done():
 			s.endStream(c, w, errShutdown)
-			return
+			return nil, nil
 		}
 	}
 }
 
 // deleteBench cancels a job that runs, and forgets one that has ended.
-func (s *Server) deleteBench(c *gin.Context, j *job) {
+func (s *Server) deleteBench(c *gin.Context, j *job) (any, error) {
 	j.cancel(errJobDeleted)
 	select {
 	case <-j.finished:
 	case <-c.Request.Context().Done():
-		s.endFailed(c, errors.Join(context.Canceled, context.Cause(c.Request.Context())))
-		return
+		return nil, errors.Join(context.Canceled, context.Cause(c.Request.Context()))
 	}
 	s.jobs.remove(j)
-	respond(c, http.StatusOK, gin.H{"id": j.id, "object": "bench.deleted", "deleted": true, "status": j.view().Status})
+	return gin.H{"id": j.id, "object": "bench.deleted", "deleted": true, "status": j.look().Status}, nil
 }

@@ -5,44 +5,53 @@ import (
 
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/server/api"
-	"github.com/loopserve/loopserve/server/generate"
 )
 
-// What one benchmark may ask for, beside what the table of fields says.
-const (
-	mostBenchList   = 16 // loop counts
-	mostBenchPoints = 128
-)
+// mostBenchPoints is what one benchmark may ask for, beside what the table of fields says.
+const mostBenchPoints = 128
 
-// readBench reads the body of POST /v1/bench.
-func readBench(b api.Body, t target, lim api.Limits) (p measure.Plan, force bool, err error) {
+// benchPlan is what the body of POST /v1/bench asks for.
+func benchPlan(v *api.Values, t target, lim api.Limits) (p measure.Plan, err error) {
 	m := t.Model
-	v, err := api.Decode(b, api.Bench, m.Bounds(lim))
-	if err != nil {
-		return p, false, err
+	p = measure.Plan{
+		Loops: v.Ints("loops"), Concurrency: v.Ints("concurrency"), PromptTokens: v.Ints("prompt_tokens"), MaxTokens: v.Ints("max_tokens"),
+		Runs: v.Int("runs"), WarmUp: v.Int("warmup"), Seed: uint64(v.Int("seed")), Vocab: m.Vocab, Least: measure.LeastTime, Most: measure.MostTime,
 	}
-	loops := defaultSweep(m)
-	if t.Alias != 0 {
-		loops = []int{t.Alias}
-	}
-	list := func(name string, def []int) []int {
-		if v.Has(name) {
-			return v.Ints(name)
+	for _, list := range []*[]int{&p.PromptTokens, &p.MaxTokens} {
+		if *list == nil {
+			*list = []int{min(16, m.Context-1)}
 		}
-		return def
 	}
-	some := []int{min(16, m.Context-1)}
-	p.Loops, p.Concurrency = list("loops", loops), list("concurrency", []int{1})
-	p.PromptTokens, p.MaxTokens = list("prompt_tokens", some), list("max_tokens", some)
-	p.Vocab, p.Least, p.Most = m.Vocab, measure.LeastTime, measure.MostTime
-	p.Runs, p.WarmUp, p.Seed = v.Int("runs"), v.Int("warmup"), uint64(v.Int("seed"))
-	return p, v.Bool("force"), checkBench(&p, m, lim)
+	if p.Loops == nil {
+		p.Loops = sweptLoops(t)
+	}
+	shapes := p.Shapes()
+	if len(shapes) > mostBenchPoints {
+		return p, api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", len(shapes), mostBenchPoints)
+	}
+	if prompt, tokens := slices.Max(p.PromptTokens), slices.Max(p.MaxTokens); prompt+tokens > m.Context {
+		return p, api.Bad("prompt_tokens", "context_length_exceeded",
+			"prompt_tokens %d and max_tokens %d make %d: model %s has a context of %d tokens", prompt, tokens, prompt+tokens, m.Name, m.Context)
+	}
+	steps := int64(0)
+	for _, s := range shapes {
+		steps += int64(s.PromptTokens+s.MaxTokens) * int64(s.Loops) * int64(s.Concurrency) * int64(p.Runs+p.WarmUp)
+	}
+	if steps > lim.LoopSteps {
+		return p, api.Bad("", "too_many_loop_steps", "the benchmark takes %d loop-steps (tokens × loops × clients × runs): at most %d are allowed: "+
+			"sweep fewer points, or fewer runs", steps, lim.LoopSteps)
+	}
+	return p, nil
 }
 
-// defaultSweep is powers of two up to the most loops.
-func defaultSweep(m *generate.Model) []int {
+// sweptLoops are a name's own, or powers of two up to the most loops.
+func sweptLoops(t target) []int {
+	if t.Alias != 0 {
+		return []int{t.Alias}
+	}
+	m := t.Model
 	var out []int
-	for n := 1; n <= m.Loops.Max && len(out) < mostBenchList; n *= 2 {
+	for n := 1; n <= m.Loops.Max && len(out) < 16; n *= 2 {
 		if n >= m.Loops.Min {
 			out = append(out, n)
 		}
@@ -51,24 +60,4 @@ func defaultSweep(m *generate.Model) []int {
 		out = []int{m.Loops.Default}
 	}
 	return out
-}
-
-func checkBench(p *measure.Plan, m *generate.Model, lim api.Limits) error {
-	shapes := len(p.Loops) * len(p.Concurrency) * len(p.PromptTokens) * len(p.MaxTokens)
-	if shapes > mostBenchPoints {
-		return api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", shapes, mostBenchPoints)
-	}
-	if prompt, tokens := slices.Max(p.PromptTokens), slices.Max(p.MaxTokens); prompt+tokens > m.Context {
-		return api.Bad("prompt_tokens", "context_length_exceeded",
-			"prompt_tokens %d and max_tokens %d make %d: model %s has a context of %d tokens", prompt, tokens, prompt+tokens, m.Name, m.Context)
-	}
-	steps := int64(0)
-	for _, s := range p.Shapes() {
-		steps += int64(s.PromptTokens+s.MaxTokens) * int64(s.Loops) * int64(s.Concurrency) * int64(p.Runs+p.WarmUp)
-	}
-	if steps > lim.LoopSteps {
-		return api.Bad("", "too_many_loop_steps", "the benchmark takes %d loop-steps (tokens × loops × clients × runs): at most %d are allowed: "+
-			"sweep fewer points, or fewer runs", steps, lim.LoopSteps)
-	}
-	return nil
 }

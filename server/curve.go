@@ -3,13 +3,17 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/loopserve/loopserve/internal/measure"
+	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 )
@@ -21,55 +25,87 @@ const (
 	curveTimed       = 10
 	curveConcurrency = 4
 	curvePriority    = 2
-	curveMaxLoss     = 0.5 // points of accuracy that the recommended depth may lose, unless max_loss says more
 )
 
 // getCurve answers 200 with the curve, or 202 while it is being computed. A failure is told once; asking again tries again.
-func (s *Server) getCurve(c *gin.Context) {
+func (s *Server) getCurve(c *gin.Context) (any, error) {
 	t, err := s.models().find(c.Query("model"))
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
-	q, err := readCurve(c.Request.URL.Query(), t)
+	b, err := api.Query(c.Request.URL.Query(), api.Curve)
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
+	}
+	v, err := api.Decode(b, api.Curve, t.Bounds(s.cfg.Limits))
+	if err != nil {
+		return nil, err
+	}
+	depths, err := curveDepths(v, t)
+	if err != nil {
+		return nil, err
 	}
 	if t.Problems == nil {
-		s.fail(c, &api.Error{
-			Status: http.StatusNotFound, Type: api.TypeInvalid, Code: "no_problems", Param: "model",
-			Message: "model " + t.Name + " has no problems to measure it with: put an eval.jsonl into its bundle, or run `loopserve eval --problems`",
-		})
-		return
+		e := failure(http.StatusNotFound, "no_problems", "model %s has no problems to measure it with: put an eval.jsonl into its bundle, or run `loopserve eval --problems`", t.Name)
+		e.Param = "model"
+		return nil, e
 	}
-	j, err := s.curve(t.Model, q.depths)
+	j, err := s.curve(t.Model, depths)
 	if err != nil {
-		s.fail(c, err)
-		return
+		return nil, err
 	}
-	if v := j.view(); v.Status == jobRunning {
+	state := j.look()
+	if state.Status == jobRunning {
 		c.Writer.Header().Set("Retry-After", "2")
 		respond(c, http.StatusAccepted, gin.H{
-			"object": jobCurve, "model": t.Name, "status": "computing", "progress": gin.H{"done": v.Progress.Done, "total": v.Progress.Total},
+			"object": jobCurve, "model": t.Name, "status": "computing", "progress": gin.H{"done": state.Progress.Done, "total": state.Progress.Total},
 		})
-		return
+		return nil, nil
 	}
-	found, err := j.outcome()
-	curve, ok := found.(*measure.Curve)
+	curve, ok := state.Result.(*measure.Curve)
 	switch {
 	case !ok:
 		s.jobs.remove(j)
-		s.fail(c, err)
-	case q.svg && q.policy:
-		respondSVG(c, curve.PolicyPlot())
-	case q.svg:
-		respondSVG(c, curve.AccuracyPlot(q.log))
-	default:
+		return nil, j.cause()
+	case v.Text("format") == "json":
 		out := *curve
-		out.Recommended = measure.Advise(curve.Points, q.maxLoss)
-		respond(c, http.StatusOK, &out)
+		out.Recommended = measure.Advise(curve.Points, v.Number("max_loss"))
+		return &out, nil
+	case depths[len(depths)-1].Exit.Kind != loopctl.ExitNone:
+		respondAs(c, svgType, curve.PolicyPlot())
+	default:
+		respondAs(c, svgType, curve.AccuracyPlot(v.Bool("log")))
 	}
+	return nil, nil
+}
+
+// curveDepths are the loops that the query asks for, or the name's own, or powers of two, the default and the trained depth;
+// then those under an exit policy, at its thresholds.
+func curveDepths(v *api.Values, t target) (depths []measure.Depth, err error) {
+	m, loops := t.Model, v.Ints("loops")
+	if loops == nil {
+		if loops = sweptLoops(t); t.Alias == 0 {
+			loops = append(loops, m.Loops.Default, m.TrainedLoops())
+		}
+	}
+	slices.Sort(loops)
+	for _, n := range slices.Compact(loops) {
+		if !m.Takes(n) {
+			return nil, v.OutOfRange("loops", "loops", json.RawMessage(strconv.Itoa(n)))
+		}
+		depths = append(depths, measure.Depth{Loops: n})
+	}
+	kind := loopctl.ExitNone
+	switch policy := v.Text("exit_policy"); {
+	case policy == "auto" || policy == "" && t.Auto:
+		kind = m.AutoDepth().Exit.Kind
+	case policy != "":
+		kind, err = generate.ParsePolicy(policy, m)
+	}
+	for _, threshold := range measure.Thresholds(kind, m.Loops.Max) {
+		depths = append(depths, measure.Depth{Loops: slices.Max(loops), Exit: loopctl.ExitPolicy{Kind: kind, Threshold: threshold}})
+	}
+	return depths, err
 }
 
 // curve finds a model's curve, or starts it where nothing else is being measured.
@@ -87,7 +123,7 @@ func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) 
 		return nil, fmt.Errorf("problems of model %s: %w", m.Name, err)
 	}
 	e.Problems = measure.Some(e.Problems, curveProblems)
-	j := &job{kind: jobCurve, id: id, model: m, total: len(depths) * (len(e.Problems) + min(curveTimed, len(e.Problems)))}
+	j := newJob(jobCurve, id, m, len(depths)*(len(e.Problems)+min(curveTimed, len(e.Problems))))
 	e.Progress = func(done, total int) { j.progress(done, total, measure.Shape{}) }
 	running := s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) {
 		inside := &measure.Process{Generator: m.Generator, Tokenizer: m.Tokenizer, StopIDs: m.StopIDs, Context: m.Context, Priority: curvePriority}
@@ -111,8 +147,7 @@ func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) 
 
 // curveRunning is the answer while another measurement runs, which ends by itself.
 func curveRunning(what string) error {
-	return &api.Error{
-		Status: http.StatusServiceUnavailable, Type: api.TypeServer, Code: "curve_running", RetryAfter: 5 * time.Second,
-		Message: what + ", and concurrent measurements distort each other: try again when it is done",
-	}
+	e := failure(http.StatusServiceUnavailable, "curve_running", "%s, and concurrent measurements distort each other: try again when it is done", what)
+	e.RetryAfter = 5 * time.Second
+	return e
 }

@@ -56,7 +56,7 @@ func TestDepthCurve(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	asked, _ := s.count()
-	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&format=", ""); a.status != 400 || !strings.Contains(a.body, "json or svg") {
+	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&format=", ""); a.status != 400 || !strings.Contains(a.body, "json, svg") {
 		t.Errorf("an empty format gives %d: %s", a.status, a.body)
 	}
 	if a := send(t, ts, "GET", "/v1/depth/curve?loops=2,4&format=svg", ""); a.status != 200 || !strings.Contains(a.body, "Accuracy against loops: adder") {
@@ -65,13 +65,13 @@ func TestDepthCurve(t *testing.T) {
 	if again, _ := s.count(); again != asked {
 		t.Errorf("%d requests more for a curve that is there", again-asked)
 	}
-	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=some", ""), 400, "invalid_value", "max_loss",
-		`max_loss is "some": it must be a number from 0 to 100, points of accuracy`)
-	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=", ""), 400, "invalid_value", "max_loss",
-		`max_loss is "": it must be a number from 0 to 100, points of accuracy`)
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=some", ""), 400, "invalid_type", "max_loss",
+		`max_loss is "some", a string: it must be a number from 0 to 100; points of accuracy that the recommended depth may lose`)
+	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=", ""), 400, "invalid_type", "max_loss",
+		`max_loss is "", a string: it must be a number from 0 to 100; points of accuracy that the recommended depth may lose`)
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=1&loops=2", ""), 400, "invalid_value", "loops", "loops is given 2 times: give it once")
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=0", ""), 400, "loops_out_of_range", "loops",
-		`loops is "0": it must be integers from 1 to 12, with commas between`)
+		`loops is 0: model adder takes an integer from 1 to 12`)
 }
 
 // The advice names a threshold where a policy was asked for, and follows the loss that is wanted.

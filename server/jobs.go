@@ -36,7 +36,7 @@ var errJobDeleted = errors.New("the benchmark was deleted")
 // other. Each has a goroutine, which ends with the server; wg waits for them.
 type jobs struct {
 	mu   sync.Mutex
-	list []*job // oldest first
+	list []*job // oldest first: where one runs it is the last
 	wg   sync.WaitGroup
 }
 
@@ -44,17 +44,38 @@ type jobs struct {
 type job struct {
 	kind, id string // of a curve, what was asked for
 	model    *generate.Model
-	created  time.Time
 	cancel   context.CancelCauseFunc
 	finished chan struct{}
 
-	mu          sync.Mutex
-	changed     chan struct{} // closed, and replaced, at each change
-	status      string
-	done, total int
-	now         measure.Shape
-	result      any // *measure.SweepResult or *measure.Curve
-	err         error
+	mu      sync.Mutex
+	changed chan struct{} // closed, and replaced, at each change
+	state   jobState
+	err     error
+}
+
+// jobState is a job as clients see it.
+type jobState struct {
+	ID       string           `json:"id"`
+	Object   string           `json:"object"`
+	Model    string           `json:"model"`
+	Created  int64            `json:"created"`
+	Status   string           `json:"status"`
+	Progress jobProgress      `json:"progress"`
+	Error    *api.ErrorDetail `json:"error"`
+	Result   any              `json:"result"` // *measure.SweepResult or *measure.Curve
+}
+
+type jobProgress struct {
+	Done  int           `json:"done"` // runs of points, those that warm up too
+	Total int           `json:"total"`
+	Now   measure.Shape `json:"now"` // the point measured last
+}
+
+func newJob(kind, id string, m *generate.Model, total int) *job {
+	return &job{
+		kind: kind, id: id, model: m, finished: make(chan struct{}), changed: make(chan struct{}),
+		state: jobState{ID: id, Object: kind, Model: m.Name, Status: jobRunning, Progress: jobProgress{Total: total}},
+	}
 }
 
 // start begins a job unless one is running, which it then returns. run gets a context that ends with parent and with
@@ -62,12 +83,11 @@ type job struct {
 func (js *jobs) start(parent context.Context, j *job, run func(context.Context) (any, error)) (running *job) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	if other := js.busy(); other != nil {
+	if other := js.running(); other != nil {
 		return other
 	}
 	ctx, cancel := context.WithCancelCause(parent)
-	j.created, j.cancel, j.status = time.Now(), cancel, jobRunning
-	j.finished, j.changed = make(chan struct{}), make(chan struct{})
+	j.cancel, j.state.Created = cancel, time.Now().Unix()
 	js.list = append(js.list, j)
 	js.forget(j.kind)
 	js.wg.Go(func() {
@@ -79,14 +99,19 @@ func (js *jobs) start(parent context.Context, j *job, run func(context.Context) 
 	return nil
 }
 
-// busy is the job that runs. Callers hold mu.
-func (js *jobs) busy() *job {
-	for _, j := range js.list {
-		if j.view().Status == jobRunning {
-			return j
-		}
+// running is the job that runs, nil where none does. Callers hold mu.
+func (js *jobs) running() *job {
+	if n := len(js.list); n > 0 && js.list[n-1].look().Status == jobRunning {
+		return js.list[n-1]
 	}
 	return nil
+}
+
+// current is the same for those who do not hold mu.
+func (js *jobs) current() *job {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	return js.running()
 }
 
 // forget drops the oldest of a kind that there are too many of. Callers hold mu.
@@ -100,13 +125,6 @@ func (js *jobs) forget(kind string) {
 			js.list = slices.Delete(js.list, i, i+1)
 		}
 	}
-}
-
-// current is the job that runs, nil where none does.
-func (js *jobs) current() *job {
-	js.mu.Lock()
-	defer js.mu.Unlock()
-	return js.busy()
 }
 
 // find is a job of a kind; model may be nil for any.
@@ -136,74 +154,47 @@ func (js *jobs) remove(j *job) {
 
 // progress is told of what has been done.
 func (j *job) progress(done, total int, now measure.Shape) {
-	j.change(func() { j.done, j.total, j.now = done, total, now })
+	j.change(func(s *jobState) { s.Progress = jobProgress{done, total, now} })
 }
 
 func (j *job) end(ctx context.Context, result any, err error) {
-	j.change(func() {
+	j.change(func(s *jobState) {
 		j.err = err
 		switch {
 		case err == nil:
-			j.status, j.result = jobDone, result
+			s.Status, s.Result = jobDone, result
 		case ctx.Err() != nil: // by its deletion, or with the server
-			j.status = jobCancelled
+			s.Status = jobCancelled
 		default:
-			j.status = jobFailed
+			s.Status, s.Error = jobFailed, new(toAPI(err, 0).Body().Error)
 		}
 	})
 }
 
-func (j *job) change(f func()) {
+func (j *job) change(f func(*jobState)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	f()
+	f(&j.state)
 	close(j.changed)
 	j.changed = make(chan struct{})
 }
 
-// watch is closed at the job's next change.
-func (j *job) watch() <-chan struct{} {
+// look is the job's state as it is.
+func (j *job) look() jobState {
+	state, _ := j.watch()
+	return state
+}
+
+// cause is why a job that has ended has no result.
+func (j *job) cause() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.changed
+	return j.err
 }
 
-// outcome is what came of a job that has ended.
-func (j *job) outcome() (result any, err error) {
+// watch is look, and what is closed at the next change.
+func (j *job) watch() (jobState, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.result, j.err
-}
-
-// jobView is a job as clients see it.
-type jobView struct {
-	ID       string           `json:"id"`
-	Object   string           `json:"object"`
-	Model    string           `json:"model"`
-	Created  int64            `json:"created"`
-	Status   string           `json:"status"`
-	Progress jobProgress      `json:"progress"`
-	Error    *api.ErrorDetail `json:"error"`
-	Result   any              `json:"result"`
-}
-
-type jobProgress struct {
-	Done  int           `json:"done"` // runs of points, those that warm up too
-	Total int           `json:"total"`
-	Now   measure.Shape `json:"now"` // the point measured last
-}
-
-// view is the job without its result, which is long.
-func (j *job) view() jobView {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	v := jobView{
-		ID: j.id, Object: j.kind, Model: j.model.Name, Created: j.created.Unix(), Status: j.status,
-		Progress: jobProgress{j.done, j.total, j.now},
-	}
-	if j.status == jobFailed {
-		e := toAPI(j.err, 0).Body()
-		v.Error = &e.Error
-	}
-	return v
+	return j.state, j.changed
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func job1(kind, id string) *job {
-	return &job{kind: kind, id: id, model: &generate.Model{Name: "adder"}}
+	return newJob(kind, id, &generate.Model{Name: "adder"}, 0)
 }
 
 // One measurement runs at a time, of whatever kind; the next may begin when it has ended.
@@ -30,16 +30,16 @@ func TestJobsTakeTurns(t *testing.T) {
 				t.Errorf("%s beside another: %v", kind, running)
 			}
 		}
-		changed := first.watch()
+		_, changed := first.watch()
 		first.progress(1, 3, measure.Shape{Loops: 4})
 		<-changed
-		if v := first.view(); v.Status != jobRunning || v.Progress.Done != 1 || v.Progress.Now.Loops != 4 || v.Object != "bench" {
+		if v := first.look(); v.Status != jobRunning || v.Progress.Done != 1 || v.Progress.Now.Loops != 4 || v.Object != "bench" {
 			t.Errorf("%+v", v)
 		}
 		close(gate)
 		<-first.finished
-		if result, err := first.outcome(); err != nil || result == nil || first.view().Status != jobDone || js.current() != nil {
-			t.Errorf("%v %v", result, err)
+		if state := first.look(); first.cause() != nil || state.Result == nil || state.Status != jobDone || js.current() != nil {
+			t.Errorf("%+v", state)
 		}
 		js.wg.Wait()
 	})
@@ -74,11 +74,11 @@ func TestJobsEnd(t *testing.T) {
 					tt.end(j, stop)
 				}
 				<-j.finished
-				v := j.view()
+				v := j.look()
 				if v.Status != tt.status || (v.Error != nil) != (tt.status == jobFailed) {
 					t.Errorf("%+v", v)
 				}
-				if _, err := j.outcome(); tt.fail != nil && !errors.Is(err, tt.fail) {
+				if err := j.cause(); tt.fail != nil && !errors.Is(err, tt.fail) {
 					t.Errorf("%v", err)
 				}
 			})

@@ -54,8 +54,9 @@ const (
 	Tokenize
 	Detokenize
 	Bench
+	Curve // its fields are in the query
 
 	generating = Completions | Chat
 	looped     = generating | Embeddings
-	every      = looped | Tokenize | Detokenize | Bench
+	every      = looped | Tokenize | Detokenize | Bench | Curve
 )

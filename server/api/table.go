@@ -10,7 +10,7 @@ import (
 var table = slices.Concat(depthRows, otherRows)
 
 // otherRows are those of everything but the depth.
-var otherRows = slices.Concat(scheduleRows, refusedRows, samplingRows, answerRows, formRows, promptRows, embeddingRows, benchRows)
+var otherRows = slices.Concat(scheduleRows, refusedRows, samplingRows, answerRows, formRows, promptRows, embeddingRows, benchRows, curveRows)
 
 const leaveOut = "leave the field out"
 
@@ -146,11 +146,20 @@ var embeddingRows = []Field{
 // benchRows are a benchmark's: each combination of the four lists is a point.
 var benchRows = []Field{
 	{Name: "loops", Kind: IntList, Range: loopRange, Most: entries(mostNumbers), Routes: Bench},
-	{Name: "concurrency", Kind: IntList, Range: clients, Most: entries(mostNumbers), Routes: Bench},
+	{Name: "concurrency", Kind: IntList, Range: clients, Most: entries(mostNumbers), Default: []int{1}, Routes: Bench},
 	{Name: "prompt_tokens", Kind: IntList, Range: allButOne, Most: entries(mostNumbers), Routes: Bench},
 	{Name: "max_tokens", Kind: IntList, Range: allButOne, Most: entries(mostNumbers), Routes: Bench},
 	{Name: "runs", Kind: Int, Lo: 1, Hi: 50, Default: 3, Routes: Bench},
 	{Name: "warmup", Kind: Int, Hi: 10, Default: 1, Routes: Bench},
 	{Name: "seed", Kind: Int, Hi: 1 << 40, Default: 1, Routes: Bench},
 	{Name: "force", Kind: Bool, Routes: Bench},
+}
+
+// curveRows are those of a depth curve's query. The range of loops is the server's to check.
+var curveRows = []Field{
+	{Name: "loops", Kind: IntList, Most: entries(mostNumbers), Routes: Curve},
+	{Name: "exit_policy", Kind: Text, Routes: Curve},
+	{Name: "max_loss", Kind: Number, Hi: 100, Default: 0.5, Remedy: "points of accuracy that the recommended depth may lose", Routes: Curve},
+	{Name: "format", Kind: Text, Words: []string{"json", "svg"}, Default: "json", Routes: Curve},
+	{Name: "log", Kind: Bool, Routes: Curve},
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var routes = []Route{Completions, Chat, Embeddings, Tokenize, Detokenize, Bench}
+var routes = []Route{Completions, Chat, Embeddings, Tokenize, Detokenize, Bench, Curve}
 
 // find is a route's row of a name.
 func find(route Route, name string) *Field {
