@@ -111,20 +111,15 @@ func (r *render) escaped(s string) string {
 }
 
 func (r *render) repeat(v Value, n int64) Value {
-	n = max(n, 0)
-	if s, ok := v.(string); ok {
-		r.growTimes(len(s), n)
-		if s == "" {
-			return s
-		}
-		return strings.Repeat(s, int(n))
+	s, ok := v.(string)
+	if !ok {
+		panic(unsupported("'*' on a %s", typeName(v)))
 	}
-	l := v.(*List)
-	r.growTimes(16*len(l.Items), n)
-	if len(l.Items) == 0 {
-		return l
+	r.growTimes(len(s), n)
+	if s == "" || n <= 0 {
+		return ""
 	}
-	return &List{Items: slices.Repeat(l.Items, int(n)), kind: l.kind}
+	return strings.Repeat(s, int(n))
 }
 
 func floatArith(op string, x, y float64) Value {

@@ -166,22 +166,19 @@ type function struct {
 	self Value
 }
 
-// arguments are the expressions of a call's arguments.
+// arguments are the expressions of a call's arguments: the positional ones, then those with names.
 type arguments struct {
-	pos   []expr
+	exprs []expr
 	names []string
-	named []expr
 }
 
-func (c *arguments) eval(r *render, s *scope) *args {
-	a := &args{names: c.names}
-	if len(c.pos) > 0 {
-		a.pos = r.evalAll(c.pos, s)
-	}
-	if len(c.named) > 0 {
-		a.named = r.evalAll(c.named, s)
-	}
-	return a
+// behind is x and then the arguments.
+func (a arguments) behind(x expr) []expr { return append([]expr{x}, a.exprs...) }
+
+// of gives the arguments their values.
+func (a arguments) of(v []Value) *args {
+	n := len(v) - len(a.names)
+	return &args{pos: v[:n:n], names: a.names, named: v[n:]}
 }
 
 // call is fn(args).
@@ -195,11 +192,11 @@ func (c *call) eval(r *render, s *scope) Value { return c.with(r, s, nil) }
 
 // with calls with the body of a call block, if it is given.
 func (c *call) with(r *render, s *scope, caller *macro) Value {
-	fn := r.eval(c.fn, s)
-	a := c.args.eval(r, s)
-	a.caller = caller
+	v := r.evalAll(c.args.behind(c.fn), s)
 	r.line = c.line
-	switch f := fn.(type) {
+	a := c.args.of(v[1:])
+	a.caller = caller
+	switch f := v[0].(type) {
 	case *function:
 		return f.call(r, f.self, a)
 	case *macro:
@@ -207,8 +204,8 @@ func (c *call) with(r *render, s *scope, caller *macro) Value {
 	case *loop:
 		panic(unsupported("a recursive for loop"))
 	}
-	defined(fn)
-	panic(typeErr("'%s' object is not callable", typeName(fn)))
+	defined(v[0])
+	panic(typeErr("'%s' object is not callable", typeName(v[0])))
 }
 
 // macroDecl is what a macro or a call block says of itself. Its signature has a caller if its body uses one.

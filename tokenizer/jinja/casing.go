@@ -60,18 +60,15 @@ func titleFilter(s string) string {
 func mapRuns(s string, in func(rune) bool, f func(string) string) string {
 	var b strings.Builder
 	for s != "" {
-		start := strings.IndexFunc(s, in)
-		if start < 0 {
-			start = len(s)
-		}
-		b.WriteString(s[:start])
-		s = s[start:]
-		end := strings.IndexFunc(s, func(c rune) bool { return !in(c) })
+		first, _ := utf8.DecodeRuneInString(s)
+		end := strings.IndexFunc(s, func(c rune) bool { return in(c) != in(first) })
 		if end < 0 {
 			end = len(s)
 		}
-		if end > 0 {
+		if in(first) {
 			b.WriteString(f(s[:end]))
+		} else {
+			b.WriteString(s[:end])
 		}
 		s = s[end:]
 	}

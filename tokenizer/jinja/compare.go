@@ -74,17 +74,8 @@ func (r *render) order(a, b Value, op string) (c int, ok bool) {
 			return strings.Compare(s, t), true
 		}
 	}
-	x, okX := a.(*List)
-	y, okY := b.(*List)
-	if okX && okY && x.kind == y.kind && isSequence(x) {
-		r.enter()
-		defer r.leave()
-		for i := range min(len(x.Items), len(y.Items)) {
-			if !r.equal(x.Items[i], y.Items[i]) {
-				return r.order(x.Items[i], y.Items[i], op)
-			}
-		}
-		return len(x.Items) - len(y.Items), true
+	if isSequence(a) && typeName(a) == typeName(b) {
+		panic(unsupported("'%s' on a %s", op, typeName(a)))
 	}
 	panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
 }
@@ -126,7 +117,8 @@ func (r *render) contains(box, item Value) bool {
 		return strings.Contains(s, t)
 	}
 	if d, ok := box.(*Dict); ok {
-		return d.at(r.key(item)) >= 0
+		_, ok := d.find(r.key(item))
+		return ok
 	}
 	if !iterable(box) {
 		panic(typeErr("argument of type '%s' is not iterable", typeName(box)))

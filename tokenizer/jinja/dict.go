@@ -5,84 +5,57 @@ import "math"
 // Dict is a Python dict: it keeps the order in which keys were first set.
 type Dict struct {
 	entries []entry
-	index   map[dictKey]int // of the entries, once there are more than fewKeys
+	index   map[hashed]int // of the entries
 }
 
 type entry struct {
-	hash     dictKey
+	hash     hashed
 	key, val Value
 }
 
-// fewKeys are found faster one by one than by a map.
-const fewKeys = 8
+// hashed makes equal Python keys equal Go values: 1, 1.0 and True are one key.
+type hashed any
 
-// dictKey makes equal Python keys equal Go keys: 1, 1.0 and True are one key.
-type dictKey struct {
-	kind byte
-	s    string
-	n    int64
-}
+type undefinedKey struct{}
 
 // NewDict makes an empty dict.
-func NewDict() *Dict { return &Dict{} }
+func NewDict() *Dict { return &Dict{index: map[hashed]int{}} }
 
 // Len is the number of keys.
 func (d *Dict) Len() int { return len(d.entries) }
 
 // Set adds or replaces a string key. It must not be called once a render has been given the dict.
-func (d *Dict) Set(key string, v Value) { d.set(dictKey{kind: 's', s: key}, key, v) }
+func (d *Dict) Set(key string, v Value) { d.set(key, key, v) }
 
 // Get looks a string key up.
-func (d *Dict) Get(key string) (Value, bool) { return d.find(dictKey{kind: 's', s: key}) }
+func (d *Dict) Get(key string) (Value, bool) { return d.find(key) }
 
-func (d *Dict) find(k dictKey) (Value, bool) {
-	if i := d.at(k); i >= 0 {
-		return d.entries[i].val, true
+func (d *Dict) find(k hashed) (Value, bool) {
+	i, ok := d.index[k]
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	return d.entries[i].val, true
 }
 
-func (d *Dict) at(k dictKey) int {
-	if d.index != nil {
-		if i, ok := d.index[k]; ok {
-			return i
-		}
-		return -1
-	}
-	for i := range d.entries {
-		if d.entries[i].hash == k {
-			return i
-		}
-	}
-	return -1
-}
-
-func (d *Dict) set(k dictKey, key, v Value) {
-	if i := d.at(k); i >= 0 {
+func (d *Dict) set(k hashed, key, v Value) {
+	if i, ok := d.index[k]; ok {
 		d.entries[i].val = v
 		return
 	}
+	d.index[k] = len(d.entries)
 	d.entries = append(d.entries, entry{hash: k, key: key, val: v})
-	switch {
-	case d.index != nil:
-		d.index[k] = len(d.entries) - 1
-	case len(d.entries) > fewKeys:
-		d.index = make(map[dictKey]int, 2*fewKeys)
-		for i := range d.entries {
-			d.index[d.entries[i].hash] = i
-		}
-	}
 }
 
 // put is d[key] = v, charged to the render.
 func (r *render) put(d *Dict, key, v Value) {
 	k := r.key(key)
-	r.grow(96)
+	r.grow(128)
 	d.set(k, key, v)
 }
 
 // key is a value as a key, which not every value can be.
-func (r *render) key(v Value) dictKey {
+func (r *render) key(v Value) hashed {
 	k, ok := r.hash(v)
 	if !ok {
 		panic(typeErr("unhashable type: '%s'", typeName(v)))
@@ -91,29 +64,27 @@ func (r *render) key(v Value) dictKey {
 }
 
 // hash is Python's hash and equality in one comparable value; not ok for what has no hash.
-func (r *render) hash(v Value) (dictKey, bool) {
+func (r *render) hash(v Value) (k hashed, ok bool) {
 	if s, ok := asString(v); ok {
 		r.work(len(s))
-		return dictKey{kind: 's', s: s}, true
+		return s, true
 	}
 	switch v := v.(type) {
-	case nil:
-		return dictKey{kind: 'N'}, true
-	case bool, int64:
+	case nil, int64, bigInt:
+		return v, true
+	case bool:
 		n, _ := asInt(v)
-		return dictKey{kind: 'i', n: n}, true
-	case bigInt:
-		return dictKey{kind: 'b', s: string(v)}, true
+		return n, true
 	case float64:
 		if v == math.Trunc(v) && math.Abs(v) < 1<<62 {
-			return dictKey{kind: 'i', n: int64(v)}, true
+			return int64(v), true
 		}
-		return dictKey{kind: 'f', n: int64(math.Float64bits(v))}, true
+		return v, true
 	case *Undefined:
-		return dictKey{kind: 'U'}, true
+		return hashed(undefinedKey{}), true // all are equal
 	}
 	if isKind(v, tuple) || isKind(v, ranged) {
 		panic(unsupported("a %s as a key", typeName(v)))
 	}
-	return dictKey{}, false
+	return nil, false
 }

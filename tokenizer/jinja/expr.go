@@ -1,6 +1,6 @@
 package jinja
 
-import "strings"
+import "slices"
 
 // expr is a parsed expression: a function that computes it. The parser makes it of the functions of its parts.
 type expr func(r *render, s *scope) Value
@@ -14,156 +14,84 @@ func (r *render) eval(e expr, s *scope) Value {
 	return v
 }
 
+// evalAll computes expressions in their order; what is left out (nil) is None.
 func (r *render) evalAll(es []expr, s *scope) []Value {
-	r.grow(int64(16*len(es) + 24))
+	r.grow(int64(16 * len(es)))
 	out := make([]Value, len(es))
 	for i, e := range es {
-		out[i] = r.eval(e, s)
+		if e != nil {
+			out[i] = r.eval(e, s)
+		}
 	}
 	return out
 }
 
 func constant(v Value) expr { return func(*render, *scope) Value { return v } }
 
-func listOf(items []expr, k kind) expr {
-	return func(r *render, s *scope) Value { return &List{Items: r.evalAll(items, s), kind: k} }
+// strict computes its parts, in their order, and then f of their values, at its line. f may keep the slice.
+func strict(line int, f func(r *render, v []Value) Value, parts ...expr) expr {
+	return func(r *render, s *scope) Value {
+		v := r.evalAll(parts, s)
+		r.line = line
+		return f(r, v)
+	}
+}
+
+// name looks a variable up.
+func name(text string, line int) expr {
+	return func(r *render, s *scope) Value {
+		r.line = line
+		return r.lookup(s, text)
+	}
+}
+
+func listOf(k kind, line int, items []expr) expr {
+	return strict(line, func(_ *render, v []Value) Value { return &List{Items: v, kind: k} }, items...)
+}
+
+// dictOf is a dict of keys and values by turns.
+func dictOf(line int, pairs []expr) expr {
+	return strict(line, func(r *render, v []Value) Value {
+		d := NewDict()
+		for i := 0; i < len(v); i += 2 {
+			r.put(d, v[i], v[i+1])
+		}
+		return d
+	}, pairs...)
 }
 
 func attribute(x expr, name string, line int) expr {
-	return func(r *render, s *scope) Value {
-		v := r.eval(x, s)
-		r.line = line
-		return r.getAttr(v, name)
-	}
+	return strict(line, func(r *render, v []Value) Value { return r.getAttr(v[0], name) }, x)
 }
 
 func item(x, key expr, line int) expr {
-	return func(r *render, s *scope) Value {
-		v := r.eval(x, s)
-		k := r.eval(key, s)
-		r.line = line
-		return r.getItem(v, k)
-	}
+	return strict(line, func(r *render, v []Value) Value { return r.getItem(v[0], v[1]) }, x, key)
 }
 
 // sliceOf is x[start:stop:step]; each of the bounds may be nil.
-func sliceOf(x expr, parts [3]expr, line int) expr {
-	return func(r *render, s *scope) Value {
-		v := r.eval(x, s)
-		var bounds [3]Value
-		for i, part := range parts {
-			if part != nil {
-				bounds[i] = r.eval(part, s)
-			}
-		}
-		r.line = line
-		return r.slice(v, bounds)
-	}
+func sliceOf(x expr, bounds [3]expr, line int) expr {
+	return strict(line, func(r *render, v []Value) Value { return r.slice(v[0], [3]Value(v[1:])) }, x, bounds[0], bounds[1], bounds[2])
 }
 
 // apply is a filter or a test on x.
 func apply(b *builtin, x expr, a arguments, line int) expr {
-	return func(r *render, s *scope) Value {
-		v := r.eval(x, s)
-		got := a.eval(r, s)
-		r.line = line
-		return b.call(r, v, got)
-	}
+	return strict(line, func(r *render, v []Value) Value { return b.call(r, v[0], a.of(v[1:])) }, a.behind(x)...)
 }
 
 func not(x expr) expr { return func(r *render, s *scope) Value { return !truth(r.eval(x, s)) } }
 
-// run is first ops[0] rest[0] ops[1] rest[1] …, all of one level.
-type run struct {
-	first expr
-	ops   []string
-	rest  []expr
-	line  int
-}
-
-// logic is a run of "and" or of "or".
-func (n *run) logic(r *render, s *scope) Value {
-	v := r.eval(n.first, s)
-	for _, x := range n.rest {
-		if truth(v) == (n.ops[0] == "or") {
-			return v
-		}
-		v = r.eval(x, s)
-	}
-	return v
-}
-
-func (n *run) compare(r *render, s *scope) Value {
-	left := r.eval(n.first, s)
-	for i, op := range n.ops {
-		right := r.eval(n.rest[i], s)
-		r.line = n.line
-		if !r.compare(op, left, right) {
-			return false
-		}
-		left = right
-	}
-	return true
-}
-
-// arith computes from the left. While the result is a growing str its parts are collected, so each is copied once.
-func (n *run) arith(r *render, s *scope) Value {
-	acc := r.eval(n.first, s)
-	var b *strings.Builder
-	for i, op := range n.ops {
-		x := r.eval(n.rest[i], s)
-		r.line = n.line
-		if t, ok := x.(string); ok && op == "+" {
-			a, isText := acc.(string)
-			if b == nil && isText && i+1 < len(n.ops) {
-				b = &strings.Builder{}
-				r.grow(int64(len(a)))
-				b.WriteString(a)
-			}
-			if b != nil {
-				r.grow(int64(len(t)))
-				b.WriteString(t)
-				continue
-			}
-		}
-		if b != nil {
-			acc, b = b.String(), nil
-		}
-		acc = r.arith(op, acc, x)
-	}
-	if b != nil {
-		return b.String()
-	}
-	return acc
-}
-
-// concat is a run of "~", which computes all operands before it turns any into text.
-func (n *run) concat(r *render, s *scope) Value {
-	first := r.eval(n.first, s)
-	rest := r.evalAll(n.rest, s)
-	r.line = n.line
-	var b strings.Builder
-	b.WriteString(r.str(first))
-	for _, v := range rest {
-		b.WriteString(r.str(v))
-		r.grow(int64(b.Len()) / int64(len(rest)))
-	}
-	return b.String()
-}
-
-func sign(op string, x expr, line int) expr {
-	return func(r *render, s *scope) Value {
-		v := r.eval(x, s)
-		r.line = line
-		defined(v)
-		if f, ok := v.(float64); ok && op == "-" {
+func signed(op string, x expr, line int) expr {
+	return strict(line, func(r *render, v []Value) Value {
+		defined(v[0])
+		f, isFloat := v[0].(float64)
+		switch {
+		case isFloat && op == "-":
 			return -f
+		case isNumber(v[0]):
+			return r.arith(op, int64(0), v[0])
 		}
-		if !isNumber(v) {
-			panic(typeErr("bad operand type for unary %s: '%s'", op, typeName(v)))
-		}
-		return r.arith(op, int64(0), v)
-	}
+		panic(typeErr("bad operand type for unary %s: '%s'", op, typeName(v[0])))
+	}, x)
 }
 
 // condition is "then if test else alt"; alt may be nil.
@@ -176,5 +104,47 @@ func condition(test, then, alt expr) expr {
 			return r.eval(alt, s)
 		}
 		return because("the inline if-expression evaluated to false and no else section was defined.")
+	}
+}
+
+// chain is operands[0] ops[0] operands[1] ops[1] …, all of one level of precedence.
+func chain(ops []string, operands []expr, line int) expr {
+	switch {
+	case ops[0] == "and" || ops[0] == "or":
+		return logic(operands, ops[0] == "or")
+	case ops[0] == "~":
+		return strict(line, func(r *render, v []Value) Value { return r.joined("", v, r.str) }, operands...)
+	}
+	compares := slices.Contains(levels[compareLevel], ops[0])
+	return func(r *render, s *scope) Value {
+		left := r.eval(operands[0], s)
+		for i, op := range ops {
+			right := r.eval(operands[i+1], s)
+			r.line = line
+			switch {
+			case !compares:
+				left = r.arith(op, left, right)
+			case r.compare(op, left, right):
+				left = right
+			default:
+				return false
+			}
+		}
+		if compares {
+			return true
+		}
+		return left
+	}
+}
+
+// logic gives the first operand whose truth ends the search, or the last one.
+func logic(operands []expr, until bool) expr {
+	return func(r *render, s *scope) (v Value) {
+		for _, x := range operands {
+			if v = r.eval(x, s); truth(v) == until {
+				break
+			}
+		}
+		return v
 	}
 }

@@ -13,7 +13,7 @@ func identity(v Value) Value { return v }
 func addListFilters(t table) {
 	t.add("first", "", filterFirst)
 	t.add("last", "", filterLast)
-	t.add("list", "", func(r *render, v Value, _ []Value) Value { return &List{Items: r.copied(v)} })
+	t.add("list", "", func(r *render, v Value, _ []Value) Value { return &List{Items: r.items(v)} })
 	t.add("items", "", filterItems)
 	t.add("join", "d? attribute!", func(r *render, v Value, a []Value) Value {
 		sep := ""
@@ -61,7 +61,7 @@ func filterItems(r *render, v Value, _ []Value) Value {
 	if !ok {
 		panic(typeErr("Can only get item pairs from a mapping."))
 	}
-	return &List{Items: r.view(d, itemsView).Items, kind: generator}
+	return &List{Items: r.parts(d, itemOf), kind: generator}
 }
 
 // attrGetter follows a dotted path, integers being indexes.
@@ -87,20 +87,14 @@ func (r *render) attrGetter(path Value) getter {
 	}
 }
 
-// keys is what sort and its kin compare: the elements themselves, or an attribute in a list (an undefined one has an order
-// there), in lower case unless case matters.
-func (r *render) keys(items []Value, attr, sensitive Value) []Value {
-	fold := func(v Value) Value {
+// keys is what sort and its kin compare: the elements, in lower case unless case matters.
+func (r *render) keys(items []Value, sensitive Value) []Value {
+	return r.each(items, func(v Value) Value {
 		if _, isText := asString(v); isText && !isSet(sensitive) {
 			return mapped(lowerText)(r, v, nil)
 		}
 		return v
-	}
-	if attr == absent || attr == nil {
-		return r.each(items, fold)
-	}
-	get := r.attrGetter(attr)
-	return r.each(items, func(v Value) Value { return &List{Items: []Value{fold(get(v))}} })
+	})
 }
 
 // each is f of every element.
@@ -115,11 +109,15 @@ func (r *render) each(items []Value, f getter) []Value {
 }
 
 func filterSort(r *render, v Value, a []Value) Value {
-	if attr, ok := asString(a[2]); ok && strings.Contains(attr, ",") {
-		panic(unsupported("the filter 'sort' by several attributes"))
-	}
 	items := r.items(v)
-	return r.sorted(items, r.keys(items, a[2], a[1]), isSet(a[0]))
+	by := items
+	if attr, ok := asString(a[2]); ok {
+		by = r.each(items, r.attrGetter(attr))
+		if strings.Contains(attr, ",") || slices.ContainsFunc(by, isUndefined) {
+			panic(unsupported("the filter 'sort' by several attributes, or by one that an element has not,"))
+		}
+	}
+	return r.sorted(items, r.keys(by, a[1]), isSet(a[0]))
 }
 
 func filterDictsort(r *render, v Value, a []Value) Value {
@@ -128,14 +126,13 @@ func filterDictsort(r *render, v Value, a []Value) Value {
 	if !ok {
 		panic(errorf("AttributeError", "'%s' object has no attribute 'items'", typeName(v)))
 	}
-	keys := r.keys(r.view(d, keysView).Items, absent, a[0])
-	return r.sorted(r.view(d, itemsView).Items, keys, isSet(a[2]))
+	return r.sorted(r.parts(d, itemOf), r.keys(r.parts(d, keyOf), a[0]), isSet(a[2]))
 }
 
 func filterUnique(r *render, v Value, a []Value) Value {
 	items, seen := r.items(v), NewDict()
 	out := &List{kind: generator}
-	for i, key := range r.keys(items, absent, a[0]) {
+	for i, key := range r.keys(items, a[0]) {
 		n := seen.Len()
 		r.put(seen, key, nil)
 		if seen.Len() > n {

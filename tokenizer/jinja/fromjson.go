@@ -46,43 +46,38 @@ func readJSON(dec *json.Decoder, depth int) (Value, error) {
 	switch t := tok.(type) {
 	case json.Number:
 		return readNumber(string(t))
-	case json.Delim: // an opening one: the callers stop before a closing one
+	case json.Delim: // an opening one: More stops before a closing one
 		if t == '[' {
-			return readArray(dec, depth)
+			l := &List{Items: []Value{}}
+			return l, readItems(dec, func() error {
+				v, err := readJSON(dec, depth+1)
+				l.Items = append(l.Items, v)
+				return err
+			})
 		}
-		return readObject(dec, depth)
+		d := NewDict()
+		return d, readItems(dec, func() error {
+			key, err := dec.Token() // a string: the decoder admits nothing else here
+			if err != nil {
+				return err
+			}
+			v, err := readJSON(dec, depth+1)
+			d.Set(key.(string), v)
+			return err
+		})
 	}
 	return tok, nil // nil, a bool or a string
 }
 
-func readArray(dec *json.Decoder, depth int) (Value, error) {
-	l := &List{Items: []Value{}}
+// readItems reads what an array or object holds, and its end.
+func readItems(dec *json.Decoder, one func() error) error {
 	for dec.More() {
-		v, err := readJSON(dec, depth+1)
-		if err != nil {
-			return nil, err
+		if err := one(); err != nil {
+			return err
 		}
-		l.Items = append(l.Items, v)
 	}
 	_, err := dec.Token()
-	return l, err
-}
-
-func readObject(dec *json.Decoder, depth int) (Value, error) {
-	d := NewDict()
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		v, err := readJSON(dec, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		d.Set(key.(string), v) // the decoder admits nothing else here
-	}
-	_, err := dec.Token()
-	return d, err
+	return err
 }
 
 func readNumber(s string) (Value, error) {

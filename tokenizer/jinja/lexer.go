@@ -237,7 +237,7 @@ func (l *lexer) number(kind, text string) Value {
 	return n
 }
 
-var escapes = regexp.MustCompile(`(?s)\\(?:[0-7]{1,3}|x[[:xdigit:]]{2}|u[[:xdigit:]]{4}|U[[:xdigit:]]{8}|.)`)
+var escapes = regexp.MustCompile(`(?s)\\(?:x[[:xdigit:]]{2}|u[[:xdigit:]]{4}|U[[:xdigit:]]{8}|.)`)
 
 // unescape is Python's unicode-escape decoding of a literal; an unknown escape stays as it is written.
 func (l *lexer) unescape(s string) string {
@@ -245,11 +245,8 @@ func (l *lexer) unescape(s string) string {
 		switch c := escape[1]; {
 		case c == '\n':
 			return ""
-		case c == 'N':
-			panic(l.at(unsupported(`the escape \N{…}`)))
-		case c >= '0' && c <= '7':
-			code, _ := strconv.ParseUint(escape[1:], 8, 32)
-			return string(rune(code))
+		case strings.IndexByte("N01234567", c) >= 0:
+			panic(l.at(unsupported(`the escape \%c`, c)))
 		case strings.IndexByte(`'"\`, c) >= 0:
 			return escape[1:]
 		case strings.IndexByte("abfnrtvxuU", c) >= 0:

@@ -132,34 +132,30 @@ func (r *render) joined(sep string, items []Value, text func(Value) string) Valu
 }
 
 func addDictMethods(t table) {
-	for name, k := range map[string]kind{"keys": keysView, "values": valuesView, "items": itemsView} {
-		t.add(name, "/", func(r *render, x Value, _ []Value) Value { return r.view(x.(*Dict), k) })
+	view := func(k kind, part func(e entry) Value) func(*render, Value, []Value) Value {
+		return func(r *render, x Value, _ []Value) Value { return &List{Items: r.parts(x.(*Dict), part), kind: k} }
 	}
+	t.add("keys", "/", view(keysView, keyOf))
+	t.add("values", "/", view(valuesView, func(e entry) Value { return e.val }))
+	t.add("items", "/", view(itemsView, itemOf))
 	t.add("get", "key default? /", func(r *render, x Value, a []Value) Value {
-		if v, ok := x.(*Dict).find(r.key(a[0])); ok {
-			return v
+		v, ok := x.(*Dict).find(r.key(a[0]))
+		if !ok && a[1] != absent {
+			return a[1]
 		}
-		if a[1] == absent {
-			return nil
-		}
-		return a[1]
+		return v
 	})
 }
 
-// view is d.keys(), d.values() or d.items().
-func (r *render) view(d *Dict, k kind) *List {
-	r.grow(int64(16 * d.Len()))
+func keyOf(e entry) Value  { return e.key }
+func itemOf(e entry) Value { return &List{Items: []Value{e.key, e.val}, kind: tuple} }
+
+// parts are the keys, the values or the items of a dict.
+func (r *render) parts(d *Dict, part func(e entry) Value) []Value {
+	r.grow(int64(80 * d.Len()))
 	out := make([]Value, d.Len())
 	for i, e := range d.entries {
-		switch k {
-		case keysView:
-			out[i] = e.key
-		case valuesView:
-			out[i] = e.val
-		default:
-			r.grow(64)
-			out[i] = &List{Items: []Value{e.key, e.val}, kind: tuple}
-		}
+		out[i] = part(e)
 	}
-	return &List{Items: out, kind: k}
+	return out
 }

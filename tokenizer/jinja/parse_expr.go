@@ -21,10 +21,10 @@ func (p *parser) expression(cond bool) expr {
 	p.deeper()
 	defer p.up()
 	x := p.binary(0)
-	for cond && p.skipName("if") {
+	for cond && p.skip("name:if") {
 		test := p.binary(0)
 		var alt expr
-		if p.skipName("else") {
+		if p.skip("name:else") {
 			alt = p.expression(true)
 		}
 		x = condition(test, x, alt)
@@ -38,40 +38,34 @@ func (p *parser) binary(level int) expr {
 	switch {
 	case level == len(levels):
 		return p.unary(true)
-	case level == compareLevel && p.isName("not"):
+	case level == compareLevel && p.is("name:not"):
 		p.deeper()
 		defer p.up()
 		p.advance()
 		return not(p.binary(level))
 	}
-	n := &run{first: p.binary(level + 1), line: p.cur.line}
+	operands, line := []expr{p.binary(level + 1)}, p.cur.line
+	var ops []string
 	for op := p.operator(); slices.Contains(levels[level], op); op = p.operator() {
 		if op == "not in" {
 			p.advance()
 		}
 		p.advance()
-		n.ops = append(n.ops, op)
-		n.rest = append(n.rest, p.binary(level+1))
+		ops = append(ops, op)
+		operands = append(operands, p.binary(level+1))
 	}
-	switch {
-	case n.ops == nil:
-		return n.first
-	case level < compareLevel:
-		return n.logic
-	case level == compareLevel:
-		return n.compare
-	case n.ops[0] == "~":
-		return n.concat
+	if ops == nil {
+		return operands[0]
 	}
-	return n.arith
+	return chain(ops, operands, line)
 }
 
 // operator is the binary operator that the current token is or begins.
 func (p *parser) operator() string {
 	switch {
-	case p.isName("or", "and", "in"):
+	case p.is("name:or", "name:and", "name:in"):
 		return p.cur.text
-	case p.isName("not"):
+	case p.is("name:not"):
 		if next := p.look(); next.kind == tokName && next.text == "in" {
 			return "not in"
 		}
@@ -88,7 +82,7 @@ func (p *parser) unary(filters bool) expr {
 	var x expr
 	if t := p.cur; p.is("-", "+") {
 		p.advance()
-		x = sign(t.kind, p.unary(false), t.line)
+		x = signed(t.kind, p.unary(false), t.line)
 	} else {
 		x = p.primary()
 	}
@@ -97,7 +91,7 @@ func (p *parser) unary(filters bool) expr {
 		switch {
 		case p.is("|"):
 			x = p.filters(x, false)
-		case p.isName("is"):
+		case p.is("name:is"):
 			x = p.test(x)
 		case p.is("("):
 			x = p.callOf(x)
@@ -124,10 +118,7 @@ func (p *parser) primary() expr {
 				panic(unsupported("%s of a macro", t.text))
 			}
 		}
-		return func(r *render, s *scope) Value {
-			r.line = t.line
-			return r.lookup(s, t.text)
-		}
+		return name(t.text, t.line)
 	case tokString:
 		s := ""
 		for p.is(tokString) {
@@ -145,24 +136,15 @@ func (p *parser) primary() expr {
 	case "[":
 		var items []expr
 		p.items("]", func() { items = append(items, p.expression(true)) })
-		return listOf(items, list)
+		return listOf(list, t.line, items)
 	case "{":
-		var keys, vals []expr
+		var pairs []expr
 		p.items("}", func() {
-			keys = append(keys, p.expression(true))
+			key := p.expression(true)
 			p.expect(":")
-			vals = append(vals, p.expression(true))
+			pairs = append(pairs, key, p.expression(true))
 		})
-		return func(r *render, s *scope) Value {
-			d := NewDict()
-			r.line = t.line
-			r.grow(64)
-			for i := range keys {
-				k := r.eval(keys[i], s)
-				r.put(d, k, r.eval(vals[i], s))
-			}
-			return d
-		}
+		return dictOf(t.line, pairs)
 	}
 	panic(p.fail("unexpected %s", quoteRepr(describe(t))))
 }
@@ -170,8 +152,9 @@ func (p *parser) primary() expr {
 // tuple parses one expression, or several with commas as a tuple, which parens let be empty.
 func (p *parser) tuple(cond, parens bool) expr {
 	var items []expr
+	line := p.cur.line
 	if p.commas(parens, func() { items = append(items, p.expression(cond)) }) {
-		return listOf(items, tuple)
+		return listOf(tuple, line, items)
 	}
 	return items[0]
 }
@@ -273,25 +256,20 @@ func (p *parser) callOf(x expr) expr {
 	return c.eval
 }
 
-func (p *parser) arguments() arguments {
-	var a arguments
+func (p *parser) arguments() (a arguments) {
 	p.items(")", func() {
 		switch {
 		case p.is("*", "**"):
 			panic(unsupported("a call with %s", p.cur.kind))
+		case p.is("name:caller") && p.look().kind == "=":
+			panic(unsupported("an argument named caller"))
 		case p.is(tokName) && p.look().kind == "=":
-			if p.isName("caller") {
-				panic(unsupported("an argument named caller"))
-			}
-			a.names = append(a.names, p.cur.text)
+			a.names = append(a.names, p.expect(tokName).text)
 			p.advance()
-			p.advance()
-			a.named = append(a.named, p.expression(true))
 		case a.names != nil:
 			panic(p.fail("invalid syntax for function call expression"))
-		default:
-			a.pos = append(a.pos, p.expression(true))
 		}
+		a.exprs = append(a.exprs, p.expression(true))
 	})
 	return a
 }
@@ -317,16 +295,16 @@ func (p *parser) filters(x expr, inline bool) expr {
 func (p *parser) test(x expr) expr {
 	line := p.cur.line
 	p.advance()
-	negated := p.skipName("not")
+	negated := p.skip("name:not")
 	b := p.builtin("test", tests)
 	var a arguments
 	switch {
 	case p.is("("):
 		a = p.arguments()
-	case p.isName("is"):
+	case p.is("name:is"):
 		panic(p.fail("You cannot chain multiple tests with is"))
-	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{") && !p.isName("else", "or", "and"):
-		a.pos = []expr{p.postfix(p.primary())}
+	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{") && !p.is("name:else", "name:or", "name:and"):
+		a.exprs = []expr{p.postfix(p.primary())}
 	}
 	x = apply(b, x, a, line)
 	if negated {

@@ -58,14 +58,12 @@ func (p *parser) ifTag() stmt {
 
 func (p *parser) forTag() stmt {
 	st := &forStmt{line: p.cur.line, target: p.target(false)}
-	if !p.skipName("in") {
-		panic(p.fail("expected token 'in', got '%s'", describe(p.cur)))
-	}
+	p.expect("name:in")
 	st.iter = p.tuple(false, false)
-	if p.skipName("if") {
+	if p.skip("name:if") {
 		st.test = p.expression(true)
 	}
-	if p.isName("recursive") {
+	if p.is("name:recursive") {
 		panic(unsupported("a recursive for loop"))
 	}
 	p.inLoop++

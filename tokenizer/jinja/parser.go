@@ -42,41 +42,31 @@ func (p *parser) look() token {
 	return *p.ahead
 }
 
-func (p *parser) is(kinds ...string) bool { return slices.Contains(kinds, p.cur.kind) }
-
-func (p *parser) isName(names ...string) bool {
-	return p.cur.kind == tokName && slices.Contains(names, p.cur.text)
+// is says whether the current token is one of these: a kind, or a name as "name:if".
+func (p *parser) is(wanted ...string) bool {
+	return slices.Contains(wanted, p.cur.kind) || p.cur.kind == tokName && slices.Contains(wanted, "name:"+p.cur.text)
 }
 
-// skipName takes the name if it is next.
-func (p *parser) skipName(name string) bool {
-	if !p.isName(name) {
+// skip takes the token if it is the wanted one.
+func (p *parser) skip(wanted string) bool {
+	if !p.is(wanted) {
 		return false
 	}
 	p.advance()
 	return true
 }
 
-// skip takes the token if it is next.
-func (p *parser) skip(kind string) bool {
-	if !p.is(kind) {
-		return false
-	}
-	p.advance()
-	return true
-}
-
-func (p *parser) expect(kind string) token {
+// expect takes the token, which must be the wanted one.
+func (p *parser) expect(wanted string) token {
 	t := p.cur
-	switch t.kind {
-	case kind:
-	case tokEOF:
-		panic(p.fail("unexpected end of template, expected '%s'.", kind))
+	switch name := strings.TrimPrefix(wanted, "name:"); {
+	case p.skip(wanted):
+		return t
+	case t.kind == tokEOF:
+		panic(p.fail("unexpected end of template, expected '%s'.", name))
 	default:
-		panic(p.fail("expected token '%s', got '%s'", kind, describe(t)))
+		panic(p.fail("expected token '%s', got '%s'", name, describe(t)))
 	}
-	p.advance()
-	return t
 }
 
 func describe(t token) string {
@@ -123,7 +113,7 @@ func (p *parser) body(ends []string) []stmt {
 			p.expect(tokVarEnd)
 		case tokBlkBegin:
 			p.advance()
-			if p.isName(ends...) {
+			if p.cur.kind == tokName && slices.Contains(ends, p.cur.text) {
 				return out
 			}
 			out = append(out, p.statement(ends))

@@ -95,8 +95,10 @@ func measure(v Value, depth int) (values, bytes int64) {
 		}
 	case *Dict:
 		for _, e := range v.entries {
-			bytes += int64(len(e.hash.s))
 			add(e.val)
+			if key, ok := e.key.(string); ok {
+				bytes += int64(len(key))
+			}
 		}
 	}
 	return values, bytes
@@ -122,11 +124,7 @@ func (r *render) step(n int) {
 }
 
 // work charges for looking at n bytes.
-func (r *render) work(n int) {
-	if n >= 64 {
-		r.step(n / 64)
-	}
-}
+func (r *render) work(n int) { r.step(n / 64) }
 
 // slowWork charges for going through n bytes character by character.
 func (r *render) slowWork(n int) { r.step(n / 8) }

@@ -32,16 +32,9 @@ func (r *render) items(v Value) []Value {
 		r.step(1 + len(out)/8)
 		return out
 	case *Dict:
-		return r.view(v, keysView).Items
+		return r.parts(v, keyOf)
 	}
 	panic(typeErr("'%s' object is not iterable", typeName(v)))
-}
-
-// copied are the elements of v in a slice that is the caller's own.
-func (r *render) copied(v Value) []Value {
-	items := r.items(v)
-	r.grow(int64(24 + 16*len(items)))
-	return append([]Value{}, items...)
 }
 
 // length is Python's len(v).

@@ -89,19 +89,19 @@ func defined(vals ...Value) {
 
 // objectName is how Jinja names a value in such an error.
 func objectName(v Value) string {
-	switch v.(type) {
-	case nil:
-		return "None"
-	case safeText:
-		return "markupsafe.Markup object"
-	case *namespace:
-		return "jinja2.utils.Namespace object"
-	case *macro:
-		return "jinja2.runtime.Macro object"
-	case *loop:
-		return "jinja2.runtime.LoopContext object"
+	name := typeName(v)
+	if special := objectNames[name]; special != "" {
+		return special
 	}
-	return typeName(v) + " object"
+	return name + " object"
+}
+
+var objectNames = map[string]string{
+	"NoneType":    "None",
+	"Markup":      "markupsafe.Markup object",
+	"Namespace":   "jinja2.utils.Namespace object",
+	"Macro":       "jinja2.runtime.Macro object",
+	"LoopContext": "jinja2.runtime.LoopContext object",
 }
 
 // typeName is the Python name of the value's type.
@@ -167,6 +167,9 @@ func like(v Value, s string) Value {
 
 // truth is Python's bool(v).
 func truth(v Value) bool {
+	if s, ok := asString(v); ok {
+		return s != ""
+	}
 	switch v := v.(type) {
 	case nil, *Undefined:
 		return false
@@ -176,10 +179,6 @@ func truth(v Value) bool {
 		return v != 0
 	case float64:
 		return v != 0
-	case string:
-		return v != ""
-	case safeText:
-		return v != ""
 	case *List:
 		return len(v.Items) > 0 || v.kind == generator
 	case *Dict:

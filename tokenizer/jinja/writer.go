@@ -1,13 +1,11 @@
 package jinja
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -17,7 +15,6 @@ type writer struct {
 	r        *render
 	b        strings.Builder
 	json     bool
-	ascii    bool // escape what is not ASCII
 	indented bool
 	indent   string
 	itemSep  string
@@ -143,10 +140,8 @@ func (w *writer) list(l *List) {
 		opening, closing = "(", ",)"
 	case l.kind == tuple:
 		opening, closing = "(", ")"
-	case l.kind == generator || l.kind == ranged:
-		panic(unsupported("printing a %s (make a list of it)", typeName(l)))
 	default:
-		opening, closing = typeName(l)+"([", "])"
+		panic(unsupported("printing a %s (make a list of it)", typeName(l)))
 	}
 	w.group(opening, closing, len(l.Items), func(i int) { w.value(l.Items[i]) })
 }
@@ -189,7 +184,7 @@ func (w *writer) object(d *Dict) {
 func (w *writer) text(s string) {
 	w.r.slowWork(len(s))
 	if w.json {
-		w.put(quoted(s, '"', func(c rune) string { return jsonEscape(c, w.ascii) }))
+		w.put(quoted(s, '"', jsonEscape))
 	} else {
 		w.put(quoteRepr(s))
 	}
@@ -222,21 +217,18 @@ func quoted(s string, quote rune, escape func(c rune) string) string {
 	return b.String()
 }
 
-// shortEscapes are the characters that JSON escapes with a letter; repr does so with the last three.
-var shortEscapes = map[rune]string{'\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`}
-
 // jsonEscape is how json.dumps writes a character that it does not write as it is.
-func jsonEscape(c rune, ascii bool) string {
+func jsonEscape(c rune) string {
 	switch {
 	case c == '"' || c == '\\':
 		return `\` + string(c)
-	case c >= ' ' && (c < 0x7f || !ascii):
+	case c >= ' ':
 		return ""
-	case c >= 0x10000:
-		high, low := utf16.EncodeRune(c)
-		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
 	}
-	return cmp.Or(shortEscapes[c], fmt.Sprintf(`\u%04x`, c))
+	if i := strings.IndexRune("\b\f\n\r\t", c); i >= 0 {
+		return `\` + "bfnrt"[i:i+1]
+	}
+	return fmt.Sprintf(`\u%04x`, c)
 }
 
 // reprEscape is how repr writes a character that it does not write as it is.
@@ -247,7 +239,7 @@ func reprEscape(c, quote rune) string {
 	case unicode.IsPrint(c):
 		return ""
 	case c == '\n' || c == '\r' || c == '\t':
-		return shortEscapes[c]
+		return jsonEscape(c)
 	case c < 0x100:
 		return fmt.Sprintf(`\x%02x`, c)
 	case c < 0x10000:

@@ -347,7 +347,7 @@ KEPT_OPS = ["+", "-", "*", "//", "%", "~", "==", "!=", "<", ">=", "in", "not in"
 KEPT_FILTERS = ["length", "count", "upper", "lower", "title", "capitalize", "trim", "trim('H!')", "first", "last", "list",
                 "sort", "sort(reverse=true)", "sort(attribute='role')|length", "unique|list", "join('-')", "join", "int",
                 "int(9)", "string", "tojson", "tojson(indent=2)", "tojson(separators=(',',':'))",
-                "tojson(ensure_ascii=true)", "default('D')", "default('D', true)", "d([])", "replace('a','b')",
+                "tojson(ensure_ascii=false)", "default('D')", "default('D', true)", "d([])", "replace('a','b')",
                 "replace('l', 'LL', 1)", "indent", "indent(2, true)", "indent('> ')", "safe", "items|list", "dictsort",
                 "dictsort(reverse=true)", "map('string')|list", "map('upper')|join", "map(attribute='role')|list",
                 "map(attribute='x.0')|list", "select|list", "reject|list", "select('string')|list", "reject('none')|list",
@@ -432,7 +432,8 @@ REFUSED += [f"{{{{ s.{m} }}}}" for m in """casefold() center(9) count('l') encod
     format_map({}) index('l') removeprefix('H') removesuffix('!') splitlines() isalnum() isalpha() isascii() isdecimal() isdigit() isidentifier() islower() isnumeric() isprintable()
     isspace() istitle() isupper() ljust(9) maketrans('a','b') partition(',') rfind('l') rindex('l') rjust(9)
     rpartition(',') rsplit(',') swapcase() translate({}) zfill(9)""".split()]
-REFUSED += ["{{ d.copy() }}", "{{ l.copy() }}", "{{ '%s' % 1 }}", "{{ f(*[1]) }}", "{{ f(caller=1) }}", "{{ dict([[1, 2]]) }}",
+REFUSED += ["{{ [1] * 2 }}", "{{ [1] < [2] }}", "{{ (1,) < (2,) }}", "{{ s|tojson(ensure_ascii=true) }}", "{{ '\\101' }}",
+            "{{ n|indent }}", "{{ m|sort(attribute='x')|list }}", "{{ '1e999'|int }}", "{{ d.copy() }}", "{{ l.copy() }}", "{{ '%s' % 1 }}", "{{ f(*[1]) }}", "{{ f(caller=1) }}", "{{ dict([[1, 2]]) }}",
             "{{ namespace(d) }}", "{{ x[1, 2] }}", "{{ s|indent(2, true, true) }}", "{{ d|tojson(sort_keys=true) }}",
             "{{ w|join(',', attribute='x') }}", "{{ d|dictsort(by='value') }}", "{{ w|unique(attribute='x') }}",
             "{{ m|sort(attribute='role,content') }}", "{{ m|map(attribute='x', default=1)|list }}", "{{ '%d'|format(1) }}",
