@@ -56,15 +56,8 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	r.GET("/version", s.answers(s.getVersion))
 	r.GET("/metrics", s.getMetrics)
 
-	r.GET("/debug/pprof/", gin.WrapF(pprof.Index))
-	for _, name := range []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
-		r.GET("/debug/pprof/"+name, gin.WrapH(pprof.Handler(name)))
-	}
-	r.GET("/debug/pprof/cmdline", gin.WrapF(pprof.Cmdline))
-	r.GET("/debug/pprof/profile", gin.WrapF(pprof.Profile))
-	r.GET("/debug/pprof/symbol", gin.WrapF(pprof.Symbol))
+	r.GET("/debug/pprof/*profile", gin.WrapH(http.DefaultServeMux)) // where net/http/pprof puts its handlers
 	r.POST("/debug/pprof/symbol", gin.WrapF(pprof.Symbol))
-	r.GET("/debug/pprof/trace", gin.WrapF(pprof.Trace))
 
 	answer := func(c *gin.Context, err error) {
 		if err != nil {

@@ -11,29 +11,42 @@ import (
 
 // postCompletions is OpenAI's text completion.
 func (s *Server) postCompletions(c *gin.Context) (any, error) {
-	g, err := s.beginCompletion(c)
-	if err != nil {
-		return nil, err
-	}
-	defer g.Close()
-	return s.answer(c, g, generate.NewText(g))
+	return s.complete(c, completion{route: api.Completions, prompt: "prompt", id: "cmpl-", answer: generate.NewText,
+		read: func(_ target, p *generate.Plan, v *api.Values) ([]generate.Prompt, error) {
+			return p.ReadPrompts(v, s.cfg.Limits)
+		},
+	})
 }
 
-// beginCompletion reads the request and submits it.
-func (s *Server) beginCompletion(c *gin.Context) (*generate.Sequences, error) {
+// completion is what tells generating routes apart.
+type completion struct {
+	route  api.Route
+	prompt string // the field that the prompts come from
+	id     string // what the answer's id begins with
+	read   func(t target, p *generate.Plan, v *api.Values) ([]generate.Prompt, error)
+	answer func(*generate.Sequences) generate.Answer
+}
+
+// complete reads a request, submits it, and answers.
+func (s *Server) complete(c *gin.Context, of completion) (any, error) {
 	b, t, err := s.readRequest(c)
 	if err != nil {
 		return nil, err
 	}
-	p, v, err := generate.ReadPlan(b, api.Completions, t.Target, s.call(c), s.cfg.Limits)
+	p, v, err := generate.ReadPlan(b, of.route, t.Target, s.call(c), s.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
-	prompts, err := p.ReadPrompts(v, s.cfg.Limits)
+	prompts, err := of.read(t, p, v)
 	if err != nil {
 		return nil, err
 	}
-	return s.start(c, p, prompts, "cmpl-")
+	g, err := s.start(c, p, prompts, of.id)
+	if err != nil {
+		return nil, renamed(err, of.prompt)
+	}
+	defer g.Close()
+	return s.answer(c, g, of.answer(g))
 }
 
 // readRequest reads the body and finds the model that it names.
@@ -96,9 +109,9 @@ func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer
 	if err := g.Collect(a.Add); err != nil {
 		return nil, err
 	}
-	out, t := a.Whole(), g.Timings()
-	out.Attach(g.Usage, t)
-	if q := t.QueueTimeMS; q != nil {
+	out := a.Whole()
+	out.Usage, out.Timings = g.Usage, g.Timings()
+	if q := out.Timings.QueueTimeMS; q != nil {
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
 	}
 	note(c, "tokens", g.Usage.CompletionTokens)

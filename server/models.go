@@ -14,14 +14,7 @@ import (
 	"github.com/loopserve/loopserve/server/generate"
 )
 
-// served is a model with its chat template.
-type served struct {
-	*generate.Model
-
-	template *chat.Template
-}
-
-// target is a served model as a request names it.
+// target is a served model, with its chat template, as a request names it.
 type target struct {
 	generate.Target
 
@@ -29,7 +22,7 @@ type target struct {
 }
 
 // models are looked up by name, or as name@loops or name@auto.
-type models []served
+type models []target
 
 // newModels checks the models that are to be served. Those that are served already keep their compiled templates.
 func newModels(list []*generate.Model, before models) (models, error) {
@@ -50,7 +43,7 @@ func newModels(list []*generate.Model, before models) (models, error) {
 	out := make(models, len(list))
 	for i, m := range list {
 		out[i].Model = m
-		if at := slices.IndexFunc(before, func(o served) bool { return o.Model == m }); at >= 0 {
+		if at := slices.IndexFunc(before, func(o target) bool { return o.Model == m }); at >= 0 {
 			out[i].template = before[at].template
 		} else {
 			out[i].template = chat.New(m)
@@ -59,22 +52,19 @@ func newModels(list []*generate.Model, before models) (models, error) {
 	return out, nil
 }
 
-func (m served) target() target { return target{generate.Target{Model: m.Model}, m.template} }
-
 // find resolves a name. An empty one means the only model there is.
 func (ms models) find(name string) (target, error) {
 	if name == "" {
 		if len(ms) == 1 {
-			return ms[0].target(), nil
+			return ms[0], nil
 		}
 		return target{}, api.Bad("model", "missing_field", "model is missing: give one of %s", ms.names())
 	}
 	bare, suffix, isAlias := strings.Cut(name, "@")
-	for _, m := range ms {
-		if m.Name != bare {
+	for _, t := range ms {
+		if t.Name != bare {
 			continue
 		}
-		t := m.target()
 		if !isAlias {
 			return t, nil
 		}
@@ -82,12 +72,12 @@ func (ms models) find(name string) (target, error) {
 			t.Auto = true
 			return t, nil
 		}
-		if n, err := strconv.Atoi(suffix); err == nil && m.Takes(n) {
+		if n, err := strconv.Atoi(suffix); err == nil && t.Takes(n) {
 			t.Alias = n
 			return t, nil
 		}
 		return target{}, api.Bad("model", "loops_out_of_range",
-			"model is %s: after @ model %s takes an integer from %d to %d, or auto", api.Quote(name), m.Name, m.Loops.Min, m.Loops.Max)
+			"model is %s: after @ model %s takes an integer from %d to %d, or auto", api.Quote(name), t.Name, t.Loops.Min, t.Loops.Max)
 	}
 	e := failure(http.StatusNotFound, "model_not_found", "model %s is not served here: use one of %s", api.Quote(name), ms.names())
 	e.Param = "model"
@@ -109,17 +99,17 @@ func (ms models) names() string {
 // getModels lists each model, and its aliases at the least, default and most loops and at an adaptive depth: enough for
 // a client with nothing but a list of models to choose from. Every other name@loops in range works as well.
 func (s *Server) getModels(*gin.Context) (any, error) {
-	list := modelList{Object: "list", Data: []modelCard{}}
+	list := []modelCard{}
 	for _, m := range s.models() {
-		list.Data = append(list.Data, card(generate.Target{Model: m.Model}))
+		list = append(list, card(m.Target))
 		depths := []int{m.Loops.Min, m.Loops.Default, m.Loops.Max}
 		slices.Sort(depths)
 		for _, n := range slices.Compact(depths) {
-			list.Data = append(list.Data, card(generate.Target{Model: m.Model, Alias: n}))
+			list = append(list, card(generate.Target{Model: m.Model, Alias: n}))
 		}
-		list.Data = append(list.Data, card(generate.Target{Model: m.Model, Auto: true}))
+		list = append(list, card(generate.Target{Model: m.Model, Auto: true}))
 	}
-	return list, nil
+	return gin.H{"object": "list", "data": list}, nil
 }
 
 // getModel takes aliases, too.
@@ -152,11 +142,6 @@ func card(t generate.Target) modelCard {
 		m.Loops.Default = t.Alias
 	}
 	return m
-}
-
-type modelList struct {
-	Object string      `json:"object"`
-	Data   []modelCard `json:"data"`
 }
 
 type modelCard struct {

@@ -26,15 +26,12 @@ func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer
 		}
 		events := a.Events(&d)
 		for i, e := range events {
-			var u *generate.Usage
 			if g.ContinuousUsage {
-				u = g.Usage
+				e.Usage = g.Usage
 			}
-			var t *generate.Timings
 			if open == 0 && !g.IncludeUsage && i == len(events)-1 {
-				t = g.Timings()
+				e.Timings = g.Timings()
 			}
-			e.Attach(u, t)
 			if w.send(e) != nil {
 				return // the client is gone
 			}
@@ -42,7 +39,7 @@ func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer
 	}
 	if g.IncludeUsage {
 		last := a.Events(nil)[0]
-		last.Attach(g.Usage, g.Timings())
+		last.Usage, last.Timings = g.Usage, g.Timings()
 		if w.send(last) != nil {
 			return
 		}

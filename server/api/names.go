@@ -8,27 +8,19 @@ import (
 	"github.com/loopserve/loopserve/internal/spelling"
 )
 
-// nearMisses are the names under which other code bases know our fields. Ignored like any unknown field, they would leave
-// the client with an answer at a depth that it did not ask for.
-var nearMisses = func() map[string]string {
-	out := map[string]string{}
-	for i := range table {
-		for _, name := range table[i].Aliases {
-			out[name] = table[i].Name
+// ourFields are those that no other server has, and nearMisses the names under which other code bases know them. Ignored like any
+// unknown field, they would leave the client with an answer at a depth that it did not ask for.
+var ourFields, nearMisses = func() (ours []string, others map[string]string) {
+	others = map[string]string{}
+	for _, f := range table {
+		if f.Ours {
+			ours = append(ours, f.Name)
+		}
+		for _, name := range f.Aliases {
+			others[name] = f.Name
 		}
 	}
-	return out
-}()
-
-// ourFields are those that no other server has.
-var ourFields = func() []string {
-	var out []string
-	for i := range table {
-		if table[i].Ours {
-			out = append(out, table[i].Name)
-		}
-	}
-	return out
+	return ours, others
 }()
 
 // CheckNames refuses near misses of our field names.

@@ -34,44 +34,38 @@ type answer struct {
 
 	logprobs func(*generate.ChatLogprobs, *generate.Delta) *generate.ChatLogprobs
 	opened   []bool // choices whose role was sent
-	whole    *generate.Completion[choice]
+	whole    []choice
 }
 
 // NewAnswer is the answer of POST /v1/chat/completions.
 func NewAnswer(g *generate.Sequences) generate.Answer {
-	a := &answer{Sequences: g, logprobs: g.ChatLogprobs(), opened: make([]bool, g.Len())}
-	a.whole = generate.NewCompletion[choice](g, "chat.completion")
-	a.whole.Choices = make([]choice, g.Len())
-	for i := range a.whole.Choices {
-		a.whole.Choices[i].Message = &message{Role: "assistant"}
+	a := &answer{Sequences: g, logprobs: g.ChatLogprobs(), opened: make([]bool, g.Len()), whole: make([]choice, g.Len())}
+	for i := range a.whole {
+		a.whole[i].Message = &message{Role: "assistant"}
 	}
 	return a
 }
 
-func (a *answer) event(choices ...choice) generate.Event {
-	out := generate.NewCompletion[choice](a.Sequences, "chat.completion.chunk")
-	out.Choices = append(out.Choices, choices...)
-	return out
+func (a *answer) event(choices ...choice) *generate.Completion {
+	return a.Completion("chat.completion.chunk", append([]choice{}, choices...))
 }
 
 // Events implements Answer: before a choice's first text comes one with the role. It waits for that text, since clients
 // take a choice's first event for its first token.
-func (a *answer) Events(d *generate.Delta) []generate.Event {
+func (a *answer) Events(d *generate.Delta) []*generate.Completion {
 	if d == nil {
-		return []generate.Event{a.event()}
+		return []*generate.Completion{a.event()}
 	}
 	ch := choice{Delta: &delta{Content: &d.Text, ReasoningContent: d.Reasoning, ToolCalls: d.Calls}}
 	if d.Text == "" && (d.Reasoning != "" || len(d.Calls) > 0) {
 		ch.Delta.Content = nil
 	}
 	a.add(&ch, d)
-	out := []generate.Event{a.event(ch)}
-	if !a.opened[d.Index] {
-		a.opened[d.Index] = true
-		first := a.event(choice{Index: d.Index, Delta: &delta{Role: "assistant", Content: new(string)}})
-		out = append([]generate.Event{first}, out...)
+	if a.opened[d.Index] {
+		return []*generate.Completion{a.event(ch)}
 	}
-	return out
+	a.opened[d.Index] = true
+	return []*generate.Completion{a.event(choice{Index: d.Index, Delta: &delta{Role: "assistant", Content: new(string)}}), a.event(ch)}
 }
 
 // add sets what a delta says beside text.
@@ -83,7 +77,7 @@ func (a *answer) add(ch *choice, d *generate.Delta) {
 
 // Add implements Answer.
 func (a *answer) Add(d generate.Delta) {
-	ch := &a.whole.Choices[d.Index]
+	ch := &a.whole[d.Index]
 	a.add(ch, &d)
 	m := ch.Message
 	m.ReasoningContent += d.Reasoning
@@ -97,4 +91,4 @@ func (a *answer) Add(d generate.Delta) {
 }
 
 // Whole implements Answer.
-func (a *answer) Whole() generate.Event { return a.whole }
+func (a *answer) Whole() *generate.Completion { return a.Completion("chat.completion", a.whole) }

@@ -8,36 +8,30 @@ import (
 // Answer is what one route makes of a request's deltas: events of a stream, or one whole answer.
 type Answer interface {
 	// Events are those of a delta; without one it is the event that has the usage alone.
-	Events(d *Delta) []Event
+	Events(d *Delta) []*Completion
 	// Add takes a delta of an answer that is sent whole: all of a choice's text comes with its last one.
 	Add(d Delta)
 	// Whole is the answer when all deltas have been added.
-	Whole() Event
+	Whole() *Completion
 }
 
-// Event is JSON that usage and timings are put on.
-type Event interface{ Attach(u *Usage, t *Timings) }
-
-// Completion is OpenAI's: what a generating route answers, and each event of a streamed answer. C is the route's choice.
-// Here and below, fields after a blank line are ours or vLLM's.
-type Completion[C any] struct {
+// Completion is OpenAI's: what a generating route answers, and each event of a streamed answer. Here and below, fields after a
+// blank line are ours or vLLM's.
+type Completion struct {
 	ID      string `json:"id"`
 	Object  string `json:"object"`
 	Created int64  `json:"created"`
 	Model   string `json:"model"`
-	Choices []C    `json:"choices"`
+	Choices any    `json:"choices"` // a list of the route's own
 	Usage   *Usage `json:"usage"`
 
 	Timings *Timings `json:"timings,omitempty"`
 }
 
-// NewCompletion is one without choices. object is OpenAI's name for it.
-func NewCompletion[C any](g *Sequences, object string) *Completion[C] {
-	return &Completion[C]{ID: g.ID, Object: object, Created: g.Created, Model: g.Model.Name, Choices: []C{}}
+// Completion is one with the choices. object is OpenAI's name for it.
+func (g *Sequences) Completion(object string, choices any) *Completion {
+	return &Completion{ID: g.ID, Object: object, Created: g.Created, Model: g.Model.Name, Choices: choices}
 }
-
-// Attach implements Event.
-func (c *Completion[C]) Attach(u *Usage, t *Timings) { c.Usage, c.Timings = u, t }
 
 // Outcome is what a choice says beside its text and the probabilities.
 type Outcome struct {
@@ -81,32 +75,29 @@ type text struct {
 
 	spelled *tokenNames
 	offsets []int // of each choice: characters of text before the next token
-	whole   *Completion[choice]
+	whole   []choice
 }
 
 // NewText is the answer of POST /v1/completions.
 func NewText(g *Sequences) Answer {
-	whole := newText(g)
-	whole.Choices = make([]choice, g.Len())
-	return &text{Sequences: g, spelled: g.names(), offsets: make([]int, g.Len()), whole: whole}
+	return &text{Sequences: g, spelled: g.names(), offsets: make([]int, g.Len()), whole: make([]choice, g.Len())}
 }
 
-func newText(g *Sequences) *Completion[choice] { return NewCompletion[choice](g, "text_completion") }
+const textObject = "text_completion"
 
 // Events implements Answer.
-func (a *text) Events(d *Delta) []Event {
-	out := newText(a.Sequences)
+func (a *text) Events(d *Delta) []*Completion {
+	choices := []choice{}
 	if d != nil {
-		ch := choice{Text: d.Text}
-		a.add(&ch, d)
-		out.Choices = append(out.Choices, ch)
+		choices = append(choices, choice{Text: d.Text})
+		a.add(&choices[0], d)
 	}
-	return []Event{out}
+	return []*Completion{a.Completion(textObject, choices)}
 }
 
 // Add implements Answer.
 func (a *text) Add(d Delta) {
-	ch := &a.whole.Choices[d.Index]
+	ch := &a.whole[d.Index]
 	a.add(ch, &d)
 	ch.likelihood.add(d)
 	ch.Text = d.Text
@@ -128,24 +119,20 @@ func (a *text) add(ch *choice, d *Delta) {
 }
 
 // Whole implements Answer. It leaves the n best choices of each prompt, the best first, and numbers them.
-func (a *text) Whole() Event {
+func (a *text) Whole() *Completion {
 	n, of := a.N, a.perPrompt()
 	if of == n {
-		return a.whole
+		return a.Completion(textObject, a.whole)
 	}
-	out := make([]choice, 0, len(a.whole.Choices)/of*n)
-	for rivals := range slices.Chunk(a.whole.Choices, of) {
+	var best []choice
+	for rivals := range slices.Chunk(a.whole, of) {
 		slices.SortStableFunc(rivals, func(a, b choice) int { return cmp.Compare(b.likelihood.mean(), a.likelihood.mean()) })
 		for _, ch := range rivals[:n] {
-			ch.Index = len(out)
-			if !a.Logprobs.On {
-				ch.Logprobs = nil
-			}
-			out = append(out, ch)
+			ch.Index = len(best)
+			best = append(best, ch)
 		}
 	}
-	a.whole.Choices = out
-	return a.whole
+	return a.Completion(textObject, best)
 }
 
 // score is how likely a choice was to the model: what best_of compares.

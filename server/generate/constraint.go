@@ -36,22 +36,17 @@ func (m *Model) compiled() *constrain.Cache {
 // readConstraint reads the one form that a request may give, under OpenAI's name, vLLM's, its older ones, or SGLang's.
 func (p *Plan) readConstraint(v *api.Values) error {
 	list, err := constraintsOf(v)
+	switch {
+	case err != nil || len(list) == 0:
+		return err
+	case len(list) > 1:
+		return api.Conflict(list[0].field, list[1].field, "an answer has one form: leave one of the two out")
+	}
+	form, err := list[0].form()
 	if err != nil {
 		return err
 	}
-	forms := make([]Form, len(list))
-	for i, c := range list {
-		if forms[i], err = c.form(); err != nil {
-			return err
-		}
-	}
-	switch len(forms) {
-	case 0:
-		return nil
-	case 1:
-		return p.Hold(forms[0])
-	}
-	return api.Conflict(forms[0].Field, forms[1].Field, "an answer has one form: leave one of the two out")
+	return p.Hold(form)
 }
 
 // Hold holds the answer to a form.

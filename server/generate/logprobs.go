@@ -116,12 +116,10 @@ func (n *tokenNames) name(id int32) tokenName {
 	case utf8.Valid(t.bytes):
 		t.text = string(t.bytes)
 	default: // part of a character: OpenAI's spelling
-		var b strings.Builder
-		b.WriteString("bytes:")
+		t.text = "bytes:"
 		for _, c := range t.bytes {
-			fmt.Fprintf(&b, `\x%02x`, c)
+			t.text += fmt.Sprintf(`\x%02x`, c)
 		}
-		t.text = b.String()
 	}
 	if n.known == nil {
 		n.known = map[int32]tokenName{}

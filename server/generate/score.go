@@ -10,19 +10,14 @@ import (
 // promptScorer collects what the model thinks of a prompt. It is a loopctl.Scorer: the engine fills it, position by
 // position, before the sequence's first event comes out.
 type promptScorer struct {
-	prompt []int32
-	off    bool // nobody asked: the prompt is only run
-	top    int
-	ranks  bool
-	tokens []scored
+	prompt  []int32
+	options LogprobOptions
+	tokens  []scored // none where nobody asked: the prompt is only run
 }
 
 func newPromptScorer(prompt []int32, w LogprobOptions) *promptScorer {
-	s := &promptScorer{prompt: prompt, off: !w.On && !w.Prompt, top: w.Top, ranks: w.Prompt}
-	if w.Prompt {
-		s.top = max(s.top, w.PromptTop)
-	}
-	if !s.off {
+	s := &promptScorer{prompt: prompt, options: w}
+	if w.On || w.Prompt {
 		s.tokens = append(make([]scored, 0, len(prompt)), scored{id: prompt[0], logprob: float32(math.NaN())})
 	}
 	return s
@@ -35,13 +30,13 @@ func (p *Plan) scoresPrompt() bool {
 
 // Score implements loopctl.Scorer.
 func (s *promptScorer) Score(position int, logits []float32) {
-	if s.off {
+	if s.tokens == nil {
 		return
 	}
 	d := sampler.NewDistribution(logits)
 	next := s.prompt[position+1]
-	t := scored{id: next, logprob: d.Logprob(next), top: d.Top(s.top)}
-	if s.ranks {
+	t := scored{id: next, logprob: d.Logprob(next), top: d.Top(max(s.options.Top, s.options.PromptTop))}
+	if s.options.Prompt {
 		t.rank = d.Rank(next)
 	}
 	s.tokens = append(s.tokens, t)

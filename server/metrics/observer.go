@@ -1,63 +1,48 @@
 package metrics
 
 import (
+	"math/bits"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// observer is one model's loopctl.Observer. What it counts in every tick is resolved once: it is called between native
-// calls.
+// observer is one model's loopctl.Observer.
 type observer struct {
-	model      string
-	m          *Registry
-	counters   map[string]prometheus.Counter  // those whose only label is the model
-	histograms map[string]prometheus.Observer // likewise, made at the first observation
+	model string
+	m     *Registry
 
 	mu     sync.Mutex // a benchmark reads blocks between ticks
 	blocks Blocks
 }
 
-// Observer returns what a model's controller reports to.
+// Observer returns what a model's controller reports to. Counters are 0 from then on, not missing.
 func (m *Registry) Observer(model string) loopctl.Observer {
-	o := &observer{model: model, m: m, counters: map[string]prometheus.Counter{}, histograms: map[string]prometheus.Observer{}}
+	o := &observer{model: model, m: m}
 	for _, d := range defined {
 		if d.labels == "model_name" && d.buckets == nil {
-			o.counters[d.name] = m.counters[d.name].WithLabelValues(model)
+			m.counters[d.name].WithLabelValues(model)
 		}
 	}
-	for stage := range loopctl.Stage(3) { // errors that have not happened are 0, not missing
+	for stage := range loopctl.Stage(3) {
 		m.counters["call_errors_total"].WithLabelValues(model, stage.String())
 	}
 	m.observers.Store(model, o)
 	return o
 }
 
-// add spares the many ticks in which there is nothing to add.
-func (o *observer) add(counter string, n int) {
+// add spares the many ticks in which there is nothing to add. labels come behind the model's.
+func (o *observer) add(counter string, n int, labels ...string) {
 	if n > 0 {
-		o.counters[counter].Add(float64(n))
+		o.m.counters[counter].WithLabelValues(slices.Insert(labels, 0, o.model)...).Add(float64(n))
 	}
 }
 
-// addTo does so for a counter that has more labels than the model's.
-func (o *observer) addTo(counter string, n int, labels ...string) {
-	if n > 0 {
-		o.m.counters[counter].WithLabelValues(append([]string{o.model}, labels...)...).Add(float64(n))
-	}
-}
-
-func (o *observer) observe(histogram string, v float64) {
-	h := o.histograms[histogram]
-	if h == nil {
-		h = o.m.histograms[histogram].WithLabelValues(o.model)
-		o.histograms[histogram] = h
-	}
-	h.Observe(v)
+func (o *observer) observe(histogram string, v float64, labels ...string) {
+	o.m.histograms[histogram].WithLabelValues(slices.Insert(labels, 0, o.model)...).Observe(v)
 }
 
 func (o *observer) since(histogram string, from, to time.Time) {
@@ -95,7 +80,7 @@ func (o *observer) Tick(t *loopctl.TickStats) {
 	o.add("kv_fill_rows_total", t.Fills)
 	for kind, byDepth := range t.Exits { // as many labels as there are policies and loops
 		for depth, rows := range byDepth {
-			o.addTo("exits_total", rows, loopctl.ExitKind(kind).String(), strconv.Itoa(depth))
+			o.add("exits_total", rows, loopctl.ExitKind(kind).String(), strconv.Itoa(depth))
 		}
 	}
 	for i := range t.Calls {
@@ -103,9 +88,9 @@ func (o *observer) Tick(t *loopctl.TickStats) {
 		if call.Rows == 0 {
 			continue
 		}
-		o.m.histograms["call_seconds"].WithLabelValues(o.model, stage).Observe(call.Took.Seconds())
+		o.observe("call_seconds", call.Took.Seconds(), stage)
 		if call.Err != nil {
-			o.addTo("call_errors_total", 1, stage)
+			o.add("call_errors_total", 1, stage)
 		}
 	}
 	block := &t.Calls[loopctl.StageBlock]
@@ -119,25 +104,23 @@ func (o *observer) Tick(t *loopctl.TickStats) {
 	o.blocks.Took += block.Took
 	o.mu.Unlock()
 	o.observe("loop_batch_rows", float64(block.Rows))
-	o.m.histograms["block_call_seconds"].WithLabelValues(o.model, rowsBucket(block.Rows)).Observe(block.Took.Seconds())
-	o.addTo("loop_steps_total", t.Prefill, "prefill")
-	o.addTo("loop_steps_total", block.Rows-t.Prefill, "decode")
+	o.observe("block_call_seconds", block.Took.Seconds(), rowsBucket(block.Rows))
+	o.add("loop_steps_total", t.Prefill, "prefill")
+	o.add("loop_steps_total", block.Rows-t.Prefill, "decode")
 	o.add("depth_bubbles_total", t.Runnable-block.Rows)
 }
 
 // rowsBucket labels a number of rows: the power of two that holds it, up to 256.
 func rowsBucket(rows int) string {
-	for most := 1; most <= 256; most *= 2 {
-		if rows <= most {
-			return strconv.Itoa(most)
-		}
+	if rows > 256 {
+		return "more"
 	}
-	return "more"
+	return strconv.Itoa(1 << bits.Len(uint(rows-1)))
 }
 
 // Finished implements loopctl.Observer.
 func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
-	o.addTo("request_success_total", 1, last.Finish.String())
+	o.add("request_success_total", 1, last.Finish.String())
 	s := last.Stats
 	if s == nil {
 		return
@@ -152,11 +135,11 @@ func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
 		if r.TargetITL > 0 { // the controller takes the lower of the two and does not say which it was
 			reason = "target_itl"
 		}
-		o.addTo("degraded_requests_total", 1, reason)
+		o.add("degraded_requests_total", 1, reason)
 	}
 	if rows := s.PromptTokens - s.CachedTokens; rows > 0 && s.PromptLoops > 0 {
 		mean := float64(s.PromptLoops) / float64(rows)
-		o.m.histograms["loops_per_token"].WithLabelValues(o.model, "prefill", r.Exit.Kind.String()).Observe(mean)
+		o.observe("loops_per_token", mean, "prefill", r.Exit.Kind.String())
 	}
 	if !s.Scheduled.IsZero() {
 		o.since("request_queue_time_seconds", s.Arrived, s.Scheduled)
