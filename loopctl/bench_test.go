@@ -30,6 +30,7 @@ func (n *noop) Capacity() loopctl.Capacity                    { return n.limits 
 func (n *noop) Prelude(*loopctl.Batch) error                  { return nil }
 func (n *noop) Block(*loopctl.Batch) (loopctl.RowInfo, error) { return loopctl.RowInfo{}, nil }
 func (*noop) Fill([]loopctl.Fill) error                       { return nil }
+func (*noop) Latent(int32, []float32) error                   { return nil }
 
 func (n *noop) Coda(b *loopctl.Batch) ([][]float32, error) {
 	rows := 0

@@ -62,18 +62,15 @@ func (c *Controller) guard(st Stage) (err error) {
 	case StagePrelude:
 		return c.engine.Prelude(&c.batch)
 	case StageBlock:
-		c.info, err = c.engine.Block(&c.batch)
-		if err != nil {
-			return err
+		if c.info, err = c.engine.Block(&c.batch); err == nil {
+			err = c.checkInfo()
 		}
-		return c.checkInfo()
-	default:
-		c.logits, err = c.engine.Coda(&c.batch)
-		if err != nil {
-			return err
+	case StageCoda:
+		if c.logits, err = c.engine.Coda(&c.batch); err == nil {
+			err = c.checkLogits()
 		}
-		return c.checkLogits()
 	}
+	return err
 }
 
 // caught turns a panic of what is called into an error. Defer it.
@@ -85,11 +82,9 @@ func caught(what string, err *error) {
 
 // checkInfo makes sure that the numbers that the engine announced are there, one for each row.
 func (c *Controller) checkInfo() error {
-	if c.capacity.Delta && len(c.info.Delta) != c.batch.Rows {
-		return fmt.Errorf("engine returned %d deltas for %d rows", len(c.info.Delta), c.batch.Rows)
-	}
-	if c.capacity.Gate && len(c.info.Gate) != c.batch.Rows {
-		return fmt.Errorf("engine returned %d gates for %d rows", len(c.info.Gate), c.batch.Rows)
+	deltas, gates, rows := len(c.info.Delta), len(c.info.Gate), c.batch.Rows
+	if c.capacity.Delta && deltas != rows || c.capacity.Gate && gates != rows {
+		return fmt.Errorf("engine returned %d deltas and %d gates for %d rows", deltas, gates, rows)
 	}
 	return nil
 }

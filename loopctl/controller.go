@@ -31,7 +31,6 @@ type Controller struct {
 // New prepares a controller for e. Nothing runs until Start.
 func New(e Engine, cfg Config) *Controller {
 	l := e.Capacity()
-	_, l.ReadLatents = e.(LatentReader)
 	cfg = cfg.withDefaults(l)
 	c := &Controller{
 		engine:   e,

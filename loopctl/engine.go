@@ -31,8 +31,7 @@ type Capacity struct {
 	Gate     bool           // Block gives RowInfo.Gate
 	Seeded   bool           // the initial state depends on Span.Seed
 	KV       KVPolicy       // of the block
-	// ReadLatents says that the engine is a LatentReader. New finds out; engines leave it.
-	ReadLatents bool
+	Hidden   int            // numbers of a latent; 0 where Latent cannot read them
 }
 
 // geometry is what the accounting of pages needs to know.
@@ -97,6 +96,8 @@ type Engine interface {
 	// Fill copies the K and V of single rows, all layers of the block, from one page to others: a row that left early
 	// is found in the planes that it did not reach.
 	Fill(fills []Fill) error
+	// Latent copies a slot's state into dst, which has Capacity().Hidden numbers.
+	Latent(slot int32, dst []float32) error
 }
 
 // Fill is one row's copy between pages.
@@ -104,10 +105,3 @@ type Fill = kv.Fill
 
 // KVPolicy says which plane of the block's KV memory a row at a depth reads and writes.
 type KVPolicy = kv.Policy
-
-// LatentReader is an Engine whose latents can be read.
-type LatentReader interface {
-	// Latent copies a slot's state into dst, which has the model's hidden size.
-	Latent(slot int32, dst []float32) error
-	HiddenSize() int
-}

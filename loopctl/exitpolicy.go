@@ -1,5 +1,7 @@
 package loopctl
 
+import "slices"
+
 // ExitKind is the number that an exit policy looks at.
 type ExitKind uint8
 
@@ -22,24 +24,23 @@ const (
 	numExits
 )
 
+var exitNames = [numExits]string{"none", "delta", "gate", "kl", "entropy", "argmax"}
+
 // String returns the policy as the wire spells it.
-func (k ExitKind) String() string {
-	return [...]string{"none", "delta", "gate", "kl", "entropy", "argmax"}[k]
-}
+func (k ExitKind) String() string { return exitNames[k] }
 
 // ParseExitKind is the reverse of String.
 func ParseExitKind(name string) (ExitKind, bool) {
-	for _, k := range ExitKinds() {
-		if k.String() == name {
-			return k, true
-		}
-	}
-	return ExitNone, false
+	i := slices.Index(exitNames[:], name)
+	return ExitKind(max(i, 0)), i >= 0
 }
 
 // ExitKinds are all policies, in the order in which users see them.
-func ExitKinds() []ExitKind {
-	return []ExitKind{ExitNone, ExitDelta, ExitGate, ExitKL, ExitEntropy, ExitArgmax}
+func ExitKinds() (all []ExitKind) {
+	for k := range numExits {
+		all = append(all, k)
+	}
+	return all
 }
 
 // Allows says whether the model emits what a policy looks at. Every model gives logits.

@@ -1,9 +1,6 @@
 package loopctl
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // probe is what a sequence remembers of the logits after the loop before, for policies that compare two of them. Only
 // one row of a sequence is probed at a time: the one whose logits decide the next token.
@@ -74,32 +71,5 @@ func (s *sequence) look(logits []float32) {
 	}
 	v := &s.probe.lens[n-1]
 	v.Entropy = float32(Entropy(logits))
-	v.Top = topLogprobs(logits, s.req.Lens)
-}
-
-// topLogprobs are the n most likely tokens, best first, equal ones by id.
-func topLogprobs(logits []float32, n int) []TokenLogprob {
-	n = min(n, len(logits))
-	top := make([]TokenLogprob, 0, n+1)
-	highest := logits[Argmax(logits)]
-	sum := 0.0
-	for i, l := range logits {
-		sum += math.Exp(float64(l - highest))
-		if len(top) == n && l <= top[n-1].Logprob {
-			continue
-		}
-		at := len(top)
-		for at > 0 && top[at-1].Logprob < l {
-			at--
-		}
-		top = slices.Insert(top, at, TokenLogprob{ID: int32(i), Logprob: l})
-		if len(top) > n {
-			top = top[:n]
-		}
-	}
-	norm := float32(math.Log(sum)) + highest
-	for i := range top {
-		top[i].Logprob -= norm
-	}
-	return top
+	v.Top = NewDistribution(logits).Top(s.req.Lens)
 }

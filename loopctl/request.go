@@ -68,7 +68,7 @@ type Request struct {
 	// costs a coda call per loop.
 	Lens int
 	// OnLatent, where set, is given the latent of each prompt row as it leaves the loop, on the controller's goroutine. It
-	// must not keep it. The engine must be a LatentReader.
+	// must not keep it. Capacity.Hidden must not be 0.
 	OnLatent func(position int, latent []float32)
 	// Timeline asks for Stats.Timeline.
 	Timeline bool
@@ -91,7 +91,7 @@ func (r *Request) Check(l *Capacity) error {
 	if err := r.checkTokens(l); err != nil {
 		return err
 	}
-	if r.OnLatent != nil && !l.ReadLatents {
+	if r.OnLatent != nil && l.Hidden == 0 {
 		return &FieldError{Field: "embedding", Why: "is not possible: the latents of this model cannot be read"}
 	}
 	if _, forks := r.Sampler.(Forking); r.Draft > 0 && !forks {

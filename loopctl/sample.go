@@ -156,17 +156,13 @@ func (c *Controller) show(k *chunk) (err error) {
 		return nil
 	}
 	defer caught("OnLatent", &err)
-	reader := c.engine.(LatentReader) // Submit has checked
-	if len(c.latent) == 0 {
-		c.latent = make([]float32, reader.HiddenSize())
-	}
 	for i, slot := range k.slots {
 		position := k.first + i
 		if position >= len(s.req.Prompt) || position < s.shown {
 			continue
 		}
 		s.shown = position + 1
-		if err := reader.Latent(slot, c.latent); err != nil {
+		if err := c.engine.Latent(slot, c.latent); err != nil {
 			return fmt.Errorf("%w: read latent of position %d: %w", ErrEngine, position, err)
 		}
 		s.req.OnLatent(position, c.latent)

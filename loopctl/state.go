@@ -62,6 +62,7 @@ func newEngineState(l Capacity, cfg Config) engineState {
 	g := l.geometry()
 	g.Ahead, g.NoSharing = cfg.ReserveTokens, cfg.NoPrefixCache
 	e := engineState{memory: kv.New(*g), latents: newSlots(l.Latents)}
+	e.latent = make([]float32, l.Hidden)
 	e.running = make([]*sequence, 0, cfg.MaxRunning)
 	e.identity = make([]int32, l.MaxRows)
 	for i := range e.identity {

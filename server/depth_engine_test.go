@@ -27,7 +27,7 @@ func deepEngine(t *testing.T) (*httptest.Server, loopctl.Capacity) {
 	l := engineLimits(2000)
 	l.Delta, l.Gate = true, true
 	engine := loopctltest.New(l)
-	ts, _ := serveOn(t, engine, func(m *generate.Model) { m.Gate, m.HiddenSize = true, engine.HiddenSize() })
+	ts, _ := serveOn(t, engine, func(m *generate.Model) { m.Gate, m.HiddenSize = true, engine.Capacity().Hidden })
 	return ts, l
 }
 

@@ -107,7 +107,7 @@ func (m *Memory) promise(need [Stages]int) bool {
 	}
 	for s := range Stages {
 		for need[s] > m.free[s].available() {
-			m.evict(m.cache.oldest)
+			m.evict(m.cache.unused.Front().Value.(*cached))
 		}
 	}
 	for s := range Stages {

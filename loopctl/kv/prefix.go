@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"container/list"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -14,21 +15,21 @@ type key [sha256.Size]byte
 // cached is a page of tokens that outlives its sequence: its pages at every stage, and in the block for every plane.
 // While a sequence uses it, refs counts it; with none it is the eviction's.
 type cached struct {
-	key          key
-	pages        [Stages][]int32
-	refs         int
-	older, newer *cached // in the order of their last use; only with refs 0
+	key   key
+	pages [Stages][]int32
+	refs  int
+	place *list.Element // in unused, with refs 0
 }
 
 // prefixCache finds pages by what was computed into them.
 type prefixCache struct {
-	secret         [32]byte
-	byKey          map[key]*cached
-	oldest, newest *cached
-	evictable      [Stages]int // pages of entries that nobody uses
-	queries, hits  int64       // in tokens
-	sum            hash.Hash
-	buf            []byte
+	secret        [32]byte
+	byKey         map[key]*cached
+	unused        list.List   // of *cached, in the order of their last use
+	evictable     [Stages]int // pages of those
+	queries, hits int64       // in tokens
+	sum           hash.Hash
+	buf           []byte
 }
 
 func newPrefixCache() prefixCache {
@@ -130,7 +131,7 @@ func (m *Memory) Share(h *Holding, tokens []int32, done int) {
 
 // evict frees an entry that nobody uses.
 func (m *Memory) evict(e *cached) {
-	m.cache.unlink(e)
+	m.cache.take(e)
 	delete(m.cache.byKey, e.key)
 	for s := range Stages {
 		m.free[s].give(e.pages[s])
@@ -140,7 +141,7 @@ func (m *Memory) evict(e *cached) {
 // use counts a user in.
 func (p *prefixCache) use(e *cached) {
 	if e.refs == 0 {
-		p.unlink(e)
+		p.take(e)
 	}
 	e.refs++
 }
@@ -150,30 +151,15 @@ func (p *prefixCache) drop(e *cached) {
 	if e.refs--; e.refs > 0 {
 		return
 	}
-	e.older = p.newest
-	if p.newest != nil {
-		p.newest.newer = e
-	} else {
-		p.oldest = e
-	}
-	p.newest = e
+	e.place = p.unused.PushBack(e)
 	for s := range Stages {
 		p.evictable[s] += len(e.pages[s])
 	}
 }
 
-func (p *prefixCache) unlink(e *cached) {
-	if e.older != nil {
-		e.older.newer = e.newer
-	} else {
-		p.oldest = e.newer
-	}
-	if e.newer != nil {
-		e.newer.older = e.older
-	} else {
-		p.newest = e.older
-	}
-	e.older, e.newer = nil, nil
+// take takes an entry out of those that nobody uses.
+func (p *prefixCache) take(e *cached) {
+	p.unused.Remove(e.place)
 	for s := range Stages {
 		p.evictable[s] -= len(e.pages[s])
 	}

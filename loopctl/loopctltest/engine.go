@@ -50,7 +50,7 @@ type latent struct {
 
 // New makes an engine of this capacity.
 func New(l loopctl.Capacity) *Engine {
-	l.Delta, l.Gate, l.Seeded = true, true, true
+	l.Delta, l.Gate, l.Seeded, l.Hidden = true, true, true, 1 // a latent is a number
 	e := &Engine{capacity: l, latents: make([]latent, l.Latents), slots: make([]int, l.Latents)}
 	for s, n := range l.Pages {
 		e.arena[s] = make([]int64, n*l.PageSize)
@@ -66,9 +66,6 @@ func New(l loopctl.Capacity) *Engine {
 
 // Capacity returns what New was given.
 func (e *Engine) Capacity() loopctl.Capacity { return e.capacity }
-
-// HiddenSize is 1: a latent is a number.
-func (e *Engine) HiddenSize() int { return 1 }
 
 // Latent reads a slot.
 func (e *Engine) Latent(slot int32, dst []float32) error {

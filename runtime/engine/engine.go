@@ -19,7 +19,6 @@ type Options = spec.Options
 // Engine is what the engine of every kind gives.
 type Engine interface {
 	loopctl.Engine
-	loopctl.LatentReader
 	// FinalHidden is what the head was applied to in the last Coda, for its i-th logits; nil where the graph hides it.
 	FinalHidden(i int) []float32
 	Manifest() *bundle.Manifest

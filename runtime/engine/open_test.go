@@ -27,7 +27,7 @@ func TestOpenEitherKind(t *testing.T) {
 			t.Errorf("%s: opened as %T", dir, e)
 		}
 		b := row(loopctl.Span{Rows: []int32{3}, Tokens: []int32{5}, Pages: []int32{0}, LogitRows: []int32{0}})
-		first, later := make([]float32, e.HiddenSize()), make([]float32, e.HiddenSize())
+		first, later := make([]float32, e.Capacity().Hidden), make([]float32, e.Capacity().Hidden)
 		if err := e.Prelude(&b); err != nil {
 			t.Fatal(err)
 		}

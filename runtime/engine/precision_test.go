@@ -114,7 +114,7 @@ func TestFillOfEachPrecision(t *testing.T) {
 				if _, err := e.Block(&loopctl.Batch{Spans: []loopctl.Span{span}, Rows: 1}); err != nil {
 					t.Fatal(err)
 				}
-				got[page] = make([]float32, e.HiddenSize())
+				got[page] = make([]float32, e.Capacity().Hidden)
 				if err := e.Latent(0, got[page]); err != nil {
 					t.Fatal(err)
 				}

@@ -71,7 +71,7 @@ func (s *Sampler) Fork() loopctl.Forking {
 func (s *Sampler) Sample(logits []float32) loopctl.Sampled {
 	picked := loopctl.Sampled{ID: s.choose(logits), Logprob: float32(math.NaN())}
 	if s.p.Logprobs {
-		d := NewDistribution(logits)
+		d := loopctl.NewDistribution(logits)
 		picked.Logprob, picked.Top = d.Logprob(picked.ID), d.Top(s.p.Top)
 	}
 	s.picked++

@@ -63,7 +63,7 @@ type Model struct {
 	Delta, Gate bool
 	// Recommended is what name@auto stands for; the zero value leaves it to the server.
 	Recommended AutoPolicy
-	// HiddenSize is the length of a latent; 0 where the engine is no loopctl.LatentReader, and there are no embeddings.
+	// HiddenSize is the length of a latent; 0 where latents cannot be read, and there are no embeddings.
 	HiddenSize int
 	// Problems reads the JSON lines that measure the model (prompt, answer, group), for GET /v1/depth/curve; nil where it
 	// has none.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/loopserve/loopserve/runtime/sampler"
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // promptScorer collects what the model thinks of a prompt. It is a loopctl.Scorer: the engine fills it, position by
@@ -33,7 +33,7 @@ func (s *promptScorer) Score(position int, logits []float32) {
 	if s.tokens == nil {
 		return
 	}
-	d := sampler.NewDistribution(logits)
+	d := loopctl.NewDistribution(logits)
 	next := s.prompt[position+1]
 	t := scored{id: next, logprob: d.Logprob(next), top: d.Top(max(s.options.Top, s.options.PromptTop))}
 	if s.options.Prompt {

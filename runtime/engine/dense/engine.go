@@ -12,7 +12,7 @@ import (
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// Engine runs one bundle of the kind dense. It implements loopctl.Engine and loopctl.LatentReader.
+// Engine runs one bundle of the kind dense. It implements loopctl.Engine.
 type Engine struct {
 	m      *bundle.Manifest
 	limits loopctl.Capacity
@@ -101,9 +101,6 @@ func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
 
 // Manifest is the bundle's.
 func (e *Engine) Manifest() *bundle.Manifest { return e.m }
-
-// HiddenSize is the length of a latent.
-func (e *Engine) HiddenSize() int { return e.m.HiddenSize }
 
 // Latent copies a slot's state, as the last call left it, into dst of hidden_size float32.
 func (e *Engine) Latent(slot int32, dst []float32) error {

@@ -27,6 +27,3 @@ func (e *Engine) FinalHidden(i int) []float32 {
 	d := e.m.HiddenSize
 	return e.rows.finalHidden.F32()[i*d : (i+1)*d : (i+1)*d]
 }
-
-// HiddenSize is the length of a latent.
-func (e *Engine) HiddenSize() int { return e.m.HiddenSize }

@@ -53,6 +53,9 @@ func (o Options) Capacity(m *bundle.Manifest) (loopctl.Capacity, error) {
 		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops),
 		Delta: true, Gate: m.Gate != nil, Seeded: m.State.Kind == "normal", KV: o.KV,
 	}
+	if m.Precision.Activations == "f32" { // other latents are not shown
+		l.Hidden = m.HiddenSize
+	}
 	shapes := Shapes(m, o.PageSize, o.KVPrecision)
 	var err error
 	l.Pages, err = kvcache.Plan(o.KVBytes, shapes, o.KV.PlanesAt(l.Loops.Default), o.KV.PlanesAt(l.Loops.Max), o.Sequence*o.Context)

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"testing"
 
+	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/sampler"
 )
 
@@ -36,7 +37,7 @@ func TestLogprobs(t *testing.T) {
 	if got.Top[1].Logprob != got.Logprob {
 		t.Error("the chosen token's log-probability is another float among the alternatives")
 	}
-	d := sampler.NewDistribution(logits)
+	d := loopctl.NewDistribution(logits)
 	if d.Logprob(3) != inf || d.Logprob(4) != inf || d.Rank(1) != 1 || d.Rank(2) != 2 || d.Rank(5) != 3 || d.Rank(3) != 5 || d.Rank(4) != 6 {
 		t.Errorf("ranks %d %d %d %d %d", d.Rank(1), d.Rank(2), d.Rank(5), d.Rank(3), d.Rank(4))
 	}
@@ -53,7 +54,7 @@ func TestLogprobsOfExtremes(t *testing.T) {
 		{[]float32{3e38, -3e38}, []float32{0, -inf}},
 		{[]float32{float32(math.NaN()), 1}, []float32{-inf, 0}},
 	} {
-		d := sampler.NewDistribution(tt.logits)
+		d := loopctl.NewDistribution(tt.logits)
 		for i, w := range tt.want {
 			if got := d.Logprob(int32(i)); got != w {
 				t.Errorf("%v: token %d has %v, want %v", tt.logits, i, got, w)
@@ -75,7 +76,7 @@ func TestTopEqualsFullSort(t *testing.T) {
 			ids[i] = i
 		}
 		sort.SliceStable(ids, func(a, b int) bool { return logits[ids[a]] > logits[ids[b]] })
-		d, k := sampler.NewDistribution(logits), rng.IntN(25)
+		d, k := loopctl.NewDistribution(logits), rng.IntN(25)
 		top := d.Top(k)
 		if len(top) != min(k, len(logits)) {
 			t.Fatalf("%d entries, want %d", len(top), k)

@@ -1,10 +1,6 @@
-package sampler
+package loopctl
 
-import (
-	"math"
-
-	"github.com/loopserve/loopserve/loopctl"
-)
+import "math"
 
 // Distribution is the log-softmax of one row of logits: the model's own, before temperature, penalties and filters. Each
 // token's log-probability is computed in one way only, so that it is the same float32 wherever it is reported. NaN
@@ -16,7 +12,7 @@ type Distribution struct {
 
 // NewDistribution reads the logits once. It keeps the slice and is good as long as that is.
 func NewDistribution(logits []float32) Distribution {
-	best := float64(logits[loopctl.Argmax(logits)])
+	best := float64(logits[Argmax(logits)])
 	if math.IsInf(best, 0) || math.IsNaN(best) {
 		return Distribution{logits, best} // −Inf: nothing is likely; +Inf: that token is certain
 	}
@@ -53,23 +49,23 @@ func (d Distribution) Rank(id int32) int {
 }
 
 // Top returns the k most likely tokens, best first, equals by id.
-func (d Distribution) Top(k int) []loopctl.TokenLogprob {
+func (d Distribution) Top(k int) []TokenLogprob {
 	if k = min(k, len(d.logits)); k <= 0 {
 		return nil
 	}
-	top := make([]loopctl.TokenLogprob, 0, k) // Logprob holds the logit until the end
+	top := make([]TokenLogprob, 0, k) // Logprob holds the logit until the end
 	for i, l := range d.logits {
 		if len(top) == k && !(l > top[k-1].Logprob) || l != l { // NaN is never among the best
 			continue
 		}
 		if len(top) < k {
-			top = append(top, loopctl.TokenLogprob{})
+			top = append(top, TokenLogprob{})
 		}
 		at := len(top) - 1
 		for ; at > 0 && l > top[at-1].Logprob; at-- {
 			top[at] = top[at-1]
 		}
-		top[at] = loopctl.TokenLogprob{ID: int32(i), Logprob: l}
+		top[at] = TokenLogprob{ID: int32(i), Logprob: l}
 	}
 	for i := range top {
 		top[i].Logprob = d.Logprob(top[i].ID)
