@@ -29,9 +29,7 @@ llamacpp)
   cmake -S "$PEERS/dl/llama_cpp_python-$V/vendor/llama.cpp" -B "$PEERS/llama.cpp-build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
     -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF >/dev/null
-  $N ninja -j2 -C "$PEERS/llama.cpp-build" llama-bench llama-batched-bench llama-server llama-quantize | tail -1
-  # the python binding over those libraries (needs LLAMA_CPP_LIB_PATH=$PEERS/llama.cpp-build/bin at run time):
-  CMAKE_ARGS=-DLLAMA_BUILD=OFF pipi llama --no-binary llama-cpp-python "llama-cpp-python==$V" ;;
+  $N ninja -j2 -C "$PEERS/llama.cpp-build" llama-batched-bench llama-server | tail -1 ;;
 openvino)
   venv openvino
   pipi openvino --no-deps openvino==2026.4.1 openvino-genai==2026.4.1.0 openvino-tokenizers==2026.4.1.0 optimum-intel==2.2.0 optimum==2.3.0 nncf==3.4.0

@@ -20,7 +20,7 @@ if not os.path.exists(path):
                     os.path.join(a.cache, "gguf"), "--types", a.precision], check=True, stdout=subprocess.DEVNULL)
 extra = ["--override-kv", f"nanbeige.num_loops=int:{a.loops}"] if a.loops else []
 name = a.model + (f" L={a.loops}" if a.loops else "")
-r = subprocess.run([BIN + "/llama-server", "--version"], capture_output=True, text=True)
+r = subprocess.run([BIN + "/llama-batched-bench", "--version"], capture_output=True, text=True)
 ver = next(l for l in (r.stdout + r.stderr).splitlines() if l.startswith("version")).removeprefix("version: ")
 
 
