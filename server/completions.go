@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -111,8 +112,8 @@ func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer
 	}
 	out := a.Whole()
 	out.Usage, out.Timings = g.Usage, g.Timings()
-	if q := out.Timings.QueueTimeMS; q != nil {
-		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(*q, 'f', 3, 64))
+	if q := float64(out.Timings.QueueTimeMS); !math.IsNaN(q) {
+		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(q, 'f', 3, 64))
 	}
 	note(c, "tokens", g.Usage.CompletionTokens)
 	return out, nil

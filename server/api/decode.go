@@ -169,18 +169,8 @@ func (v *Values) Has(name string) bool { return v.given[name] }
 
 // Asks reports whether the field is given and asks for something: false, 0 and "none" do not.
 func (v *Values) Asks(name string) bool {
-	if !v.given[name] {
-		return false
-	}
-	switch x := v.values[name].(type) {
-	case bool:
-		return x
-	case int:
-		return x != 0
-	case string:
-		return x != "" && x != "none"
-	}
-	return true
+	value := v.values[name]
+	return v.given[name] && value != any("none") && !reflect.ValueOf(value).IsZero()
 }
 
 // OutOfRange is a 400 about a number of loops. what is how the message calls it: "loops", "header X-Loops".

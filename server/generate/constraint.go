@@ -141,31 +141,32 @@ func responseFormat(o api.Body) ([]constraint, error) {
 func (c constraint) form() (Form, error) {
 	var text string
 	var texts []string
-	bad := func(want string) (Form, error) {
-		return Form{}, api.Bad(c.field, api.CodeType, "%s is %s: it must be %s", c.field, api.Show(c.value), want)
-	}
+	want := ""
+	f := Form{Field: c.field, Source: c.kind + " " + string(c.value)}
 	switch c.kind {
 	case "json":
 		schema := c.value
-		if schema[0] == '"' { // the schema's text
-			if json.Unmarshal(schema, &text) != nil {
-				return bad("a JSON schema")
-			}
+		if json.Unmarshal(schema, &text) == nil { // the schema's text
 			schema = json.RawMessage(strings.TrimSpace(text))
 		}
-		return Form{c.field, "schema " + string(schema), func() (*constrain.Form, error) { return constrain.Schema(schema) }}, nil
+		f.Compile = func() (*constrain.Form, error) { return constrain.Schema(schema) }
 	case "json_object":
-		return Form{c.field, "object", func() (*constrain.Form, error) { return constrain.JSON(true), nil }}, nil
+		f.Compile = func() (*constrain.Form, error) { return constrain.JSON(true), nil }
 	case "regex":
 		if json.Unmarshal(c.value, &text) != nil {
-			return bad("a string, a regular expression")
+			want = "a string, a regular expression"
 		}
-		return Form{c.field, "regex " + text, func() (*constrain.Form, error) { return constrain.Regex(text) }}, nil
+		f.Compile = func() (*constrain.Form, error) { return constrain.Regex(text) }
 	case "choice":
-		if c.value[0] != '[' || json.Unmarshal(c.value, &texts) != nil {
-			return bad("a list of strings")
+		if json.Unmarshal(c.value, &texts) != nil {
+			want = "a list of strings"
 		}
-		return Form{c.field, "choice " + string(c.value), func() (*constrain.Form, error) { return constrain.Choice(texts) }}, nil
+		f.Compile = func() (*constrain.Form, error) { return constrain.Choice(texts) }
+	default:
+		return f, api.Bad(c.field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", c.field)
 	}
-	return Form{}, api.Bad(c.field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", c.field)
+	if want != "" {
+		return f, api.Bad(c.field, api.CodeType, "%s is %s: it must be %s", c.field, api.Show(c.value), want)
+	}
+	return f, nil
 }

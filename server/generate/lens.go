@@ -16,9 +16,9 @@ type LensToken struct {
 // lensLoop is one loop of it. What the model does not emit is null.
 type lensLoop struct {
 	Loop    int         `json:"loop"`
-	Entropy *float64    `json:"entropy"` // of the whole distribution, in nats
-	Delta   *float64    `json:"delta"`   // the latent's relative change in this loop
-	Gate    *float64    `json:"gate"`    // probability to stop at this loop, given that it came so far
+	Entropy Measure     `json:"entropy"` // of the whole distribution, in nats
+	Delta   Measure     `json:"delta"`   // the latent's relative change in this loop
+	Gate    Measure     `json:"gate"`    // probability to stop at this loop, given that it came so far
 	Top     []lensGuess `json:"top"`     // best first
 }
 
@@ -33,7 +33,7 @@ func lensOf(e loopctl.Event, names *tokenNames) *LensToken {
 	spell := func(id int32) string { return names.name(id).text }
 	out := &LensToken{Token: spell(e.Token.ID), ID: e.Token.ID, Loops: make([]lensLoop, len(e.Lens))}
 	for i, v := range e.Lens {
-		l := lensLoop{Loop: v.Loop, Entropy: finite(float64(v.Entropy)), Delta: finite(float64(v.Delta)), Gate: finite(1 / (1 + math.Exp(-float64(v.Gate))))}
+		l := lensLoop{Loop: v.Loop, Entropy: Measure(v.Entropy), Delta: Measure(v.Delta), Gate: Measure(1 / (1 + math.Exp(-float64(v.Gate))))}
 		l.Top = make([]lensGuess, len(v.Top))
 		for j, t := range v.Top {
 			l.Top[j] = lensGuess{spell(t.ID), t.ID, math.Exp(float64(t.Logprob))}
@@ -41,12 +41,4 @@ func lensOf(e loopctl.Event, names *tokenNames) *LensToken {
 		out.Loops[i] = l
 	}
 	return out
-}
-
-// finite is v, or nothing where JSON has no number for it.
-func finite(v float64) *float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	return &v
 }

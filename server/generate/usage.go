@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -109,16 +111,29 @@ func mean(total, n int) float64 {
 	return float64(total) / float64(n)
 }
 
+// Measure is a number that JSON calls null where there is none: not a number, or infinite.
+type Measure float64
+
+var unknown = Measure(math.NaN())
+
+// MarshalJSON implements json.Marshaler.
+func (m Measure) MarshalJSON() ([]byte, error) {
+	if v := float64(m); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return json.Marshal(v)
+	}
+	return []byte("null"), nil
+}
+
 // Timings are of the whole request, all its choices together; docs/api.md has the definitions. Null is what one token
 // or no token cannot tell.
 type Timings struct {
-	QueueTimeMS        *float64 `json:"queue_time_ms"`
-	TimeToFirstTokenMS *float64 `json:"time_to_first_token_ms"`
-	GenerationTimeMS   *float64 `json:"generation_time_ms"`
-	MeanITLMS          *float64 `json:"mean_itl_ms"`
-	TokensPerSecond    *float64 `json:"tokens_per_second"`
-	LoopsPerSecond     *float64 `json:"loops_per_second"`
-	MSPerLoop          *float64 `json:"ms_per_loop"`
+	QueueTimeMS        Measure `json:"queue_time_ms"`
+	TimeToFirstTokenMS Measure `json:"time_to_first_token_ms"`
+	GenerationTimeMS   Measure `json:"generation_time_ms"`
+	MeanITLMS          Measure `json:"mean_itl_ms"`
+	TokensPerSecond    Measure `json:"tokens_per_second"`
+	LoopsPerSecond     Measure `json:"loops_per_second"`
+	MSPerLoop          Measure `json:"ms_per_loop"`
 
 	Drafted  *int `json:"drafted,omitempty"` // tokens guessed, where draft_loops asked for it
 	Accepted *int `json:"accepted,omitempty"`
@@ -131,7 +146,7 @@ func (u *Usage) timings(drafts bool) *Timings {
 	var scheduled, first, finished time.Time
 	var queue, decoding time.Duration
 	queued, gaps := 0, 0
-	out := &Timings{}
+	out := &Timings{TimeToFirstTokenMS: unknown, GenerationTimeMS: unknown, TokensPerSecond: unknown, LoopsPerSecond: unknown}
 	if drafts {
 		out.Drafted, out.Accepted = new(int), new(int)
 	}
@@ -157,24 +172,19 @@ func (u *Usage) timings(drafts bool) *Timings {
 			gaps += s.CompletionTokens - 1
 		}
 	}
-	if queued > 0 {
-		out.QueueTimeMS = ms(queue / time.Duration(queued))
-	}
+	loops := u.CompletionTokensDetails.Loops
+	out.QueueTimeMS = ms(queue) / Measure(queued)
+	out.MeanITLMS = ms(decoding) / Measure(gaps)
+	out.MSPerLoop = out.MeanITLMS / Measure(loops.Mean)
 	if first.IsZero() {
 		return out
 	}
-	loops := u.CompletionTokensDetails.Loops
 	out.TimeToFirstTokenMS = ms(first.Sub(u.ended[0].Arrived))
 	out.GenerationTimeMS = ms(finished.Sub(first))
-	if busy := finished.Sub(scheduled).Seconds(); busy > 0 && !scheduled.IsZero() {
-		out.TokensPerSecond = ratio(float64(u.CompletionTokens), busy)
-		out.LoopsPerSecond = ratio(float64(loops.Total), busy)
-	}
-	if gaps > 0 {
-		out.MeanITLMS = ms(decoding / time.Duration(gaps))
-		if loops.Total > 0 {
-			out.MSPerLoop = ratio(*out.MeanITLMS, loops.Mean)
-		}
+	if !scheduled.IsZero() {
+		busy := Measure(finished.Sub(scheduled).Seconds())
+		out.TokensPerSecond = Measure(u.CompletionTokens) / busy
+		out.LoopsPerSecond = Measure(loops.Total) / busy
 	}
 	return out
 }
@@ -186,29 +196,21 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func ms(d time.Duration) *float64 {
-	v := float64(d) / float64(time.Millisecond)
-	return &v
-}
-
-func ratio(a, b float64) *float64 {
-	v := a / b
-	return &v
-}
+func ms(d time.Duration) Measure { return Measure(d) / Measure(time.Millisecond) }
 
 // llamaTimings are the request's counts and times under the names of llama.cpp's server, which interfaces made for it
 // read: https://github.com/ggml-org/llama.cpp/tree/master/tools/server, "timings". Its prompt ends, and its answer
 // begins, with the first token.
 type llamaTimings struct {
-	CacheN              int      `json:"cache_n"`
-	PromptN             int      `json:"prompt_n"` // without those from the cache
-	PromptMS            *float64 `json:"prompt_ms"`
-	PromptPerTokenMS    *float64 `json:"prompt_per_token_ms"`
-	PromptPerSecond     *float64 `json:"prompt_per_second"`
-	PredictedN          int      `json:"predicted_n"`
-	PredictedMS         *float64 `json:"predicted_ms"`
-	PredictedPerTokenMS *float64 `json:"predicted_per_token_ms"`
-	PredictedPerSecond  *float64 `json:"predicted_per_second"`
+	CacheN              int     `json:"cache_n"`
+	PromptN             int     `json:"prompt_n"` // without those from the cache
+	PromptMS            Measure `json:"prompt_ms"`
+	PromptPerTokenMS    Measure `json:"prompt_per_token_ms"`
+	PromptPerSecond     Measure `json:"prompt_per_second"`
+	PredictedN          int     `json:"predicted_n"`
+	PredictedMS         Measure `json:"predicted_ms"`
+	PredictedPerTokenMS Measure `json:"predicted_per_token_ms"`
+	PredictedPerSecond  Measure `json:"predicted_per_second"`
 }
 
 // Timings are the request's so far, under llama.cpp's names as well where it asked for them.
@@ -221,25 +223,18 @@ func (g *Sequences) Timings() *Timings {
 }
 
 func llamaTimingsOf(u *Usage, t *Timings) *llamaTimings {
-	out := &llamaTimings{CacheN: u.PromptTokensDetails.CachedTokens, PredictedN: u.CompletionTokens, PredictedMS: t.GenerationTimeMS}
+	out := &llamaTimings{CacheN: u.PromptTokensDetails.CachedTokens, PredictedN: u.CompletionTokens}
 	out.PromptN = u.PromptTokens - out.CacheN
-	if t.TimeToFirstTokenMS != nil && t.QueueTimeMS != nil {
-		v := max(*t.TimeToFirstTokenMS-*t.QueueTimeMS, 0)
-		out.PromptMS = &v
-	}
+	out.PromptMS, out.PredictedMS = max(t.TimeToFirstTokenMS-t.QueueTimeMS, 0), t.GenerationTimeMS
 	out.PromptPerTokenMS, out.PromptPerSecond = rates(out.PromptMS, out.PromptN)
 	out.PredictedPerTokenMS, out.PredictedPerSecond = rates(out.PredictedMS, out.PredictedN)
 	return out
 }
 
-// rates of n tokens in so many milliseconds; nil where nothing was done, or no time passed.
-func rates(ms *float64, n int) (perToken, perSecond *float64) {
-	if ms == nil || n == 0 {
-		return nil, nil
+// rates of n tokens in so many milliseconds; null where nothing was done, or no time passed.
+func rates(ms Measure, n int) (perToken, perSecond Measure) {
+	if n == 0 {
+		return unknown, unknown
 	}
-	perToken = ratio(*ms, float64(n))
-	if *ms > 0 {
-		perSecond = ratio(1000*float64(n), *ms)
-	}
-	return perToken, perSecond
+	return ms / Measure(n), 1000 * Measure(n) / ms
 }
