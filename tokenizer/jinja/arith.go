@@ -32,9 +32,8 @@ func isNumber(v Value) bool {
 // refuseBig panics if any of the values is an integer past 64 bits.
 func refuseBig(vals ...Value) {
 	for _, v := range vals {
-		if n, ok := v.(bigInt); ok {
-			panic(unsupported("computing with %s, an integer past 64 bits,", clip(string(n))))
-		}
+		n, is := v.(bigInt)
+		refuseIf(is, "computing with %s, an integer past 64 bits,", clip(string(n)))
 	}
 }
 
@@ -50,12 +49,8 @@ func toFloat(v Value) float64 {
 // arith applies an arithmetic operator. Strings and lists join and repeat as in Python; an undefined operand is an error.
 func (r *render) arith(op string, a, b Value) Value {
 	marked := typeName(a) == "Markup" || typeName(b) == "Markup"
-	switch {
-	case op != "+" && marked:
-		panic(unsupported("'%s' on text that the safe filter made", op))
-	case op == "%" && typeName(a) == "str":
-		panic(unsupported("'%%' on a str"))
-	}
+	refuseIf(op != "+" && marked, "'%s' on text that the safe filter made", op)
+	refuseIf(op == "%" && typeName(a) == "str", "'%%' on a str")
 	defined(a, b)
 	x, okX := asInt(a)
 	y, okY := asInt(b)
@@ -112,9 +107,7 @@ func (r *render) escaped(s string) string {
 
 func (r *render) repeat(v Value, n int64) Value {
 	s, ok := v.(string)
-	if !ok {
-		panic(unsupported("'*' on a %s", typeName(v)))
-	}
+	refuseIf(!ok, "'*' on a %s", typeName(v))
 	r.growTimes(len(s), n)
 	if s == "" || n <= 0 {
 		return ""
@@ -140,9 +133,7 @@ func floatArith(op string, x, y float64) Value {
 
 // intArith computes in integers of any size, as Python does, and refuses a result that does not fit 64 bits.
 func intArith(op string, x, y int64) Value {
-	if y == 0 && strings.Contains("//%", op) {
-		panic(errorf("ZeroDivisionError", "division by zero"))
-	}
+	require(y != 0 || !strings.Contains("//%", op), "ZeroDivisionError", "division by zero")
 	a, b, out := big.NewInt(x), big.NewInt(y), new(big.Int)
 	fits := true
 	switch op {
@@ -173,8 +164,6 @@ func intArith(op string, x, y int64) Value {
 			out.Exp(a, b, nil)
 		}
 	}
-	if !fits || !out.IsInt64() {
-		panic(unsupported("%d %s %d, which does not fit 64 bits,", x, op, y))
-	}
+	refuseIf(!fits || !out.IsInt64(), "%d %s %d, which does not fit 64 bits,", x, op, y)
 	return out.Int64()
 }

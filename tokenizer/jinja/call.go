@@ -48,33 +48,22 @@ var absent Value = &struct{ _ byte }{}
 
 // bind gives each parameter its argument, or absent.
 func (sig *signature) bind(a *args) []Value {
-	if len(a.pos) > len(sig.params) {
-		panic(typeErr("%s takes not more than %d argument(s)", sig.label, len(sig.params)))
-	}
-	if a.caller != nil && !sig.caller {
-		panic(typeErr("%s takes no keyword argument 'caller'", sig.label))
-	}
+	require(len(a.pos) <= len(sig.params), "TypeError", "%s takes not more than %d argument(s)", sig.label, len(sig.params))
+	require(a.caller == nil || sig.caller, "TypeError", "%s takes no keyword argument 'caller'", sig.label)
 	out := append(make([]Value, 0, len(sig.params)), a.pos...)
 	for len(out) < len(sig.params) {
 		out = append(out, absent)
 	}
 	for k, name := range a.names {
 		i := slices.IndexFunc(sig.params, func(p param) bool { return p.name == name })
-		if i < 0 || !sig.byName {
-			panic(typeErr("%s takes no keyword argument %s", sig.label, quoteRepr(clip(name))))
-		}
-		if out[i] != absent {
-			panic(typeErr("%s got multiple values for argument %s", sig.label, quoteRepr(name)))
-		}
+		require(i >= 0 && sig.byName, "TypeError", "%s takes no keyword argument %s", sig.label, quoteRepr(clip(name)))
+		require(out[i] == absent, "TypeError", "%s got multiple values for argument %s", sig.label, quoteRepr(name))
 		out[i] = a.named[k]
 	}
 	for i, p := range sig.params {
-		switch given := out[i] != absent; {
-		case given && p.refused:
-			panic(unsupported("the argument '%s' of %s", p.name, sig.label))
-		case !given && !p.optional:
-			panic(typeErr("%s missing a required argument: %s", sig.label, quoteRepr(p.name)))
-		}
+		given := out[i] != absent
+		refuseIf(given && p.refused, "the argument '%s' of %s", p.name, sig.label)
+		require(given || p.optional, "TypeError", "%s missing a required argument: '%s'", sig.label, p.name)
 	}
 	return out
 }
@@ -88,9 +77,7 @@ func textArg(v Value, def string) string {
 		return def
 	}
 	s, ok := asString(v)
-	if !ok {
-		panic(typeErr("must be str, not %s", typeName(v)))
-	}
+	require(ok, "TypeError", "must be str, not %s", typeName(v))
 	return s
 }
 
@@ -100,11 +87,9 @@ func intArg(v Value, def int64) int64 {
 		return def
 	}
 	defined(v)
+	refuseBig(v)
 	n, ok := asInt(v)
-	if !ok {
-		refuseBig(v)
-		panic(typeErr("'%s' object cannot be interpreted as an integer", typeName(v)))
-	}
+	require(ok, "TypeError", "'%s' object cannot be interpreted as an integer", typeName(v))
 	return n
 }
 

@@ -74,9 +74,7 @@ func (r *render) order(a, b Value, op string) (c int, ok bool) {
 			return strings.Compare(s, t), true
 		}
 	}
-	if isSequence(a) && typeName(a) == typeName(b) {
-		panic(unsupported("'%s' on a %s", op, typeName(a)))
-	}
+	refuseIf(isSequence(a) && typeName(a) == typeName(b), "'%s' on a %s", op, typeName(a))
 	panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
 }
 
@@ -110,9 +108,7 @@ func (r *render) compare(op string, a, b Value) bool {
 func (r *render) contains(box, item Value) bool {
 	if s, ok := asString(box); ok {
 		t, ok := asString(item)
-		if !ok {
-			panic(typeErr("'in <string>' requires string as left operand, not %s", typeName(item)))
-		}
+		require(ok, "TypeError", "'in <string>' requires string as left operand, not %s", typeName(item))
 		r.work(len(s))
 		return strings.Contains(s, t)
 	}
@@ -120,9 +116,7 @@ func (r *render) contains(box, item Value) bool {
 		_, ok := d.find(r.key(item))
 		return ok
 	}
-	if !iterable(box) {
-		panic(typeErr("argument of type '%s' is not iterable", typeName(box)))
-	}
+	require(iterable(box), "TypeError", "argument of type '%s' is not iterable", typeName(box))
 	return slices.ContainsFunc(r.items(box), func(v Value) bool { return r.equal(v, item) })
 }
 

@@ -57,9 +57,7 @@ func (r *render) put(d *Dict, key, v Value) {
 // key is a value as a key, which not every value can be.
 func (r *render) key(v Value) hashed {
 	k, ok := r.hash(v)
-	if !ok {
-		panic(typeErr("unhashable type: '%s'", typeName(v)))
-	}
+	require(ok, "TypeError", "unhashable type: '%s'", typeName(v))
 	return k
 }
 
@@ -83,8 +81,6 @@ func (r *render) hash(v Value) (k hashed, ok bool) {
 	case *Undefined:
 		return hashed(undefinedKey{}), true // all are equal
 	}
-	if isKind(v, tuple) || isKind(v, ranged) {
-		panic(unsupported("a %s as a key", typeName(v)))
-	}
+	refuseIf(isKind(v, tuple) || isKind(v, ranged), "a %s as a key", typeName(v))
 	return nil, false
 }

@@ -62,6 +62,27 @@ func unsupported(format string, a ...any) *Error {
 	return errorf("UnsupportedError", format+" is not supported in chat templates", a...)
 }
 
+// require panics with an error of the class where a condition does not hold.
+func require(holds bool, class, format string, a ...any) {
+	if !holds {
+		panic(errorf(class, format, a...))
+	}
+}
+
+// refuseIf panics where something is that this package has not.
+func refuseIf(is bool, format string, a ...any) {
+	if is {
+		panic(unsupported(format, a...))
+	}
+}
+
+// limit panics where a limit is exceeded.
+func limit(exceeded bool, what string, most int64) {
+	if exceeded {
+		panic(&LimitError{What: what, Limit: most})
+	}
+}
+
 // recovered is deferred by Parse and Render: it makes a panic of this package their error, at the line where they were.
 // Any other panic goes on.
 func recovered(err *error, line *int) {

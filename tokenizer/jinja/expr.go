@@ -37,40 +37,12 @@ func strict(line int, f func(r *render, v []Value) Value, parts ...expr) expr {
 	}
 }
 
-// name looks a variable up.
-func name(text string, line int) expr {
-	return func(r *render, s *scope) Value {
-		r.line = line
-		return r.lookup(s, text)
-	}
-}
-
-func listOf(k kind, line int, items []expr) expr {
+func sequenceOf(k kind, line int, items []expr) expr {
 	return strict(line, func(_ *render, v []Value) Value { return &List{Items: v, kind: k} }, items...)
 }
 
-// dictOf is a dict of keys and values by turns.
-func dictOf(line int, pairs []expr) expr {
-	return strict(line, func(r *render, v []Value) Value {
-		d := NewDict()
-		for i := 0; i < len(v); i += 2 {
-			r.put(d, v[i], v[i+1])
-		}
-		return d
-	}, pairs...)
-}
-
-func attribute(x expr, name string, line int) expr {
-	return strict(line, func(r *render, v []Value) Value { return r.getAttr(v[0], name) }, x)
-}
-
-func item(x, key expr, line int) expr {
+func itemOf(x, key expr, line int) expr {
 	return strict(line, func(r *render, v []Value) Value { return r.getItem(v[0], v[1]) }, x, key)
-}
-
-// sliceOf is x[start:stop:step]; each of the bounds may be nil.
-func sliceOf(x expr, bounds [3]expr, line int) expr {
-	return strict(line, func(r *render, v []Value) Value { return r.slice(v[0], [3]Value(v[1:])) }, x, bounds[0], bounds[1], bounds[2])
 }
 
 // apply is a filter or a test on x.

@@ -51,9 +51,7 @@ var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f",
 func filterIndent(r *render, v Value, a []Value) Value {
 	defined(v)
 	s, ok := asString(v)
-	if !ok {
-		panic(unsupported("the filter 'indent' on a %s", typeName(v)))
-	}
+	refuseIf(!ok, "the filter 'indent' on a %s", typeName(v))
 	by := r.indentation(a[0], 4)
 	r.slowWork(len(s))
 	r.grow(int64(3 * len(s)))
@@ -80,9 +78,7 @@ var verbs = regexp.MustCompile(`(?s)%.?`)
 
 // filterFormat is str % args, with %s only.
 func filterFormat(r *render, v Value, a *args) Value {
-	if len(a.names) > 0 {
-		panic(unsupported("the filter 'format' with names"))
-	}
+	refuseIf(len(a.names) > 0, "the filter 'format' with names")
 	format, rest := r.str(v), a.pos
 	r.slowWork(len(format))
 	r.grow(int64(len(format)))
@@ -102,27 +98,21 @@ func filterFormat(r *render, v Value, a *args) Value {
 		r.grow(int64(len(s)))
 		return s
 	})
-	if len(rest) > 0 {
-		panic(typeErr("not all arguments converted during string formatting"))
-	}
+	require(len(rest) == 0, "TypeError", "not all arguments converted during string formatting")
 	return text
 }
 
 // filterToJSON is Hugging Face's replacement of Jinja's tojson: plain json.dumps with ensure_ascii off, no HTML escapes,
 // keys in their own order.
 func filterToJSON(r *render, v Value, a []Value) Value {
-	if isSet(a[0]) {
-		panic(unsupported("tojson(ensure_ascii=true)"))
-	}
-	w := &writer{scalarWords: &jsonWords, r: r, json: true, itemSep: ", ", keySep: ": "}
+	refuseIf(isSet(a[0]), "tojson(ensure_ascii=true)")
+	w := &writer{style: &jsonStyle, r: r, itemSep: ", ", keySep: ": "}
 	if a[1] != absent && a[1] != nil {
 		w.indented, w.itemSep, w.indent = true, ",", r.indentation(a[1], 0)
 	}
 	if a[2] != absent && a[2] != nil {
 		seps := r.items(a[2])
-		if len(seps) != 2 {
-			panic(valueErr("tojson: separators has %d elements: give a pair of strings", len(seps)))
-		}
+		require(len(seps) == 2, "ValueError", "tojson: separators has %d elements: give a pair of strings", len(seps))
 		w.itemSep, w.keySep = textArg(seps[0], ""), textArg(seps[1], "")
 	}
 	w.value(v)

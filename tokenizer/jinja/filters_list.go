@@ -44,9 +44,7 @@ func filterFirst(r *render, v Value, _ []Value) Value {
 }
 
 func filterLast(r *render, v Value, _ []Value) Value {
-	if !iterable(v) || isKind(v, generator) {
-		panic(typeErr("'%s' object is not reversible", typeName(v)))
-	}
+	require(iterable(v) && !isKind(v, generator), "TypeError", "'%s' object is not reversible", typeName(v))
 	if items := r.items(v); len(items) > 0 {
 		return items[len(items)-1]
 	}
@@ -58,10 +56,8 @@ func filterItems(r *render, v Value, _ []Value) Value {
 		return &List{kind: generator}
 	}
 	d, ok := v.(*Dict)
-	if !ok {
-		panic(typeErr("Can only get item pairs from a mapping."))
-	}
-	return &List{Items: r.parts(d, itemOf), kind: generator}
+	require(ok, "TypeError", "Can only get item pairs from a mapping.")
+	return &List{Items: r.parts(d, pairOf), kind: generator}
 }
 
 // attrGetter follows a dotted path, integers being indexes.
@@ -113,9 +109,8 @@ func filterSort(r *render, v Value, a []Value) Value {
 	by := items
 	if attr, ok := asString(a[2]); ok {
 		by = r.each(items, r.attrGetter(attr))
-		if strings.Contains(attr, ",") || slices.ContainsFunc(by, isUndefined) {
-			panic(unsupported("the filter 'sort' by several attributes, or by one that an element has not,"))
-		}
+		several := strings.Contains(attr, ",")
+		refuseIf(several || slices.ContainsFunc(by, isUndefined), "the filter 'sort' by an attribute that an element has not")
 	}
 	return r.sorted(items, r.keys(by, a[1]), isSet(a[0]))
 }
@@ -123,10 +118,8 @@ func filterSort(r *render, v Value, a []Value) Value {
 func filterDictsort(r *render, v Value, a []Value) Value {
 	defined(v)
 	d, ok := v.(*Dict)
-	if !ok {
-		panic(errorf("AttributeError", "'%s' object has no attribute 'items'", typeName(v)))
-	}
-	return r.sorted(r.parts(d, itemOf), r.keys(r.parts(d, keyOf), a[0]), isSet(a[2]))
+	require(ok, "AttributeError", "'%s' object has no attribute 'items'", typeName(v))
+	return r.sorted(r.parts(d, pairOf), r.keys(r.parts(d, keyOf), a[0]), isSet(a[2]))
 }
 
 func filterUnique(r *render, v Value, a []Value) Value {
@@ -150,12 +143,10 @@ func filterMap(r *render, v Value, a *args) Value {
 	var get getter
 	if len(a.pos) > 0 {
 		get = r.named("filter", filters, a.pos, a)
-	} else if slices.Equal(a.names, []string{"attribute"}) {
-		get = r.attrGetter(a.named[0])
-	} else if len(a.names) > 0 {
-		panic(unsupported("the filter 'map' with the arguments %s", clip(strings.Join(a.names, ", "))))
 	} else {
-		panic(errorf("FilterArgumentError", "map requires a filter argument"))
+		require(len(a.names) > 0, "FilterArgumentError", "map requires a filter argument")
+		refuseIf(!slices.Equal(a.names, []string{"attribute"}), "the filter 'map' with more than an attribute")
+		get = r.attrGetter(a.named[0])
 	}
 	r.enter()
 	out.Items = r.each(r.items(v), get)
@@ -167,9 +158,7 @@ func filterMap(r *render, v Value, a *args) Value {
 func (r *render) named(what string, t table, pos []Value, a *args) getter {
 	name, _ := asString(pos[0])
 	b := t[name]
-	if b == nil {
-		panic(errorf("TemplateRuntimeError", "No %s named %s.", what, quoteRepr(clip(name))))
-	}
+	require(b != nil, "TemplateRuntimeError", "No %s named %s.", what, quoteRepr(clip(name)))
 	b.check()
 	rest := &args{pos: pos[1:], names: a.names, named: a.named}
 	return func(v Value) Value { return b.call(r, v, rest) }
@@ -184,9 +173,7 @@ func choose(attr, keep bool) func(*render, Value, *args) Value {
 		}
 		get, pass, pos := identity, identity, a.pos
 		if attr {
-			if len(pos) == 0 {
-				panic(errorf("FilterArgumentError", "Missing parameter for attribute name"))
-			}
+			require(len(pos) != 0, "FilterArgumentError", "Missing parameter for attribute name")
 			get, pos = r.attrGetter(pos[0]), pos[1:]
 		}
 		if len(pos) > 0 {

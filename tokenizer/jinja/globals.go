@@ -30,17 +30,14 @@ func callRange(r *render, _ Value, a []Value) Value {
 	if a[1] == absent {
 		start, stop = 0, start
 	}
-	if step == 0 {
-		panic(valueErr("range() arg 3 must not be zero"))
-	}
+	require(step != 0, "ValueError", "range() arg 3 must not be zero")
 	const far = 1 << 61
 	n := int64(far)
 	if max(start, stop, step) < far && min(start, stop, step) > -far {
 		n = rangeLen(start, stop, step)
 	}
-	if n > int64(r.limits.Range) {
-		panic(errorf("OverflowError", "Range too big. The sandbox blocks ranges larger than MAX_RANGE (%d).", r.limits.Range))
-	}
+	const tooBig = "Range too big. The sandbox blocks ranges larger than MAX_RANGE (%d)."
+	require(n <= int64(r.limits.Range), "OverflowError", tooBig, r.limits.Range)
 	r.grow(24 * n)
 	out := make([]Value, n)
 	for i := range out {
@@ -51,9 +48,7 @@ func callRange(r *render, _ Value, a []Value) Value {
 
 // makeDict is the dict of a call's named arguments.
 func (r *render) makeDict(a *args) *Dict {
-	if len(a.pos) > 0 {
-		panic(unsupported("a dict or namespace of a mapping or of pairs"))
-	}
+	refuseIf(len(a.pos) > 0, "a dict or namespace of a mapping or of pairs")
 	d := NewDict()
 	for i, name := range a.names {
 		r.put(d, name, a.named[i])

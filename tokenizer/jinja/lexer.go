@@ -20,12 +20,17 @@ const (
 	tokInt      = "integer"
 	tokFloat    = "float"
 
-	tokSpace    = "whitespace" // not given to the parser
-	tokOperator = "operator"   // becomes the operator's own text
+	// Keywords and operators have their own text for a kind. The parser does not see these:
+	tokSpace    = "whitespace"
+	tokBased    = "integer in another base than ten"
+	tokOperator = "operator"
 )
 
+// keywords are names that cannot be variables.
+var keywords = words("and or not in is if else")
+
 type token struct {
-	kind string // one of the above, or an operator's own text
+	kind string // one of the above, or the text of a keyword or operator
 	text string // name, string value, data
 	num  Value  // integer, float
 	line int
@@ -53,7 +58,8 @@ var patterns = []struct {
 	{tokSpace, regexp.MustCompile(`^` + spaces)},
 	{tokName, regexp.MustCompile(`^[\p{L}_][\p{L}\p{Nd}\p{Mn}_]*`)},
 	{tokFloat, regexp.MustCompile(`^` + digits + `(?:\.` + digits + `(?:[eE][-+]?` + digits + `)?|[eE][-+]?` + digits + `)`)},
-	{tokInt, regexp.MustCompile(`^(?:[1-9]\d*(?:_\d+)*|0[xXoObB_]|0+)`)},
+	{tokBased, regexp.MustCompile(`^0[xXoObB_]`)},
+	{tokInt, regexp.MustCompile(`^(?:[1-9]\d*(?:_\d+)*|0+)`)},
 	{tokString, regexp.MustCompile(`^(?s:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")`)},
 	{tokOperator, regexp.MustCompile(`^(?://|\*\*|[=!<>]=|[-+/*%~\[\](){}><=.:|,;])`)},
 }
@@ -77,21 +83,27 @@ func newLexer(src string) *lexer {
 	return &lexer{src: strings.TrimSuffix(src, "\n"), line: 1, fresh: true}
 }
 
+// next takes a token.
 func (l *lexer) next() token {
+	t := l.peek()
+	l.queue = l.queue[1:]
+	return t
+}
+
+// peek is what next will take.
+func (l *lexer) peek() token {
 	for len(l.queue) == 0 {
 		rest := l.src[l.pos:]
 		switch {
 		case rest == "":
-			return token{kind: tokEOF, line: l.line}
+			l.emit(tokEOF, "")
 		case l.end == nil:
 			l.between(rest)
 		default:
 			l.inside(rest)
 		}
 	}
-	t := l.queue[0]
-	l.queue = l.queue[1:]
-	return t
+	return l.queue[0]
 }
 
 func (l *lexer) emit(kind, text string) {
@@ -202,11 +214,21 @@ func (l *lexer) inside(rest string) {
 // token emits what a pattern matched.
 func (l *lexer) token(kind, text string) {
 	switch kind {
-	case tokSpace:
 	case tokName:
+		if keywords[text] {
+			kind = text
+		}
 		l.emit(kind, text)
 	case tokString:
 		l.emit(kind, l.unescape(text[1:len(text)-1]))
+	case tokInt, tokFloat:
+		num, err := readNumber(strings.ReplaceAll(text, "_", ""))
+		if err != nil {
+			panic(l.fail("%s", err.Error()))
+		}
+		l.queue = append(l.queue, token{kind: kind, text: text, num: num, line: l.line})
+	case tokBased:
+		panic(l.at(unsupported("the integer %s…, in another base than ten,", clip(text))))
 	case tokOperator:
 		switch text {
 		case "{", "(", "[":
@@ -215,26 +237,7 @@ func (l *lexer) token(kind, text string) {
 			l.brackets--
 		}
 		l.emit(text, text)
-	default:
-		l.queue = append(l.queue, token{kind: kind, text: text, num: l.number(kind, text), line: l.line})
 	}
-}
-
-// number reads an integer or a float.
-func (l *lexer) number(kind, text string) Value {
-	plain := strings.ReplaceAll(text, "_", "")
-	switch {
-	case kind == tokFloat:
-		f, _ := strconv.ParseFloat(plain, 64) // out of range: an infinity, as in Python
-		return f
-	case strings.Trim(text, "0123456789_") != "" || strings.HasPrefix(text, "0_"):
-		panic(l.at(unsupported("the integer %s…, in another base than ten,", text)))
-	}
-	n, err := parseInteger(plain)
-	if err != nil {
-		panic(l.fail("%s", err.Error()))
-	}
-	return n
 }
 
 var escapes = regexp.MustCompile(`(?s)\\(?:x[[:xdigit:]]{2}|u[[:xdigit:]]{4}|U[[:xdigit:]]{8}|.)`)

@@ -18,9 +18,7 @@ func addTextMethods(t table) {
 		return r.replace(x.(string), textArg(a[0], ""), textArg(a[1], ""), intArg(a[2], -1))
 	})
 	t.add("join", "iterable /", func(r *render, x Value, a []Value) Value {
-		if !iterable(a[0]) {
-			panic(typeErr("can only join an iterable"))
-		}
+		require(iterable(a[0]), "TypeError", "can only join an iterable")
 		return r.joined(x.(string), r.items(a[0]), func(v Value) string { return textArg(v, "") })
 	})
 }
@@ -80,9 +78,7 @@ func split(r *render, x Value, a []Value) Value {
 	switch {
 	case a[0] != absent && a[0] != nil:
 		sep := textArg(a[0], "")
-		if sep == "" {
-			panic(valueErr("empty separator"))
-		}
+		require(sep != "", "ValueError", "empty separator")
 		r.work(len(s))
 		r.grow(int64(16 * (strings.Count(s, sep) + 1))) // what the parts cost, before they are made
 		if parts = strings.Split(s, sep); most >= 0 && most < int64(len(parts)) {
@@ -137,7 +133,7 @@ func addDictMethods(t table) {
 	}
 	t.add("keys", "/", view(keysView, keyOf))
 	t.add("values", "/", view(valuesView, func(e entry) Value { return e.val }))
-	t.add("items", "/", view(itemsView, itemOf))
+	t.add("items", "/", view(itemsView, pairOf))
 	t.add("get", "key default? /", func(r *render, x Value, a []Value) Value {
 		v, ok := x.(*Dict).find(r.key(a[0]))
 		if !ok && a[1] != absent {
@@ -148,7 +144,7 @@ func addDictMethods(t table) {
 }
 
 func keyOf(e entry) Value  { return e.key }
-func itemOf(e entry) Value { return &List{Items: []Value{e.key, e.val}, kind: tuple} }
+func pairOf(e entry) Value { return &List{Items: []Value{e.key, e.val}, kind: tuple} }
 
 // parts are the keys, the values or the items of a dict.
 func (r *render) parts(d *Dict, part func(e entry) Value) []Value {

@@ -21,10 +21,10 @@ func (p *parser) expression(cond bool) expr {
 	p.deeper()
 	defer p.up()
 	x := p.binary(0)
-	for cond && p.skip("name:if") {
+	for cond && p.skip("if") {
 		test := p.binary(0)
 		var alt expr
-		if p.skip("name:else") {
+		if p.skip("else") {
 			alt = p.expression(true)
 		}
 		x = condition(test, x, alt)
@@ -38,7 +38,7 @@ func (p *parser) binary(level int) expr {
 	switch {
 	case level == len(levels):
 		return p.unary(true)
-	case level == compareLevel && p.is("name:not"):
+	case level == compareLevel && p.is("not"):
 		p.deeper()
 		defer p.up()
 		p.advance()
@@ -62,17 +62,10 @@ func (p *parser) binary(level int) expr {
 
 // operator is the binary operator that the current token is or begins.
 func (p *parser) operator() string {
-	switch {
-	case p.is("name:or", "name:and", "name:in"):
-		return p.cur.text
-	case p.is("name:not"):
-		if next := p.look(); next.kind == tokName && next.text == "in" {
-			return "not in"
-		}
-	case p.cur.kind != tokName:
-		return p.cur.kind
+	if p.is("not") && p.lex.peek().kind == "in" {
+		return "not in"
 	}
-	return ""
+	return p.cur.kind
 }
 
 // unary parses signs, what they stand before, and what follows it. Filters bind to the whole, but not inside of a sign.
@@ -90,8 +83,8 @@ func (p *parser) unary(filters bool) expr {
 	for filters {
 		switch {
 		case p.is("|"):
-			x = p.filters(x, false)
-		case p.is("name:is"):
+			x = p.filters(x)
+		case p.is("is"):
 			x = p.test(x)
 		case p.is("("):
 			x = p.callOf(x)
@@ -114,11 +107,12 @@ func (p *parser) primary() expr {
 		}
 		for _, d := range p.macros { // Jinja sees a name in a nested macro as used by the outer one
 			d.caller = d.caller || t.text == "caller"
-			if t.text == "varargs" || t.text == "kwargs" {
-				panic(unsupported("%s of a macro", t.text))
-			}
+			refuseIf(t.text == "varargs" || t.text == "kwargs", "%s of a macro", t.text)
 		}
-		return name(t.text, t.line)
+		return func(r *render, s *scope) Value {
+			r.line = t.line
+			return r.lookup(s, t.text)
+		}
 	case tokString:
 		s := ""
 		for p.is(tokString) {
@@ -136,7 +130,7 @@ func (p *parser) primary() expr {
 	case "[":
 		var items []expr
 		p.items("]", func() { items = append(items, p.expression(true)) })
-		return listOf(list, t.line, items)
+		return sequenceOf(list, t.line, items)
 	case "{":
 		var pairs []expr
 		p.items("}", func() {
@@ -144,7 +138,13 @@ func (p *parser) primary() expr {
 			p.expect(":")
 			pairs = append(pairs, key, p.expression(true))
 		})
-		return dictOf(t.line, pairs)
+		return strict(t.line, func(r *render, v []Value) Value {
+			d := NewDict()
+			for i := 0; i < len(v); i += 2 {
+				r.put(d, v[i], v[i+1])
+			}
+			return d
+		}, pairs...)
 	}
 	panic(p.fail("unexpected %s", quoteRepr(describe(t))))
 }
@@ -154,7 +154,7 @@ func (p *parser) tuple(cond, parens bool) expr {
 	var items []expr
 	line := p.cur.line
 	if p.commas(parens, func() { items = append(items, p.expression(cond)) }) {
-		return listOf(tuple, line, items)
+		return sequenceOf(tuple, line, items)
 	}
 	return items[0]
 }
@@ -170,9 +170,7 @@ func (p *parser) commas(empty bool, one func()) bool {
 			break
 		}
 	}
-	if n == 0 && !empty {
-		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
-	}
+	p.require(n > 0 || empty, "Expected an expression, got '%s'", describe(p.cur))
 	return comma || n > 1
 }
 
@@ -196,19 +194,17 @@ func (p *parser) items(closing string, one func()) {
 func (p *parser) postfix(x expr) expr {
 	p.last = nil
 	for n := p.depth; ; n++ {
-		p.bound(n, 4*p.most) // a long chain nests at run though it is parsed in a loop
+		limit(n > 4*p.most, "nesting", int64(p.most)) // a long chain nests at run though it is parsed in a loop
 		switch line := p.cur.line; p.cur.kind {
 		case ".":
 			p.advance()
-			switch t := p.cur; t.kind {
-			case tokName:
-				x = attribute(x, t.text, line)
-			case tokInt:
-				x = item(x, constant(t.num), line)
-			default:
-				panic(p.fail("expected name or number"))
+			if t := p.cur; p.skip(tokInt) {
+				x = itemOf(x, constant(t.num), line)
+			} else {
+				p.require(t.kind == tokName || keywords[t.kind], "expected name or number")
+				name := p.word()
+				x = strict(line, func(r *render, v []Value) Value { return r.getAttr(v[0], name) }, x)
 			}
-			p.advance()
 			p.last = nil
 		case "[":
 			x = p.subscript(x)
@@ -236,17 +232,13 @@ func (p *parser) subscript(x expr) expr {
 		}
 		n++
 	}
-	switch {
-	case p.is(","):
-		panic(unsupported("a tuple as an index"))
-	case n == 0 && parts[0] == nil:
-		panic(p.fail("Expected an expression, got '%s'", describe(p.cur)))
-	}
+	refuseIf(p.is(","), "a tuple as an index")
+	p.require(n > 0 || parts[0] != nil, "Expected an expression, got '%s'", describe(p.cur))
 	p.expect("]")
 	if n == 0 {
-		return item(x, parts[0], line)
+		return itemOf(x, parts[0], line)
 	}
-	return sliceOf(x, parts, line)
+	return strict(line, func(r *render, v []Value) Value { return r.slice(v[0], [3]Value(v[1:])) }, x, parts[0], parts[1], parts[2])
 }
 
 // callOf parses a call's arguments.
@@ -261,10 +253,10 @@ func (p *parser) arguments() (a arguments) {
 		switch {
 		case p.is("*", "**"):
 			panic(unsupported("a call with %s", p.cur.kind))
-		case p.is("name:caller") && p.look().kind == "=":
-			panic(unsupported("an argument named caller"))
-		case p.is(tokName) && p.look().kind == "=":
-			a.names = append(a.names, p.expect(tokName).text)
+		case p.is(tokName) && p.lex.peek().kind == "=":
+			name := p.expect(tokName).text
+			refuseIf(name == "caller", "an argument named caller")
+			a.names = append(a.names, name)
 			p.advance()
 		case a.names != nil:
 			panic(p.fail("invalid syntax for function call expression"))
@@ -274,36 +266,36 @@ func (p *parser) arguments() (a arguments) {
 	return a
 }
 
-// filters parses a run of filters over x. inline: the first has no "|" before it.
-func (p *parser) filters(x expr, inline bool) expr {
-	for n := p.depth; p.is("|") || inline; n++ {
-		p.bound(n, 4*p.most)
-		if !inline {
-			p.advance()
-		}
-		inline = false
-		b, line := p.builtin("filter", filters), p.cur.line
-		var a arguments
-		if p.is("(") {
-			a = p.arguments()
-		}
-		x = apply(b, x, a, line)
+// filters parses a run of filters over x, each behind a "|".
+func (p *parser) filters(x expr) expr {
+	for n := p.depth; p.skip("|"); n++ {
+		limit(n > 4*p.most, "nesting", int64(p.most))
+		x = p.filter(x)
 	}
 	return x
+}
+
+func (p *parser) filter(x expr) expr {
+	b, line := p.builtin("filter", filters), p.cur.line
+	var a arguments
+	if p.is("(") {
+		a = p.arguments()
+	}
+	return apply(b, x, a, line)
 }
 
 func (p *parser) test(x expr) expr {
 	line := p.cur.line
 	p.advance()
-	negated := p.skip("name:not")
+	negated := p.skip("not")
 	b := p.builtin("test", tests)
 	var a arguments
 	switch {
 	case p.is("("):
 		a = p.arguments()
-	case p.is("name:is"):
+	case p.is("is"):
 		panic(p.fail("You cannot chain multiple tests with is"))
-	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{") && !p.is("name:else", "name:or", "name:and"):
+	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{"):
 		a.exprs = []expr{p.postfix(p.primary())}
 	}
 	x = apply(b, x, a, line)
@@ -316,10 +308,7 @@ func (p *parser) test(x expr) expr {
 // builtin parses the name of a filter or test. One that there is not fails where it is used, not here: templates have
 // branches for other renderers, which are never taken.
 func (p *parser) builtin(what string, t table) *builtin {
-	name := p.expect(tokName).text
-	for p.skip(".") {
-		name += "." + p.expect(tokName).text
-	}
+	name := p.word()
 	if b := t[name]; b != nil {
 		return b
 	}

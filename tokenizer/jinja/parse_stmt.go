@@ -7,81 +7,96 @@ var refusedTags = words("include import from extends block autoescape with print
 
 // statement parses a tag up to, not including, its end.
 func (p *parser) statement(ends []string) stmt {
-	t := p.cur
-	if t.kind != tokName {
-		panic(p.fail("tag name expected"))
-	}
+	tag := p.cur.text
 	parse := map[string]func() stmt{
 		"if": p.ifTag, "for": p.forTag, "set": p.setTag, "macro": p.macroTag, "call": p.callTag,
 		"filter": p.filterTag, "break": p.controlTag, "continue": p.controlTag,
-	}[t.text]
+	}[tag]
 	switch {
-	case slices.Contains(p.blocks, t.text):
+	case !p.is(tokName, "if"):
+		panic(p.fail("tag name expected"))
+	case slices.Contains(p.blocks, tag):
 		parse = p.plainTag
-	case refusedTags[t.text]:
-		panic(unsupported("the tag '%s'", t.text))
+	case refusedTags[tag]:
+		panic(unsupported("the tag '%s'", tag))
 	case parse == nil:
-		panic(p.failEnd("Encountered unknown tag "+quoteRepr(clip(t.text))+".", ends))
+		panic(p.failEnd("Encountered unknown tag "+quoteRepr(clip(tag))+".", ends))
 	}
-	p.tags = append(p.tags, t.text)
+	p.tags = append(p.tags, tag)
 	p.advance()
 	s := parse()
 	p.tags = p.tags[:len(p.tags)-1]
 	return s
 }
 
+// ifTag parses what follows if or elif.
 func (p *parser) ifTag() stmt {
 	p.inIf++
-	defer func() { p.inIf-- }()
-	var tests []expr
-	var bodies [][]stmt
-	for end := ""; end != "endif"; {
-		var body []stmt
-		if end == "else" {
-			tests = append(tests, constant(true))
-			body, end = p.block("endif")
-		} else {
-			tests = append(tests, p.tuple(false, false))
-			body, end = p.block("elif", "else", "endif")
-		}
-		bodies = append(bodies, body)
+	test := p.tuple(false, false)
+	body, end := p.block("elif", "else", "endif")
+	var alt []stmt
+	switch end {
+	case "elif":
+		alt = []stmt{p.ifTag()}
+	case "else":
+		alt, _ = p.block("endif")
 	}
+	p.inIf--
 	return func(r *render, s *scope) flow {
-		for i, test := range tests {
-			if truth(r.eval(test, s)) {
-				return r.run(bodies[i], s)
-			}
+		if truth(r.eval(test, s)) {
+			return r.run(body, s)
 		}
-		return goesOn
+		return r.run(alt, s)
 	}
 }
 
 func (p *parser) forTag() stmt {
-	st := &forStmt{line: p.cur.line, target: p.target(false)}
-	p.expect("name:in")
-	st.iter = p.tuple(false, false)
-	if p.skip("name:if") {
-		st.test = p.expression(true)
+	line, target := p.cur.line, p.target(false)
+	p.expect("in")
+	iter := p.tuple(false, false)
+	var test expr
+	if p.skip("if") {
+		test = p.expression(true)
 	}
-	if p.is("name:recursive") {
-		panic(unsupported("a recursive for loop"))
-	}
+	refuseIf(p.is(tokName) && p.cur.text == "recursive", "a recursive for loop")
 	p.inLoop++
 	body, end := p.block("endfor", "else")
 	p.inLoop--
-	st.body = body
+	var alt []stmt
 	if end == "else" {
-		st.alt, _ = p.block("endfor")
+		alt, _ = p.block("endfor")
 	}
-	return st.exec
+	return func(r *render, s *scope) flow {
+		all := r.eval(iter, s)
+		r.line = line
+		l := &loop{r: r, rest: r.items(all)}
+		if test != nil {
+			l.keep = func(v Value) bool {
+				turn := &scope{parent: s}
+				r.assign(&target, v, turn)
+				return truth(r.eval(test, turn))
+			}
+		}
+		for ; l.has(0); l.index0++ {
+			turn := &scope{parent: s, names: make([]string, 0, 4), vals: make([]Value, 0, 4)}
+			r.line = line
+			r.set(turn, "loop", l)
+			r.assign(&target, l.items[l.index0], turn)
+			if r.run(body, turn) == breaks {
+				return goesOn
+			}
+		}
+		if l.index0 > 0 {
+			return goesOn
+		}
+		return r.run(alt, &scope{parent: s})
+	}
 }
 
 // controlTag parses break and continue, whose name has been taken.
 func (p *parser) controlTag() stmt {
 	name, f := p.tags[len(p.tags)-1], continues
-	if p.inLoop == 0 {
-		panic(p.fail("'%s' outside loop", name))
-	}
+	p.require(p.inLoop != 0, "'%s' outside loop", name)
 	if name == "break" {
 		f = breaks
 	}
@@ -112,7 +127,11 @@ func (p *parser) filterTag() stmt {
 // captured parses filters and a block, whose text they are applied to. inline: the first has no "|" before it.
 func (p *parser) captured(end string, inline bool) expr {
 	var body []stmt
-	text := p.filters(func(r *render, s *scope) Value { return r.capture(body, &scope{parent: s}) }, inline)
+	var text expr = func(r *render, s *scope) Value { return r.capture(body, &scope{parent: s}) }
+	if inline {
+		text = p.filter(text)
+	}
+	text = p.filters(text)
 	body, _ = p.block(end)
 	return text
 }
@@ -141,12 +160,9 @@ func (p *parser) oneTarget(attrs bool) target {
 		p.expect(")")
 		return inner
 	}
-	if t.kind != tokName {
-		panic(p.fail("can't assign to '%s'", describe(t)))
-	}
-	if _, ok := constants[t.text]; ok {
-		panic(p.fail("can't assign to 'const'"))
-	}
+	p.require(t.kind == tokName, "can't assign to '%s'", describe(t))
+	_, isConstant := constants[t.text]
+	p.require(!isConstant, "can't assign to 'const'")
 	p.advance()
 	out := target{name: t.text}
 	if attrs && p.skip(".") {
@@ -172,9 +188,7 @@ func (p *parser) callTag() stmt {
 	}
 	p.postfix(p.primary())
 	c := p.last
-	if c == nil {
-		panic(p.fail("expected call"))
-	}
+	p.require(c != nil, "expected call")
 	p.macroBody(d, "endcall")
 	return outputStmt(func(r *render, s *scope) Value { return c.with(r, s, &macro{macroDecl: d, scope: s}) }, line)
 }
@@ -184,9 +198,7 @@ func (p *parser) signature(d *macroDecl) {
 	d.label, d.byName = "macro "+quoteRepr(d.name), true
 	p.items(")", func() {
 		name := p.expect(tokName).text
-		if name == "caller" {
-			panic(unsupported("a parameter named caller"))
-		}
+		refuseIf(name == "caller", "a parameter named caller")
 		var def expr
 		if p.skip("=") {
 			def = p.expression(true)

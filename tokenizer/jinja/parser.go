@@ -6,12 +6,10 @@ import (
 	"strings"
 )
 
-// parser is a recursive-descent parser over the lexer with one token of look-ahead. Every recursion goes through deeper,
-// so nesting is bounded.
+// parser is a recursive-descent parser over the lexer. Every recursion goes through deeper, so nesting is bounded.
 type parser struct {
 	lex    *lexer
 	cur    token
-	ahead  *token
 	depth  int
 	most   int
 	blocks []string     // further tags whose body is rendered as it is
@@ -26,47 +24,40 @@ func (p *parser) fail(format string, a ...any) *Error {
 	return errorf("TemplateSyntaxError", format, a...)
 }
 
-func (p *parser) advance() {
-	if p.ahead != nil {
-		p.cur, p.ahead = *p.ahead, nil
-		return
-	}
-	p.cur = p.lex.next()
+func (p *parser) require(holds bool, format string, a ...any) {
+	require(holds, "TemplateSyntaxError", format, a...)
 }
 
-func (p *parser) look() token {
-	if p.ahead == nil {
-		t := p.lex.next()
-		p.ahead = &t
-	}
-	return *p.ahead
-}
+func (p *parser) advance() { p.cur = p.lex.next() }
 
-// is says whether the current token is one of these: a kind, or a name as "name:if".
-func (p *parser) is(wanted ...string) bool {
-	return slices.Contains(wanted, p.cur.kind) || p.cur.kind == tokName && slices.Contains(wanted, "name:"+p.cur.text)
-}
+func (p *parser) is(kinds ...string) bool { return slices.Contains(kinds, p.cur.kind) }
 
-// skip takes the token if it is the wanted one.
-func (p *parser) skip(wanted string) bool {
-	if !p.is(wanted) {
+// skip takes the token if it is of the kind.
+func (p *parser) skip(kind string) bool {
+	if !p.is(kind) {
 		return false
 	}
 	p.advance()
 	return true
 }
 
-// expect takes the token, which must be the wanted one.
-func (p *parser) expect(wanted string) token {
+// expect takes the token, which must be of the kind.
+func (p *parser) expect(kind string) token {
 	t := p.cur
-	switch name := strings.TrimPrefix(wanted, "name:"); {
-	case p.skip(wanted):
-		return t
-	case t.kind == tokEOF:
-		panic(p.fail("unexpected end of template, expected '%s'.", name))
-	default:
-		panic(p.fail("expected token '%s', got '%s'", name, describe(t)))
+	if !p.skip(kind) {
+		p.require(t.kind != tokEOF, "unexpected end of template, expected '%s'.", kind)
+		panic(p.fail("expected token '%s', got '%s'", kind, describe(t)))
 	}
+	return t
+}
+
+// word takes a name, which may be a keyword where no variable can stand.
+func (p *parser) word() string {
+	if t := p.cur; keywords[t.kind] {
+		p.advance()
+		return t.text
+	}
+	return p.expect(tokName).text
 }
 
 func describe(t token) string {
@@ -79,16 +70,10 @@ func describe(t token) string {
 // deeper bounds the nesting; up undoes it. A panic skips up: it ends the parse.
 func (p *parser) deeper() {
 	p.depth++
-	p.bound(p.depth, p.most)
+	limit(p.depth > p.most, "nesting", int64(p.most))
 }
 
 func (p *parser) up() { p.depth-- }
-
-func (p *parser) bound(n, most int) {
-	if n > most {
-		panic(&LimitError{What: "nesting", Limit: int64(p.most), Line: p.cur.line})
-	}
-}
 
 // body parses until one of the end tags, which is left as the current token (its opening taken), or to the end of the
 // template if there is none.
@@ -113,7 +98,7 @@ func (p *parser) body(ends []string) []stmt {
 			p.expect(tokVarEnd)
 		case tokBlkBegin:
 			p.advance()
-			if p.cur.kind == tokName && slices.Contains(ends, p.cur.text) {
+			if slices.Contains(ends, p.cur.text) {
 				return out
 			}
 			out = append(out, p.statement(ends))

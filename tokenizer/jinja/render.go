@@ -115,9 +115,7 @@ func (r *render) look() {
 // step charges n units of work and, now and then, looks at the context.
 func (r *render) step(n int) {
 	r.steps -= int64(n)
-	if r.steps < 0 {
-		panic(&LimitError{What: "steps", Limit: r.limits.Steps})
-	}
+	limit(r.steps < 0, "steps", r.limits.Steps)
 	if r.poll -= n; r.poll <= 0 {
 		r.look()
 	}
@@ -131,9 +129,7 @@ func (r *render) slowWork(n int) { r.step(n / 8) }
 
 // grow charges for n bytes about to be made.
 func (r *render) grow(n int64) {
-	if n < 0 || n > r.memory {
-		panic(&LimitError{What: "memory", Limit: r.limits.Memory})
-	}
+	limit(n < 0 || n > r.memory, "memory", r.limits.Memory)
 	r.memory -= n
 	r.step(int(n/64) + 1)
 }
@@ -152,18 +148,15 @@ func (r *render) growTimes(size int, n int64) {
 // emit writes rendered text.
 func (r *render) emit(s string) {
 	r.output -= int64(len(s))
-	if r.output < 0 {
-		panic(&LimitError{What: "output", Limit: r.limits.Output})
-	}
+	limit(r.output < 0, "output", r.limits.Output)
 	r.work(len(s))
 	r.out.WriteString(s)
 }
 
 // enter and leave bound the nesting of evaluations. A panic skips leave: it ends the render.
 func (r *render) enter() {
-	if r.depth++; r.depth > r.limits.Depth {
-		panic(&LimitError{What: "depth", Limit: int64(r.limits.Depth)})
-	}
+	r.depth++
+	limit(r.depth > r.limits.Depth, "depth", int64(r.limits.Depth))
 }
 
 func (r *render) leave() { r.depth-- }

@@ -107,25 +107,18 @@ func (r *render) runes(v Value) []rune {
 // slice is x[start:stop:step].
 func (r *render) slice(x Value, bounds [3]Value) Value {
 	for _, b := range bounds {
-		if _, ok := asInt(b); b != nil && !ok {
-			panic(typeErr("slice indices must be integers or None or have an __index__ method"))
-		}
+		_, ok := asInt(b)
+		require(ok || b == nil, "TypeError", "slice indices must be integers or None or have an __index__ method")
 	}
 	defined(x)
-	if n, ok := asInt(bounds[2]); ok && n == 0 {
-		panic(valueErr("slice step cannot be zero"))
-	}
+	n, ok := asInt(bounds[2])
+	require(!ok || n != 0, "ValueError", "slice step cannot be zero")
 	if _, ok := asString(x); ok {
 		return like(x, string(cut(r, r.runes(x), bounds)))
 	}
 	l, ok := x.(*List)
-	switch {
-	case ok && isIndexed(l):
-		return &List{Items: cut(r, l.Items, bounds), kind: l.kind}
-	case typeName(x) == "dict":
-		panic(typeErr("unhashable type: 'slice'"))
-	}
-	panic(typeErr("'%s' object is not subscriptable", typeName(x)))
+	require(ok && isIndexed(l), "TypeError", "'%s' object is not subscriptable", typeName(x))
+	return &List{Items: cut(r, l.Items, bounds), kind: l.kind}
 }
 
 // cut takes a slice's elements; they are not the caller's to change.

@@ -31,9 +31,7 @@ func (r *render) capture(body []stmt, s *scope) string {
 	outer := r.out
 	var b strings.Builder
 	r.out = &b
-	if r.run(body, s) != goesOn {
-		panic(unsupported("a break or continue out of a set or filter block"))
-	}
+	refuseIf(r.run(body, s) != goesOn, "a break or continue out of a set or filter block")
 	r.out = outer
 	r.grow(int64(b.Len()))
 	return b.String()
@@ -67,16 +65,11 @@ type target struct {
 func (r *render) assign(t *target, v Value, s *scope) {
 	switch {
 	case t.tuple != nil:
-		if !iterable(v) {
-			panic(typeErr("cannot unpack non-iterable %s object", typeName(v)))
-		}
+		require(iterable(v), "TypeError", "cannot unpack non-iterable %s object", typeName(v))
 		items := r.items(v)
-		if len(items) < len(t.tuple) {
-			panic(valueErr("not enough values to unpack (expected %d, got %d)", len(t.tuple), len(items)))
-		}
-		if len(items) > len(t.tuple) {
-			panic(valueErr("too many values to unpack (expected %d)", len(t.tuple)))
-		}
+		want, got := len(t.tuple), len(items)
+		require(got >= want, "ValueError", "not enough values to unpack (expected %d, got %d)", want, got)
+		require(got <= want, "ValueError", "too many values to unpack (expected %d)", want)
 		for i := range t.tuple {
 			r.assign(&t.tuple[i], items[i], s)
 		}
@@ -84,45 +77,9 @@ func (r *render) assign(t *target, v Value, s *scope) {
 		r.set(s, t.name, v)
 	default:
 		ns, ok := r.lookup(s, t.name).(*namespace)
-		if !ok {
-			panic(errorf("TemplateRuntimeError", "cannot assign attribute on non-namespace object"))
-		}
+		require(ok, "TemplateRuntimeError", "cannot assign attribute on non-namespace object")
 		r.put(ns.attrs, t.attr, v)
 	}
-}
-
-type forStmt struct {
-	target    target
-	iter      expr
-	test      expr // nil: none
-	body, alt []stmt
-	line      int
-}
-
-func (st *forStmt) exec(r *render, s *scope) flow {
-	iter := r.eval(st.iter, s)
-	r.line = st.line
-	l := &loop{r: r, rest: r.items(iter)}
-	if st.test != nil {
-		l.keep = func(v Value) bool {
-			turn := &scope{parent: s}
-			r.assign(&st.target, v, turn)
-			return truth(r.eval(st.test, turn))
-		}
-	}
-	for ; l.has(0); l.index0++ {
-		turn := &scope{parent: s, names: make([]string, 0, 4), vals: make([]Value, 0, 4)}
-		r.line = st.line
-		r.set(turn, "loop", l)
-		r.assign(&st.target, l.items[l.index0], turn)
-		if r.run(st.body, turn) == breaks {
-			return goesOn
-		}
-	}
-	if l.index0 == 0 && st.alt != nil {
-		return r.run(st.alt, &scope{parent: s})
-	}
-	return goesOn
 }
 
 // loop is the special variable of a for loop. It reads ahead only when asked, as Jinja's does: the loop's "if" sees what

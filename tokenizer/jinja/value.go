@@ -138,9 +138,9 @@ func typeName(v Value) string {
 // shortRepr is a repr for error messages; containers are not spelled out.
 func shortRepr(v Value) string {
 	if s, ok := asString(v); ok {
-		return quoteRepr(clip(s))
+		v = clip(s)
 	}
-	if s, ok := scalar(v, &pythonWords); ok {
+	if s, ok := pythonStyle.scalar(v); ok {
 		return s
 	}
 	return "a " + typeName(v)

@@ -9,12 +9,66 @@ import (
 	"unicode/utf8"
 )
 
-// writer writes values as Python's repr or json.dumps does.
+// style is what repr and json.dumps spell each in their own way.
+type style struct {
+	none, yes, no, inf, nan string
+	quote                   func(s string) string
+	isJSON                  bool
+}
+
+var (
+	pythonStyle = style{none: "None", yes: "True", no: "False", inf: "inf", nan: "nan", quote: quoteRepr}
+	jsonStyle   = style{none: "null", yes: "true", no: "false", inf: "Infinity", nan: "NaN", quote: quoteJSON, isJSON: true}
+)
+
+// scalar spells None, a bool, a number or a text.
+func (s *style) scalar(v Value) (string, bool) {
+	if text, ok := asString(v); ok {
+		return s.quote(text), true
+	}
+	switch v := v.(type) {
+	case nil:
+		return s.none, true
+	case bool:
+		if v {
+			return s.yes, true
+		}
+		return s.no, true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case bigInt:
+		return string(v), true
+	case float64:
+		return floatText(v, s), true
+	}
+	return "", false
+}
+
+// floatText is Python's repr of a float: the shortest digits that round-trip, with an exponent below 1e-4 and from 1e16
+// on.
+func floatText(f float64, s *style) string {
+	switch a := math.Abs(f); {
+	case math.IsNaN(f):
+		return s.nan
+	case math.IsInf(f, 1):
+		return s.inf
+	case math.IsInf(f, -1):
+		return "-" + s.inf
+	case a != 0 && (a < 1e-4 || a >= 1e16):
+		return strconv.FormatFloat(f, 'e', -1, 64)
+	}
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return text
+}
+
+// writer writes values in a style.
 type writer struct {
-	*scalarWords
+	*style
 	r        *render
 	b        strings.Builder
-	json     bool
 	indented bool
 	indent   string
 	itemSep  string
@@ -22,65 +76,15 @@ type writer struct {
 	depth    int
 }
 
-// scalarWords are the spellings in which repr and JSON differ.
-type scalarWords struct{ none, yes, no, inf, nan string }
-
-var (
-	pythonWords = scalarWords{none: "None", yes: "True", no: "False", inf: "inf", nan: "nan"}
-	jsonWords   = scalarWords{none: "null", yes: "true", no: "false", inf: "Infinity", nan: "NaN"}
-)
-
-// scalar writes None, a bool or a number.
-func scalar(v Value, w *scalarWords) (string, bool) {
-	switch v := v.(type) {
-	case nil:
-		return w.none, true
-	case bool:
-		if v {
-			return w.yes, true
-		}
-		return w.no, true
-	case int64:
-		return strconv.FormatInt(v, 10), true
-	case bigInt:
-		return string(v), true
-	case float64:
-		return floatText(v, w), true
-	}
-	return "", false
-}
-
-// floatText is Python's repr of a float: the shortest digits that round-trip, with an exponent below 1e-4 and from 1e16
-// on.
-func floatText(f float64, w *scalarWords) string {
-	switch a := math.Abs(f); {
-	case math.IsNaN(f):
-		return w.nan
-	case math.IsInf(f, 1):
-		return w.inf
-	case math.IsInf(f, -1):
-		return "-" + w.inf
-	case a != 0 && (a < 1e-4 || a >= 1e16):
-		return strconv.FormatFloat(f, 'e', -1, 64)
-	}
-	s := strconv.FormatFloat(f, 'f', -1, 64)
-	if strings.IndexByte(s, '.') < 0 {
-		s += ".0"
-	}
-	return s
-}
-
 // str is Python's str(v).
 func (r *render) str(v Value) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case safeText:
-		return string(v)
-	case *Undefined:
+	if text, ok := asString(v); ok {
+		return text
+	}
+	if isUndefined(v) {
 		return ""
 	}
-	w := writer{scalarWords: &pythonWords, r: r, itemSep: ", ", keySep: ": "}
+	w := writer{style: &pythonStyle, r: r, itemSep: ", ", keySep: ": "}
 	w.value(v)
 	return w.b.String()
 }
@@ -90,60 +94,48 @@ func (w *writer) put(s string) {
 	w.b.WriteString(s)
 }
 
-func (w *writer) newline() {
-	if w.indented {
-		w.r.growTimes(len(w.indent)+1, int64(w.depth+1))
-		w.b.WriteByte('\n')
-		for range w.depth {
-			w.b.WriteString(w.indent)
-		}
-	}
-}
-
 func (w *writer) value(v Value) {
 	w.r.enter()
 	if text, ok := asString(v); ok {
-		w.text(text)
-	} else if s, ok := scalar(v, w.scalarWords); ok {
-		w.put(s)
-	} else if l, ok := v.(*List); ok && (!w.json || isSequence(l)) {
-		w.list(l)
-	} else if d, ok := v.(*Dict); ok {
-		w.object(d)
-	} else if w.json {
+		w.r.slowWork(len(text))
+	}
+	plain, isPlain := w.scalar(v)
+	l, isList := v.(*List)
+	d, isDict := v.(*Dict)
+	switch {
+	case isPlain:
+		w.put(plain)
+	case isDict:
+		w.group("{", "}", d.Len(), func(i int) { w.entry(d.entries[i]) })
+	case isList && (l.kind == list || l.kind == tuple):
+		opening, closing := "[", "]"
+		if l.kind == tuple && !w.isJSON {
+			opening, closing = "(", ")"
+			if len(l.Items) == 1 {
+				closing = ",)"
+			}
+		}
+		w.group(opening, closing, len(l.Items), func(i int) { w.value(l.Items[i]) })
+	case w.isJSON:
 		panic(typeErr("Object of type %s is not JSON serializable", typeName(v)))
-	} else {
-		w.other(v)
+	case isUndefined(v):
+		w.put("Undefined")
+	default:
+		panic(unsupported("printing a %s", typeName(v)))
 	}
 	w.r.leave()
 }
 
-// other writes what only repr knows.
-func (w *writer) other(v Value) {
-	switch v := v.(type) {
-	case *Undefined:
-		w.put("Undefined")
-	case *namespace:
-		w.put("<Namespace ")
-		w.object(v.attrs)
-		w.put(">")
-	default:
-		panic(unsupported("printing a %s", typeName(v)))
+func (w *writer) entry(e entry) {
+	key := e.key
+	if _, isText := asString(key); w.isJSON && !isText {
+		text, ok := w.scalar(key)
+		require(ok, "TypeError", "keys must be str, int, float, bool or None, not %s", typeName(key))
+		key = text
 	}
-}
-
-func (w *writer) list(l *List) {
-	opening, closing := "[", "]"
-	switch {
-	case w.json || l.kind == list:
-	case l.kind == tuple && len(l.Items) == 1:
-		opening, closing = "(", ",)"
-	case l.kind == tuple:
-		opening, closing = "(", ")"
-	default:
-		panic(unsupported("printing a %s (make a list of it)", typeName(l)))
-	}
-	w.group(opening, closing, len(l.Items), func(i int) { w.value(l.Items[i]) })
+	w.value(key)
+	w.put(w.keySep)
+	w.value(e.val)
 }
 
 // group writes n elements between brackets.
@@ -164,31 +156,14 @@ func (w *writer) group(opening, closing string, n int, element func(i int)) {
 	w.put(closing)
 }
 
-func (w *writer) object(d *Dict) {
-	w.group("{", "}", d.Len(), func(i int) {
-		e := d.entries[i]
-		key := e.key
-		if _, isText := asString(key); w.json && !isText {
-			s, ok := scalar(key, w.scalarWords)
-			if !ok {
-				panic(typeErr("keys must be str, int, float, bool or None, not %s", typeName(key)))
-			}
-			key = s
-		}
-		w.value(key)
-		w.put(w.keySep)
-		w.value(e.val)
-	})
-}
-
-func (w *writer) text(s string) {
-	w.r.slowWork(len(s))
-	if w.json {
-		w.put(quoted(s, '"', jsonEscape))
-	} else {
-		w.put(quoteRepr(s))
+func (w *writer) newline() {
+	if w.indented {
+		w.r.growTimes(len(w.indent)+1, int64(w.depth+1))
+		w.b.WriteString("\n" + strings.Repeat(w.indent, w.depth))
 	}
 }
+
+func quoteJSON(s string) string { return quoted(s, '"', jsonEscape) }
 
 // quoteRepr is the repr of a str: single quotes unless only those occur in it.
 func quoteRepr(s string) string {
