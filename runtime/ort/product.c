@@ -72,16 +72,23 @@ size_t ls_product_scratch(const ls_product_args *a) {
   return (size_t)a->rows * (size_t)blocks_of(a->k) * sizeof(ls_qblock);
 }
 
-// Rows that are multiplied with a group before the next one comes: their inputs stay in L2 meanwhile.
-enum { ROWS_BYTES = 192 << 10, MOST_TILE = 8 };
+// Groups that a thread takes at a time, a gate with its up; shares that a call is cut into at most: more
+// threads than that only help.
+enum { PIECE = 2, MOST_SHARES = 64 };
+
+typedef struct {
+  _Alignas(64) atomic_size_t next;  // by itself in its line: its thread takes groups without waiting
+  int64_t end;
+} share;
 
 typedef struct {
   const ls_product_args *a;
   const ls_product_kernels *kernels;
   ls_qblock *x;
-  int64_t blocks, groups;  // of k, of the columns of out
-  int64_t piece;           // groups of one task
-  atomic_size_t next;
+  int64_t blocks;      // of k
+  atomic_size_t next;  // row to be quantized
+  size_t shares;
+  share share[MOST_SHARES];
 } work;
 
 static void quantize_some(void *data, size_t unused) {
@@ -111,42 +118,50 @@ static void finish(const ls_product_args *a, int64_t row, int64_t first, const f
   }
 }
 
-static void multiply_group(const work *w, int64_t group, int64_t from, int64_t to) {
+// Multiplies `groups` groups of the weights from `first` on with a tile of rows.
+static void multiply_tile(const work *w, int64_t first, int64_t groups, int64_t row, int64_t rows) {
   const ls_product_args *a = w->a;
   size_t bytes = group_bytes(a->k, a->bits);
-  void (*run)(const uint8_t *, const ls_qblock *, int64_t, int64_t, float *) =
-      a->bits == 4 ? w->kernels->group4 : w->kernels->group8;
-  float y[MOST_TILE * LS_GROUP], up[MOST_TILE * LS_GROUP];
-  for (int64_t row = from; row < to; row += w->kernels->tile) {
-    int64_t rows = to - row < w->kernels->tile ? to - row : w->kernels->tile;
-    const ls_qblock *x = w->x + row * w->blocks;
-    if (a->activation == LS_PLAIN) {
-      run(a->weights + (size_t)group * bytes, x, w->blocks, rows, y);
-      for (int64_t r = 0; r < rows; r++) finish(a, row + r, group * LS_GROUP, y + r * LS_GROUP);
-      continue;
-    }
-    run(a->weights + (size_t)(2 * group) * bytes, x, w->blocks, rows, y);
-    run(a->weights + (size_t)(2 * group + 1) * bytes, x, w->blocks, rows, up);
-    int64_t width = a->n / 2, first = group * LS_GROUP,
-            n = width - first < LS_GROUP ? width - first : LS_GROUP;
-    w->kernels->swiglu(y, up, y, rows * LS_GROUP);
+  float y[PIECE * LS_MOST_TILE * LS_GROUP];
+  ls_product_part part = {
+      .w = a->weights + (size_t)first * bytes,
+      .next = a->weights + (size_t)(first + groups) * bytes,
+      .groups = groups,
+      .blocks = w->blocks,
+      .rows = rows,
+      .x = w->x + row * w->blocks,
+      .y = y,
+  };
+  (a->bits == 4 ? w->kernels->multiply4 : w->kernels->multiply8)(&part);
+  if (a->activation == LS_PLAIN) {
+    for (int64_t i = 0; i < groups * rows; i++)
+      finish(a, row + i % rows, (first + i / rows) * LS_GROUP, y + i * LS_GROUP);
+    return;
+  }
+  for (int64_t g = 0; g < groups; g += 2) {
+    float *gate = y + g * rows * LS_GROUP;
+    int64_t width = a->n / 2, column = (first + g) / 2 * LS_GROUP,
+            n = width - column < LS_GROUP ? width - column : LS_GROUP;
+    w->kernels->swiglu(gate, gate + rows * LS_GROUP, gate, rows * LS_GROUP);
     for (int64_t r = 0; r < rows; r++)
-      memcpy(a->out + (row + r) * width + first, y + r * LS_GROUP, (size_t)n * sizeof *y);
+      memcpy(a->out + (row + r) * width + column, gate + r * LS_GROUP, (size_t)n * sizeof *y);
   }
 }
 
-static void multiply_some(void *data, size_t unused) {
-  (void)unused;
+// Each thread has the same columns in every call, so that a block's weights, read again with each loop, stay
+// in its cache. Who has finished helps the others.
+static void multiply_some(void *data, size_t index) {
   work *w = data;
-  int64_t rows = ROWS_BYTES / (w->blocks * (int64_t)sizeof(ls_qblock)) / MOST_TILE * MOST_TILE;
-  if (rows < MOST_TILE) rows = MOST_TILE;
-  for (;;) {
-    int64_t from = (int64_t)atomic_fetch_add(&w->next, 1) * w->piece;
-    int64_t to = from + w->piece < w->groups ? from + w->piece : w->groups;
-    if (from >= w->groups) return;
-    for (int64_t row = 0; row < w->a->rows; row += rows)
-      for (int64_t g = from; g < to; g++)
-        multiply_group(w, g, row, row + rows < w->a->rows ? row + rows : w->a->rows);
+  int64_t rows = w->a->rows, tile = w->kernels->tile;
+  for (size_t i = 0; i < w->shares; i++) {
+    share *s = &w->share[(index + i) % w->shares];
+    for (;;) {
+      int64_t group = (int64_t)atomic_fetch_add_explicit(&s->next, PIECE, memory_order_relaxed);
+      if (group >= s->end) break;
+      int64_t groups = s->end - group < PIECE ? s->end - group : PIECE;
+      for (int64_t row = 0; row < rows; row += tile)
+        multiply_tile(w, group, groups, row, rows - row < tile ? rows - row : tile);
+    }
   }
 }
 
@@ -155,11 +170,12 @@ void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool) {
   work w = {.a = a, .kernels = kernels(), .x = scratch, .blocks = blocks_of(a->k)};
   // A number is quantized in the time of about 16 multiplications.
   ls_spread(pool, quantize_some, (size_t)a->rows, (double)a->rows * (double)a->k * 16, &w);
-  w.groups = groups_of(a->n, a->activation);
-  // Pieces are small enough to end together, and large enough to be read as a stream.
-  w.piece = w.groups / (int64_t)(pool->threads * 6);
-  if (w.piece < 1) w.piece = 1;
-  atomic_store(&w.next, 0);
+  int64_t pair = a->activation == LS_SWIGLU ? 2 : 1, groups = groups_of(a->n, a->activation);
+  w.shares = pool->threads < MOST_SHARES ? pool->threads : MOST_SHARES;
+  for (size_t i = 0; i < w.shares; i++) {
+    atomic_init(&w.share[i].next, (size_t)(groups * (int64_t)i / (int64_t)w.shares * pair));
+    w.share[i].end = groups * (int64_t)(i + 1) / (int64_t)w.shares * pair;
+  }
   double cost = (double)a->rows * (double)a->k * (double)a->n;
-  ls_spread(pool, multiply_some, (size_t)((w.groups + w.piece - 1) / w.piece), cost, &w);
+  ls_spread(pool, multiply_some, w.shares, cost, &w);
 }

@@ -62,15 +62,24 @@ typedef struct {
   } sum;
 } ls_qblock;
 
+// Adjacent groups of columns for some rows.
+typedef struct {
+  const uint8_t *w;     // of the first group
+  const uint8_t *next;  // of what is multiplied afterwards: asked for in time
+  int64_t groups, blocks, rows;
+  const ls_qblock *x;  // [rows, blocks]
+  float *y;            // [groups, rows, LS_GROUP], without bias and residual
+} ls_product_part;
+
 // The inner loops of one instruction set; each product_<isa>.c defines one.
 typedef struct {
   void (*quantize)(const ls_product_args *a, int64_t row, ls_qblock *out);
-  // One group of columns for `rows` rows: y[r·LS_GROUP + column], without bias and residual.
-  void (*group4)(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y);
-  void (*group8)(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y);
+  void (*multiply4)(const ls_product_part *p);
+  void (*multiply8)(const ls_product_part *p);
   void (*swiglu)(const float *gate, const float *up, float *out, int64_t n);
-  int64_t tile;  // rows that share one reading of the weights
+  int64_t tile;  // rows that share one reading of the weights: LS_MOST_TILE at most
 } ls_product_kernels;
+enum { LS_MOST_TILE = 8 };
 extern const ls_product_kernels ls_product_portable, ls_product_avx2, ls_product_avxvnni,
     ls_product_avx512vnni;
 #endif

@@ -2,7 +2,21 @@
 
 // The products in plain C, for processors without the vectors of the others.
 #include "attention_portable.h"
+#include "attention_vector.h"
 #include "product.h"
+
+static inline int32_t largest_lane(vi v) {
+  int32_t most = v[0];
+  for (int i = 1; i < LS_W; i++) most = v[i] > most ? v[i] : most;
+  return most;
+}
+
+static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes) {
+  int32_t sum = 0;
+  for (int i = 0; i < LS_BLOCK; i++) sum += codes[i] = (int8_t)q[i / LS_W][i % LS_W];
+  return sum;
+}
+
 #include "product_row.h"
 
 static float half(const uint8_t *p) {
@@ -17,39 +31,42 @@ static float half(const uint8_t *p) {
   return f;
 }
 
-static void group4(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y) {
-  memset(y, 0, (size_t)rows * LS_GROUP * sizeof *y);
-  for (int64_t b = 0; b < blocks; b++, w += LS_BLOCK_BYTES_4) {
+static void multiply4(const ls_product_part *p) {
+  const uint8_t *w = p->w;
+  memset(p->y, 0, (size_t)(p->groups * p->rows) * LS_GROUP * sizeof *p->y);
+  for (int64_t b = 0; b < p->groups * p->blocks; b++, w += LS_BLOCK_BYTES_4) {
     const uint8_t *scales = w + LS_BLOCK * LS_GROUP / 2;
-    for (int64_t r = 0; r < rows; r++) {
-      const ls_qblock *in = x + r * blocks + b;
+    for (int64_t r = 0; r < p->rows; r++) {
+      const ls_qblock *in = p->x + r * p->blocks + b % p->blocks;
       for (int c = 0; c < LS_GROUP; c++) {
         int32_t products = 0;
         for (int i = 0; i < LS_BLOCK; i++) {
           int code = w[i / 8 * 64 + 4 * c + i % 4] >> (i & 4) & 15;
           products += code * in->codes[i];
         }
-        float *sum = y + r * LS_GROUP + c;
-        *sum += (float)products * in->scale * half(scales + 2 * c);
-        *sum += half(scales + 2 * (LS_GROUP + c)) * in->sum.weighed;
+        p->y[(b / p->blocks * p->rows + r) * LS_GROUP + c] +=
+            (float)products * in->scale * half(scales + 2 * c) +
+            half(scales + 2 * (LS_GROUP + c)) * in->sum.weighed;
       }
     }
   }
 }
 
-static void group8(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y) {
-  memset(y, 0, (size_t)rows * LS_GROUP * sizeof *y);
-  for (int64_t b = 0; b < blocks; b++, w += LS_BLOCK_BYTES_8) {
+static void multiply8(const ls_product_part *p) {
+  const uint8_t *w = p->w;
+  memset(p->y, 0, (size_t)(p->groups * p->rows) * LS_GROUP * sizeof *p->y);
+  for (int64_t b = 0; b < p->groups * p->blocks; b++, w += LS_BLOCK_BYTES_8) {
     const uint8_t *scales = w + LS_BLOCK * LS_GROUP;
-    for (int64_t r = 0; r < rows; r++) {
-      const ls_qblock *in = x + r * blocks + b;
+    for (int64_t r = 0; r < p->rows; r++) {
+      const ls_qblock *in = p->x + r * p->blocks + b % p->blocks;
       for (int c = 0; c < LS_GROUP; c++) {
         int32_t products = in->sum.bias;
         for (int i = 0; i < LS_BLOCK; i++) products += w[i / 4 * 64 + 4 * c + i % 4] * in->codes[i];
-        y[r * LS_GROUP + c] += (float)products * in->scale * half(scales + 2 * c);
+        p->y[(b / p->blocks * p->rows + r) * LS_GROUP + c] +=
+            (float)products * in->scale * half(scales + 2 * c);
       }
     }
   }
 }
 
-const ls_product_kernels ls_product_portable = {quantize, group4, group8, swiglu, 4};
+const ls_product_kernels ls_product_portable = {quantize, multiply4, multiply8, swiglu, 4};

@@ -1,26 +1,26 @@
 // What every instruction set does with rows: norm and quantization of inputs, the activation. Over GCC's
-// vectors.
-#include "attention_vector.h"
+// vectors, and two functions of the including file:
+//   static inline int32_t largest_lane(vi v);
+//   static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes);  // stores q, returns its sum
 
-typedef int8_t vc __attribute__((vector_size(LS_W)));
-typedef int8_t vcu __attribute__((vector_size(LS_W), aligned(1), may_alias));
-
-// 1/sqrt(mean x² + epsilon).
+// 1/sqrt(mean x² + epsilon). The squares go to 32 sums and these are added in pairs: in the same order with
+// vectors of any width.
 static float inverse_rms(const float *x, int64_t k, float epsilon) {
-  vf sums[2] = {{0}, {0}};
-  int64_t i = 0;
-  for (; i + 2 * LS_W <= k; i += 2 * LS_W) {
-    vf a = load(x + i), b = load(x + i + LS_W);
-    sums[0] += a * a, sums[1] += b * b;
-  }
-  float rest = 0;
-  for (; i < k; i++) rest += x[i] * x[i];
-  return 1 / sqrtf((sum(sums[0] + sums[1]) + rest) / (float)k + epsilon);
+  enum { SUMS = LS_BLOCK / LS_W };
+  vf sums[SUMS] = {{0}};
+  float last[LS_BLOCK] = {0};
+  memcpy(last, x + k / LS_BLOCK * LS_BLOCK, (size_t)(k % LS_BLOCK) * sizeof *x);
+  for (const float *end = x + k / LS_BLOCK * LS_BLOCK; x < end; x += LS_BLOCK)
+    for (int j = 0; j < SUMS; j++) sums[j] += load(x + j * LS_W) * load(x + j * LS_W);
+  for (int j = 0; j < SUMS; j++) sums[j] += load(last + j * LS_W) * load(last + j * LS_W);
+  for (int n = SUMS / 2; n > 0; n /= 2)
+    for (int j = 0; j < n; j++) sums[j] += sums[j + n];
+  return 1 / sqrtf(sum(sums[0]) / (float)k + epsilon);
 }
 
 // One block of inputs. The largest is found among the bits, where NaN is above every number: it makes the
 // scale NaN, and with it all of the row's results.
-static void quantize_block(const float *x, float weight_scale, int bits, ls_qblock *out) {
+static inline void quantize_block(const float *x, float weight_scale, int bits, ls_qblock *out) {
   const vf magic =
       (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
   vi largest_bits = {0};
@@ -28,22 +28,14 @@ static void quantize_block(const float *x, float weight_scale, int bits, ls_qblo
     vi magnitude = (vi)load(x + i * LS_W) & 0x7fffffff;
     largest_bits = (vi)choose(magnitude > largest_bits, (vf)magnitude, (vf)largest_bits);
   }
-  int32_t bitwise[LS_W], most = 0;
-  memcpy(bitwise, &largest_bits, sizeof bitwise);
-  for (int i = 0; i < LS_W; i++) most = bitwise[i] > most ? bitwise[i] : most;
+  int32_t most = largest_lane(largest_bits);
   float extreme;
   memcpy(&extreme, &most, sizeof extreme);
   float inverse = extreme > 0 ? 127 / extreme : 0;
   if (inverse > FLT_MAX) inverse = 0, extreme = 0;  // denormal: as good as zero
-  vi total = {0};
-  for (int i = 0; i < LS_BLOCK / LS_W; i++) {
-    vi q = (vi)(load(x + i * LS_W) * inverse + magic) - (vi)magic;
-    total += q;
-    *(vcu *)(out->codes + i * LS_W) = __builtin_convertvector(q, vc);
-  }
-  int32_t parts[LS_W], codes = 0;
-  memcpy(parts, &total, sizeof parts);
-  for (int i = 0; i < LS_W; i++) codes += parts[i];
+  vi q[LS_BLOCK / LS_W];
+  for (int i = 0; i < LS_BLOCK / LS_W; i++) q[i] = (vi)(load(x + i * LS_W) * inverse + magic) - (vi)magic;
+  int32_t codes = narrow(q, out->codes);
   out->scale = extreme / 127 * weight_scale;
   if (bits == 4) {
     out->sum.weighed = out->scale * (float)codes;

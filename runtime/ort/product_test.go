@@ -277,6 +277,28 @@ func TestProductRowAloneEqualsRowInCompany(t *testing.T) {
 	})
 }
 
+// What a row gives is the same to the bit on every instruction set with vectors: they share the order of floats.
+func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for range 40 {
+		p := newProduct(rng, 1+rng.IntN(19), 1+rng.IntN(300), 2*(1+rng.IntN(60)), 4+4*rng.IntN(2), rng.IntN(2) == 0, rng.IntN(2) == 0)
+		var want []float32
+		for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI} {
+			if !forceProductISA(isa) {
+				continue
+			}
+			p.threads = 1 + rng.IntN(3)
+			p.run()
+			forceProductISA(-1)
+			if want == nil {
+				want = slices.Clone(p.out)
+			} else if !slices.Equal(p.out, want) {
+				t.Fatalf("%d rows of %d×%d in %d bits: instruction set %d differs from the first one", p.rows, p.n, p.k, p.bits, isa)
+			}
+		}
+	}
+}
+
 // [rows, 1024] × [1024, 5632] as in docs/log.md; GMAC/s counts one multiplication with its addition.
 func BenchmarkProduct(b *testing.B) {
 	for _, bits := range []int{4, 8} {

@@ -1,7 +1,7 @@
-// The products of AVX2, AVX-VNNI and AVX-512 VNNI. The including file defines LS_W (columns of a vector),
-// LS_VNNI (0 or 1), LS_TILE (rows) and LS_NAME.
+// The products of AVX2, AVX-VNNI and AVX-512 VNNI, equal to the bit. The including file defines LS_W (columns
+// of a vector), LS_VNNI (0 or 1), LS_TILE (rows) and LS_NAME.
+#include "attention_vector.h"
 #include "product.h"
-#include "product_row.h"
 
 #if LS_W == 16
 typedef __m512i vw;
@@ -24,103 +24,171 @@ typedef __m256i vw;
 #endif
 enum { VECTORS = LS_BLOCK / 4, SCALES_4 = LS_BLOCK * LS_GROUP / 2, SCALES_8 = LS_BLOCK * LS_GROUP };
 
+static inline int32_t largest_lane(vi v) {
+#if LS_W == 16
+  __m256i half = _mm256_max_epi32(_mm512_castsi512_si256((vw)v), _mm512_extracti64x4_epi64((vw)v, 1));
+#else
+  __m256i half = (__m256i)v;
+#endif
+  __m128i q = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  q = _mm_max_epi32(q, _mm_shuffle_epi32(q, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
+}
+
+static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes) {
+#if LS_W == 16
+  __m256i c = _mm256_set_m128i(_mm512_cvtepi32_epi8((vw)q[1]), _mm512_cvtepi32_epi8((vw)q[0]));
+#else
+  __m256i c =
+      _mm256_packs_epi16(_mm256_packs_epi32((vw)q[0], (vw)q[1]), _mm256_packs_epi32((vw)q[2], (vw)q[3]));
+  c = _mm256_permutevar8x32_epi32(c, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+#endif
+  _mm256_storeu_si256((__m256i *)codes, c);
+  c = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), c), _mm256_set1_epi16(1));
+  __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+}
+
+#include "product_row.h"
+
 static inline vw inputs(const ls_qblock *x, int i) {
   int32_t four;
   memcpy(&four, x->codes + 4 * i, sizeof four);
   return LS_OP(set1_epi32)(four);
 }
 
-// Σ codes·inputs over a block. Without VNNI, pairs are added in 16 bits, which hold the 32 products of codes
-// below 16 with inputs up to 127: 15·127·2·8 = 30,480.
-static inline __attribute__((always_inline)) vw dot(const vw *w, const ls_qblock *x) {
+// A group is PARTS vectors of columns. AHEAD is what memory delivers in its latency, and fits the first
+// cache.
+enum { PARTS = LS_GROUP / LS_W, MOST_VECTORS = 2, LINE = 64, AHEAD = 12 << 10 };
+
+// What a tile reads: the weights of one group or of some adjacent ones, a block of each at a time.
+typedef struct {
+  const uint8_t *w, *next;  // of this tile, of the one that follows
+  size_t group, block;      // bytes
+  int64_t blocks;
+  const ls_qblock *x;
+  float *y;
+} reading;
+
+// Asks for what is read AHEAD bytes later: the core's own prefetching stops at each page and comes late.
+static inline __attribute__((always_inline)) void ask(const reading *in, int64_t b, int groups) {
+  int64_t ahead = AHEAD / (int64_t)in->block / groups;
+  b += ahead < in->blocks ? ahead : in->blocks;
+  const uint8_t *p = (b < in->blocks ? in->w : in->next - in->group) + (size_t)b * in->block;
+  for (int g = 0; g < groups; g++, p += in->group)
+    for (size_t i = 0; i < in->block; i += LINE) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+}
+
+// Keeps a value in a register where it is: GCC otherwise loads codes twice, and reorders sums until they
+// spill.
+static inline __attribute__((always_inline)) void hold(vw *v) { __asm__("" : "+v"(*v)); }
+
+// The codes of a vector's columns with inputs 4i to 4i+3, and 4i+4 to 4i+7.
+static inline __attribute__((always_inline)) void load_codes(const uint8_t *w, int bits, int i, vw *even,
+                                                             vw *odd) {
+  if (bits == 8) {
+    *even = LS_CODES(w + 64 * i), *odd = LS_CODES(w + 64 * (i + 1));
+    return;
+  }
+  const vw low = LS_OP(set1_epi8)(15);
+  vw both = LS_CODES(w + 32 * i);
+  hold(&both);
+  *even = LS_AND(both, low), *odd = LS_AND(LS_OP(srli_epi16)(both, 4), low);
+}
+
+// sum + Σ codes·inputs. Without VNNI, the 32 products of 4-bit codes with inputs, 15·127·2·8 = 30,480 for a
+// pair, are added in 16 bits; an 8-bit code's sign goes to the input, so that a pair, 128·127·2, fits.
+static inline __attribute__((always_inline)) vw multiply_add(vw sum, int bits, vw codes, vw inputs) {
 #if LS_VNNI
-  vw even = LS_ZERO, odd = LS_ZERO;
-  for (int i = 0; i < VECTORS; i += 2) {
-    even = LS_DOT(even, w[i], inputs(x, i));
-    odd = LS_DOT(odd, w[i + 1], inputs(x, i + 1));
-  }
-  return LS_OP(add_epi32)(even, odd);
+  (void)bits;
+  return LS_DOT(sum, codes, inputs);
 #else
-  vw even = LS_OP(maddubs_epi16)(w[0], inputs(x, 0)), odd = LS_OP(maddubs_epi16)(w[1], inputs(x, 1));
-  for (int i = 2; i < VECTORS; i += 2) {
-    even = LS_OP(add_epi16)(even, LS_OP(maddubs_epi16)(w[i], inputs(x, i)));
-    odd = LS_OP(add_epi16)(odd, LS_OP(maddubs_epi16)(w[i + 1], inputs(x, i + 1)));
-  }
-  return LS_OP(madd_epi16)(LS_OP(add_epi16)(even, odd), LS_OP(set1_epi16)(1));
+  if (bits == 4) return LS_OP(add_epi16)(sum, LS_OP(maddubs_epi16)(codes, inputs));
+  codes = LS_OP(xor_si256)(codes, LS_OP(set1_epi8)(-128));
+  vw pairs = LS_OP(maddubs_epi16)(LS_OP(abs_epi8)(codes), LS_OP(sign_epi8)(inputs, codes));
+  return LS_OP(add_epi32)(sum, LS_OP(madd_epi16)(pairs, LS_OP(set1_epi16)(1)));
 #endif
 }
 
-// A vector of columns from column c on, for `rows` rows: constants both, so that sums stay in registers.
-static inline __attribute__((always_inline)) void tile4(const uint8_t *w, int c, const ls_qblock *x,
-                                                        int64_t blocks, int rows, float *y) {
-  const vw low = LS_OP(set1_epi8)(15);
-  LS_FLOATS sums[LS_TILE];
-  for (int r = 0; r < rows; r++) sums[r] = LS_OP(setzero_ps)();
-  for (int64_t b = 0; b < blocks; b++, w += LS_BLOCK_BYTES_4, x++) {
-    vw codes[VECTORS];
-    for (int i = 0; i < VECTORS / 2; i++) {
-      vw both = LS_CODES(w + 64 * i + 4 * c);
-      codes[2 * i] = LS_AND(both, low), codes[2 * i + 1] = LS_AND(LS_OP(srli_epi16)(both, 4), low);
-    }
-    LS_FLOATS scale = LS_HALFS(w + SCALES_4 + 2 * c), minimum = LS_HALFS(w + SCALES_4 + 2 * (LS_GROUP + c));
-    for (int r = 0; r < rows; r++) {
-      const ls_qblock *in = x + r * blocks;
-      LS_FLOATS products = LS_OP(mul_ps)(LS_OP(cvtepi32_ps)(dot(codes, in)), LS_OP(set1_ps)(in->scale));
-      sums[r] = LS_OP(fmadd_ps)(products, scale, sums[r]);
-      sums[r] = LS_OP(fmadd_ps)(minimum, LS_OP(set1_ps)(in->sum.weighed), sums[r]);
-    }
+// Some groups of columns for some rows: constants, so that sums stay in registers.
+static inline __attribute__((always_inline)) void tile(const reading *in, int bits, int groups, int rows) {
+  const int vectors = groups * PARTS;
+  const uint8_t *w[MOST_VECTORS];
+  LS_FLOATS sums[MOST_VECTORS][LS_TILE];
+  for (int v = 0; v < vectors; v++) {
+    w[v] = in->w + (size_t)(v / PARTS) * in->group;
+    for (int r = 0; r < rows; r++) sums[v][r] = LS_OP(setzero_ps)();
   }
-  for (int r = 0; r < rows; r++) LS_OP(storeu_ps)(y + r * LS_GROUP + c, sums[r]);
-}
-
-static inline __attribute__((always_inline)) void tile8(const uint8_t *w, int c, const ls_qblock *x,
-                                                        int64_t blocks, int rows, float *y) {
-  LS_FLOATS sums[LS_TILE];
-  for (int r = 0; r < rows; r++) sums[r] = LS_OP(setzero_ps)();
-  for (int64_t b = 0; b < blocks; b++, w += LS_BLOCK_BYTES_8, x++) {
-    vw exact[LS_TILE];
-#if LS_VNNI
-    vw codes[VECTORS];
-    for (int i = 0; i < VECTORS; i++) codes[i] = LS_CODES(w + 64 * i + 4 * c);
-    for (int r = 0; r < rows; r++) {
-      const ls_qblock *in = x + r * blocks;
-      exact[r] = LS_OP(add_epi32)(LS_OP(set1_epi32)(in->sum.bias), dot(codes, in));
-    }
-#else
-    const vw ones = LS_OP(set1_epi16)(1), middle = LS_OP(set1_epi8)(-128);
-    for (int r = 0; r < rows; r++) exact[r] = LS_ZERO;
-    for (int i = 0; i < VECTORS;
-         i++) {  // a code's sign goes to the input, so that a pair, 128·127·2, fits 16 bits
-      vw code = _mm256_xor_si256(LS_CODES(w + 64 * i + 4 * c), middle), size = LS_OP(abs_epi8)(code);
-      for (int r = 0; r < rows; r++) {
-        vw pairs = LS_OP(maddubs_epi16)(size, LS_OP(sign_epi8)(inputs(x + r * blocks, i), code));
-        exact[r] = LS_OP(add_epi32)(exact[r], LS_OP(madd_epi16)(pairs, ones));
+  const ls_qblock *x = in->x;
+  for (int64_t b = 0; b < in->blocks; b++, x++) {
+    ask(in, b, groups);
+    vw exact[MOST_VECTORS][LS_TILE];
+    for (int v = 0; v < vectors; v++)
+      for (int r = 0; r < rows; r++)
+        exact[v][r] = bits == 8 && LS_VNNI ? LS_OP(set1_epi32)(x[r * in->blocks].sum.bias) : LS_ZERO;
+    for (int i = 0; i < VECTORS; i += 2) {
+      for (int v = 0; v < vectors; v++) {
+        vw even, odd;
+        load_codes(w[v] + v % PARTS * LS_W * 4, bits, i, &even, &odd);
+        for (int r = 0; r < rows; r++) {
+          exact[v][r] = multiply_add(exact[v][r], bits, even, inputs(x + r * in->blocks, i));
+          exact[v][r] = multiply_add(exact[v][r], bits, odd, inputs(x + r * in->blocks, i + 1));
+          if (!LS_VNNI) hold(&exact[v][r]);
+        }
       }
     }
+    for (int v = 0; v < vectors; v++) {
+      const uint8_t *scales = w[v] + (bits == 4 ? SCALES_4 : SCALES_8) + v % PARTS * LS_W * 2;
+      LS_FLOATS scale = LS_HALFS(scales), minimum = bits == 4 ? LS_HALFS(scales + 2 * LS_GROUP) : scale;
+      for (int r = 0; r < rows; r++) {
+        const ls_qblock *row = x + r * in->blocks;
+        vw sum = exact[v][r];
+#if !LS_VNNI
+        if (bits == 4) sum = LS_OP(madd_epi16)(sum, LS_OP(set1_epi16)(1));
 #endif
-    LS_FLOATS scale = LS_HALFS(w + SCALES_8 + 2 * c);
-    for (int r = 0; r < rows; r++) {
-      LS_FLOATS products = LS_OP(mul_ps)(LS_OP(cvtepi32_ps)(exact[r]), LS_OP(set1_ps)(x[r * blocks].scale));
-      sums[r] = LS_OP(fmadd_ps)(products, scale, sums[r]);
+        LS_FLOATS products = LS_OP(mul_ps)(LS_OP(cvtepi32_ps)(sum), LS_OP(set1_ps)(row->scale));
+        if (bits == 8) {
+          sums[v][r] = LS_OP(fmadd_ps)(products, scale, sums[v][r]);
+          continue;
+        }
+        LS_FLOATS least = LS_OP(mul_ps)(minimum, LS_OP(set1_ps)(row->sum.weighed));
+        sums[v][r] = LS_OP(add_ps)(sums[v][r], LS_OP(fmadd_ps)(products, scale, least));
+      }
+      w[v] += bits == 4 ? LS_BLOCK_BYTES_4 : LS_BLOCK_BYTES_8;
     }
   }
-  for (int r = 0; r < rows; r++) LS_OP(storeu_ps)(y + r * LS_GROUP + c, sums[r]);
+  for (int v = 0; v < vectors; v++)
+    for (int r = 0; r < rows; r++)
+      LS_OP(storeu_ps)(in->y + (v / PARTS * rows + r) * LS_GROUP + v % PARTS * LS_W, sums[v][r]);
 }
 
-#define LS_ROWS(tile, n)                                                  \
-  case n:                                                                 \
-    for (int c = 0; c < LS_GROUP; c += LS_W) tile(w, c, x, blocks, n, y); \
-    return;
-#if LS_TILE == 8
-#define LS_MANY(tile) LS_ROWS(tile, 5) LS_ROWS(tile, 6) LS_ROWS(tile, 7) LS_ROWS(tile, 8)
+#define LS_CASE(bits, groups, rows) \
+  case 16 * groups + rows:          \
+    tile(&in, bits, groups, rows);  \
+    break;
+#define LS_FEW(bits, groups) LS_CASE(bits, groups, 2) LS_CASE(bits, groups, 3) LS_CASE(bits, groups, 4)
+#if LS_W == 16
+#define LS_MANY(bits) LS_CASE(bits, 1, 5) LS_CASE(bits, 1, 6) LS_CASE(bits, 1, 7) LS_CASE(bits, 1, 8)
+#define LS_WIDE(bits) LS_FEW(bits, 2) LS_MANY(bits)
 #else
-#define LS_MANY(tile)
+#define LS_WIDE(bits)
 #endif
-#define LS_GROUPS(name, tile)                                                                           \
-  static void name(const uint8_t *w, const ls_qblock *x, int64_t blocks, int64_t rows, float *y) {      \
-    switch (rows) { LS_ROWS(tile, 1) LS_ROWS(tile, 2) LS_ROWS(tile, 3) LS_ROWS(tile, 4) LS_MANY(tile) } \
+// Two groups share the loading of 2 to 4 rows' inputs. One row, and 8 bits, wait for memory, where one stream
+// of reading is the fastest.
+#define LS_MULTIPLY(bits)                                                                                \
+  static void multiply##bits(const ls_product_part *p) {                                                 \
+    reading in = {.w = p->w, .block = LS_BLOCK_BYTES_##bits, .blocks = p->blocks, .x = p->x, .y = p->y}; \
+    in.group = in.block * (size_t)p->blocks;                                                             \
+    int64_t together = LS_W == 16 && bits == 4 && p->rows >= 2 && p->rows <= 4 ? 2 : 1;                  \
+    for (int64_t left = p->groups, n; left > 0; left -= n) {                                             \
+      n = together < left ? together : left;                                                             \
+      in.next = left > n ? in.w + (size_t)n * in.group : p->next;                                        \
+      switch (16 * n + p->rows) { LS_CASE(bits, 1, 1) LS_FEW(bits, 1) LS_WIDE(bits) }                    \
+      in.w += (size_t)n * in.group, in.y += n * p->rows * LS_GROUP;                                      \
+    }                                                                                                    \
   }
-LS_GROUPS(group4, tile4)
-LS_GROUPS(group8, tile8)
+LS_MULTIPLY(4)
+LS_MULTIPLY(8)
 
-const ls_product_kernels LS_NAME = {quantize, group4, group8, swiglu, LS_TILE};
+const ls_product_kernels LS_NAME = {quantize, multiply4, multiply8, swiglu, LS_TILE};
