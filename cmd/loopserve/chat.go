@@ -118,50 +118,43 @@ func (c *conversation) system(text string) {
 
 // run reads lines to the end, or until ctx ends: a line that is being typed then is lost.
 func (c *conversation) run(ctx context.Context, in io.Reader) error {
-	lines, failed := make(chan string), make(chan error, 1)
-	next := make(chan struct{}) // a line is read when the last one is answered
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := make(chan string)
+	var ended error // why there are no more lines, once the channel is closed
 	go func() {
-		r := bufio.NewReader(in)
-		for range next {
-			line, err := r.ReadString('\n')
-			if line != "" {
-				lines <- strings.TrimRight(line, "\r\n")
+		defer close(lines)
+		for r := bufio.NewReader(in); ended == nil; {
+			var line string
+			line, ended = r.ReadString('\n')
+			if line == "" {
+				continue
 			}
-			if err != nil {
-				failed <- err
+			select {
+			case lines <- strings.TrimRight(line, "\r\n"):
+			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	defer close(next)
 	for {
 		fmt.Fprint(c.errs, c.prompt)
 		select {
-		case next <- struct{}{}:
-		case err := <-failed:
-			return endOf(err)
-		}
-		select {
-		case line := <-lines:
-			over, err := c.line(ctx, line)
-			if over || err != nil {
+		case line, more := <-lines:
+			if !more && errors.Is(ended, io.EOF) {
+				return nil
+			} else if !more {
+				return ended
+			}
+			if over, err := c.line(ctx, line); over || err != nil {
 				return err
 			}
-		case err := <-failed:
-			return endOf(err)
 		case <-c.interrupts:
 			return context.Canceled
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-}
-
-func endOf(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
 
 // line obeys a command, or answers. An answer that fails does not end the conversation.

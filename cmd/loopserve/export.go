@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/models/bundle"
@@ -30,10 +29,10 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
-			show := exportProgress(cmd.ErrOrStderr(), isTerminal(os.Stderr))
-			opt.Progress, opt.Unfused = show.tell, !fused
+			bar := newBar(cmd.ErrOrStderr(), "writing weights")
+			opt.Progress, opt.Unfused = exportProgress(cmd.ErrOrStderr(), bar, isTerminal(os.Stderr)), !fused
 			m, err := export.Export(cmd.Context(), args[0], out, opt)
-			show.finish()
+			bar.end()
 			if err != nil {
 				return err
 			}
@@ -59,46 +58,22 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	return cmd
 }
 
-// exportShow shows how far an export is: a bar on a terminal, elsewhere a line now and then.
-type exportShow struct {
-	bar   *progressbar.ProgressBar // nil: lines
-	w     io.Writer
-	every time.Duration
-	next  time.Time
-}
-
-func exportProgress(w io.Writer, terminal bool) *exportShow {
-	s := &exportShow{w: w, every: 5 * time.Second, next: time.Now().Add(5 * time.Second)}
-	if terminal {
-		s.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionThrottle(200*time.Millisecond),
-			progressbar.OptionSetDescription("writing weights"), progressbar.OptionSetPredictTime(true),
-			progressbar.OptionSetElapsedTime(true), progressbar.OptionClearOnFinish())
-	}
-	return s
-}
-
-func (s *exportShow) tell(p export.Progress) {
-	if s.bar != nil {
-		s.bar.Describe(fmt.Sprintf("%s, %d MB", p.Doing, p.Written/1e6))
-		s.bar.ChangeMax64(p.Total)
-		_ = s.bar.Set64(p.Done) // a bar that cannot be drawn is no failure
-		return
-	}
-	now := time.Now()
-	if now.Before(s.next) {
-		return // a short export says nothing
-	}
-	s.next = now.Add(s.every)
-	if p.Tensor == "" {
-		fmt.Fprintln(s.w, p.Doing)
-		return
-	}
-	fmt.Fprintf(s.w, "%s: %3.0f %%, %d MB, %s\n", p.Doing, 100*float64(p.Done)/float64(max(p.Total, 1)), p.Written/1e6, p.Tensor)
-}
-
-func (s *exportShow) finish() {
-	if s.bar != nil {
-		_ = s.bar.Finish()
+// exportProgress shows how far an export is: a bar on a terminal, elsewhere a line every five seconds. A short one says nothing.
+func exportProgress(w io.Writer, b bar, terminal bool) func(export.Progress) {
+	const every = 5 * time.Second
+	next := time.Now().Add(every)
+	return func(p export.Progress) {
+		b.step(int(p.Done), int(p.Total), fmt.Sprintf("%s, %d MB", p.Doing, p.Written/1e6))
+		now := time.Now()
+		switch {
+		case terminal || now.Before(next):
+			return
+		case p.Tensor == "":
+			fmt.Fprintln(w, p.Doing)
+		default:
+			fmt.Fprintf(w, "%s: %3.0f %%, %d MB, %s\n", p.Doing, 100*float64(p.Done)/float64(max(p.Total, 1)), p.Written/1e6, p.Tensor)
+		}
+		next = now.Add(every)
 	}
 }
 

@@ -121,60 +121,63 @@ func summary(r *measure.Reply) string {
 // rate is in tokens per second.
 func rate(r *measure.Reply) float64 { return float64(r.Tokens) / max(r.E2E.Seconds(), 1e-9) }
 
-// warm asks once, so that loading the model is not in anybody's time.
-func (r *runner) warm(depths []string) error {
-	tokens := r.a.tokens
-	defer func() { r.a.tokens = tokens }()
-	r.a.tokens = 1
-	_, err := r.ask(depths[0], nil)
-	return err
+// answer is what one loop count came to.
+type answer struct {
+	Model     string  `json:"model"`
+	Loops     string  `json:"loops"`
+	Text      string  `json:"text"`
+	Tokens    int     `json:"tokens"`
+	MeanLoops float64 `json:"mean_loops"`
+	Finish    string  `json:"finish_reason"`
+	FirstMS   float64 `json:"first_ms"`
+	MS        float64 `json:"ms"`
+	Rate      float64 `json:"tokens_per_second"`
 }
 
-func (r *runner) compare(depths []string) error {
-	if err := r.warm(depths); err != nil {
+// each asks at each depth. Before that it asks once for a token, so that loading the model is not in anybody's time.
+func (r *runner) each(depths []string, tell func(answer) error) error {
+	tokens := r.a.tokens
+	r.a.tokens = 1
+	_, err := r.ask(depths[0], nil)
+	r.a.tokens = tokens
+	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "LOOPS\tANSWER\tTOKENS\tFIRST\tMS\tTOKENS/S")
 	for _, d := range depths {
 		reply, err := r.ask(d, nil)
 		if err != nil {
 			return err
 		}
-		if d == "auto" {
-			d = "auto (" + number(reply.MeanLoops()) + ")"
+		if err := tell(answer{
+			Model: r.a.model, Loops: d, Text: reply.Text, Tokens: reply.Tokens, MeanLoops: reply.MeanLoops(), Finish: reply.Finish,
+			FirstMS: milliseconds(reply.TTFT), MS: milliseconds(reply.E2E), Rate: rate(reply),
+		}); err != nil {
+			return err
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", d, strconv.Quote(reply.Text), reply.Tokens, milliseconds(reply.TTFT), milliseconds(reply.E2E), rate(reply))
+	}
+	return nil
+}
+
+func (r *runner) compare(depths []string) error {
+	w := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LOOPS\tANSWER\tTOKENS\tFIRST\tMS\tTOKENS/S")
+	err := r.each(depths, func(a answer) error {
+		if a.Loops == "auto" {
+			a.Loops = "auto (" + number(a.MeanLoops) + ")"
+		}
+		_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", a.Loops, strconv.Quote(a.Text), a.Tokens, a.FirstMS, a.MS, a.Rate)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return w.Flush()
 }
 
 func (r *runner) json(depths []string) error {
-	if err := r.warm(depths); err != nil {
-		return err
-	}
 	e := json.NewEncoder(r.cmd.OutOrStdout())
 	e.SetEscapeHTML(false)
-	for _, d := range depths {
-		reply, err := r.ask(d, nil)
-		if err != nil {
-			return err
-		}
-		if err := e.Encode(struct {
-			Model     string  `json:"model"`
-			Loops     string  `json:"loops"`
-			Text      string  `json:"text"`
-			Tokens    int     `json:"tokens"`
-			MeanLoops float64 `json:"mean_loops"`
-			Finish    string  `json:"finish_reason"`
-			FirstMS   float64 `json:"first_ms"`
-			MS        float64 `json:"ms"`
-			Rate      float64 `json:"tokens_per_second"`
-		}{r.a.model, d, reply.Text, reply.Tokens, reply.MeanLoops(), reply.Finish, milliseconds(reply.TTFT), milliseconds(reply.E2E), rate(reply)}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.each(depths, func(a answer) error { return e.Encode(a) })
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/loopserve/loopserve/models/export"
@@ -46,17 +48,18 @@ func TestNumber(t *testing.T) {
 
 // A long export tells where it is, in lines where there is no terminal; a short one says nothing.
 func TestExportProgress(t *testing.T) {
-	var out strings.Builder
-	s := exportProgress(&out, false)
-	s.tell(export.Progress{Doing: "writing weights", Total: 4, Done: 1})
-	if out.Len() > 0 {
-		t.Errorf("said %q in the first seconds", out.String())
-	}
-	s.next = time.Now().Add(-time.Second)
-	s.tell(export.Progress{Doing: "writing weights", Tensor: "block.0.q", Total: 4, Done: 1, Written: 3e6})
-	s.tell(export.Progress{Doing: "writing weights", Tensor: "block.0.k", Total: 4, Done: 2, Written: 4e6})
-	if want := "writing weights:  25 %, 3 MB, block.0.q\n"; out.String() != want {
-		t.Errorf("said %q, want %q", out.String(), want)
-	}
-	s.finish()
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		tell := exportProgress(&out, newBar(io.Discard, ""), false)
+		tell(export.Progress{Doing: "writing weights", Total: 4, Done: 1})
+		if out.Len() > 0 {
+			t.Errorf("said %q in the first seconds", out.String())
+		}
+		time.Sleep(6 * time.Second)
+		tell(export.Progress{Doing: "writing weights", Tensor: "block.0.q", Total: 4, Done: 1, Written: 3e6})
+		tell(export.Progress{Doing: "writing weights", Tensor: "block.0.k", Total: 4, Done: 2, Written: 4e6})
+		if want := "writing weights:  25 %, 3 MB, block.0.q\n"; out.String() != want {
+			t.Errorf("said %q, want %q", out.String(), want)
+		}
+	})
 }

@@ -131,15 +131,11 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 
 // preload loads what is there from the start: all models as far as the budget goes, or those that are named.
 func (a *App) preload(models []*model) error {
-	names, all := a.cfg.Preload, false
-	if len(names) == 1 {
-		switch names[0] {
-		case "all":
-			all = true
-		case "none":
-			return nil
-		}
+	names := a.cfg.Preload
+	if slices.Equal(names, []string{"none"}) {
+		return nil
 	}
+	all := slices.Equal(names, []string{"all"})
 	for _, name := range names {
 		if !all && !slices.ContainsFunc(models, func(m *model) bool { return m.name == name }) {
 			return fmt.Errorf("preload names %q, but no bundle has that name: use names listed by `loopserve models`, all, or none", name)
@@ -157,15 +153,9 @@ func (a *App) preload(models []*model) error {
 			return fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
 				m.name, configs.Bytes(m.estimate).About(), configs.Bytes(a.fleet.used).About(), configs.Bytes(b).About())
 		}
-		start := time.Now()
-		l, err := m.opened()
-		if err != nil {
+		if err := a.fleet.load(m); err != nil {
 			return err
 		}
-		a.fleet.mu.Lock()
-		m.took = time.Since(start)
-		a.fleet.keep(m, l)
-		a.fleet.mu.Unlock()
 	}
 	return nil
 }

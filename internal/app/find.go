@@ -1,9 +1,7 @@
 package app
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,5 +39,5 @@ func FindBundles(paths []string) ([]string, error) {
 
 func isBundle(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, bundle.FileName))
-	return !errors.Is(err, fs.ErrNotExist) && err == nil
+	return err == nil
 }

@@ -225,6 +225,20 @@ func (f *fleet) arrived(m *model, l *loaded, err error, took time.Duration) {
 	f.wake()
 }
 
+// load brings m into memory, whatever the budget.
+func (f *fleet) load(m *model) error {
+	start := time.Now()
+	l, err := m.opened()
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.took = time.Since(start)
+	f.keep(m, l)
+	return nil
+}
+
 // keep counts l in as what m has in memory.
 func (f *fleet) keep(m *model, l *loaded) {
 	m.loaded, m.bytes, m.used = l, l.bytes, time.Now()

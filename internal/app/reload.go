@@ -107,17 +107,12 @@ func (a *App) replace(ctx context.Context, old *model) error {
 	}
 	f := a.fleet
 	if loaded, _ := old.Loaded(); loaded {
-		l, err := fresh.opened()
-		if err != nil {
+		if err := f.load(fresh); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
-			return errors.Join(context.Cause(ctx), l.cut(context.WithoutCancel(ctx)))
+			return errors.Join(context.Cause(ctx), f.drop(fresh))
 		}
-		f.mu.Lock()
-		fresh.took = time.Since(start)
-		f.keep(fresh, l)
-		f.mu.Unlock()
 	}
 	list := slices.Clone(a.models)
 	list[slices.Index(list, old)] = fresh
