@@ -37,89 +37,51 @@ var behaviors = map[string]behavior{
 	"MergedWithPrevious": mergedWithPrevious, "MergedWithNext": mergedWithNext,
 }
 
-// event is a stretch of a piece that is a match or lies between two.
-type event struct {
-	start, end int
-	match      bool
-}
-
 func (f *finderStep) split(s *scratch) error {
 	for _, p := range s.pieces {
 		var err error
 		if s.found, err = f.pattern.find(s.found[:0], s.text[p.start:p.end]); err != nil {
 			return err
 		}
-		if f.behavior == isolated {
-			f.isolate(s, p)
-		} else {
-			f.merge(s, p)
-		}
+		f.cut(s, p)
 	}
 	s.flip()
 	return nil
 }
 
-// isolate needs no list: matches and gaps are pieces alike.
-func (f *finderStep) isolate(s *scratch, p piece) {
-	done := p.start
-	for _, m := range s.found {
-		s.add(p, done, p.start+m.start)
-		done = p.start + m.end
-		s.add(p, p.start+m.start, done)
-	}
-	s.add(p, done, p.end)
-}
-
-func (f *finderStep) merge(s *scratch, p piece) {
-	s.events = f.events(s.events[:0], s.found, p.end-p.start)
-	events := s.events
-	previous, from := false, 0
-	open := false // an uncommitted piece [from, last.end) exists
-	end := 0
-	commit := func() {
-		if open {
-			s.add(p, p.start+from, p.start+end)
-		}
-	}
-	for i, e := range events {
+// cut makes pieces of the matches in p and of what lies between them.
+func (f *finderStep) cut(s *scratch, p piece) {
+	from, done := p.start, p.start // the piece under way
+	previous := false              // it ends with a match
+	part := func(end int, match bool) {
 		join := false
 		switch f.behavior {
-		case removed:
-			if !e.match {
-				s.add(p, p.start+e.start, p.start+e.end)
-			}
-			continue
 		case contiguous:
-			join = e.match == previous
+			join = match == previous
 		case mergedWithPrevious:
-			join = e.match && !previous
+			join = match && !previous
 		case mergedWithNext:
-			join = i > 0 && events[i-1].match && !e.match
+			join = !match && previous
 		}
-		if !join || !open {
-			commit()
-			from, open = e.start, true
+		if !join {
+			s.add(p, from, done)
+			from = done
 		}
-		end = e.end
-		previous = e.match
-	}
-	commit()
-}
-
-// events lists the matches of a text of so many bytes and what lies between them.
-func (f *finderStep) events(list []event, found []span, size int) []event {
-	done := 0
-	for _, m := range found {
-		if done < m.start {
-			list = append(list, event{done, m.start, f.invert})
+		done, previous = end, match
+		if match && f.behavior == removed {
+			from = done
 		}
-		list = append(list, event{m.start, m.end, !f.invert})
-		done = m.end
 	}
-	if done < size {
-		list = append(list, event{done, size, f.invert})
+	for _, m := range s.found {
+		if start := p.start + m.start; done < start {
+			part(start, f.invert)
+		}
+		part(p.start+m.end, !f.invert)
 	}
-	return list
+	if done < p.end {
+		part(p.end, f.invert)
+	}
+	s.add(p, from, done)
 }
 
 // runeLen is the length of the first character of b, at least 1 so that loops
@@ -194,14 +156,14 @@ type scratch struct {
 
 	// head: the text under way comes from the start of the caller's, and no
 	// normalizer has cut that start off.
-	head   bool
-	normal []byte // a normal form that added tokens are cut out of
-	text   []byte // what pieces point into
-	spare  []byte // the buffer that a rewriting step fills
-	pieces []piece
-	more   []piece // the list that a splitting step fills
-	found  []span  // the matches in the piece under way
-	events []event
+	head    bool
+	normal  []byte    // a normal form that added tokens are cut out of
+	text    []byte    // what pieces point into
+	spare   []byte    // the buffer that a rewriting step fills
+	classed []classed // a text under way to its Unicode form
+	pieces  []piece
+	more    []piece // the list that a splitting step fills
+	found   []span  // the matches in the piece under way
 
 	bpe     bpeScratch
 	unigram unigramScratch
@@ -213,8 +175,8 @@ type scratch struct {
 const maxKept = 1 << 20
 
 func (s *scratch) keep() bool {
-	return cap(s.input) <= maxKept && cap(s.text) <= maxKept && cap(s.spare) <= maxKept && cap(s.normal) <= maxKept &&
-		cap(s.pieces) <= maxKept/8 && cap(s.more) <= maxKept/8 && cap(s.events) <= maxKept/8 && cap(s.found) <= maxKept/8 &&
+	return cap(s.input) <= maxKept && cap(s.classed) <= maxKept/8 && cap(s.text) <= maxKept && cap(s.spare) <= maxKept && cap(s.normal) <= maxKept &&
+		cap(s.pieces) <= maxKept/8 && cap(s.more) <= maxKept/8 && cap(s.found) <= maxKept/8 &&
 		cap(s.bpe.ids) <= maxKept/4 && cap(s.bpe.nodes) <= maxKept/16 && cap(s.unigram.nodes) <= maxKept/16
 }
 

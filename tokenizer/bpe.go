@@ -46,7 +46,7 @@ func parseBPE(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	if v.Dropout != nil && *v.Dropout != 0 {
 		return nil, unsupported("model BPE with dropout %g (its ids are random)", *v.Dropout)
 	}
-	vocab, err := newVocabulary(v.Vocab)
+	vocab, err := readVocabulary(v.Vocab)
 	if err != nil {
 		return nil, fmt.Errorf("model BPE: %w", err)
 	}

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -29,66 +31,52 @@ const (
 	opSpaces // no decoder at all: tokens are joined by spaces
 )
 
-func parseDecoder(raw json.RawMessage) ([]decodeOp, error) {
+func parseDecoder(raw json.RawMessage) (ops []decodeOp, err error) {
 	if absent(raw) {
 		return []decodeOp{{kind: opSpaces}}, nil
 	}
-	return appendDecoder(nil, raw, 0)
+	err = eachComponent("decoder", "decoders", raw, func(kind string, v decoderSettings) error {
+		op, err := v.op(kind)
+		ops = append(ops, op)
+		return err
+	})
+	return ops, err
 }
 
-func appendDecoder(ops []decodeOp, raw json.RawMessage, depth int) ([]decodeOp, error) {
-	kind, err := typeOf(raw)
-	if err != nil {
-		return nil, fmt.Errorf("decoder: %w", err)
-	}
-	if depth > maxDepth {
-		return nil, fmt.Errorf("decoder: nested deeper than %d", maxDepth)
-	}
-	var v struct {
-		Decoders    []json.RawMessage `json:"decoders"`
-		Pattern     pattern           `json:"pattern"`
-		Content     string            `json:"content"`
-		Start       int               `json:"start"`
-		Stop        int               `json:"stop"`
-		Replacement string            `json:"replacement"`
-		Scheme      string            `json:"prepend_scheme"`
-	}
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return nil, fmt.Errorf("decoder %s: %w", kind, err)
-	}
+// decoderSettings are those of all kinds of decoders.
+type decoderSettings struct {
+	Pattern     pattern `json:"pattern"`
+	Content     string  `json:"content"`
+	Start       int     `json:"start"`
+	Stop        int     `json:"stop"`
+	Replacement string  `json:"replacement"`
+	Scheme      string  `json:"prepend_scheme"`
+}
+
+func (v decoderSettings) op(kind string) (decodeOp, error) {
 	switch kind {
-	case "Sequence":
-		for _, sub := range v.Decoders {
-			if ops, err = appendDecoder(ops, sub, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return ops, nil
 	case "ByteLevel":
-		return append(ops, decodeOp{kind: opByteLevel}), nil
+		return decodeOp{kind: opByteLevel}, nil
 	case "ByteFallback":
-		return append(ops, decodeOp{kind: opByteFallback}), nil
+		return decodeOp{kind: opByteFallback}, nil
 	case "Fuse":
-		return append(ops, decodeOp{kind: opFuse}), nil
+		return decodeOp{kind: opFuse}, nil
 	case "Replace":
 		m, err := parsePattern("decoder Replace", v.Pattern)
-		if err != nil {
-			return nil, err
-		}
-		return append(ops, decodeOp{kind: opReplace, pattern: m, content: v.Content}), nil
+		return decodeOp{kind: opReplace, pattern: m, content: v.Content}, err
 	case "Strip":
 		if utf8.RuneCountInString(v.Content) != 1 || v.Start < 0 || v.Stop < 0 {
-			return nil, fmt.Errorf("decoder Strip: content %q must be one character, start %d and stop %d not negative",
+			return decodeOp{}, fmt.Errorf("decoder Strip: content %q must be one character, start %d and stop %d not negative",
 				v.Content, v.Start, v.Stop)
 		}
-		return append(ops, decodeOp{kind: opStrip, content: v.Content, start: v.Start, stop: v.Stop}), nil
+		return decodeOp{kind: opStrip, content: v.Content, start: v.Start, stop: v.Stop}, nil
 	case "Metaspace":
 		if utf8.RuneCountInString(v.Replacement) != 1 {
-			return nil, fmt.Errorf("decoder Metaspace: replacement %q is not one character", v.Replacement)
+			return decodeOp{}, fmt.Errorf("decoder Metaspace: replacement %q is not one character", v.Replacement)
 		}
-		return append(ops, decodeOp{kind: opMetaspace, content: v.Replacement, never: v.Scheme == "never"}), nil
+		return decodeOp{kind: opMetaspace, content: v.Replacement, never: v.Scheme == "never"}, nil
 	}
-	return nil, unsupported("decoder %q", kind)
+	return decodeOp{}, unsupported("decoder %q", kind)
 }
 
 // apply appends what op makes of the whole token; index is its place in the
@@ -133,29 +121,12 @@ func stripToken(token []byte, op *decodeOp) []byte {
 
 // byteToken is the byte that a token like <0x0A> stands for.
 func byteToken(token []byte) (byte, bool) {
-	if len(token) != 6 || token[0] != '<' || token[1] != '0' || token[2] != 'x' || token[5] != '>' {
+	if len(token) != 6 || string(token[:3]) != "<0x" || token[5] != '>' {
 		return 0, false
 	}
-	hi, lo := hexDigit(token[3]), hexDigit(token[4])
-	if token[3] == '+' { // Rust's from_str_radix takes a sign
-		hi = 0
-	}
-	if hi < 0 || lo < 0 {
-		return 0, false
-	}
-	return byte(hi<<4 | lo), true
-}
-
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
+	// Rust's from_str_radix takes a sign.
+	b, err := strconv.ParseUint(strings.TrimPrefix(string(token[3:5]), "+"), 16, 8)
+	return byte(b), err == nil
 }
 
 const replacement = "\uFFFD"
@@ -164,62 +135,20 @@ const replacement = "\uFFFD"
 // maximal part of a bad sequence. A last sequence that more bytes could still
 // complete is left: rest is its length. final takes it for bad instead.
 func appendLossy(dst, b []byte, final bool) (out []byte, rest int) {
-	for i := 0; i < len(b); {
-		if b[i] < utf8.RuneSelf {
-			dst = append(dst, b[i])
-			i++
-			continue
-		}
-		n, ok := sequence(b[i:])
+	for len(b) > 0 {
+		_, n := decodeRune(b)
 		switch {
-		case ok:
-			dst = append(dst, b[i:i+n]...)
-		case i+n == len(b) && !final && incomplete(b[i:]):
-			return dst, n
-		default:
+		case b[0] < utf8.RuneSelf || n > 1:
+			dst = append(dst, b[:n]...)
+		case !final && !utf8.FullRune(b):
+			return dst, len(b)
+		default: // as far as a character could have begun so
+			for n < len(b) && !utf8.FullRune(b[:n+1]) {
+				n++
+			}
 			dst = append(dst, replacement...)
 		}
-		i += n
+		b = b[n:]
 	}
 	return dst, 0
 }
-
-// sequence is the length of the character at the start of b, or, where it is
-// none, of the longest part of it that a character could begin with (at least
-// one byte): table 3-7 of The Unicode Standard.
-func sequence(b []byte) (n int, ok bool) {
-	lo, hi, size := byte(0x80), byte(0xBF), 0
-	switch c := b[0]; {
-	case 0xC2 <= c && c <= 0xDF:
-		size = 2
-	case 0xE0 <= c && c <= 0xEF:
-		size = 3
-		switch c {
-		case 0xE0:
-			lo = 0xA0
-		case 0xED:
-			hi = 0x9F
-		}
-	case 0xF0 <= c && c <= 0xF4:
-		size = 4
-		switch c {
-		case 0xF0:
-			lo = 0x90
-		case 0xF4:
-			hi = 0x8F
-		}
-	default:
-		return 1, false
-	}
-	for n = 1; n < size; n++ {
-		if n >= len(b) || b[n] < lo || b[n] > hi {
-			return n, false
-		}
-		lo, hi = 0x80, 0xBF
-	}
-	return size, true
-}
-
-// incomplete tells whether b, which sequence found to be all of a beginning,
-// could go on: a byte that no character starts with could not.
-func incomplete(b []byte) bool { return 0xC2 <= b[0] && b[0] <= 0xF4 }

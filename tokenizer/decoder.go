@@ -19,8 +19,8 @@ type Decoder interface {
 type streamDecoder struct {
 	t     *native
 	skip  bool
+	token []byte // the token under way
 	out   []byte
-	err   error
 	state []opState
 }
 
@@ -28,7 +28,7 @@ type streamDecoder struct {
 type opState struct {
 	index int    // tokens seen; in a fused one: characters cut at its start
 	bytes []byte // held back
-	buf   []byte // the token under way
+	buf   []byte // what it made of the last token
 	began bool   // Strip in a fused token: its start is behind us
 }
 
@@ -54,13 +54,8 @@ func (d *streamDecoder) push(id int32) {
 	if !ok || d.skip && d.t.added.special[token] {
 		return
 	}
-	if len(d.state) == 0 {
-		d.out = append(d.out, token...)
-		return
-	}
-	s := &d.state[0]
-	s.buf = append(s.buf[:0], token...)
-	d.feed(0, s.buf)
+	d.token = append(d.token[:0], token...)
+	d.feed(0, d.token)
 }
 
 // feed gives a token, or a part of the fused one, to decoder k.
@@ -70,19 +65,31 @@ func (d *streamDecoder) feed(k int, token []byte) {
 		return
 	}
 	op, s := &d.t.decode[k], &d.state[k]
-	if k > d.t.fused {
-		d.feedPart(k, token)
-		return
+	switch {
+	case op.kind == opFuse:
+		d.feed(k+1, token)
+	case k <= d.t.fused:
+		d.whole(k, token)
+	case op.kind == opStrip:
+		d.stripPart(k, token)
+	case op.kind == opMetaspace: // a part never ends inside a character
+		s.buf = op.apply(s.buf[:0], token, 0)
+		d.feed(k+1, s.buf)
+	default: // no part of it is certain before the whole is known
+		s.bytes = append(s.bytes, token...)
 	}
+}
+
+// whole gives a token that is all there to decoder k.
+func (d *streamDecoder) whole(k int, token []byte) {
+	op, s := &d.t.decode[k], &d.state[k]
 	switch op.kind {
 	case opByteFallback:
 		if b, ok := byteToken(token); ok {
 			s.bytes = append(s.bytes, b)
 			return
 		}
-		d.endBytes(k)
-		d.feed(k+1, token)
-	case opFuse:
+		d.end(k)
 		d.feed(k+1, token)
 	case opByteLevel:
 		var ok bool
@@ -97,74 +104,39 @@ func (d *streamDecoder) feed(k int, token []byte) {
 		s.index++
 		d.feed(k+1, token)
 	default:
-		out := op.apply(d.bufferBehind(k), token, s.index)
+		s.buf = op.apply(s.buf[:0], token, s.index)
 		s.index++
-		d.keepBehind(k, out)
-		d.feed(k+1, out)
+		d.feed(k+1, s.buf)
 	}
 }
 
-// A decoder writes into the buffer of the one behind it; the last one's lies
-// in its own held bytes, which it has no other use for.
-func (d *streamDecoder) bufferBehind(k int) []byte {
-	if k+1 < len(d.state) {
-		return d.state[k+1].buf[:0]
-	}
-	return d.state[k].bytes[:0]
-}
-
-func (d *streamDecoder) keepBehind(k int, out []byte) {
-	if k+1 < len(d.state) {
-		d.state[k+1].buf = out
-		return
-	}
-	d.state[k].bytes = out
-}
-
-// endBytes ends a run of byte tokens: characters if all of it is valid, else
-// one U+FFFD for each byte. That is why a run waits for its end.
-func (d *streamDecoder) endBytes(k int) {
+// end passes on the bytes that decoder k holds back for what may follow. A run
+// of byte tokens is characters if all of it is valid, else one U+FFFD for each
+// byte: that is why it waits for its end.
+func (d *streamDecoder) end(k int) {
 	s := &d.state[k]
-	if len(s.bytes) == 0 {
-		return
-	}
-	run := s.bytes
-	s.bytes = nil // what follows may come back here only with a new run
-	if utf8.Valid(run) {
-		d.feed(k+1, run)
-	} else {
-		for range run {
+	switch kind := d.t.decode[k].kind; {
+	case kind == opByteLevel:
+		d.lossy(k, true)
+	case kind != opByteFallback || len(s.bytes) == 0:
+	case utf8.Valid(s.bytes):
+		d.feed(k+1, s.bytes)
+	default:
+		for range s.bytes {
 			d.feed(k+1, []byte(replacement))
 		}
 	}
-	s.bytes = run[:0]
+	s.bytes = s.bytes[:0]
 }
 
 // lossy passes on what is certain of the bytes of decoder k.
 func (d *streamDecoder) lossy(k int, final bool) {
 	s := &d.state[k]
-	// The token's own buffer is free now that its bytes are taken.
 	out, rest := appendLossy(s.buf[:0], s.bytes, final)
 	s.buf = out
 	s.bytes = s.bytes[:copy(s.bytes, s.bytes[len(s.bytes)-rest:])]
 	if len(out) > 0 {
 		d.feed(k+1, out)
-	}
-}
-
-// feedPart gives decoder k a part of the one fused token.
-func (d *streamDecoder) feedPart(k int, part []byte) {
-	op, s := &d.t.decode[k], &d.state[k]
-	switch op.kind {
-	case opFuse:
-		d.feed(k+1, part)
-	case opStrip:
-		d.stripPart(k, part)
-	case opMetaspace:
-		d.metaspacePart(k, part)
-	default:
-		// No part of it is certain before the whole is known.
-		s.bytes = append(s.bytes, part...)
 	}
 }
 
@@ -180,66 +152,21 @@ func (d *streamDecoder) stripPart(k int, part []byte) {
 		}
 		s.began = true
 	}
-	if len(part) == 0 {
-		return
-	}
-	if op.stop == 0 {
-		d.feed(k+1, part)
-		return
-	}
 	s.bytes = append(s.bytes, part...)
 	sure := len(stripToken(s.bytes, &decodeOp{content: op.content, stop: op.stop}))
-	if sure > 0 {
-		d.feed(k+1, s.bytes[:sure])
-		s.bytes = s.bytes[:copy(s.bytes, s.bytes[sure:])]
-	}
-}
-
-// metaspacePart is Metaspace on the first and only token. A part never ends
-// inside a character.
-func (d *streamDecoder) metaspacePart(k int, part []byte) {
-	out := d.t.decode[k].apply(d.state[k].bytes[:0], part, 0)
-	d.state[k].bytes = out
-	if len(out) > 0 {
-		d.feed(k+1, out)
-	}
+	d.feed(k+1, s.bytes[:sure])
+	s.bytes = s.bytes[:copy(s.bytes, s.bytes[sure:])]
 }
 
 func (d *streamDecoder) flush() {
 	for k := range d.state {
-		op, s := &d.t.decode[k], &d.state[k]
-		switch {
-		case op.kind == opByteFallback && k <= d.t.fused:
-			d.endBytes(k)
-		case op.kind == opByteLevel && k <= d.t.fused:
-			d.lossy(k, true)
-		case k > d.t.fused && op.kind != opStrip && op.kind != opMetaspace && op.kind != opFuse:
-			d.whole(k)
+		s := &d.state[k]
+		if k > d.t.fused && d.t.decode[k].kind != opStrip && len(s.bytes) > 0 { // the fused token; what a Strip holds is cut
+			token := s.bytes
+			s.bytes = nil
+			d.whole(k, token)
 		}
-		s.index, s.bytes, s.began = 0, s.bytes[:0], false
+		d.end(k)
+		s.index, s.began = 0, false
 	}
-}
-
-// whole runs decoder k on the fused token once all of it is there.
-func (d *streamDecoder) whole(k int) {
-	op, s := &d.t.decode[k], &d.state[k]
-	if len(s.bytes) == 0 {
-		return
-	}
-	token := s.bytes
-	switch op.kind {
-	case opByteFallback:
-		if b, ok := byteToken(token); ok {
-			token, _ = appendLossy(nil, []byte{b}, true)
-		}
-	case opByteLevel:
-		raw, ok := appendBytes(nil, string(token))
-		if !ok {
-			raw = token
-		}
-		token, _ = appendLossy(nil, raw, true)
-	case opReplace:
-		token = op.apply(nil, token, 0)
-	}
-	d.feed(k+1, token)
 }

@@ -46,6 +46,47 @@ func typeOf(raw json.RawMessage) (string, error) {
 	return head.Type, nil
 }
 
+// eachComponent reads the settings of each component of raw in order and calls
+// visit with them. The components of a Sequence are under the key list.
+func eachComponent[T any](owner, list string, raw json.RawMessage, visit func(kind string, v T) error) error {
+	var walk func(raw json.RawMessage, depth int) error
+	walk = func(raw json.RawMessage, depth int) error {
+		kind, err := typeOf(raw)
+		if err != nil {
+			return fmt.Errorf("%s: %w", owner, err)
+		}
+		if depth > maxDepth {
+			return fmt.Errorf("%s: nested deeper than %d", owner, maxDepth)
+		}
+		if kind != "Sequence" {
+			var v T
+			if err := json.Unmarshal(raw, &v); err != nil {
+				return fmt.Errorf("%s %s: %w", owner, kind, err)
+			}
+			return visit(kind, v)
+		}
+		var keys map[string]json.RawMessage
+		var nested []json.RawMessage
+		err = json.Unmarshal(raw, &keys)
+		if inner := keys[list]; err == nil && !absent(inner) {
+			err = json.Unmarshal(inner, &nested)
+		}
+		if err != nil {
+			return fmt.Errorf("%s Sequence: %w", owner, err)
+		}
+		for _, raw := range nested {
+			if err := walk(raw, depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if absent(raw) {
+		return nil
+	}
+	return walk(raw, 0)
+}
+
 // pattern is {"String": s} or {"Regex": r}.
 type pattern struct {
 	String *string

@@ -50,37 +50,39 @@ func guessModel(raw json.RawMessage) string {
 	return ""
 }
 
-// vocabulary is the two-way map of a model that numbers its tokens freely.
+// vocabulary is the two-way map of a model.
 type vocabulary struct {
 	ids    map[string]int32
-	tokens []string // by id, for dense ids
-	sparse map[int32]string
-	known  []bool
+	tokens []string         // by id
+	sparse map[int32]string // the same of ids far beyond the others, and of the token ""
 }
 
 // maxID bounds ids: they index arrays, and no vocabulary comes near.
 const maxID = 1 << 24
 
-func newVocabulary(ids map[string]int32) (*vocabulary, error) {
-	v := &vocabulary{ids: ids}
-	limit := int32(2*len(ids) + 1024)
+func newVocabulary(ids map[string]int32, size int) *vocabulary {
+	return &vocabulary{ids: ids, tokens: make([]string, size), sparse: map[int32]string{}}
+}
+
+// readVocabulary is a vocabulary whose tokens are numbered freely.
+func readVocabulary(ids map[string]int32) (*vocabulary, error) {
+	v := newVocabulary(ids, len(ids))
 	for token, id := range ids {
 		if id < 0 || id >= maxID {
 			return nil, fmt.Errorf("vocab: id %d of %q is not in 0 … %d", id, token, maxID-1)
 		}
-		if id >= limit {
-			if v.sparse == nil {
-				v.sparse = map[int32]string{}
-			}
-			v.sparse[id] = token
-			continue
-		}
-		for int(id) >= len(v.tokens) {
-			v.tokens, v.known = append(v.tokens, ""), append(v.known, false)
-		}
-		v.tokens[id], v.known[id] = token, true
+		v.put(token, id)
 	}
 	return v, nil
+}
+
+func (v *vocabulary) put(token string, id int32) {
+	v.ids[token] = id
+	if int(id) < len(v.tokens) && token != "" {
+		v.tokens[id] = token
+	} else {
+		v.sparse[id] = token
+	}
 }
 
 func (v *vocabulary) id(token string) (int32, bool) {
@@ -89,8 +91,8 @@ func (v *vocabulary) id(token string) (int32, bool) {
 }
 
 func (v *vocabulary) token(id int32) (string, bool) {
-	if id >= 0 && int(id) < len(v.tokens) {
-		return v.tokens[id], v.known[id]
+	if id >= 0 && int(id) < len(v.tokens) && v.tokens[id] != "" {
+		return v.tokens[id], true
 	}
 	token, ok := v.sparse[id]
 	return token, ok
@@ -137,7 +139,7 @@ func parseWordLevel(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, fmt.Errorf("model WordLevel: %w", err)
 	}
-	vocab, err := newVocabulary(v.Vocab)
+	vocab, err := readVocabulary(v.Vocab)
 	if err != nil {
 		return nil, fmt.Errorf("model WordLevel: %w", err)
 	}

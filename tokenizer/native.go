@@ -230,11 +230,6 @@ func (t *native) Decode(ids []int32, skipSpecial bool) (string, error) {
 		d.push(id)
 	}
 	d.flush()
-	if d.err != nil {
-		err := d.err
-		d.err = nil
-		return "", err
-	}
 	return string(d.out), nil
 }
 
@@ -280,7 +275,7 @@ func (t *native) TokenBytes(id int32) []byte {
 				text = []byte{b}
 			}
 		case opReplace, opMetaspace:
-			if i < t.fused {
+			if i < t.fused && utf8.Valid(text) { // and not a byte of <0x…>
 				text = op.apply([]byte{}, text, 1)
 			}
 		}

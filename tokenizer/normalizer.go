@@ -36,69 +36,48 @@ func (c normChain) run(s *scratch, src []byte) error {
 	return nil
 }
 
-func parseNormalizer(raw json.RawMessage) (normChain, error) {
-	if absent(raw) {
-		return nil, nil
-	}
-	var c normChain
-	return c, c.parse(raw, 0)
+func parseNormalizer(raw json.RawMessage) (c normChain, err error) {
+	err = eachComponent("normalizer", "normalizers", raw, func(kind string, v normSettings) error {
+		step, err := v.step(kind)
+		c = append(c, step)
+		return err
+	})
+	return c, err
 }
 
-func (c *normChain) parse(raw json.RawMessage, depth int) error {
-	kind, err := typeOf(raw)
-	if err != nil {
-		return fmt.Errorf("normalizer: %w", err)
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("normalizer: nested deeper than %d", maxDepth)
-	}
-	var v struct {
-		Normalizers []json.RawMessage `json:"normalizers"`
-		Pattern     pattern           `json:"pattern"`
-		Content     string            `json:"content"`
-		Prepend     string            `json:"prepend"`
-		StripLeft   bool              `json:"strip_left"`
-		StripRight  bool              `json:"strip_right"`
-		Charsmap    []byte            `json:"precompiled_charsmap"`
-	}
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return fmt.Errorf("normalizer %s: %w", kind, err)
-	}
-	var step normStep
+// normSettings are those of all kinds of normalizers.
+type normSettings struct {
+	Pattern    pattern `json:"pattern"`
+	Content    string  `json:"content"`
+	Prepend    string  `json:"prepend"`
+	StripLeft  bool    `json:"strip_left"`
+	StripRight bool    `json:"strip_right"`
+	Charsmap   []byte  `json:"precompiled_charsmap"`
+}
+
+func (v normSettings) step(kind string) (normStep, error) {
 	switch kind {
-	case "Sequence":
-		for _, sub := range v.Normalizers {
-			if err := c.parse(sub, depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
 	case "NFC", "NFD", "NFKC", "NFKD":
-		step = unicodeForm{compose: kind[len(kind)-1] == 'C', compat: kind[2] == 'K'}
+		return unicodeForms[kind], nil
 	case "Lowercase":
-		step = lowercase{}
+		return lowercase{}, nil
 	case "StripAccents":
-		step = stripAccents{}
+		return stripAccents{}, nil
 	case "Strip":
-		step = stripSpace{v.StripLeft, v.StripRight}
+		return stripSpace{v.StripLeft, v.StripRight}, nil
 	case "Prepend":
-		step = prepend(v.Prepend)
+		return prepend(v.Prepend), nil
 	case "Replace":
 		m, err := parsePattern("normalizer Replace", v.Pattern)
-		if err != nil {
-			return err
-		}
-		step = replaceStep{m, v.Content}
+		return replaceStep{m, v.Content}, err
 	case "Precompiled":
-		step, err = newPrecompiled(v.Charsmap)
+		step, err := newPrecompiled(v.Charsmap)
 		if err != nil {
-			return fmt.Errorf("normalizer Precompiled: %w", err)
+			return nil, fmt.Errorf("normalizer Precompiled: %w", err)
 		}
-	default:
-		return unsupported("normalizer %q", kind)
+		return step, nil
 	}
-	*c = append(*c, step)
-	return nil
+	return nil, unsupported("normalizer %q", kind)
 }
 
 type lowercase struct{}

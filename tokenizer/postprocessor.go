@@ -11,8 +11,6 @@ import (
 // One list alone would drop the text; a plain text is [nil, nil].
 type affixes struct{ parts [][]int32 }
 
-func plainAffixes() affixes { return affixes{parts: [][]int32{nil, nil}} }
-
 // wrap puts outer around f.
 func (f affixes) wrap(outer affixes) affixes {
 	out := [][]int32{slices.Clone(outer.parts[0])}
@@ -29,49 +27,26 @@ func (f affixes) wrap(outer affixes) affixes {
 }
 
 func parsePostProcessor(raw json.RawMessage) (affixes, error) {
-	if absent(raw) {
-		return plainAffixes(), nil
-	}
-	return parseAffixes(raw, plainAffixes(), 0)
-}
-
-func parseAffixes(raw json.RawMessage, f affixes, depth int) (affixes, error) {
-	kind, err := typeOf(raw)
-	if err != nil {
-		return f, fmt.Errorf("post_processor: %w", err)
-	}
-	if depth > maxDepth {
-		return f, fmt.Errorf("post_processor: nested deeper than %d", maxDepth)
-	}
-	var v struct {
-		Processors []json.RawMessage `json:"processors"`
-		template
-	}
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return f, fmt.Errorf("post_processor %s: %w", kind, err)
-	}
-	switch kind {
-	case "ByteLevel": // trims offsets, which nobody asks for here
-		return f, nil
-	case "Sequence":
-		for _, sub := range v.Processors {
-			if f, err = parseAffixes(sub, f, depth+1); err != nil {
-				return f, err
+	f := affixes{parts: [][]int32{nil, nil}}
+	err := eachComponent("post_processor", "processors", raw, func(kind string, v template) error {
+		switch kind {
+		case "ByteLevel": // trims offsets, which nobody asks for here
+			return nil
+		case "TemplateProcessing":
+			outer, err := v.affixes()
+			// Each text gap doubles what is inside; no real file has more than one.
+			if err == nil && len(f.parts)*len(outer.parts) > 64 {
+				err = fmt.Errorf("the text occurs more than 64 times in it")
 			}
+			if err != nil {
+				return fmt.Errorf("post_processor TemplateProcessing: %w", err)
+			}
+			f = f.wrap(outer)
+			return nil
 		}
-		return f, nil
-	case "TemplateProcessing":
-		outer, err := v.affixes()
-		if err != nil {
-			return f, fmt.Errorf("post_processor TemplateProcessing: %w", err)
-		}
-		// Each text gap doubles what is inside; no real file has more than one.
-		if len(f.parts)*len(outer.parts) > 64 {
-			return f, fmt.Errorf("post_processor TemplateProcessing: the text occurs more than 64 times in it")
-		}
-		return f.wrap(outer), nil
-	}
-	return f, unsupported("post_processor %q", kind)
+		return unsupported("post_processor %q", kind)
+	})
+	return f, err
 }
 
 // template is TemplateProcessing; only the part for a single text matters.

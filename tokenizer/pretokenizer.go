@@ -27,48 +27,30 @@ func (c *preChain) run(s *scratch) error {
 
 func parsePreTokenizer(raw json.RawMessage) (*preChain, error) {
 	c := &preChain{}
-	if absent(raw) {
-		return c, nil
-	}
-	return c, c.parse(raw, 0)
+	return c, eachComponent("pre_tokenizer", "pretokenizers", raw, c.append)
 }
 
-func (c *preChain) parse(raw json.RawMessage, depth int) error {
-	kind, err := typeOf(raw)
-	if err != nil {
-		return fmt.Errorf("pre_tokenizer: %w", err)
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("pre_tokenizer: nested deeper than %d", maxDepth)
-	}
+// preSettings are those of all kinds of pre-tokenizers.
+type preSettings struct {
+	Pattern          pattern `json:"pattern"`
+	Behavior         string  `json:"behavior"`
+	Invert           bool    `json:"invert"`
+	AddPrefixSpace   *bool   `json:"add_prefix_space"`
+	UseRegex         *bool   `json:"use_regex"`
+	IndividualDigits bool    `json:"individual_digits"`
+	Replacement      string  `json:"replacement"`
+	PrependScheme    *string `json:"prepend_scheme"`
+	Split            *bool   `json:"split"`
+}
+
+func (c *preChain) append(kind string, v preSettings) error {
 	if c.byteLevel {
 		return unsupported("pre_tokenizer %s after ByteLevel", kind)
-	}
-	var v struct {
-		PreTokenizers    []json.RawMessage `json:"pretokenizers"`
-		Pattern          pattern           `json:"pattern"`
-		Behavior         string            `json:"behavior"`
-		Invert           bool              `json:"invert"`
-		AddPrefixSpace   *bool             `json:"add_prefix_space"`
-		UseRegex         *bool             `json:"use_regex"`
-		IndividualDigits bool              `json:"individual_digits"`
-		Replacement      string            `json:"replacement"`
-		PrependScheme    *string           `json:"prepend_scheme"`
-		Split            *bool             `json:"split"`
-	}
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return fmt.Errorf("pre_tokenizer %s: %w", kind, err)
 	}
 	add := func(m matcher, b behavior, invert bool) {
 		c.steps = append(c.steps, &finderStep{m, b, invert})
 	}
 	switch kind {
-	case "Sequence":
-		for _, sub := range v.PreTokenizers {
-			if err := c.parse(sub, depth+1); err != nil {
-				return err
-			}
-		}
 	case "ByteLevel":
 		if v.AddPrefixSpace == nil {
 			return fmt.Errorf("pre_tokenizer ByteLevel: add_prefix_space is missing")

@@ -142,6 +142,18 @@ func TestTokenBytes(t *testing.T) {
 	}
 }
 
+// A token that stands for a byte is no text for the expressions behind it.
+func TestTokenBytesBehindAnExpression(t *testing.T) {
+	tok, err := tokenizer.Parse([]byte(`{"model":{"type":"WordLevel","vocab":{"<0xE9>":0},"unk_token":"<0xE9>"},"decoder":{"type":"Sequence",
+		"decoders":[{"type":"ByteFallback"},{"type":"Replace","pattern":{"Regex":"\\W"},"content":""}]}}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tok.TokenBytes(0); string(got) != "\xE9" {
+		t.Errorf("bytes %q, want E9", got)
+	}
+}
+
 // What the library behind the other backend can read it encodes and decodes as the file says; what it cannot, and its
 // panics, are errors that name the backend and what to use in its place.
 func TestSugarme(t *testing.T) {

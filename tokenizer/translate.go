@@ -5,22 +5,43 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/loopserve/loopserve/tokenizer/internal/ucd"
 )
 
-// translator rewrites an expression from Oniguruma's Ruby syntax to
-// regexp2's. Classes are written out as ranges, so that they are Unicode 16's
-// whatever version the engine has. What the two engines may take differently
-// is refused.
+// translator rewrites an expression from Oniguruma's Ruby syntax to regexp2's, token by token. Classes are written out as
+// ranges, so that they are Unicode 16's whatever version the engine has. What the two engines may take differently is
+// refused.
 type translator struct {
-	in   []rune
-	at   int
+	rest string // what is still to be read
 	out  strings.Builder
 	fold []bool // per open group: ignore case
-	atom int    // where the last atom starts in out, -1: nothing to repeat
 }
+
+// tokens are what the syntax is made of: the opening of a group, a quantifier, an interval, an escape, a character.
+var tokens = regexp.MustCompile(`(?s)^(?:\(\?(?:[:=!>]|<[=!]|-?i:)|[*+?][?+]?|\{(?:[0-9]+,?[0-9]*|,[0-9]+)\}|` +
+	`\\[pP]\{[^{}]*\}|\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\.|.)`)
+
+// next takes the next token, "" at the end.
+func (t *translator) next() string {
+	token := tokens.FindString(t.rest)
+	t.rest = t.rest[len(token):]
+	return token
+}
+
+func (t *translator) ignoresCase() bool { return t.fold[len(t.fold)-1] }
+
+// role is what a token is to a quantifier behind it.
+type role int
+
+const (
+	nothing role = iota // to repeat
+	atom
+	quantifier
+)
 
 func translate(source string) (string, error) {
 	if len(source) > 1<<16 {
@@ -29,294 +50,286 @@ func translate(source string) (string, error) {
 	if !utf8.ValidString(source) {
 		return "", fmt.Errorf("not UTF-8")
 	}
-	t := &translator{in: []rune(source), fold: []bool{false}, atom: -1}
-	var starts []int // where each open group starts in out
-	for t.at < len(t.in) {
-		c := t.in[t.at]
-		var err error
-		switch c {
-		case '(':
-			starts = append(starts, t.out.Len())
-			err = t.open()
-			t.atom = -1
-			if len(t.fold) > 64 {
-				err = fmt.Errorf("groups nested deeper than 64")
-			}
-		case ')':
-			if len(starts) == 0 {
-				return "", fmt.Errorf("a closing parenthesis has no opening one")
-			}
-			t.at++
-			t.out.WriteByte(')')
-			t.atom, starts = starts[len(starts)-1], starts[:len(starts)-1]
-			t.fold = t.fold[:len(t.fold)-1]
-		case '*', '+', '?':
-			err = t.quantifier()
-		case '{':
-			if t.interval() == "" {
-				err = t.single(c)
-			} else {
-				err = t.quantifier()
-			}
-		case '|':
-			t.at++
-			t.out.WriteByte('|')
-			t.atom = -1
-		default:
-			err = t.single(c)
-		}
-		if err != nil {
+	t := &translator{rest: source, fold: []bool{false}}
+	for before := nothing; t.rest != ""; {
+		at := utf8.RuneCountInString(source[:len(source)-len(t.rest)])
+		token := t.next()
+		is, err := t.write(token)
+		switch {
+		case err != nil:
 			return "", err
+		case is == quantifier && before == nothing:
+			return "", fmt.Errorf("the quantifier at character %d has nothing to repeat", at)
+		case is == quantifier && before == quantifier:
+			return "", unsupported("a quantifier after a quantifier")
 		}
+		before = is
 	}
-	if len(starts) > 0 {
+	if len(t.fold) > 1 {
 		return "", fmt.Errorf("a parenthesis is not closed")
 	}
 	return t.out.String(), nil
 }
 
-func (t *translator) peek(ahead int) rune {
-	if t.at+ahead < len(t.in) {
-		return t.in[t.at+ahead]
-	}
-	return -1
+// assertions by their tokens. Those of words are written with what Unicode 16 says of words.
+var assertions = map[string]string{
+	"^": `(?:\A|(?<=\n)(?!\z))`, "$": `(?=\n|\z)`, `\A`: `\A`, `\z`: `\z`, `\Z`: `(?=\n?\z)`,
+	`\b`: `(?:(?<=[W])(?![W])|(?<![W])(?=[W]))`, `\B`: `(?!(?<=[W])(?![W])|(?<![W])(?=[W]))`,
 }
 
-func (t *translator) has(prefix string) bool {
-	return strings.HasPrefix(string(t.in[t.at:min(len(t.in), t.at+len(prefix))]), prefix)
+// write writes one token, or the whole class that it opens.
+func (t *translator) write(token string) (role, error) {
+	if assertion, ok := assertions[token]; ok {
+		t.out.WriteString(strings.ReplaceAll(assertion, "W", class(`\w`, ucd.IsOnigWord)))
+		return nothing, nil
+	}
+	switch token[0] {
+	case '(':
+		return nothing, t.open(token)
+	case ')':
+		if len(t.fold) == 1 {
+			return nothing, fmt.Errorf("a closing parenthesis has no opening one")
+		}
+		t.fold = t.fold[:len(t.fold)-1]
+		t.out.WriteByte(')')
+		return atom, nil
+	case '|':
+		t.out.WriteByte('|')
+		return nothing, nil
+	case '*', '+', '?':
+		t.out.WriteString(token)
+		return quantifier, nil
+	case '{':
+		if len(token) > 1 {
+			return quantifier, t.interval(token)
+		}
+	case '.':
+		t.out.WriteString(`[^\n]`)
+		return atom, nil
+	case '[':
+		return atom, t.bracket()
+	}
+	r, set, err := single(token)
+	if err == nil && set == "" {
+		set, err = t.forms(r)
+	}
+	if next, _ := utf8.DecodeRuneInString(t.rest); err == nil && t.ignoresCase() && multiFold[strings.ToLower(string(r)+string(next))] {
+		err = unsupported("%q in case-insensitive matching", string(r)+string(next))
+	}
+	t.out.WriteString("[" + set + "]")
+	return atom, err
 }
 
-// open writes the start of a group. Groups are never referred to, so they
-// capture nothing.
-func (t *translator) open() error {
-	fold := t.fold[len(t.fold)-1]
-	for _, kind := range []string{"(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:", "(?-i:"} {
-		if !t.has(kind) {
-			continue
+// open writes the start of a group. Groups are never referred to, so they capture nothing.
+func (t *translator) open(token string) error {
+	fold := t.ignoresCase()
+	switch token {
+	case "(":
+		if strings.HasPrefix(t.rest, "?") {
+			return unsupported("group %q", clip([]byte(token+t.rest)))
 		}
-		t.at += len(kind)
-		switch kind {
-		case "(?i:":
-			kind, fold = "(?:", true
-		case "(?-i:":
-			kind, fold = "(?:", false
-		}
-		t.out.WriteString(kind)
-		t.fold = append(t.fold, fold)
-		return nil
+		token = "(?:"
+	case "(?i:", "(?-i:":
+		token, fold = "(?:", token == "(?i:"
 	}
-	if t.peek(1) == '?' {
-		return unsupported("group %q", clip([]byte(string(t.in[t.at:min(len(t.in), t.at+6)]))))
-	}
-	t.at++
-	t.out.WriteString("(?:")
-	t.fold = append(t.fold, fold)
-	return nil
-}
-
-// quantifier rewrites the possessive ones as atomic groups.
-func (t *translator) quantifier() error {
-	if t.atom < 0 {
-		return fmt.Errorf("the quantifier at character %d has nothing to repeat", t.at)
-	}
-	body := t.out.String()[t.atom:]
-	head := t.out.String()[:t.atom]
-	count, interval, err := t.count()
-	if err != nil {
-		return err
-	}
-	write := func(s string) {
-		t.out.Reset()
-		t.out.WriteString(head + s)
-	}
-	switch next := t.peek(0); {
-	case next == '?':
-		if interval {
-			return unsupported("a lazy interval")
-		}
-		t.at++
-		write("(?:" + body + count + "?)")
-	case next == '+':
-		if interval {
-			return unsupported("a quantifier after an interval")
-		}
-		t.at++
-		write("(?>" + body + count + ")")
-	case next == '*' || next == '{' && t.interval() != "":
-		return unsupported("a quantifier after a quantifier")
-	default:
-		write("(?:" + body + count + ")")
+	t.out.WriteString(token)
+	if t.fold = append(t.fold, fold); len(t.fold) > 64 {
+		return fmt.Errorf("groups nested deeper than 64")
 	}
 	return nil
 }
 
-var intervals = regexp.MustCompile(`^\{([0-9]*,?[0-9]*)\}`)
-
-// interval is the inside of the interval at the current place, "" where the brace is a character like any other.
-func (t *translator) interval() string {
-	found := intervals.FindStringSubmatch(string(t.in[t.at:min(len(t.in), t.at+40)]))
-	if found == nil || found[1] == "," {
-		return ""
-	}
-	return found[1]
-}
-
-// count reads *, +, ? or an interval.
-func (t *translator) count() (text string, interval bool, err error) {
-	if c := t.in[t.at]; c != '{' {
-		t.at++
-		return string(c), false, nil
-	}
-	inner := t.interval()
-	low, high, two := strings.Cut(inner, ",")
+// interval writes {n}, {n,}, {,m} or {n,m}.
+func (t *translator) interval(token string) error {
+	low, high, two := strings.Cut(token[1:len(token)-1], ",")
 	if low == "" {
 		low = "0"
 	}
-	n, err := strconv.Atoi(low)
-	if err != nil || n > 1000 {
-		return "", false, unsupported("interval {%s}", inner)
+	least, err := strconv.Atoi(low)
+	most := least
+	if err == nil && high != "" {
+		most, err = strconv.Atoi(high)
 	}
-	text = low
+	if err != nil || least > most || most > 1000 {
+		return unsupported("interval %s", token)
+	}
 	if two {
-		text += "," + high
-		if m, err := strconv.Atoi(high); high != "" && (err != nil || m < n || m > 1000) {
-			return "", false, unsupported("interval {%s}", inner)
-		}
+		low += "," + high
 	}
-	t.at += len(inner) + 2
-	return "{" + text + "}", true, nil
+	t.out.WriteString("{" + low + "}")
+	return nil
 }
 
-// single writes one character, class or assertion.
-func (t *translator) single(c rune) error {
-	t.atom = t.out.Len()
-	switch c {
-	case '^':
-		t.at++
-		t.out.WriteString(`(?:\A|(?<=\n)(?!\z))`)
-		t.atom = -1
-		return nil
-	case '$':
-		t.at++
-		t.out.WriteString(`(?=\n|\z)`)
-		t.atom = -1
-		return nil
-	case '.':
-		t.at++
-		t.out.WriteString(`[^\n]`)
-		return nil
-	case '[':
-		set, err := t.bracket()
-		if err != nil {
-			return err
-		}
-		t.out.WriteString(set.class())
-		return nil
-	case '\\':
-		if done, err := t.assertion(); done || err != nil {
-			t.atom = -1
-			return err
-		}
-		set, literal, err := t.escape()
-		if err != nil {
-			return err
-		}
-		if literal < 0 {
-			t.out.WriteString(set.class())
-			return nil
-		}
-		return t.literal(literal)
+// single reads a token that stands for one character, or for a set of them: the inside of a class.
+func single(token string) (r rune, set string, err error) {
+	r, size := utf8.DecodeRuneInString(token)
+	if r != '\\' {
+		return r, "", nil
 	}
-	t.at++
-	return t.literal(c)
+	letter, size := utf8.DecodeRuneInString(token[size:])
+	in := func(is func(rune) bool) (rune, string, error) {
+		if unicode.IsUpper(letter) != strings.HasPrefix(token[2:], "{^") {
+			return 0, class(token, func(r rune) bool { return !is(r) }), nil
+		}
+		return 0, class(token, is), nil
+	}
+	switch letter {
+	case 'p', 'P':
+		name := strings.TrimPrefix(strings.Trim(token[2:], "{}"), "^")
+		category, ok := ucd.SetByName(name)
+		if !ok {
+			return 0, "", unsupported(`property \p{%s}`, name)
+		}
+		return in(func(r rune) bool { return ucd.In(r, category) })
+	case 's', 'S':
+		return in(ucd.IsSpace)
+	case 'w', 'W':
+		return in(ucd.IsOnigWord)
+	case 'd', 'D':
+		digits, _ := ucd.SetByName("Nd")
+		return in(func(r rune) bool { return ucd.In(r, digits) })
+	case 'h', 'H':
+		return in(func(r rune) bool { return strings.ContainsRune("0123456789ABCDEFabcdef", r) })
+	case 'x', 'u':
+		// Bytes of \x above 7F make up characters in Oniguruma.
+		code, err := strconv.ParseUint(strings.Trim(token[2:], "{}"), 16, 32)
+		if err != nil || !utf8.ValidRune(rune(code)) || letter == 'x' && token[2] != '{' && code >= utf8.RuneSelf {
+			return 0, "", unsupported("escape %s", token)
+		}
+		return rune(code), "", nil
+	}
+	if i := strings.IndexRune("tnrfvae", letter); i >= 0 {
+		return rune("\t\n\r\f\v\a\x1b"[i]), "", nil
+	}
+	if size == 0 || letter < utf8.RuneSelf && (unicode.IsLetter(letter) || unicode.IsDigit(letter)) {
+		return 0, "", unsupported("escape %s", token)
+	}
+	return letter, "", nil
 }
 
-// assertion writes \b, \B, \A and \z by what they mean in Unicode 16.
-func (t *translator) assertion() (bool, error) {
-	text := ""
-	switch t.peek(1) {
-	case 'b', 'B':
-		w := wordSet().class()
-		text = "(?:(?<=" + w + ")(?!" + w + ")|(?<!" + w + ")(?=" + w + "))"
-		if t.peek(1) == 'B' {
-			text = "(?!" + text + ")"
-		}
-	case 'A':
-		text = `\A`
-	case 'z':
-		text = `\z`
-	case 'Z':
-		text = `(?=\n?\z)`
-	default:
-		return false, nil
+// class is the inside of a class of all characters that is reports. It is found by walking all of Unicode: once for each
+// name.
+func class(name string, is func(rune) bool) string {
+	if set, ok := classes.Load(name); ok {
+		return set.(string)
 	}
-	t.at += 2
-	t.out.WriteString(text)
-	return true, nil
+	var set strings.Builder
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !is(r) {
+			continue
+		}
+		first := r
+		for r < unicode.MaxRune && is(r+1) {
+			r++
+		}
+		fmt.Fprintf(&set, `\x{%x}-\x{%x}`, first, r)
+	}
+	classes.Store(name, set.String())
+	return set.String()
 }
+
+var classes sync.Map // name → string
 
 // multiFold are letter pairs that case-insensitive matching equates with one
 // character (ß, ﬀ, ﬁ, ﬂ, ﬆ).
 var multiFold = map[string]bool{"ss": true, "ff": true, "fi": true, "fl": true, "st": true}
 
-// literal writes a character; without case, all its forms.
-func (t *translator) literal(r rune) error {
-	if !t.fold[len(t.fold)-1] {
-		t.out.WriteString(runeSet{{r, r}}.class())
-		return nil
+// forms is the inside of a class of a character; without case, of all its forms.
+func (t *translator) forms(r rune) (string, error) {
+	set := fmt.Sprintf(`\x{%x}`, r)
+	if !t.ignoresCase() {
+		return set, nil
 	}
-	set, err := foldRune(r)
-	if err != nil {
-		return err
+	if r >= utf8.RuneSelf {
+		return "", unsupported("%q in case-insensitive matching", string(r))
 	}
-	if next := t.peek(0); next >= 0 && multiFold[strings.ToLower(string(r)+string(next))] {
-		return unsupported("%q in case-insensitive matching", string(r)+string(next))
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		set += fmt.Sprintf(`\x{%x}`, other)
 	}
-	t.out.WriteString(set.class())
-	return nil
+	return set, nil
 }
 
-func foldRune(r rune) (runeSet, error) {
-	set := runeSet{{r, r}}
+// bracket writes a character class. Classes in classes, intersections and
+// POSIX names are refused.
+func (t *translator) bracket() error {
+	t.out.WriteByte('[')
+	if strings.HasPrefix(t.rest, "^") {
+		if t.ignoresCase() {
+			return unsupported("a negated class in case-insensitive matching")
+		}
+		t.out.WriteString(t.next())
+	}
+	for first := true; ; first = false {
+		token := t.nextMember()
+		switch {
+		case token == "":
+			return fmt.Errorf("a character class is not closed")
+		case token == "]" && !first:
+			t.out.WriteByte(']')
+			return nil
+		case token == "]" || token == "[" || token == "&" && strings.HasPrefix(t.rest, "&"):
+			return unsupported("%q inside a class", token)
+		}
+		set, err := t.member(token)
+		if err != nil {
+			return err
+		}
+		t.out.WriteString(set)
+	}
+}
+
+// nextMember takes an escape or a character: nothing else has a meaning inside a class.
+func (t *translator) nextMember() string {
+	if strings.HasPrefix(t.rest, `\`) {
+		return t.next()
+	}
+	_, size := utf8.DecodeRuneInString(t.rest)
+	token := t.rest[:size]
+	t.rest = t.rest[size:]
+	return token
+}
+
+// item reads a member that stands for one character, or for a set.
+func item(token string) (rune, string, error) {
+	switch token {
+	case "[":
+		return 0, "", unsupported("%q inside a class", token)
+	case `\b`:
+		return '\b', "", nil
+	}
+	return single(token)
+}
+
+// member reads a set, a character or a range of a class.
+func (t *translator) member(token string) (string, error) {
+	low, set, err := item(token)
+	if err == nil && set != "" && t.ignoresCase() {
+		err = unsupported("a property in a class in case-insensitive matching")
+	}
+	if err != nil || set != "" {
+		return set, err
+	}
+	if !strings.HasPrefix(t.rest, "-") || t.rest == "-" || t.rest[1] == ']' {
+		return t.forms(low)
+	}
+	t.nextMember()
+	high, set, err := item(t.nextMember())
 	switch {
-	case r >= utf8.RuneSelf:
-		return nil, unsupported("%q in case-insensitive matching", string(r))
-	case 'a' <= r && r <= 'z':
-		set = append(set, runeRange{r - 32, r - 32})
-	case 'A' <= r && r <= 'Z':
-		set = append(set, runeRange{r + 32, r + 32})
+	case err != nil:
+		return "", err
+	case set != "" || high < low:
+		return "", unsupported("a range in a class that ends before it starts")
+	case !t.ignoresCase():
+		return fmt.Sprintf(`\x{%x}-\x{%x}`, low, high), nil
+	case high-low > 128:
+		return "", unsupported("a wide range in case-insensitive matching")
 	}
-	switch r {
-	case 's', 'S':
-		set = append(set, runeRange{'ſ', 'ſ'})
-	case 'k', 'K':
-		set = append(set, runeRange{'\u212A', '\u212A'})
-	}
-	return union(set), nil
-}
-
-// categoryOf reads {L}, {^L} or {Lu} behind \p or \P.
-func (t *translator) category() (runeSet, error) {
-	negate := t.peek(1) == 'P'
-	end := t.at + 2
-	for end < len(t.in) && t.in[end] != '}' {
-		end++
-	}
-	if t.peek(2) != '{' || end == len(t.in) {
-		return nil, unsupported(`\p without braces`)
-	}
-	name := string(t.in[t.at+3 : end])
-	t.at = end + 1
-	if strings.HasPrefix(name, "^") {
-		name, negate = name[1:], !negate
-	}
-	category, ok := ucd.SetByName(name)
-	if !ok {
-		return nil, unsupported(`property \p{%s}`, name)
-	}
-	set := categorySet(category)
-	if negate {
-		set = set.complement()
+	for r := low; r <= high; r++ {
+		forms, err := t.forms(r)
+		if err != nil {
+			return "", err
+		}
+		set += forms
 	}
 	return set, nil
 }

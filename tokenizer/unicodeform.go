@@ -1,188 +1,140 @@
 package tokenizer
 
 import (
+	"cmp"
+	"slices"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
-	"github.com/loopserve/loopserve/tokenizer/internal/ucd"
+	"golang.org/x/text/unicode/norm"
+	"golang.org/x/text/unicode/rangetable"
 )
 
 // unicodeForm is NFC, NFD, NFKC or NFKD (UAX #15) over the characters of
-// Unicode 9.0; later ones stand for themselves.
-type unicodeForm struct{ compose, compat bool }
+// Unicode 9.0; later ones stand for themselves. The data are x/text's, the way
+// is the standard's: x/text itself puts a U+034F into every pile of more than
+// 30 marks, and allocates.
+type unicodeForm norm.Form
 
-// Hangul syllables are composed by arithmetic (The Unicode Standard, 3.12).
-const (
-	hangulS, hangulL, hangulV, hangulT = 0xAC00, 0x1100, 0x1161, 0x11A7
-	countL, countV, countT             = 19, 21, 28
-	countS                             = countL * countV * countT
-)
+var unicodeForms = map[string]unicodeForm{
+	"NFC": unicodeForm(norm.NFC), "NFD": unicodeForm(norm.NFD), "NFKC": unicodeForm(norm.NFKC), "NFKD": unicodeForm(norm.NFKD),
+}
 
-// quick is the end of the prefix of src that every form leaves alone: ASCII.
-func quick(src []byte) int {
-	for i, c := range src {
-		if c >= utf8.RuneSelf {
-			return i
+// assigned9 are the characters of Unicode 9.0: what x/text says of them is the
+// same in every later version (Unicode's stability policy).
+var assigned9 = rangetable.Assigned("9.0.0")
+
+// classed is a character with its canonical combining class, a starter's is 0.
+type classed struct {
+	r     rune
+	class uint8
+}
+
+func (f unicodeForm) apply(s *scratch, dst, src []byte) ([]byte, error) {
+	for len(src) > 0 {
+		end := norm.Form(f).QuickSpan(src) // so far it is in its form
+		dst, src = append(dst, src[:end]...), src[end:]
+		for end = 0; end < len(src) && (end == 0 || !f.begins(src[end:])); {
+			end += runeLen(src[end:])
 		}
-	}
-	return len(src)
-}
-
-// segment is what stands between two starters: characters with classes.
-type segment struct {
-	runes   []rune
-	classes []uint8
-}
-
-var segments = sync.Pool{New: func() any { return new(segment) }}
-
-func (f unicodeForm) apply(_ *scratch, dst, src []byte) ([]byte, error) {
-	n := quick(src)
-	if n == len(src) || f.inert(src[n:]) {
-		return append(dst, src...), nil
-	}
-	if n > 0 { // the last of them may compose with what follows
-		n--
-	}
-	dst, src = append(dst, src[:n]...), src[n:]
-	seg := segments.Get().(*segment)
-	for i := 0; i < len(src); {
-		r, size := decodeRune(src[i:])
-		i += size
-		dst = f.push(dst, seg, r)
-	}
-	dst = f.flush(dst, seg)
-	if cap(seg.runes) <= maxKept {
-		segments.Put(seg)
+		dst, src = f.segment(s, dst, src[:end]), src[end:]
 	}
 	return dst, nil
 }
 
-// inert tells whether the form leaves src alone, by a test that says no too
-// often but not for common text.
-func (f unicodeForm) inert(src []byte) bool {
-	for i := 0; i < len(src); {
-		r, n := decodeRune(src[i:])
-		i += n
-		switch {
-		case r < 0xA0, f.compose && r < 0x300 && !f.compat:
-		case f.compose && hangulS <= r && r < hangulS+countS:
-		case 0x3041 <= r && r <= 0x3096 && f.compose, 0x4E00 <= r && r <= 0x9FFF, 0x400 <= r && r <= 0x482 && f.compose:
-		default:
-			return false
-		}
+// begins tells whether nothing before the first character of b takes part in
+// its form.
+func (f unicodeForm) begins(b []byte) bool {
+	properties := norm.Form(f).Properties(b)
+	if apart := properties.Decomposition(); apart != nil { // a Jamo of compatibility may be a vowel
+		properties = norm.Form(f).Properties(apart)
 	}
-	return true
+	return properties.BoundaryBefore()
 }
 
-// push decomposes r into the segment; a starter ends the one before, unless
-// it composes with it.
-func (f unicodeForm) push(dst []byte, seg *segment, r rune) []byte {
-	if s := r - hangulS; 0 <= s && s < countS {
-		dst = f.one(dst, seg, hangulL+s/(countV*countT))
-		dst = f.one(dst, seg, hangulV+s%(countV*countT)/countT)
-		if t := s % countT; t > 0 {
-			dst = f.one(dst, seg, hangulT+t)
+// segment appends the form of characters that nothing around them takes part in.
+func (f unicodeForm) segment(s *scratch, dst, src []byte) []byte {
+	s.classed = f.decompose(s.classed[:0], src)
+	text := s.classed
+	for i := 0; i < len(text); i++ { // marks stand in the order of their classes, those of equal class as they came
+		from := i
+		for i < len(text) && text[i].class > 0 {
+			i++
 		}
-		return dst
+		slices.SortStableFunc(text[from:i], func(a, b classed) int { return cmp.Compare(a.class, b.class) })
 	}
-	to := ucd.Decomposition(r, f.compat)
-	if to == nil {
-		return f.one(dst, seg, r)
+	if norm.Form(f) == norm.NFC || norm.Form(f) == norm.NFKC {
+		text = compose(text)
 	}
-	for _, r := range to {
-		dst = f.one(dst, seg, r)
+	for _, c := range text {
+		dst = utf8.AppendRune(dst, c.r)
 	}
 	return dst
 }
 
-func (f unicodeForm) one(dst []byte, seg *segment, r rune) []byte {
-	class := ucd.Class(r)
-	if class == 0 && len(seg.runes) > 0 {
-		if f.compose {
-			seg.settle()
-			// Two starters compose when nothing is left between them.
-			if c, ok := compose(seg.runes[0], r); ok && len(seg.runes) == 1 && seg.classes[0] == 0 {
-				seg.runes[0] = c
-				return dst
+// Hangul syllables are decomposed by arithmetic (The Unicode Standard, 3.12).
+const (
+	hangulS, hangulL, hangulV, hangulT = 0xAC00, 0x1100, 0x1161, 0x11A7
+	countV, countT                     = 21, 28
+	lastHangulS                        = 0xD7A3
+)
+
+func (f unicodeForm) decompose(dst []classed, src []byte) []classed {
+	for len(src) > 0 {
+		r, n := decodeRune(src)
+		properties := norm.Form(f).Properties(src)
+		src = src[n:]
+		switch apart := properties.Decomposition(); {
+		case !unicode.Is(assigned9, r):
+			dst = append(dst, classed{r: r})
+		case hangulS <= r && r <= lastHangulS:
+			s := r - hangulS
+			dst = append(dst, classed{r: hangulL + s/(countV*countT)}, classed{r: hangulV + s%(countV*countT)/countT})
+			if s%countT > 0 {
+				dst = append(dst, classed{r: hangulT + s%countT})
+			}
+		case apart != nil:
+			dst = f.decompose(dst, apart)
+		default:
+			dst = append(dst, classed{r, properties.CCC()})
+		}
+	}
+	return dst
+}
+
+// compose puts characters together with the starter before them, where nothing
+// between the two is in the way.
+func compose(text []classed) []classed {
+	pairs := composites()
+	out, starter := text[:0], -1
+	for _, c := range text {
+		if starter >= 0 && (starter == len(out)-1 || out[len(out)-1].class < c.class) {
+			if both, ok := pairs[[2]rune{out[starter].r, c.r}]; ok {
+				out[starter].r = both
+				continue
 			}
 		}
-		dst = f.flush(dst, seg)
+		if c.class == 0 {
+			starter = len(out)
+		}
+		out = append(out, c)
 	}
-	seg.runes = append(seg.runes, r)
-	seg.classes = append(seg.classes, class)
-	return dst
+	return out
 }
 
-func (f unicodeForm) flush(dst []byte, seg *segment) []byte {
-	if f.compose {
-		seg.settle()
-	} else {
-		seg.order()
-	}
-	for _, r := range seg.runes {
-		dst = utf8.AppendRune(dst, r)
-	}
-	seg.runes, seg.classes = seg.runes[:0], seg.classes[:0]
-	return dst
-}
-
-// settle orders the marks and composes them into the starter.
-func (s *segment) settle() {
-	s.order()
-	if len(s.runes) < 2 || s.classes[0] != 0 {
-		return
-	}
-	kept, last := 1, uint8(0)
-	for i := 1; i < len(s.runes); i++ {
-		class := s.classes[i]
-		if c, ok := compose(s.runes[0], s.runes[i]); ok && (kept == 1 || last < class) {
-			s.runes[0] = c
+// composites are the characters that compose of two, Hangul syllables too:
+// found by walking all of Unicode, so once.
+var composites = sync.OnceValue(func() map[[2]rune]rune {
+	out := map[[2]rune]rune{}
+	for r := range rune(unicode.MaxRune) {
+		whole := string(r)
+		if norm.NFD.IsNormalString(whole) || !norm.NFC.IsNormalString(whole) || !unicode.Is(assigned9, r) {
 			continue
 		}
-		s.runes[kept], s.classes[kept], last = s.runes[i], class, class
-		kept++
+		apart := []rune(norm.NFD.String(whole))
+		first := []rune(norm.NFC.String(string(apart[:len(apart)-1])))
+		out[[2]rune{first[0], apart[len(apart)-1]}] = r
 	}
-	s.runes, s.classes = s.runes[:kept], s.classes[:kept]
-}
-
-// order sorts the marks by class, those of equal class as they came: by
-// counting where there are many, so that no pile of marks is slow.
-func (s *segment) order() {
-	if len(s.runes) > 32 {
-		s.count()
-		return
-	}
-	for i := 1; i < len(s.runes); i++ {
-		for j := i; j > 0 && s.classes[j] != 0 && s.classes[j-1] > s.classes[j]; j-- {
-			s.runes[j], s.runes[j-1] = s.runes[j-1], s.runes[j]
-			s.classes[j], s.classes[j-1] = s.classes[j-1], s.classes[j]
-		}
-	}
-}
-
-func (s *segment) count() {
-	var at [257]int
-	for _, c := range s.classes {
-		at[int(c)+1]++
-	}
-	for i := 1; i < len(at); i++ {
-		at[i] += at[i-1]
-	}
-	runes, classes := make([]rune, len(s.runes)), make([]uint8, len(s.runes))
-	for i, c := range s.classes {
-		runes[at[c]], classes[at[c]] = s.runes[i], c
-		at[c]++
-	}
-	s.runes, s.classes = runes, classes
-}
-
-func compose(a, b rune) (rune, bool) {
-	if l, v := a-hangulL, b-hangulV; 0 <= l && l < countL && 0 <= v && v < countV {
-		return hangulS + (l*countV+v)*countT, true
-	}
-	if s, t := a-hangulS, b-hangulT; 0 <= s && s < countS && s%countT == 0 && 0 < t && t < countT {
-		return a + t, true
-	}
-	return ucd.Compose(a, b)
-}
+	return out
+})

@@ -6,13 +6,13 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // unigram finds the segmentation of a piece with the highest sum of scores.
 type unigram struct {
-	tokens       []string
+	*vocabulary
 	scores       []float64
-	ids          map[string]int32
 	trie         *trie
 	unk          int32 // -1: an unknown character is an error
 	unkScore     float64
@@ -51,7 +51,8 @@ func parseUnigram(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 		return nil, fmt.Errorf("model Unigram: %d tokens, at most %d", len(v.Vocab), maxID-1)
 	}
 	m := &unigram{
-		unk: -1, byteFallback: v.ByteFallback, byteLevel: byteLevel, ids: make(map[string]int32, len(v.Vocab)),
+		vocabulary: newVocabulary(make(map[string]int32, len(v.Vocab)), len(v.Vocab)),
+		unk:        -1, byteFallback: v.ByteFallback, byteLevel: byteLevel,
 	}
 	lowest := math.Inf(1)
 	order := make([]int32, len(v.Vocab))
@@ -64,14 +65,14 @@ func parseUnigram(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 		if !ok {
 			return nil, fmt.Errorf("model Unigram: vocab entry %d: %s is not a score", i, clip(entry[1]))
 		}
-		m.tokens, m.scores = append(m.tokens, token), append(m.scores, score)
-		m.ids[token] = int32(i)
+		m.put(token, int32(i))
+		m.scores = append(m.scores, score)
 		order[i] = int32(i)
 		lowest = min(lowest, score)
 	}
 	if v.Unk != nil {
-		if *v.Unk < 0 || int(*v.Unk) >= len(m.tokens) {
-			return nil, fmt.Errorf("model Unigram: unk_id %d is not in the vocabulary of %d", *v.Unk, len(m.tokens))
+		if *v.Unk < 0 || int(*v.Unk) >= m.size() {
+			return nil, fmt.Errorf("model Unigram: unk_id %d is not in the vocabulary of %d", *v.Unk, m.size())
 		}
 		m.unk = *v.Unk
 	}
@@ -81,19 +82,8 @@ func parseUnigram(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	return m, nil
 }
 
-func (m *unigram) id(token string) (int32, bool) {
-	id, ok := m.ids[token]
-	return id, ok
-}
-
-func (m *unigram) token(id int32) (string, bool) {
-	if id < 0 || int(id) >= len(m.tokens) {
-		return "", false
-	}
-	return m.tokens[id], true
-}
-
-func (m *unigram) size() int { return len(m.tokens) }
+// size counts tokens that stand twice, too.
+func (m *unigram) size() int { return len(m.scores) }
 
 func (m *unigram) append(dst []int32, s *scratch, text []byte) ([]int32, error) {
 	if m.byteLevel {
@@ -190,52 +180,32 @@ func (m *unigram) search(u *unigramScratch, text []byte) error {
 // the nearest double, and where two segmentations of Unigram tie but for that
 // bit it decides which one wins.
 func parseScore(text string) (float64, bool) {
-	if !validNumber(text) {
+	digits, negative := strings.CutPrefix(text, "-")
+	if digits == "" || digits[0] < '0' || digits[0] > '9' { // JSON, but no number
 		return 0, false
 	}
-	i, negative := 0, false
-	if text[0] == '-' {
-		i, negative = 1, true
-	}
-	significand, exponent, point, full := uint64(0), 0, false, false
-	for ; i < len(text); i++ {
-		c := text[i]
-		if c == '.' {
-			point = true
-			continue
-		}
-		if c == 'e' || c == 'E' {
-			break
-		}
-		digit := uint64(c - '0')
-		// A digit that would overflow ends what is kept; before the point its
-		// place still counts, and after the point digits may fit again only
-		// if the overflow was before it.
-		if full && point {
-			continue
-		}
-		if significand > (math.MaxUint64-digit)/10 {
-			full = true
-			if !point {
-				exponent++
-			}
-			continue
-		}
-		if full {
-			exponent++
-			continue
-		}
-		significand = significand*10 + digit
-		if point {
-			exponent--
-		}
-	}
-	if i < len(text) {
-		e, err := strconv.Atoi(text[i+1:])
-		if err != nil || e > 1<<20 || e < -1<<20 {
+	exponent := 0
+	if e := strings.IndexAny(digits, "eE"); e >= 0 {
+		var err error
+		if exponent, err = strconv.Atoi(digits[e+1:]); err != nil || exponent > 1<<20 || exponent < -1<<20 {
 			return 0, false
 		}
-		exponent += e
+		digits = digits[:e]
+	}
+	whole, fraction, _ := strings.Cut(digits, ".")
+	significand, full := uint64(0), false
+	for i, c := range whole + fraction {
+		digit := uint64(c - '0')
+		full = full || significand > (math.MaxUint64-digit)/10
+		switch {
+		case full && i < len(whole): // dropped, but its place counts
+			exponent++
+		case !full:
+			significand = significand*10 + digit
+			if i >= len(whole) {
+				exponent--
+			}
+		}
 	}
 	f, ok := scale(float64(significand), exponent)
 	if negative {
@@ -250,41 +220,18 @@ func scale(f float64, exponent int) (float64, bool) {
 		f /= 1e308
 		exponent += 308
 	}
-	switch {
-	case f == 0:
+	if f == 0 {
 		return f, true
-	case exponent > 308:
+	}
+	if exponent > 308 {
 		return 0, false
-	case exponent >= 0:
-		f *= pow10(exponent)
-	default:
-		f /= pow10(-exponent)
 	}
-	return f, !math.IsInf(f, 0)
-}
-
-// pow10 is the double nearest to 10^n; math.Pow10 is not above 10^31.
-func pow10(n int) float64 {
-	if n < 32 {
-		return math.Pow10(n)
+	// math.Pow10 is not the nearest double above 10^31.
+	power, err := strconv.ParseFloat("1e"+strconv.Itoa(max(exponent, -exponent)), 64)
+	if exponent >= 0 {
+		f *= power
+	} else {
+		f /= power
 	}
-	f, err := strconv.ParseFloat("1e"+strconv.Itoa(n), 64)
-	if err != nil {
-		return math.Inf(1)
-	}
-	return f
-}
-
-// validNumber tells whether text has the form of a JSON number.
-func validNumber(text string) bool {
-	_, err := strconv.ParseFloat(text, 64)
-	if err != nil || text == "" {
-		return false
-	}
-	for _, c := range text {
-		if (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' && c != 'e' && c != 'E' {
-			return false
-		}
-	}
-	return text[0] == '-' && len(text) > 1 || '0' <= text[0] && text[0] <= '9'
+	return f, err == nil && !math.IsInf(f, 0)
 }

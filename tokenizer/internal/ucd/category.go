@@ -1,94 +1,37 @@
 package ucd
 
-// Category is a general category; the order groups letters, marks, numbers,
-// punctuation, symbols, separators and others.
-type Category uint8
+import "strings"
 
-// General categories, named as in the Unicode Character Database.
-const (
-	Cn Category = iota
-	Lu
-	Ll
-	Lt
-	Lm
-	Lo
-	Mn
-	Mc
-	Me
-	Nd
-	Nl
-	No
-	Pc
-	Pd
-	Ps
-	Pe
-	Pi
-	Pf
-	Po
-	Sm
-	Sc
-	Sk
-	So
-	Zs
-	Zl
-	Zp
-	Cc
-	Cf
-	Cs
-	Co
-)
-
-// Set is a set of categories, one bit each.
+// Set is a set of general categories, one bit each, in the order of names.
 type Set uint32
 
-// Sets by first letter.
-const (
-	L Set = 1<<Lu | 1<<Ll | 1<<Lt | 1<<Lm | 1<<Lo
-	M Set = 1<<Mn | 1<<Mc | 1<<Me
-	N Set = 1<<Nd | 1<<Nl | 1<<No
-	P Set = 1<<Pc | 1<<Pd | 1<<Ps | 1<<Pe | 1<<Pi | 1<<Pf | 1<<Po
-	S Set = 1<<Sm | 1<<Sc | 1<<Sk | 1<<So
-	Z Set = 1<<Zs | 1<<Zl | 1<<Zp
-	C Set = 1<<Cc | 1<<Cf | 1<<Cs | 1<<Co | 1<<Cn
-)
+// names are those of the Unicode Character Database, in the order of the
+// table's numbers.
+var names = strings.Fields("Cn Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co")
 
-var names = [...]string{
-	"Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf",
-	"Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co",
-}
-
-// SetByName finds a set by its short name: "L", "Lu", "N", ...
+// SetByName finds a set by its short name: "L" (all that begin with it), "Lu",
+// "N", ...
 func SetByName(name string) (Set, bool) {
-	switch name {
-	case "L":
-		return L, true
-	case "M":
-		return M, true
-	case "N":
-		return N, true
-	case "P":
-		return P, true
-	case "S":
-		return S, true
-	case "Z":
-		return Z, true
-	case "C":
-		return C, true
-	}
+	var set Set
 	for i, n := range names {
-		if n == name {
-			return 1 << i, true
+		if n == name || n[:1] == name {
+			set |= 1 << i
 		}
 	}
-	return 0, false
+	return set, set != 0
 }
 
-// In tells whether r is of a category of the set.
-func In(r rune, set Set) bool { return 1<<CategoryOf(r)&set != 0 }
+func sets(names ...string) (all Set) {
+	for _, name := range names {
+		set, _ := SetByName(name)
+		all |= set
+	}
+	return all
+}
 
-// CategoryOf is the general category of r in Unicode 16.0; a value outside
-// Unicode is Cn.
-func CategoryOf(r rune) Category { return Category(categoryTable.at(r)) }
+// In tells whether r is of a category of the set in Unicode 16.0; a value
+// outside Unicode is Cn.
+func In(r rune, set Set) bool { return 1<<categoryTable.at(r)&set != 0 }
 
 // IsSpace is White_Space, which has been the same since Unicode 6.3.
 func IsSpace(r rune) bool {
@@ -98,7 +41,7 @@ func IsSpace(r rune) bool {
 	case r == 0x85:
 		return true
 	}
-	return In(r, Z)
+	return In(r, separator)
 }
 
 // circled are the letters of category So: Other_Alphabetic outside the marks.
@@ -107,7 +50,10 @@ func circled(r rune) bool {
 		0x1F150 <= r && r <= 0x1F169 || 0x1F170 <= r && r <= 0x1F189
 }
 
-const word = L | M | 1<<Nd | 1<<Nl | 1<<Pc
+var (
+	separator = sets("Z")
+	word      = sets("L", "M", "Nd", "Nl", "Pc")
+)
 
 // IsWord is \w of the regex crate: alphabetic, mark, decimal, connector or
 // join control.

@@ -25,12 +25,8 @@ var (
 	markTable     = unpackRuns(mark9)
 	punctTable    = unpackRuns(punct8)
 	breakTable    = unpackRuns(break16)
-	classTable    = unpackRuns(ccc9)
 
-	lowerMap     = unpackMappings(lower17)
-	canonicalMap = unpackMappings(canonical9)
-	compatMap    = unpackMappings(compat9)
-	composeMap   = unpackPairs(compose9)
+	lowerMap = unpackMappings(lower17)
 )
 
 func decode(text string) []byte {
@@ -45,65 +41,42 @@ func unpackRuns(text string) *table {
 	data := decode(text)
 	t := &table{}
 	seen := map[[128]uint8]uint16{}
-	var block [128]uint8
-	at := 0
-	for len(data) > 0 {
-		n, size := binary.Uvarint(data)
-		value := data[size]
-		data = data[size+1:]
-		for ; n > 0; n-- {
-			block[at&127] = value
-			at++
-			if at&127 != 0 {
-				continue
-			}
-			i, ok := seen[block]
-			if !ok {
-				i = uint16(len(t.blocks))
-				seen[block] = i
-				t.blocks = append(t.blocks, block)
-			}
-			t.index[at>>7-1] = i
-			// Long runs of whole blocks need no walk.
-			for ok = true; n > 128 && ok; n -= 128 {
-				full := block
-				for j := range full {
-					full[j] = value
-				}
-				j, known := seen[full]
-				if !known {
-					break
-				}
-				at += 128
-				t.index[at>>7-1] = j
-			}
+	var value uint8
+	var run, taken uint64 // the length of the run under way, and how much of it is unpacked
+	for i := range t.index {
+		if taken >= 128 && run-taken >= 128 { // as the block before
+			t.index[i] = t.index[i-1]
+			taken += 128
+			continue
 		}
+		var block [128]uint8
+		for j := range block {
+			if taken == run {
+				n, size := binary.Uvarint(data)
+				run, taken, value, data = n, 0, data[size], data[size+1:]
+			}
+			block[j] = value
+			taken++
+		}
+		at, ok := seen[block]
+		if !ok {
+			at = uint16(len(t.blocks))
+			seen[block] = at
+			t.blocks = append(t.blocks, block)
+		}
+		t.index[i] = at
 	}
 	return t
 }
 
 func unpackMappings(text string) map[rune][]rune {
-	out := map[rune][]rune{}
-	eachMapping(text, func(from rune, to []rune) { out[from] = to })
-	return out
-}
-
-// unpackPairs maps the pair first<<32|second to its composite.
-func unpackPairs(text string) map[uint64]rune {
-	out := map[uint64]rune{}
-	eachMapping(text, func(composite rune, pair []rune) {
-		out[uint64(pair[0])<<32|uint64(pair[1])] = composite
-	})
-	return out
-}
-
-func eachMapping(text string, visit func(from rune, to []rune)) {
 	data := decode(text)
 	next := func() uint64 {
 		v, size := binary.Uvarint(data)
 		data = data[size:]
 		return v
 	}
+	out := map[rune][]rune{}
 	from := rune(0)
 	for len(data) > 0 {
 		from += rune(next())
@@ -113,6 +86,7 @@ func eachMapping(text string, visit func(from rune, to []rune)) {
 			data = data[size:]
 			to[i] = from + rune(v)
 		}
-		visit(from, to)
+		out[from] = to
 	}
+	return out
 }

@@ -3,14 +3,12 @@
 //
 //   - regular expressions (Oniguruma and the regex crate): 16.0,
 //   - char::to_lowercase and char::is_numeric of Rust's library: 17.0,
-//   - normalization forms and StripAccents: what was assigned in 9.0,
+//   - StripAccents: 9.0,
 //   - the Punctuation pre-tokenizer: 8.0.
 //
 // These were found by probing every code point. The data come from the npm
-// packages @unicode/unicode-{8,9,16,17}.0.0; canonical classes and
-// decompositions from golang.org/x/text/unicode/norm, whose answers for a
-// character assigned in 9.0 are the same in every later version (Unicode's
-// stability policy). To regenerate, in tokenizer/internal/ucd:
+// packages @unicode/unicode-{8,9,16,17}.0.0. To regenerate, in
+// tokenizer/internal/ucd:
 //
 //	mkdir npm && cd npm
 //	for v in 8 9 16 17; do npm pack @unicode/unicode-$v.0.0; mkdir $v; \
@@ -26,9 +24,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 const maxRune = 0x10FFFF
@@ -68,11 +63,6 @@ func main() {
 	emit(&out, "punct8", "categories P of Unicode 8.0", runs(members(byCategory(d.Category8), 12, 18)))
 	emit(&out, "break16", "grapheme cluster breaks of Unicode 16.0", runs(byBreak(d.Grapheme16)))
 	emit(&out, "lower17", "lowercase mappings of Unicode 17.0", mappings(d.Lower17))
-	assigned := byCategory(d.Category9)
-	emit(&out, "ccc9", "canonical combining classes", runs(classes(assigned)))
-	emit(&out, "canonical9", "full canonical decompositions", mappings(decompositions(assigned, norm.NFD)))
-	emit(&out, "compat9", "full compatibility decompositions that differ", mappings(decompositions(assigned, norm.NFKD)))
-	emit(&out, "compose9", "primary composites: composite, first, second", mappings(composites(assigned)))
 	if err := os.WriteFile("tables.go", out.Bytes(), 0o644); err != nil {
 		log.Fatal(err)
 	}
@@ -104,55 +94,6 @@ func members(categories []byte, lo, hi byte) []byte {
 		if lo <= c && c <= hi {
 			out[i] = 1
 		}
-	}
-	return out
-}
-
-func classes(assigned []byte) []byte {
-	out := make([]byte, maxRune+1)
-	for r := range rune(maxRune + 1) {
-		if assigned[r] != 0 && utf8.ValidRune(r) {
-			out[r] = norm.NFD.PropertiesString(string(r)).CCC()
-		}
-	}
-	return out
-}
-
-func hangul(r rune) bool { return 0xAC00 <= r && r <= 0xD7A3 }
-
-// decompositions lists [from, to...] sorted by from; the compatibility list
-// leaves out what the canonical one already says, Hangul is computed.
-func decompositions(assigned []byte, form norm.Form) [][]rune {
-	var out [][]rune
-	for r := range rune(maxRune + 1) {
-		if assigned[r] == 0 || !utf8.ValidRune(r) || hangul(r) {
-			continue
-		}
-		to := form.String(string(r))
-		if to == string(r) || form == norm.NFKD && to == norm.NFD.String(string(r)) {
-			continue
-		}
-		out = append(out, append([]rune{r}, []rune(to)...))
-	}
-	return out
-}
-
-// composites lists [composite, first, second]: the composites that NFC keeps.
-func composites(assigned []byte) [][]rune {
-	var out [][]rune
-	for r := range rune(maxRune + 1) {
-		if assigned[r] == 0 || !utf8.ValidRune(r) || hangul(r) {
-			continue
-		}
-		full := []rune(norm.NFD.String(string(r)))
-		if len(full) < 2 || norm.NFC.String(string(r)) != string(r) {
-			continue
-		}
-		first := []rune(norm.NFC.String(string(full[:len(full)-1])))
-		if len(first) != 1 {
-			log.Fatalf("%U decomposes to no pair", r)
-		}
-		out = append(out, []rune{r, first[0], full[len(full)-1]})
 	}
 	return out
 }
