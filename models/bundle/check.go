@@ -96,6 +96,24 @@ func (m *Manifest) Check() error {
 	return m.checkFiles()
 }
 
+// checkDense is what the kind dense asks of the manifest beside the rest: its engine computes in float32 on the CPU's
+// memory, and keeps latents where the kind paged keeps keys and values.
+func (m *Manifest) checkDense() error {
+	if m.Precision.Activations != "f32" {
+		return fmt.Errorf("precision.activations is %q, but a dense bundle computes in f32", m.Precision.Activations)
+	}
+	if m.Provider != "" {
+		return fmt.Errorf("provider is %q, but a dense bundle runs on the CPU: remove the field", m.Provider)
+	}
+	if m.State.Kind == "normal" {
+		return fmt.Errorf("state.kind is \"normal\", but a dense bundle supports prelude and zeros only: let the prelude output the state")
+	}
+	if m.Attention != (Attention{}) {
+		return fmt.Errorf("attention is set, but a dense bundle has no KV cache: remove the field")
+	}
+	return nil
+}
+
 var exitPolicies = []string{"delta", "gate", "kl", "entropy", "argmax"}
 
 func (m *Manifest) checkAuto() error {

@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -79,56 +80,69 @@ func withoutDefaults(g *graphInfo) []tensorInfo {
 	return needed
 }
 
-// contract is the table of docs/bundle-format.md for one graph.
+// contract is the table of docs/bundle-format.md for one graph. The kinds differ in what a row is: one of all that are
+// packed, or a place in one of a batch's sequences.
 func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
-	if m.Kind == KindDense {
-		return m.denseContract(g)
-	}
-	d, act := int64(m.HiddenSize), int64(elemFloat)
-	switch m.Precision.Activations {
-	case "f16":
-		act = elemFloat16
-	case "bf16":
-		act = elemBFloat16
-	}
-	vector := func(name, why string, optional bool) port {
-		return port{name, act, []int64{dynamic, d}, fmt.Sprintf("[rows, %d]", d), why, optional}
+	dense := m.Kind == KindDense
+	act, rows, form := m.activations(), []int64{dynamic}, "rows"
+	if dense {
+		rows, form = []int64{dynamicOrOne, dynamic}, "batch, seq"
 	}
 	row := func(name string, elem int64, why string, optional bool) port {
-		return port{name, elem, []int64{dynamic}, "[rows]", why, optional}
+		return port{name, elem, rows, "[" + form + "]", why, optional}
 	}
-	ids := func(optional bool) port { return row("input_ids", elemInt64, "the tokens", optional) }
+	vector := func(name, why string) port {
+		return port{name, act, append(slices.Clone(rows), int64(m.HiddenSize)), fmt.Sprintf("[%s, %d]", form, m.HiddenSize), why, false}
+	}
+	add := func(to *[]port, when bool, p port) {
+		if when {
+			*to = append(*to, p)
+		}
+	}
 	switch g.stage {
 	case "prelude":
-		inputs = append(inputs, ids(false))
-		if m.State.Kind == "prelude" {
-			outputs = append(outputs, vector("hidden", "the state before the first loop (state.kind is prelude)", false))
-		}
-		if m.Inject {
-			outputs = append(outputs, vector("inject", "what every loop reads (inject is true)", false))
-		}
+		add(&inputs, true, row("input_ids", elemInt64, "the tokens", false))
+		add(&outputs, m.State.Kind == "prelude", vector("hidden", "the state before the first loop (state.kind is prelude)"))
+		add(&outputs, m.Inject, vector("inject", "what every loop reads (inject is true)"))
 	case "block":
-		inputs = append(inputs, vector("hidden", "the state that the last loop left", false))
-		if m.Inject {
-			inputs = append(inputs, vector("inject", "what the prelude injects (inject is true)", false))
+		add(&inputs, true, vector("hidden", "the state that the last loop left"))
+		add(&inputs, m.Inject, vector("inject", "what the prelude injects (inject is true)"))
+		add(&inputs, !dense, row("input_ids", elemInt64, "the tokens", true))
+		depth := row("depth", elemInt64, "the loops done before", true)
+		if dense {
+			depth.dims, depth.form = []int64{dynamicOrOne}, "[batch]"
 		}
-		inputs = append(inputs, ids(true), row("depth", elemInt64, "the loops done before", true))
-		outputs = append(outputs, vector("hidden_out", "the state after this loop", false),
-			row("delta", elemFloat, "the relative change of the state, for exit policies", false))
-		if m.Gate != nil {
-			outputs = append(outputs, row("gate", elemFloat, "the exit gate's logit (the manifest has a gate)", false))
-		}
+		add(&inputs, true, depth)
+		add(&outputs, true, vector("hidden_out", "the state after this loop"))
+		add(&outputs, true, row("delta", elemFloat, "the relative change of the state, for exit policies", dense))
+		add(&outputs, m.Gate != nil, row("gate", elemFloat, "the exit gate's logit (the manifest has a gate)", false))
 	case "coda":
-		inputs = append(inputs, vector("hidden", "the state after the last loop", false),
-			port{"logit_rows", elemInt64, []int64{dynamic}, "[m]", "the rows of which logits are wanted", false}, ids(true))
-		outputs = append(outputs, port{"logits", elemFloat, []int64{dynamic, int64(m.VocabSize)}, fmt.Sprintf("[m, %d]", m.VocabSize), "what is sampled from", false},
-			port{"final_hidden", elemFloat, []int64{dynamic, d}, fmt.Sprintf("[m, %d]", d), "what the head is applied to", true})
+		add(&inputs, true, vector("hidden", "the state after the last loop"))
+		if !dense { // logits are of chosen rows
+			add(&inputs, true, port{"logit_rows", elemInt64, []int64{dynamic}, "[m]", "the rows of which logits are wanted", false})
+			add(&inputs, true, row("input_ids", elemInt64, "the tokens", true))
+			form = "m"
+		}
+		logits := func(name string, size int, why string, optional bool) port {
+			return port{name, elemFloat, append(slices.Clone(rows), int64(size)), fmt.Sprintf("[%s, %d]", form, size), why, optional}
+		}
+		add(&outputs, true, logits("logits", m.VocabSize, "what is sampled from", false))
+		add(&outputs, !dense, logits("final_hidden", m.HiddenSize, "what the head is applied to", true))
 	}
-	if g.Layers > 0 {
+	switch {
+	case dense:
+		add(&inputs, true, row("position_ids", elemInt64, "each row's place in its sequence", true))
+		add(&inputs, true, row("attention_mask", elemInt64, "1 for a row, 0 for what only fills the batch up", true))
+	case g.Layers > 0:
 		more, caches := m.paging(act)
 		inputs, outputs = append(inputs, more...), append(outputs, caches...)
 	}
 	return inputs, outputs
+}
+
+// activations is the element type of precision.activations.
+func (m *Manifest) activations() int64 {
+	return map[string]int64{"f32": elemFloat, "f16": elemFloat16, "bf16": elemBFloat16}[m.Precision.Activations]
 }
 
 // paging are the inputs of a graph with attention; CUDA's operator gives the caches back as outputs.

@@ -28,14 +28,13 @@ func (g *graphInfo) tensor(raw []byte, keep bool) error {
 			dims, err = f.Varints(dims)
 		case 2:
 			elem, err = f.Varint()
-		case 8:
+		case 8, 13:
 			var b []byte
-			b, err = f.Sub()
-			name = string(b)
-		case 13:
-			var b []byte
-			b, err = f.Sub()
-			entries = append(entries, b)
+			if b, err = f.Sub(); f.Tag == 8 {
+				name = string(b)
+			} else {
+				entries = append(entries, b)
+			}
 		case 14:
 			var where int64
 			where, err = f.Varint()

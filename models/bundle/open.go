@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,22 +45,7 @@ type Options struct {
 func (b *Bundle) Path(file string) string { return filepath.Join(b.Dir, file) }
 
 // ReadFile reads a listed file whole, or gives fs.ErrNotExist.
-func (b *Bundle) ReadFile(name string) ([]byte, error) {
-	if _, ok := b.Manifest.Files[name]; !ok {
-		return nil, fmt.Errorf("%s: %w", name, os.ErrNotExist)
-	}
-	root, err := os.OpenRoot(b.Dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
-}
+func (b *Bundle) ReadFile(name string) ([]byte, error) { return fs.ReadFile(b.FS(), name) }
 
 // Open reads the bundle in dir and checks all of it.
 func Open(dir string, opt Options) (*Bundle, error) {
@@ -79,7 +66,7 @@ func Open(dir string, opt Options) (*Bundle, error) {
 }
 
 func (b *Bundle) read(root *os.Root, opt Options) error {
-	raw, _, err := readPlain(root, FileName, maxManifest)
+	raw, err := readPlain(root, FileName, maxManifest)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrManifest, FileName, err)
 	}
@@ -95,7 +82,7 @@ func (b *Bundle) read(root *os.Root, opt Options) error {
 	}
 	var errs []error
 	for _, g := range m.graphs() {
-		raw, _, err := readPlain(root, g.File, 1<<30)
+		raw, err := readPlain(root, g.File, 1<<30)
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrFile, g.File, err)
 		}
@@ -157,17 +144,16 @@ func openPlain(root *os.Root, name string) (*os.File, os.FileInfo, error) {
 	return f, info, err
 }
 
-func readPlain(root *os.Root, name string, most int64) ([]byte, os.FileInfo, error) {
+func readPlain(root *os.Root, name string, most int64) ([]byte, error) {
 	f, info, err := openPlain(root, name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer f.Close()
 	if info.Size() > most {
-		return nil, nil, fmt.Errorf("%d bytes, at most %d are read", info.Size(), most)
+		return nil, fmt.Errorf("%d bytes, at most %d are read", info.Size(), most)
 	}
-	raw, err := io.ReadAll(io.LimitReader(f, most))
-	return raw, info, err
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 func checkFile(root *os.Root, name string, want File, skipHash bool) error {
@@ -207,12 +193,7 @@ func Save(dir string, m *Manifest) error {
 		return err
 	}
 	defer root.Close()
-	names := make([]string, 0, len(m.Files))
-	for name := range m.Files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
 		f, info, err := openPlain(root, name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
