@@ -21,8 +21,8 @@ func Check(e Engine, c *golden.Case, opt Options) (Report, error) {
 	folders := c.Folders("")
 	slices.SortStableFunc(folders, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, folder := range folders {
-		if err := k.folder(folder); err != nil {
-			return k.r, fmt.Errorf("%s: %w", folder, err)
+		if k.folder(folder); k.err != nil {
+			return k.r, fmt.Errorf("%s: %w", folder, k.err)
 		}
 	}
 	k.leave()
@@ -47,48 +47,51 @@ type checker struct {
 	r    Report
 	read map[string]bool   // the answers that were compared
 	why  map[string]string // why others were not
+	err  error             // the first one: it ends the check
 }
 
-func (k *checker) folder(folder string) error {
+func (k *checker) fail(err error) {
+	if k.err == nil {
+		k.err = err
+	}
+}
+
+func (k *checker) folder(folder string) {
 	switch {
 	case strings.HasPrefix(folder, "prompt_"):
-		for _, loops := range k.c.Loops(folder) {
-			if err := k.prompt(folder, loops); err != nil {
-				return fmt.Errorf("%d loops: %w", loops, err)
-			}
-		}
+		k.eachLoops(folder, func(at string, loops int) { k.prompt(folder, at, loops) })
 	case folder == "greedy":
-		for _, loops := range k.c.Loops(folder) {
-			at := folder + "/T_" + strconv.Itoa(loops) + "/"
-			if err := k.greedy(at, "greedy logits and tokens", loops, loops); err != nil {
-				return fmt.Errorf("%d loops: %w", loops, err)
-			}
-		}
+		k.eachLoops(folder, func(at string, loops int) { k.greedy(at, "greedy logits and tokens", loops, loops) })
 	case strings.HasPrefix(folder, "cache_compress-s"):
-		return k.compressed(folder)
+		k.compressed(folder)
 	case folder == "adaptive":
-		return k.adaptives()
+		k.adaptives()
 	}
-	return nil
+}
+
+// eachLoops calls check for every loop count of a folder, with where its answers are.
+func (k *checker) eachLoops(folder string, check func(at string, loops int)) {
+	for _, loops := range k.c.Loops(folder) {
+		if check(fmt.Sprintf("%s/T_%d/", folder, loops), loops); k.err != nil {
+			k.err = fmt.Errorf("%d loops: %w", loops, k.err)
+			return
+		}
+	}
 }
 
 // adaptives runs early exit by latent-diff with the cache whose planes are filled; other rules and caches are listed as left.
-func (k *checker) adaptives() error {
+func (k *checker) adaptives() {
 	for _, rule := range k.c.Folders("adaptive/") {
 		theta, err := strconv.ParseFloat(strings.TrimPrefix(rule, "latent-diff_"), 64)
 		if err != nil {
 			continue
 		}
 		for _, cache := range k.c.Folders("adaptive/" + rule + "/") {
-			if !strings.HasPrefix(cache, "cache_latest-m") {
-				continue
-			}
-			if err := k.adaptive("adaptive/"+rule+"/"+cache+"/", theta); err != nil {
-				return fmt.Errorf("%s, %s: %w", rule, cache, err)
+			if strings.HasPrefix(cache, "cache_latest-m") && k.err == nil {
+				k.adaptive("adaptive/"+rule+"/"+cache+"/", theta)
 			}
 		}
 	}
-	return nil
 }
 
 func (k *checker) add(what, kind, label string, diff float64) {
@@ -96,21 +99,14 @@ func (k *checker) add(what, kind, label string, diff float64) {
 }
 
 // compare notes the largest difference between an answer's numbers and what was got; each is given its place in the answer.
-func (k *checker) compare(name, kind, label string, got func(i int) float64) error {
-	want, _, err := k.floats(name)
-	if err != nil {
-		return err
-	}
+func (k *checker) compare(name, kind, label string, got func(i int) float64) {
+	want, _ := k.floats(name)
 	k.add(name, kind, label, farthest(want, got))
-	return nil
 }
 
 // count notes how many of an answer's integers are not what was got.
-func (k *checker) count(name, label string, got func(i int) int) error {
-	want, err := k.ids(name)
-	if err != nil {
-		return err
-	}
+func (k *checker) count(name, label string, got func(i int) int) {
+	want := k.ids(name)
 	line := Line{What: name, Kind: label, Compared: len(want)}
 	for i, w := range want {
 		if got(i) != int(w) {
@@ -118,17 +114,21 @@ func (k *checker) count(name, label string, got func(i int) int) error {
 		}
 	}
 	k.r.Lines = append(k.r.Lines, line)
-	return nil
 }
 
-func (k *checker) floats(name string) ([]float32, []int64, error) {
+// floats and ids are answers. One that is missing or damaged is k's error.
+func (k *checker) floats(name string) ([]float32, []int64) {
 	k.read[name] = true
-	return k.c.Floats(name)
+	values, shape, err := k.c.Floats(name)
+	k.fail(err)
+	return values, shape
 }
 
-func (k *checker) ids(name string) ([]int32, error) {
+func (k *checker) ids(name string) []int32 {
 	k.read[name] = true
-	return k.c.IDs(name)
+	ids, err := k.c.IDs(name)
+	k.fail(err)
+	return ids
 }
 
 // reasons say why answers are left, by a part of their name.

@@ -11,31 +11,21 @@ import (
 // greedy continues prompt_1 with a cache of so many planes, as the reference did, following the reference's tokens:
 // after one token that differs everything would. The prompt goes in whole: with planes that loops share, chunks are
 // another function.
-func (k *checker) greedy(at, label string, loops, planes int) error {
-	prompt, err := k.ids("prompt_1/ids")
-	if err != nil {
-		return err
-	}
-	tokens, err := k.ids(at + "tokens")
-	if err != nil {
-		return err
-	}
-	want, shape, err := k.floats(at + "logits")
-	if err != nil {
-		return err
-	}
-	margin, _, err := k.floats(at + "margin")
-	if err != nil {
-		return err
+func (k *checker) greedy(at, label string, loops, planes int) {
+	input, tokens := k.ids("prompt_1/ids"), k.ids(at+"tokens")
+	want, shape := k.floats(at + "logits")
+	margin, _ := k.floats(at + "margin")
+	if k.err != nil {
+		return
 	}
 	vocab := int(shape[1])
 	line := Line{What: at + "tokens", Kind: label, Tolerance: k.c.Within("logits"), Compared: len(tokens)}
 	seq := newSequence(k.e, planes)
-	input := prompt
 	for i, token := range tokens {
 		logits, _, err := seq.feed(input, loops, watch{})
 		if err != nil {
-			return err
+			k.fail(err)
+			return
 		}
 		last := logits[len(logits)-1]
 		line.MaxDiff = max(line.MaxDiff, far(last, want[i*vocab:(i+1)*vocab]))
@@ -45,26 +35,19 @@ func (k *checker) greedy(at, label string, loops, planes int) error {
 		input = tokens[i : i+1]
 	}
 	k.r.Lines = append(k.r.Lines, line)
-	return nil
 }
 
 // compressed is a greedy continuation with Huginn's shared slots: compress-sN has N of them, which is N/layers planes.
-func (k *checker) compressed(folder string) error {
+func (k *checker) compressed(folder string) {
 	n, err := strconv.Atoi(strings.TrimPrefix(folder, "cache_compress-s"))
-	if err != nil {
-		return err
-	}
+	k.fail(err)
 	layers := k.e.Manifest().Block.Layers
 	if layers == 0 || n < layers || n%layers != 0 {
-		return nil // its slots do not fall on loops: listed as left
+		return // its slots do not fall on loops: listed as left
 	}
-	for _, loops := range k.c.Loops(folder) {
-		at := folder + "/T_" + strconv.Itoa(loops) + "/"
-		if err := k.greedy(at, "greedy logits and tokens, "+policy(n/layers), loops, n/layers); err != nil {
-			return err
-		}
-	}
-	return nil
+	k.eachLoops(folder, func(at string, loops int) {
+		k.greedy(at, "greedy logits and tokens, "+policy(n/layers), loops, n/layers)
+	})
 }
 
 func policy(planes int) string {
@@ -77,29 +60,17 @@ func policy(planes int) string {
 // adaptive is a greedy continuation in which each call stops at the first loop whose latent-diff, the mean over its
 // rows, is below the threshold: the prompt makes one decision. Rows that leave are copied to the planes that they did not
 // reach, which is what the reference's cache latest-mN looks up.
-func (k *checker) adaptive(at string, theta float64) error {
-	prompt, err := k.ids("prompt_1/ids")
-	if err != nil {
-		return err
-	}
-	tokens, err := k.ids(at + "tokens")
-	if err != nil {
-		return err
-	}
-	steps, err := k.ids(at + "steps")
-	if err != nil {
-		return err
-	}
-	values, shape, err := k.floats(at + "values")
-	if err != nil {
-		return err
+func (k *checker) adaptive(at string, theta float64) {
+	input, tokens, steps := k.ids("prompt_1/ids"), k.ids(at+"tokens"), k.ids(at+"steps")
+	values, shape := k.floats(at + "values")
+	if k.err != nil {
+		return
 	}
 	most := int(shape[1])
 	chosen := Line{What: at + "tokens", Kind: "early exit: tokens", Compared: len(tokens)}
 	loops := Line{What: at + "steps", Kind: "early exit: loops", Compared: len(steps)}
 	worst := 0.0
 	seq := newSequence(k.e, most)
-	input := prompt
 	for i, token := range tokens {
 		seen := make([]float64, most)
 		for j := range seen {
@@ -115,11 +86,12 @@ func (k *checker) adaptive(at string, theta float64) error {
 			},
 			stop: func(loop int) bool { return seen[loop-1] < theta },
 		})
-		if err != nil {
-			return err
+		if err == nil {
+			err = seq.fill(len(input), done)
 		}
-		if err := seq.fill(len(input), done); err != nil {
-			return err
+		if err != nil {
+			k.fail(err)
+			return
 		}
 		for j, v := range seen {
 			worst = max(worst, apart(v, float64(values[i*most+j])))
@@ -134,5 +106,4 @@ func (k *checker) adaptive(at string, theta float64) error {
 	}
 	k.r.Lines = append(k.r.Lines, chosen, loops)
 	k.add(at+"values", "adaptive_values", "early exit: latent-diff of each loop", worst)
-	return nil
 }

@@ -2,22 +2,19 @@ package parity
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // prompt runs one prompt at one loop count and compares all that the case says about it.
-func (k *checker) prompt(prompt string, loops int) error {
-	ids, err := k.ids(prompt + "/ids")
-	if err != nil {
-		return err
+func (k *checker) prompt(prompt, at string, loops int) {
+	r := &promptRun{checker: k, at: at, ids: k.ids(prompt + "/ids"), loops: loops, hidden: map[int][]float32{}}
+	if r.read(); k.err == nil {
+		k.fail(r.run())
 	}
-	r := &promptRun{checker: k, at: fmt.Sprintf("%s/T_%d/", prompt, loops), ids: ids, loops: loops, hidden: map[int][]float32{}}
-	if err := r.read(); err != nil {
-		return err
-	}
-	if err := r.run(); err != nil {
-		return err
+	if k.err != nil {
+		return
 	}
 	r.add(r.at+"logits", "logits", "logits", r.worst)
 	if len(r.hidden) > 0 {
@@ -26,10 +23,8 @@ func (k *checker) prompt(prompt string, loops int) error {
 	if r.final != nil {
 		r.add(r.at+"final_hidden", "final_hidden", "final hidden", r.worstFinal)
 	}
-	if err := r.gates(); err != nil {
-		return err
-	}
-	return r.criteria()
+	r.gates()
+	r.criteria()
 }
 
 // promptRun is one prompt at one loop count.
@@ -49,21 +44,16 @@ type promptRun struct {
 	worst, worstHidden, worstFinal float64
 }
 
-func (r *promptRun) read() (err error) {
+func (r *promptRun) read() {
 	var shape []int64
-	if r.want, shape, err = r.floats(r.at + "logits"); err != nil {
-		return err
+	if r.want, shape = r.floats(r.at + "logits"); r.err == nil {
+		r.vocab = int(shape[1])
 	}
-	r.vocab = int(shape[1])
 	for s := 0; r.c.Has(fmt.Sprintf("%shidden_step_%d", r.at, s)); s++ {
-		if r.hidden[s], _, err = r.floats(fmt.Sprintf("%shidden_step_%d", r.at, s)); err != nil {
-			return err
-		}
+		r.hidden[s], _ = r.floats(fmt.Sprintf("%shidden_step_%d", r.at, s))
 	}
 	if r.c.Has(r.at + "final_hidden") {
-		if r.final, _, err = r.floats(r.at + "final_hidden"); err != nil {
-			return err
-		}
+		r.final, _ = r.floats(r.at + "final_hidden")
 	}
 	r.d = r.e.Manifest().HiddenSize
 	for _, name := range r.c.Names(r.at) {
@@ -71,7 +61,6 @@ func (r *promptRun) read() (err error) {
 		r.cosines = r.cosines || rest == "criteria/cosine"
 		r.probes = r.probes || strings.HasPrefix(rest, "criteria/") || strings.HasSuffix(rest, "/logits")
 	}
-	return nil
 }
 
 // run feeds the prompt in chunks.
@@ -149,12 +138,13 @@ func (r *promptRun) watch(first, rows int) watch {
 }
 
 // gates compares gate logits, exit probabilities, the exits of each threshold and the logits read there.
-func (r *promptRun) gates() error {
+func (r *promptRun) gates() {
 	if !r.c.Has(r.at + "gate") {
-		return nil
+		return
 	}
 	if r.trail.gate[0] == nil {
-		return fmt.Errorf("the case has gates, the block emits none")
+		r.fail(fmt.Errorf("the case has gates, the block emits none"))
+		return
 	}
 	pdf := make([][]float64, len(r.ids))
 	for i, gate := range r.trail.gate {
@@ -164,82 +154,63 @@ func (r *promptRun) gates() error {
 		rest := name[len(r.at):]
 		step, isStep := strings.CutPrefix(rest, "exit_step_")
 		theta, isExit := strings.CutPrefix(strings.TrimSuffix(rest, "/logits"), "exit_")
-		var err error
 		switch {
 		case rest == "gate":
-			err = r.byLoop(name, "gate_logit", "gate logits", func(row, loop int) float64 { return float64(r.trail.gate[row][loop]) })
+			r.byLoop(name, "gate_logit", "gate logits", func(row, loop int) float64 { return float64(r.trail.gate[row][loop]) })
 		case rest == "exit_pdf":
-			err = r.byLoop(name, "exit_pdf", "exit probabilities", func(row, loop int) float64 { return pdf[row][loop] })
+			r.byLoop(name, "exit_pdf", "exit probabilities", func(row, loop int) float64 { return pdf[row][loop] })
 		case isStep:
-			err = r.exitSteps(name, step, pdf)
+			at := r.threshold(name, step)
+			r.count(name, "exit steps, threshold "+step, func(i int) int { return exitStep(pdf[i], at) })
 		case isExit:
-			err = r.exitLogits(name, theta, pdf)
+			at := r.threshold(name, theta)
+			r.logits(name, "logits at the exit", func(row, id int) float64 {
+				return float64(r.trail.logits[row][exitStep(pdf[row], at)][id])
+			})
 		case rest == "weighted_exit/logits":
-			err = r.weighted(name, pdf)
-		}
-		if err != nil {
-			return err
+			r.logits(name, "logits, exit-weighted mean", func(row, id int) float64 {
+				sum := 0.0
+				for loop, p := range pdf[row] {
+					sum += p * float64(r.trail.logits[row][loop][id])
+				}
+				return sum
+			})
 		}
 	}
-	return nil
+}
+
+// threshold is the number in an answer's name.
+func (r *promptRun) threshold(name, number string) float64 {
+	theta, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		r.fail(fmt.Errorf("%s: threshold %w", name, err))
+	}
+	return theta
 }
 
 // byLoop compares an answer [rows, loops].
-func (r *promptRun) byLoop(name, kind, label string, got func(row, loop int) float64) error {
-	want, shape, err := r.floats(name)
-	if err != nil {
-		return err
+func (r *promptRun) byLoop(name, kind, label string, got func(row, loop int) float64) {
+	if _, shape := r.floats(name); r.err == nil && !slices.Equal(shape, []int64{int64(len(r.ids)), int64(r.loops)}) {
+		r.fail(fmt.Errorf("%s has the shape %v, want [%d %d]", name, shape, len(r.ids), r.loops))
+		return
 	}
-	if len(shape) != 2 || int(shape[0]) != len(r.ids) || int(shape[1]) != r.loops {
-		return fmt.Errorf("%s has the shape %v, want [%d %d]", name, shape, len(r.ids), r.loops)
-	}
-	r.add(name, kind, label, farthest(want, func(i int) float64 { return got(i/r.loops, i%r.loops) }))
-	return nil
+	r.compare(name, kind, label, func(i int) float64 { return got(i/r.loops, i%r.loops) })
 }
 
-func (r *promptRun) exitSteps(name, threshold string, pdf [][]float64) error {
-	theta, err := strconv.ParseFloat(threshold, 64)
-	if err != nil {
-		return fmt.Errorf("%s: threshold %w", name, err)
-	}
-	return r.count(name, "exit steps, threshold "+threshold, func(i int) int { return exitStep(pdf[i], theta) })
-}
-
-// exitLogits compares what is read out at each row's exit.
-func (r *promptRun) exitLogits(name, threshold string, pdf [][]float64) error {
-	theta, err := strconv.ParseFloat(threshold, 64)
-	if err != nil {
-		return fmt.Errorf("%s: threshold %w", name, err)
-	}
-	return r.compare(name, "logits", "logits at the exit", func(i int) float64 {
-		row := i / r.vocab
-		return float64(r.trail.logits[row][exitStep(pdf[row], theta)][i%r.vocab])
-	})
-}
-
-// weighted compares the mean of all loops' logits, weighted with the exit probabilities.
-func (r *promptRun) weighted(name string, pdf [][]float64) error {
-	return r.compare(name, "logits", "logits, exit-weighted mean", func(i int) float64 {
-		row, id := i/r.vocab, i%r.vocab
-		sum := 0.0
-		for loop, p := range pdf[row] {
-			sum += p * float64(r.trail.logits[row][loop][id])
-		}
-		return sum
-	})
+// logits compares an answer [rows, vocab].
+func (r *promptRun) logits(name, label string, got func(row, id int) float64) {
+	r.compare(name, "logits", label, func(i int) float64 { return got(i/r.vocab, i%r.vocab) })
 }
 
 // criteria compares the exit criteria after each loop.
-func (r *promptRun) criteria() error {
+func (r *promptRun) criteria() {
 	for _, name := range r.c.Names(r.at + "criteria/") {
 		criterion := name[len(r.at+"criteria/"):]
+		kind, label := "criteria."+criterion, "criterion "+criterion
 		if criterion == "latent-diff-per-token" {
-			err := r.compare(name, "criteria."+criterion, "criterion "+criterion, func(i int) float64 { // [loops, rows]
+			r.compare(name, kind, label, func(i int) float64 { // [loops, rows]
 				return float64(r.trail.delta[i%len(r.ids)][i/len(r.ids)])
 			})
-			if err != nil {
-				return err
-			}
 			continue
 		}
 		if r.opt.Chunk > 0 && r.opt.Chunk < len(r.ids) && r.e.Manifest().Coda.Layers > 0 && ofLogits(criterion) {
@@ -247,23 +218,15 @@ func (r *promptRun) criteria() error {
 			r.why[name] = "the reference had the whole prompt in one call"
 			continue
 		}
-		got := r.trail.criterion(criterion)
-		if got == nil {
-			continue // it is listed as left
-		}
-		if err := r.criterion(name, criterion, got); err != nil {
-			return err
+		switch got := r.trail.criterion(criterion); {
+		case got == nil: // it is listed as left
+		case criterion == "argmax-stability":
+			r.count(name, label, func(i int) int { return int(got[i]) })
+		default:
+			r.compare(name, kind, label, func(i int) float64 { return got[i] })
 		}
 	}
-	return nil
 }
 
 // ofLogits says whether a criterion needs the logits after each loop.
 func ofLogits(criterion string) bool { return criterion != "latent-diff" && criterion != "cosine" }
-
-func (r *promptRun) criterion(name, criterion string, got []float64) error {
-	if criterion == "argmax-stability" {
-		return r.count(name, "criterion "+criterion, func(i int) int { return int(got[i]) })
-	}
-	return r.compare(name, "criteria."+criterion, "criterion "+criterion, func(i int) float64 { return got[i] })
-}
