@@ -17,15 +17,7 @@ func (s *Server) postChat(c *gin.Context) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := talk.Shape(p); err != nil {
-				return nil, err
-			}
-			ids, err := talk.IDs(p.AddSpecial)
-			if err != nil {
-				return nil, err
-			}
-			prompt, err := p.ChatPrompt(ids)
-			return []generate.Prompt{prompt}, err
+			return talk.Prompts(p)
 		},
 	})
 }

@@ -53,14 +53,10 @@ func compile(g *grammar, alphabet *[256]bool) (*program, error) {
 	if err := attempt(c.write); err != nil {
 		return nil, err
 	}
-	if c.p.measure(alphabet); c.p.need[c.p.start] <= MaxDepth {
+	if c.p.measure(alphabet[:]); c.p.need[c.p.start] <= MaxDepth {
 		return c.p, nil
 	}
-	var all [256]bool
-	for i := range all {
-		all[i] = true
-	}
-	if c.p.measure(&all); c.p.need[c.p.start] <= MaxDepth {
+	if c.p.measure(slices.Repeat([]bool{true}, 256)); c.p.need[c.p.start] <= MaxDepth {
 		return nil, ErrVocabulary
 	}
 	return nil, attempt(func() { refuse("no text satisfies it, or only text nested deeper than %d levels", MaxDepth) })
@@ -162,18 +158,8 @@ func (p *program) classify() {
 }
 
 // measure finds need, from all that is unreachable down to what does not change any more.
-func (p *program) measure(alphabet *[256]bool) {
-	var below [257]int // how many bytes of the alphabet are below
-	for b := range 256 {
-		below[b+1] = below[b]
-		if alphabet[b] {
-			below[b+1]++
-		}
-	}
-	p.need = make([]int32, len(p.code))
-	for i := range p.need {
-		p.need[i] = unreachable
-	}
+func (p *program) measure(alphabet []bool) {
+	p.need = slices.Repeat([]int32{unreachable}, len(p.code))
 	for changed := true; changed; {
 		changed = false
 		for i := range p.code {
@@ -182,7 +168,7 @@ func (p *program) measure(alphabet *[256]bool) {
 			case codeAccept, codeReturn:
 				n = 0
 			case codeByte:
-				if below[int(k.hi)+1] > below[k.lo] {
+				if slices.Contains(alphabet[k.lo:int(k.hi)+1], true) {
 					n = p.need[k.next]
 				}
 			case codeCall:

@@ -260,12 +260,12 @@ func (p *Prompt) IDs(addSpecial bool) ([]int32, error) {
 	return ids, nil
 }
 
-// Shape adds to a plan what the conversation says of its answer.
-func (p *Prompt) Shape(plan *generate.Plan) error {
+// Prompts is what the model goes on from. It adds to the plan what the conversation says of its answer.
+func (p *Prompt) Prompts(plan *generate.Plan) ([]generate.Prompt, error) {
 	form := p.form
 	if p.tools.forced {
 		if err := plan.Hold(p.tools.answerForm(form.calls)); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if plan.Held() { // from the first token on, so nothing comes before
@@ -275,5 +275,10 @@ func (p *Prompt) Shape(plan *generate.Plan) error {
 		plan.Parser = func() generate.Parser { return newParser(form) }
 		plan.Marks = p.template.marks
 	}
-	return nil
+	ids, err := p.IDs(plan.AddSpecial)
+	if err != nil {
+		return nil, err
+	}
+	prompt, err := plan.ChatPrompt(ids)
+	return []generate.Prompt{prompt}, err
 }

@@ -73,7 +73,7 @@ type choice struct {
 type text struct {
 	*Sequences
 
-	spelled *tokenNames
+	spelled tokenNames
 	offsets []int // of each choice: characters of text before the next token
 	whole   []choice
 }

@@ -42,8 +42,8 @@ type follower struct {
 	tokens  TokenObserver
 	decoder Decoder
 	stops   *StopMatcher
-	names   *tokenNames // of the lens
-	loops   int         // so far
+	names   tokenNames // of the lens
+	loops   int        // so far
 	began   bool
 	scorer  *promptScorer
 	echo    string

@@ -29,8 +29,8 @@ type lensGuess struct {
 }
 
 // lensOf gives an event's lens its wire form; tokens are spelled as in the logprobs of completions.
-func lensOf(e loopctl.Event, names *tokenNames) *LensToken {
-	spell := func(id int32) string { return names.name(id).text }
+func lensOf(e loopctl.Event, names tokenNames) *LensToken {
+	spell := func(id int32) string { return names(id).text }
 	out := &LensToken{Token: spell(e.Token.ID), ID: e.Token.ID, Loops: make([]lensLoop, len(e.Lens))}
 	for i, v := range e.Lens {
 		l := lensLoop{Loop: v.Loop, Entropy: Measure(v.Entropy), Delta: Measure(v.Delta), Gate: Measure(1 / (1 + math.Exp(-float64(v.Gate))))}

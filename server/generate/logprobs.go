@@ -78,32 +78,29 @@ func wireLogprob(v float32) float32 {
 	return v
 }
 
-// tokenNames spells single tokens, each once. It belongs to one handler.
-type tokenNames struct {
-	tokenizer Tokenizer
-	asIDs     bool
-	skip      bool // special tokens are no part of the text
-	known     map[int32]tokenName
-}
-
-// names are as the request wants tokens to be spelled.
-func (p *Plan) names() *tokenNames {
-	return &tokenNames{tokenizer: p.Model.Tokenizer, asIDs: p.Logprobs.AsIDs, skip: p.SkipSpecial}
-}
-
 type tokenName struct {
 	text  string
 	bytes []byte
 	chars int // characters that the token begins in the text
 }
 
-func (n *tokenNames) name(id int32) tokenName {
-	if t, ok := n.known[id]; ok {
-		return t
+// tokenNames spells single tokens, each once. It belongs to one handler.
+type tokenNames func(id int32) tokenName
+
+// names are as the request wants tokens to be spelled.
+func (p *Plan) names() tokenNames {
+	known := map[int32]tokenName{}
+	return func(id int32) tokenName {
+		if _, ok := known[id]; !ok {
+			known[id] = p.name(id)
+		}
+		return known[id]
 	}
-	t := tokenName{bytes: n.tokenizer.TokenBytes(id)}
-	special := n.tokenizer.IsSpecial(id)
-	if !special || !n.skip {
+}
+
+func (p *Plan) name(id int32) tokenName {
+	t := tokenName{bytes: p.Model.Tokenizer.TokenBytes(id)}
+	if !p.SkipSpecial || !p.Model.Tokenizer.IsSpecial(id) {
 		for _, b := range t.bytes {
 			if utf8.RuneStart(b) {
 				t.chars++
@@ -111,7 +108,7 @@ func (n *tokenNames) name(id int32) tokenName {
 		}
 	}
 	switch {
-	case n.asIDs:
+	case p.Logprobs.AsIDs:
 		t.text = fmt.Sprintf("token_id:%d", id)
 	case utf8.Valid(t.bytes):
 		t.text = string(t.bytes)
@@ -121,10 +118,6 @@ func (n *tokenNames) name(id int32) tokenName {
 			t.text += fmt.Sprintf(`\x%02x`, c)
 		}
 	}
-	if n.known == nil {
-		n.known = map[int32]tokenName{}
-	}
-	n.known[id] = t
 	return t
 }
 
@@ -139,9 +132,9 @@ type Logprobs struct {
 
 // add appends tokens; offset is where they begin, and where the next ones will is returned. Tokens that are spelled
 // alike share an entry of top_logprobs: the likelier one's, so that the most likely token is always there.
-func (l *Logprobs) add(tokens []scored, top, offset int, names *tokenNames) int {
+func (l *Logprobs) add(tokens []scored, top, offset int, names tokenNames) int {
 	for _, t := range tokens {
-		name := names.name(t.id)
+		name := names(t.id)
 		l.Tokens = append(l.Tokens, name.text)
 		l.TextOffset = append(l.TextOffset, offset)
 		offset += name.chars
@@ -152,7 +145,7 @@ func (l *Logprobs) add(tokens []scored, top, offset int, names *tokenNames) int 
 		own := wireLogprob(t.logprob)
 		alternatives := map[string]float32{name.text: own}
 		for _, a := range t.top[:min(top, len(t.top))] {
-			key, v := names.name(a.ID).text, wireLogprob(a.Logprob)
+			key, v := names(a.ID).text, wireLogprob(a.Logprob)
 			if old, ok := alternatives[key]; !ok || v > old {
 				alternatives[key] = v
 			}
@@ -181,9 +174,9 @@ type chatAlternative struct {
 }
 
 // add appends tokens, each with its alternatives.
-func (l *ChatLogprobs) add(tokens []scored, top int, names *tokenNames) {
+func (l *ChatLogprobs) add(tokens []scored, top int, names tokenNames) {
 	spell := func(id int32, logprob float32) chatAlternative {
-		name := names.name(id)
+		name := names(id)
 		out := chatAlternative{Token: strings.TrimPrefix(name.text, "bytes:"), Logprob: wireLogprob(logprob), Bytes: make([]int, len(name.bytes))}
 		if utf8.Valid(name.bytes) {
 			out.Token = name.text

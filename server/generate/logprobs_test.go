@@ -20,7 +20,8 @@ func (pieces) IsSpecial(id int32) bool      { return id == 0 }
 
 func TestLogprobFormats(t *testing.T) {
 	inf := float32(math.Inf(-1))
-	names := &tokenNames{tokenizer: pieces{tokens: []string{"<eos>", "né", "\xe2\x82", "\xac!", "a", "a"}}, skip: true}
+	plan := &Plan{SkipSpecial: true, Model: &Model{Tokenizer: pieces{tokens: []string{"<eos>", "né", "\xe2\x82", "\xac!", "a", "a"}}}}
+	names := plan.names()
 	tokens := []scored{
 		{id: 1, logprob: float32(math.NaN())},
 		{id: 2, logprob: -1.5, top: []loopctl.TokenLogprob{{ID: 2, Logprob: -1.5}, {ID: 4, Logprob: -3}}},

@@ -51,7 +51,7 @@ type promptLogprob struct {
 
 // promptLogprobs is vLLM's prompt_logprobs: for each prompt token but the first, which is null, its own entry and top
 // ones.
-func promptLogprobs(tokens []scored, top int, names *tokenNames) []map[string]promptLogprob {
+func promptLogprobs(tokens []scored, top int, names tokenNames) []map[string]promptLogprob {
 	out := make([]map[string]promptLogprob, len(tokens))
 	for i, t := range tokens {
 		if math.IsNaN(float64(t.logprob)) {
@@ -59,11 +59,11 @@ func promptLogprobs(tokens []scored, top int, names *tokenNames) []map[string]pr
 		}
 		out[i] = map[string]promptLogprob{}
 		for rank, a := range t.top[:min(top, len(t.top))] {
-			out[i][strconv.Itoa(int(a.ID))] = promptLogprob{wireLogprob(a.Logprob), rank + 1, names.name(a.ID).text}
+			out[i][strconv.Itoa(int(a.ID))] = promptLogprob{wireLogprob(a.Logprob), rank + 1, names(a.ID).text}
 		}
 		id := strconv.Itoa(int(t.id))
 		if _, ok := out[i][id]; !ok {
-			out[i][id] = promptLogprob{wireLogprob(t.logprob), t.rank, names.name(t.id).text}
+			out[i][id] = promptLogprob{wireLogprob(t.logprob), t.rank, names(t.id).text}
 		}
 	}
 	return out
