@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"cmp"
+	"html"
 	"math/big"
 	"slices"
 	"strings"
@@ -58,7 +59,8 @@ func (r *render) arith(op string, a, b Value) Value {
 	case okX && okY:
 		return intArith(op, x, y)
 	case isNumber(a) && isNumber(b):
-		return floatArith(op, toFloat(a), toFloat(b))
+		refuseBig(a, b)
+		panic(unsupported("'%s' on a float", op))
 	case op == "+" && (isSequence(a) || marked):
 		return r.join(a, b)
 	case op == "*" && okY && isSequence(a):
@@ -77,32 +79,25 @@ func isSequence(v Value) bool {
 
 // join is a + b of two texts, lists or tuples. Text that is marked safe escapes the other.
 func (r *render) join(a, b Value) Value {
-	x, isText := asString(a)
-	if y, ok := asString(b); ok && isText {
+	x, isTextA := asString(a)
+	y, isTextB := asString(b)
+	l, isListA := a.(*List)
+	m, isListB := b.(*List)
+	switch {
+	case isTextA && isTextB && typeName(a) == typeName(b):
 		r.grow(int64(len(x) + len(y)))
-		switch typeName(a) + typeName(b) {
-		case "strstr":
-			return x + y
-		case "strMarkup":
-			x = r.escaped(x)
-		case "Markupstr":
-			y = r.escaped(y)
+		return like(a, x+y)
+	case isTextA && isTextB:
+		r.grow(int64(6 * (len(x) + len(y))))
+		if typeName(a) == "str" {
+			return safeText(html.EscapeString(x) + y)
 		}
-		return safeText(x + y)
-	}
-	l, isList := a.(*List)
-	if m, ok := b.(*List); ok && isList && l.kind == m.kind {
+		return safeText(x + html.EscapeString(y))
+	case isListA && isListB && l.kind == m.kind:
 		r.grow(int64(16 * (len(l.Items) + len(m.Items))))
 		return &List{Items: slices.Concat(l.Items, m.Items), kind: l.kind}
 	}
 	panic(typeErr(`can only concatenate %s (not "%s") to %s`, typeName(a), typeName(b), typeName(a)))
-}
-
-var htmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")
-
-func (r *render) escaped(s string) string {
-	r.grow(int64(4 * len(s)))
-	return htmlEscapes.Replace(s)
 }
 
 func (r *render) repeat(v Value, n int64) Value {
@@ -113,22 +108,6 @@ func (r *render) repeat(v Value, n int64) Value {
 		return ""
 	}
 	return strings.Repeat(s, int(n))
-}
-
-func floatArith(op string, x, y float64) Value {
-	switch {
-	case op == "+":
-		return x + y
-	case op == "-":
-		return x - y
-	case op == "*":
-		return x * y
-	case op == "/" && y == 0:
-		panic(errorf("ZeroDivisionError", "float division by zero"))
-	case op == "/":
-		return x / y
-	}
-	panic(unsupported("'%s' on a float", op))
 }
 
 // intArith computes in integers of any size, as Python does, and refuses a result that does not fit 64 bits.

@@ -71,11 +71,8 @@ func (sig *signature) bind(a *args) []Value {
 // isSet is an optional bool argument.
 func isSet(v Value) bool { return v != absent && truth(v) }
 
-// textArg is an optional str argument.
-func textArg(v Value, def string) string {
-	if v == absent {
-		return def
-	}
+// text is an argument that must be a str.
+func text(v Value) string {
 	s, ok := asString(v)
 	require(ok, "TypeError", "must be str, not %s", typeName(v))
 	return s
@@ -224,7 +221,7 @@ func (m *macro) call(r *render, a *args) Value {
 		case m.defaults[i] != nil:
 			v = r.eval(m.defaults[i], s)
 		default:
-			v = because("parameter " + quoteRepr(p.name) + " was not provided")
+			v = because("parameter '%s' was not provided", p.name)
 		}
 		r.set(s, p.name, v)
 	}

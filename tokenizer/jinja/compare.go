@@ -3,7 +3,6 @@ package jinja
 import (
 	"cmp"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -19,7 +18,11 @@ func (r *render) equal(a, b Value) bool {
 		return s == t
 	}
 	if isNumber(a) && isNumber(b) {
-		return equalNumbers(a, b)
+		if typeName(a) == "int" && typeName(b) == "int" { // one of them may be past 64 bits
+			return a == b
+		}
+		c, ok := compareNumbers(a, b)
+		return ok && c == 0
 	}
 	r.enter()
 	defer r.leave()
@@ -40,14 +43,6 @@ func (r *render) equal(a, b Value) bool {
 		})
 	}
 	return a == b
-}
-
-func equalNumbers(a, b Value) bool {
-	if typeName(a) == "int" && typeName(b) == "int" { // one of them may be past 64 bits
-		return a == b
-	}
-	c, ok := compareNumbers(a, b)
-	return ok && c == 0
 }
 
 // compareNumbers orders two numbers; not ok for NaN.
@@ -91,17 +86,8 @@ func (r *render) compare(op string, a, b Value) bool {
 		return !r.contains(b, a)
 	}
 	c, ok := r.order(a, b, op)
-	switch {
-	case !ok:
-		return false
-	case op == "<":
-		return c < 0
-	case op == "<=":
-		return c <= 0
-	case op == ">":
-		return c > 0
-	}
-	return c >= 0
+	order := [...]string{"<", "=", ">"}[cmp.Compare(c, 0)+1]
+	return ok && strings.Contains(op, order) // an operator spells the orders that it admits
 }
 
 // contains is Python's "item in box".
@@ -121,18 +107,15 @@ func (r *render) contains(box, item Value) bool {
 }
 
 // sorted sorts items by their keys, stably, as Python's sorted does.
-func (r *render) sorted(items, keys []Value, reverse bool) *List {
+func (r *render) sorted(items, keys []Value) *List {
 	r.grow(int64(24 * len(items)))
 	order := make([]int, len(items))
 	for i := range order {
 		order[i] = i
 	}
-	sort.SliceStable(order, func(i, j int) bool {
-		a, b := keys[order[i]], keys[order[j]]
-		if reverse {
-			a, b = b, a
-		}
-		return r.compare("<", a, b)
+	slices.SortStableFunc(order, func(i, j int) int {
+		c, _ := r.order(keys[i], keys[j], "<")
+		return c
 	})
 	out := make([]Value, len(items))
 	for i, o := range order {

@@ -1,7 +1,5 @@
 package jinja
 
-import "math"
-
 // Dict is a Python dict: it keeps the order in which keys were first set.
 type Dict struct {
 	entries []entry
@@ -13,10 +11,8 @@ type entry struct {
 	key, val Value
 }
 
-// hashed makes equal Python keys equal Go values: 1, 1.0 and True are one key.
+// hashed makes equal Python keys equal Go values.
 type hashed any
-
-type undefinedKey struct{}
 
 // NewDict makes an empty dict.
 func NewDict() *Dict { return &Dict{index: map[hashed]int{}} }
@@ -67,20 +63,12 @@ func (r *render) hash(v Value) (k hashed, ok bool) {
 		r.work(len(s))
 		return s, true
 	}
-	switch v := v.(type) {
-	case nil, int64, bigInt:
+	switch v.(type) {
+	case nil, int64, bigInt, *Undefined:
 		return v, true
-	case bool:
-		n, _ := asInt(v)
-		return n, true
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < 1<<62 {
-			return int64(v), true
-		}
-		return v, true
-	case *Undefined:
-		return hashed(undefinedKey{}), true // all are equal
+	case *Dict:
+		return nil, false
 	}
-	refuseIf(isKind(v, tuple) || isKind(v, ranged), "a %s as a key", typeName(v))
+	refuseIf(!isKind(v, list), "a %s as a key", typeName(v))
 	return nil, false
 }

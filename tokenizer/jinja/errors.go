@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -13,11 +14,13 @@ type Error struct {
 	Line  int // template line, 0 if unknown
 }
 
-func (e *Error) Error() string {
-	if e.Line > 0 {
-		return fmt.Sprintf("template line %d: %s: %s", e.Line, e.Class, e.Msg)
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %s", place(e.Line), e.Class, e.Msg) }
+
+func place(line int) string {
+	if line > 0 {
+		return fmt.Sprintf("template line %d", line)
 	}
-	return fmt.Sprintf("template: %s: %s", e.Class, e.Msg)
+	return "template"
 }
 
 // Raised reports whether err comes from the template's own raise_exception, and with which text: a wrong conversation
@@ -38,11 +41,8 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	at := ""
-	if e.Line > 0 {
-		at = fmt.Sprintf(" line %d", e.Line)
-	}
-	return fmt.Sprintf("template%s exceeded its limit of %s (%d): simplify the template or raise the limit", at, e.What, e.Limit)
+	const advice = "simplify the template or raise the limit"
+	return fmt.Sprintf("%s exceeded its limit of %s (%d): %s", place(e.Line), e.What, e.Limit, advice)
 }
 
 // stopped carries the error of a context that ended.
@@ -54,8 +54,7 @@ func errorf(class, format string, a ...any) *Error {
 	return &Error{Class: class, Msg: fmt.Sprintf(format, a...)}
 }
 
-func typeErr(format string, a ...any) *Error  { return errorf("TypeError", format, a...) }
-func valueErr(format string, a ...any) *Error { return errorf("ValueError", format, a...) }
+func typeErr(format string, a ...any) *Error { return errorf("TypeError", format, a...) }
 
 // unsupported refuses by name what Jinja has and this package has not.
 func unsupported(format string, a ...any) *Error {
@@ -89,16 +88,10 @@ func recovered(err *error, line *int) {
 	switch e := recover().(type) {
 	case nil:
 	case *Error:
-		if e.Line == 0 {
-			at := *e // an error of Parse that a render reports is shared between renders
-			at.Line = *line
-			e = &at
-		}
+		e.Line = cmp.Or(e.Line, *line)
 		*err = e
 	case *LimitError:
-		if e.Line == 0 {
-			e.Line = *line
-		}
+		e.Line = cmp.Or(e.Line, *line)
 		*err = e
 	case stopped:
 		*err = e.cause

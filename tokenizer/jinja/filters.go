@@ -3,7 +3,6 @@ package jinja
 import (
 	"math"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode"
 )
@@ -23,8 +22,8 @@ func init() { // here, because map and select lead back to this table
 	filters.add("capitalize", "", mapped(capitalText))
 	filters.add("title", "", func(r *render, v Value, a []Value) Value { return mapped(titleFilter)(r, r.str(v), a) })
 	filters.add("trim", "chars?", trimmed(true, true))
-	filters.add("replace", "old new count?", func(r *render, v Value, a []Value) Value {
-		return r.replace(r.str(v), r.str(a[0]), r.str(a[1]), intArg(a[2], -1))
+	filters.add("replace", "old new count!", func(r *render, v Value, a []Value) Value {
+		return r.replace(r.str(v), r.str(a[0]), r.str(a[1]))
 	})
 	filters.add("indent", "width? first? blank!", filterIndent)
 	filters.addRaw("format", filterFormat)
@@ -87,7 +86,7 @@ func filterFormat(r *render, v Value, a *args) Value {
 		case verb == "%%":
 			return "%"
 		case verb == "%":
-			panic(valueErr("incomplete format"))
+			panic(errorf("ValueError", "incomplete format"))
 		case verb != "%s":
 			panic(unsupported("the format '%s'", verb))
 		case len(rest) == 0:
@@ -113,37 +112,31 @@ func filterToJSON(r *render, v Value, a []Value) Value {
 	if a[2] != absent && a[2] != nil {
 		seps := r.items(a[2])
 		require(len(seps) == 2, "ValueError", "tojson: separators has %d elements: give a pair of strings", len(seps))
-		w.itemSep, w.keySep = textArg(seps[0], ""), textArg(seps[1], "")
+		w.itemSep, w.keySep = text(seps[0]), text(seps[1])
 	}
 	w.value(v)
 	return w.b.String()
 }
 
-var integerRE = regexp.MustCompile(`^[-+]?` + digits + `$`)
+var integer = regexp.MustCompile(`^[-+]?\d+$`)
 
 // filterInt is the integer that a value is or that its text says, or the whole part of a float, or the default.
 func filterInt(r *render, v Value, a []Value) Value {
 	defined(v)
+	s := strings.TrimFunc(r.str(v), isSpace)
+	r.slowWork(len(s))
 	if n, ok := asInt(v); ok {
 		return n
 	}
-	text := strings.TrimFunc(r.str(v), isSpace)
-	r.work(4 * len(text))
-	plain := strings.ReplaceAll(text, "_", "")
-	f, err := strconv.ParseFloat(plain, 64)
-	switch {
-	case strings.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII && unicode.IsDigit(c) }):
-		panic(unsupported("a number in other digits than 0 to 9"))
-	case math.IsInf(f, 0):
-		panic(unsupported("an infinity as an integer"))
-	case integerRE.MatchString(text):
-		if n, err := parseInteger(strings.TrimPrefix(plain, "+")); err == nil {
+	if f, ok := v.(float64); ok && math.Abs(f) < 1<<63 {
+		return int64(f)
+	}
+	if integer.MatchString(s) {
+		if n, err := parseInteger(strings.TrimPrefix(s, "+")); err == nil {
 			return n
 		}
-	case err == nil && !math.IsNaN(f) && !strings.ContainsAny(text, "xXpP_"):
-		n, _ := parseInteger(strconv.FormatFloat(math.Trunc(f), 'f', 0, 64))
-		return n
 	}
+	refuseIf(strings.ContainsFunc(s, unicode.IsDigit), "the filter 'int' on %s", shortRepr(v))
 	if a[0] == absent {
 		return int64(0)
 	}

@@ -22,9 +22,12 @@ func addListFilters(t table) {
 		}
 		return r.joined(sep, r.items(v), r.str)
 	})
-	t.add("sort", "reverse? case_sensitive? attribute?", filterSort)
-	t.add("dictsort", "case_sensitive? by! reverse?", filterDictsort)
-	t.add("unique", "case_sensitive? attribute!", filterUnique)
+	t.add("sort", "reverse! case_sensitive! attribute!", func(r *render, v Value, _ []Value) Value {
+		items := r.items(v)
+		return r.sorted(items, r.lowered(items))
+	})
+	t.add("dictsort", "case_sensitive! by! reverse!", filterDictsort)
+	t.add("unique", "case_sensitive! attribute!", filterUnique)
 	t.addRaw("map", filterMap)
 	t.addRaw("select", choose(false, true))
 	t.addRaw("reject", choose(false, false))
@@ -83,10 +86,10 @@ func (r *render) attrGetter(path Value) getter {
 	}
 }
 
-// keys is what sort and its kin compare: the elements, in lower case unless case matters.
-func (r *render) keys(items []Value, sensitive Value) []Value {
+// lowered is what sort and its kin compare: the elements, texts in lower case.
+func (r *render) lowered(items []Value) []Value {
 	return r.each(items, func(v Value) Value {
-		if _, isText := asString(v); isText && !isSet(sensitive) {
+		if _, isText := asString(v); isText {
 			return mapped(lowerText)(r, v, nil)
 		}
 		return v
@@ -104,28 +107,17 @@ func (r *render) each(items []Value, f getter) []Value {
 	return out
 }
 
-func filterSort(r *render, v Value, a []Value) Value {
-	items := r.items(v)
-	by := items
-	if attr, ok := asString(a[2]); ok {
-		by = r.each(items, r.attrGetter(attr))
-		several := strings.Contains(attr, ",")
-		refuseIf(several || slices.ContainsFunc(by, isUndefined), "the filter 'sort' by an attribute that an element has not")
-	}
-	return r.sorted(items, r.keys(by, a[1]), isSet(a[0]))
-}
-
-func filterDictsort(r *render, v Value, a []Value) Value {
+func filterDictsort(r *render, v Value, _ []Value) Value {
 	defined(v)
 	d, ok := v.(*Dict)
 	require(ok, "AttributeError", "'%s' object has no attribute 'items'", typeName(v))
-	return r.sorted(r.parts(d, pairOf), r.keys(r.parts(d, keyOf), a[0]), isSet(a[2]))
+	return r.sorted(r.parts(d, pairOf), r.lowered(r.parts(d, keyOf)))
 }
 
-func filterUnique(r *render, v Value, a []Value) Value {
+func filterUnique(r *render, v Value, _ []Value) Value {
 	items, seen := r.items(v), NewDict()
 	out := &List{kind: generator}
-	for i, key := range r.keys(items, a[0]) {
+	for i, key := range r.lowered(items) {
 		n := seen.Len()
 		r.put(seen, key, nil)
 		if seen.Len() > n {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -84,11 +83,7 @@ func readNumber(s string) (Value, error) {
 	if !strings.ContainsAny(s, ".eE") {
 		return parseInteger(s)
 	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return nil, err
-	}
-	return f, nil
+	return strconv.ParseFloat(s, 64) // an infinity is an error
 }
 
 // parseInteger reads decimal digits behind an optional minus.

@@ -18,7 +18,7 @@ func init() {
 		panic(errorf("TemplateError", "%s", r.str(a[0])))
 	})
 	globals.add("strftime_now", "format", func(r *render, _ Value, a []Value) Value {
-		format := textArg(a[0], "")
+		format := text(a[0])
 		r.grow(int64(8 * len(format)))
 		return strftime(r.now(), format)
 	})

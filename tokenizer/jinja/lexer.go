@@ -246,10 +246,8 @@ var escapes = regexp.MustCompile(`(?s)\\(?:x[[:xdigit:]]{2}|u[[:xdigit:]]{4}|U[[
 func (l *lexer) unescape(s string) string {
 	return escapes.ReplaceAllStringFunc(s, func(escape string) string {
 		switch c := escape[1]; {
-		case c == '\n':
-			return ""
-		case strings.IndexByte("N01234567", c) >= 0:
-			panic(l.at(unsupported(`the escape \%c`, c)))
+		case strings.IndexByte("\nN01234567", c) >= 0:
+			panic(l.at(unsupported("the escape %s", strconv.Quote(escape))))
 		case strings.IndexByte(`'"\`, c) >= 0:
 			return escape[1:]
 		case strings.IndexByte("abfnrtvxuU", c) >= 0:

@@ -14,12 +14,12 @@ func addTextMethods(t table) {
 	t.add("startswith", "prefix start! end! /", affix(strings.HasPrefix))
 	t.add("endswith", "suffix start! end! /", affix(strings.HasSuffix))
 	t.add("split", "sep? maxsplit?", split)
-	t.add("replace", "old new count? /", func(r *render, x Value, a []Value) Value {
-		return r.replace(x.(string), textArg(a[0], ""), textArg(a[1], ""), intArg(a[2], -1))
+	t.add("replace", "old new count! /", func(r *render, x Value, a []Value) Value {
+		return r.replace(x.(string), text(a[0]), text(a[1]))
 	})
 	t.add("join", "iterable /", func(r *render, x Value, a []Value) Value {
 		require(iterable(a[0]), "TypeError", "can only join an iterable")
-		return r.joined(x.(string), r.items(a[0]), func(v Value) string { return textArg(v, "") })
+		return r.joined(x.(string), r.items(a[0]), func(v Value) string { return text(v) })
 	})
 }
 
@@ -39,7 +39,7 @@ func trimmed(left, right bool) func(*render, Value, []Value) Value {
 		s, drop := r.str(x), isSpace
 		r.work(len(s))
 		if a[0] != absent && a[0] != nil {
-			chars := textArg(a[0], "")
+			chars := text(a[0])
 			r.work(len(s) / 16 * len(chars))
 			drop = func(c rune) bool { return strings.ContainsRune(chars, c) }
 		}
@@ -53,21 +53,11 @@ func trimmed(left, right bool) func(*render, Value, []Value) Value {
 	}
 }
 
-// affix tests how a str begins or ends: with a text, or with any of a tuple's.
+// affix tests how a str begins or ends.
 func affix(has func(s, affix string) bool) func(*render, Value, []Value) Value {
 	return func(r *render, x Value, a []Value) Value {
-		one := []Value{a[0]}
-		if isKind(a[0], tuple) {
-			one = a[0].(*List).Items
-		}
-		for _, v := range one {
-			s := textArg(v, "")
-			r.step(1 + len(s)/64)
-			if has(x.(string), s) {
-				return true
-			}
-		}
-		return false
+		refuseIf(isKind(a[0], tuple), "a tuple of what a str begins or ends with")
+		return has(x.(string), text(a[0]))
 	}
 }
 
@@ -77,7 +67,7 @@ func split(r *render, x Value, a []Value) Value {
 	var parts []string
 	switch {
 	case a[0] != absent && a[0] != nil:
-		sep := textArg(a[0], "")
+		sep := text(a[0])
 		require(sep != "", "ValueError", "empty separator")
 		r.work(len(s))
 		r.grow(int64(16 * (strings.Count(s, sep) + 1))) // what the parts cost, before they are made
@@ -98,19 +88,12 @@ func split(r *render, x Value, a []Value) Value {
 	return &List{Items: items}
 }
 
-// replace replaces the first occurrences of a text, or all where most is below 0.
-func (r *render) replace(s, old, repl string, most int64) Value {
+// replace replaces every occurrence of a text.
+func (r *render) replace(s, old, repl string) Value {
 	r.work(len(s))
-	count := int64(strings.Count(s, old))
-	if most >= 0 {
-		count = min(count, most)
-	}
-	if count == 0 {
-		return s
-	}
-	r.growTimes(len(repl)+1, count)
+	r.growTimes(len(repl)+1, int64(strings.Count(s, old)))
 	r.grow(int64(len(s)))
-	return strings.Replace(s, old, repl, int(count))
+	return strings.ReplaceAll(s, old, repl)
 }
 
 // joined is the texts of the items with sep between them.

@@ -86,8 +86,6 @@ func (p *parser) unary(filters bool) expr {
 			x = p.filters(x)
 		case p.is("is"):
 			x = p.test(x)
-		case p.is("("):
-			x = p.callOf(x)
 		default:
 			return x
 		}
@@ -198,13 +196,10 @@ func (p *parser) postfix(x expr) expr {
 		switch line := p.cur.line; p.cur.kind {
 		case ".":
 			p.advance()
-			if t := p.cur; p.skip(tokInt) {
-				x = itemOf(x, constant(t.num), line)
-			} else {
-				p.require(t.kind == tokName || keywords[t.kind], "expected name or number")
-				name := p.word()
-				x = strict(line, func(r *render, v []Value) Value { return r.getAttr(v[0], name) }, x)
-			}
+			refuseIf(p.is(tokInt), "a number as an attribute")
+			p.require(p.is(tokName) || keywords[p.cur.kind], "expected name or number")
+			name := p.word()
+			x = strict(line, func(r *render, v []Value) Value { return r.getAttr(v[0], name) }, x)
 			p.last = nil
 		case "[":
 			x = p.subscript(x)
@@ -312,9 +307,9 @@ func (p *parser) builtin(what string, t table) *builtin {
 	if b := t[name]; b != nil {
 		return b
 	}
-	e := errorf("TemplateAssertionError", "No %s named %s.", what, quoteRepr(clip(name)))
+	class, text := "TemplateAssertionError", "No %s named %s."
 	if p.inIf > 0 {
-		e = errorf("TemplateRuntimeError", "No %s named %s found.", what, quoteRepr(clip(name)))
+		class, text = "TemplateRuntimeError", "No %s named %s found."
 	}
-	return &builtin{raw: func(*render, Value, *args) Value { panic(e) }}
+	return &builtin{raw: func(*render, Value, *args) Value { panic(errorf(class, text, what, quoteRepr(clip(name)))) }}
 }

@@ -78,7 +78,7 @@ func (p *parser) forTag() stmt {
 			}
 		}
 		for ; l.has(0); l.index0++ {
-			turn := &scope{parent: s, names: make([]string, 0, 4), vals: make([]Value, 0, 4)}
+			turn := &scope{parent: s}
 			r.line = line
 			r.set(turn, "loop", l)
 			r.assign(&target, l.items[l.index0], turn)

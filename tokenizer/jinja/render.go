@@ -134,16 +134,8 @@ func (r *render) grow(n int64) {
 	r.step(int(n/64) + 1)
 }
 
-// growTimes charges for n copies of size bytes, minding overflow.
-func (r *render) growTimes(size int, n int64) {
-	switch {
-	case size == 0 || n <= 0:
-	case n > (1<<40)/int64(size):
-		r.grow(-1)
-	default:
-		r.grow(int64(size) * n)
-	}
-}
+// growTimes charges for n copies of size bytes; so many that no limit admits them count as 1<<32.
+func (r *render) growTimes(size int, n int64) { r.grow(int64(size) * min(max(n, 0), 1<<32)) }
 
 // emit writes rendered text.
 func (r *render) emit(s string) {
@@ -161,35 +153,25 @@ func (r *render) enter() {
 
 func (r *render) leave() { r.depth-- }
 
-// scope holds the variables of one block: the template, a loop's turn, a macro's call. Few names are usual, so they are
-// searched in order.
+// scope holds the variables of one block: the template, a loop's turn, a macro's call.
 type scope struct {
 	parent *scope
-	names  []string
-	vals   []Value
+	vars   map[string]Value
 }
 
 func (r *render) set(s *scope, name string, v Value) {
-	r.step(1 + len(s.names)/32)
-	for i, n := range s.names {
-		if n == name {
-			s.vals[i] = v
-			return
-		}
+	r.grow(64)
+	if s.vars == nil {
+		s.vars = map[string]Value{}
 	}
-	r.grow(32)
-	s.names = append(s.names, name)
-	s.vals = append(s.vals, v)
+	s.vars[name] = v
 }
 
 // lookup resolves a name: block variables, then the caller's variables, then globals.
 func (r *render) lookup(s *scope, name string) Value {
 	for ; s != nil; s = s.parent {
-		r.step(len(s.names) / 32)
-		for i, n := range s.names {
-			if n == name {
-				return s.vals[i]
-			}
+		if v, ok := s.vars[name]; ok {
+			return v
 		}
 	}
 	if v, ok := r.vars.Get(name); ok {
@@ -199,5 +181,5 @@ func (r *render) lookup(s *scope, name string) Value {
 		b.check()
 		return &function{builtin: b}
 	}
-	return &Undefined{class: "UndefinedError", why: func() string { return shortRepr(name) + " is undefined" }}
+	return because("'%s' is undefined", clip(name))
 }

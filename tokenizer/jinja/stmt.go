@@ -126,10 +126,6 @@ func (l *loop) attr(name string) (Value, bool) {
 		return !l.has(1), true
 	case "length":
 		return int64(l.length()), true
-	case "revindex":
-		return int64(l.length() - l.index0), true
-	case "revindex0":
-		return int64(l.length() - l.index0 - 1), true
 	case "previtem":
 		if l.index0 == 0 {
 			return because("there is no previous item"), true
@@ -140,7 +136,7 @@ func (l *loop) attr(name string) (Value, bool) {
 			return because("there is no next item"), true
 		}
 		return l.items[l.index0+1], true
-	case "changed", "cycle", "depth", "depth0":
+	case "changed", "cycle", "depth", "depth0", "revindex", "revindex0":
 		panic(unsupported("loop.%s", name))
 	}
 	return nil, false

@@ -18,7 +18,6 @@ func init() { // here, because select and map lead from filters to tests
 		"mapping":   func(v Value) bool { return typeName(v) == "dict" },
 		"sequence":  isIndexed,
 		"iterable":  func(v Value) bool { return iterable(v) || typeName(v) == "LoopContext" },
-		"callable":  isCallable,
 	} {
 		tests.add(name, "", func(_ *render, v Value, _ []Value) Value { return is(v) })
 	}
@@ -28,7 +27,7 @@ func init() { // here, because select and map lead from filters to tests
 	for name, rest := range map[string]int64{"even": 0, "odd": 1} {
 		tests.add(name, "", func(r *render, v Value, _ []Value) Value { return r.equal(r.arith("%", v, int64(2)), rest) })
 	}
-	tests.refuse("the test '%s'", "divisibleby escaped filter ge greaterthan gt le lessthan lower lt sameas test upper < <= > >=")
+	tests.refuse("the test '%s'", "callable divisibleby escaped filter ge greaterthan gt le lessthan lower lt sameas test upper < <= > >=")
 }
 
 func isUndefined(v Value) bool {
@@ -42,12 +41,4 @@ func isIndexed(v Value) bool {
 		return l.kind == list || l.kind == tuple || l.kind == ranged
 	}
 	return iterable(v)
-}
-
-func isCallable(v Value) bool {
-	switch v.(type) {
-	case *function, *macro, *loop, *Undefined:
-		return true
-	}
-	return false
 }

@@ -1,9 +1,6 @@
 package jinja
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Value is what a template computes with. It holds one of
 //
@@ -51,30 +48,27 @@ func isKind(v Value, k kind) bool {
 }
 
 // Undefined is Jinja's default Undefined: it prints as nothing, is false and empty, and any other use is an error.
-type Undefined struct {
-	class string        // of that error
-	why   func() string // its message
-}
+type Undefined struct{ err func() *Error }
 
 // because makes an undefined value whose use is an error with this message.
-func because(why string) *Undefined {
-	return &Undefined{class: "UndefinedError", why: func() string { return why }}
+func because(format string, a ...any) *Undefined {
+	return &Undefined{err: func() *Error { return errorf("UndefinedError", format, a...) }}
 }
 
 // missing is the attribute or element that x has not.
 func missing(x, key Value) *Undefined {
-	return &Undefined{class: "UndefinedError", why: func() string {
+	return &Undefined{err: func() *Error {
 		if name, ok := key.(string); ok {
-			return fmt.Sprintf("%s has no attribute %s", quoteRepr(objectName(x)), quoteRepr(clip(name)))
+			return errorf("UndefinedError", "%s has no attribute %s", quoteRepr(objectName(x)), quoteRepr(clip(name)))
 		}
-		return fmt.Sprintf("%s has no element %s", objectName(x), shortRepr(key))
+		return errorf("UndefinedError", "%s has no element %s", objectName(x), shortRepr(key))
 	}}
 }
 
 // unsafeAttr is an attribute that the sandbox keeps.
 func unsafeAttr(x Value, name string) *Undefined {
-	return &Undefined{class: "SecurityError", why: func() string {
-		return fmt.Sprintf("access to attribute %s of '%s' object is unsafe.", quoteRepr(name), typeName(x))
+	return &Undefined{err: func() *Error {
+		return errorf("SecurityError", "access to attribute %s of '%s' object is unsafe.", quoteRepr(name), typeName(x))
 	}}
 }
 
@@ -82,7 +76,7 @@ func unsafeAttr(x Value, name string) *Undefined {
 func defined(vals ...Value) {
 	for _, v := range vals {
 		if u, ok := v.(*Undefined); ok {
-			panic(errorf(u.class, "%s", u.why()))
+			panic(u.err())
 		}
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 // style is what repr and json.dumps spell each in their own way.
 type style struct {
-	none, yes, no, inf, nan string
-	quote                   func(s string) string
-	isJSON                  bool
+	none, yes, no string
+	quote         func(s string) string
+	isJSON        bool
 }
 
 var (
-	pythonStyle = style{none: "None", yes: "True", no: "False", inf: "inf", nan: "nan", quote: quoteRepr}
-	jsonStyle   = style{none: "null", yes: "true", no: "false", inf: "Infinity", nan: "NaN", quote: quoteJSON, isJSON: true}
+	pythonStyle = style{none: "None", yes: "True", no: "False", quote: quoteRepr}
+	jsonStyle   = style{none: "null", yes: "true", no: "false", quote: quoteJSON, isJSON: true}
 )
 
 // scalar spells None, a bool, a number or a text.
@@ -39,21 +39,15 @@ func (s *style) scalar(v Value) (string, bool) {
 	case bigInt:
 		return string(v), true
 	case float64:
-		return floatText(v, s), true
+		return floatText(v), true
 	}
 	return "", false
 }
 
 // floatText is Python's repr of a float: the shortest digits that round-trip, with an exponent below 1e-4 and from 1e16
 // on.
-func floatText(f float64, s *style) string {
+func floatText(f float64) string {
 	switch a := math.Abs(f); {
-	case math.IsNaN(f):
-		return s.nan
-	case math.IsInf(f, 1):
-		return s.inf
-	case math.IsInf(f, -1):
-		return "-" + s.inf
 	case a != 0 && (a < 1e-4 || a >= 1e16):
 		return strconv.FormatFloat(f, 'e', -1, 64)
 	}
@@ -118,8 +112,6 @@ func (w *writer) value(v Value) {
 		w.group(opening, closing, len(l.Items), func(i int) { w.value(l.Items[i]) })
 	case w.isJSON:
 		panic(typeErr("Object of type %s is not JSON serializable", typeName(v)))
-	case isUndefined(v):
-		w.put("Undefined")
 	default:
 		panic(unsupported("printing a %s", typeName(v)))
 	}
@@ -127,13 +119,9 @@ func (w *writer) value(v Value) {
 }
 
 func (w *writer) entry(e entry) {
-	key := e.key
-	if _, isText := asString(key); w.isJSON && !isText {
-		text, ok := w.scalar(key)
-		require(ok, "TypeError", "keys must be str, int, float, bool or None, not %s", typeName(key))
-		key = text
-	}
-	w.value(key)
+	_, isText := asString(e.key)
+	refuseIf(w.isJSON && !isText, "a key that is no str in JSON")
+	w.value(e.key)
 	w.put(w.keySep)
 	w.value(e.val)
 }

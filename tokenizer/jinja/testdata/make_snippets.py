@@ -345,21 +345,21 @@ a{%- endraw %}
 # What the interpreter supports beside ATOMS and SLICES: chosen more often than what it refuses.
 KEPT_OPS = ["+", "-", "*", "//", "%", "~", "==", "!=", "<", ">=", "in", "not in", "and", "or"]
 KEPT_FILTERS = ["length", "count", "upper", "lower", "title", "capitalize", "trim", "trim('H!')", "first", "last", "list",
-                "sort", "sort(reverse=true)", "sort(attribute='role')|length", "unique|list", "join('-')", "join", "int",
+                "sort", "unique|list", "join('-')", "join", "int",
                 "int(9)", "string", "tojson", "tojson(indent=2)", "tojson(separators=(',',':'))",
                 "tojson(ensure_ascii=false)", "default('D')", "default('D', true)", "d([])", "replace('a','b')",
-                "replace('l', 'LL', 1)", "indent", "indent(2, true)", "indent('> ')", "safe", "items|list", "dictsort",
-                "dictsort(reverse=true)", "map('string')|list", "map('upper')|join", "map(attribute='role')|list",
+                "replace('l', 'LL')", "indent", "indent(2, true)", "indent('> ')", "safe", "items|list", "dictsort",
+                "map('string')|list", "map('upper')|join", "map(attribute='role')|list",
                 "map(attribute='x.0')|list", "select|list", "reject|list", "select('string')|list", "reject('none')|list",
                 "select('in', [1, 3])|list", "selectattr('role')|list|length", "format(1)", "list|tojson",
                 "selectattr('role', 'equalto', 'user')|list|length", "rejectattr('content', 'none')|list|length",
                 "string|length", "first|default('-')"]
 KEPT_TESTS = ["defined", "undefined", "none", "string", "number", "mapping", "iterable", "sequence", "boolean", "true",
-              "false", "integer", "float", "callable", "odd", "even", "eq 1", "in [1,2]", "ne 1", "not none", "not string",
+              "false", "integer", "float", "odd", "even", "eq 1", "in [1,2]", "ne 1", "not none", "not string",
               "equalto 'ab'", "not defined"]
 KEPT_METHODS = ["strip()", "strip('H!')", "lstrip()", "lstrip('a')", "rstrip('b')", "rstrip()", "split()", "split(',')",
-                "split(',', 1)", "split('l')[-1]", "startswith('H')", "endswith(('b','!'))", "upper()", "lower()",
-                "title()", "capitalize()", "replace('l','L',1)", "replace('a','')", "join(['x','y'])", "items()", "keys()",
+                "split(',', 1)", "split('l')[-1]", "startswith('H')", "endswith('!')", "upper()", "lower()", "title()",
+                "capitalize()", "replace('l','L')", "replace('a','')", "join(['x','y'])", "items()", "keys()",
                 "values()|list", "get('b')", "get('q', 9)", "append(1)", "pop()", "update({})", "__class__",
                 "__class__.__mro__", "_x", "role", "content", "keys", "items()|list", "keys()|list"]
 
@@ -425,13 +425,19 @@ MORE = r"""
 REFUSED = [f"{{{{ s|{f} }}}}" for f in """abs attr('x') batch(2) center e escape filesizeformat float forceescape groupby('x')
     max min pprint random reverse round slice(2) striptags sum truncate(3) urlencode urlize wordcount wordwrap xmlattr
     """.split()]
-REFUSED += [f"{{{{ s is {t} }}}}" for t in """divisibleby(2) escaped filter ge(1) greaterthan(1) gt(1) le(1) lessthan(1) lower
+REFUSED += [f"{{{{ s is {t} }}}}" for t in """callable divisibleby(2) escaped filter ge(1) greaterthan(1) gt(1) le(1) lessthan(1) lower
     lt(1) sameas(s) test upper""".split()]
 REFUSED += [f"{{{{ l|select('{t}', 1)|list }}}}" for t in "< <= > >=".split()]
 REFUSED += [f"{{{{ s.{m} }}}}" for m in """casefold() center(9) count('l') encode() expandtabs() find('l') format(1)
     format_map({}) index('l') removeprefix('H') removesuffix('!') splitlines() isalnum() isalpha() isascii() isdecimal() isdigit() isidentifier() islower() isnumeric() isprintable()
     isspace() istitle() isupper() ljust(9) maketrans('a','b') partition(',') rfind('l') rindex('l') rjust(9)
     rpartition(',') rsplit(',') swapcase() translate({}) zfill(9)""".split()]
+REFUSED += [f"{{{{ f {op} 2 }}}}" for op in "+ - * / // % **".split()]
+REFUSED += [f"{{% for i in l %}}{{{{ loop.{a} }}}}{{% endfor %}}" for a in "revindex revindex0".split()]
+REFUSED += ["{{ {1.5: 2} }}", "{{ {true: 2} }}", "{{ {1: 2}|tojson }}", "{{ w|sort(reverse=true) }}", "{{ w|sort(attribute='x') }}",
+            "{{ w|sort(case_sensitive=true) }}", "{{ d|dictsort(reverse=true) }}", "{{ d|dictsort(true) }}",
+            "{{ w|unique(true)|list }}", "{{ s|replace('l', 'L', 1) }}", "{{ s.replace('l', 'L', 1) }}",
+            "{{ s.startswith(('H', 'x')) }}", "{{ l.0 }}", "{{ '3.9'|int }}", "{{ '1_000'|int }}", "{{ namespace(a=1) }}"]
 REFUSED += ["{{ [1] * 2 }}", "{{ [1] < [2] }}", "{{ (1,) < (2,) }}", "{{ s|tojson(ensure_ascii=true) }}", "{{ '\\101' }}",
             "{{ n|indent }}", "{{ m|sort(attribute='x')|list }}", "{{ '1e999'|int }}", "{{ d.copy() }}", "{{ l.copy() }}", "{{ '%s' % 1 }}", "{{ f(*[1]) }}", "{{ f(caller=1) }}", "{{ dict([[1, 2]]) }}",
             "{{ namespace(d) }}", "{{ x[1, 2] }}", "{{ s|indent(2, true, true) }}", "{{ d|tojson(sort_keys=true) }}",
@@ -514,7 +520,7 @@ def main():
         seed, n, hand, more, refusals = int(sys.argv[1]), int(sys.argv[2]), [], [], []
         batches = [(seed, n // 4, wide), (seed, n - n // 4, kept)]
     else:
-        hand, more, refusals, batches = HAND, MORE, REFUSED, [(1, 400, wide), (2, 500, kept)]
+        hand, more, refusals, batches = HAND, MORE, REFUSED, [(1, 400, wide), (2, 900, kept)]
     print(json.dumps({"ctx": CTX}, ensure_ascii=False))
     tpls = [h.replace("\\n", "\n") if "{{ '" not in h or h.startswith("\\n") else h for h in hand]
     tpls += more
