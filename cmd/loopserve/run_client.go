@@ -154,7 +154,7 @@ func (a *modelClient) most(ctx context.Context, q *measure.Ask) int {
 		Count int `json:"count"`
 		Most  int `json:"max_model_len"`
 	}
-	if a.api.PostFor(ctx, "/tokenize", map[string]any{"model": a.model, "prompt": q.Prompt}, &room) != nil {
+	if a.api.Post(ctx, "/tokenize", map[string]any{"model": a.model, "prompt": q.Prompt}, &room) != nil {
 		return 0 // the request itself will say what is wrong
 	}
 	return min(max(room.Most-room.Count, 0), 256)

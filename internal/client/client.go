@@ -5,6 +5,7 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,48 +48,46 @@ func (c *Client) Base() string { return strings.TrimSuffix(strings.TrimRight(c.U
 
 // Get decodes the JSON at a path.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
-	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	return c.send(ctx, http.MethodGet, path, nil, into(out))
+}
+
+// Post sends a body as JSON and decodes the answer.
+func (c *Client) Post(ctx context.Context, path string, body, out any) error {
+	return c.send(ctx, http.MethodPost, path, body, into(out))
+}
+
+// Stream sends a body as JSON and gives the data of each of the answer's events to each.
+func (c *Client) Stream(ctx context.Context, path string, body any, each func(data []byte) error) error {
+	return c.send(ctx, http.MethodPost, path, body, func(r io.Reader) error { return Events(r, each) })
+}
+
+// into decodes an answer's JSON.
+func into(out any) func(io.Reader) error {
+	return func(r io.Reader) error {
+		data, err := io.ReadAll(io.LimitReader(r, 16<<20))
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(data, out); err != nil {
+			return fmt.Errorf("it is something other than the JSON that was expected: %.200s: %w", data, err)
+		}
+		return nil
+	}
+}
+
+// send lets read have an answer's body. An answer other than 200 is a *StatusError.
+func (c *Client) send(ctx context.Context, method, path string, body any, read func(io.Reader) error) error {
+	var sent io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		sent = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.Base()+path, sent)
 	if err != nil {
 		return err
-	}
-	return Decode(resp, out)
-}
-
-// Post sends a body as JSON. An answer other than 200 is a *StatusError; the caller closes the body of a good one.
-func (c *Client) Post(ctx context.Context, path string, body any) (*http.Response, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	return c.send(ctx, http.MethodPost, path, data)
-}
-
-// PostFor is Post, and decodes the answer.
-func (c *Client) PostFor(ctx context.Context, path string, body, out any) error {
-	resp, err := c.Post(ctx, path, body)
-	if err != nil {
-		return err
-	}
-	return Decode(resp, out)
-}
-
-// Decode reads the JSON of an answer, and closes its body.
-func Decode(resp *http.Response, out any) error {
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s answered with something other than the JSON that was expected: %.200s: %w", resp.Request.URL, data, err)
-	}
-	return nil
-}
-
-func (c *Client) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.Base()+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -96,20 +95,19 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (*h
 	if c.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.Key)
 	}
-	do := http.DefaultClient
-	if c.HTTP != nil {
-		do = c.HTTP
-	}
-	resp, err := do.Do(req)
+	resp, err := cmp.Or(c.HTTP, http.DefaultClient).Do(req)
 	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode == http.StatusOK {
-		return resp, nil
+		return err
 	}
 	defer resp.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) // what came is enough for the message
-	return nil, &StatusError{Method: method, URL: req.URL.String(), Status: resp.StatusCode, Text: string(bytes.TrimSpace(text))}
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) // what came is enough for the message
+		return &StatusError{Method: method, URL: req.URL.String(), Status: resp.StatusCode, Text: string(bytes.TrimSpace(text))}
+	}
+	if err := read(resp.Body); err != nil {
+		return fmt.Errorf("answer of %s: %w", req.URL, err)
+	}
+	return nil
 }
 
 // ErrCut says that a stream of events ended without [DONE].

@@ -32,7 +32,7 @@ func TestClient(t *testing.T) {
 	if err := c.Get(t.Context(), "/v1/models", &out); err != nil || out.N != 2 {
 		t.Errorf("%v, %+v", err, out)
 	}
-	if err := c.PostFor(t.Context(), "/v1/echo", map[string]int{"n": 3}, &out); err != nil || out.N != 3 {
+	if err := c.Post(t.Context(), "/v1/echo", map[string]int{"n": 3}, &out); err != nil || out.N != 3 {
 		t.Errorf("%v, %+v", err, out)
 	}
 	if err := c.Get(t.Context(), "/plain", &out); err == nil || !strings.Contains(err.Error(), "plain") {

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,35 +81,27 @@ func (h *HTTP) body(a *Ask) (path string, b map[string]any) {
 	default:
 		b["prompt"] = a.Prompt + a.Answer
 	}
-	if a.MaxTokens > 0 {
-		b["max_tokens"] = a.MaxTokens
+	for name, value := range map[string]int64{
+		"max_tokens": int64(a.MaxTokens), "seed": a.Seed, "loops": int64(a.Loops), "draft_loops": int64(a.Draft), "min_loops": int64(a.Exit.MinLoops),
+	} {
+		if value > 0 {
+			b[name] = value
+		}
+	}
+	if a.Exit.Kind != loopctl.ExitNone {
+		b["exit_policy"] = a.Exit.Kind.String()
+	}
+	if a.Exit.Threshold != 0 {
+		b["exit_threshold"] = a.Exit.Threshold
 	}
 	if a.IgnoreEOS {
 		b["ignore_eos"] = true
-	}
-	if a.Seed != 0 {
-		b["seed"] = a.Seed
 	}
 	if a.Answer != "" {
 		b["max_tokens"], b["echo"], b["logprobs"] = 0, true, 1
 	}
 	if a.Stream {
 		b["stream"], b["stream_options"] = true, map[string]bool{"include_usage": true}
-	}
-	if a.Loops > 0 {
-		b["loops"] = a.Loops
-	}
-	if x := a.Exit; x.Kind != loopctl.ExitNone {
-		b["exit_policy"] = x.Kind.String()
-		if x.Threshold != 0 {
-			b["exit_threshold"] = x.Threshold
-		}
-		if x.MinLoops != 0 {
-			b["min_loops"] = x.MinLoops
-		}
-	}
-	if a.Draft > 0 {
-		b["draft_loops"] = a.Draft
 	}
 	maps.Copy(b, h.Extra)
 	return path, b
@@ -118,26 +111,37 @@ func (h *HTTP) body(a *Ask) (path string, b map[string]any) {
 func (h *HTTP) Do(ctx context.Context, a Ask) (*Reply, error) {
 	path, body := h.body(&a)
 	r := &Reply{Start: time.Now(), Stamps: make([]time.Duration, 0, a.MaxTokens)}
-	resp, err := h.Post(ctx, path, body)
-	if err != nil {
-		return nil, err
-	}
+	read := func(data []byte) error { return r.piece(&a, data) }
+	var err error
 	if a.Stream {
-		defer resp.Body.Close()
-		err = client.Events(resp.Body, func(data []byte) error { return r.chunk(&a, data) })
+		err = h.Stream(ctx, path, body, read)
 	} else {
-		err = r.whole(&a, resp)
+		var whole json.RawMessage
+		if err = h.Post(ctx, path, body, &whole); err == nil {
+			err = read(whole)
+		}
 	}
-	if err == nil {
-		err = r.settle(&a)
+	switch {
+	case err != nil:
+		return r, err
+	case len(r.Stamps) == 0:
+		return r, fmt.Errorf("answer of %s: it has no tokens", h.URL)
+	case !a.Stream:
+	case r.Tokens == 0:
+		r.Tokens = len(r.Stamps) // a server without usage in streams: a piece for each token
+	case len(r.Stamps) > r.Tokens:
+		r.Stamps = r.Stamps[:r.Tokens] // llama.cpp ends with a piece that brings the reason alone
 	}
-	if err != nil {
-		return r, fmt.Errorf("answer of %s: %w", h.URL, err)
+	if r.E2E = r.Stamps[len(r.Stamps)-1]; a.Stream {
+		r.TTFT = r.Stamps[0]
+	}
+	if r.Loops == 0 {
+		r.Loops = a.Loops * r.Tokens
 	}
 	return r, nil
 }
 
-// answer is what this client reads of an answer, or of one chunk of it.
+// answer is what this client reads of an answer, or of one piece of it.
 type answer struct {
 	Choices []struct {
 		Text  string
@@ -162,28 +166,8 @@ type answer struct {
 	Error *struct{ Message string }
 }
 
-// whole reads an answer in one piece.
-func (r *Reply) whole(a *Ask, resp *http.Response) error {
-	var in answer
-	if err := client.Decode(resp, &in); err != nil {
-		return err
-	}
-	if len(in.Choices) == 0 {
-		return errors.New("a completion without choices")
-	}
-	r.E2E = time.Since(r.Start)
-	r.take(&in)
-	if in.Timings != nil {
-		r.TTFT = time.Duration(in.Timings.TTFT * float64(time.Millisecond))
-	}
-	if a.Answer == "" {
-		return nil
-	}
-	return r.score(in.Choices[0].Logprobs, a)
-}
-
-// chunk reads one server-sent event.
-func (r *Reply) chunk(a *Ask, data []byte) error {
+// piece reads an answer, or one piece of it.
+func (r *Reply) piece(a *Ask, data []byte) error {
 	now := time.Since(r.Start)
 	var in answer
 	if err := json.Unmarshal(data, &in); err != nil {
@@ -192,9 +176,15 @@ func (r *Reply) chunk(a *Ask, data []byte) error {
 	if in.Error != nil {
 		return fmt.Errorf("the server ended the stream: %s", in.Error.Message)
 	}
-	r.take(&in)
+	if u := in.Usage; u != nil {
+		r.Tokens, r.Loops = u.CompletionTokens, u.CompletionTokensDetails.Loops.Total
+	}
+	if t := in.Timings; t != nil {
+		r.Drafted, r.Accepted, r.TTFT = t.Drafted, t.Accepted, time.Duration(t.TTFT*float64(time.Millisecond))
+	}
 	for _, c := range in.Choices {
 		text, thought := c.Text+c.Delta.Content, c.Delta.ReasoningContent
+		r.Text, r.Finish = r.Text+text, cmp.Or(c.FinishReason, r.Finish)
 		if a.Messages != nil && text+thought+c.FinishReason == "" {
 			continue // a chat begins with a piece that has the role alone
 		}
@@ -202,42 +192,9 @@ func (r *Reply) chunk(a *Ask, data []byte) error {
 		if a.Show != nil && text+thought != "" {
 			a.Show(thought, text)
 		}
-	}
-	return nil
-}
-
-// take reads what whole answers and chunks have in common.
-func (r *Reply) take(in *answer) {
-	for _, c := range in.Choices {
-		r.Text += c.Text + c.Delta.Content
-		if c.FinishReason != "" {
-			r.Finish = c.FinishReason
+		if a.Answer != "" {
+			return r.score(c.Logprobs, a)
 		}
-	}
-	if in.Usage != nil {
-		r.Tokens, r.Loops = in.Usage.CompletionTokens, in.Usage.CompletionTokensDetails.Loops.Total
-	}
-	if in.Timings != nil {
-		r.Drafted, r.Accepted = in.Timings.Drafted, in.Timings.Accepted
-	}
-}
-
-// settle fills in what the server did not say.
-func (r *Reply) settle(a *Ask) error {
-	if a.Stream {
-		if len(r.Stamps) == 0 {
-			return errors.New("it has no tokens")
-		}
-		switch {
-		case r.Tokens == 0:
-			r.Tokens = len(r.Stamps) // a server without usage in streams: a piece for each token
-		case len(r.Stamps) > r.Tokens:
-			r.Stamps = r.Stamps[:r.Tokens] // llama.cpp ends with a piece that brings the reason alone
-		}
-		r.TTFT, r.E2E = r.Stamps[0], r.Stamps[len(r.Stamps)-1]
-	}
-	if r.Loops == 0 {
-		r.Loops = a.Loops * r.Tokens
 	}
 	return nil
 }
