@@ -18,8 +18,9 @@ type Config struct {
 	TemplateArgs []string
 	// Version stands in GET /version.
 	Version string
-	// Wrap puts a handler around the server's own, where Serve answers: for traces. Nil means none.
-	Wrap func(http.Handler) http.Handler
+	// Trace is told of each request of the API. It gives the request back with its own context, and is told how it ended: the
+	// status, 0 for a connection that was ended, and the answer's header. Nil means none.
+	Trace func(*http.Request) (traced *http.Request, end func(status int, header http.Header))
 
 	BodyLimit     int64         // bytes of a request body; 4 MiB
 	HeaderTimeout time.Duration // for a request's header; 10 s
@@ -42,8 +43,8 @@ func (c Config) withDefaults() Config {
 	def(&c.WriteTimeout, 30*time.Second)
 	def(&c.IdleTimeout, 2*time.Minute)
 	c.Limits = c.Limits.WithDefaults()
-	if c.Wrap == nil {
-		c.Wrap = func(h http.Handler) http.Handler { return h }
+	if c.Trace == nil {
+		c.Trace = func(r *http.Request) (*http.Request, func(int, http.Header)) { return r, func(int, http.Header) {} }
 	}
 	if c.Version == "" {
 		c.Version = "devel"

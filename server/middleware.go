@@ -52,6 +52,16 @@ func cleanID(id string) string {
 	return out[:min(len(out), 128)]
 }
 
+// trace tells of the request, also when recover ends the connection.
+func (s *Server) trace(c *gin.Context) {
+	traced, end := s.cfg.Trace(c.Request)
+	c.Request = traced
+	status := 0
+	defer func() { end(status, c.Writer.Header()) }()
+	c.Next()
+	status = c.Writer.Status()
+}
+
 // account logs each request once, when it is done, and counts it.
 func (s *Server) account(c *gin.Context) {
 	defer s.report(c) // also when recover ends the connection

@@ -56,7 +56,7 @@ func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 	s.stop, s.halt = context.WithCancelCause(context.Background())
 	s.router = s.routes()
 	s.http = &http.Server{
-		Handler:           s.cfg.Wrap(s),
+		Handler:           s,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		WriteTimeout:      s.cfg.WriteTimeout, // each write of an answer moves it on
 		IdleTimeout:       s.cfg.IdleTimeout,
@@ -108,7 +108,7 @@ func (s *Server) routes() *gin.Engine {
 	r.HandleMethodNotAllowed = true
 	r.UseRawPath = true
 	r.ContextWithFallback = true
-	r.Use(s.identify, s.account, s.recover)
+	r.Use(s.identify, s.trace, s.account, s.recover)
 	r.GET("/", s.getPlayground) // before authorize: the page asks for the key
 	r.HEAD("/", s.getPlayground)
 	r.Use(s.authorize)

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/server"
 )
 
 // The spans of a loop range need a timeline: it is kept for requests that are sampled, and for no others.
@@ -28,5 +29,20 @@ func TestTimelineOfSampledRequests(t *testing.T) {
 		if a.status != http.StatusOK || s.requests[0].Timeline != sampled {
 			t.Errorf("sampled %v: status %d, timeline %v", sampled, a.status, s.requests[0].Timeline)
 		}
+	}
+}
+
+// A tracer is told the status and the header of each answer.
+func TestTraceIsToldOfTheEnd(t *testing.T) {
+	var status int
+	var id string
+	srv := server.New(server.Config{Trace: func(r *http.Request) (*http.Request, func(int, http.Header)) {
+		return r, func(code int, header http.Header) { status, id = code, header.Get("X-Request-Id") }
+	}}, nil, nil)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/v1/models", nil)
+	r.Header.Set("X-Request-Id", "mine")
+	if srv.ServeHTTP(w, r); status != http.StatusServiceUnavailable || id != "mine" {
+		t.Errorf("told of status %d of request %q", status, id)
 	}
 }

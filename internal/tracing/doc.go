@@ -3,7 +3,7 @@
 // OpenTelemetry.
 //
 // A sequence's spans are made when it has ended, from the times that the controller noted anyway: while it runs, tracing
-// costs nothing. A nil *Tracer does nothing at all, and its Handler and Observer return what they are given.
+// costs nothing. A nil *Tracer does nothing at all, and its Request and Observer return what they are given.
 //
 // The exporter's goroutine is OpenTelemetry's batch processor, which Close ends and waits for.
 package tracing

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -85,64 +86,33 @@ func (t *Tracer) Close() error {
 	return nil // a collector that is gone must not make the server's end a failure
 }
 
-// Handler makes a span of each request, the child of the caller's traceparent where there is one.
-func (t *Tracer) Handler(next http.Handler) http.Handler {
-	if t == nil {
-		return next
+// Request begins a request's span, the child of the caller's traceparent where there is one. end is told the answer's status and
+// header; 0 says that the connection was ended instead.
+func (t *Tracer) Request(r *http.Request) (traced *http.Request, end func(status int, header http.Header)) {
+	untold := []string{"/livez", "/readyz", "/ready", "/health", "/metrics"} // they come every few seconds and tell nothing
+	if t == nil || slices.Contains(untold, r.URL.Path) {
+		return r, func(int, http.Header) {}
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path { // they come every few seconds and tell nothing
-		case "/livez", "/readyz", "/ready", "/health", "/metrics":
-			next.ServeHTTP(w, r)
+	ctx := t.context.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, span := t.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		attribute.String("http.request.method", r.Method), attribute.String("url.path", r.URL.Path)))
+	return r.WithContext(ctx), func(status int, header http.Header) {
+		defer span.End()
+		if status == 0 {
+			span.SetStatus(codes.Error, "connection ended")
 			return
 		}
-		ctx := t.context.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := t.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-			attribute.String("http.request.method", r.Method), attribute.String("url.path", r.URL.Path)))
-		noted := &noted{ResponseWriter: w, status: http.StatusOK}
-		defer func() {
-			if p := recover(); p != nil { // the server ends a connection this way
-				span.SetStatus(codes.Error, "connection ended")
-				span.End()
-				panic(p)
+		span.SetAttributes(attribute.Int("http.response.status_code", status))
+		for key, name := range map[string]string{"loopserve.request_id": "X-Request-Id", "loopserve.model": "X-Model"} {
+			if v := header.Get(name); v != "" {
+				span.SetAttributes(attribute.String(key, v))
 			}
-			span.SetAttributes(attribute.Int("http.response.status_code", noted.status))
-			for key, header := range map[string]string{
-				"loopserve.request_id": "X-Request-Id", "loopserve.model": "X-Model",
-			} {
-				if v := w.Header().Get(header); v != "" {
-					span.SetAttributes(attribute.String(key, v))
-				}
-			}
-			if n, err := strconv.Atoi(w.Header().Get("X-Loops-Applied")); err == nil {
-				span.SetAttributes(attribute.Int("loopserve.loops", n))
-			}
-			if noted.status >= 500 {
-				span.SetStatus(codes.Error, http.StatusText(noted.status))
-			}
-			span.End()
-		}()
-		next.ServeHTTP(noted, r.WithContext(ctx))
-	})
-}
-
-// noted remembers the status. Unwrap lets deadlines and flushes through.
-type noted struct {
-	http.ResponseWriter
-	status int
-	wrote  bool
-}
-
-func (n *noted) WriteHeader(status int) {
-	if !n.wrote && status >= 200 {
-		n.status, n.wrote = status, true
+		}
+		if n, err := strconv.Atoi(header.Get("X-Loops-Applied")); err == nil {
+			span.SetAttributes(attribute.Int("loopserve.loops", n))
+		}
+		if status >= 500 {
+			span.SetStatus(codes.Error, http.StatusText(status))
+		}
 	}
-	n.ResponseWriter.WriteHeader(status)
-}
-
-func (n *noted) Unwrap() http.ResponseWriter { return n.ResponseWriter }
-
-// Flush is for writers that ask for http.Flusher without looking below.
-func (n *noted) Flush() {
-	_ = http.NewResponseController(n.ResponseWriter).Flush() // who wants to know uses Unwrap
 }

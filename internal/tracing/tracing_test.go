@@ -24,6 +24,15 @@ type counting struct{ ticks, ends int }
 func (c *counting) Tick(*loopctl.TickStats)                  { c.ticks++ }
 func (c *counting) Finished(*loopctl.Request, loopctl.Event) { c.ends++ }
 
+// traced answers requests as the server does: the tracer is told how each ended.
+func traced(t *Tracer, answer http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, end := t.Request(r)
+		answer(w, r)
+		end(w.(*httptest.ResponseRecorder).Code, w.Header())
+	})
+}
+
 // A caller's trace goes on: request, below it the sequence, below that its queue, prefill and decode with their loops, and below decode each
 // range of loops.
 func TestSpans(t *testing.T) {
@@ -32,19 +41,16 @@ func TestSpans(t *testing.T) {
 	inner := &counting{}
 	o := tracer.Observer("adder", inner)
 	start := time.Now()
-	h := tracer.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := traced(tracer, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "req-1")
 		w.Header().Set("X-Loops-Applied", "8")
 		w.WriteHeader(http.StatusOK)
-		if http.NewResponseController(w).Flush() != nil {
-			t.Error("a stream cannot be flushed")
-		}
 		o.Finished(&loopctl.Request{Context: r.Context(), ID: "req-1/0", Loops: 8}, loopctl.Event{Finish: loopctl.FinishStop, Stats: &loopctl.Stats{
 			Arrived: start, Scheduled: start.Add(time.Millisecond), FirstToken: start.Add(3 * time.Millisecond), Finished: start.Add(9 * time.Millisecond),
 			PromptTokens: 5, CompletionTokens: 4, LoopsTotal: 32, LoopsMax: 8, LoopsGranted: 8, PromptLoops: 40,
 			Timeline: []loopctl.Stretch{{Start: start.Add(3 * time.Millisecond), End: start.Add(9 * time.Millisecond), Tokens: 3, Loops: 24, Least: 7, Most: 9}},
 		}})
-	}))
+	})
 	ask := func(path, traceparent string) {
 		r := httptest.NewRequest("POST", path, nil)
 		if traceparent != "" {
@@ -121,7 +127,8 @@ func TestExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := tracer.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
+	fails := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
+	h := traced(tracer, fails)
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/completions", nil))
 	if err := tracer.Close(); err != nil {
 		t.Fatal(err)
@@ -138,7 +145,7 @@ func TestExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tracer.Handler(h).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/models", nil))
+	traced(tracer, fails).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/models", nil))
 	if err := tracer.Close(); err != nil {
 		t.Errorf("a collector that is gone made the end a failure: %v", err)
 	}
@@ -154,8 +161,10 @@ func TestOff(t *testing.T) {
 	if off.Observer("adder", inner) != loopctl.Observer(inner) {
 		t.Error("an observer was put between")
 	}
-	h := http.NewServeMux()
-	if off.Handler(h) != http.Handler(h) || off.Close() != nil || off.LogHandler(slog.DiscardHandler) != slog.DiscardHandler {
+	r := httptest.NewRequest("POST", "/v1/completions", nil)
+	same, end := off.Request(r)
+	end(http.StatusOK, nil)
+	if same != r || off.Close() != nil || off.LogHandler(slog.DiscardHandler) != slog.DiscardHandler {
 		t.Error("something was put between")
 	}
 }

@@ -23,19 +23,22 @@ func (m *Automaton) Prepare() {
 	m.allowed(m.start)
 }
 
+// lock locks the automaton, which may have forgotten where x is. The caller must unlock it.
+func (x *Matcher) lock() (unlock func()) {
+	x.m.mu.Lock()
+	x.at = x.m.current(x.at)
+	return x.m.mu.Unlock
+}
+
 // Next implements sampler.Constraint.
 func (x *Matcher) Next() []uint64 {
-	x.m.mu.Lock()
-	defer x.m.mu.Unlock()
-	x.at = x.m.current(x.at)
+	defer x.lock()()
 	return x.m.allowed(x.at)
 }
 
 // Allows implements sampler.Constraint. It never asks what Next has found, whose bounds it does not have.
 func (x *Matcher) Allows(id int32) bool {
-	x.m.mu.Lock()
-	defer x.m.mu.Unlock()
-	x.at = x.m.current(x.at)
+	defer x.lock()()
 	return x.m.after(x.at, id) != dead
 }
 
@@ -44,9 +47,8 @@ func (x *Matcher) MayEnd() bool { return x.at.accept || x.at == dead }
 
 // Advance implements sampler.Constraint.
 func (x *Matcher) Advance(id int32) {
-	x.m.mu.Lock()
-	defer x.m.mu.Unlock()
-	x.at = x.m.after(x.m.current(x.at), id)
+	defer x.lock()()
+	x.at = x.m.after(x.at, id)
 }
 
 // Fork implements sampler.Constraint.

@@ -66,8 +66,12 @@ type choice struct {
 	// PromptLogprobs is vLLM's, where prompt_logprobs asked for it.
 	PromptLogprobs []map[string]promptLogprob `json:"prompt_logprobs,omitempty"`
 
-	likelihood score
+	logprob float64 // of all its tokens together, for best_of
+	tokens  int
 }
+
+// likelihood is the log-probability per token, by which OpenAI ranks.
+func (c *choice) likelihood() float64 { return c.logprob / float64(max(c.tokens, 1)) }
 
 // text is the answer of POST /v1/completions.
 type text struct {
@@ -99,7 +103,10 @@ func (a *text) Events(d *Delta) []*Completion {
 func (a *text) Add(d Delta) {
 	ch := &a.whole[d.Index]
 	a.add(ch, &d)
-	ch.likelihood.add(d)
+	if n := len(d.tokens); n > 0 && d.Loops > 0 {
+		ch.logprob += float64(d.tokens[n-1].logprob)
+		ch.tokens++
+	}
 	ch.Text = d.Text
 }
 
@@ -126,7 +133,7 @@ func (a *text) Whole() *Completion {
 	}
 	var best []choice
 	for rivals := range slices.Chunk(a.whole, of) {
-		slices.SortStableFunc(rivals, func(a, b choice) int { return cmp.Compare(b.likelihood.mean(), a.likelihood.mean()) })
+		slices.SortStableFunc(rivals, func(a, b choice) int { return cmp.Compare(b.likelihood(), a.likelihood()) })
 		for _, ch := range rivals[:n] {
 			ch.Index = len(best)
 			best = append(best, ch)
@@ -134,20 +141,3 @@ func (a *text) Whole() *Completion {
 	}
 	return a.Completion(textObject, best)
 }
-
-// score is how likely a choice was to the model: what best_of compares.
-type score struct {
-	sum    float64
-	tokens int
-}
-
-func (s *score) add(d Delta) {
-	if d.Loops == 0 || len(d.tokens) == 0 { // no token came
-		return
-	}
-	s.sum += float64(d.tokens[len(d.tokens)-1].logprob)
-	s.tokens++
-}
-
-// mean is the log-probability per token, as OpenAI ranks.
-func (s *score) mean() float64 { return s.sum / float64(max(s.tokens, 1)) }

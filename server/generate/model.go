@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 
@@ -139,12 +140,7 @@ func (m *Model) AutoDepth() AutoPolicy {
 			a.Exit.Kind = loopctl.ExitDelta
 		}
 	}
-	if a.Exit.Threshold == 0 {
-		a.Exit.Threshold = a.Exit.Kind.DefaultThreshold()
-	}
-	if a.Loops == 0 {
-		a.Loops = m.TrainedLoops()
-	}
-	a.Loops = min(a.Loops, m.Loops.Max)
+	a.Exit.Threshold = cmp.Or(a.Exit.Threshold, a.Exit.Kind.DefaultThreshold())
+	a.Loops = min(cmp.Or(a.Loops, m.TrainedLoops()), m.Loops.Max)
 	return a
 }

@@ -141,11 +141,10 @@ func (p *Plan) echoed(prompts []Prompt) error {
 
 // requests are what the engine gets: the plan's own, for each sequence of each prompt.
 func (p *Plan) requests(ctx context.Context, id string, prompts []Prompt) ([]*loopctl.Request, error) {
-	var stop []int32
+	stop := p.StopIDs
 	if !p.IgnoreEOS {
-		stop = slices.Clone(p.Model.StopIDs)
+		stop = slices.Concat(p.Model.StopIDs, stop)
 	}
-	stop = append(stop, p.StopIDs...)
 	var out []*loopctl.Request
 	for i, prompt := range prompts {
 		for j := range p.perPrompt() {
