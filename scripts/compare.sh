@@ -11,6 +11,7 @@ typed="${PEERS:+PEERS=… }scripts/compare.sh${*:+ $*}"
 usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 
 only=loopserve,loopserve-engine,genai,llamacpp,llama-server,openvino,torch,vllm
+all=$only,torch-compile # compiles for minutes, once for each C
 precisions=int4,int8,f32 rounds=3 threads=$(nproc) out=$root/out/compare docs='' given=''
 shapes=('128+64:1,4,8' '4+128:1,4,8,16,32,64')
 while [ $# -gt 0 ]; do
@@ -37,6 +38,9 @@ mkdir -p "$out" "$PEERS"
 rm -rf "${MODELS:-$PEERS/models/base}"/converted/loopserve-* # the exporter may have changed
 
 python3 "$root/scripts/bench/machine.py" "$typed" >"$out/compare.jsonl"
+for who in ${all//,/ }; do
+  [[ ,$only, == *,$who,* ]] || echo "{\"peer\": \"$who\", \"precision\": \"$precisions\", \"absent\": \"not asked for\"}"
+done >>"$out/compare.jsonl"
 for ((round = 1; round <= rounds; round++)); do
   # Every second round runs backwards, so that nobody always follows the same neighbour.
   ((round % 2)) && ONLY=$only || ONLY=$(tr , '\n' <<<"$only" | tac | paste -sd,)
