@@ -33,9 +33,7 @@ func (s *Server) getMetrics(c *gin.Context) {
 
 func (s *Server) getPlayground(c *gin.Context) {
 	extendWrite(c)
-	if err := playground.Serve(c.Writer, c.Request); err != nil {
-		s.fail(c, err)
-	}
+	playground.Serve(c.Writer, c.Request)
 }
 
 // noRoute tells of the routes that there are.

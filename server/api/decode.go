@@ -46,7 +46,6 @@ func DecodeDepth(b Body, route Route, bounds *Bounds) (*Values, error) {
 // DecodeRest checks all rows but those of the depth.
 func (v *Values) DecodeRest() error { return v.decode(otherRows) }
 
-// decode reads each row by itself, and then looks for fields that lack what they need.
 func (v *Values) decode(rows []Field) error {
 	for i := range rows {
 		f := &rows[i]
@@ -55,15 +54,6 @@ func (v *Values) decode(rows []Field) error {
 		}
 		if err := v.take(f); err != nil {
 			return err
-		}
-	}
-	for i := range rows {
-		f := &rows[i]
-		if f.Routes&v.route == 0 || !v.Asks(f.Name) {
-			continue
-		}
-		if f.Needs != "" && !v.Asks(f.Needs) {
-			return Bad(f.Name, CodeValue, `%[1]s has no effect without "%[2]s": true: set %[2]s, or leave %[1]s out`, f.Name, f.Needs)
 		}
 	}
 	return nil
@@ -95,6 +85,9 @@ func (v *Values) take(f *Field) error {
 		return err
 	}
 	v.values[f.Name], v.given[f.Name] = value, true
+	if f.Needs != "" && v.Asks(f.Name) && !v.Asks(f.Needs) {
+		return Bad(f.Name, CodeValue, `%[1]s has no effect without "%[2]s": true: set %[2]s, or leave %[1]s out`, f.Name, f.Needs)
+	}
 	return nil
 }
 

@@ -19,7 +19,7 @@ type Field struct {
 	// Harmless are values that ask for nothing, as absence does. Numbers match however they are written.
 	Harmless []string
 	Unless   string   // the field is ignored where this one is given: clients of several servers send the names of each
-	Needs    string   // the field has no effect without this one
+	Needs    string   // the field has no effect without this one, which comes before it
 	Aliases  []string // names that other programs have for it: refused with the right one
 	Ours     bool     // no other server has the field, so a name that is a slip away from it is refused, too
 }

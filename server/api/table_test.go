@@ -41,6 +41,9 @@ func TestTable(t *testing.T) {
 					t.Errorf("%s comes before its object", f.Name)
 				}
 			}
+			if f.Needs != "" && !slices.Contains(seen, f.Needs) {
+				t.Errorf("%s comes before %s, which it needs", f.Name, f.Needs)
+			}
 			for _, name := range named {
 				if other := find(route, name); name != "" && (other == nil || other.Kind == Refused) {
 					t.Errorf("%s on route %d names %s, which has no row there", f.Name, route, name)

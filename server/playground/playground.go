@@ -8,18 +8,25 @@ import (
 	"embed"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 )
 
-// files are the parts of the page. They are put together when the page is first asked for: the browser gets one
-// document that fetches nothing but the API.
-//
-//go:embed page.html style.css *.js
-var files embed.FS
+// The parts of the page. They are put together when it is first asked for: the browser gets one document that fetches nothing
+// but the API.
+var (
+	//go:embed page.html
+	html string
+	//go:embed style.css
+	style string
+	//go:embed *.js
+	files embed.FS
+)
+
+// The marks of page.html that stand for the style and the scripts.
+const styleMark, scriptMark = "/* style */", "/* script */"
 
 // scripts are in the order in which they stand in the page: all but the last only define things.
 var scripts = []string{"api", "scale", "tokens", "lens", "settings", "request", "pane", "run", "compare", "bench", "main"}
@@ -30,35 +37,18 @@ type document struct {
 	policy, etag string
 }
 
-var page = sync.OnceValues(func() (*document, error) {
-	read := func(name string) (string, error) {
-		b, err := files.ReadFile(name)
-		return string(b), err
-	}
-	html, err := read("page.html")
-	if err != nil {
-		return nil, err
-	}
-	style, err := read("style.css")
-	if err != nil {
-		return nil, err
-	}
+var page = sync.OnceValue(func() document {
 	script := "'use strict';\n"
 	for _, name := range scripts {
-		s, err := read(name + ".js")
-		if err != nil {
-			return nil, err
+		text, err := files.ReadFile(name + ".js")
+		if err != nil { // of the program itself
+			panic(err)
 		}
-		script += s
+		script += string(text)
 	}
-	const styleMark, scriptMark = "/* style */", "/* script */"
-	if strings.Count(html, styleMark) != 1 || strings.Count(html, scriptMark) != 1 || strings.Contains(script, "</script") {
-		return nil, fmt.Errorf("page.html must have %q and %q once each, and no script may hold the end tag of one", styleMark, scriptMark)
-	}
-	html = strings.Replace(html, styleMark, style, 1)
-	html = strings.Replace(html, scriptMark, script, 1)
-	sum := sha256.Sum256([]byte(html))
-	return &document{html: []byte(html), policy: policyFor(style, script), etag: `"` + hex.EncodeToString(sum[:12]) + `"`}, nil
+	whole := []byte(strings.NewReplacer(styleMark, style, scriptMark, script).Replace(html))
+	sum := sha256.Sum256(whole)
+	return document{html: whole, policy: policyFor(style, script), etag: `"` + hex.EncodeToString(sum[:12]) + `"`}
 })
 
 // policyFor lets the page run its own script and style, told by their digests, and talk to this server: nothing
@@ -77,12 +67,9 @@ func policyFor(style, script string) string {
 }
 
 // Serve answers GET and HEAD with the page. It needs no key, since a browser sends none with a page's address: the page
-// asks for the key and sends it with each request of its own. An error means that nothing was written.
-func Serve(w http.ResponseWriter, r *http.Request) error {
-	p, err := page()
-	if err != nil {
-		return err
-	}
+// asks for the key and sends it with each request of its own.
+func Serve(w http.ResponseWriter, r *http.Request) {
+	p := page()
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", p.policy)
@@ -92,5 +79,4 @@ func Serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "no-cache") // ask again, so that a new version of the server shows its own page
 	h.Set("ETag", p.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.html)) // HEAD, ranges and If-None-Match
-	return nil
 }
