@@ -38,15 +38,6 @@ func refuseBig(vals ...Value) {
 	}
 }
 
-func toFloat(v Value) float64 {
-	refuseBig(v)
-	if f, ok := v.(float64); ok {
-		return f
-	}
-	n, _ := asInt(v)
-	return float64(n)
-}
-
 // arith applies an arithmetic operator. Strings and lists join and repeat as in Python; an undefined operand is an error.
 func (r *render) arith(op string, a, b Value) Value {
 	marked := typeName(a) == "Markup" || typeName(b) == "Markup"

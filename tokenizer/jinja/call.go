@@ -10,7 +10,6 @@ import (
 type signature struct {
 	label  string // in errors
 	params []param
-	byName bool // arguments may be given by name
 	caller bool // a call block may give its body
 }
 
@@ -20,15 +19,9 @@ type param struct {
 	refused  bool // Python has it, and who gives it is refused by name
 }
 
-// newSignature reads parameters by their names: "?" follows an optional one, "!" one that is refused, and a last "/" says
-// that none may be given by name.
-func newSignature(text string) signature {
-	sig := signature{byName: true}
+// newSignature reads parameters by their names: "?" follows an optional one, "!" one that is refused.
+func newSignature(text string) (sig signature) {
 	for _, word := range strings.Fields(text) {
-		if word == "/" {
-			sig.byName = false
-			continue
-		}
 		name := strings.TrimRight(word, "?!")
 		sig.params = append(sig.params, param{name: name, optional: name != word, refused: strings.HasSuffix(word, "!")})
 	}
@@ -56,7 +49,7 @@ func (sig *signature) bind(a *args) []Value {
 	}
 	for k, name := range a.names {
 		i := slices.IndexFunc(sig.params, func(p param) bool { return p.name == name })
-		require(i >= 0 && sig.byName, "TypeError", "%s takes no keyword argument %s", sig.label, quoteRepr(clip(name)))
+		require(i >= 0, "TypeError", "%s takes no keyword argument %s", sig.label, quoteRepr(clip(name)))
 		require(out[i] == absent, "TypeError", "%s got multiple values for argument %s", sig.label, quoteRepr(name))
 		out[i] = a.named[k]
 	}

@@ -12,30 +12,12 @@ import (
 // Python maps case by Unicode's full tables ("ß" to "SS", a sigma that ends a word to "ς"), Go's strings package by the
 // simple ones. A Caser keeps state, so each text has its own.
 
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(c rune) bool { return c >= utf8.RuneSelf }) < 0
-}
-
-func upperText(s string) string {
-	if isASCII(s) {
-		return strings.ToUpper(s)
-	}
-	return cases.Upper(language.Und).String(s)
-}
-
-func lowerText(s string) string {
-	if isASCII(s) {
-		return strings.ToLower(s)
-	}
-	return cases.Lower(language.Und).String(s)
-}
+func upperText(s string) string { return cases.Upper(language.Und).String(s) }
+func lowerText(s string) string { return cases.Lower(language.Und).String(s) }
 
 // capitalText is Python's str.capitalize.
 func capitalText(s string) string {
 	_, size := utf8.DecodeRuneInString(s)
-	if isASCII(s[:size]) {
-		return strings.ToUpper(s[:size]) + lowerText(s[size:])
-	}
 	return cases.Title(language.Und, cases.NoLower).String(s[:size]) + lowerText(s[size:])
 }
 

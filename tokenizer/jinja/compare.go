@@ -21,8 +21,7 @@ func (r *render) equal(a, b Value) bool {
 		if typeName(a) == "int" && typeName(b) == "int" { // one of them may be past 64 bits
 			return a == b
 		}
-		c, ok := compareNumbers(a, b)
-		return ok && c == 0
+		return compareNumbers(a, b) == 0
 	}
 	r.enter()
 	defer r.leave()
@@ -45,19 +44,27 @@ func (r *render) equal(a, b Value) bool {
 	return a == b
 }
 
-// compareNumbers orders two numbers; not ok for NaN.
-func compareNumbers(a, b Value) (int, bool) {
+// compareNumbers orders two numbers.
+func compareNumbers(a, b Value) int {
 	x, okX := asInt(a)
 	y, okY := asInt(b)
 	if okX && okY {
-		return cmp.Compare(x, y), true
+		return cmp.Compare(x, y)
 	}
-	f, g := toFloat(a), toFloat(b)
-	return cmp.Compare(f, g), f == f && g == g
+	refuseBig(a, b)
+	f, isFloat := a.(float64)
+	if !isFloat {
+		f = float64(x)
+	}
+	g, isFloat := b.(float64)
+	if !isFloat {
+		g = float64(y)
+	}
+	return cmp.Compare(f, g)
 }
 
-// order compares; not ok where no order holds (NaN). op is the operator that its error names.
-func (r *render) order(a, b Value, op string) (c int, ok bool) {
+// order compares. op is the operator that its error names.
+func (r *render) order(a, b Value, op string) int {
 	r.step(1)
 	defined(a, b)
 	if isNumber(a) && isNumber(b) {
@@ -66,7 +73,7 @@ func (r *render) order(a, b Value, op string) (c int, ok bool) {
 	if s, ok := asString(a); ok {
 		if t, ok := asString(b); ok {
 			r.work(min(len(s), len(t)))
-			return strings.Compare(s, t), true
+			return strings.Compare(s, t)
 		}
 	}
 	refuseIf(isSequence(a) && typeName(a) == typeName(b), "'%s' on a %s", op, typeName(a))
@@ -85,9 +92,8 @@ func (r *render) compare(op string, a, b Value) bool {
 	case "not in":
 		return !r.contains(b, a)
 	}
-	c, ok := r.order(a, b, op)
-	order := [...]string{"<", "=", ">"}[cmp.Compare(c, 0)+1]
-	return ok && strings.Contains(op, order) // an operator spells the orders that it admits
+	order := [...]string{"<", "=", ">"}[r.order(a, b, op)+1]
+	return strings.Contains(op, order) // an operator spells the orders that it admits
 }
 
 // contains is Python's "item in box".
@@ -113,10 +119,7 @@ func (r *render) sorted(items, keys []Value) *List {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		c, _ := r.order(keys[i], keys[j], "<")
-		return c
-	})
+	slices.SortStableFunc(order, func(i, j int) int { return r.order(keys[i], keys[j], "<") })
 	out := make([]Value, len(items))
 	for i, o := range order {
 		out[i] = items[o]

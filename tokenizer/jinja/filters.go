@@ -82,16 +82,12 @@ func filterFormat(r *render, v Value, a *args) Value {
 	r.slowWork(len(format))
 	r.grow(int64(len(format)))
 	text := verbs.ReplaceAllStringFunc(format, func(verb string) string {
-		switch {
-		case verb == "%%":
+		if verb == "%%" {
 			return "%"
-		case verb == "%":
-			panic(errorf("ValueError", "incomplete format"))
-		case verb != "%s":
-			panic(unsupported("the format '%s'", verb))
-		case len(rest) == 0:
-			panic(typeErr("not enough arguments for format string"))
 		}
+		require(verb != "%", "ValueError", "incomplete format")
+		refuseIf(verb != "%s", "the format '%s'", verb)
+		require(len(rest) > 0, "TypeError", "not enough arguments for format string")
 		s := r.str(rest[0])
 		rest = rest[1:]
 		r.grow(int64(len(s)))

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -65,16 +66,14 @@ func filterItems(r *render, v Value, _ []Value) Value {
 
 // attrGetter follows a dotted path, integers being indexes.
 func (r *render) attrGetter(path Value) getter {
-	parts := []Value{path}
-	if s, ok := asString(path); ok {
-		r.grow(int64(16*len(s) + 64))
-		parts = parts[:0]
-		for _, p := range strings.Split(s, ".") {
-			if n, err := parseInteger(p); err == nil && p != "" && strings.Trim(p, "0123456789") == "" {
-				parts = append(parts, n)
-			} else {
-				parts = append(parts, p)
-			}
+	text := r.str(path)
+	r.grow(int64(16*len(text) + 64))
+	var parts []Value
+	for _, p := range strings.Split(text, ".") {
+		if n, err := strconv.ParseUint(p, 10, 63); err == nil {
+			parts = append(parts, int64(n))
+		} else {
+			parts = append(parts, p)
 		}
 	}
 	return func(v Value) Value {

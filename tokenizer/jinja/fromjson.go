@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -91,13 +92,12 @@ func parseInteger(s string) (Value, error) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n, nil
 	}
-	digits, negative := strings.CutPrefix(s, "-")
-	if len(digits) > maxDigits {
-		return nil, fmt.Errorf("an integer has %d digits: at most %d are allowed", len(digits), maxDigits)
+	if len(s) > maxDigits {
+		return nil, fmt.Errorf("an integer has %d digits: at most %d are allowed", len(s), maxDigits)
 	}
-	digits = strings.TrimLeft(digits, "0")
-	if negative {
-		digits = "-" + digits
+	n, ok := new(big.Int).SetString(s, 10)
+	if !ok {
+		return nil, fmt.Errorf("%q is no integer", s)
 	}
-	return bigInt(digits), nil
+	return bigInt(n.String()), nil
 }

@@ -11,7 +11,7 @@ import (
 var globals = table{}
 
 func init() {
-	globals.add("range", "start stop? step? /", callRange)
+	globals.add("range", "start stop? step?", callRange)
 	globals.addRaw("dict", func(r *render, _ Value, a *args) Value { return r.makeDict(a) })
 	globals.addRaw("namespace", func(r *render, _ Value, a *args) Value { return &namespace{attrs: r.makeDict(a)} })
 	globals.add("raise_exception", "message", func(r *render, _ Value, a []Value) Value {

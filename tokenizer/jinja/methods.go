@@ -4,20 +4,20 @@ import "strings"
 
 // addTextMethods fills the table of str's methods. Each is charged for the text it reads and for the text it makes.
 func addTextMethods(t table) {
-	t.add("upper", "/", mapped(upperText))
-	t.add("lower", "/", mapped(lowerText))
-	t.add("title", "/", mapped(titleText))
-	t.add("capitalize", "/", mapped(capitalText))
-	t.add("strip", "chars? /", trimmed(true, true))
-	t.add("lstrip", "chars? /", trimmed(true, false))
-	t.add("rstrip", "chars? /", trimmed(false, true))
-	t.add("startswith", "prefix start! end! /", affix(strings.HasPrefix))
-	t.add("endswith", "suffix start! end! /", affix(strings.HasSuffix))
+	t.add("upper", "", mapped(upperText))
+	t.add("lower", "", mapped(lowerText))
+	t.add("title", "", mapped(titleText))
+	t.add("capitalize", "", mapped(capitalText))
+	t.add("strip", "chars?", trimmed(true, true))
+	t.add("lstrip", "chars?", trimmed(true, false))
+	t.add("rstrip", "chars?", trimmed(false, true))
+	t.add("startswith", "prefix start! end!", affix(strings.HasPrefix))
+	t.add("endswith", "suffix start! end!", affix(strings.HasSuffix))
 	t.add("split", "sep? maxsplit?", split)
-	t.add("replace", "old new count! /", func(r *render, x Value, a []Value) Value {
+	t.add("replace", "old new count!", func(r *render, x Value, a []Value) Value {
 		return r.replace(x.(string), text(a[0]), text(a[1]))
 	})
-	t.add("join", "iterable /", func(r *render, x Value, a []Value) Value {
+	t.add("join", "iterable", func(r *render, x Value, a []Value) Value {
 		require(iterable(a[0]), "TypeError", "can only join an iterable")
 		return r.joined(x.(string), r.items(a[0]), func(v Value) string { return text(v) })
 	})
@@ -114,10 +114,10 @@ func addDictMethods(t table) {
 	view := func(k kind, part func(e entry) Value) func(*render, Value, []Value) Value {
 		return func(r *render, x Value, _ []Value) Value { return &List{Items: r.parts(x.(*Dict), part), kind: k} }
 	}
-	t.add("keys", "/", view(keysView, keyOf))
-	t.add("values", "/", view(valuesView, func(e entry) Value { return e.val }))
-	t.add("items", "/", view(itemsView, pairOf))
-	t.add("get", "key default? /", func(r *render, x Value, a []Value) Value {
+	t.add("keys", "", view(keysView, keyOf))
+	t.add("values", "", view(valuesView, func(e entry) Value { return e.val }))
+	t.add("items", "", view(itemsView, pairOf))
+	t.add("get", "key default?", func(r *render, x Value, a []Value) Value {
 		v, ok := x.(*Dict).find(r.key(a[0]))
 		if !ok && a[1] != absent {
 			return a[1]

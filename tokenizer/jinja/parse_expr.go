@@ -16,16 +16,16 @@ var levels = [...][]string{
 
 const compareLevel = 2
 
-// expression parses one expression; cond admits "a if b else c".
-func (p *parser) expression(cond bool) expr {
+// expression parses one expression.
+func (p *parser) expression() expr {
 	p.deeper()
 	defer p.up()
 	x := p.binary(0)
-	for cond && p.skip("if") {
+	for p.skip("if") {
 		test := p.binary(0)
 		var alt expr
 		if p.skip("else") {
-			alt = p.expression(true)
+			alt = p.expression()
 		}
 		x = condition(test, x, alt)
 	}
@@ -80,14 +80,11 @@ func (p *parser) unary(filters bool) expr {
 		x = p.primary()
 	}
 	x = p.postfix(x)
-	for filters {
-		switch {
-		case p.is("|"):
-			x = p.filters(x)
-		case p.is("is"):
+	for filters && p.is("|", "is") {
+		if p.is("is") {
 			x = p.test(x)
-		default:
-			return x
+		} else {
+			x = p.filters(x)
 		}
 	}
 	return x
@@ -122,19 +119,19 @@ func (p *parser) primary() expr {
 		return constant(t.num)
 	case "(":
 		p.advance()
-		x := p.tuple(true, true)
+		x := p.tuple(true)
 		p.expect(")")
 		return x
 	case "[":
 		var items []expr
-		p.items("]", func() { items = append(items, p.expression(true)) })
+		p.items("]", func() { items = append(items, p.expression()) })
 		return sequenceOf(list, t.line, items)
 	case "{":
 		var pairs []expr
 		p.items("}", func() {
-			key := p.expression(true)
+			key := p.expression()
 			p.expect(":")
-			pairs = append(pairs, key, p.expression(true))
+			pairs = append(pairs, key, p.expression())
 		})
 		return strict(t.line, func(r *render, v []Value) Value {
 			d := NewDict()
@@ -148,10 +145,10 @@ func (p *parser) primary() expr {
 }
 
 // tuple parses one expression, or several with commas as a tuple, which parens let be empty.
-func (p *parser) tuple(cond, parens bool) expr {
+func (p *parser) tuple(parens bool) expr {
 	var items []expr
 	line := p.cur.line
-	if p.commas(parens, func() { items = append(items, p.expression(cond)) }) {
+	if p.commas(parens, func() { items = append(items, p.expression()) }) {
 		return sequenceOf(tuple, line, items)
 	}
 	return items[0]
@@ -220,7 +217,7 @@ func (p *parser) subscript(x expr) expr {
 	n := 0
 	for {
 		if !p.is(":", "]") {
-			parts[n] = p.expression(true)
+			parts[n] = p.expression()
 		}
 		if n == 2 || !p.skip(":") {
 			break
@@ -245,18 +242,16 @@ func (p *parser) callOf(x expr) expr {
 
 func (p *parser) arguments() (a arguments) {
 	p.items(")", func() {
-		switch {
-		case p.is("*", "**"):
-			panic(unsupported("a call with %s", p.cur.kind))
-		case p.is(tokName) && p.lex.peek().kind == "=":
+		refuseIf(p.is("*", "**"), "a call with %s", p.cur.kind)
+		named := p.is(tokName) && p.lex.peek().kind == "="
+		p.require(named || a.names == nil, "invalid syntax for function call expression")
+		if named {
 			name := p.expect(tokName).text
 			refuseIf(name == "caller", "an argument named caller")
 			a.names = append(a.names, name)
 			p.advance()
-		case a.names != nil:
-			panic(p.fail("invalid syntax for function call expression"))
 		}
-		a.exprs = append(a.exprs, p.expression(true))
+		a.exprs = append(a.exprs, p.expression())
 	})
 	return a
 }
@@ -284,13 +279,11 @@ func (p *parser) test(x expr) expr {
 	p.advance()
 	negated := p.skip("not")
 	b := p.builtin("test", tests)
+	p.require(!p.is("is"), "You cannot chain multiple tests with is")
 	var a arguments
-	switch {
-	case p.is("("):
+	if p.is("(") {
 		a = p.arguments()
-	case p.is("is"):
-		panic(p.fail("You cannot chain multiple tests with is"))
-	case p.is(tokName, tokString, tokInt, tokFloat, "[", "{"):
+	} else if p.is(tokName, tokString, tokInt, tokFloat, "[", "{") {
 		a.exprs = []expr{p.postfix(p.primary())}
 	}
 	x = apply(b, x, a, line)

@@ -12,14 +12,11 @@ func (p *parser) statement(ends []string) stmt {
 		"if": p.ifTag, "for": p.forTag, "set": p.setTag, "macro": p.macroTag, "call": p.callTag,
 		"filter": p.filterTag, "break": p.controlTag, "continue": p.controlTag,
 	}[tag]
-	switch {
-	case !p.is(tokName, "if"):
-		panic(p.fail("tag name expected"))
-	case slices.Contains(p.blocks, tag):
+	p.require(p.is(tokName, "if"), "tag name expected")
+	refuseIf(refusedTags[tag], "the tag '%s'", tag)
+	if slices.Contains(p.blocks, tag) {
 		parse = p.plainTag
-	case refusedTags[tag]:
-		panic(unsupported("the tag '%s'", tag))
-	case parse == nil:
+	} else if parse == nil {
 		panic(p.failEnd("Encountered unknown tag "+quoteRepr(clip(tag))+".", ends))
 	}
 	p.tags = append(p.tags, tag)
@@ -32,7 +29,7 @@ func (p *parser) statement(ends []string) stmt {
 // ifTag parses what follows if or elif.
 func (p *parser) ifTag() stmt {
 	p.inIf++
-	test := p.tuple(false, false)
+	test := p.tuple(false)
 	body, end := p.block("elif", "else", "endif")
 	var alt []stmt
 	switch end {
@@ -53,10 +50,10 @@ func (p *parser) ifTag() stmt {
 func (p *parser) forTag() stmt {
 	line, target := p.cur.line, p.target(false)
 	p.expect("in")
-	iter := p.tuple(false, false)
+	iter := p.binary(0)
 	var test expr
 	if p.skip("if") {
-		test = p.expression(true)
+		test = p.expression()
 	}
 	refuseIf(p.is(tokName) && p.cur.text == "recursive", "a recursive for loop")
 	p.inLoop++
@@ -107,7 +104,7 @@ func (p *parser) setTag() stmt {
 	line, target := p.cur.line, p.target(true)
 	var value expr
 	if p.skip("=") {
-		value = p.tuple(true, false)
+		value = p.tuple(false)
 	} else {
 		value = p.captured("endset", false)
 	}
@@ -195,13 +192,13 @@ func (p *parser) callTag() stmt {
 
 // signature parses a macro's parameters and their defaults.
 func (p *parser) signature(d *macroDecl) {
-	d.label, d.byName = "macro "+quoteRepr(d.name), true
+	d.label = "macro " + quoteRepr(d.name)
 	p.items(")", func() {
 		name := p.expect(tokName).text
 		refuseIf(name == "caller", "a parameter named caller")
 		var def expr
 		if p.skip("=") {
-			def = p.expression(true)
+			def = p.expression()
 		} else if n := len(d.defaults); n > 0 && d.defaults[n-1] != nil {
 			panic(p.fail("non-default argument follows default argument"))
 		}

@@ -90,11 +90,14 @@ func (p *parser) body(ends []string) []stmt {
 			}
 			return out
 		case tokData:
-			out = append(out, dataStmt(p.cur.text))
-			p.advance()
+			text := p.expect(tokData).text
+			out = append(out, func(r *render, _ *scope) flow {
+				r.emit(text)
+				return goesOn
+			})
 		case tokVarBegin:
 			p.advance()
-			out = append(out, outputStmt(p.tuple(true, false), line))
+			out = append(out, outputStmt(p.tuple(false), line))
 			p.expect(tokVarEnd)
 		case tokBlkBegin:
 			p.advance()

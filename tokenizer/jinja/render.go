@@ -63,7 +63,7 @@ func newRender(ctx context.Context, l Limits, vars *Dict, opts Options) *render 
 	if vars == nil {
 		vars = NewDict()
 	}
-	values, bytes := measure(vars, 0)
+	values, bytes := measure(vars)
 	l.Steps += values*stepsPerValue + bytes/16*stepsPerSixteen
 	l.Memory += bytes*memoryPerByte + values*memoryPerValue
 	l.Output += bytes * outputPerByte
@@ -76,13 +76,10 @@ func newRender(ctx context.Context, l Limits, vars *Dict, opts Options) *render 
 
 // measure counts the values in v and the bytes of its strings. Variables are built by FromJSON or by the caller, so they
 // are trees of bounded depth.
-func measure(v Value, depth int) (values, bytes int64) {
+func measure(v Value) (values, bytes int64) {
 	values = 1
-	if depth > maxJSONDepth {
-		return values, 0
-	}
 	add := func(x Value) {
-		n, b := measure(x, depth+1)
+		n, b := measure(x)
 		values += n
 		bytes += b
 	}

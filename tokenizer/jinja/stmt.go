@@ -37,13 +37,6 @@ func (r *render) capture(body []stmt, s *scope) string {
 	return b.String()
 }
 
-func dataStmt(text string) stmt {
-	return func(r *render, _ *scope) flow {
-		r.emit(text)
-		return goesOn
-	}
-}
-
 func outputStmt(x expr, line int) stmt {
 	return func(r *render, s *scope) flow {
 		r.line = line

@@ -22,7 +22,7 @@ func init() { // here, because select and map lead from filters to tests
 		tests.add(name, "", func(_ *render, v Value, _ []Value) Value { return is(v) })
 	}
 	for names, op := range map[string]string{"eq equalto ==": "==", "ne !=": "!=", "in": "in"} {
-		tests.add(names, "other /", func(r *render, v Value, a []Value) Value { return r.compare(op, v, a[0]) })
+		tests.add(names, "other", func(r *render, v Value, a []Value) Value { return r.compare(op, v, a[0]) })
 	}
 	for name, rest := range map[string]int64{"even": 0, "odd": 1} {
 		tests.add(name, "", func(r *render, v Value, _ []Value) Value { return r.equal(r.arith("%", v, int64(2)), rest) })

@@ -47,8 +47,7 @@ func (s *style) scalar(v Value) (string, bool) {
 // floatText is Python's repr of a float: the shortest digits that round-trip, with an exponent below 1e-4 and from 1e16
 // on.
 func floatText(f float64) string {
-	switch a := math.Abs(f); {
-	case a != 0 && (a < 1e-4 || a >= 1e16):
+	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
 		return strconv.FormatFloat(f, 'e', -1, 64)
 	}
 	text := strconv.FormatFloat(f, 'f', -1, 64)
@@ -205,8 +204,6 @@ func reprEscape(c, quote rune) string {
 		return jsonEscape(c)
 	case c < 0x100:
 		return fmt.Sprintf(`\x%02x`, c)
-	case c < 0x10000:
-		return fmt.Sprintf(`\u%04x`, c)
 	}
-	return fmt.Sprintf(`\U%08x`, c)
+	return strings.Trim(strconv.QuoteRuneToASCII(c), "'")
 }
