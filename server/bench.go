@@ -120,68 +120,67 @@ func (s *Server) ofBench(handle func(*gin.Context, *job) (any, error)) handler {
 	}
 }
 
-// form is a way to see a result, by the name that a query has for it.
-type form struct {
-	name, contentType string
-	write             func(*measure.SweepResult) ([]byte, error)
-}
-
-func written(name, contentType string) form {
-	return form{name, contentType, func(r *measure.SweepResult) ([]byte, error) {
-		var out bytes.Buffer
-		err := measure.Write(&out, name, r)
-		return out.Bytes(), err
-	}}
-}
-
-func drawn(name string, plot func(*measure.SweepResult) []byte) form {
-	return form{name, svgType, func(r *measure.SweepResult) ([]byte, error) { return plot(r), nil }}
-}
-
-// The forms of ?format= beside JSON, which is the whole job, and of a plot's ?kind=, of which the first is the default.
-var (
-	benchFormats = []form{{name: measure.JSON}, written(measure.CSV, "text/csv; charset=utf-8"), written(measure.Benchstat, "text/plain; charset=utf-8")}
-	benchPlots   = []form{drawn("latency", (*measure.SweepResult).LatencyPlot), drawn("throughput", (*measure.SweepResult).ThroughputPlot)}
-)
-
-// getBench answers with a result in the form that the query names.
-func (s *Server) getBench(param string, forms []form) handler {
-	return s.ofBench(func(c *gin.Context, j *job) (any, error) {
-		name := cmp.Or(c.Query(param), forms[0].name)
-		at := slices.IndexFunc(forms, func(f form) bool { return f.name == name })
-		if at < 0 {
-			var names []string
-			for _, f := range forms {
-				names = append(names, f.name)
-			}
-			return nil, api.Bad(param, api.CodeValue, "%s is %s: it must be one of %s", param, api.Quote(name), strings.Join(names, ", "))
-		}
-		state, f := j.look(), forms[at]
-		if f.write == nil {
-			return state, nil
-		}
-		r, ok := state.Result.(*measure.SweepResult)
-		if !ok {
-			e := failure(http.StatusConflict, "bench_not_done", "benchmark %s is %s: there is a result only when it is done", j.id, state.Status)
-			e.NoRetry = true
-			return nil, e
-		}
-		data, err := f.write(r)
-		if err == nil {
-			respondAs(c, f.contentType, data)
-		}
-		return nil, err
-	})
-}
-
-const svgType = "image/svg+xml"
-
-// respondAs sends what is not JSON. A plot may run nothing and load nothing where it is opened as a page.
-func respondAs(c *gin.Context, contentType string, data []byte) {
-	if contentType == svgType {
-		c.Writer.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+// oneOf is a query's choice; without it the first.
+func oneOf(c *gin.Context, param string, choices ...string) (string, error) {
+	choice := cmp.Or(c.Query(param), choices[0])
+	if !slices.Contains(choices, choice) {
+		return "", api.Bad(param, api.CodeValue, "%s is %s: it must be one of %s", param, api.Quote(choice), strings.Join(choices, ", "))
 	}
-	respondBytes(c, http.StatusOK, contentType, data)
+	return choice, nil
+}
+
+// sweptBy is a benchmark's result, or an error that says why there is none.
+func sweptBy(j *job) (*measure.SweepResult, error) {
+	state := j.look()
+	if r, ok := state.Result.(*measure.SweepResult); ok {
+		return r, nil
+	}
+	e := failure(http.StatusConflict, "bench_not_done", "benchmark %s is %s: there is a result only when it is done", j.id, state.Status)
+	e.NoRetry = true
+	return nil, e
+}
+
+func (s *Server) getBench(c *gin.Context, j *job) (any, error) {
+	format, err := oneOf(c, "format", measure.JSON, measure.CSV, measure.Benchstat)
+	if err != nil || format == measure.JSON {
+		return j.look(), err
+	}
+	r, err := sweptBy(j)
+	if err != nil {
+		return nil, err
+	}
+	kind := "text/csv; charset=utf-8"
+	if format == measure.Benchstat {
+		kind = "text/plain; charset=utf-8"
+	}
+	var out bytes.Buffer
+	if err := measure.Write(&out, format, r); err != nil {
+		return nil, err
+	}
+	respondBytes(c, http.StatusOK, kind, out.Bytes())
+	return nil, nil
+}
+
+func (s *Server) getBenchPlot(c *gin.Context, j *job) (any, error) {
+	kind, err := oneOf(c, "kind", "latency", "throughput")
+	if err != nil {
+		return nil, err
+	}
+	r, err := sweptBy(j)
+	switch {
+	case err != nil:
+	case kind == "latency":
+		respondSVG(c, r.LatencyPlot())
+	default:
+		respondSVG(c, r.ThroughputPlot())
+	}
+	return nil, err
+}
+
+// respondSVG sends a plot, which may run nothing and load nothing where it is opened as a page.
+func respondSVG(c *gin.Context, svg []byte) {
+	c.Writer.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	respondBytes(c, http.StatusOK, "image/svg+xml", svg)
 }
 
 // getBenchEvents streams the job's state at each change, and at least every ten seconds, until it ends.

@@ -72,9 +72,9 @@ func (s *Server) getCurve(c *gin.Context) (any, error) {
 		out.Recommended = measure.Advise(curve.Points, v.Number("max_loss"))
 		return &out, nil
 	case depths[len(depths)-1].Exit.Kind != loopctl.ExitNone:
-		respondAs(c, svgType, curve.PolicyPlot())
+		respondSVG(c, curve.PolicyPlot())
 	default:
-		respondAs(c, svgType, curve.AccuracyPlot(v.Bool("log")))
+		respondSVG(c, curve.AccuracyPlot(v.Bool("log")))
 	}
 	return nil, nil
 }

@@ -36,18 +36,14 @@ type Scheduling struct {
 
 // Check refuses what cannot run.
 func (m *Mix) Check() error {
-	if len(m.Classes) == 0 {
-		return errors.New("no classes: give clients and loops, like 8x2,8x16")
-	}
+	var clients, loops []int
 	for _, c := range m.Classes {
-		if c.Clients < 1 || c.Loops < 0 {
-			return fmt.Errorf("class of %d clients and %d loops: clients must be at least 1, loops at least 0", c.Clients, c.Loops)
-		}
+		clients, loops = append(clients, c.Clients), append(loops, c.Loops)
 	}
-	if m.PromptTokens < 1 || m.MaxTokens < 2 || m.Requests < 1 || m.Rounds < 1 {
-		return fmt.Errorf("prompt tokens %d, max tokens %d, requests %d, rounds %d: must be at least 1, 2, 1 and 1", m.PromptTokens, m.MaxTokens, m.Requests, m.Rounds)
-	}
-	return nil
+	return errors.Join(
+		atLeast(1, "clients", clients...), atLeast(0, "loops", loops...), atLeast(1, "prompt tokens", m.PromptTokens),
+		atLeast(2, "max tokens", m.MaxTokens), atLeast(1, "requests", m.Requests), atLeast(1, "rounds", m.Rounds),
+	)
 }
 
 func (m *Mix) clients() int {

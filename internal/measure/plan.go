@@ -2,8 +2,11 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -65,27 +68,18 @@ func (p *Plan) Shapes() []Shape {
 	return out
 }
 
-// Check refuses a plan that cannot run. It names the list as the wire spells it.
+// Check refuses a plan that cannot run. It names what is wrong as the wire spells it.
 func (p *Plan) Check() error {
-	for _, l := range []struct {
-		name   string
-		values []int
-		least  int
-	}{{"loops", p.Loops, 0}, {"concurrency", p.Concurrency, 1}, {"prompt_tokens", p.PromptTokens, 1}, {"max_tokens", p.MaxTokens, 1}} {
-		if len(l.values) == 0 {
-			return fmt.Errorf("%s is empty: give at least one integer", l.name)
-		}
-		for _, v := range l.values {
-			if v < l.least {
-				return fmt.Errorf("%s contains %d: each must be at least %d", l.name, v, l.least)
-			}
-		}
-	}
-	if p.Runs < 1 {
-		return fmt.Errorf("runs is %d: must be at least 1", p.Runs)
-	}
-	if p.WarmUp < 0 {
-		return fmt.Errorf("warmup is %d: must be 0 or more", p.WarmUp)
+	return errors.Join(
+		atLeast(0, "loops", p.Loops...), atLeast(1, "concurrency", p.Concurrency...), atLeast(1, "prompt_tokens", p.PromptTokens...),
+		atLeast(1, "max_tokens", p.MaxTokens...), atLeast(1, "runs", p.Runs), atLeast(0, "warmup", p.WarmUp),
+	)
+}
+
+// atLeast refuses a number below the least, and a list of none.
+func atLeast(least int, name string, values ...int) error {
+	if len(values) == 0 || slices.Min(values) < least {
+		return fmt.Errorf("%s is %s: must be at least %d", name, strings.Trim(fmt.Sprint(values), "[]"), least)
 	}
 	return nil
 }

@@ -16,23 +16,6 @@ type Problem struct {
 	Group  string `json:"group"` // difficulty, as the table's columns; may be empty
 }
 
-// UnmarshalJSON takes "difficulty", a text or a number, for a group as well.
-func (p *Problem) UnmarshalJSON(data []byte) error {
-	type plain Problem
-	var in struct {
-		plain
-		Difficulty any `json:"difficulty"`
-	}
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
-	}
-	*p = Problem(in.plain)
-	if p.Group == "" && in.Difficulty != nil {
-		p.Group = fmt.Sprint(in.Difficulty)
-	}
-	return nil
-}
-
 // ReadProblems reads JSON lines. An error names the line.
 func ReadProblems(r io.Reader) ([]Problem, error) {
 	var out []Problem
@@ -42,14 +25,20 @@ func ReadProblems(r io.Reader) ([]Problem, error) {
 		if strings.TrimSpace(lines.Text()) == "" {
 			continue
 		}
-		var p Problem
+		var p struct {
+			Problem
+			Difficulty any // a text or a number: the group, where there is none
+		}
 		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if p.Group == "" && p.Difficulty != nil {
+			p.Group = fmt.Sprint(p.Difficulty)
 		}
 		if p.Prompt == "" || p.Answer == "" {
 			return nil, fmt.Errorf(`line %d: needs a "prompt" and an "answer", both not empty`, n)
 		}
-		out = append(out, p)
+		out = append(out, p.Problem)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err

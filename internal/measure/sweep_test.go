@@ -99,7 +99,7 @@ func TestSweepStopsAtAFailure(t *testing.T) {
 	}
 	bad := plan
 	bad.Concurrency = []int{0}
-	if _, err := measure.Sweep(t.Context(), &arithmetic{}, bad); err == nil || !strings.Contains(err.Error(), "concurrency contains 0") {
+	if _, err := measure.Sweep(t.Context(), &arithmetic{}, bad); err == nil || !strings.Contains(err.Error(), "concurrency is 0: must be at least 1") {
 		t.Errorf("got %v", err)
 	}
 }
