@@ -36,16 +36,14 @@ of any size first. docs/benchmarks.md has the definitions.`,
 			if err := plan.Check(); err != nil {
 				return &usageError{err}
 			}
-			closer, err := on.open(cmd, args)
-			if err != nil {
+			defer func() { err = errors.Join(err, on.close()) }()
+			if err := on.open(cmd, args); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, closer()) }()
 			c, stop := on.start(loopctl.ScheduleDepth)
 			defer func() { err = errors.Join(err, stop()) }()
-			plan.Vocab = on.vocab
 			bar := newBar(cmd.ErrOrStderr(), "measuring")
-			plan.Progress = func(done, total int, now measure.Shape) {
+			plan.Vocab, plan.Progress = on.vocab, func(done, total int, now measure.Shape) {
 				bar.step(done, total, fmt.Sprintf("loops %d, %d clients", now.Loops, now.Concurrency))
 			}
 			r, err := measure.Sweep(cmd.Context(), c, plan)

@@ -2,7 +2,8 @@ package main
 
 import (
 	"errors"
-	"strconv"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,19 +32,18 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 			if err := mix.Check(); err != nil {
 				return &usageError{err}
 			}
-			kinds, err := readSchedulings(schedulings)
+			ways, err := on.schedulings(schedulings)
 			if err != nil {
 				return err
 			}
-			closer, err := on.open(cmd, args)
-			if err != nil {
+			defer func() { err = errors.Join(err, on.close()) }()
+			if err := on.open(cmd, args); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, closer()) }()
 			mix.Vocab = on.vocab
 			bar := newBar(cmd.ErrOrStderr(), "measuring")
 			mix.Progress = bar.step
-			r, err := measure.Mixed(cmd.Context(), on.schedulings(kinds), mix)
+			r, err := measure.Mixed(cmd.Context(), ways, mix)
 			bar.end()
 			if err != nil {
 				return err
@@ -66,48 +66,33 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 }
 
 // readClasses reads 8x2,8x16: clients x loops.
-func readClasses(text string) ([]measure.Class, error) {
-	var out []measure.Class
-	for _, s := range strings.Split(text, ",") {
-		clients, loops, ok := strings.Cut(strings.TrimSpace(s), "x")
-		n, err1 := strconv.Atoi(clients)
-		l, err2 := strconv.Atoi(loops)
-		if !ok || errors.Join(err1, err2) != nil || n < 1 || l < 1 {
+func readClasses(text string) (out []measure.Class, err error) {
+	for s := range strings.SplitSeq(text, ",") {
+		var c measure.Class
+		_, err := fmt.Sscanf(s, "%dx%d", &c.Clients, &c.Loops)
+		switch {
+		case err != nil || c.Clients < 1 || c.Loops < 1 || fmt.Sprintf("%dx%d", c.Clients, c.Loops) != strings.TrimSpace(s):
 			return nil, usagef("--classes is %q: must be clients x loops, like 8x2,8x16", text)
+		case slices.ContainsFunc(out, func(o measure.Class) bool { return o.Loops == c.Loops }):
+			return nil, usagef("--classes is %q: %d loops stand there twice", text, c.Loops)
 		}
-		for _, c := range out {
-			if c.Loops == l {
-				return nil, usagef("--classes is %q: %d loops stand there twice", text, l)
-			}
-		}
-		out = append(out, measure.Class{Loops: l, Clients: n})
+		out = append(out, c)
 	}
 	return out, nil
 }
 
-func readSchedulings(names string) ([]loopctl.Scheduling, error) {
-	var out []loopctl.Scheduling
+// schedulings are the ways to schedule that the target, once it is open, is measured with: a server at a URL has its own.
+func (b *benchTarget) schedulings(names string) (out []measure.Scheduling, err error) {
+	if b.url != "" {
+		return []measure.Scheduling{{Name: "the server's", Start: func() (measure.Client, func() error) { return b.start(0) }}}, nil
+	}
+	kinds := map[string]loopctl.Scheduling{"depth": loopctl.ScheduleDepth, "lockstep": loopctl.ScheduleLockstep}
 	for name := range strings.SplitSeq(names, ",") {
-		switch strings.TrimSpace(name) {
-		case loopctl.ScheduleDepth.String():
-			out = append(out, loopctl.ScheduleDepth)
-		case loopctl.ScheduleLockstep.String():
-			out = append(out, loopctl.ScheduleLockstep)
-		default:
+		kind, ok := kinds[strings.TrimSpace(name)]
+		if !ok {
 			return nil, usagef("--scheduling is %q: must be of depth and lockstep, with commas between", names)
 		}
+		out = append(out, measure.Scheduling{Name: kind.String(), Start: func() (measure.Client, func() error) { return b.start(kind) }})
 	}
 	return out, nil
-}
-
-// schedulings are the ways to schedule that the target can be measured with: a server at a URL has its own.
-func (b *benchTarget) schedulings(kinds []loopctl.Scheduling) []measure.Scheduling {
-	if b.http != nil {
-		return []measure.Scheduling{{Name: "the server's", Start: func() (measure.Client, func() error) { return b.start(0) }}}
-	}
-	var out []measure.Scheduling
-	for _, k := range kinds {
-		out = append(out, measure.Scheduling{Name: k.String(), Start: func() (measure.Client, func() error) { return b.start(k) }})
-	}
-	return out
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,6 +26,7 @@ type benchTarget struct {
 	name, where, title string
 	http               *measure.HTTP // one of the two
 	engine             *app.Engine
+	free               []func() error
 }
 
 func (b *benchTarget) flags(flags *pflag.FlagSet) {
@@ -36,29 +38,33 @@ func (b *benchTarget) flags(flags *pflag.FlagSet) {
 	addConfigFlags(flags, ofEngine)
 }
 
-// open makes the target ready. closer frees it.
-func (b *benchTarget) open(cmd *cobra.Command, args []string) (closer func() error, err error) {
+// close frees what open opened, also where it failed.
+func (b *benchTarget) close() (err error) {
+	for _, free := range slices.Backward(b.free) {
+		err = errors.Join(err, free())
+	}
+	return err
+}
+
+// open makes the target ready.
+func (b *benchTarget) open(cmd *cobra.Command, args []string) error {
 	switch {
 	case b.url != "" && (len(args) > 0 || b.random != ""):
-		return nil, usagef("--url with a bundle or --random: give one of them")
+		return usagef("--url with a bundle or --random: give one of them")
 	case b.random != "" && len(args) > 0:
-		return nil, usagef("--random with a bundle: give one of them")
+		return usagef("--random with a bundle: give one of them")
 	case b.url != "":
-		return func() error { return nil }, b.openURL(cmd.Context())
+		return b.openURL(cmd.Context())
 	case b.random != "":
-		dir, clean, err := b.makeRandom(cmd)
+		dir, err := b.makeRandom(cmd)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		free, err := b.openBundle(cmd, dir)
-		if err != nil {
-			return nil, errors.Join(err, clean())
-		}
-		return func() error { return errors.Join(free(), clean()) }, nil
+		return b.openBundle(cmd, dir)
 	case len(args) == 1:
 		return b.openBundle(cmd, args[0])
 	}
-	return nil, usagef("nothing to measure: name a bundle, or give --url or --random")
+	return usagef("nothing to measure: name a bundle, or give --url or --random")
 }
 
 // askedOften is a server that is asked by many clients at one time.
@@ -82,35 +88,33 @@ func (b *benchTarget) openURL(ctx context.Context) error {
 	return nil
 }
 
-// makeRandom makes a bundle of random weights, in a folder that clean removes.
-func (b *benchTarget) makeRandom(cmd *cobra.Command) (dir string, clean func() error, err error) {
+// makeRandom makes a bundle of random weights.
+func (b *benchTarget) makeRandom(cmd *cobra.Command) (dir string, err error) {
 	m, err := random.Parse(b.random)
 	if err != nil {
-		return "", nil, &usageError{err}
+		return "", &usageError{err}
 	}
 	temp, err := os.MkdirTemp("", "loopserve-bench-")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
-	clean = func() error { return os.RemoveAll(temp) }
+	b.free = append(b.free, func() error { return os.RemoveAll(temp) })
 	fmt.Fprintln(cmd.ErrOrStderr(), "making a random model …")
-	if dir, err = m.Make(cmd.Context(), temp); err != nil {
-		return "", nil, errors.Join(err, clean())
-	}
-	return dir, clean, nil
+	return m.Make(cmd.Context(), temp)
 }
 
-func (b *benchTarget) openBundle(cmd *cobra.Command, dir string) (closer func() error, err error) {
+func (b *benchTarget) openBundle(cmd *cobra.Command, dir string) error {
 	cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b.engine, err = app.OpenEngine(cfg, dir); err != nil {
-		return nil, err
+		return err
 	}
+	b.free = append(b.free, b.engine.Close)
 	m := b.engine.Manifest
 	b.vocab, b.name, b.where, b.title = m.VocabSize, m.Name, "in-process", b.engine.Describe()
-	return b.engine.Close, nil
+	return nil
 }
 
 // start is a fresh client of the target; in this process one at a time. stop ends it.
