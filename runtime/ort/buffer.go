@@ -15,7 +15,7 @@ import (
 )
 
 // Buffer is memory outside Go's heap: it never moves, and C may keep its address. Host memory is mapped, zeroed, and
-// gets physical pages only as they are written. Device memory has no Bytes: it is filled and read by copies.
+// gets physical pages only as they are written. Device memory has no Bytes: native calls alone read and write it.
 type Buffer struct {
 	ptr    unsafe.Pointer
 	size   int
@@ -44,9 +44,6 @@ func (s *Session) NewDeviceBuffer(bytes int) (*Buffer, error) {
 	}
 	return s.space.alloc(bytes)
 }
-
-// Size is the bytes of the buffer.
-func (b *Buffer) Size() int { return b.size }
 
 // Bytes is the buffer's memory, good until Close; nil for device memory.
 func (b *Buffer) Bytes() []byte {

@@ -32,22 +32,29 @@ func (s *Session) NewCall() (*Call, error) {
 		return nil, fmt.Errorf("%s: the session is closed", s.path)
 	}
 	n := len(s.inputs) + len(s.outputs)
-	ptr := C.ls_call_new(s.ptr, C.size_t(len(s.inputs)), C.size_t(len(s.outputs)))
-	if ptr == nil {
-		return nil, fmt.Errorf("%s: out of memory for a call", s.path)
+	ptr, err := newCall(s.ptr, len(s.inputs), slices.Concat(s.inputs, s.outputs))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.path, err)
 	}
 	c := &Call{ptr: ptr, session: s, slots: unsafe.Slice(ptr.slots, n), buffers: make([]*Buffer, n), wrong: make([]error, n)}
-	for i, info := range append(append([]TensorInfo(nil), s.inputs...), s.outputs...) {
-		name := C.CString(info.Name)
-		ok := C.ls_call_name(ptr, C.size_t(i), name, C.ls_type(info.Type))
-		C.free(unsafe.Pointer(name))
-		if ok == 0 {
-			C.ls_call_release(ptr)
-			return nil, fmt.Errorf("%s: out of memory for a call", s.path)
-		}
-	}
 	s.users.Add(1)
 	trace.opened(c, "call of "+s.path)
+	return c, nil
+}
+
+// newCall makes the C side of a call, whose slots are so many inputs, then outputs.
+func newCall(session *C.OrtSession, inputs int, slots []TensorInfo) (*C.ls_call, error) {
+	c := C.ls_call_new(session, C.size_t(inputs), C.size_t(len(slots)-inputs))
+	ok := C.int(1)
+	for i := 0; c != nil && i < len(slots) && ok != 0; i++ {
+		name := C.CString(slots[i].Name)
+		ok = C.ls_call_name(c, C.size_t(i), name, C.ls_type(slots[i].Type))
+		C.free(unsafe.Pointer(name))
+	}
+	if c == nil || ok == 0 {
+		C.ls_call_release(c)
+		return nil, errors.New("out of memory for a call")
+	}
 	return c, nil
 }
 

@@ -142,7 +142,7 @@ func (e *Env) choose() error {
 	return err
 }
 
-// tryCUDA makes a session with the CUDA provider, of a graph of one node: that needs all of its libraries and a device.
+// tryCUDA makes a session with the CUDA provider, of a small graph: that needs all of its libraries and a device.
 func (e *Env) tryCUDA() error {
 	name := C.CString("CUDAExecutionProvider")
 	defer C.free(unsafe.Pointer(name))
@@ -166,10 +166,10 @@ func (e *Env) tryCUDA() error {
 		err = failed("prepare session options", C.ls_options_prepare(optionsPointer(o), 0, 0))
 	}
 	if err == nil {
-		model := C.CBytes(identity)
+		model := C.CBytes(movingGraph)
 		defer C.free(model)
 		var probe *C.OrtSession
-		if err = failed("open the device", C.ls_session_create_from(handle, model, C.size_t(len(identity)), optionsPointer(o), &probe)); err == nil {
+		if err = failed("open the device", C.ls_session_create_from(handle, model, C.size_t(len(movingGraph)), optionsPointer(o), &probe)); err == nil {
 			C.ls_session_release(probe)
 		}
 	}

@@ -22,7 +22,6 @@ type Session struct{ session }
 
 type session interface {
 	Inputs() []TensorInfo
-	Outputs() []TensorInfo
 	Input(name string) int
 	Output(name string) int
 	NewCall() (*Call, error)
@@ -48,7 +47,6 @@ type buffer interface {
 	F32() []float32
 	I32() []int32
 	I64() []int64
-	CopyFrom(src *Buffer, n int) error
 	CopyRows(width int, from, to []int64) error
 	Close() error
 }

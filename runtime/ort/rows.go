@@ -12,6 +12,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"sync"
 	"unsafe"
 )
 
@@ -32,7 +33,7 @@ func (b *Buffer) CopyRows(width int, from, to []int64) error {
 		}
 	}
 	if b.device != nil {
-		return b.device.copyRows(b, width, from, to)
+		return b.device.mover.copyRows(b, width, from, to)
 	}
 	for i := range from {
 		copy(b.host[to[i]*int64(width):(to[i]+1)*int64(width)], b.host[from[i]*int64(width):])
@@ -49,6 +50,7 @@ var movingGraph []byte
 
 // mover runs movingGraph on a provider: memory that only the provider reaches is copied by the provider.
 type mover struct {
+	mu       sync.Mutex // several buffers share it
 	session  *C.OrtSession
 	call     *C.ls_call
 	from, to *Buffer // int64 [moverRows], host memory
@@ -57,25 +59,33 @@ type mover struct {
 // moverRows is how many rows one native call copies.
 const moverRows = 4096
 
-func (sp *space) openMover() (err error) {
-	m := &sp.mover
-	inputs, outputs := []helperSlot{{"cache", Uint8}, {"from", Int64}, {"to", Int64}}, []helperSlot{{"moved", Uint8}}
-	if m.session, m.call, err = sp.helper(movingGraph, inputs, outputs); err != nil {
+// open makes the session and its call. What was made before an error is left for close.
+func (m *mover) open(e *Env) error {
+	o, err := e.options(SessionOptions{NoOptimize: true})
+	if err != nil {
 		return err
 	}
-	if m.from, err = NewBuffer(moverRows * 8); err != nil {
+	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
+	model := C.CBytes(movingGraph)
+	defer C.free(model)
+	if err := failed("make a copier", C.ls_session_create_from(handle, model, C.size_t(len(movingGraph)), optionsPointer(o), &m.session)); err != nil {
 		return err
 	}
-	m.to, err = NewBuffer(moverRows * 8)
+	slots := []TensorInfo{{Name: "cache", Type: Uint8}, {Name: "from", Type: Int64}, {Name: "to", Type: Int64}, {Name: "moved", Type: Uint8}}
+	if m.call, err = newCall(m.session, 3, slots); err != nil {
+		return err
+	}
+	if m.from, err = NewBuffer(moverRows * 8); err == nil {
+		m.to, err = NewBuffer(moverRows * 8)
+	}
 	return err
 }
 
 // copyRows gathers the rows and scatters them into the same memory: the graph's output is its input, which spares
 // the provider the copy of the rest.
-func (sp *space) copyRows(b *Buffer, width int, from, to []int64) error {
-	sp.mu.Lock()
-	defer sp.mu.Unlock()
-	m := &sp.mover
+func (m *mover) copyRows(b *Buffer, width int, from, to []int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	rows := b.size / width
 	for len(from) > 0 {
 		n := copy(m.from.I64(), from)

@@ -159,9 +159,6 @@ func (s *Session) describe(output C.int) ([]TensorInfo, error) {
 // Inputs describes the inputs, in order.
 func (s *Session) Inputs() []TensorInfo { return s.inputs }
 
-// Outputs describes the outputs, in order.
-func (s *Session) Outputs() []TensorInfo { return s.outputs }
-
 // Input is the place of the input of that name, or −1.
 func (s *Session) Input(name string) int { return find(s.inputs, name) }
 

@@ -26,7 +26,7 @@ func TestSessionDescribesItsGraph(t *testing.T) {
 	if got := s.Inputs(); !reflect.DeepEqual(got, want) {
 		t.Errorf("inputs %v", got)
 	}
-	if got := s.Outputs(); !reflect.DeepEqual(got, []TensorInfo{{"out", Float32, []int64{-1, 3}}}) {
+	if got := s.outputs; !reflect.DeepEqual(got, []TensorInfo{{"out", Float32, []int64{-1, 3}}}) {
 		t.Errorf("outputs %v", got)
 	}
 	if s.Input("ids") != 1 || s.Output("out") != 0 || s.Input("out") != -1 {
