@@ -1,6 +1,9 @@
 package random
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // LoopedLlama are the sizes of a looped_llama checkpoint. A zero KVHeads is Heads, a zero HeadDim Hidden/Heads, a
 // zero Context 512, a zero Loops 4.
@@ -13,21 +16,10 @@ type LoopedLlama struct {
 }
 
 func (s LoopedLlama) withDefaults() LoopedLlama {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	def(&s.KVHeads, s.Heads)
-	def(&s.HeadDim, s.Hidden/max(1, s.Heads))
-	def(&s.Context, 512)
-	def(&s.Loops, 4)
-	if s.Theta == 0 {
-		s.Theta = 10000
-	}
-	if s.DType == "" {
-		s.DType = "F32"
-	}
+	s.KVHeads = cmp.Or(s.KVHeads, s.Heads)
+	s.HeadDim = cmp.Or(s.HeadDim, s.Hidden/max(1, s.Heads))
+	s.Context, s.Loops = cmp.Or(s.Context, 512), cmp.Or(s.Loops, 4)
+	s.Theta, s.DType = cmp.Or(s.Theta, 10000), cmp.Or(s.DType, "F32")
 	return s
 }
 

@@ -7,6 +7,7 @@
 package random
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -60,9 +61,7 @@ func Parse(spec string) (Model, error) {
 		*numbers[key] = n
 	}
 	m.Seed = uint64(seed)
-	if m.KVHeads == 0 {
-		m.KVHeads = m.Heads
-	}
+	m.KVHeads = cmp.Or(m.KVHeads, m.Heads)
 	return m, m.check(spec)
 }
 
