@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // config is a checkpoint's config.json. A family takes the keys that it knows; what is left must be harmless.
@@ -30,14 +30,9 @@ var harmless = []string{
 }
 
 func readConfig(root *os.Root) (*config, error) {
-	f, err := root.Open("config.json")
+	raw, err := safetensors.ReadFile(root, "config.json", 1<<20)
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w (export takes a Hugging Face checkpoint folder)", err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("config.json: %w", err)
 	}
 	c := &config{root: root}
 	if err := json.Unmarshal(raw, &c.keys); err != nil {
@@ -52,32 +47,29 @@ func (c *config) fail(format string, args ...any) {
 
 // take decodes a key into v and strikes it off; it reports whether the key is there and not null.
 func (c *config) take(key string, v any) bool {
-	raw, ok := c.keys[key]
-	delete(c.keys, key)
-	if !ok || string(raw) == "null" {
-		return false
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		c.fail("%s is %s: %v", key, raw, err)
-		return false
-	}
-	return true
+	return c.decode(key, func(raw []byte) error { return json.Unmarshal(raw, v) })
 }
 
 // strict is take for an object of which every key must be known: another one is refused by its name.
 func (c *config) strict(key string, v any) bool {
+	return c.decode(key, func(raw []byte) error {
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.DisallowUnknownFields()
+		return dec.Decode(v)
+	})
+}
+
+func (c *config) decode(key string, into func(raw []byte) error) bool {
 	raw, ok := c.keys[key]
 	delete(c.keys, key)
 	if !ok || string(raw) == "null" {
 		return false
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	err := into(raw)
+	if err != nil {
 		c.fail("%s is %.200s: %v", key, raw, err)
-		return false
 	}
-	return true
+	return err == nil
 }
 
 // name looks at a key that names something, and leaves it.
@@ -162,13 +154,12 @@ func (c *config) loops(trained string) (bundle.LoopRange, *bundle.Auto) {
 
 // optional decodes another JSON file of the folder, and reports whether it is there.
 func (c *config) optional(name string, v any) bool {
-	f, err := c.root.Open(name)
+	raw, err := safetensors.ReadFile(c.root, name, 256<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	if err == nil {
-		defer f.Close()
-		err = json.NewDecoder(io.LimitReader(f, 256<<20)).Decode(v)
+		err = json.Unmarshal(raw, v)
 	}
 	if err != nil {
 		c.errs = append(c.errs, fmt.Errorf("%s: %w", name, err))
@@ -342,21 +333,19 @@ func (t *tokenContent) UnmarshalJSON(raw []byte) error {
 }
 
 // ids takes a token id that may be absent, one, or a list.
-func (c *config) ids(key string) []int32 {
-	var one int32
-	var many []int32
-	raw := c.keys[key]
-	delete(c.keys, key)
-	if len(raw) == 0 || string(raw) == "null" {
+func (c *config) ids(key string) (ids []int32) {
+	c.decode(key, func(raw []byte) error {
+		var one int32
+		if json.Unmarshal(raw, &one) == nil {
+			ids = []int32{one}
+			return nil
+		}
+		if json.Unmarshal(raw, &ids) != nil {
+			return errors.New("must be a token id or a list of them")
+		}
 		return nil
-	}
-	if json.Unmarshal(raw, &one) == nil {
-		return []int32{one}
-	}
-	if err := json.Unmarshal(raw, &many); err != nil {
-		c.fail("%s is %s, must be a token id or a list of them", key, raw)
-	}
-	return many
+	})
+	return ids
 }
 
 // startsLikeInit reports whether state_init is what the published checkpoints have: a truncated normal, as wide as the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // Options of an export.
@@ -146,15 +146,10 @@ func writeFile(target *os.Root, name string, content []byte) error {
 
 func copyCompanions(source, target *os.Root, m *bundle.Manifest) error {
 	for _, name := range companions {
-		in, err := source.Open(name)
+		content, err := safetensors.ReadFile(source, name, 256<<20)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		content, err := io.ReadAll(io.LimitReader(in, 256<<20))
-		in.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

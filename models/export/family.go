@@ -86,6 +86,25 @@ func (f *base) llama(c *config) {
 	f.tokens = c.tokens()
 }
 
+// lit takes what the families that descend from LitGPT have in common.
+func (f *base) lit(c *config) {
+	const most = 1 << 20
+	f.hidden, f.ffn = c.size("n_embd", 1, most, -1), c.size("intermediate_size", 1, most, -1)
+	vocab := c.size("vocab_size", 1, 1<<24, -1)
+	f.vocab, f.context = c.size("padded_vocab_size", vocab, 1<<24, vocab), c.size("block_size", 1, 1<<24, -1)
+	f.prelude, f.loop = c.size("n_layers_in_prelude", 0, 1000, -1), c.size("n_layers_in_recurrent_block", 1, 1000, -1)
+	f.coda = c.size("n_layers_in_coda", 0, 1000, -1)
+	f.eps = c.number("norm_eps", math.NaN())
+	f.inject = true
+}
+
+// same takes a size that may only repeat n; else the message goes on with why.
+func (c *config) same(key string, n int, why string, args ...any) {
+	if v := c.size(key, 1, 1<<20, n); v != n {
+		c.fail("%s is %d, %s", key, v, fmt.Sprintf(why, args...))
+	}
+}
+
 // widths are those of query, and of key or value.
 func (f *base) widths() (q, kv int) {
 	return f.attention.heads * f.attention.headDim, f.attention.kvHeads * f.attention.headDim
@@ -126,12 +145,29 @@ func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64
 	return g, ids, x
 }
 
-// embedOnly is the whole prelude of a family that has no layers before its loop.
-func (f *base) embedOnly(b *builder, table *safetensors.Tensor) *onnx.Graph {
-	g, _, x := f.startPrelude(b, table, 1)
-	g.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
-	f.emit(b, g, "hidden")
-	return g
+// looped are the graphs of a model that is looped as a whole, in Llama's names: all layers, with the final norm at the end
+// of every loop or of the last one only, and an untied head. more, where not nil, goes on with the block.
+func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *onnx.Graph), norms ...string) (prelude, block, coda *onnx.Graph) {
+	prelude, _, x := f.startPrelude(b, b.tensor("model.embed_tokens.weight", f.vocab, f.hidden), 1)
+	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
+	f.emit(b, prelude, "hidden")
+
+	inLoop := b.tensor("model.norm.weight", f.hidden)
+	var inCoda *safetensors.Tensor
+	if normOnce {
+		inLoop, inCoda = nil, inLoop
+	}
+	block, h := f.startBlock(b)
+	b.stack(block, f.attention, p, h, f.llamaLayers(b, 0, f.loop, norms...), inLoop, b.inner("hidden_out"))
+	f.finishBlock(b, block, h)
+	if more != nil {
+		more(block)
+	}
+
+	coda, h = f.startCoda(b)
+	f.finishCoda(b, coda, h, inCoda, b.tensor("lm_head.weight", f.vocab, f.hidden))
+	b.leftover("rotary_emb.inv_freq")
+	return prelude, block, coda
 }
 
 // startBlock begins the block; with an injection, the input inject is declared too. The paging inputs come with the

@@ -17,9 +17,7 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 	m := &loopedLlama{}
 	m.prelude, m.loop = c.size("num_prelude_layers", 0, 1000, 0), c.size("num_loop_layers", 1, 1000, -1)
 	m.coda = c.size("num_coda_layers", 0, 1000, 0)
-	if n := c.size("num_hidden_layers", 1, 3000, m.prelude+m.loop+m.coda); n != m.prelude+m.loop+m.coda {
-		c.fail("num_hidden_layers is %d, but prelude, loop and coda layers are %d + %d + %d", n, m.prelude, m.loop, m.coda)
-	}
+	c.same("num_hidden_layers", m.prelude+m.loop+m.coda, "but prelude, loop and coda layers are %d + %d + %d", m.prelude, m.loop, m.coda)
 	m.llama(c)
 	m.loops, m.auto = c.loops("num_loops")
 	c.take("tie_word_embeddings", &m.tied)

@@ -1,9 +1,6 @@
 package export
 
-import (
-	"github.com/loopserve/loopserve/models/export/onnx"
-	"github.com/loopserve/loopserve/models/export/safetensors"
-)
+import "github.com/loopserve/loopserve/models/export/onnx"
 
 // nanbeige is Nanbeige4.2 (arXiv 2607.17805): all layers of a Llama with its own head width, looped, with the final
 // norm at the end of every loop, or of the last one only where skip_loop_final_norm says so.
@@ -42,24 +39,6 @@ func newNanbeige(c *config, _ hasTensor) (family, error) {
 	return m, c.done()
 }
 
-// finalNorm is model.norm where it is wanted.
-func (m *nanbeige) finalNorm(b *builder, wanted bool) *safetensors.Tensor {
-	if !wanted {
-		return nil
-	}
-	return b.tensor("model.norm.weight", m.hidden)
-}
-
 func (m *nanbeige) build(b *builder) (prelude, block, coda *onnx.Graph) {
-	prelude = m.embedOnly(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden))
-
-	block, h := m.startBlock(b)
-	layers := m.llamaLayers(b, 0, m.loop, "input_layernorm", "post_attention_layernorm")
-	b.stack(block, m.attention, preNorm, h, layers, m.finalNorm(b, !m.normOnce), b.inner("hidden_out"))
-	m.finishBlock(b, block, h)
-
-	coda, h = m.startCoda(b)
-	m.finishCoda(b, coda, h, m.finalNorm(b, m.normOnce), b.tensor("lm_head.weight", m.vocab, m.hidden))
-	b.leftover("rotary_emb.inv_freq")
-	return prelude, block, coda
+	return m.looped(b, preNorm, m.normOnce, nil, "input_layernorm", "post_attention_layernorm")
 }

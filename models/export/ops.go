@@ -52,7 +52,7 @@ func (b *builder) vector(g *onnx.Graph, t *safetensors.Tensor) string {
 		if err != nil {
 			return 0, err
 		}
-		return writeFloats(w, values)
+		return writeAs(w, onnx.Float, values)
 	})
 	return g.External(t.Name, onnx.Float, place, t.Len())
 }
@@ -192,7 +192,7 @@ func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tenso
 		})
 		return total, err
 	})
-	scale = b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w *bufio.Writer) (int64, error) { return writeFloats(w, scales) })
+	scale = b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w *bufio.Writer) (int64, error) { return writeAs(w, onnx.Float, scales) })
 	return codes, scale
 }
 

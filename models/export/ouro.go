@@ -39,18 +39,11 @@ func newOuro(c *config, _ hasTensor) (family, error) {
 }
 
 func (m *ouro) build(b *builder) (prelude, block, coda *onnx.Graph) {
-	prelude = m.embedOnly(b, b.tensor("model.embed_tokens.weight", m.vocab, m.hidden))
-
-	block, h := m.startBlock(b)
-	layers := m.llamaLayers(b, 0, m.loop, "input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
-	b.stack(block, m.attention, branchSandwich, h, layers, b.tensor("model.norm.weight", m.hidden), b.inner("hidden_out"))
-	m.finishBlock(b, block, h)
-	b.exitGate(block, b.tensor("model.early_exit_gate.weight", 1, m.hidden), b.tensor("model.early_exit_gate.bias", 1))
-
-	coda, h = m.startCoda(b)
-	m.finishCoda(b, coda, h, nil, b.tensor("lm_head.weight", m.vocab, m.hidden))
-	b.leftover("rotary_emb.inv_freq")
-	return prelude, block, coda
+	gate := func(block *onnx.Graph) {
+		b.exitGate(block, b.tensor("model.early_exit_gate.weight", 1, m.hidden), b.tensor("model.early_exit_gate.bias", 1))
+	}
+	return m.looped(b, branchSandwich, false, gate,
+		"input_layernorm", "input_layernorm_2", "post_attention_layernorm", "post_attention_layernorm_2")
 }
 
 // exitGate appends the gate's logit for each row. It is float32 whatever the weights are: a threshold decides on it.

@@ -24,15 +24,8 @@ func init() { families["parcae"] = newParcae }
 const torchEpsilon = 1.1920929e-07
 
 func newParcae(c *config, has hasTensor) (family, error) {
-	const most = 1 << 20
 	m := &parcae{has: has}
-	m.inject = true
-	m.hidden, m.ffn = c.size("n_embd", 1, most, -1), c.size("intermediate_size", 1, most, -1)
-	vocab := c.size("vocab_size", 1, 1<<24, -1)
-	m.vocab, m.context = c.size("padded_vocab_size", vocab, 1<<24, vocab), c.size("block_size", 1, 1<<24, -1)
-	m.prelude, m.loop = c.size("n_layers_in_prelude", 0, 1000, -1), c.size("n_layers_in_recurrent_block", 1, 1000, -1)
-	m.coda = c.size("n_layers_in_coda", 0, 1000, -1)
-	m.eps = c.number("norm_eps", math.NaN())
+	m.lit(c)
 	m.heads(c)
 	m.attention.interleaved, m.attention.headNorm = true, torchEpsilon
 	m.rope(c)
@@ -47,12 +40,8 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	} {
 		c.must(key, value)
 	}
-	if n := c.size("recurrent_embedding_dimension", 1, most, m.hidden); n != m.hidden {
-		c.fail("recurrent_embedding_dimension is %d, only n_embd's %d is implemented", n, m.hidden)
-	}
-	if n := c.size("recurrent_intermediation_embedding_dimension", 1, most, m.ffn); n != m.ffn {
-		c.fail("recurrent_intermediation_embedding_dimension is %d, only intermediate_size's %d is implemented", n, m.ffn)
-	}
+	c.same("recurrent_embedding_dimension", m.hidden, "only n_embd's %d is implemented", m.hidden)
+	c.same("recurrent_intermediation_embedding_dimension", m.ffn, "only intermediate_size's %d is implemented", m.ffn)
 	// Of training, of initialisation, or of the random state that zeros stand in for.
 	c.ignore("name", "hf_config", "padding_multiple", "attn_impl", "init_orthogonal", "skip_initialization", "use_fused_head",
 		"activation_checkpoint_impl", "simple_ops", "strategy", "sampling_scheme", "mean_backprop_depth",
@@ -113,17 +102,12 @@ func (m *parcae) value(b *builder, stage string, i, global int) *valueEmbedding 
 	}
 }
 
-// usesIDs reports whether a layer has a value embedding: the graph then reads the tokens again.
-func usesIDs(layers []layer) bool {
-	return slices.ContainsFunc(layers, func(l layer) bool { return l.value != nil })
-}
-
-func (m *parcae) apply(b *builder, g *onnx.Graph, h string) {
-	layers := m.layers(b, "core_block", m.prelude, m.loop)
-	if usesIDs(layers) {
+// stack appends layers on h. Where one has a value embedding, the graph reads the tokens again.
+func (m *parcae) stack(b *builder, g *onnx.Graph, h string, layers []layer, after *safetensors.Tensor, output string) {
+	if slices.ContainsFunc(layers, func(l layer) bool { return l.value != nil }) {
 		g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
 	}
-	b.stack(g, m.attention, preNorm, m.takeIn(b, g, h), layers, nil, b.inner("hidden_out"))
+	b.stack(g, m.attention, preNorm, h, layers, after, output)
 }
 
 func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -136,19 +120,17 @@ func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	if m.preludeNorm {
 		norm = t("ln_prelude", m.hidden)
 	}
-	b.stack(prelude, m.attention, preNorm, x, m.layers(b, "prelude", 0, m.prelude), norm, b.inner("inject"))
+	m.stack(b, prelude, x, m.layers(b, "prelude", 0, m.prelude), norm, b.inner("inject"))
 	m.emit(b, prelude, "inject")
 
 	block, h := m.startBlock(b)
-	m.apply(b, block, h)
+	layers := m.layers(b, "core_block", m.prelude, m.loop)
+	m.stack(b, block, m.takeIn(b, block, h), layers, nil, b.inner("hidden_out"))
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda(b)
-	layers := m.layers(b, "coda", m.prelude+m.loop, m.coda)
-	if usesIDs(layers) {
-		coda.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
-	}
-	b.stack(coda, m.attention, preNorm, b.linear(coda, h, b.opt.Weights, t("C", m.hidden, m.hidden)), layers, nil, "last")
+	layers = m.layers(b, "coda", m.prelude+m.loop, m.coda)
+	m.stack(b, coda, b.linear(coda, h, b.opt.Weights, t("C", m.hidden, m.hidden)), layers, nil, "last")
 	m.finishCoda(b, coda, "last", t("ln_f", m.hidden), embed)
 	b.leftover("freqs_cis", "lm_head.weight") // a table, recomputed; and stored beside what it is tied to
 	return prelude, block, coda

@@ -114,26 +114,30 @@ func (b *builder) inner(name string) string {
 // writeAs writes values rounded to a float type. One that the type has no room for is an error: it would be infinite.
 func writeAs(w *bufio.Writer, t onnx.Type, values []float32) (int64, error) {
 	round, infinite, name := float16.Of, uint16(0x7c00), "float16, whose largest is 65504: export with --dtype bf16"
-	switch t {
-	case onnx.Float16:
-	case onnx.BFloat16:
+	if t == onnx.BFloat16 {
 		round, infinite, name = float16.Brain, 0x7f80, "bfloat16"
-	default:
-		return writeFloats(w, values)
 	}
-	var b [2]byte
+	size := 2
+	if t == onnx.Float {
+		size = 4
+	}
+	var b [4]byte
 	for _, v := range values {
-		h := round(v)
-		if h&infinite == infinite {
-			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return 0, fmt.Errorf("a weight is %v: the checkpoint is damaged", v)
-			}
-			return 0, fmt.Errorf("a weight is %v, which does not fit %s", v, name)
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return 0, fmt.Errorf("a weight is %v: the checkpoint is damaged", v)
 		}
-		binary.LittleEndian.PutUint16(b[:], h)
-		if _, err := w.Write(b[:]); err != nil {
+		if t == onnx.Float {
+			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
+		} else {
+			h := round(v)
+			if h&infinite == infinite {
+				return 0, fmt.Errorf("a weight is %v, which does not fit %s", v, name)
+			}
+			binary.LittleEndian.PutUint16(b[:], h)
+		}
+		if _, err := w.Write(b[:size]); err != nil {
 			return 0, err
 		}
 	}
-	return int64(2 * len(values)), nil
+	return int64(size * len(values)), nil
 }

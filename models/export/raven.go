@@ -26,7 +26,6 @@ func init() { families["huginn_raven"] = newRaven }
 // each other's leftovers.
 func newRaven(c *config, has hasTensor) (family, error) {
 	m := &raven{}
-	m.inject = true
 	m.sizes(c)
 	m.initValues(c)
 	c.take("tie_embeddings", &m.tied)
@@ -68,23 +67,11 @@ func (m *raven) initValues(c *config) {
 }
 
 func (m *raven) sizes(c *config) {
-	const most = 1 << 20
-	m.hidden, m.ffn = c.size("n_embd", 1, most, -1), c.size("intermediate_size", 1, most, -1)
-	vocab := c.size("vocab_size", 1, 1<<24, -1)
-	m.vocab = c.size("padded_vocab_size", vocab, 1<<24, vocab)
-	m.context = c.size("block_size", 1, 1<<24, -1)
+	m.lit(c)
 	c.ignore("max_position_embeddings")
-	m.prelude, m.loop = c.size("n_layers_in_prelude", 0, 1000, -1), c.size("n_layers_in_recurrent_block", 1, 1000, -1)
-	m.coda = c.size("n_layers_in_coda", 0, 1000, -1)
-	all := m.prelude + m.loop + m.coda
-	if n := c.size("n_layers", 1, 3000, all); n != all {
-		c.fail("n_layers is %d, but prelude, core and coda have %d + %d + %d", n, m.prelude, m.loop, m.coda)
-	}
-	m.eps = c.number("norm_eps", math.NaN())
+	c.same("n_layers", m.prelude+m.loop+m.coda, "but prelude, core and coda have %d + %d + %d", m.prelude, m.loop, m.coda)
 	heads := c.size("n_heads", 1, 1<<12, -1)
-	if n := c.size("num_attention_heads", 1, 1<<12, heads); n != heads {
-		c.fail("num_attention_heads is %d, but n_heads is %d", n, heads)
-	}
+	c.same("num_attention_heads", heads, "but n_heads is %d", heads)
 	a := &m.attention
 	a.heads, a.kvHeads = heads, c.size("num_key_value_heads", 1, 1<<12, heads)
 	a.headDim = c.size("head_dim", 2, 512, max(2, m.hidden/heads))
@@ -133,12 +120,6 @@ func (b *builder) headBias(g *onnx.Graph, t *safetensors.Tensor, values int) str
 	return b.numbers(g, b.act, t.Name, packed, n)
 }
 
-func (m *raven) apply(b *builder, g *onnx.Graph, h string) {
-	both := g.Node("", "Concat", []string{h, b.inner("inject")}, onnx.Attr{Name: "axis", V: 1})
-	x := b.linear(g, both, b.opt.Weights, b.tensor("transformer.adapter.weight", m.hidden, 2*m.hidden))
-	b.stack(g, m.attention, m.place, x, m.layers(b, g, "core_block", m.loop), nil, b.inner("hidden_out"))
-}
-
 func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor("transformer.wte.weight", m.vocab, m.hidden)
 	prelude, _, x := m.startPrelude(b, embed, m.scale)
@@ -146,7 +127,9 @@ func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	m.emit(b, prelude, "inject")
 
 	block, h := m.startBlock(b)
-	m.apply(b, block, h)
+	both := block.Node("", "Concat", []string{h, b.inner("inject")}, onnx.Attr{Name: "axis", V: 1})
+	x = b.linear(block, both, b.opt.Weights, b.tensor("transformer.adapter.weight", m.hidden, 2*m.hidden))
+	b.stack(block, m.attention, m.place, x, m.layers(b, block, "core_block", m.loop), nil, b.inner("hidden_out"))
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda(b)

@@ -2,9 +2,7 @@ package export
 
 import (
 	"bufio"
-	"encoding/binary"
-	"fmt"
-	"math"
+	"errors"
 	"os"
 
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -53,24 +51,17 @@ func (d *dataFile) write(key string, fill func(w *bufio.Writer) (int64, error)) 
 }
 
 func (d *dataFile) close() error {
-	if err := d.w.Flush(); err != nil {
-		d.f.Close()
-		return err
+	err := d.w.Flush()
+	if err == nil {
+		err = d.f.Sync()
 	}
-	if err := d.f.Sync(); err != nil {
-		d.f.Close()
-		return err
-	}
-	return d.f.Close()
+	return errors.Join(err, d.f.Close())
 }
 
 // rows streams a matrix [n, k] made of stored ones stacked on each other, a row at a time. The slice is reused.
 func (b *builder) rows(parts []*safetensors.Tensor, each func(row []float32) error) error {
 	for _, t := range parts {
-		k := int64(1)
-		if len(t.Shape) > 1 {
-			k = t.Shape[1]
-		}
+		k := t.Shape[1]
 		row := make([]float32, k)
 		for r := range t.Shape[0] {
 			if err := t.Read(row, r*k); err != nil {
@@ -85,20 +76,6 @@ func (b *builder) rows(parts []*safetensors.Tensor, each func(row []float32) err
 		}
 	}
 	return nil
-}
-
-func writeFloats(w *bufio.Writer, values []float32) (int64, error) {
-	var b [4]byte
-	for _, v := range values {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return 0, fmt.Errorf("a weight is %v: the checkpoint is damaged", v)
-		}
-		binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
-		if _, err := w.Write(b[:]); err != nil {
-			return 0, err
-		}
-	}
-	return int64(4 * len(values)), nil
 }
 
 // Progress is how far an export is.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func From(f *os.File, name string, tensors []*Tensor) *Checkpoint {
 
 // list fills c.names, and returns where the index, if there is one, places each tensor.
 func (c *Checkpoint) list(root *os.Root) (map[string]string, error) {
-	raw, err := readSmall(root, index)
+	raw, err := ReadFile(root, index, 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.names = []string{single}
 		return nil, nil
@@ -115,14 +116,7 @@ func (c *Checkpoint) add(root *os.Root, name string, want map[string]string) err
 }
 
 // Names are those of all tensors, sorted.
-func (c *Checkpoint) Names() []string {
-	names := make([]string, 0, len(c.tensors))
-	for n := range c.tensors {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-}
+func (c *Checkpoint) Names() []string { return slices.Sorted(maps.Keys(c.tensors)) }
 
 // Tensor returns the tensor of that name, or nil.
 func (c *Checkpoint) Tensor(name string) *Tensor { return c.tensors[name] }
@@ -148,16 +142,16 @@ func (c *Checkpoint) Close() error {
 	return errors.Join(errs...)
 }
 
-// readSmall reads a JSON file of the folder, of at most 64 MiB.
-func readSmall(root *os.Root, name string) ([]byte, error) {
+// ReadFile reads a file of the folder whole. A larger one than most bytes is refused.
+func ReadFile(root *os.Root, name string, most int64) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, 64<<20+1))
-	if err == nil && len(raw) > 64<<20 {
-		err = errors.New("larger than 64 MiB")
+	raw, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(raw)) > most {
+		err = fmt.Errorf("larger than %d bytes", most)
 	}
 	return raw, err
 }
