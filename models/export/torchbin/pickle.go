@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // ErrFormat says that a file is not the plain dictionary of tensors that is read here.
@@ -15,7 +16,7 @@ var ErrFormat = errors.New("bad PyTorch file")
 type (
 	mark   struct{}
 	tuple  []any
-	list   struct{ items []any }
+	list   struct{}               // what is put into one is not kept: no tensor is inside
 	dict   struct{ pairs []pair } // in the order of insertion
 	global string                 // "module name"
 	stored struct {               // a persistent id: a storage of the archive
@@ -40,11 +41,11 @@ type unpickler struct {
 	program []byte
 	at      int
 	stack   []any
-	memo    map[uint32]any
+	memo    map[uint64]any
 }
 
 func unpickle(program []byte) (*dict, error) {
-	u := &unpickler{program: program, memo: map[uint32]any{}}
+	u := &unpickler{program: program, memo: map[uint64]any{}}
 	for {
 		if u.at >= len(u.program) {
 			return nil, fmt.Errorf("%w: the pickle ends before its STOP instruction (truncated?)", ErrFormat)
@@ -52,9 +53,8 @@ func unpickle(program []byte) (*dict, error) {
 		at, op := u.at, u.program[u.at]
 		u.at++
 		if op == '.' {
-			top, err := u.pop()
-			d, ok := top.(*dict)
-			if err != nil || !ok {
+			d, ok := u.top().(*dict)
+			if !ok {
 				return nil, fmt.Errorf("%w: it does not hold a dictionary of tensors", ErrFormat)
 			}
 			return d, nil
@@ -78,39 +78,69 @@ func (u *unpickler) step(op byte) error {
 	case '}':
 		u.push(&dict{})
 	case ']':
-		u.push(&list{})
+		u.push(list{})
 	case ')':
 		u.push(tuple{})
 	case 'N':
 		u.push(nil)
 	case 0x88, 0x89:
 		u.push(op == 0x88)
-	case 'J', 'K', 'M', 0x8a:
-		return u.integer(op)
+	case 'K', 'M': // BININT1, BININT2
+		v, err := u.number(width[op])
+		u.push(int64(v))
+		return err
+	case 'J': // BININT
+		v, err := u.number(4)
+		u.push(int64(int32(v)))
+		return err
+	case 0x8a: // LONG1
+		return u.long()
 	case 'G':
 		b, err := u.take(8)
 		if err == nil {
 			u.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
 		}
 		return err
-	case 'X', 0x8c:
-		s, err := u.text(op)
-		u.push(s)
+	case 'X', 0x8c: // BINUNICODE, SHORT_BINUNICODE
+		n, err := u.number(width[op])
+		if err != nil {
+			return err
+		}
+		b, err := u.take(int(n))
+		u.push(string(b))
 		return err
 	case 'c', 0x93:
 		return u.name(op)
-	case 'q', 'r', 'h', 'j', 0x94:
-		return u.remember(op)
-	case 't', 0x85, 0x86, 0x87:
-		return u.tuple(op)
-	case 's', 'u', 'a', 'e':
-		return u.fill(op)
+	case 0x94: // MEMOIZE
+		u.memo[uint64(len(u.memo))] = u.top()
+	case 'q', 'r': // BINPUT, LONG_BINPUT
+		at, err := u.number(width[op])
+		u.memo[at] = u.top()
+		return err
+	case 'h', 'j': // BINGET, LONG_BINGET
+		at, err := u.number(width[op])
+		v, ok := u.memo[at]
+		if err == nil && !ok {
+			return fmt.Errorf("memo %d was never set", at)
+		}
+		u.push(v)
+		return err
+	case 't', 0x85, 0x86, 0x87: // TUPLE, TUPLE1 … TUPLE3
+		items, err := u.popped(op)
+		u.push(tuple(items))
+		return err
+	case 's', 'u', 'a', 'e': // SETITEM, SETITEMS, APPEND, APPENDS
+		items, err := u.popped(op)
+		if err != nil {
+			return err
+		}
+		return u.fill(op, items)
 	case 'Q':
 		return u.persistent()
 	case 'R':
 		return u.reduce()
 	case 'b': // BUILD: attributes of a dictionary, such as _metadata; they hold no weights
-		if _, err := u.pop(); err != nil {
+		if _, err := u.pop(1); err != nil {
 			return err
 		}
 		if _, ok := u.top().(*dict); !ok {
@@ -122,17 +152,35 @@ func (u *unpickler) step(op byte) error {
 	return nil
 }
 
+// width is how many bytes an instruction's number has: a value, a length, or a place in the memo.
+var width = map[byte]int{'K': 1, 'M': 2, 'X': 4, 0x8c: 1, 'q': 1, 'r': 4, 'h': 1, 'j': 4}
+
+// takes is how many values an instruction takes from the stack; the others take all above the last mark.
+var takes = map[byte]int{0x85: 1, 0x86: 2, 0x87: 3, 's': 2, 'a': 1}
+
+func (u *unpickler) popped(op byte) ([]any, error) {
+	if n, ok := takes[op]; ok {
+		return u.pop(n)
+	}
+	for i := len(u.stack) - 1; i >= 0; i-- {
+		if _, ok := u.stack[i].(mark); ok {
+			items, err := u.pop(len(u.stack) - i)
+			return items[1:], err
+		}
+	}
+	return nil, errors.New("no mark on the stack")
+}
+
 func (u *unpickler) push(v any) { u.stack = append(u.stack, v) }
 
-var errEmpty = errors.New("the stack is empty")
-
-func (u *unpickler) pop() (any, error) {
-	if len(u.stack) == 0 {
-		return nil, errEmpty
+func (u *unpickler) pop(n int) ([]any, error) {
+	from := len(u.stack) - n
+	if from < 0 {
+		return nil, errors.New("the stack is empty")
 	}
-	v := u.top()
-	u.stack = u.stack[:len(u.stack)-1]
-	return v, nil
+	items := slices.Clone(u.stack[from:])
+	u.stack = u.stack[:from]
+	return items, nil
 }
 
 func (u *unpickler) top() any {
@@ -140,18 +188,6 @@ func (u *unpickler) top() any {
 		return nil
 	}
 	return u.stack[len(u.stack)-1]
-}
-
-// toMark pops everything above the last mark, and the mark.
-func (u *unpickler) toMark() ([]any, error) {
-	for i := len(u.stack) - 1; i >= 0; i-- {
-		if _, ok := u.stack[i].(mark); ok {
-			items := append([]any(nil), u.stack[i+1:]...)
-			u.stack = u.stack[:i]
-			return items, nil
-		}
-	}
-	return nil, errors.New("no mark on the stack")
 }
 
 func (u *unpickler) take(n int) ([]byte, error) {
@@ -163,138 +199,58 @@ func (u *unpickler) take(n int) ([]byte, error) {
 	return b, nil
 }
 
-func (u *unpickler) integer(op byte) error {
-	size := map[byte]int{'J': 4, 'K': 1, 'M': 2}[op]
-	if op == 0x8a { // LONG1
-		n, err := u.take(1)
-		if err != nil {
-			return err
-		}
-		if size = int(n[0]); size > 8 {
-			return errors.New("an integer of more than 64 bits")
-		}
-	}
-	b, err := u.take(size)
+// number takes an unsigned number of n bytes, at most 8.
+func (u *unpickler) number(n int) (uint64, error) {
+	var wide [8]byte
+	b, err := u.take(n)
+	copy(wide[:], b)
+	return binary.LittleEndian.Uint64(wide[:]), err
+}
+
+// long takes a signed number after how many bytes it has.
+func (u *unpickler) long() error {
+	n, err := u.number(1)
 	if err != nil {
 		return err
 	}
-	var wide [8]byte
-	if size > 0 && (op == 'J' || op == 0x8a) && b[size-1]&0x80 != 0 { // signed
-		wide = [8]byte{255, 255, 255, 255, 255, 255, 255, 255}
+	if n > 8 {
+		return errors.New("an integer of more than 64 bits")
 	}
-	copy(wide[:], b)
-	u.push(int64(binary.LittleEndian.Uint64(wide[:])))
-	return nil
-}
-
-func (u *unpickler) text(op byte) (string, error) {
-	size := 1
-	if op == 'X' {
-		size = 4
-	}
-	b, err := u.take(size)
-	if err != nil {
-		return "", err
-	}
-	n := int(b[0])
-	if op == 'X' {
-		n = int(binary.LittleEndian.Uint32(b))
-	}
-	b, err = u.take(n)
-	return string(b), err
+	v, err := u.number(int(n))
+	unused := 64 - 8*n
+	u.push(int64(v<<unused) >> unused)
+	return err
 }
 
 // name pushes a global: in one instruction with two lines, or from two strings on the stack.
 func (u *unpickler) name(op byte) error {
-	var parts [2]string
-	for i := range parts {
-		if op == 'c' {
-			n := bytes.IndexByte(u.program[u.at:], '\n')
-			b, err := u.take(n + 1)
-			if n < 0 || err != nil {
-				return errors.New("a name has no end")
-			}
-			parts[i] = string(b[:n])
-			continue
+	if op == 'c' {
+		lines := bytes.SplitN(u.program[u.at:], []byte("\n"), 3)
+		if len(lines) < 3 {
+			return errors.New("a name has no end")
 		}
-		v, err := u.pop()
-		s, ok := v.(string)
-		if err != nil || !ok {
-			return errors.New("a name is not a string")
-		}
-		parts[1-i] = s
-	}
-	u.push(global(parts[0] + " " + parts[1]))
-	return nil
-}
-
-func (u *unpickler) remember(op byte) error {
-	if op == 0x94 { // MEMOIZE
-		u.memo[uint32(len(u.memo))] = u.top()
+		u.at += len(lines[0]) + len(lines[1]) + 2
+		u.push(global(lines[0]) + " " + global(lines[1]))
 		return nil
 	}
-	size := 1
-	if op == 'r' || op == 'j' {
-		size = 4
-	}
-	b, err := u.take(size)
+	parts, err := u.pop(2)
 	if err != nil {
 		return err
 	}
-	at := uint32(b[0])
-	if size == 4 {
-		at = binary.LittleEndian.Uint32(b)
+	module, isText := parts[0].(string)
+	name, isTextToo := parts[1].(string)
+	if !isText || !isTextToo {
+		return errors.New("a name is not a string")
 	}
-	if op == 'q' || op == 'r' {
-		u.memo[at] = u.top()
-		return nil
-	}
-	v, ok := u.memo[at]
-	if !ok {
-		return fmt.Errorf("memo %d was never set", at)
-	}
-	u.push(v)
-	return nil
-}
-
-func (u *unpickler) tuple(op byte) error {
-	if op == 't' {
-		items, err := u.toMark()
-		u.push(tuple(items))
-		return err
-	}
-	n := int(op-0x85) + 1
-	if len(u.stack) < n {
-		return errEmpty
-	}
-	items := append(tuple(nil), u.stack[len(u.stack)-n:]...)
-	u.stack = append(u.stack[:len(u.stack)-n], items)
+	u.push(global(module + " " + name))
 	return nil
 }
 
 // fill puts items into the dictionary or list below them.
-func (u *unpickler) fill(op byte) (err error) {
-	var items []any
-	if op == 'u' || op == 'e' {
-		items, err = u.toMark()
-	} else {
-		n := 1
-		if op == 's' {
-			n = 2
-		}
-		if len(u.stack) < n {
-			return errEmpty
-		}
-		items = append(items, u.stack[len(u.stack)-n:]...)
-		u.stack = u.stack[:len(u.stack)-n]
-	}
-	if err != nil {
-		return err
-	}
+func (u *unpickler) fill(op byte, items []any) error {
 	switch into := u.top().(type) {
-	case *list:
+	case list:
 		if op == 'a' || op == 'e' {
-			into.items = append(into.items, items...)
 			return nil
 		}
 	case *dict:

@@ -8,11 +8,11 @@ import (
 
 // persistent turns ('storage', torch.FloatStorage, key, device, count) into a place in the archive.
 func (u *unpickler) persistent() error {
-	v, err := u.pop()
+	v, err := u.pop(1)
 	if err != nil {
 		return err
 	}
-	id, ok := v.(tuple)
+	id, ok := v[0].(tuple)
 	if !ok || len(id) != 5 || id[0] != "storage" {
 		return errors.New("a persistent id is not a storage")
 	}
@@ -29,16 +29,12 @@ func (u *unpickler) persistent() error {
 
 // reduce is pickle's call. Three things may be called, and they are done here instead.
 func (u *unpickler) reduce() error {
-	args, err := u.pop()
+	call, err := u.pop(2)
 	if err != nil {
 		return err
 	}
-	callee, err := u.pop()
-	if err != nil {
-		return err
-	}
-	name, ok := callee.(global)
-	list, isTuple := args.(tuple)
+	name, ok := call[0].(global)
+	list, isTuple := call[1].(tuple)
 	if !ok || !isTuple {
 		return errors.New("a call of something without a name")
 	}
