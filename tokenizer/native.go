@@ -27,7 +27,7 @@ type native struct {
 
 // parseNative reads a tokenizer.json. What is not implemented exactly is
 // refused with its name.
-func parseNative(tokenizerJSON []byte, config Config) (*native, error) {
+func parseNative(tokenizerJSON []byte, config Config) (Tokenizer, error) {
 	var f file
 	if err := json.Unmarshal(tokenizerJSON, &f); err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)

@@ -47,17 +47,21 @@ func Parse(tokenizerJSON, tokenizerConfigJSON []byte) (Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := parseNative(tokenizerJSON, config)
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
+	return parseNative(tokenizerJSON, config)
+}
+
+var backends = map[string]func(tokenizerJSON []byte, config Config) (Tokenizer, error){
+	"": parseNative, Native: parseNative, Sugarme: parseSugarme,
 }
 
 // Open loads tokenizer.json from a folder, with tokenizer_config.json and
 // chat_template.jinja where they lie beside it. backend is Native, Sugarme or
 // "" for Native.
 func Open(dir fs.FS, backend string) (Tokenizer, error) {
+	parse, ok := backends[backend]
+	if !ok {
+		return nil, fmt.Errorf("open tokenizer: backend %q is unknown; use %q or %q", backend, Native, Sugarme)
+	}
 	data, err := fs.ReadFile(dir, "tokenizer.json")
 	if err != nil {
 		return nil, fmt.Errorf("open tokenizer: %w", err)
@@ -66,21 +70,11 @@ func Open(dir fs.FS, backend string) (Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open tokenizer: %w", err)
 	}
-	switch backend {
-	case "", Native:
-		t, err := parseNative(data, config)
-		if err != nil {
-			return nil, fmt.Errorf("open tokenizer: %w", err)
-		}
-		return t, nil
-	case Sugarme:
-		t, err := parseSugarme(data, config)
-		if err != nil {
-			return nil, fmt.Errorf("open tokenizer: %w", err)
-		}
-		return t, nil
+	t, err := parse(data, config)
+	if err != nil {
+		return nil, fmt.Errorf("open tokenizer: %w", err)
 	}
-	return nil, fmt.Errorf("open tokenizer: backend %q is unknown; use %q or %q", backend, Native, Sugarme)
+	return t, nil
 }
 
 // OpenDir is Open on a folder of the file system.

@@ -17,13 +17,13 @@ type sugarme struct {
 	config  Config
 }
 
-func parseSugarme(tokenizerJSON []byte, config Config) (t *sugarme, err error) {
+func parseSugarme(tokenizerJSON []byte, config Config) (_ Tokenizer, err error) {
 	defer rescue("load tokenizer.json", &err)
 	inner, err := pretrained.FromReader(bytes.NewReader(tokenizerJSON))
 	if err != nil {
 		return nil, fmt.Errorf("backend sugarme: %w", err)
 	}
-	t = &sugarme{t: inner, special: map[string]bool{}, config: config}
+	t := &sugarme{t: inner, special: map[string]bool{}, config: config}
 	for _, token := range inner.GetSpecialTokens() {
 		t.special[token] = true
 	}

@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"fmt"
+	"slices"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -238,11 +239,7 @@ func (b *builder) attendCUDA(g *onnx.Graph, a attentionSpec, qkv []string, layer
 	if a.headNorm > 0 {
 		// The operator norms before RoPE, the families after it. Without a gain that is the same: RoPE turns a head's
 		// vector and leaves its length.
-		ones := make([]float32, a.headDim)
-		for i := range ones {
-			ones[i] = 1
-		}
-		gain := b.numbers(g, b.act, "head_norm", ones, int64(a.headDim))
+		gain := b.numbers(g, b.act, "head_norm", slices.Repeat([]float32{1}, a.headDim), int64(a.headDim))
 		inputs = append(inputs, "", "", gain, gain) // beside slot_mapping and head_sink
 		attrs = append(attrs, onnx.Attr{Name: "qk_norm_epsilon", V: a.headNorm})
 	}

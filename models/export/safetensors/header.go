@@ -121,12 +121,9 @@ func checkRanges(entries map[string]entry, data int64) error {
 		if e.DType.Size() == 0 {
 			continue // a type that is not read: its tensor is refused when it is asked for
 		}
-		n := int64(1)
-		for _, d := range e.Shape {
-			if d < 0 || d > 0 && n > (1<<56)/d {
-				return fmt.Errorf("%w: tensor %q has shape %v", ErrFormat, name, e.Shape)
-			}
-			n *= d
+		n, ok := Elements(e.Shape)
+		if !ok {
+			return fmt.Errorf("%w: tensor %q has shape %v", ErrFormat, name, e.Shape)
 		}
 		if n*e.DType.Size() != to-from {
 			return fmt.Errorf("%w: tensor %q of shape %v and type %s takes %d bytes, but its range has %d", ErrFormat, name, e.Shape, e.DType, n*e.DType.Size(), to-from)
@@ -142,4 +139,16 @@ func checkRanges(entries map[string]entry, data int64) error {
 		}
 	}
 	return nil
+}
+
+// Elements is the number of elements of a shape; false where a dimension is negative, or all are more than 2^56.
+func Elements(shape []int64) (int64, bool) {
+	n := int64(1)
+	for _, d := range shape {
+		if d < 0 || d > 0 && n > (1<<56)/d {
+			return 0, false
+		}
+		n *= d
+	}
+	return n, true
 }

@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"fmt"
 	"io"
-	"math/bits"
 	"os"
 	"strings"
 
@@ -143,18 +142,13 @@ func (a archive) locate(name string, t tensor, f *os.File, size int64) (*safeten
 	if err != nil {
 		return nil, err
 	}
-	count := uint64(t.offset)
-	n := uint64(1)
-	for _, d := range t.shape {
-		hi, lo := bits.Mul64(n, uint64(d))
-		if hi != 0 || lo > 1<<56 {
-			return nil, fmt.Errorf("shape %v", t.shape)
-		}
-		n = lo
+	n, ok := safetensors.Elements(t.shape)
+	if !ok {
+		return nil, fmt.Errorf("shape %v", t.shape)
 	}
-	bytes := uint64(dtype.Size())
-	if count > 1<<56 || (count+n)*bytes > e.UncompressedSize64 || e.UncompressedSize64 > uint64(size) || start > size-int64(e.UncompressedSize64) {
-		return nil, fmt.Errorf("elements %d to %d are outside data/%s of %d bytes", count, count+n, t.stored.key, e.UncompressedSize64)
+	stored := int64(e.UncompressedSize64)
+	if stored < 0 || stored > size || start > size-stored || t.offset > stored || (t.offset+n)*dtype.Size() > stored {
+		return nil, fmt.Errorf("elements %d to %d are outside data/%s of %d bytes", t.offset, t.offset+n, t.stored.key, e.UncompressedSize64)
 	}
 	return safetensors.At(name, dtype, t.shape, f, start+t.offset*dtype.Size()), nil
 }
