@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"unicode/utf8"
 
 	"github.com/loopserve/loopserve/tokenizer/internal/ucd"
@@ -140,62 +141,40 @@ func (f *finder) find(b []byte, from int) (id int32, start, end int) {
 	return -1, len(b), len(b)
 }
 
-// cursor walks over b in order: plain text with id -1, and added tokens.
-// Spaces that a token with lstrip or rstrip takes are part of it.
-type cursor struct {
-	b      []byte
-	finder *finder
-
-	id         int32
-	start, end int // of the current part
-
-	at      int   // where the search goes on
-	done    int   // up to here all is told
-	waiting int32 // a token found behind the current plain text, plus one
-	from    int   // where it starts
-	to      int   // where it ends
-}
-
-// next moves to the next part; false at the end.
-func (c *cursor) next() bool {
-	if c.waiting > 0 {
-		c.id, c.start, c.end = c.waiting-1, c.from, c.to
-		c.waiting, c.done = 0, c.to
-		return true
+// parts gives b in order: plain text with id -1, and added tokens. Spaces that
+// a token with lstrip or rstrip takes are part of it.
+func (f *finder) parts(b []byte) iter.Seq2[int32, span] {
+	return func(yield func(int32, span) bool) {
+		done := 0
+		for at := 0; f != nil && at < len(b); {
+			id, start, end := f.find(b, at)
+			at = end
+			if id < 0 {
+				break
+			}
+			tok := f.vocab.byID[id]
+			if tok.SingleWord && (endsWithWord(b[:start]) || startsWithWord(b[end:])) {
+				continue
+			}
+			if tok.LStrip {
+				start = max(len(trimSpaceRight(b[:start])), done)
+			}
+			if tok.RStrip {
+				end = len(b) - len(trimSpaceLeft(b[end:]))
+			}
+			if start >= end { // another token took the spaces that it is made of
+				done = max(done, end)
+				continue
+			}
+			if done < start && !yield(-1, span{done, start}) || !yield(id, span{start, end}) {
+				return
+			}
+			done = end
+		}
+		if done < len(b) {
+			yield(-1, span{done, len(b)})
+		}
 	}
-	for c.finder != nil && c.at < len(c.b) {
-		id, start, end := c.finder.find(c.b, c.at)
-		c.at = end
-		if id < 0 {
-			break
-		}
-		tok := c.finder.vocab.byID[id]
-		if tok.SingleWord && (endsWithWord(c.b[:start]) || startsWithWord(c.b[end:])) {
-			continue
-		}
-		if tok.LStrip {
-			start = max(len(trimSpaceRight(c.b[:start])), c.done)
-		}
-		if tok.RStrip {
-			end = len(c.b) - len(trimSpaceLeft(c.b[end:]))
-		}
-		if start >= end { // another token took the spaces that it is made of
-			c.done = max(c.done, end)
-			continue
-		}
-		if c.done < start {
-			c.id, c.start, c.end = -1, c.done, start
-			c.waiting, c.from, c.to = id+1, start, end
-			return true
-		}
-		c.id, c.start, c.end, c.done = id, start, end, end
-		return true
-	}
-	if c.done < len(c.b) {
-		c.id, c.start, c.end, c.done = -1, c.done, len(c.b), len(c.b)
-		return true
-	}
-	return false
 }
 
 func startsWithWord(b []byte) bool {

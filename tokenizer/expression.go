@@ -84,10 +84,9 @@ func (e *expression) find(dst []span, text []byte) ([]span, error) {
 const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
 func parsePattern(owner string, p pattern) (matcher, error) {
-	if err := p.check(owner); err != nil {
-		return nil, err
-	}
 	switch {
+	case (p.String == nil) == (p.Regex == nil):
+		return nil, fmt.Errorf("%s: pattern must have either String or Regex", owner)
 	case p.String != nil && *p.String == "":
 		return nil, unsupported("%s with an empty string as its pattern", owner)
 	case p.String != nil:

@@ -93,13 +93,6 @@ type pattern struct {
 	Regex  *string
 }
 
-func (p pattern) check(owner string) error {
-	if (p.String == nil) == (p.Regex == nil) {
-		return fmt.Errorf("%s: pattern must have either String or Regex", owner)
-	}
-	return nil
-}
-
 // mergeList reads both spellings of merges: "a b" and ["a", "b"].
 type mergeList [][2]string
 

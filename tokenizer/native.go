@@ -161,9 +161,9 @@ func (t *native) appendEncode(dst []int32, text string, addSpecial bool) ([]int3
 // text appends the ids of s.input: added tokens are cut out of the text, and
 // those that say so out of its normal form; the model sees what is left.
 func (t *native) text(dst []int32, s *scratch) ([]int32, error) {
-	for at := (cursor{b: s.input, finder: t.added.raw}); at.next(); {
-		if at.id >= 0 {
-			dst = append(dst, at.id)
+	for id, at := range t.added.raw.parts(s.input) {
+		if id >= 0 {
+			dst = append(dst, id)
 			continue
 		}
 		s.head = at.start == 0
@@ -186,9 +186,9 @@ func (t *native) text(dst []int32, s *scratch) ([]int32, error) {
 // normalized cuts added tokens out of the normal form in s.text.
 func (t *native) normalized(dst []int32, s *scratch, head bool) ([]int32, error) {
 	s.normal = append(s.normal[:0], s.text...)
-	for at := (cursor{b: s.normal, finder: t.added.after}); at.next(); {
-		if at.id >= 0 {
-			dst = append(dst, at.id)
+	for id, at := range t.added.after.parts(s.normal) {
+		if id >= 0 {
+			dst = append(dst, id)
 			continue
 		}
 		s.text = append(s.text[:0], s.normal[at.start:at.end]...)

@@ -56,7 +56,7 @@ func (c *preChain) append(kind string, v preSettings) error {
 			return fmt.Errorf("pre_tokenizer ByteLevel: add_prefix_space is missing")
 		}
 		if *v.AddPrefixSpace {
-			c.steps = append(c.steps, prefixSpace{})
+			c.steps = append(c.steps, &metaspace{replacement: []byte(" "), prepend: true})
 		}
 		if v.UseRegex == nil || *v.UseRegex {
 			m, err := newExpression(gpt2Pattern)
@@ -141,24 +141,6 @@ func (wordOrOther) find(dst []span, text []byte) ([]span, error) {
 		i += n
 	}
 	return dst, nil
-}
-
-// prefixSpace is ByteLevel's add_prefix_space.
-type prefixSpace struct{}
-
-func (prefixSpace) split(s *scratch) error {
-	out := s.spare[:0]
-	for _, p := range s.pieces {
-		start := len(out)
-		if s.text[p.start] != ' ' {
-			out = append(out, ' ')
-		}
-		out = append(out, s.text[p.start:p.end]...)
-		s.more = append(s.more, piece{start, len(out), p.head})
-	}
-	s.text, s.spare = out, s.text
-	s.flip()
-	return nil
 }
 
 // metaspace writes spaces as a visible character and splits before each.
