@@ -77,16 +77,9 @@ func toAPI(err error, wait time.Duration) *api.Error {
 	return e
 }
 
-// failure is an error that is about no field. OpenAI's type follows from the status.
+// failure is an error that is about no field.
 func failure(status int, code, format string, args ...any) *api.Error {
-	e := &api.Error{Status: status, Type: api.TypeInvalid, Code: code, Message: fmt.Sprintf(format, args...)}
-	switch {
-	case status == http.StatusUnauthorized:
-		e.Type = api.TypeAuth
-	case status >= 500:
-		e.Type = api.TypeServer
-	}
-	return e
+	return &api.Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
 // renamed corrects the field of an engine's error about a prompt, where the route has none by that name.

@@ -7,13 +7,6 @@ import (
 	"time"
 )
 
-// OpenAI's error types.
-const (
-	TypeInvalid = "invalid_request_error"
-	TypeAuth    = "authentication_error"
-	TypeServer  = "server_error"
-)
-
 // Codes of a field that is wrong by itself.
 const (
 	CodeType    = "invalid_type"  // another JSON type than the field's
@@ -25,7 +18,6 @@ const (
 // Error is an error as the client gets it.
 type Error struct {
 	Status  int // of HTTP
-	Type    string
 	Code    string
 	Param   string // the body's field; empty where there is none
 	Message string // field, value, remedy
@@ -42,10 +34,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Bad is a 400 about one field of the body.
 func Bad(param, code, format string, args ...any) *Error {
-	return &Error{
-		Status: http.StatusBadRequest, Type: TypeInvalid, Code: code, Param: param,
-		Message: fmt.Sprintf(format, args...),
-	}
+	return &Error{Status: http.StatusBadRequest, Code: code, Param: param, Message: fmt.Sprintf(format, args...)}
 }
 
 // Conflict is a 400 about two fields that exclude each other.
@@ -75,9 +64,15 @@ type ErrorDetail struct {
 	Code    *string `json:"code"`
 }
 
-// Body is the error in OpenAI's shape.
+// Body is the error in OpenAI's shape. The type follows from the status.
 func (e *Error) Body() ErrorBody {
-	d := ErrorDetail{Message: e.Message, Type: e.Type}
+	d := ErrorDetail{Message: e.Message, Type: "invalid_request_error"}
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		d.Type = "authentication_error"
+	case e.Status >= 500:
+		d.Type = "server_error"
+	}
 	if e.Param != "" {
 		d.Param = &e.Param
 	}

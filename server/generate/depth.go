@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,21 +48,20 @@ func (p *Plan) readDepth(v *api.Values, t Target, header string) error {
 
 // origin is where a request's loops come from, for messages.
 type origin struct {
-	field string          // of the body
-	what  string          // as messages call it
-	raw   json.RawMessage // as it was sent
+	what string          // as messages call it
+	raw  json.RawMessage // as it was sent; nil where they are no number
 }
 
 // readLoops finds the request's loops: the body's loops, then its reasoning_effort, then the alias, then X-Loops, then
 // the model's default.
 func (p *Plan) readLoops(v *api.Values, t Target, header string) (origin, error) {
 	m := p.Model
-	from := origin{field: "loops", what: "loops"}
+	from := origin{what: "loops"}
 	switch {
 	case v.Has("loops"):
 		from.raw = v.Raw("loops")
 	case v.Has("reasoning_effort"):
-		p.Requested = efforts[v.Text("reasoning_effort")](m)
+		p.Requested = Efforts(m)[v.Text("reasoning_effort")]
 	case t.Alias != 0: // Takes has looked at it
 		p.Requested = t.Alias
 	case header != "" && !t.Auto: // that alias brings a depth of its own
@@ -69,44 +69,30 @@ func (p *Plan) readLoops(v *api.Values, t Target, header string) (origin, error)
 		if _, ok := api.Integer(from.raw); !ok {
 			from.raw = json.RawMessage(strconv.Quote(header))
 		}
-	default:
-		p.Request.Loops = m.Loops.Default
+	}
+	p.Request.Loops = cmp.Or(p.Requested, m.Loops.Default)
+	if from.raw == nil {
 		return from, nil
 	}
-	if from.raw != nil {
-		n, ok := api.Integer(from.raw)
-		p.Requested = int(n)
-		clamp := v.Bool("loops_clamp") && n == int64(int32(n))
-		if !ok || n < 1 && !clamp || n != int64(int32(n)) { // 0 is loopctl's word for the default
-			return from, v.OutOfRange(from.field, from.what, from.raw)
-		}
-		if clamp {
-			p.Request.Loops = min(max(p.Requested, m.Loops.Min), m.Loops.Max)
-			return from, nil
-		}
+	n, ok := api.Integer(from.raw)
+	clamp := v.Bool("loops_clamp")
+	if !ok || n < 1 && !clamp || n != int64(int32(n)) { // 0 is loopctl's word for the default
+		return from, v.OutOfRange("loops", from.what, from.raw)
 	}
-	p.Request.Loops = p.Requested
+	p.Requested, p.Request.Loops = int(n), int(n)
+	if clamp {
+		p.Request.Loops = min(max(p.Requested, m.Loops.Min), m.Loops.Max)
+	}
 	return from, nil
 }
 
-// efforts are OpenAI's reasoning efforts, each as a place in the model's range of loops. A looped model has no other
-// knob for how long it thinks about a token.
-var efforts = map[string]func(m *Model) int{
-	"none":    func(m *Model) int { return m.Loops.Min },
-	"minimal": func(m *Model) int { return m.Loops.Min },
-	"low":     func(m *Model) int { return (m.Loops.Min + m.Loops.Default) / 2 },
-	"medium":  func(m *Model) int { return m.Loops.Default },
-	"high":    func(m *Model) int { return m.TrainedLoops() },
-	"xhigh":   func(m *Model) int { return m.Loops.Max },
-}
-
-// Efforts is what the efforts mean for a model, for GET /v1/models.
+// Efforts are OpenAI's reasoning efforts, each as a place in the model's range of loops. A looped model has no other knob for
+// how long it thinks about a token.
 func Efforts(m *Model) map[string]int {
-	out := map[string]int{}
-	for name, loops := range efforts {
-		out[name] = loops(m)
+	l := m.Loops
+	return map[string]int{
+		"none": l.Min, "minimal": l.Min, "low": (l.Min + l.Default) / 2, "medium": l.Default, "high": m.TrainedLoops(), "xhigh": l.Max,
 	}
-	return out
 }
 
 // policyNames are spellings of other code bases, each with ours. Those of another meaning are refused with the policy
@@ -181,12 +167,13 @@ func ParsePolicy(name string, m *Model) (loopctl.ExitKind, error) {
 	}
 	if ok {
 		r := loopctl.Request{Exit: loopctl.ExitPolicy{Kind: kind}}
-		if e, refused := errors.AsType[*loopctl.FieldError](r.CheckDepth(m.capacity())); refused {
-			out := Refused(e)
-			out.Message = fmt.Sprintf("exit_policy is %q: %s, auto", name, strings.Replace(e.Why, "this model", "model "+m.Name, 1))
-			return 0, out
+		e, refused := errors.AsType[*loopctl.FieldError](r.CheckDepth(m.capacity()))
+		if !refused {
+			return kind, nil
 		}
-		return kind, nil
+		out := Refused(e)
+		out.Message = fmt.Sprintf("exit_policy is %q: %s, auto", name, strings.Replace(e.Why, "this model", "model "+m.Name, 1))
+		return 0, out
 	}
 	allowed := strings.Join(append(m.ExitPolicies(), "auto"), ", ")
 	if near := nearPolicies[name]; near != "" {
@@ -260,7 +247,7 @@ func depthError(err error, v *api.Values, loops origin) error {
 	raw := v.Raw(e.Field)
 	switch {
 	case e.Field == "loops":
-		return v.OutOfRange(loops.field, loops.what, loops.raw)
+		return v.OutOfRange("loops", loops.what, loops.raw)
 	case e.With == "elastic" && !v.Has("elastic"): // which target_itl_ms implies
 		out.Message = strings.Replace(out.Message, "and elastic", "and target_itl_ms", 1)
 	case e.With == "" && e.Item == "" && raw != nil:
