@@ -112,33 +112,8 @@ func upTo(lo, hi int64) *node {
 	var kids []*node
 	for first, last := int64(0), int64(9); first <= hi; first, last = last+1, last*10+9 {
 		if a, b := max(lo, first), min(hi, last); a <= b {
-			kids = append(kids, sameLength(strconv.FormatInt(a, 10), strconv.FormatInt(b, 10)))
+			kids = append(kids, ordered(strconv.FormatInt(a, 10), strconv.FormatInt(b, 10), '0', '9'))
 		}
-	}
-	return alt(kids...)
-}
-
-// sameLength is the numbers from a to b, which have as many digits.
-func sameLength(a, b string) *node {
-	if a == "" {
-		return empty
-	}
-	if a[0] == b[0] {
-		return seq(literal(a[:1]), sameLength(a[1:], b[1:]))
-	}
-	lo, hi := a[0], b[0]
-	zeros, nines := strings.Repeat("0", len(a)-1), strings.Repeat("9", len(a)-1)
-	var kids []*node
-	if a[1:] != zeros {
-		kids = append(kids, seq(literal(a[:1]), sameLength(a[1:], nines)))
-		lo++
-	}
-	if b[1:] != nines {
-		kids = append(kids, seq(literal(b[:1]), sameLength(zeros, b[1:])))
-		hi--
-	}
-	if lo <= hi {
-		kids = append(kids, seq(byteRange(lo, hi), sameLength(zeros, nines)))
 	}
 	return alt(kids...)
 }

@@ -1,48 +1,49 @@
 package constrain
 
-import "unicode/utf8"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // runes is one character of the ranges, pairs of first and last, in UTF-8. Surrogates are no characters.
 func runes(ranges []rune) *node {
 	var kids []*node
-	for i := 0; i+1 < len(ranges); i += 2 {
-		lo, hi := ranges[i], min(ranges[i+1], utf8.MaxRune)
-		kids = runeRange(kids, lo, min(hi, 0xD7FF))
-		kids = runeRange(kids, max(lo, 0xE000), hi)
+	for r := range slices.Chunk(ranges, 2) {
+		first := max(r[0], 0)
+		for _, last := range []rune{0x7F, 0x7FF, 0xD7FF, 0xFFFF, utf8.MaxRune} { // where the encoding's length changes
+			if hi := min(r[1], last); first <= hi {
+				kids = append(kids, ordered(string(first), string(hi), 0x80, 0xBF))
+			}
+			if first = max(first, last+1); first == 0xD800 {
+				first = 0xE000
+			}
+		}
 	}
 	return alt(kids...)
 }
 
-// runeRange appends sequences of byte ranges that are exactly the characters lo…hi. It cuts the range where the length
-// of the encoding changes, and then where a trailing byte's range is not whole.
-func runeRange(kids []*node, lo, hi rune) []*node {
-	if lo > hi {
-		return kids
+// ordered is the texts from a to b, which are of one length and, behind their first bytes, of any bytes from low to high.
+func ordered(a, b string, low, high byte) *node {
+	if a == "" {
+		return empty
 	}
-	for _, last := range []rune{0x7F, 0x7FF, 0xFFFF} {
-		if lo <= last && last < hi {
-			return runeRange(runeRange(kids, lo, last), last+1, hi)
-		}
+	if a[0] == b[0] {
+		return seq(literal(a[:1]), ordered(a[1:], b[1:], low, high))
 	}
-	if hi < utf8.RuneSelf {
-		return append(kids, byteRange(byte(lo), byte(hi)))
+	first, last := a[0], b[0]
+	least, most := strings.Repeat(string([]byte{low}), len(a)-1), strings.Repeat(string([]byte{high}), len(a)-1)
+	var kids []*node
+	if a[1:] != least {
+		kids = append(kids, seq(literal(a[:1]), ordered(a[1:], most, low, high)))
+		first++
 	}
-	for bits := 6; bits < 6*utf8.RuneLen(hi); bits += 6 {
-		mask := rune(1)<<bits - 1
-		if lo&^mask == hi&^mask {
-			continue // they agree from here on
-		}
-		if lo&mask != 0 {
-			return runeRange(runeRange(kids, lo, lo|mask), (lo|mask)+1, hi)
-		}
-		if hi&mask != mask {
-			return runeRange(runeRange(kids, lo, hi&^mask-1), hi&^mask, hi)
-		}
+	if b[1:] != most {
+		kids = append(kids, seq(literal(b[:1]), ordered(least, b[1:], low, high)))
+		last--
 	}
-	a, b := utf8.AppendRune(nil, lo), utf8.AppendRune(nil, hi)
-	parts := make([]*node, len(a))
-	for i := range a {
-		parts[i] = byteRange(a[i], b[i])
+	if first <= last {
+		kids = append(kids, seq(byteRange(first, last), ordered(least, most, low, high)))
 	}
-	return append(kids, seq(parts...))
+	return alt(kids...)
 }
