@@ -41,8 +41,9 @@ func refuseBig(vals ...Value) {
 // arith applies an arithmetic operator. Strings and lists join and repeat as in Python; an undefined operand is an error.
 func (r *render) arith(op string, a, b Value) Value {
 	marked := typeName(a) == "Markup" || typeName(b) == "Markup"
-	refuseIf(op != "+" && marked, "'%s' on text that the safe filter made", op)
-	refuseIf(op == "%" && typeName(a) == "str", "'%%' on a str")
+	if op != "+" && marked || op == "%" && typeName(a) == "str" {
+		panic(unsupported("'%s' with a %s and a %s", op, typeName(a), typeName(b)))
+	}
 	defined(a, b)
 	x, okX := asInt(a)
 	y, okY := asInt(b)
@@ -66,6 +67,16 @@ func (r *render) arith(op string, a, b Value) Value {
 func isSequence(v Value) bool {
 	_, ok := v.(string)
 	return ok || isKind(v, list) || isKind(v, tuple)
+}
+
+// signed is +v or -v.
+func (r *render) signed(op string, v Value) Value {
+	defined(v)
+	if f, ok := v.(float64); ok && op == "-" {
+		return -f
+	}
+	require(isNumber(v), "TypeError", "bad operand type for unary %s: '%s'", op, typeName(v))
+	return r.arith(op, int64(0), v)
 }
 
 // join is a + b of two texts, lists or tuples. Text that is marked safe escapes the other.

@@ -88,3 +88,31 @@ func init() {
 
 const intAttributes = `as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag is_integer numerator real
 	to_bytes`
+
+func addDictMethods(t table) {
+	view := func(k kind, part func(e entry) Value) func(*render, Value, []Value) Value {
+		return func(r *render, x Value, _ []Value) Value { return &List{Items: r.parts(x.(*Dict), part), kind: k} }
+	}
+	t.add("keys", "", view(keysView, keyOf))
+	t.add("values", "", view(valuesView, func(e entry) Value { return e.val }))
+	t.add("items", "", view(itemsView, pairOf))
+	t.add("get", "key default?", func(r *render, x Value, a []Value) Value {
+		if v, ok := x.(*Dict).find(r.key(a[0])); ok {
+			return v
+		}
+		return given(a[1], nil)
+	})
+}
+
+func keyOf(e entry) Value  { return e.key }
+func pairOf(e entry) Value { return &List{Items: []Value{e.key, e.val}, kind: tuple} }
+
+// parts are the keys, the values or the items of a dict.
+func (r *render) parts(d *Dict, part func(e entry) Value) []Value {
+	r.grow(int64(80 * d.Len()))
+	out := make([]Value, d.Len())
+	for i, e := range d.entries {
+		out[i] = part(e)
+	}
+	return out
+}

@@ -1,7 +1,6 @@
 package jinja
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -54,11 +53,22 @@ func (sig *signature) bind(a *args) []Value {
 		out[i] = a.named[k]
 	}
 	for i, p := range sig.params {
-		given := out[i] != absent
-		refuseIf(given && p.refused, "the argument '%s' of %s", p.name, sig.label)
-		require(given || p.optional, "TypeError", "%s missing a required argument: '%s'", sig.label, p.name)
+		switch given := out[i] != absent; {
+		case given && p.refused:
+			panic(unsupported("the argument '%s' of %s", p.name, sig.label))
+		case !given && !p.optional:
+			panic(typeErr("%s missing a required argument: '%s'", sig.label, p.name))
+		}
 	}
 	return out
+}
+
+// given is an optional argument or its default.
+func given(v, def Value) Value {
+	if v == absent {
+		return def
+	}
+	return v
 }
 
 // isSet is an optional bool argument.
@@ -71,74 +81,13 @@ func text(v Value) string {
 	return s
 }
 
-// intArg is an optional int argument.
-func intArg(v Value, def int64) int64 {
-	if v == absent {
-		return def
-	}
+// intArg is an argument that must be an int.
+func intArg(v Value) int64 {
 	defined(v)
 	refuseBig(v)
 	n, ok := asInt(v)
 	require(ok, "TypeError", "'%s' object cannot be interpreted as an integer", typeName(v))
 	return n
-}
-
-// builtin is a filter, a test, a method or a global function: x is what it is applied to.
-type builtin struct {
-	signature
-	fn      func(r *render, x Value, a []Value) Value
-	raw     func(r *render, x Value, a *args) Value // instead of fn, where the parameters are not fixed
-	refused string                                  // instead of both: what is not supported
-	unsafe  bool                                    // instead of both: the sandbox refuses it, for it changes a value
-}
-
-func (b *builtin) call(r *render, x Value, a *args) Value {
-	b.check()
-	if b.raw != nil {
-		return b.raw(r, x, a)
-	}
-	return b.fn(r, x, b.bind(a))
-}
-
-// check panics for what is in a table only to be refused.
-func (b *builtin) check() {
-	if b.refused != "" {
-		panic(unsupported("%s", b.refused))
-	}
-}
-
-// table holds builtins by their names.
-type table map[string]*builtin
-
-// add puts a builtin under each of the names; newSignature reads the params.
-func (t table) add(names, params string, fn func(r *render, x Value, a []Value) Value) {
-	t.put(names, builtin{signature: newSignature(params), fn: fn})
-}
-
-// addRaw puts a builtin that reads its arguments itself.
-func (t table) addRaw(names string, fn func(r *render, x Value, a *args) Value) {
-	t.put(names, builtin{raw: fn})
-}
-
-// refuse puts names that Jinja or Python has and this package has not. what, with the name in it, is what the error says.
-func (t table) refuse(what, names string) {
-	for _, name := range strings.Fields(names) {
-		t[name] = &builtin{refused: fmt.Sprintf(what, name)}
-	}
-}
-
-func (t table) put(names string, b builtin) {
-	for _, name := range strings.Fields(names) {
-		one := b
-		one.label = name + "()"
-		t[name] = &one
-	}
-}
-
-// function is a builtin as a value: a method with the value that it belongs to, or a global.
-type function struct {
-	*builtin
-	self Value
 }
 
 // arguments are the expressions of a call's arguments: the positional ones, then those with names.
@@ -163,10 +112,8 @@ type call struct {
 	line int
 }
 
-func (c *call) eval(r *render, s *scope) Value { return c.with(r, s, nil) }
-
-// with calls with the body of a call block, if it is given.
-func (c *call) with(r *render, s *scope, caller *macro) Value {
+// run calls, with the body of a call block if there is one.
+func (c *call) run(r *render, s *scope, caller *macro) Value {
 	v := r.evalAll(c.args.behind(c.fn), s)
 	r.line = c.line
 	a := c.args.of(v[1:])

@@ -59,11 +59,13 @@ func (r *render) key(v Value) hashed {
 
 // hash is Python's hash and equality in one comparable value; not ok for what has no hash.
 func (r *render) hash(v Value) (k hashed, ok bool) {
-	if s, ok := asString(v); ok {
-		r.work(len(s))
-		return s, true
-	}
-	switch v.(type) {
+	switch v := v.(type) {
+	case string:
+		r.work(len(v))
+		return v, true
+	case safeText:
+		r.work(len(v))
+		return string(v), true
 	case nil, int64, bigInt, *Undefined:
 		return v, true
 	case *Dict:

@@ -52,39 +52,19 @@ func apply(b *builtin, x expr, a arguments, line int) expr {
 
 func not(x expr) expr { return func(r *render, s *scope) Value { return !truth(r.eval(x, s)) } }
 
-func signed(op string, x expr, line int) expr {
-	return strict(line, func(r *render, v []Value) Value {
-		defined(v[0])
-		f, isFloat := v[0].(float64)
-		switch {
-		case isFloat && op == "-":
-			return -f
-		case isNumber(v[0]):
-			return r.arith(op, int64(0), v[0])
-		}
-		panic(typeErr("bad operand type for unary %s: '%s'", op, typeName(v[0])))
-	}, x)
-}
-
-// condition is "then if test else alt"; alt may be nil.
-func condition(test, then, alt expr) expr {
-	return func(r *render, s *scope) Value {
-		switch {
-		case truth(r.eval(test, s)):
-			return r.eval(then, s)
-		case alt != nil:
-			return r.eval(alt, s)
-		}
-		return because("the inline if-expression evaluated to false and no else section was defined.")
-	}
-}
-
 // chain is operands[0] ops[0] operands[1] ops[1] …, all of one level of precedence.
 func chain(ops []string, operands []expr, line int) expr {
-	switch {
-	case ops[0] == "and" || ops[0] == "or":
-		return logic(operands, ops[0] == "or")
-	case ops[0] == "~":
+	switch ops[0] {
+	case "and", "or":
+		return func(r *render, s *scope) (v Value) {
+			for _, x := range operands { // the first one whose truth decides, or the last
+				if v = r.eval(x, s); truth(v) == (ops[0] == "or") {
+					break
+				}
+			}
+			return v
+		}
+	case "~":
 		return strict(line, func(r *render, v []Value) Value { return r.joined("", v, r.str) }, operands...)
 	}
 	compares := slices.Contains(levels[compareLevel], ops[0])
@@ -106,17 +86,5 @@ func chain(ops []string, operands []expr, line int) expr {
 			return true
 		}
 		return left
-	}
-}
-
-// logic gives the first operand whose truth ends the search, or the last one.
-func logic(operands []expr, until bool) expr {
-	return func(r *render, s *scope) (v Value) {
-		for _, x := range operands {
-			if v = r.eval(x, s); truth(v) == until {
-				break
-			}
-		}
-		return v
 	}
 }

@@ -21,7 +21,7 @@ func init() { // here, because map and select lead back to this table
 	filters.add("upper", "", mapped(upperText))
 	filters.add("capitalize", "", mapped(capitalText))
 	filters.add("title", "", func(r *render, v Value, a []Value) Value { return mapped(titleFilter)(r, r.str(v), a) })
-	filters.add("trim", "chars?", trimmed(true, true))
+	filters.add("trim", "chars?", trimmed(strings.TrimFunc))
 	filters.add("replace", "old new count!", func(r *render, v Value, a []Value) Value {
 		return r.replace(r.str(v), r.str(a[0]), r.str(a[1]))
 	})
@@ -33,13 +33,10 @@ func init() { // here, because map and select lead back to this table
 }
 
 func filterDefault(_ *render, v Value, a []Value) Value {
-	switch {
-	case !isUndefined(v) && (!isSet(a[1]) || truth(v)):
+	if !isUndefined(v) && (!isSet(a[1]) || truth(v)) {
 		return v
-	case a[0] == absent:
-		return ""
 	}
-	return a[0]
+	return given(a[0], "")
 }
 
 // lineBreaks makes what str.splitlines takes for the end of a line a newline.
@@ -51,7 +48,7 @@ func filterIndent(r *render, v Value, a []Value) Value {
 	defined(v)
 	s, ok := asString(v)
 	refuseIf(!ok, "the filter 'indent' on a %s", typeName(v))
-	by := r.indentation(a[0], 4)
+	by := r.indentation(given(a[0], int64(4)))
 	r.slowWork(len(s))
 	r.grow(int64(3 * len(s)))
 	lines := strings.Split(lineBreaks.Replace(s+"\n"), "\n")
@@ -66,11 +63,11 @@ func filterIndent(r *render, v Value, a []Value) Value {
 }
 
 // indentation is an argument that is a text, or a number of blanks.
-func (r *render) indentation(width Value, def int64) string {
+func (r *render) indentation(width Value) string {
 	if text, ok := asString(width); ok {
 		return text
 	}
-	return r.repeat(" ", intArg(width, def)).(string)
+	return r.repeat(" ", intArg(width)).(string)
 }
 
 var verbs = regexp.MustCompile(`(?s)%.?`)
@@ -103,7 +100,7 @@ func filterToJSON(r *render, v Value, a []Value) Value {
 	refuseIf(isSet(a[0]), "tojson(ensure_ascii=true)")
 	w := &writer{style: &jsonStyle, r: r, itemSep: ", ", keySep: ": "}
 	if a[1] != absent && a[1] != nil {
-		w.indented, w.itemSep, w.indent = true, ",", r.indentation(a[1], 0)
+		w.indented, w.itemSep, w.indent = true, ",", r.indentation(a[1])
 	}
 	if a[2] != absent && a[2] != nil {
 		seps := r.items(a[2])
@@ -133,8 +130,5 @@ func filterInt(r *render, v Value, a []Value) Value {
 		}
 	}
 	refuseIf(strings.ContainsFunc(s, unicode.IsDigit), "the filter 'int' on %s", shortRepr(v))
-	if a[0] == absent {
-		return int64(0)
-	}
-	return a[0]
+	return given(a[0], int64(0))
 }

@@ -17,11 +17,7 @@ func addListFilters(t table) {
 	t.add("list", "", func(r *render, v Value, _ []Value) Value { return &List{Items: r.items(v)} })
 	t.add("items", "", filterItems)
 	t.add("join", "d? attribute!", func(r *render, v Value, a []Value) Value {
-		sep := ""
-		if a[0] != absent {
-			sep = r.str(a[0])
-		}
-		return r.joined(sep, r.items(v), r.str)
+		return r.joined(r.str(given(a[0], "")), r.items(v), r.str)
 	})
 	t.add("sort", "reverse! case_sensitive! attribute!", func(r *render, v Value, _ []Value) Value {
 		items := r.items(v)

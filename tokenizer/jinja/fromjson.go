@@ -37,9 +37,6 @@ func readJSON(dec *json.Decoder, depth int) (Value, error) {
 		return nil, fmt.Errorf("nested deeper than %d", maxJSONDepth)
 	}
 	tok, err := dec.Token()
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
 	if err != nil {
 		return nil, err
 	}

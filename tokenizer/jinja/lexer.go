@@ -31,8 +31,7 @@ var keywords = words("and or not in is if else")
 
 type token struct {
 	kind string // one of the above, or the text of a keyword or operator
-	text string // name, string value, data
-	num  Value  // integer, float
+	text string // name, string value, data, number
 	line int
 }
 
@@ -138,26 +137,32 @@ func (l *lexer) between(rest string) {
 	}
 	kind, sign := rest[m[2]:m[3]], rest[m[4]:m[5]]
 	l.data(rest[:m[0]], sign, kind != "{")
-	if raw := rawBegin.FindString(rest[m[0]:]); raw != "" {
-		l.take(m[0] + len(raw))
-		l.raw(l.src[l.pos:])
-		return
-	}
-	l.take(m[1])
-	switch kind {
-	case "{":
-		l.end = varEnd
-		l.emit(tokVarBegin, "")
-	case "%":
+	raw := rawBegin.FindString(rest[m[0]:])
+	l.take(max(m[1], m[0]+len(raw)))
+	switch {
+	case raw != "":
+		text, m := l.until(rawEnd, "raw directive")
+		l.data(text[:m[0]], text[m[2]:m[3]], true)
+		l.take(m[1])
+	case kind == "#":
+		_, m := l.until(commentEnd, "comment tag")
+		l.take(m[1])
+	case kind == "%":
 		l.end = blockEnd
 		l.emit(tokBlkBegin, "")
 	default:
-		end := commentEnd.FindStringIndex(l.src[l.pos:])
-		if end == nil {
-			panic(l.fail("Missing end of comment tag"))
-		}
-		l.take(end[1])
+		l.end = varEnd
+		l.emit(tokVarBegin, "")
 	}
+}
+
+// until finds the end of what has begun.
+func (l *lexer) until(end *regexp.Regexp, what string) (rest string, match []int) {
+	rest = l.src[l.pos:]
+	if match = end.FindStringSubmatchIndex(rest); match == nil {
+		panic(l.fail("Missing end of %s", what))
+	}
+	return rest, match
 }
 
 // data emits the text before a tag, stripped as the tag's sign and lstrip_blocks say.
@@ -174,16 +179,6 @@ func (l *lexer) data(text, sign string, block bool) {
 	if text != "" {
 		l.emit(tokData, text)
 	}
-}
-
-// raw emits the text up to endraw.
-func (l *lexer) raw(rest string) {
-	m := rawEnd.FindStringSubmatchIndex(rest)
-	if m == nil {
-		panic(l.fail("Missing end of raw directive"))
-	}
-	l.data(rest[:m[0]], rest[m[2]:m[3]], true)
-	l.take(m[1])
 }
 
 // inside reads one token inside a tag, or nothing but whitespace.
@@ -222,11 +217,7 @@ func (l *lexer) token(kind, text string) {
 	case tokString:
 		l.emit(kind, l.unescape(text[1:len(text)-1]))
 	case tokInt, tokFloat:
-		num, err := readNumber(strings.ReplaceAll(text, "_", ""))
-		if err != nil {
-			panic(l.fail("%s", err.Error()))
-		}
-		l.queue = append(l.queue, token{kind: kind, text: text, num: num, line: l.line})
+		l.emit(kind, text)
 	case tokBased:
 		panic(l.at(unsupported("the integer %s…, in another base than ten,", clip(text))))
 	case tokOperator:

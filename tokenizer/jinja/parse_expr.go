@@ -1,6 +1,9 @@
 package jinja
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // levels are the binary operators, loosest first, all of them left-associative; "not", a prefix, stands between "and" and
 // the comparisons.
@@ -18,8 +21,7 @@ const compareLevel = 2
 
 // expression parses one expression.
 func (p *parser) expression() expr {
-	p.deeper()
-	defer p.up()
+	defer p.deeper()()
 	x := p.binary(0)
 	for p.skip("if") {
 		test := p.binary(0)
@@ -32,6 +34,19 @@ func (p *parser) expression() expr {
 	return x
 }
 
+// condition is "then if test else alt"; alt may be nil.
+func condition(test, then, alt expr) expr {
+	return func(r *render, s *scope) Value {
+		switch {
+		case truth(r.eval(test, s)):
+			return r.eval(then, s)
+		case alt != nil:
+			return r.eval(alt, s)
+		}
+		return because("the inline if-expression evaluated to false and no else section was defined.")
+	}
+}
+
 // binary parses a run of operators of one level over operands of the next. A run is one function, so that a long sum
 // neither nests nor copies its text again for every term.
 func (p *parser) binary(level int) expr {
@@ -39,8 +54,7 @@ func (p *parser) binary(level int) expr {
 	case level == len(levels):
 		return p.unary(true)
 	case level == compareLevel && p.is("not"):
-		p.deeper()
-		defer p.up()
+		defer p.deeper()()
 		p.advance()
 		return not(p.binary(level))
 	}
@@ -70,12 +84,11 @@ func (p *parser) operator() string {
 
 // unary parses signs, what they stand before, and what follows it. Filters bind to the whole, but not inside of a sign.
 func (p *parser) unary(filters bool) expr {
-	p.deeper()
-	defer p.up()
+	defer p.deeper()()
 	var x expr
 	if t := p.cur; p.is("-", "+") {
 		p.advance()
-		x = signed(t.kind, p.unary(false), t.line)
+		x = strict(t.line, func(r *render, v []Value) Value { return r.signed(t.kind, v[0]) }, p.unary(false))
 	} else {
 		x = p.primary()
 	}
@@ -116,7 +129,9 @@ func (p *parser) primary() expr {
 		return constant(s)
 	case tokInt, tokFloat:
 		p.advance()
-		return constant(t.num)
+		n, err := readNumber(strings.ReplaceAll(t.text, "_", ""))
+		p.require(err == nil, "%v", err)
+		return constant(n)
 	case "(":
 		p.advance()
 		x := p.tuple(true)
@@ -237,7 +252,7 @@ func (p *parser) subscript(x expr) expr {
 func (p *parser) callOf(x expr) expr {
 	c := &call{fn: x, line: p.cur.line, args: p.arguments()}
 	p.last = c
-	return c.eval
+	return func(r *render, s *scope) Value { return c.run(r, s, nil) }
 }
 
 func (p *parser) arguments() (a arguments) {

@@ -141,8 +141,7 @@ func (p *parser) plainTag() stmt {
 
 // target parses what can be assigned to; attrs admits a namespace's attribute.
 func (p *parser) target(attrs bool) target {
-	p.deeper()
-	defer p.up()
+	defer p.deeper()()
 	var items []target
 	if p.commas(false, func() { items = append(items, p.oneTarget(attrs)) }) {
 		return target{tuple: items}
@@ -187,7 +186,7 @@ func (p *parser) callTag() stmt {
 	c := p.last
 	p.require(c != nil, "expected call")
 	p.macroBody(d, "endcall")
-	return outputStmt(func(r *render, s *scope) Value { return c.with(r, s, &macro{macroDecl: d, scope: s}) }, line)
+	return outputStmt(func(r *render, s *scope) Value { return c.run(r, s, &macro{macroDecl: d, scope: s}) }, line)
 }
 
 // signature parses a macro's parameters and their defaults.

@@ -44,10 +44,9 @@ func (p *parser) skip(kind string) bool {
 // expect takes the token, which must be of the kind.
 func (p *parser) expect(kind string) token {
 	t := p.cur
-	if !p.skip(kind) {
-		p.require(t.kind != tokEOF, "unexpected end of template, expected '%s'.", kind)
-		panic(p.fail("expected token '%s', got '%s'", kind, describe(t)))
-	}
+	p.require(t.kind == kind || t.kind != tokEOF, "unexpected end of template, expected '%s'.", kind)
+	p.require(t.kind == kind, "expected token '%s', got '%s'", kind, describe(t))
+	p.advance()
 	return t
 }
 
@@ -67,19 +66,17 @@ func describe(t token) string {
 	return t.kind
 }
 
-// deeper bounds the nesting; up undoes it. A panic skips up: it ends the parse.
-func (p *parser) deeper() {
+// deeper bounds the nesting, until the function that it returns is called.
+func (p *parser) deeper() (up func()) {
 	p.depth++
 	limit(p.depth > p.most, "nesting", int64(p.most))
+	return func() { p.depth-- }
 }
-
-func (p *parser) up() { p.depth-- }
 
 // body parses until one of the end tags, which is left as the current token (its opening taken), or to the end of the
 // template if there is none.
 func (p *parser) body(ends []string) []stmt {
-	p.deeper()
-	defer p.up()
+	defer p.deeper()()
 	var out []stmt
 	for {
 		line := p.cur.line
@@ -126,11 +123,7 @@ func (p *parser) block(ends ...string) (body []stmt, end string) {
 // failEnd is the error for a tag that does not belong here, or for the end of the template.
 func (p *parser) failEnd(msg string, ends []string) *Error {
 	if ends != nil {
-		quoted := make([]string, len(ends))
-		for i, e := range ends {
-			quoted[i] = quoteRepr(e)
-		}
-		msg += fmt.Sprintf(" Jinja was looking for the following tags: %s.", strings.Join(quoted, " or "))
+		msg += fmt.Sprintf(" Jinja was looking for the following tags: '%s'.", strings.Join(ends, "' or '"))
 	}
 	if n := len(p.tags); n > 0 {
 		msg += fmt.Sprintf(" The innermost block that needs to be closed is %s.", quoteRepr(p.tags[n-1]))

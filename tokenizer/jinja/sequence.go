@@ -52,8 +52,6 @@ func (r *render) length(v Value) int64 {
 		}
 	case *Dict:
 		return int64(v.Len())
-	case *loop:
-		return int64(v.length())
 	}
 	panic(typeErr("object of type '%s' has no len()", typeName(v)))
 }
@@ -137,38 +135,38 @@ func cut[T any](r *render, items []T, bounds [3]Value) []T {
 
 // sliceRange gives the first offset, the step and the number of elements that a slice takes of size.
 func sliceRange(size int, bounds [3]Value) (start, step, count int) {
-	n, by := int64(size), int64(1)
-	if b, ok := asInt(bounds[2]); ok {
-		by = max(min(b, n+1), -n-1)
+	by, ok := asInt(bounds[2])
+	if !ok {
+		by = 1
 	}
+	n := int64(size)
 	low, high := int64(0), n
+	first, last := low, high
 	if by < 0 {
 		low, high = -1, n-1
+		first, last = high, low
 	}
 	bound := func(v Value, def int64) int64 {
 		i, ok := asInt(v)
-		switch {
-		case !ok:
+		if !ok {
 			return def
-		case i < 0:
+		}
+		if i < 0 {
 			i += n
 		}
 		return min(max(i, low), high)
 	}
-	first, stop := bound(bounds[0], low), bound(bounds[1], high)
-	if by < 0 {
-		first, stop = bound(bounds[0], high), bound(bounds[1], low)
-	}
-	return int(first), int(by), int(rangeLen(first, stop, by))
+	first, last = bound(bounds[0], first), bound(bounds[1], last)
+	return int(first), int(by), int(rangeLen(first, last, by))
 }
 
 // rangeLen is the number of elements of Python's range(start, stop, step).
-func rangeLen(start, stop, step int64) int64 {
-	switch {
-	case step > 0 && stop > start:
-		return (stop - start + step - 1) / step
-	case step < 0 && stop < start:
-		return (start - stop - step - 1) / -step
+func rangeLen(start, stop, step int64) uint64 {
+	if step < 0 {
+		start, stop, step = stop, start, -step
 	}
-	return 0
+	if start >= stop {
+		return 0
+	}
+	return (uint64(stop)-uint64(start)-1)/uint64(step) + 1
 }

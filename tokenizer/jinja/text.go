@@ -1,6 +1,13 @@
 package jinja
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
+)
 
 // addTextMethods fills the table of str's methods. Each is charged for the text it reads and for the text it makes.
 func addTextMethods(t table) {
@@ -8,9 +15,9 @@ func addTextMethods(t table) {
 	t.add("lower", "", mapped(lowerText))
 	t.add("title", "", mapped(titleText))
 	t.add("capitalize", "", mapped(capitalText))
-	t.add("strip", "chars?", trimmed(true, true))
-	t.add("lstrip", "chars?", trimmed(true, false))
-	t.add("rstrip", "chars?", trimmed(false, true))
+	t.add("strip", "chars?", trimmed(strings.TrimFunc))
+	t.add("lstrip", "chars?", trimmed(strings.TrimLeftFunc))
+	t.add("rstrip", "chars?", trimmed(strings.TrimRightFunc))
 	t.add("startswith", "prefix start! end!", affix(strings.HasPrefix))
 	t.add("endswith", "suffix start! end!", affix(strings.HasSuffix))
 	t.add("split", "sep? maxsplit?", split)
@@ -34,7 +41,7 @@ func mapped(f func(string) string) func(*render, Value, []Value) Value {
 }
 
 // trimmed takes whitespace, or the characters that are given, off the sides of a text.
-func trimmed(left, right bool) func(*render, Value, []Value) Value {
+func trimmed(trim func(s string, drop func(rune) bool) string) func(*render, Value, []Value) Value {
 	return func(r *render, x Value, a []Value) Value {
 		s, drop := r.str(x), isSpace
 		r.work(len(s))
@@ -43,13 +50,7 @@ func trimmed(left, right bool) func(*render, Value, []Value) Value {
 			r.work(len(s) / 16 * len(chars))
 			drop = func(c rune) bool { return strings.ContainsRune(chars, c) }
 		}
-		if left {
-			s = strings.TrimLeftFunc(s, drop)
-		}
-		if right {
-			s = strings.TrimRightFunc(s, drop)
-		}
-		return like(x, s)
+		return like(x, trim(s, drop))
 	}
 }
 
@@ -63,7 +64,7 @@ func affix(has func(s, affix string) bool) func(*render, Value, []Value) Value {
 
 // split is str.split, at whitespace where no separator is given.
 func split(r *render, x Value, a []Value) Value {
-	s, most := x.(string), intArg(a[1], -1)
+	s, most := x.(string), intArg(given(a[1], int64(-1)))
 	var parts []string
 	switch {
 	case a[0] != absent && a[0] != nil:
@@ -110,31 +111,53 @@ func (r *render) joined(sep string, items []Value, text func(Value) string) Valu
 	return b.String()
 }
 
-func addDictMethods(t table) {
-	view := func(k kind, part func(e entry) Value) func(*render, Value, []Value) Value {
-		return func(r *render, x Value, _ []Value) Value { return &List{Items: r.parts(x.(*Dict), part), kind: k} }
+// Python maps case by Unicode's full tables ("ß" to "SS", a sigma that ends a word to "ς"), Go's strings package by the
+// simple ones. A Caser keeps state, so each text has its own.
+
+func upperText(s string) string { return cases.Upper(language.Und).String(s) }
+func lowerText(s string) string { return cases.Lower(language.Und).String(s) }
+
+// capitalText is Python's str.capitalize.
+func capitalText(s string) string {
+	_, size := utf8.DecodeRuneInString(s)
+	return cases.Title(language.Und, cases.NoLower).String(s[:size]) + lowerText(s[size:])
+}
+
+// titleText is Python's str.title: every run of cased letters is capitalized.
+func titleText(s string) string {
+	cased := func(c rune) bool {
+		return unicode.In(c, unicode.Upper, unicode.Lower, unicode.Title, unicode.Other_Lowercase, unicode.Other_Uppercase)
 	}
-	t.add("keys", "", view(keysView, keyOf))
-	t.add("values", "", view(valuesView, func(e entry) Value { return e.val }))
-	t.add("items", "", view(itemsView, pairOf))
-	t.add("get", "key default?", func(r *render, x Value, a []Value) Value {
-		v, ok := x.(*Dict).find(r.key(a[0]))
-		if !ok && a[1] != absent {
-			return a[1]
-		}
-		return v
+	return mapRuns(s, cased, capitalText)
+}
+
+// titleFilter is Jinja's: it raises the first letter after a space, hyphen or opening bracket.
+func titleFilter(s string) string {
+	inside := func(c rune) bool { return !isSpace(c) && !strings.ContainsRune("-({[<", c) }
+	return mapRuns(s, inside, func(word string) string {
+		_, size := utf8.DecodeRuneInString(word)
+		return upperText(word[:size]) + lowerText(word[size:])
 	})
 }
 
-func keyOf(e entry) Value  { return e.key }
-func pairOf(e entry) Value { return &List{Items: []Value{e.key, e.val}, kind: tuple} }
-
-// parts are the keys, the values or the items of a dict.
-func (r *render) parts(d *Dict, part func(e entry) Value) []Value {
-	r.grow(int64(80 * d.Len()))
-	out := make([]Value, d.Len())
-	for i, e := range d.entries {
-		out[i] = part(e)
+// mapRuns maps every longest run of characters that are in, and leaves the rest.
+func mapRuns(s string, in func(rune) bool, f func(string) string) string {
+	var b strings.Builder
+	for s != "" {
+		first, _ := utf8.DecodeRuneInString(s)
+		end := strings.IndexFunc(s, func(c rune) bool { return in(c) != in(first) })
+		if end < 0 {
+			end = len(s)
+		}
+		if in(first) {
+			b.WriteString(f(s[:end]))
+		} else {
+			b.WriteString(s[:end])
+		}
+		s = s[end:]
 	}
-	return out
+	return b.String()
 }
+
+// isSpace is Python's str.isspace for one character, which regular expressions and strip() use too.
+func isSpace(c rune) bool { return unicode.IsSpace(c) || (c >= 0x1c && c <= 0x1f) }
