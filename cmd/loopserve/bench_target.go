@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/internal/app"
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/loopctl"
@@ -69,7 +68,7 @@ func (b *benchTarget) open(cmd *cobra.Command, args []string) error {
 
 // askedOften is a server that is asked by many clients at one time.
 func askedOften(url string) *measure.HTTP {
-	return &measure.HTTP{Client: client.Client{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY"), HTTP: measure.ManyConnections}}
+	return &measure.HTTP{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY"), Client: measure.ManyConnections}
 }
 
 func (b *benchTarget) openURL(ctx context.Context) error {

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/measure"
 )
 
@@ -60,7 +59,7 @@ func TestChatInterrupt(t *testing.T) {
 	in, keyboard := io.Pipe()
 	defer keyboard.Close()
 	conv := &conversation{
-		a: &modelClient{model: "m", api: client.Client{URL: ts.URL}}, prompt: "> ", out: all, errs: all, interrupts: interrupts,
+		a: &modelClient{model: "m", api: measure.HTTP{URL: ts.URL}}, prompt: "> ", out: all, errs: all, interrupts: interrupts,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- conv.run(t.Context(), in) }()

@@ -106,7 +106,7 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, stop()) }()
-		server.Client = c
+		server = &c
 	}
 	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", strings.Join(e.names, ","), len(e.opt.Problems), e.problems)
 	var curves []*measure.Curve

@@ -7,17 +7,17 @@ import (
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/app"
-	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 )
 
 // inside serves the configuration's models in this process, which no port leads to, and nobody but the command: no keys are
 // asked for. stop ends it.
-func inside(cmd *cobra.Command, cfg *configs.Config) (c client.Client, stop func() error, err error) {
+func inside(cmd *cobra.Command, cfg *configs.Config) (c measure.HTTP, stop func() error, err error) {
 	cfg.Listen, cfg.AdminListen, cfg.APIKeys, cfg.APIKeyFile = "127.0.0.1:0", "", nil, ""
 	a, err := app.Load(cfg, versionText(), newLogger(cmd.ErrOrStderr(), &configs.Config{LogLevel: "error"}))
 	if err != nil {
 		return c, nil, err
 	}
 	inProcess, stop := a.Inside(context.WithoutCancel(cmd.Context())) // an interrupt ends the request, then stop the models
-	return client.Client{URL: "http://in-process", HTTP: inProcess}, stop, nil
+	return measure.HTTP{URL: "http://in-process", Client: inProcess}, stop, nil
 }

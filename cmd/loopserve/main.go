@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/internal/app"
-	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -86,7 +86,7 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 // mistake says whether what was asked for is wrong: a command found out, a server, or the engine in this process.
 func mistake(err error) bool {
 	var usage *usageError
-	var refused *client.StatusError
+	var refused *measure.StatusError
 	var access *app.AccessError
 	var models *app.ModelsError
 	if errors.As(err, &refused) {

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -28,9 +28,9 @@ func TestExitCode(t *testing.T) {
 		{"failed", running, errors.New("disk full"), exitFailure},
 		{"the output has said why", running, errSaid, exitFailure},
 		{"usage", running, usagef("--loops is 0"), exitUsage},
-		{"a server refuses the request", running, &client.StatusError{Status: http.StatusBadRequest}, exitUsage},
-		{"a server does not know the model", running, &client.StatusError{Status: http.StatusNotFound}, exitUsage},
-		{"a server fails", running, &client.StatusError{Status: http.StatusInternalServerError}, exitFailure},
+		{"a server refuses the request", running, &measure.StatusError{Status: http.StatusBadRequest}, exitUsage},
+		{"a server does not know the model", running, &measure.StatusError{Status: http.StatusNotFound}, exitUsage},
+		{"a server fails", running, &measure.StatusError{Status: http.StatusInternalServerError}, exitFailure},
 		{"the engine refuses the request", running, fmt.Errorf("run: %w", loopctl.ErrPromptTooLong), exitUsage},
 		{"cancelled without a signal", running, context.Canceled, exitFailure},
 		{"^C", stopped, fmt.Errorf("ask: %w", context.Canceled), exitInterrupted},

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/configs"
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/models/bundle"
 )
@@ -30,7 +29,7 @@ type modelClient struct {
 	seed                    int64
 	policy                  string
 
-	api client.Client
+	api measure.HTTP
 }
 
 func (a *modelClient) flags(flags *pflag.FlagSet) {
@@ -51,7 +50,7 @@ func (a *modelClient) open(cmd *cobra.Command) (closer func() error, err error) 
 		a.key = os.Getenv("LOOPSERVE_API_KEY")
 	}
 	if a.url != "" {
-		a.api = client.Client{URL: a.url, Key: a.key}
+		a.api = measure.HTTP{URL: a.url, Key: a.key}
 		return func() error { return nil }, a.choose(cmd.Context())
 	}
 	name := base(a.model)
@@ -118,7 +117,8 @@ func base(model string) string {
 // ask streams an answer at so many loops, a number, auto, or nothing for the model's own. With an error comes what there was of
 // the answer until then, nil for nothing.
 func (a *modelClient) ask(ctx context.Context, loops string, q measure.Ask) (*measure.Reply, error) {
-	h := measure.HTTP{Client: a.api, Model: a.model}
+	h := a.api
+	h.Model = a.model
 	if loops == "auto" {
 		h.Model = base(a.model) + "@auto"
 	} else if loops != "" {
@@ -166,7 +166,7 @@ func (a *modelClient) get(ctx context.Context, path string, into any) error {
 
 // mistaken shortens what a server refused, and makes a mistake of who typed the command of what is one.
 func mistaken(err error) error {
-	var status *client.StatusError
+	var status *measure.StatusError
 	var address *url.Error
 	switch {
 	case errors.As(err, &status):

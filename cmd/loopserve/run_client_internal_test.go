@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/measure"
 )
 
@@ -27,7 +26,7 @@ func TestShowThoughts(t *testing.T) {
 	}))
 	defer ts.Close()
 	var shown strings.Builder
-	a := &modelClient{model: "m", api: client.Client{URL: ts.URL}}
+	a := &modelClient{model: "m", api: measure.HTTP{URL: ts.URL}}
 	r, err := a.ask(t.Context(), "", measure.Ask{Messages: []measure.Message{{Role: "user", Content: "6*7"}}, Show: show(&shown)})
 	if err != nil {
 		t.Fatal(err)

@@ -11,15 +11,16 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
 // HTTP is a Client of any server that speaks OpenAI's completions: this one, vLLM, llama.cpp.
 type HTTP struct {
-	client.Client
-	Model string
-	Vocab int // ids of prompts are below it: Discover fills it in
+	URL    string // with or without /v1
+	Key    string // may be empty
+	Client *http.Client
+	Model  string
+	Vocab  int // ids of prompts are below it: Discover fills it in
 	// Extra goes into each body, over the fields that this client sets itself.
 	Extra map[string]any
 }

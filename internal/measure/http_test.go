@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 )
@@ -39,7 +38,7 @@ func upstream(t *testing.T, events string, seen *map[string]any) *measure.HTTP {
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	return &measure.HTTP{Client: client.Client{URL: s.URL + "/v1/", Key: "key", HTTP: s.Client()}}
+	return &measure.HTTP{URL: s.URL + "/v1/", Key: "key", Client: s.Client()}
 }
 
 func TestHTTP(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/client"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 )
@@ -55,7 +54,7 @@ func counting(t *testing.T) *measure.HTTP {
 			"timings":{"time_to_first_token_ms":1.5,"drafted":%d,"accepted":%d}}`, text, 2*loops, drafted, drafted/2)
 	}))
 	t.Cleanup(s.Close)
-	return &measure.HTTP{Client: client.Client{URL: s.URL + "/v1"}, Model: "count"}
+	return &measure.HTTP{URL: s.URL + "/v1", Model: "count"}
 }
 
 var digits = []measure.Problem{

@@ -1,6 +1,4 @@
-// Package client sends requests to OpenAI-compatible servers and reads their error answers and event streams. What a body or
-// an answer means is known to internal/measure and to the commands.
-package client
+package measure
 
 import (
 	"bufio"
@@ -14,13 +12,6 @@ import (
 	"net/http"
 	"strings"
 )
-
-// Client is a server, and how to reach it.
-type Client struct {
-	URL  string // with or without /v1
-	Key  string // may be empty
-	HTTP *http.Client
-}
 
 // StatusError is an answer other than 200.
 type StatusError struct {
@@ -43,22 +34,19 @@ func (e *StatusError) Message() string {
 	return e.Text
 }
 
-// Base is the server's address without /v1.
-func (c *Client) Base() string { return strings.TrimSuffix(strings.TrimRight(c.URL, "/"), "/v1") }
-
 // Get decodes the JSON at a path.
-func (c *Client) Get(ctx context.Context, path string, out any) error {
-	return c.send(ctx, http.MethodGet, path, nil, into(out))
+func (h *HTTP) Get(ctx context.Context, path string, out any) error {
+	return h.send(ctx, http.MethodGet, path, nil, into(out))
 }
 
 // Post sends a body as JSON and decodes the answer.
-func (c *Client) Post(ctx context.Context, path string, body, out any) error {
-	return c.send(ctx, http.MethodPost, path, body, into(out))
+func (h *HTTP) Post(ctx context.Context, path string, body, out any) error {
+	return h.send(ctx, http.MethodPost, path, body, into(out))
 }
 
 // Stream sends a body as JSON and gives the data of each of the answer's events to each.
-func (c *Client) Stream(ctx context.Context, path string, body any, each func(data []byte) error) error {
-	return c.send(ctx, http.MethodPost, path, body, func(r io.Reader) error { return Events(r, each) })
+func (h *HTTP) Stream(ctx context.Context, path string, body any, each func(data []byte) error) error {
+	return h.send(ctx, http.MethodPost, path, body, func(r io.Reader) error { return Events(r, each) })
 }
 
 // into decodes an answer's JSON.
@@ -76,7 +64,7 @@ func into(out any) func(io.Reader) error {
 }
 
 // send lets read have an answer's body. An answer other than 200 is a *StatusError.
-func (c *Client) send(ctx context.Context, method, path string, body any, read func(io.Reader) error) error {
+func (h *HTTP) send(ctx context.Context, method, path string, body any, read func(io.Reader) error) error {
 	var sent io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -85,17 +73,17 @@ func (c *Client) send(ctx context.Context, method, path string, body any, read f
 		}
 		sent = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.Base()+path, sent)
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(strings.TrimRight(h.URL, "/"), "/v1")+path, sent)
 	if err != nil {
 		return err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.Key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.Key)
+	if h.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+h.Key)
 	}
-	resp, err := cmp.Or(c.HTTP, http.DefaultClient).Do(req)
+	resp, err := cmp.Or(h.Client, http.DefaultClient).Do(req)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package client_test
+package measure_test
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/client"
+	"github.com/loopserve/loopserve/internal/measure"
 )
 
-func TestClient(t *testing.T) {
+func TestSend(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		switch {
@@ -27,7 +27,7 @@ func TestClient(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	c := &client.Client{URL: s.URL + "/v1/", Key: "key"}
+	c := &measure.HTTP{URL: s.URL + "/v1/", Key: "key"}
 	var out struct{ N int }
 	if err := c.Get(t.Context(), "/v1/models", &out); err != nil || out.N != 2 {
 		t.Errorf("%v, %+v", err, out)
@@ -40,7 +40,7 @@ func TestClient(t *testing.T) {
 	}
 	c.Key = ""
 	err := c.Get(t.Context(), "/v1/models", &out)
-	var status *client.StatusError
+	var status *measure.StatusError
 	if !errors.As(err, &status) || status.Status != http.StatusUnauthorized || status.Message() != "no key" {
 		t.Errorf("without a key: %v", err)
 	}
@@ -55,13 +55,13 @@ func TestEvents(t *testing.T) {
 		got = append(got, string(data))
 		return nil
 	}
-	if err := client.Events(strings.NewReader(": ping\n\ndata: a\n\ndata:b\n\ndata: [DONE]\n\ndata: late\n\n"), take); err != nil || !slices.Equal(got, []string{"a", "b"}) {
+	if err := measure.Events(strings.NewReader(": ping\n\ndata: a\n\ndata:b\n\ndata: [DONE]\n\ndata: late\n\n"), take); err != nil || !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("%v, %q", err, got)
 	}
-	if err := client.Events(strings.NewReader("data: a\n\n"), take); !errors.Is(err, client.ErrCut) {
+	if err := measure.Events(strings.NewReader("data: a\n\n"), take); !errors.Is(err, measure.ErrCut) {
 		t.Errorf("cut: %v", err)
 	}
-	if err := client.Events(strings.NewReader("data: bad\n\ndata: [DONE]\n\n"), take); !errors.Is(err, io.ErrNoProgress) {
+	if err := measure.Events(strings.NewReader("data: bad\n\ndata: [DONE]\n\n"), take); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("refused: %v", err)
 	}
 }
