@@ -127,8 +127,14 @@ func (s *Server) recover(c *gin.Context) {
 	c.Next()
 }
 
-// fail answers with what the table in errors.go says about err.
-func (s *Server) fail(c *gin.Context, err error) { fail(c, toAPI(err, s.backlog())) }
+// fail answers with what the table in errors.go says about err, where somebody is there.
+func (s *Server) fail(c *gin.Context, err error) {
+	if gone(c, err) {
+		c.Abort()
+		return
+	}
+	fail(c, toAPI(err, s.backlog()))
+}
 
 // backlog is how long what is queued will take, over all models.
 func (s *Server) backlog() time.Duration {

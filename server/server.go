@@ -238,7 +238,7 @@ func (s *Server) answers(h handler) gin.HandlerFunc {
 		out, err := h(c)
 		switch {
 		case err != nil:
-			s.endFailed(c, err)
+			s.fail(c, err)
 		case out != nil:
 			respond(c, http.StatusOK, out)
 		}

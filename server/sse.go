@@ -50,7 +50,7 @@ func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer
 
 // endStream tells the client of an error in a stream that has begun.
 func (s *Server) endStream(c *gin.Context, w *eventWriter, err error) {
-	if errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil {
+	if gone(c, err) {
 		return
 	}
 	e := toAPI(err, s.backlog())
@@ -61,13 +61,9 @@ func (s *Server) endStream(c *gin.Context, w *eventWriter, err error) {
 	}
 }
 
-// endFailed answers a request that failed before its answer began.
-func (s *Server) endFailed(c *gin.Context, err error) {
-	if errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil {
-		c.Abort() // nobody is there
-		return
-	}
-	s.fail(c, err)
+// gone says whether a request failed because its client left.
+func gone(c *gin.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil
 }
 
 // eventWriter writes server-sent events, each flushed and each with a deadline of its own.

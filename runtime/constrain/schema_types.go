@@ -32,11 +32,7 @@ func (s *schema) members() *node {
 		}
 		listed.names, listed.values[name] = append(listed.names, name), extra
 	}
-	switch {
-	case len(listed.names) > 0:
-	case string(extra) == "false":
-		return s.g.brackets("{", empty, "}")
-	default:
+	if len(listed.names) == 0 {
 		return s.g.anyObject(s.g.shared(s.node(extra, s.at+"/additionalProperties")))
 	}
 	n := &node{op: opFields, between: s.g.comma()}

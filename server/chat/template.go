@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -45,30 +46,20 @@ type Template struct {
 
 // New is the model's own, or a plain one where it has none.
 func New(m *generate.Model) *Template {
-	t := &Template{model: m, source: cmp.Or(m.ChatTemplate, plainTemplate), special: map[string]string{}}
-	t.bos, t.eos = m.Token(m.BOS), ""
+	config := tokenizer.Config{BOS: m.Token(m.BOS), PAD: m.Token(m.PAD)}
 	if len(m.StopIDs) > 0 {
-		t.eos = m.Token(&m.StopIDs[0])
+		config.EOS = m.Token(&m.StopIDs[0])
 	}
-	pad := m.Token(m.PAD)
-	named := map[string]string{}
 	if c, ok := m.Tokenizer.(interface{ Config() tokenizer.Config }); ok { // what Hugging Face's own code reads
-		config := c.Config()
-		t.bos, t.eos, pad = config.BOS, config.EOS, config.PAD
-		named = config.ChatTemplates
-		if config.UNK != "" {
-			t.special["unk_token"] = config.UNK
-		}
+		config = c.Config()
 	}
-	if pad != "" {
-		t.special["pad_token"] = pad
-	}
-	t.marks = marksOf(m.Tokenizer)
-	t.compile()
-	if source := named["tool_use"]; source != "" {
+	t := &Template{model: m, bos: config.BOS, eos: config.EOS, marks: marksOf(m.Tokenizer)}
+	t.special = map[string]string{"unk_token": config.UNK, "pad_token": config.PAD}
+	maps.DeleteFunc(t.special, func(_, text string) bool { return text == "" })
+	t.compile(cmp.Or(m.ChatTemplate, plainTemplate))
+	if source := config.ChatTemplates["tool_use"]; source != "" {
 		tools := *t
-		tools.source = source
-		tools.compile()
+		tools.compile(source)
 		t.tools = &tools
 	}
 	return t
@@ -89,8 +80,8 @@ func marksOf(t generate.Tokenizer) map[int32]string {
 	return out
 }
 
-func (t *Template) compile() {
-	source := t.source
+func (t *Template) compile(source string) {
+	t.source = source
 	t.compiled = sync.OnceValues(func() (*jinja.Template, error) { return jinja.Parse(source, jinja.Limits{}, jinja.Generation) })
 }
 

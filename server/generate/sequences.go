@@ -90,9 +90,8 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 		return nil, err
 	}
 	g.ctx, g.cancel = context.WithCancel(g.ctx)
-	accepted := false
 	defer func() { // also when Submit panics: the request must not count as open for ever
-		if !accepted {
+		if g.streams == nil {
 			g.Close()
 		}
 	}()
@@ -103,7 +102,6 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 	if g.streams, err = p.Model.Generator.Submit(requests...); err != nil {
 		return nil, err
 	}
-	accepted = true
 	for i, stream := range g.streams {
 		f := &follower{
 			plan: p, index: i, stream: stream, tokens: host.Tokens(p.Model.Name, p.Request.Exit.Kind.String()),
