@@ -25,20 +25,29 @@ type Engine interface {
 	Close() error
 }
 
-// Open opens the bundle's engine. Close it before the environment.
+// Open opens the bundle's engine. Close it before the environment. The error names the graph or the option that is at
+// fault; nothing is left open then.
 func Open(env *ort.Env, b *bundle.Bundle, opt Options) (Engine, error) {
-	var e Engine
-	var err error
-	switch b.Manifest.Kind {
-	case bundle.KindPaged:
-		e, err = paged.New(env, b, opt)
-	case bundle.KindDense:
-		e, err = dense.New(env, b, opt)
-	default:
-		err = fmt.Errorf("bundle %s: no engine runs bundles of kind %q", b.Manifest.Name, b.Manifest.Kind)
+	if err := b.Manifest.RunsOn(env.Provider()); err != nil {
+		return nil, err
 	}
+	e, err := open(env, b, opt.WithDefaults(&b.Manifest))
 	if err != nil {
-		return nil, err // not e, which would be an Engine around a nil pointer
+		return nil, fmt.Errorf("bundle %s: %w", b.Manifest.Name, err) // not e, which may be an Engine around a nil pointer
 	}
 	return e, nil
+}
+
+func open(env *ort.Env, b *bundle.Bundle, opt Options) (Engine, error) {
+	limits, err := opt.Capacity(&b.Manifest, env.Provider())
+	if err != nil {
+		return nil, err
+	}
+	switch b.Manifest.Kind {
+	case bundle.KindPaged:
+		return paged.New(env, b, limits, opt.KVPrecision)
+	case bundle.KindDense:
+		return dense.New(env, b, limits)
+	}
+	return nil, fmt.Errorf("no engine runs bundles of kind %q", b.Manifest.Kind)
 }

@@ -2,13 +2,11 @@ package dense
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine/native"
 	"github.com/loopserve/loopserve/runtime/engine/spec"
-	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -34,39 +32,23 @@ type Engine struct {
 // leastRows is what a native call can hold at least, so that short sequences go side by side.
 const leastRows = 1024
 
-// New opens the bundle's three graphs on env and allocates every buffer. The error names the graph or the option that is at fault; nothing is left open then.
-func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error) {
-	m := &b.Manifest
-	e = &Engine{m: m}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("bundle %s: %w", m.Name, err), e.Close())
-			e = nil
-		}
-	}()
-	if m.Kind != bundle.KindDense {
-		return e, fmt.Errorf("this engine serves bundles of kind %q, not %q", bundle.KindDense, m.Kind)
+// New opens the bundle's three graphs on env and allocates every buffer, for calls within limits.
+func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity) (*Engine, error) {
+	e := &Engine{m: &b.Manifest, limits: limits}
+	if err := e.open(env, b); err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
-	if opt.KVPrecision != kvcache.F32 {
-		return e, fmt.Errorf("kv precision %s is not supported by bundles of kind %s, which keep rows in f32: set kv_precision to f32",
-			opt.KVPrecision, bundle.KindDense)
-	}
-	if err := m.RunsOn(env.Provider()); err != nil {
-		return e, err
-	}
-	opt = opt.WithDefaults(m)
-	if e.limits, err = opt.Capacity(m); err != nil {
-		return e, err
-	}
-	for i, g := range []struct {
-		s    *stage
-		spec bundle.Graph
-	}{{&e.prelude, m.Prelude}, {&e.block, m.Block}, {&e.coda, m.Coda}} {
-		if err := g.s.open(env, b, loopctl.Stage(i), g.spec.File); err != nil {
-			return e, err
+	return e, nil
+}
+
+func (e *Engine) open(env *ort.Env, b *bundle.Bundle) error {
+	files := [3]string{e.m.Prelude.File, e.m.Block.File, e.m.Coda.File}
+	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
+		if err := s.open(env, b, loopctl.Stage(i), files[i]); err != nil {
+			return err
 		}
 	}
-	return e, e.allocate()
+	return e.allocate()
 }
 
 // allocate makes every buffer. The system gives physical memory only to what is written.

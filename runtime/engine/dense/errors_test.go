@@ -8,7 +8,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
-	"github.com/loopserve/loopserve/runtime/engine/dense"
+	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/enginetest"
 	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
@@ -76,14 +76,13 @@ func TestCallsThatCannotBe(t *testing.T) {
 }
 
 // What cannot be opened says why, and leaves nothing open.
-func TestNewRefuses(t *testing.T) {
+func TestOpenRefuses(t *testing.T) {
 	ort.CheckLeaks(t)
 	env := enginetest.Env(t, 1)
 	for _, c := range []struct {
 		dir, want string
 		opt       spec.Options
 	}{
-		{"../../../models/adder", `not "paged"`, spec.Options{}},
 		{tiny, "the model does not allow kv policy latest", spec.Options{KV: loopctl.KVPolicy{Planes: 1}}},
 		{tiny, "kv memory too small", spec.Options{KVBytes: 10}},
 		{tiny, "kv precision int8", spec.Options{KVPrecision: kvcache.Int8}},
@@ -92,7 +91,7 @@ func TestNewRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := dense.New(env, b, c.opt); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := engine.Open(env, b, c.opt); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s, %+v: error %v, want %q", c.dir, c.opt, err, c.want)
 		}
 	}

@@ -17,12 +17,12 @@ type rowBuffers struct {
 // large vocabulary costs no more than the rows that are sampled.
 func (e *Engine) allocate() error {
 	vector := e.m.HiddenSize * e.elementSize()
-	rows := e.opt.MaxRows
-	pages := (e.opt.Context + e.opt.PageSize - 1) / e.opt.PageSize
+	l, rows := &e.limits, e.limits.MaxRows
+	pages := (l.Context + l.PageSize - 1) / l.PageSize
 	m := &e.memory
-	e.hidden = slots{mem: m.New(e.opt.Latents * vector), bytes: vector}
+	e.hidden = slots{mem: m.New(l.Latents * vector), bytes: vector}
 	if e.m.Inject {
-		e.inject = slots{mem: m.New(e.opt.Latents * vector), bytes: vector}
+		e.inject = slots{mem: m.New(l.Latents * vector), bytes: vector}
 	}
 	e.rows = rowBuffers{
 		ids: m.New(rows * 8), depth: m.New(rows * 8), logitRows: m.New(rows * 8),

@@ -2,7 +2,6 @@ package paged
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -15,7 +14,6 @@ import (
 // Engine runs one bundle. It implements loopctl.Engine.
 type Engine struct {
 	m      *bundle.Manifest
-	opt    spec.Options
 	limits loopctl.Capacity
 
 	prelude, block, coda stage
@@ -30,41 +28,24 @@ type Engine struct {
 	memory native.Memory // what the buffers stand on
 }
 
-// New opens the bundle's three graphs on env and allocates every buffer. The error names the graph or the option that
-// is at fault; nothing is left open then.
-func New(env *ort.Env, b *bundle.Bundle, opt spec.Options) (e *Engine, err error) {
-	m := &b.Manifest
-	if m.Kind != bundle.KindPaged {
-		return nil, fmt.Errorf("bundle %s: this engine serves bundles of kind %q, not %q", m.Name, bundle.KindPaged, m.Kind)
+// New opens the bundle's three graphs on env and allocates every buffer, for calls within limits.
+func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity, kv kvcache.Precision) (*Engine, error) {
+	e := &Engine{m: &b.Manifest, limits: limits}
+	if err := e.open(env, b, kv); err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
-	if err := m.RunsOn(env.Provider()); err != nil {
-		return nil, err
-	}
-	opt = opt.WithDefaults(m)
-	e = &Engine{m: m, opt: opt, filler: newFiller()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("bundle %s: %w", m.Name, err), e.Close())
-			e = nil
-		}
-	}()
-	if opt.KVPrecision != kvcache.F32 && (m.Precision.Activations != "f32" || env.Provider() != ort.ProviderCPU) {
-		return e, fmt.Errorf("kv precision %s requires a bundle in f32 on a CPU, but this one keeps its KV in %s (provider %s): set kv_precision to f32",
-			opt.KVPrecision, m.Precision.Activations, env.Provider())
-	}
-	if e.limits, err = opt.Capacity(m); err != nil {
-		return e, err
-	}
-	shapes := spec.Shapes(m, opt.PageSize, opt.KVPrecision)
-	for i, g := range []struct {
-		s    *stage
-		spec bundle.Graph
-	}{{&e.prelude, m.Prelude}, {&e.block, m.Block}, {&e.coda, m.Coda}} {
-		if err := g.s.open(env, b, loopctl.Stage(i), g.spec, e.limits.Pages[i], shapes[i]); err != nil {
-			return e, err
+	return e, nil
+}
+
+func (e *Engine) open(env *ort.Env, b *bundle.Bundle, kv kvcache.Precision) error {
+	shapes := spec.Shapes(e.m, e.limits.PageSize, kv)
+	graphs := [3]bundle.Graph{e.m.Prelude, e.m.Block, e.m.Coda}
+	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
+		if err := s.open(env, b, loopctl.Stage(i), graphs[i], e.limits.Pages[i], shapes[i]); err != nil {
+			return err
 		}
 	}
-	return e, e.allocate()
+	return e.allocate()
 }
 
 func (e *Engine) elementSize() int {

@@ -10,10 +10,8 @@ import (
 // fillRows is how many rows of the arena one copy takes at most.
 const fillRows = 4096
 
-// filler holds the arena rows of a Fill, made once.
+// filler holds the arena rows of a Fill, used again and again.
 type filler struct{ from, to []int64 }
-
-func newFiller() filler { return filler{make([]int64, 0, fillRows), make([]int64, 0, fillRows)} }
 
 // Fill copies the K and V of single rows of the block between pages, all layers. No fill of a call may read what
 // another one writes. A page that the arena doesn't have is an error, and nothing is copied then.

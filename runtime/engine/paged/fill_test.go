@@ -18,7 +18,7 @@ func arenaEngine(t *testing.T) *Engine {
 	shape := kvcache.Shape{Layers: 3, PageSize: 4, KVHeads: 1, HeadDim: 2}
 	e := &Engine{
 		m:      &bundle.Manifest{Name: "toy", Block: bundle.Graph{Layers: 3}},
-		limits: loopctl.Capacity{Context: 20, Pages: [3]int{0, 5, 0}}, filler: newFiller(),
+		limits: loopctl.Capacity{Context: 20, Pages: [3]int{0, 5, 0}},
 	}
 	bytes := 5 * int(shape.PageBytes()) / 2
 	arena := &kvcache.Arena{Pages: 5, Shape: shape}

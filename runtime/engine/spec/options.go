@@ -1,9 +1,12 @@
 package spec
 
 import (
+	"fmt"
+
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/kvcache"
+	"github.com/loopserve/loopserve/runtime/ort"
 )
 
 // Options size an engine. A zero field means its default.
@@ -42,9 +45,17 @@ func (o Options) WithDefaults(m *bundle.Manifest) Options {
 	return o
 }
 
-// Capacity is that of the bundle's engine, of options WithDefaults. The error names what the bundle does not allow, or
+// Capacity is that of the bundle's engine on a provider, of options WithDefaults. The error names what the bundle does not allow, or
 // the memory that is too small.
-func (o Options) Capacity(m *bundle.Manifest) (loopctl.Capacity, error) {
+func (o Options) Capacity(m *bundle.Manifest, provider string) (loopctl.Capacity, error) {
+	switch p := o.KVPrecision; {
+	case p == kvcache.F32:
+	case m.Kind == bundle.KindDense:
+		return loopctl.Capacity{}, fmt.Errorf("kv precision %s is not supported by bundles of kind %s, which keep rows in f32: set kv_precision to f32", p, m.Kind)
+	case m.Precision.Activations != "f32" || provider != ort.ProviderCPU:
+		return loopctl.Capacity{}, fmt.Errorf("kv precision %s requires a bundle in f32 on a CPU, but this one keeps its KV in %s (provider %s): set kv_precision to f32",
+			p, m.Precision.Activations, provider)
+	}
 	if err := CheckKVPolicy(o.KV, m); err != nil {
 		return loopctl.Capacity{}, err
 	}
