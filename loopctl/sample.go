@@ -118,7 +118,7 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	if first {
 		c.share(s)
 	}
-	s.stream.push(&e)
+	s.stream.Push(e)
 }
 
 // abort ends a sequence whose own sampler, scorer or reader of latents failed.

@@ -71,19 +71,15 @@ func (s *Stream) Done() <-chan struct{} { return s.done }
 
 // Push appends an event and reports whether it fitted; the last event (Finish other than FinishNone) always fits and
 // closes the stream, after which Push must not be called. One goroutine pushes.
-func (s *Stream) Push(e Event) bool { return s.push(&e) }
-
-// push is Push without a copy of the event.
-func (s *Stream) push(e *Event) bool {
-	if e.Finish == FinishNone {
-		if !s.room(1) {
-			return false
-		}
-		s.events <- *e
-		return true
+func (s *Stream) Push(e Event) bool {
+	last := e.Finish != FinishNone
+	if !last && !s.room(1) {
+		return false
 	}
-	s.events <- *e
-	close(s.events)
+	s.events <- e
+	if last {
+		close(s.events)
+	}
 	return true
 }
 

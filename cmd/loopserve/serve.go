@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -55,27 +56,24 @@ Each flag is also a key of the file of --config, and an environment variable (--
 	return cmd
 }
 
-// onHangup calls f at each SIGHUP, one after another, until the function that it returns is called or ctx ends.
+// onHangup calls f at each SIGHUP, one after another, until the function that it returns is called.
 func onHangup(ctx context.Context, f func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-hangups:
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		for range hangups {
+			if ctx.Err() == nil {
 				f(ctx)
-			case <-ctx.Done():
-				return
 			}
 		}
-	}()
+	})
 	return func() {
 		signal.Stop(hangups)
 		cancel()
-		<-done
+		close(hangups)
+		calls.Wait()
 	}
 }
 

@@ -34,12 +34,7 @@ func (p *pipe) Close() error {
 }
 
 // Addr implements net.Listener.
-func (p *pipe) Addr() net.Addr { return pipeAddr{} }
-
-type pipeAddr struct{}
-
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "in-process" }
+func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Net: "pipe", Name: "in-process"} }
 
 // DialContext is a http.Transport's.
 func (p *pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
