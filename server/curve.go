@@ -46,7 +46,8 @@ func (s *Server) getCurve(c *gin.Context) (any, error) {
 		return nil, err
 	}
 	if t.Problems == nil {
-		e := failure(http.StatusNotFound, "no_problems", "model %s has no problems to measure it with: put an eval.jsonl into its bundle, or run `loopserve eval --problems`", t.Name)
+		e := failure(http.StatusNotFound, "no_problems",
+			"model %s has no problems to measure it with: put an eval.jsonl into its bundle, or run `loopserve eval --problems`", t.Name)
 		e.Param = "model"
 		return nil, e
 	}

@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -41,13 +42,7 @@ func (d Depth) policy() bool { return d.Exit.Kind != loopctl.ExitNone }
 // Thresholds are what a policy is tried at where none is given, from the cautious to the hasty: nil for what is no policy.
 // argmax counts loops, of which the model has most.
 func Thresholds(kind loopctl.ExitKind, most int) []float64 {
-	out := thresholds[kind]
-	if kind == loopctl.ExitArgmax {
-		for len(out) > 0 && out[0] > float64(most) {
-			out = out[1:]
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(thresholds[kind]), func(v float64) bool { return kind == loopctl.ExitArgmax && v > float64(most) })
 }
 
 var thresholds = map[loopctl.ExitKind][]float64{
