@@ -11,7 +11,8 @@ import (
 // postChat is OpenAI's chat completion: the model's template makes a prompt of the messages, and the rest is a
 // completion.
 func (s *Server) postChat(c *gin.Context) (any, error) {
-	return s.complete(c, completion{route: api.Chat, prompt: "messages", id: "chatcmpl-", answer: chat.NewAnswer,
+	return s.complete(c, completion{
+		route: api.Chat, prompt: "messages", id: "chatcmpl-", answer: chat.NewAnswer,
 		read: func(t target, p *generate.Plan, v *api.Values) ([]generate.Prompt, error) {
 			talk, err := t.template.Read(c.Request.Context(), v, s.cfg.TemplateArgs)
 			if err != nil {

@@ -12,7 +12,8 @@ import (
 
 // postCompletions is OpenAI's text completion.
 func (s *Server) postCompletions(c *gin.Context) (any, error) {
-	return s.complete(c, completion{route: api.Completions, prompt: "prompt", id: "cmpl-", answer: generate.NewText,
+	return s.complete(c, completion{
+		route: api.Completions, prompt: "prompt", id: "cmpl-", answer: generate.NewText,
 		read: func(_ target, p *generate.Plan, v *api.Values) ([]generate.Prompt, error) {
 			return p.ReadPrompts(v, s.cfg.Limits)
 		},

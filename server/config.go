@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -30,24 +31,16 @@ type Config struct {
 	Limits        api.Limits
 }
 
-func def[T int64 | time.Duration](v *T, d T) {
-	if *v <= 0 {
-		*v = d
-	}
-}
-
 func (c Config) withDefaults() Config {
-	def(&c.BodyLimit, 4<<20)
-	def(&c.HeaderTimeout, 10*time.Second)
-	def(&c.BodyTimeout, 30*time.Second)
-	def(&c.WriteTimeout, 30*time.Second)
-	def(&c.IdleTimeout, 2*time.Minute)
+	c.BodyLimit = api.OrElse(c.BodyLimit, 4<<20)
+	c.HeaderTimeout = api.OrElse(c.HeaderTimeout, 10*time.Second)
+	c.BodyTimeout = api.OrElse(c.BodyTimeout, 30*time.Second)
+	c.WriteTimeout = api.OrElse(c.WriteTimeout, 30*time.Second)
+	c.IdleTimeout = api.OrElse(c.IdleTimeout, 2*time.Minute)
+	c.Version = cmp.Or(c.Version, "devel")
 	c.Limits = c.Limits.WithDefaults()
 	if c.Trace == nil {
 		c.Trace = func(r *http.Request) (*http.Request, func(int, http.Header)) { return r, func(int, http.Header) {} }
-	}
-	if c.Version == "" {
-		c.Version = "devel"
 	}
 	return c
 }

@@ -19,17 +19,18 @@ type Limits struct {
 
 // WithDefaults fills in what is zero.
 func (l Limits) WithDefaults() Limits {
-	l.Prompts = orElse(l.Prompts, 128)
-	l.Choices = orElse(l.Choices, 128)
-	l.Sequences = orElse(l.Sequences, 128)
-	l.LoopSteps = orElse(l.LoopSteps, 1<<26)
-	l.Stops = orElse(l.Stops, 16)
-	l.StopBytes = orElse(l.StopBytes, 256)
-	l.StopIDs = orElse(l.StopIDs, 64)
+	l.Prompts = OrElse(l.Prompts, 128)
+	l.Choices = OrElse(l.Choices, 128)
+	l.Sequences = OrElse(l.Sequences, 128)
+	l.LoopSteps = OrElse(l.LoopSteps, 1<<26)
+	l.Stops = OrElse(l.Stops, 16)
+	l.StopBytes = OrElse(l.StopBytes, 256)
+	l.StopIDs = OrElse(l.StopIDs, 64)
 	return l
 }
 
-func orElse[T int | int64](v, byDefault T) T { return cmp.Or(max(v, 0), byDefault) }
+// OrElse is v, or what holds by default where v is not positive.
+func OrElse[T ~int | ~int64](v, byDefault T) T { return cmp.Or(max(v, 0), byDefault) }
 
 // Bounds are what the model and the configuration allow.
 type Bounds struct {

@@ -148,10 +148,7 @@ func argumentsAsObjects(raw json.RawMessage) json.RawMessage {
 			})
 		})
 	}
-	out, err := json.Marshal(calls)
-	if err != nil {
-		return raw
-	}
+	out, _ := json.Marshal(calls) // raw JSON that was parsed
 	return out
 }
 

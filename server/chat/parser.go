@@ -135,24 +135,22 @@ func (p *parser) until(mark string, last bool) (string, bool) {
 }
 
 func (p *parser) speak(out *generate.Part, last bool) bool {
-	switch {
-	case p.form.calls == taggedCalls:
+	if p.form.calls == taggedCalls {
 		text, found := p.until(callOpen, last)
 		out.Content += text
 		if found {
 			p.state, p.fresh = calling, false
 		}
 		return found
-	case p.form.calls == bareCalls && !p.said && strings.HasPrefix(strings.TrimLeft(p.held, blank), "{"):
-		if !last {
-			return false
+	}
+	if p.form.calls == bareCalls && !p.said {
+		if text := strings.TrimLeft(p.held, blank); !last && (text == "" || text[0] == '{') {
+			return false // it may become a call
 		}
 		if c, ok := readCall(p.held, p.form.tools); ok {
 			p.add(out, c)
 			return false
 		}
-	case p.form.calls == bareCalls && !p.said && !last && strings.TrimLeft(p.held, blank) == "":
-		return false
 	}
 	out.Content += p.held
 	p.said = p.said || p.held != ""

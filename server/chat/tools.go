@@ -11,8 +11,6 @@ import (
 	"github.com/loopserve/loopserve/server/generate"
 )
 
-const mostTools = constrain.MaxTools
-
 // toolName is OpenAI's rule, with the points of names in name spaces.
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
@@ -89,8 +87,8 @@ func readToolList(raw json.RawMessage) ([]constrain.Tool, error) {
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
 		return nil, api.Bad("tools", api.CodeType, `tools is %s: it must be a list of {"type": "function", "function": {…}}`, api.Show(raw))
 	}
-	if len(list) > mostTools {
-		return nil, api.Bad("tools", "request_too_large", "tools has %d entries: at most %d are allowed", len(list), mostTools)
+	if len(list) > constrain.MaxTools {
+		return nil, api.Bad("tools", "request_too_large", "tools has %d entries: at most %d are allowed", len(list), constrain.MaxTools)
 	}
 	out := make([]constrain.Tool, len(list))
 	for i, tool := range list {
