@@ -33,7 +33,8 @@ var dunders = words(`__class__ __doc__ __init__ __dict__ __module__ __getattribu
 
 // attribute finds what Python's getattr would.
 func (r *render) attribute(x Value, name string) (Value, bool) {
-	if dunders[name] {
+	b := methods[typeName(x)][name]
+	if dunders[name] || b != nil && b.unsafe {
 		return unsafeAttr(x, name), true
 	}
 	defined(x)
@@ -45,12 +46,8 @@ func (r *render) attribute(x Value, name string) (Value, bool) {
 	case safeText:
 		panic(unsupported("the attribute '%s' of text that the safe filter made", clip(name)))
 	}
-	b := methods[typeName(x)][name]
-	switch {
-	case b == nil:
+	if b == nil {
 		return nil, false
-	case b.unsafe:
-		return unsafeAttr(x, name), true
 	}
 	b.check()
 	return &function{builtin: b, self: x}, true

@@ -123,16 +123,15 @@ var directive = regexp.MustCompile(`(?s)%-?.`)
 func strftime(t time.Time, format string) string {
 	return directive.ReplaceAllStringFunc(format, func(d string) string {
 		code, short := strings.CutPrefix(d[1:], "-")
-		switch text := t.Format(directives[code]); {
-		case d == "%%":
+		text := t.Format(directives[code])
+		if d == "%%" {
 			return "%"
-		case text == "":
-			panic(unsupported("strftime_now's directive %q", d))
-		case short:
-			return cmp.Or(strings.TrimLeft(text, "0 "), "0")
-		default:
-			return text
 		}
+		refuseIf(text == "", "strftime_now's directive %q", d)
+		if short {
+			text = cmp.Or(strings.TrimLeft(text, "0 "), "0")
+		}
+		return text
 	})
 }
 

@@ -42,10 +42,8 @@ var absent Value = &struct{ _ byte }{}
 func (sig *signature) bind(a *args) []Value {
 	require(len(a.pos) <= len(sig.params), "TypeError", "%s takes not more than %d argument(s)", sig.label, len(sig.params))
 	require(a.caller == nil || sig.caller, "TypeError", "%s takes no keyword argument 'caller'", sig.label)
-	out := append(make([]Value, 0, len(sig.params)), a.pos...)
-	for len(out) < len(sig.params) {
-		out = append(out, absent)
-	}
+	out := slices.Repeat([]Value{absent}, len(sig.params))
+	copy(out, a.pos)
 	for k, name := range a.names {
 		i := slices.IndexFunc(sig.params, func(p param) bool { return p.name == name })
 		require(i >= 0, "TypeError", "%s takes no keyword argument %s", sig.label, quoteRepr(clip(name)))
@@ -123,8 +121,6 @@ func (c *call) run(r *render, s *scope, caller *macro) Value {
 		return f.call(r, f.self, a)
 	case *macro:
 		return f.call(r, a)
-	case *loop:
-		panic(unsupported("a recursive for loop"))
 	}
 	defined(v[0])
 	panic(typeErr("'%s' object is not callable", typeName(v[0])))
@@ -133,7 +129,6 @@ func (c *call) run(r *render, s *scope, caller *macro) Value {
 // macroDecl is what a macro or a call block says of itself. Its signature has a caller if its body uses one.
 type macroDecl struct {
 	signature
-	name     string // "" for a call block
 	defaults []expr // of the params; nil for one that has none
 	body     []stmt
 }

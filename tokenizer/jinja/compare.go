@@ -70,11 +70,11 @@ func (r *render) order(a, b Value, op string) int {
 	if isNumber(a) && isNumber(b) {
 		return compareNumbers(a, b)
 	}
-	if s, ok := asString(a); ok {
-		if t, ok := asString(b); ok {
-			r.work(min(len(s), len(t)))
-			return strings.Compare(s, t)
-		}
+	s, isTextA := asString(a)
+	t, isTextB := asString(b)
+	if isTextA && isTextB {
+		r.work(min(len(s), len(t)))
+		return strings.Compare(s, t)
 	}
 	refuseIf(isSequence(a) && typeName(a) == typeName(b), "'%s' on a %s", op, typeName(a))
 	panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))

@@ -3,19 +3,16 @@ package jinja
 // Dict is a Python dict: it keeps the order in which keys were first set.
 type Dict struct {
 	entries []entry
-	index   map[hashed]int // of the entries
+	index   map[any]int // of the entries, by their hash
 }
 
 type entry struct {
-	hash     hashed
+	hash     any
 	key, val Value
 }
 
-// hashed makes equal Python keys equal Go values.
-type hashed any
-
 // NewDict makes an empty dict.
-func NewDict() *Dict { return &Dict{index: map[hashed]int{}} }
+func NewDict() *Dict { return &Dict{index: map[any]int{}} }
 
 // Len is the number of keys.
 func (d *Dict) Len() int { return len(d.entries) }
@@ -26,7 +23,7 @@ func (d *Dict) Set(key string, v Value) { d.set(key, key, v) }
 // Get looks a string key up.
 func (d *Dict) Get(key string) (Value, bool) { return d.find(key) }
 
-func (d *Dict) find(k hashed) (Value, bool) {
+func (d *Dict) find(k any) (Value, bool) {
 	i, ok := d.index[k]
 	if !ok {
 		return nil, false
@@ -34,7 +31,7 @@ func (d *Dict) find(k hashed) (Value, bool) {
 	return d.entries[i].val, true
 }
 
-func (d *Dict) set(k hashed, key, v Value) {
+func (d *Dict) set(k any, key, v Value) {
 	if i, ok := d.index[k]; ok {
 		d.entries[i].val = v
 		return
@@ -51,14 +48,14 @@ func (r *render) put(d *Dict, key, v Value) {
 }
 
 // key is a value as a key, which not every value can be.
-func (r *render) key(v Value) hashed {
+func (r *render) key(v Value) any {
 	k, ok := r.hash(v)
 	require(ok, "TypeError", "unhashable type: '%s'", typeName(v))
 	return k
 }
 
 // hash is Python's hash and equality in one comparable value; not ok for what has no hash.
-func (r *render) hash(v Value) (k hashed, ok bool) {
+func (r *render) hash(v Value) (k any, ok bool) {
 	switch v := v.(type) {
 	case string:
 		r.work(len(v))

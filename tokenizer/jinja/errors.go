@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Error is a failure that Jinja itself would report, or a construct that this package refuses (UnsupportedError). Class
@@ -106,6 +107,5 @@ func clip(s string) string {
 	if len(s) <= most {
 		return s
 	}
-	runes := []rune(s[:most])
-	return string(runes[:len(runes)-1]) + "…"
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

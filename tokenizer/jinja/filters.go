@@ -51,8 +51,7 @@ func filterIndent(r *render, v Value, a []Value) Value {
 	by := r.indentation(given(a[0], int64(4)))
 	r.slowWork(len(s))
 	r.grow(int64(3 * len(s)))
-	lines := strings.Split(lineBreaks.Replace(s+"\n"), "\n")
-	lines = lines[:len(lines)-1]
+	lines := strings.Split(strings.TrimSuffix(lineBreaks.Replace(s+"\n"), "\n"), "\n")
 	r.growTimes(len(by)+1, int64(len(lines)+1))
 	for i, line := range lines {
 		if i > 0 && line != "" || i == 0 && isSet(a[1]) {
@@ -82,7 +81,6 @@ func filterFormat(r *render, v Value, a *args) Value {
 		if verb == "%%" {
 			return "%"
 		}
-		require(verb != "%", "ValueError", "incomplete format")
 		refuseIf(verb != "%s", "the format '%s'", verb)
 		require(len(rest) > 0, "TypeError", "not enough arguments for format string")
 		s := r.str(rest[0])
@@ -124,10 +122,8 @@ func filterInt(r *render, v Value, a []Value) Value {
 	if f, ok := v.(float64); ok && math.Abs(f) < 1<<63 {
 		return int64(f)
 	}
-	if integer.MatchString(s) {
-		if n, err := parseInteger(strings.TrimPrefix(s, "+")); err == nil {
-			return n
-		}
+	if n, err := parseInteger(strings.TrimPrefix(s, "+")); err == nil && integer.MatchString(s) {
+		return n
 	}
 	refuseIf(strings.ContainsFunc(s, unicode.IsDigit), "the filter 'int' on %s", shortRepr(v))
 	return given(a[0], int64(0))

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// getter takes what a filter is to look at out of an element.
-type getter func(v Value) Value
-
 func identity(v Value) Value { return v }
 
 func addListFilters(t table) {
@@ -61,7 +58,7 @@ func filterItems(r *render, v Value, _ []Value) Value {
 }
 
 // attrGetter follows a dotted path, integers being indexes.
-func (r *render) attrGetter(path Value) getter {
+func (r *render) attrGetter(path Value) func(v Value) Value {
 	text := r.str(path)
 	r.grow(int64(16*len(text) + 64))
 	var parts []Value
@@ -92,7 +89,7 @@ func (r *render) lowered(items []Value) []Value {
 }
 
 // each is f of every element.
-func (r *render) each(items []Value, f getter) []Value {
+func (r *render) each(items []Value, f func(v Value) Value) []Value {
 	r.grow(int64(48 * len(items)))
 	out := make([]Value, len(items))
 	for i, x := range items {
@@ -113,9 +110,8 @@ func filterUnique(r *render, v Value, _ []Value) Value {
 	items, seen := r.items(v), NewDict()
 	out := &List{kind: generator}
 	for i, key := range r.lowered(items) {
-		n := seen.Len()
-		r.put(seen, key, nil)
-		if seen.Len() > n {
+		if _, is := seen.find(r.key(key)); !is {
+			r.put(seen, key, nil)
 			out.Items = append(out.Items, items[i])
 		}
 	}
@@ -127,7 +123,7 @@ func filterMap(r *render, v Value, a *args) Value {
 	if !truth(v) {
 		return out
 	}
-	var get getter
+	var get func(v Value) Value
 	if len(a.pos) > 0 {
 		get = r.named("filter", filters, a.pos, a)
 	} else {
@@ -142,7 +138,7 @@ func filterMap(r *render, v Value, a *args) Value {
 }
 
 // named is a filter or test by its computed name and the arguments behind that.
-func (r *render) named(what string, t table, pos []Value, a *args) getter {
+func (r *render) named(what string, t table, pos []Value, a *args) func(v Value) Value {
 	name, _ := asString(pos[0])
 	b := t[name]
 	require(b != nil, "TemplateRuntimeError", "No %s named %s.", what, quoteRepr(clip(name)))

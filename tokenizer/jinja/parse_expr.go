@@ -25,7 +25,7 @@ func (p *parser) expression() expr {
 	x := p.binary(0)
 	for p.skip("if") {
 		test := p.binary(0)
-		var alt expr
+		alt := constant(because("the inline if-expression evaluated to false and no else section was defined."))
 		if p.skip("else") {
 			alt = p.expression()
 		}
@@ -34,16 +34,13 @@ func (p *parser) expression() expr {
 	return x
 }
 
-// condition is "then if test else alt"; alt may be nil.
+// condition is "then if test else alt".
 func condition(test, then, alt expr) expr {
 	return func(r *render, s *scope) Value {
-		switch {
-		case truth(r.eval(test, s)):
+		if truth(r.eval(test, s)) {
 			return r.eval(then, s)
-		case alt != nil:
-			return r.eval(alt, s)
 		}
-		return because("the inline if-expression evaluated to false and no else section was defined.")
+		return r.eval(alt, s)
 	}
 }
 
@@ -316,7 +313,7 @@ func (p *parser) builtin(what string, t table) *builtin {
 		return b
 	}
 	class, text := "TemplateAssertionError", "No %s named %s."
-	if p.inIf > 0 {
+	if slices.Contains(p.tags, "if") {
 		class, text = "TemplateRuntimeError", "No %s named %s found."
 	}
 	return &builtin{raw: func(*render, Value, *args) Value { panic(errorf(class, text, what, quoteRepr(clip(name)))) }}

@@ -28,7 +28,6 @@ func (p *parser) statement(ends []string) stmt {
 
 // ifTag parses what follows if or elif.
 func (p *parser) ifTag() stmt {
-	p.inIf++
 	test := p.tuple(false)
 	body, end := p.block("elif", "else", "endif")
 	var alt []stmt
@@ -38,7 +37,6 @@ func (p *parser) ifTag() stmt {
 	case "else":
 		alt, _ = p.block("endif")
 	}
-	p.inIf--
 	return func(r *render, s *scope) flow {
 		if truth(r.eval(test, s)) {
 			return r.run(body, s)
@@ -92,11 +90,9 @@ func (p *parser) forTag() stmt {
 
 // controlTag parses break and continue, whose name has been taken.
 func (p *parser) controlTag() stmt {
-	name, f := p.tags[len(p.tags)-1], continues
+	name := p.tags[len(p.tags)-1]
 	p.require(p.inLoop != 0, "'%s' outside loop", name)
-	if name == "break" {
-		f = breaks
-	}
+	f := map[string]flow{"break": breaks, "continue": continues}[name]
 	return func(*render, *scope) flow { return f }
 }
 
@@ -168,11 +164,11 @@ func (p *parser) oneTarget(attrs bool) target {
 }
 
 func (p *parser) macroTag() stmt {
-	d := &macroDecl{name: p.expect(tokName).text}
-	p.signature(d)
+	name := p.expect(tokName).text
+	d := p.signature(name)
 	p.macroBody(d, "endmacro")
 	return func(r *render, s *scope) flow {
-		r.set(s, d.name, &macro{macroDecl: d, scope: s})
+		r.set(s, name, &macro{macroDecl: d, scope: s})
 		return goesOn
 	}
 }
@@ -180,7 +176,7 @@ func (p *parser) macroTag() stmt {
 func (p *parser) callTag() stmt {
 	d, line := &macroDecl{}, p.cur.line
 	if p.is("(") {
-		p.signature(d)
+		d = p.signature("")
 	}
 	p.postfix(p.primary())
 	c := p.last
@@ -190,8 +186,8 @@ func (p *parser) callTag() stmt {
 }
 
 // signature parses a macro's parameters and their defaults.
-func (p *parser) signature(d *macroDecl) {
-	d.label = "macro " + quoteRepr(d.name)
+func (p *parser) signature(name string) *macroDecl {
+	d := &macroDecl{signature: signature{label: "macro " + quoteRepr(name)}}
 	p.items(")", func() {
 		name := p.expect(tokName).text
 		refuseIf(name == "caller", "a parameter named caller")
@@ -204,12 +200,13 @@ func (p *parser) signature(d *macroDecl) {
 		d.params = append(d.params, param{name: name, optional: true})
 		d.defaults = append(d.defaults, def)
 	})
+	return d
 }
 
 // macroBody parses the body, whose names say whether it uses the caller.
 func (p *parser) macroBody(d *macroDecl, end string) {
-	outer, loops, ifs := p.macros, p.inLoop, p.inIf
-	p.macros, p.inLoop, p.inIf = append(outer, d), 0, 0
+	outer, loops := p.macros, p.inLoop
+	p.macros, p.inLoop = append(outer, d), 0
 	d.body, _ = p.block(end)
-	p.macros, p.inLoop, p.inIf = outer, loops, ifs
+	p.macros, p.inLoop = outer, loops
 }

@@ -17,7 +17,6 @@ type parser struct {
 	macros []*macroDecl // that are being parsed, outermost first
 	last   *call        // what postfix parsed last, if that is a call
 	inLoop int
-	inIf   int
 }
 
 func (p *parser) fail(format string, a ...any) *Error {
@@ -87,11 +86,7 @@ func (p *parser) body(ends []string) []stmt {
 			}
 			return out
 		case tokData:
-			text := p.expect(tokData).text
-			out = append(out, func(r *render, _ *scope) flow {
-				r.emit(text)
-				return goesOn
-			})
+			out = append(out, outputStmt(constant(p.expect(tokData).text), line))
 		case tokVarBegin:
 			p.advance()
 			out = append(out, outputStmt(p.tuple(false), line))

@@ -99,13 +99,6 @@ func (l *loop) has(n int) bool {
 	return len(l.items) > l.index0+n
 }
 
-func (l *loop) length() int {
-	if l.keep != nil {
-		l.has(len(l.items) + len(l.rest))
-	}
-	return len(l.items) + len(l.rest)
-}
-
 // attr is loop.name.
 func (l *loop) attr(name string) (Value, bool) {
 	switch name {
@@ -118,7 +111,8 @@ func (l *loop) attr(name string) (Value, bool) {
 	case "last":
 		return !l.has(1), true
 	case "length":
-		return int64(l.length()), true
+		l.has(len(l.items) + len(l.rest))
+		return int64(len(l.items)), true
 	case "previtem":
 		if l.index0 == 0 {
 			return because("there is no previous item"), true

@@ -95,11 +95,11 @@ func (t *Template) RenderChat(ctx context.Context, c Chat) (string, error) {
 		if reservedVars[name] {
 			return "", fmt.Errorf("chat template argument %q may not be set by a request", name)
 		}
+		var v Value
 		data, err := json.Marshal(raw)
-		if err != nil {
-			return "", fmt.Errorf("chat template argument %q: %w", name, err)
+		if err == nil {
+			v, err = FromJSON(data)
 		}
-		v, err := FromJSON(data)
 		if err != nil {
 			return "", fmt.Errorf("chat template argument %q: %w", name, err)
 		}
@@ -113,12 +113,8 @@ func arrayOrNone(data json.RawMessage) (Value, error) {
 		return nil, nil
 	}
 	v, err := FromJSON(data)
-	if err != nil {
-		return nil, err
+	if _, isList := v.(*List); err == nil && v != nil && !isList {
+		err = fmt.Errorf("a %s is not an array", typeName(v))
 	}
-	switch v.(type) {
-	case nil, *List:
-		return v, nil
-	}
-	return nil, fmt.Errorf("a %s is not an array", typeName(v))
+	return v, err
 }

@@ -75,9 +75,8 @@ func split(r *render, x Value, a []Value) Value {
 		if parts = strings.Split(s, sep); most >= 0 && most < int64(len(parts)) {
 			parts = strings.SplitN(s, sep, int(most)+1)
 		}
-	case most >= 0:
-		panic(unsupported("str.split at whitespace with maxsplit"))
 	default:
+		refuseIf(most >= 0, "str.split at whitespace with maxsplit")
 		r.grow(int64(8 * len(s)))
 		parts = strings.FieldsFunc(s, isSpace)
 	}
