@@ -90,11 +90,11 @@ func curveDepths(v *api.Values, t target) (depths []measure.Depth, err error) {
 		}
 	}
 	slices.Sort(loops)
-	for _, n := range slices.Compact(loops) {
+	loops = slices.Compact(loops)
+	for _, n := range loops {
 		if !m.Takes(n) {
 			return nil, v.OutOfRange("loops", "loops", json.RawMessage(strconv.Itoa(n)))
 		}
-		depths = append(depths, measure.Depth{Loops: n})
 	}
 	kind := loopctl.ExitNone
 	switch policy := v.Text("exit_policy"); {
@@ -103,10 +103,7 @@ func curveDepths(v *api.Values, t target) (depths []measure.Depth, err error) {
 	case policy != "":
 		kind, err = generate.ParsePolicy(policy, m)
 	}
-	for _, threshold := range measure.Thresholds(kind, m.Loops.Max) {
-		depths = append(depths, measure.Depth{Loops: slices.Max(loops), Exit: loopctl.ExitPolicy{Kind: kind, Threshold: threshold}})
-	}
-	return depths, err
+	return measure.Depths(loops, loops[len(loops)-1], []loopctl.ExitKind{kind}, nil, 0), err
 }
 
 // curve finds a model's curve, or starts it where nothing else is being measured.

@@ -87,6 +87,8 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		return usagef("--metric is %q: must be exact or loglikelihood", e.metric)
 	case e.drafts != nil && len(e.names) > 1:
 		return usagef("--draft compares one model with itself: give one --model")
+	case e.drafts != nil && e.policies != nil:
+		return usagef("--draft needs a fixed depth: give no --exit-policy")
 	case e.policies == nil && (e.thresholds != nil || e.min != 0):
 		return usagef("--exit-threshold and --min-loops need --exit-policy")
 	}
@@ -157,33 +159,6 @@ func policyNamed(name string) (loopctl.ExitKind, error) {
 	return kind, nil
 }
 
-// depths are the fixed ones, then each policy at each threshold, with most as the cap; or plain decoding and each draft, at
-// the most loops. A model of one loop has no policies.
-func (e *evaluation) depths(loops []int, most int) (out []measure.Depth) {
-	if e.drafts != nil {
-		out = []measure.Depth{{Loops: most}}
-		for _, n := range e.drafts {
-			out = append(out, measure.Depth{Loops: most, Draft: n})
-		}
-		return out
-	}
-	for _, n := range loops {
-		out = append(out, measure.Depth{Loops: n})
-	}
-	for _, kind := range e.policies {
-		thresholds := e.thresholds
-		if thresholds == nil {
-			thresholds = measure.Thresholds(kind, most)
-		}
-		for _, v := range thresholds {
-			if most > 1 {
-				out = append(out, measure.Depth{Loops: most, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v, MinLoops: e.min}})
-			}
-		}
-	}
-	return out
-}
-
 // curve asks one model. One of several is asked only for the loops that it takes: a baseline that does not loop takes 1.
 func (e *evaluation) curve(cmd *cobra.Command, server *measure.HTTP) (*measure.Curve, error) {
 	most, loops := e.most, e.loops
@@ -198,8 +173,15 @@ func (e *evaluation) curve(cmd *cobra.Command, server *measure.HTTP) (*measure.C
 			loops = []int{high}
 		}
 	}
+	if e.drafts != nil {
+		loops = []int{most}
+	}
+	e.opt.Depths = measure.Depths(loops, most, e.policies, e.thresholds, e.min)
+	for _, n := range e.drafts {
+		e.opt.Depths = append(e.opt.Depths, measure.Depth{Loops: most, Draft: n})
+	}
 	bar := newBar(cmd.ErrOrStderr(), "asking")
-	e.opt.Depths, e.opt.Progress = e.depths(loops, most), func(done, total int) { bar.step(done, total, "asking "+server.Model) }
+	e.opt.Progress = func(done, total int) { bar.step(done, total, "asking "+server.Model) }
 	c, err := measure.Score(cmd.Context(), server, e.opt)
 	bar.end()
 	if err != nil {

@@ -3,7 +3,6 @@ package measure
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -39,10 +38,25 @@ func (d Depth) fixed() bool { return d.Exit.Kind == loopctl.ExitNone && d.Draft 
 
 func (d Depth) policy() bool { return d.Exit.Kind != loopctl.ExitNone }
 
-// Thresholds are what a policy is tried at where none is given, from the cautious to the hasty: nil for what is no policy.
-// argmax counts loops, of which the model has most.
-func Thresholds(kind loopctl.ExitKind, most int) []float64 {
-	return slices.DeleteFunc(slices.Clone(thresholds[kind]), func(v float64) bool { return kind == loopctl.ExitArgmax && v > float64(most) })
+// Depths are fixed loops, then each policy at each threshold, up to so many loops: a policy is tried at a few of its own where
+// none are given, from the cautious to the hasty, and argmax, which counts loops, at none beyond the most. A model of one loop
+// leaves a policy no choice.
+func Depths(loops []int, most int, policies []loopctl.ExitKind, given []float64, minLoops int) (out []Depth) {
+	for _, n := range loops {
+		out = append(out, Depth{Loops: n})
+	}
+	for _, kind := range policies {
+		values := given
+		if values == nil {
+			values = thresholds[kind]
+		}
+		for _, v := range values {
+			if most > 1 && (given != nil || kind != loopctl.ExitArgmax || v <= float64(most)) {
+				out = append(out, Depth{Loops: most, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: v, MinLoops: minLoops}})
+			}
+		}
+	}
+	return out
 }
 
 var thresholds = map[loopctl.ExitKind][]float64{

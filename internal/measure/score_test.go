@@ -232,13 +232,22 @@ func TestReadProblems(t *testing.T) {
 
 // A model of two loops cannot agree four times.
 func TestThresholdsFitTheModel(t *testing.T) {
-	if got := measure.Thresholds(loopctl.ExitArgmax, 2); !slices.Equal(got, []float64{2, 1}) {
-		t.Errorf("argmax of two loops is tried at %v, want 2 and 1", got)
-	}
-	if got := measure.Thresholds(loopctl.ExitKL, 2); len(got) != 5 {
-		t.Errorf("kl is tried at %v, want all five", got)
-	}
-	if got := measure.Thresholds(loopctl.ExitNone, 2); got != nil {
-		t.Errorf("no policy is tried at %v", got)
+	for _, tt := range []struct {
+		kind loopctl.ExitKind
+		most int
+		want []float64
+	}{
+		{loopctl.ExitArgmax, 2, []float64{2, 1}},
+		{loopctl.ExitKL, 2, []float64{1e-5, 1e-4, 1e-3, 1e-2, 1e-1}},
+		{loopctl.ExitKL, 1, nil},
+		{loopctl.ExitNone, 2, nil},
+	} {
+		var got []float64
+		for _, d := range measure.Depths([]int{1}, tt.most, []loopctl.ExitKind{tt.kind}, nil, 0)[1:] {
+			got = append(got, d.Exit.Threshold)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%v of %d loops is tried at %v, want %v", tt.kind, tt.most, got, tt.want)
+		}
 	}
 }
