@@ -66,7 +66,7 @@ func (a *attention) run() error {
 	args.out = pin.floats(a.out)
 	refused := (*C.ls_error)(C.calloc(1, C.sizeof_ls_error))
 	defer C.free(unsafe.Pointer(refused))
-	pool := C.ls_own_threads(C.size_t(max(a.threads, 1)))
+	pool := C.ls_crew(C.size_t(max(a.threads, 1)))
 	if C.ls_paged_attention(args, &pool, refused) != 0 {
 		return errors.New(C.GoString(&refused.text[0]))
 	}

@@ -33,6 +33,7 @@ static const ls_op_input inputs[INPUTS] = {
 typedef struct {
   int64_t heads, kv_heads, layer, layers, window, rotary, interleaved, qk_norm;
   float scale, softcap, epsilon;
+  int on_crew;
 } attributes;
 
 static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
@@ -72,7 +73,7 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
 static OrtStatus *create(const OrtKernelInfo *info, void **kernel) {
   attributes *a = calloc(1, sizeof *a);
   if (a == NULL) return ls_ort.CreateStatus(LS_FAIL, "out of memory");
-  a->layers = 1, a->window = -1, a->epsilon = 1e-6f;
+  a->layers = 1, a->window = -1, a->epsilon = 1e-6f, a->on_crew = ls_op_on_crew();
   OrtStatus *s = read_attributes(info, a);
   if (s != NULL) {
     free(a);
@@ -183,7 +184,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   if (s == NULL) s = ls_op_output(context, a.rows, a.q_heads * a.head_dim, &a.out);
   if (s != NULL) return s;
   if (a.scale == 0) a.scale = 1 / sqrtf((float)a.head_dim);
-  ls_pool pool = ls_op_pool(context);
+  ls_pool pool = ls_op_pool(context, at->on_crew);
   ls_error e;
   return ls_paged_attention(&a, &pool, &e) == 0 ? NULL : REFUSE("%s", e.text);
 }

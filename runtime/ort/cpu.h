@@ -14,8 +14,8 @@ typedef void (*ls_body)(void *data, size_t index);
 // Threads that a call may use.
 typedef struct {
   size_t threads;
-  // Runs body(data, 0..total-1), in any order, on any threads, and returns when all are done. NULL: only the
-  // caller's.
+  // Runs body(data, 0), and body(data, i) for i < total on other threads, as far as they come before that has
+  // ended; returns when all are done. NULL: only the caller's.
   void (*run)(void *context, ls_body body, size_t total, void *data);
   void *context;
 } ls_pool;
@@ -25,8 +25,10 @@ typedef struct {
 // left, so that one run of it is enough.
 void ls_spread(const ls_pool *pool, ls_body body, size_t tasks, double cost, void *data);
 
-// Threads outside ONNX Runtime's pool, for tests and benchmarks (threads.c). One call at a time uses them.
-ls_pool ls_own_threads(size_t threads);
+// Threads of our own (threads.c). One call at a time has them; another one at that time runs on its caller's.
+ls_pool ls_crew(size_t threads);
+// Whether they wait for the next call awake, for a while: faster calls, a busy core.
+void ls_crew_spin(int spin);
 
 // Why a call is refused: the field, its value and what it must be.
 typedef struct {

@@ -149,7 +149,12 @@ static void on_pool(void *context, ls_body body, size_t total, void *data) {
   body(data, 0);
 }
 
-ls_pool ls_op_pool(OrtKernelContext *context) {
+static _Thread_local int crewed;
+void ls_custom_ops_crew(int on_crew) { crewed = on_crew; }
+int ls_op_on_crew(void) { return crewed; }
+
+ls_pool ls_op_pool(OrtKernelContext *context, int on_crew) {
+  if (on_crew) return ls_crew(pool_threads);
   return (ls_pool){.threads = pool_threads, .run = on_pool, .context = context};
 }
 

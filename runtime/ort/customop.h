@@ -9,6 +9,9 @@
 // The threads of the global pool: how many shares a call is cut into. Set once, before the first session.
 void ls_custom_ops_threads(size_t n);
 
+// Whether the operators of the sessions that this thread makes from now on run on the crew.
+void ls_custom_ops_crew(int on_crew);
+
 // ls_custom_ops adds the domain to the options. It lives until ls_custom_ops_release, which the environment
 // calls.
 OrtStatus *ls_custom_ops(OrtSessionOptions *options);
@@ -52,8 +55,10 @@ typedef struct {
 OrtStatus *ls_op_read(const ls_op *op, const OrtKernelContext *context, ls_tensor *in);
 // Gives the memory of the output [rows, columns].
 OrtStatus *ls_op_output(OrtKernelContext *context, int64_t rows, int64_t columns, float **out);
-// ONNX Runtime's own pool, for the time of a call.
-ls_pool ls_op_pool(OrtKernelContext *context);
+// Whether the session that is being made runs its operators on the crew, for create to keep.
+int ls_op_on_crew(void);
+// The threads of a call: the crew, or ONNX Runtime's own pool for the time of the call.
+ls_pool ls_op_pool(OrtKernelContext *context, int on_crew);
 // An attribute that the node does not have leaves the default that *v has. One of another type is an error.
 OrtStatus *ls_op_integer(const ls_op *op, const OrtKernelInfo *info, const char *name, int64_t *v);
 OrtStatus *ls_op_float(const ls_op *op, const OrtKernelInfo *info, const char *name, float *v);

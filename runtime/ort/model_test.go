@@ -142,7 +142,8 @@ func (g graph) file(t testing.TB) string {
 // open opens the environment for a test and closes it after it; a test that needs the library fails without it.
 func open(t testing.TB) *Env {
 	t.Helper()
-	e, err := Open(Options{})
+	_, measured := t.(*testing.B)
+	e, err := Open(Options{Spin: measured}) // as the server has it
 	if err != nil {
 		t.Fatal(err)
 	}

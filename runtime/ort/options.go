@@ -24,6 +24,10 @@ type SessionOptions struct {
 	// NoOptimize keeps the graph as it is written: for tests that look at single nodes.
 	NoOptimize bool
 
+	// OnCrew runs our operators on threads of our own, and the other nodes on the caller's: for graphs whose heavy nodes are
+	// ours. docs/adr/0001 says why.
+	OnCrew bool
+
 	ownPool bool // the session keeps its own threads: for the benchmark behind docs/adr/0001
 }
 

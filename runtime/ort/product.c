@@ -72,12 +72,12 @@ size_t ls_product_scratch(const ls_product_args *a) {
   return (size_t)a->rows * (size_t)blocks_of(a->k) * sizeof(ls_qblock);
 }
 
-// Groups that a thread takes at a time, a gate with its up; shares that a call is cut into at most: more
+// Groups that are multiplied together, a gate with its up; shares that a call is cut into at most: more
 // threads than that only help.
 enum { PIECE = 2, MOST_SHARES = 64 };
 
 typedef struct {
-  _Alignas(64) atomic_size_t next;  // by itself in its line: its thread takes groups without waiting
+  _Alignas(64) _Atomic(int64_t) next;  // by itself in its line: its thread takes groups without waiting
   int64_t end;
 } share;
 
@@ -148,19 +148,33 @@ static void multiply_tile(const work *w, int64_t first, int64_t groups, int64_t 
   }
 }
 
+// Takes half of what is left of a share, so that it is emptied in a few steps, the last of them small: a step
+// waits for all that the core has under way.
+static int take(share *s, int64_t *from, int64_t *to) {
+  *from = atomic_load_explicit(&s->next, memory_order_relaxed);
+  do {
+    if (*from >= s->end) return 0;
+    int64_t half = (s->end - *from) / 2 / PIECE * PIECE;
+    *to = half < PIECE ? *from + PIECE : *from + half;
+    if (*to > s->end) *to = s->end;
+  } while (!atomic_compare_exchange_weak_explicit(&s->next, from, *to, memory_order_relaxed,
+                                                  memory_order_relaxed));
+  return 1;
+}
+
 // Each thread has the same columns in every call, so that a block's weights, read again with each loop, stay
 // in its cache. Who has finished helps the others.
 static void multiply_some(void *data, size_t index) {
   work *w = data;
   int64_t rows = w->a->rows, tile = w->kernels->tile;
   for (size_t i = 0; i < w->shares; i++) {
-    share *s = &w->share[(index + i) % w->shares];
-    for (;;) {
-      int64_t group = (int64_t)atomic_fetch_add_explicit(&s->next, PIECE, memory_order_relaxed);
-      if (group >= s->end) break;
-      int64_t groups = s->end - group < PIECE ? s->end - group : PIECE;
-      for (int64_t row = 0; row < rows; row += tile)
-        multiply_tile(w, group, groups, row, rows - row < tile ? rows - row : tile);
+    int64_t group, end;
+    while (take(&w->share[(index + i) % w->shares], &group, &end)) {
+      for (; group < end; group += PIECE) {
+        int64_t groups = end - group < PIECE ? end - group : PIECE;
+        for (int64_t row = 0; row < rows; row += tile)
+          multiply_tile(w, group, groups, row, rows - row < tile ? rows - row : tile);
+      }
     }
   }
 }
@@ -173,7 +187,7 @@ void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool) {
   int64_t pair = a->activation == LS_SWIGLU ? 2 : 1, groups = groups_of(a->n, a->activation);
   w.shares = pool->threads < MOST_SHARES ? pool->threads : MOST_SHARES;
   for (size_t i = 0; i < w.shares; i++) {
-    atomic_init(&w.share[i].next, (size_t)(groups * (int64_t)i / (int64_t)w.shares * pair));
+    atomic_init(&w.share[i].next, groups * (int64_t)i / (int64_t)w.shares * pair);
     w.share[i].end = groups * (int64_t)(i + 1) / (int64_t)w.shares * pair;
   }
   double cost = (double)a->rows * (double)a->k * (double)a->n;

@@ -36,7 +36,7 @@ func (p *product) run() {
 	args.bias, args.residual, args.out = pin.floats(p.bias), pin.floats(p.residual), pin.floats(p.out)
 	scratch := C.aligned_alloc(64, (C.ls_product_scratch(args)+64)/64*64)
 	defer C.free(scratch)
-	pool := C.ls_own_threads(C.size_t(max(p.threads, 1)))
+	pool := C.ls_crew(C.size_t(max(p.threads, 1)))
 	C.ls_product(args, scratch, &pool)
 }
 
@@ -56,6 +56,15 @@ const (
 	productAVXVNNI    = C.LS_PRODUCT_AVXVNNI
 	productAVX512VNNI = C.LS_PRODUCT_AVX512VNNI
 )
+
+// setCrewSpin is whether the threads of our own wait awake for the next call, for tests.
+func setCrewSpin(spin bool) {
+	on := C.int(0)
+	if spin {
+		on = 1
+	}
+	C.ls_crew_spin(on)
+}
 
 // forceProductISA makes the products use one instruction set (−1: the best), and reports whether the processor has it.
 func forceProductISA(isa int) bool { return C.ls_product_force_isa(C.int(isa)) == 0 }

@@ -29,6 +29,7 @@ static const ls_op_input inputs[INPUTS] = {
 typedef struct {
   int64_t k, n, bits, activation;
   float weight_scale, epsilon;
+  int on_crew;
 } attributes;
 
 static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
@@ -53,7 +54,7 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
 static OrtStatus *create(const OrtKernelInfo *info, void **kernel) {
   attributes *a = calloc(1, sizeof *a);
   if (a == NULL) return ls_ort.CreateStatus(LS_FAIL, "out of memory");
-  a->weight_scale = 1, a->epsilon = 1e-6f;
+  a->weight_scale = 1, a->epsilon = 1e-6f, a->on_crew = ls_op_on_crew();
   OrtStatus *s = read_attributes(info, a);
   if (s != NULL) {
     free(a);
@@ -135,7 +136,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   if (s != NULL) return s;
   scratch *rows = take_scratch(ls_product_scratch(&a));
   if (rows == NULL) return ls_ort.CreateStatus(LS_FAIL, "QuantLinear: out of memory");
-  ls_pool pool = ls_op_pool(context);
+  ls_pool pool = ls_op_pool(context, at->on_crew);
   ls_product(&a, rows->data, &pool);
   give_scratch(rows);
   return NULL;

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -275,6 +276,33 @@ func TestProductRowAloneEqualsRowInCompany(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The threads of our own serve one call at a time: others, which come meanwhile, have the same results without them, and
+// so has a call whose threads sleep.
+func TestProductsAtTheSameTime(t *testing.T) {
+	defer setCrewSpin(true)
+	for _, spin := range []bool{true, false} {
+		setCrewSpin(spin)
+		want := newProduct(rand.New(rand.NewPCG(11, 12)), 9, 512, 512, 4, false, true)
+		want.run()
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				some := *want
+				some.threads = 3
+				for range 200 {
+					some.out = make([]float32, len(want.out))
+					some.run()
+					if !slices.Equal(some.out, want.out) {
+						t.Error("a product beside others differs from the one alone")
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
 }
 
 // What a row gives is the same to the bit on every instruction set with vectors: they share the order of floats.

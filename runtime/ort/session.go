@@ -34,9 +34,16 @@ func (e *Env) Load(path string, opt SessionOptions) (*Session, error) {
 	return e.load(path, opt, nil, func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
 		cpath := C.CString(path)
 		defer C.free(unsafe.Pointer(cpath))
-		status = C.ls_session_create(handle, cpath, options, &out)
+		status = C.ls_session_create(handle, cpath, options, onCrew(opt), &out)
 		return out, status
 	})
+}
+
+func onCrew(opt SessionOptions) C.int {
+	if opt.OnCrew {
+		return 1
+	}
+	return 0
 }
 
 // externalFolder is where a graph that comes as bytes has its external data.
@@ -51,7 +58,7 @@ func (e *Env) LoadBytes(path string, model []byte, opt SessionOptions) (*Session
 	}
 	entries := map[string]string{externalFolder: filepath.Dir(path)}
 	return e.load(path, opt, entries, func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
-		status = C.ls_session_create_from(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, &out)
+		status = C.ls_session_create_from(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, onCrew(opt), &out)
 		return out, status
 	})
 }
@@ -111,9 +118,11 @@ func (e *Env) options(opt SessionOptions) (*binding.SessionOptions, error) {
 	}
 	if err == nil {
 		var own C.int
-		if opt.ownPool {
-			own = 1
-			err = o.SetIntraOpNumThreads(e.opt.Threads)
+		switch {
+		case opt.OnCrew:
+			own, err = 1, o.SetIntraOpNumThreads(1)
+		case opt.ownPool:
+			own, err = 1, o.SetIntraOpNumThreads(e.opt.Threads)
 		}
 		err = errors.Join(err, failed("prepare session options", C.ls_options_prepare(optionsPointer(o), ops, own)))
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "customop.h"
 
 ls_api ls_ort;
@@ -53,6 +54,7 @@ OrtStatus *ls_env_create(int level, int intra, int spin, OrtEnv **out) {
   // Graphs run node after node (ORT_SEQUENTIAL), so the second pool would only hold idle threads.
   if (s == NULL) s = ls_ort.SetGlobalInterOpNumThreads(t, 1);
   if (s == NULL) s = ls_ort.SetGlobalSpinControl(t, spin);
+  ls_crew_spin(spin);
   if (s == NULL) s = ls_ort.CreateEnvWithGlobalThreadPools((ls_level)level, "loopserve", t, out);
   if (t != NULL) ls_ort.ReleaseThreadingOptions(t);
   if (s == NULL) {
@@ -91,12 +93,14 @@ OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_
 }
 
 OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
-                             OrtSession **out) {
+                             int on_crew, OrtSession **out) {
+  ls_custom_ops_crew(on_crew);
   return ls_ort.CreateSession(env, path, options, out);
 }
 
 OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes,
-                                  const OrtSessionOptions *options, OrtSession **out) {
+                                  const OrtSessionOptions *options, int on_crew, OrtSession **out) {
+  ls_custom_ops_crew(on_crew);
   return ls_ort.CreateSessionFromArray(env, model, bytes, options, out);
 }
 

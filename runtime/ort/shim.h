@@ -29,10 +29,11 @@ OrtStatus *ls_has_provider(const char *name, int *found);
 // ls_options_prepare takes the session's own pool away, unless own_pool, and, for CPU sessions, adds the
 // domain `loopserve`.
 OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_pool);
+// on_crew: operators of ours run on threads of our own (cpu.h), not on ONNX Runtime's.
 OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
-                             OrtSession **out);
+                             int on_crew, OrtSession **out);
 OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes,
-                                  const OrtSessionOptions *options, OrtSession **out);
+                                  const OrtSessionOptions *options, int on_crew, OrtSession **out);
 void ls_session_release(OrtSession *session);
 
 typedef struct ls_slot_info {

@@ -1,59 +1,91 @@
 //go:build cgo
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "cpu.h"
 
-enum { MAX_THREADS = 64 };
+// Threads that stay. Between calls each looks out for the next one for a while, since a call of a few
+// microseconds cannot wait for a thread to be woken, and then sleeps until it is. Who comes late is not
+// waited for: the caller does what nobody has taken. They live as long as the process.
+enum { MAX_THREADS = 64, LOOKS = 1 << 14 };  // a few tenths of a millisecond
 
-// Threads that stay: each waits for a round that has a share for it. They live as long as the process.
 static struct {
-  pthread_mutex_t lock;
-  pthread_cond_t begin, end;
-  size_t started, busy, total;
-  unsigned long round;
+  _Alignas(64) atomic_ulong round;   // odd: a call is open
+  _Alignas(64) atomic_ulong inside;  // threads that may be in its body
+  atomic_ulong asleep;
   ls_body body;
   void *data;
-} crew = {
-    .lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
+  size_t total;
+  size_t started;
+  pthread_mutex_t lock;
+  pthread_cond_t begin;
+} crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER};
 static pthread_mutex_t one_call = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int looks = LOOKS;
+
+void ls_crew_spin(int spin) { atomic_store(&looks, spin ? LOOKS : 0); }
+
+static void breathe(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Returns the next open round after the one that was seen.
+static unsigned long next_round(unsigned long seen) {
+  unsigned long round = 0;
+  for (int i = 0; i < atomic_load_explicit(&looks, memory_order_relaxed); i++) {
+    round = atomic_load_explicit(&crew.round, memory_order_relaxed);
+    if (round != seen && round % 2 == 1) return round;
+    breathe();
+  }
+  pthread_mutex_lock(&crew.lock);
+  atomic_fetch_add(&crew.asleep, 1);
+  while ((round = atomic_load(&crew.round)) == seen || round % 2 == 0)
+    pthread_cond_wait(&crew.begin, &crew.lock);
+  atomic_fetch_sub(&crew.asleep, 1);
+  pthread_mutex_unlock(&crew.lock);
+  return round;
+}
 
 static void *work_on(void *p) {
   size_t index = (size_t)p;
-  unsigned long seen = 0;
-  pthread_mutex_lock(&crew.lock);
-  for (;;) {
-    while (crew.round == seen) pthread_cond_wait(&crew.begin, &crew.lock);
-    seen = crew.round;
-    if (index >= crew.total) continue;
-    pthread_mutex_unlock(&crew.lock);
-    crew.body(crew.data, index);
-    pthread_mutex_lock(&crew.lock);
-    if (--crew.busy == 0) pthread_cond_signal(&crew.end);
+  for (unsigned long seen = 0;;) {
+    seen = next_round(seen);
+    atomic_fetch_add(&crew.inside, 1);
+    // Still open: the caller now waits for this thread.
+    if (atomic_load(&crew.round) == seen && index < crew.total) crew.body(crew.data, index);
+    atomic_fetch_sub(&crew.inside, 1);
   }
   return NULL;
 }
 
-static void run_threads(void *context, ls_body body, size_t total, void *data) {
+static void run_crew(void *context, ls_body body, size_t total, void *data) {
   (void)context;
-  pthread_mutex_lock(&one_call);
-  pthread_mutex_lock(&crew.lock);
+  if (pthread_mutex_trylock(&one_call) != 0) {  // another call has the threads, and the cores
+    body(data, 0);
+    return;
+  }
+  crew.body = body, crew.data = data, crew.total = total;
   while (crew.started + 1 < total && crew.started + 1 < MAX_THREADS) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, work_on, (void *)(crew.started + 1)) != 0) break;
     pthread_detach(thread);
     crew.started++;
   }
-  size_t theirs = crew.started + 1 < total ? crew.started : total - 1;
-  crew.body = body, crew.data = data, crew.total = theirs + 1, crew.busy = theirs, crew.round++;
-  pthread_cond_broadcast(&crew.begin);
-  pthread_mutex_unlock(&crew.lock);
+  atomic_fetch_add(&crew.round, 1);
+  if (atomic_load(&crew.asleep) > 0) {
+    pthread_mutex_lock(&crew.lock);
+    pthread_cond_broadcast(&crew.begin);
+    pthread_mutex_unlock(&crew.lock);
+  }
   body(data, 0);
-  for (size_t i = theirs + 1; i < total; i++) body(data, i);
-  pthread_mutex_lock(&crew.lock);
-  while (crew.busy > 0) pthread_cond_wait(&crew.end, &crew.lock);
-  pthread_mutex_unlock(&crew.lock);
+  atomic_fetch_add(&crew.round, 1);
+  while (atomic_load(&crew.inside) > 0) breathe();
   pthread_mutex_unlock(&one_call);
 }
 
-ls_pool ls_own_threads(size_t threads) { return (ls_pool){.threads = threads, .run = run_threads}; }
+ls_pool ls_crew(size_t threads) { return (ls_pool){.threads = threads, .run = run_crew}; }

@@ -1,7 +1,9 @@
 package paged
 
 import (
+	"bytes"
 	"errors"
+	"os"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -38,10 +40,15 @@ func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity, kv kvcache.Pre
 }
 
 func (e *Engine) open(env *ort.Env, b *bundle.Bundle, kv kvcache.Precision) error {
+	block, err := os.ReadFile(b.Path(e.m.Block.File))
+	if err != nil {
+		return err
+	}
+	session := ort.SessionOptions{OnCrew: bytes.Contains(block, []byte("QuantLinear"))}
 	shapes := spec.Shapes(e.m, e.limits.PageSize, kv)
 	graphs := [3]bundle.Graph{e.m.Prelude, e.m.Block, e.m.Coda}
 	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
-		if err := s.open(env, b, loopctl.Stage(i), graphs[i], e.limits.Pages[i], shapes[i]); err != nil {
+		if err := s.open(env, b, loopctl.Stage(i), graphs[i], e.limits.Pages[i], shapes[i], session); err != nil {
 			return err
 		}
 	}

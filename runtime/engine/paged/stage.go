@@ -18,8 +18,8 @@ type stage struct {
 	arena *kvcache.Arena // nil where the stage has no layers
 }
 
-func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bundle.Graph, pages int, shape kvcache.Shape) error {
-	err := s.Open(which, func() (*ort.Session, error) { return load(env, b.Path(g.File), g.Layers, shape.Precision) })
+func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bundle.Graph, pages int, shape kvcache.Shape, opt ort.SessionOptions) error {
+	err := s.Open(which, func() (*ort.Session, error) { return load(env, b.Path(g.File), g.Layers, shape.Precision, opt) })
 	if err == nil && g.Layers > 0 {
 		if s.arena, err = kvcache.New(s.Session, pages, shape); err != nil {
 			err = fmt.Errorf("%s: %w", which, err)
@@ -29,9 +29,9 @@ func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bund
 }
 
 // load loads a graph as it is, or with its caches declared in another precision than float32.
-func load(env *ort.Env, path string, layers int, p kvcache.Precision) (*ort.Session, error) {
+func load(env *ort.Env, path string, layers int, p kvcache.Precision, opt ort.SessionOptions) (*ort.Session, error) {
 	if layers == 0 || env.Provider() != ort.ProviderCPU || p == kvcache.F32 {
-		return env.Load(path, ort.SessionOptions{})
+		return env.Load(path, opt)
 	}
 	model, err := os.ReadFile(path)
 	if err != nil {
@@ -40,7 +40,7 @@ func load(env *ort.Env, path string, layers int, p kvcache.Precision) (*ort.Sess
 	if model, err = kvcache.Retype(model, p); err != nil {
 		return nil, err
 	}
-	return env.LoadBytes(path, model, ort.SessionOptions{})
+	return env.LoadBytes(path, model, opt)
 }
 
 // run packs what the attention nodes need, where there are any, and runs the graph once.
