@@ -4,6 +4,9 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+
+enum { PART_FLOATS = 1 << 22 };  // of a call, at most, for the sums of segments that several tasks share
 
 #define ADDRESSES(f32, f16, int8) \
   { &f32, &f16, &int8 }
@@ -77,7 +80,6 @@ static int check_spans(const ls_attention_args *a, ls_error *e) {
 typedef struct {
   ls_plan plan;
   atomic_size_t next;
-  size_t tasks;
   float *parts;
 } work;
 
@@ -114,7 +116,7 @@ static void attend_some(void *data, size_t unused) {
   ls_cut cut = ls_plan_span(&w->plan, 0, &used);
   for (;;) {
     int64_t n = (int64_t)atomic_fetch_add(&w->next, 1);
-    if (n >= (int64_t)w->tasks) return;
+    if (n >= (int64_t)w->plan.tasks) return;
     while (n >= before + cut.tiles * cut.chunks * cut.parts) {
       before += cut.tiles * cut.chunks * cut.parts;
       base = used;
@@ -133,12 +135,13 @@ static void spread(work *w, ls_body body, size_t tasks, double cost, const ls_po
 int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error *e) {
   if (check_shapes(a, e) || check_spans(a, e)) return -1;
   if (a->rows == 0) return 0;
-  float parts[LS_PART_FLOATS];
-  work w = {.parts = parts};
-  double cost = 0, width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
-  w.plan = ls_plan_call(a, kernels(a->kv), pool->threads, &w.tasks, &cost);
+  double width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
+  work w = {.plan = ls_plan_call(a, kernels(a->kv), pool->threads, PART_FLOATS)};
+  if (w.plan.parts > 0) w.parts = malloc((size_t)w.plan.parts * sizeof *w.parts);
+  if (w.parts == NULL) w.plan = ls_plan_call(a, w.plan.k, pool->threads, 0);  // slower, and the same
   spread(&w, prepare_some, (size_t)((a->rows + 7) / 8), (double)a->rows * width * 10, pool);
-  spread(&w, attend_some, w.tasks, cost, pool);
-  ls_join_parts(&w.plan, parts);
+  spread(&w, attend_some, w.plan.tasks, w.plan.cost, pool);
+  ls_join_parts(&w.plan, w.parts);
+  free(w.parts);
   return 0;
 }

@@ -11,6 +11,14 @@
 
 enum { LS_MAX_HEAD_DIM = 512 };  // bounds the stack scratch of a task
 
+// What a row and head gets is defined by positions of the row's own sequence alone, whichever kernel computes
+// it, in whatever company, on however many threads, from pages of any size. Keys are cut at fixed positions:
+// into blocks, for which the largest score is found at once, and segments, each of which is summed for
+// itself, block by block, from its first key to its last; segments are joined in order. Lanes of a vector
+// decide the order in which a score and a block's weights are summed, so bits are equal within a set of
+// instructions, not between two.
+enum { LS_KEYS = 64, LS_SEGMENT = 4 * LS_KEYS };
+
 // What the caches hold: attention_kv.h. A macro each, because the preprocessor chooses by them.
 #define LS_KV_F32 0
 #define LS_KV_F16 1
@@ -56,13 +64,19 @@ typedef struct ls_task {
   int64_t kv_head, kv_heads;   // more than one: only with `few`, and then all of each one's query heads
   int64_t head, heads;  // query heads [head, head+heads) share kv_head, the next `heads` the next KV head
   int few;              // few query vectors for each KV head: stream the keys, rather than tile them
-  float *part;  // not NULL: other tasks see other keys; per row and head of the span, head_dim + 2 numbers
+  // Not NULL: other tasks see other segments, each leaves its sums here. Per segment, row and head of the
+  // span, head_dim + 2 numbers: sums, largest score, sum of weights.
+  float *parts;
+  int64_t segment;  // the first one that has a place in parts
 } ls_task;
 
 typedef struct {
   // Norm, RoPE and cache writes of one packed row.
   void (*prepare)(const ls_attention_args *a, int64_t span, int64_t row);
   void (*attend)(const ls_task *t);
+  // Writes the attention of a row and head, of which `count` segments have been summed, each `stride` floats
+  // behind the one before.
+  void (*join)(const float *parts, int64_t count, int64_t stride, int64_t head_dim, float *out);
   int64_t tile, few;  // query vectors of a task, and up to how many for a KV head `few` pays
 } ls_kernels;
 #define LS_KERNELS(isa) ls_kernels_##isa##_f32, ls_kernels_##isa##_f16, ls_kernels_##isa##_int8  // by LS_KV_…
@@ -72,16 +86,17 @@ extern const ls_kernels LS_KERNELS(portable), LS_KERNELS(avx2), LS_KERNELS(avx51
 typedef struct {
   const ls_attention_args *a;
   const ls_kernels *k;
-  double target;  // cost of a task that keeps all threads busy to the end
+  double cost, target;  // of the call, in multiply-adds; of a task that keeps all threads busy to the end
+  size_t tasks;
+  int64_t room, parts;  // floats that the sums of shared segments may take, and take
 } ls_plan;
 typedef struct {
   int64_t tiles, chunks, parts;  // of rows, of heads, of keys; their product is the number of tasks
   int64_t tile_rows, head_chunk, kv_chunk;  // of a task: rows, query heads for a KV head, KV heads
+  int64_t segment, segments;                // the first one that the span sees, and how many they are
   int few;
 } ls_cut;
-enum { LS_PART_FLOATS = 1 << 16, LS_PARTS = 64 };  // of a call: what the calling thread's stack has for parts
-ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks,
-                     double *cost);
+ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, int64_t room);
 // parts_used: floats, over spans in order.
 ls_cut ls_plan_span(const ls_plan *p, int64_t span, int64_t *parts_used);
 ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t span, int64_t number, float *parts);

@@ -3,6 +3,8 @@
 #include <immintrin.h>
 #define LS_W 8
 #define LS_MAX(a, b) ((vf)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define LS_MADD(a, b, c) ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define LS_MADD1(a, b, c) __builtin_fmaf(a, b, c)
 #define LS_LOAD_F16(p) ((vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p))))
 #define LS_STORE_F16(p, v) \
   _mm_storeu_si128((__m128i *)(p), _mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
@@ -10,6 +12,8 @@
 // Of 16 registers:
 #define LS_QV 3  // 3 × 4 score accumulators
 #define LS_QK 4
+#define LS_QK2 4
+#define LS_QK3 4
 #define LS_PQ 6  // 6 × 2 value accumulators
 #define LS_PV 2
 #define LS_FQ 2

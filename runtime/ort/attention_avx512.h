@@ -3,6 +3,8 @@
 #include <immintrin.h>
 #define LS_W 16
 #define LS_MAX(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define LS_MADD(a, b, c) ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define LS_MADD1(a, b, c) __builtin_fmaf(a, b, c)
 #define LS_LOAD_F16(p) ((vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p))))
 #define LS_STORE_F16(p, v) \
   _mm256_storeu_si256((__m256i *)(p), _mm512_cvtps_ph((__m512)(v), _MM_FROUND_TO_NEAREST_INT))
@@ -10,6 +12,7 @@
 // Of 32 registers:
 #define LS_QV 2  // 2 × 8 score accumulators
 #define LS_QK 8
+#define LS_QK2 4
 #define LS_PQ 4  // 4 × 4 value accumulators
 #define LS_PV 4
 #define LS_FQ 4

@@ -16,9 +16,13 @@ func BenchmarkAttention(b *testing.B) {
 		kvHeads int
 		spans   []span
 	}{
-		{"decode/1x1024", 16, []span{{1023, 1}}},
-		{"decode/8x1024", 16, repeat(8, span{1023, 1})},
-		{"decode-gqa4/8x1024", 4, repeat(8, span{1023, 1})},
+		{"decode/1x128", 16, []span{{127, 1}}},
+		{"decode/1x512", 16, []span{{511, 1}}},
+		{"decode/1x2048", 16, []span{{2047, 1}}},
+		{"decode/8x128", 16, repeat(8, span{127, 1})},
+		{"decode/8x512", 16, repeat(8, span{511, 1})},
+		{"decode/8x2048", 16, repeat(8, span{2047, 1})},
+		{"decode-gqa4/8x2048", 4, repeat(8, span{2047, 1})},
 		{"prefill/128", 16, []span{{0, 128}}},
 		{"prefill/1024", 16, []span{{0, 1024}}},
 		{"prefill-gqa4/1024", 4, []span{{0, 1024}}},

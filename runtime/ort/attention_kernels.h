@@ -16,4 +16,4 @@ static void attend(const ls_task *t) {
   }
 }
 
-const ls_kernels LS_NAME(ls_kernels) = {prepare, attend, TILE_QUERIES, FEW_QUERIES};
+const ls_kernels LS_NAME(ls_kernels) = {prepare, attend, join, TILE_QUERIES, FEW_QUERIES};

@@ -13,7 +13,7 @@
 
 #define F16_MAX 65504.0f
 
-enum { TILE_KEYS = 64, LINE_BYTES = 64 };  // keys of a prefill tile; bytes of a cache line
+enum { LINE_BYTES = 64 };  // of a cache line
 
 static inline uint32_t bits_of(float x) {
   uint32_t u;
@@ -136,25 +136,26 @@ static inline void put_kv(kv_t *to, const float *x, int64_t hd) {
 
 #endif
 
+// int8 is multiplied as it is: a score is then multiplied by its key's scale, and a weight by its value's.
+#define LS_SCALED (LS_KV == LS_KV_INT8)
+#if !LS_SCALED
+static inline float kv_scale(const kv_t *head, int64_t hd) { return 1; }
+#endif
+
 // Scores of four keys, whose heads these are, in the keys' own units.
 static inline quad scaled4(quad x, const kv_t *const *head, int64_t hd) {
-#if LS_KV == LS_KV_INT8
+  if (!LS_SCALED) return x;
   return x *
          (quad){kv_scale(head[0], hd), kv_scale(head[1], hd), kv_scale(head[2], hd), kv_scale(head[3], hd)};
-#else
-  return x;
-#endif
 }
 
 // Multiplies the weights of n values, whose heads these are at `at`, by the values' scales.
 static inline void scale_weights(float *p, const kv_t *const *v, int64_t at, int64_t n, int64_t hd) {
-#if LS_KV == LS_KV_INT8
-  for (int64_t j = 0; j < n; j++) p[j] *= kv_scale(v[j] + at, hd);
-#endif
+  for (int64_t j = 0; LS_SCALED && j < n; j++) p[j] *= kv_scale(v[j] + at, hd);
 }
 
-// Where many queries share a tile of keys or values, the tile is widened to float32 once; float32 stays where
-// it is.
+// Where many queries share a block of keys or values, it is widened to float32 once, int8 without its scale;
+// float32 stays where it is.
 #if LS_KV == LS_KV_F32
 #define WIDE_FLOATS 1
 static inline const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd,
@@ -162,20 +163,15 @@ static inline const float *const *widen(const kv_t *const *rows, int64_t n, int6
   return rows;
 }
 #else
-#define WIDE_FLOATS (TILE_KEYS * LS_MAX_HEAD_DIM)
+#define WIDE_FLOATS (LS_KEYS * LS_MAX_HEAD_DIM)
 static const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd, float *wide,
                                  const float **at) {
   for (int64_t j = 0; j < n; j++) {
     float *to = wide + j * hd;
-    at[j] = to;
-#if LS_KV == LS_KV_INT8
-    float scale = kv_scale(rows[j], hd);
-#else
-    const float scale = 1;
-#endif
     int64_t d = 0;
-    for (; d + LS_W <= hd; d += LS_W) store(to + d, load_kv(rows[j] + d) * scale);
-    for (; d < hd; d++) to[d] = one_kv(rows[j] + d) * scale;
+    for (; d + LS_W <= hd; d += LS_W) store(to + d, load_kv(rows[j] + d));
+    for (; d < hd; d++) to[d] = one_kv(rows[j] + d);
+    at[j] = to;
   }
   for (int64_t j = n; j < padded; j++) at[j] = at[n - 1];
   return at;

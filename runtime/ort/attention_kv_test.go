@@ -295,6 +295,7 @@ func BenchmarkAttentionKV(b *testing.B) {
 		kvHeads int
 		spans   []span
 	}{
+		{"decode/1x1024", 16, []span{{1023, 1}}},
 		{"decode/8x1024", 16, repeat(8, span{1023, 1})},
 		{"decode/8x4096", 16, repeat(8, span{4095, 1})},
 		{"decode-gqa4/8x4096", 4, repeat(8, span{4095, 1})},

@@ -1,12 +1,11 @@
 //go:build cgo
 
 // How a call is cut into tasks: rows into tiles, heads into chunks and, where that leaves threads idle, keys
-// into parts that are joined at the end.
+// into parts of whole segments, which are joined at the end. It decides who computes what, never what comes
+// out.
 #include <math.h>
 
 #include "attention.h"
-
-enum { PART_KEYS = 128 };  // a part of fewer keys does not pay for its joining
 
 static int64_t at_least_1(double x) { return x < 1 ? 1 : x > INT32_MAX ? INT32_MAX : (int64_t)x; }
 static int64_t parted(int64_t n, int64_t size) { return (n + size - 1) / size; }
@@ -29,28 +28,28 @@ static double head_cost(const ls_attention_args *a, int64_t s) {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Into how many parts the keys of a span are cut, of the number that is wanted.
-static int64_t cut_keys(const ls_attention_args *a, int64_t rows, int64_t keys, int64_t wanted,
+// Into how many parts the segments of a span are cut, of the number that is wanted.
+static int64_t cut_keys(const ls_plan *p, int64_t rows, int64_t segments, int64_t wanted,
                         int64_t *parts_used) {
-  int64_t parts = least(least(wanted, keys / PART_KEYS), LS_PARTS);
-  int64_t floats = rows * a->q_heads * (a->head_dim + 2);
-  parts = least(parts, (LS_PART_FLOATS - *parts_used) / floats);
-  if (parts < 2) return 1;
-  *parts_used += parts * floats;
+  const ls_attention_args *a = p->a;
+  int64_t parts = least(wanted, segments), room = (p->room - *parts_used) / (a->head_dim + 2);
+  if (parts < 2 || segments > room / (rows * a->q_heads)) return 1;
+  *parts_used += segments * rows * a->q_heads * (a->head_dim + 2);
   return parts;
 }
 
 ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   const ls_attention_args *a = p->a;
-  int64_t rows = span_rows(a, s), group = a->q_heads / a->kv_heads, keys = a->past[s] + rows - span_low(a, s);
+  int64_t rows = span_rows(a, s), group = a->q_heads / a->kv_heads;
   double cost = head_cost(a, s);
-  ls_cut c = {.tiles = 0, .chunks = 1, .parts = 1};
+  ls_cut c = {.tiles = 0, .chunks = 1, .parts = 1, .segment = span_low(a, s) / LS_SEGMENT};
   if (rows == 0) return c;
+  c.segments = parted(a->past[s] + rows, LS_SEGMENT) - c.segment;
   c.few = rows * group <= p->k->few && rows * group * a->head_dim <= LS_FEW_FLOATS;
   if (c.few) {  // by keys before heads: rows of all heads stream in almost twice as fast as rows of a few
     int64_t wanted = at_least_1(cost * (double)a->kv_heads / p->target + 0.5);
     int64_t most = least(LS_FEW_VECTORS / (rows * group), LS_FEW_FLOATS / (rows * group * a->head_dim));
-    c.parts = cut_keys(a, rows, keys, wanted, parts_used);
+    c.parts = cut_keys(p, rows, c.segments, wanted, parts_used);
     c.kv_chunk = least(parted(a->kv_heads, least(parted(wanted, c.parts), a->kv_heads)), most);
     c.tiles = 1, c.tile_rows = rows, c.head_chunk = group;
     c.chunks = parted(a->kv_heads, c.kv_chunk);
@@ -62,7 +61,7 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   c.tile_rows = parted(rows, c.tiles);  // equal tiles, rather than a small one at the end
   c.chunks = a->kv_heads * per_group;
   if (c.tiles == 1)
-    c.parts = cut_keys(a, rows, keys, at_least_1(cost / (p->target * (double)per_group)), parts_used);
+    c.parts = cut_keys(p, rows, c.segments, at_least_1(cost / (p->target * (double)per_group)), parts_used);
   return c;
 }
 
@@ -82,51 +81,35 @@ ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t numbe
   t.from = a->window > 0 && oldest > 0 ? oldest : 0;
   t.to = a->past[s] + t.first + t.count;
   if (c->parts > 1) {
-    int64_t keys = t.to - t.from, share = parted(keys, c->parts), low = t.from;
-    t.from = low + part * share < t.to ? low + part * share : t.to;
-    t.to = t.from + share < t.to ? t.from + share : t.to;
-    t.part = parts + part * rows * a->q_heads * (a->head_dim + 2);
+    int64_t from = c->segment + part * c->segments / c->parts,
+            to = c->segment + (part + 1) * c->segments / c->parts;
+    if (part > 0) t.from = from * LS_SEGMENT;
+    if (part + 1 < c->parts) t.to = to * LS_SEGMENT;
+    t.parts = parts, t.segment = c->segment;
   }
   return t;
 }
 
-ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, size_t *tasks,
-                     double *cost) {
-  ls_plan p = {.a = a, .k = k, .target = INFINITY};
-  int64_t used = 0;
-  *tasks = 0, *cost = 0;
-  for (int64_t s = 0; s < a->spans; s++) *cost += head_cost(a, s) * (double)a->kv_heads;
-  if (threads > 1) p.target = *cost / (double)(4 * threads) + 1;
+ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, int64_t room) {
+  ls_plan p = {.a = a, .k = k, .room = room, .target = INFINITY};
+  for (int64_t s = 0; s < a->spans; s++) p.cost += head_cost(a, s) * (double)a->kv_heads;
+  if (threads > 1) p.target = p.cost / (double)(4 * threads) + 1;
   for (int64_t s = 0; s < a->spans; s++) {
-    ls_cut c = ls_plan_span(&p, s, &used);
-    *tasks += (size_t)(c.tiles * c.chunks * c.parts);
+    ls_cut c = ls_plan_span(&p, s, &p.parts);
+    p.tasks += (size_t)(c.tiles * c.chunks * c.parts);
   }
   return p;
 }
 
-// Each row and head of a span that was cut by keys: its parts weighed by how much of the softmax each has
-// seen.
-static void join_span(const ls_attention_args *a, int64_t s, int64_t count, const float *parts) {
-  int64_t hd = a->head_dim, vectors = span_rows(a, s) * a->q_heads, stride = vectors * (hd + 2);
-  float *out = a->out + a->cumulative[s] * a->q_heads * hd;
-  for (int64_t i = 0; i < vectors; i++, out += hd, parts += hd + 2) {
-    float top = parts[hd], total = 0, weight[LS_PARTS];
-    for (int64_t p = 1; p < count; p++) top = parts[p * stride + hd] > top ? parts[p * stride + hd] : top;
-    for (int64_t p = 0; p < count; p++) {
-      weight[p] = exp2f(parts[p * stride + hd] - top);
-      total += weight[p] * parts[p * stride + hd + 1];
-    }
-    for (int64_t p = 0; p < count; p++) {
-      float f = weight[p] / total;
-      for (int64_t d = 0; d < hd; d++) out[d] = parts[p * stride + d] * f + (p ? out[d] : 0);
-    }
-  }
-}
-
 void ls_join_parts(const ls_plan *p, const float *parts) {
+  const ls_attention_args *a = p->a;
   int64_t used = 0, base = 0;
-  for (int64_t s = 0; s < p->a->spans; s++, base = used) {
+  for (int64_t s = 0; s < a->spans; s++, base = used) {
     ls_cut c = ls_plan_span(p, s, &used);
-    if (c.parts > 1) join_span(p->a, s, c.parts, parts + base);
+    if (c.parts == 1) continue;
+    int64_t hd = a->head_dim, vectors = span_rows(a, s) * a->q_heads;
+    float *out = a->out + a->cumulative[s] * a->q_heads * hd;
+    for (int64_t i = 0; i < vectors; i++)
+      p->k->join(parts + base + i * (hd + 2), c.segments, vectors * (hd + 2), hd, out + i * hd);
   }
 }

@@ -6,8 +6,17 @@
 #else
 #define LS_MAX(a, b) choose((a) > (b), (a), (b))
 #endif
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#define LS_MADD(a, b, c) ((vf)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define LS_MADD1(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define LS_MADD(a, b, c) ((a) * (b) + (c))
+#define LS_MADD1(a, b, c) ((a) * (b) + (c))
+#endif
 #define LS_QV 2
 #define LS_QK 4
+#define LS_QK2 4
 #define LS_PQ 4
 #define LS_PV 2
 #define LS_FQ 2

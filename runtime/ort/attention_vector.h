@@ -1,5 +1,7 @@
-// The arithmetic that the inner loops share, over GCC's vector extension. The including attention_<isa>.c
-// defines LS_W (floats of a vector) and LS_MAX(a, b) (of each lane).
+// The arithmetic that the inner loops share, over GCC's vector extension. The including attention_<isa>.h
+// defines LS_W (floats of a vector), LS_MAX(a, b) (of each lane) and LS_MADD(a, b, c), LS_MADD1(a, b, c):
+// a·b + c of vectors and of numbers, both with one rounding or both with two. They stand wherever two kernels
+// must round alike, so that no compiler decides.
 #ifndef LOOPSERVE_ATTENTION_VECTOR_H
 #define LOOPSERVE_ATTENTION_VECTOR_H
 
@@ -12,10 +14,13 @@ typedef float vf __attribute__((vector_size(LS_W * 4)));
 typedef int32_t vi __attribute__((vector_size(LS_W * 4)));
 typedef float vfu __attribute__((vector_size(LS_W * 4), aligned(4), may_alias));
 typedef float quad __attribute__((vector_size(16)));
+typedef int32_t quad_index __attribute__((vector_size(16)));
 
 static inline vf load(const float *p) { return *(const vfu *)p; }
 static inline void store(float *p, vf v) { *(vfu *)p = v; }
 static inline vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
+// Not by +, which would make 0 of -0 and so take an addition.
+static inline vf splat(float x) { return x - (vf){}; }
 
 // The four sums over every fourth lane.
 static inline quad fold(vf v) {
@@ -35,13 +40,30 @@ static inline float sum(vf v) {
   return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
-// The sums of four vectors, by transposition: a third of the work of four sums.
+// Each quarter of a vector of four floats shuffled alike; indices from LS_W on are of the second vector.
+#if LS_W == 16
+#define QUARTERS(a, b, c, d) \
+  (vi) { a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12 }
+#elif LS_W == 8
+#define QUARTERS(a, b, c, d) \
+  (vi) { a, b, c, d, a + 4, b + 4, c + 4, d + 4 }
+#else
+#define QUARTERS(a, b, c, d) \
+  (vi) { a, b, c, d }
+#endif
+
+// The sums of four vectors, by transposition: neighbours first, one after another, four by four, and fold
+// adds these sums.
 static inline quad sum4(vf a, vf b, vf c, vf d) {
-  typedef int32_t index __attribute__((vector_size(16)));
-  quad p = fold(a), q = fold(b), r = fold(c), s = fold(d);
-  quad pq = __builtin_shuffle(p, q, (index){0, 4, 1, 5}) + __builtin_shuffle(p, q, (index){2, 6, 3, 7});
-  quad rs = __builtin_shuffle(r, s, (index){0, 4, 1, 5}) + __builtin_shuffle(r, s, (index){2, 6, 3, 7});
-  return __builtin_shuffle(pq, rs, (index){0, 1, 4, 5}) + __builtin_shuffle(pq, rs, (index){2, 3, 6, 7});
+  vf ab = __builtin_shuffle(a, b, QUARTERS(0, LS_W, 1, LS_W + 1));
+  vf cd = __builtin_shuffle(c, d, QUARTERS(0, LS_W, 1, LS_W + 1));
+  vf ab2 = __builtin_shuffle(a, b, QUARTERS(2, LS_W + 2, 3, LS_W + 3));
+  vf cd2 = __builtin_shuffle(c, d, QUARTERS(2, LS_W + 2, 3, LS_W + 3));
+  vf first = __builtin_shuffle(ab, cd, QUARTERS(0, 1, LS_W, LS_W + 1));
+  vf second = __builtin_shuffle(ab, cd, QUARTERS(2, 3, LS_W + 2, LS_W + 3));
+  vf third = __builtin_shuffle(ab2, cd2, QUARTERS(0, 1, LS_W, LS_W + 1));
+  vf fourth = __builtin_shuffle(ab2, cd2, QUARTERS(2, 3, LS_W + 2, LS_W + 3));
+  return fold(first + second + third + fourth);
 }
 
 static inline float largest(vf v) {
@@ -53,21 +75,25 @@ static inline float largest(vf v) {
 }
 
 // 2^x for x <= 0: a minimax polynomial of degree 5 on [-1/2, 1/2] (relative error 7e-8 before rounding).
-// Below -125 it stays at 2^-125, which no sum of float32 can tell from 0 beside the 1 of the largest score,
-// and is not denormal.
+// Below -125 it is 0, which no sum of float32 can tell from 2^-125 beside the 1 of the largest score: so a
+// key that is masked with -∞ counts for exactly nothing.
 static inline vf exp2_neg(vf x) {
   const vf magic =
-      (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
-  x = LS_MAX(x, (vf){} - 125.0f);
+      splat(12582912.0f);  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
+  vi nothing = x < -125.0f;
+  x = LS_MAX(x, splat(-125.0f));
   vf t = x + magic;
   vf r = x - (t - magic);
-  vf p = r * 0.001327647198f + 0.009675541334f;
-  p = p * r + 0.05550713274f;
-  p = p * r + 0.2402211972f;
-  p = p * r + 0.6931469671f;
-  p = p * r + 1.000000072f;
-  return (vf)((vi)p + ((vi)t << 23));
+  vf p = LS_MADD(splat(0.001327647198f), r, splat(0.009675541334f));
+  p = LS_MADD(p, r, splat(0.05550713274f));
+  p = LS_MADD(p, r, splat(0.2402211972f));
+  p = LS_MADD(p, r, splat(0.6931469671f));
+  p = LS_MADD(p, r, splat(1.000000072f));
+  return (vf)(((vi)p + ((vi)t << 23)) & ~nothing);
 }
+
+// By what a sum is multiplied when the largest score grows from `before` to `now`: exactly 1 where it stays.
+static inline vf shrink(vf before, vf now) { return choose(before == now, splat(1), exp2_neg(before - now)); }
 
 // tanh by 2^x, and by its series where the quotient would lose digits.
 static inline vf tanh_of(vf x) {
@@ -75,7 +101,9 @@ static inline vf tanh_of(vf x) {
   vf y = choose(negative, -x, x), z = x * x;
   vf e = exp2_neg(y * -2.885390081777927f);  // e^-2y
   vf far = (1.0f - e) / (1.0f + e);
-  vf near = x + x * z * (-1.0f / 3 + z * (2.0f / 15 + z * (-17.0f / 315 + z * (62.0f / 2835))));
+  vf series = LS_MADD(z, splat(62.0f / 2835), splat(-17.0f / 315));
+  series = LS_MADD(z, LS_MADD(z, series, splat(2.0f / 15)), splat(-1.0f / 3));
+  vf near = LS_MADD(x * z, series, x);
   return choose(y < 0.25f, near, choose(negative, -far, far));
 }
 
