@@ -61,7 +61,7 @@ func (r *render) arith(op string, a, b Value) Value {
 		return r.repeat(b, x)
 	}
 	refuseBig(a, b)
-	panic(typeErr("unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a), typeName(b)))
+	panic(errorf("TypeError", "unsupported operand type(s) for %s: '%s' and '%s'", op, typeName(a), typeName(b)))
 }
 
 func isSequence(v Value) bool {
@@ -99,7 +99,7 @@ func (r *render) join(a, b Value) Value {
 		r.grow(int64(16 * (len(l.Items) + len(m.Items))))
 		return &List{Items: slices.Concat(l.Items, m.Items), kind: l.kind}
 	}
-	panic(typeErr(`can only concatenate %s (not "%s") to %s`, typeName(a), typeName(b), typeName(a)))
+	panic(errorf("TypeError", `can only concatenate %s (not "%s") to %s`, typeName(a), typeName(b), typeName(a)))
 }
 
 func (r *render) repeat(v Value, n int64) Value {

@@ -162,7 +162,8 @@ func init() { // here, because select and map lead from filters to tests
 	for name, rest := range map[string]int64{"even": 0, "odd": 1} {
 		tests.add(name, "", func(r *render, v Value, _ []Value) Value { return r.equal(r.arith("%", v, int64(2)), rest) })
 	}
-	tests.refuse("the test '%s'", "callable divisibleby escaped filter ge greaterthan gt le lessthan lower lt sameas test upper < <= > >=")
+	tests.refuse("the test '%s'", `callable divisibleby escaped filter ge greaterthan gt le lessthan lower lt sameas test upper
+		< <= > >=`)
 }
 
 func isUndefined(v Value) bool {

@@ -55,7 +55,7 @@ func (sig *signature) bind(a *args) []Value {
 		case given && p.refused:
 			panic(unsupported("the argument '%s' of %s", p.name, sig.label))
 		case !given && !p.optional:
-			panic(typeErr("%s missing a required argument: '%s'", sig.label, p.name))
+			panic(errorf("TypeError", "%s missing a required argument: '%s'", sig.label, p.name))
 		}
 	}
 	return out
@@ -123,7 +123,7 @@ func (c *call) run(r *render, s *scope, caller *macro) Value {
 		return f.call(r, a)
 	}
 	defined(v[0])
-	panic(typeErr("'%s' object is not callable", typeName(v[0])))
+	panic(errorf("TypeError", "'%s' object is not callable", typeName(v[0])))
 }
 
 // macroDecl is what a macro or a call block says of itself. Its signature has a caller if its body uses one.

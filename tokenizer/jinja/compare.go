@@ -52,15 +52,9 @@ func compareNumbers(a, b Value) int {
 		return cmp.Compare(x, y)
 	}
 	refuseBig(a, b)
-	f, isFloat := a.(float64)
-	if !isFloat {
-		f = float64(x)
-	}
-	g, isFloat := b.(float64)
-	if !isFloat {
-		g = float64(y)
-	}
-	return cmp.Compare(f, g)
+	f, _ := a.(float64)
+	g, _ := b.(float64)
+	return cmp.Compare(f+float64(x), g+float64(y)) // what a number is not is zero
 }
 
 // order compares. op is the operator that its error names.
@@ -77,7 +71,7 @@ func (r *render) order(a, b Value, op string) int {
 		return strings.Compare(s, t)
 	}
 	refuseIf(isSequence(a) && typeName(a) == typeName(b), "'%s' on a %s", op, typeName(a))
-	panic(typeErr("'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
+	panic(errorf("TypeError", "'%s' not supported between instances of '%s' and '%s'", op, typeName(a), typeName(b)))
 }
 
 // compare evaluates one comparison operator.

@@ -24,11 +24,10 @@ func (d *Dict) Set(key string, v Value) { d.set(key, key, v) }
 func (d *Dict) Get(key string) (Value, bool) { return d.find(key) }
 
 func (d *Dict) find(k any) (Value, bool) {
-	i, ok := d.index[k]
-	if !ok {
-		return nil, false
+	if i, ok := d.index[k]; ok {
+		return d.entries[i].val, true
 	}
-	return d.entries[i].val, true
+	return nil, false
 }
 
 func (d *Dict) set(k any, key, v Value) {

@@ -55,8 +55,6 @@ func errorf(class, format string, a ...any) *Error {
 	return &Error{Class: class, Msg: fmt.Sprintf(format, a...)}
 }
 
-func typeErr(format string, a ...any) *Error { return errorf("TypeError", format, a...) }
-
 // unsupported refuses by name what Jinja has and this package has not.
 func unsupported(format string, a ...any) *Error {
 	return errorf("UnsupportedError", format+" is not supported in chat templates", a...)

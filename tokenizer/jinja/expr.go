@@ -52,6 +52,30 @@ func apply(b *builtin, x expr, a arguments, line int) expr {
 
 func not(x expr) expr { return func(r *render, s *scope) Value { return !truth(r.eval(x, s)) } }
 
+// condition is "then if test else alt".
+func condition(test, then, alt expr) expr {
+	return func(r *render, s *scope) Value {
+		if truth(r.eval(test, s)) {
+			return r.eval(then, s)
+		}
+		return r.eval(alt, s)
+	}
+}
+
+// levels are the binary operators, loosest first, all of them left-associative; "not", a prefix, stands between "and" and
+// the comparisons.
+var levels = [...][]string{
+	{"or"},
+	{"and"},
+	{"==", "!=", "<", "<=", ">", ">=", "in", "not in"},
+	{"+", "-"},
+	{"~"},
+	{"*", "/", "//", "%"},
+	{"**"},
+}
+
+const compareLevel = 2
+
 // chain is operands[0] ops[0] operands[1] ops[1] …, all of one level of precedence.
 func chain(ops []string, operands []expr, line int) expr {
 	switch ops[0] {

@@ -11,8 +11,8 @@ import (
 var filters = table{}
 
 func init() { // here, because map and select lead back to this table
-	filters.refuse("the filter '%s'", `abs attr batch center e escape filesizeformat float forceescape groupby max min pprint random
-		reverse round slice striptags sum truncate urlencode urlize wordcount wordwrap xmlattr`)
+	filters.refuse("the filter '%s'", `abs attr batch center e escape filesizeformat float forceescape groupby max min pprint
+		random reverse round slice striptags sum truncate urlencode urlize wordcount wordwrap xmlattr`)
 	filters.add("default d", "default_value? boolean?", filterDefault)
 	filters.add("length count", "", func(r *render, v Value, _ []Value) Value { return r.length(v) })
 	filters.add("string", "", func(r *render, v Value, _ []Value) Value { return like(v, r.str(v)) })
@@ -29,7 +29,6 @@ func init() { // here, because map and select lead back to this table
 	filters.addRaw("format", filterFormat)
 	filters.add("tojson", "ensure_ascii? indent? separators? sort_keys!", filterToJSON)
 	filters.add("int", "default? base!", filterInt)
-	addListFilters(filters)
 }
 
 func filterDefault(_ *render, v Value, a []Value) Value {

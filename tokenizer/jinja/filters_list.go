@@ -8,25 +8,25 @@ import (
 
 func identity(v Value) Value { return v }
 
-func addListFilters(t table) {
-	t.add("first", "", filterFirst)
-	t.add("last", "", filterLast)
-	t.add("list", "", func(r *render, v Value, _ []Value) Value { return &List{Items: r.items(v)} })
-	t.add("items", "", filterItems)
-	t.add("join", "d? attribute!", func(r *render, v Value, a []Value) Value {
+func init() {
+	filters.add("first", "", filterFirst)
+	filters.add("last", "", filterLast)
+	filters.add("list", "", func(r *render, v Value, _ []Value) Value { return &List{Items: r.items(v)} })
+	filters.add("items", "", filterItems)
+	filters.add("join", "d? attribute!", func(r *render, v Value, a []Value) Value {
 		return r.joined(r.str(given(a[0], "")), r.items(v), r.str)
 	})
-	t.add("sort", "reverse! case_sensitive! attribute!", func(r *render, v Value, _ []Value) Value {
+	filters.add("sort", "reverse! case_sensitive! attribute!", func(r *render, v Value, _ []Value) Value {
 		items := r.items(v)
 		return r.sorted(items, r.lowered(items))
 	})
-	t.add("dictsort", "case_sensitive! by! reverse!", filterDictsort)
-	t.add("unique", "case_sensitive! attribute!", filterUnique)
-	t.addRaw("map", filterMap)
-	t.addRaw("select", choose(false, true))
-	t.addRaw("reject", choose(false, false))
-	t.addRaw("selectattr", choose(true, true))
-	t.addRaw("rejectattr", choose(true, false))
+	filters.add("dictsort", "case_sensitive! by! reverse!", filterDictsort)
+	filters.add("unique", "case_sensitive! attribute!", filterUnique)
+	filters.addRaw("map", filterMap)
+	filters.addRaw("select", choose(false, true))
+	filters.addRaw("reject", choose(false, false))
+	filters.addRaw("selectattr", choose(true, true))
+	filters.addRaw("rejectattr", choose(true, false))
 }
 
 func filterFirst(r *render, v Value, _ []Value) Value {

@@ -123,10 +123,6 @@ func (l *lexer) at(e *Error) *Error {
 	return e
 }
 
-func (l *lexer) fail(format string, a ...any) *Error {
-	return l.at(errorf("TemplateSyntaxError", format, a...))
-}
-
 // between reads text up to the next tag, and the tag's opening.
 func (l *lexer) between(rest string) {
 	m := tagBegin.FindStringSubmatchIndex(rest)
@@ -160,7 +156,7 @@ func (l *lexer) between(rest string) {
 func (l *lexer) until(end *regexp.Regexp, what string) (rest string, match []int) {
 	rest = l.src[l.pos:]
 	if match = end.FindStringSubmatchIndex(rest); match == nil {
-		panic(l.fail("Missing end of %s", what))
+		panic(l.at(errorf("TemplateSyntaxError", "Missing end of %s", what)))
 	}
 	return rest, match
 }
@@ -203,7 +199,8 @@ func (l *lexer) inside(rest string) {
 		return
 	}
 	c, _ := utf8.DecodeRuneInString(rest)
-	panic(l.fail("unexpected char %s at %d", quoteRepr(string(c)), utf8.RuneCountInString(l.src[:l.pos])))
+	at := utf8.RuneCountInString(l.src[:l.pos])
+	panic(l.at(errorf("TemplateSyntaxError", "unexpected char %s at %d", quoteRepr(string(c)), at)))
 }
 
 // token emits what a pattern matched.
@@ -244,7 +241,7 @@ func (l *lexer) unescape(s string) string {
 		case strings.IndexByte("abfnrtvxuU", c) >= 0:
 			char, _, _, err := strconv.UnquoteChar(escape, 0)
 			if err != nil {
-				panic(l.fail(`truncated \%c escape`, c))
+				panic(l.at(errorf("TemplateSyntaxError", `truncated \%c escape`, c)))
 			}
 			return string(char)
 		}

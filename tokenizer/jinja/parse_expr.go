@@ -5,20 +5,6 @@ import (
 	"strings"
 )
 
-// levels are the binary operators, loosest first, all of them left-associative; "not", a prefix, stands between "and" and
-// the comparisons.
-var levels = [...][]string{
-	{"or"},
-	{"and"},
-	{"==", "!=", "<", "<=", ">", ">=", "in", "not in"},
-	{"+", "-"},
-	{"~"},
-	{"*", "/", "//", "%"},
-	{"**"},
-}
-
-const compareLevel = 2
-
 // expression parses one expression.
 func (p *parser) expression() expr {
 	defer p.deeper()()
@@ -32,16 +18,6 @@ func (p *parser) expression() expr {
 		x = condition(test, x, alt)
 	}
 	return x
-}
-
-// condition is "then if test else alt".
-func condition(test, then, alt expr) expr {
-	return func(r *render, s *scope) Value {
-		if truth(r.eval(test, s)) {
-			return r.eval(then, s)
-		}
-		return r.eval(alt, s)
-	}
 }
 
 // binary parses a run of operators of one level over operands of the next. A run is one function, so that a long sum
@@ -153,7 +129,7 @@ func (p *parser) primary() expr {
 			return d
 		}, pairs...)
 	}
-	panic(p.fail("unexpected %s", quoteRepr(describe(t))))
+	panic(errorf("TemplateSyntaxError", "unexpected %s", quoteRepr(describe(t))))
 }
 
 // tuple parses one expression, or several with commas as a tuple, which parens let be empty.
@@ -242,7 +218,8 @@ func (p *parser) subscript(x expr) expr {
 	if n == 0 {
 		return itemOf(x, parts[0], line)
 	}
-	return strict(line, func(r *render, v []Value) Value { return r.slice(v[0], [3]Value(v[1:])) }, x, parts[0], parts[1], parts[2])
+	slice := func(r *render, v []Value) Value { return r.slice(v[0], [3]Value(v[1:])) }
+	return strict(line, slice, x, parts[0], parts[1], parts[2])
 }
 
 // callOf parses a call's arguments.

@@ -195,7 +195,7 @@ func (p *parser) signature(name string) *macroDecl {
 		if p.skip("=") {
 			def = p.expression()
 		} else if n := len(d.defaults); n > 0 && d.defaults[n-1] != nil {
-			panic(p.fail("non-default argument follows default argument"))
+			panic(errorf("TemplateSyntaxError", "non-default argument follows default argument"))
 		}
 		d.params = append(d.params, param{name: name, optional: true})
 		d.defaults = append(d.defaults, def)

@@ -19,10 +19,6 @@ type parser struct {
 	inLoop int
 }
 
-func (p *parser) fail(format string, a ...any) *Error {
-	return errorf("TemplateSyntaxError", format, a...)
-}
-
 func (p *parser) require(holds bool, format string, a ...any) {
 	require(holds, "TemplateSyntaxError", format, a...)
 }
@@ -99,7 +95,7 @@ func (p *parser) body(ends []string) []stmt {
 			out = append(out, p.statement(ends))
 			p.expect(tokBlkEnd)
 		default:
-			panic(p.fail("unexpected '%s'", describe(p.cur)))
+			panic(errorf("TemplateSyntaxError", "unexpected '%s'", describe(p.cur)))
 		}
 	}
 }
@@ -123,5 +119,5 @@ func (p *parser) failEnd(msg string, ends []string) *Error {
 	if n := len(p.tags); n > 0 {
 		msg += fmt.Sprintf(" The innermost block that needs to be closed is %s.", quoteRepr(p.tags[n-1]))
 	}
-	return p.fail("%s", msg)
+	return errorf("TemplateSyntaxError", "%s", msg)
 }

@@ -67,11 +67,12 @@ func newRender(ctx context.Context, l Limits, vars *Dict, opts Options) *render 
 	l.Steps += values*stepsPerValue + bytes/16*stepsPerSixteen
 	l.Memory += bytes*memoryPerByte + values*memoryPerValue
 	l.Output += bytes * outputPerByte
-	r := &render{ctx: ctx, limits: l, steps: l.Steps, memory: l.Memory, output: l.Output, now: opts.Now, vars: vars}
-	if r.now == nil {
-		r.now = time.Now
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
-	return r
+	return &render{
+		ctx: ctx, limits: l, steps: l.Steps, memory: l.Memory, output: l.Output, now: opts.Now, vars: vars, out: &strings.Builder{},
+	}
 }
 
 // measure counts the values in v and the bytes of its strings. Variables are built by FromJSON or by the caller, so they

@@ -34,7 +34,7 @@ func (r *render) items(v Value) []Value {
 	case *Dict:
 		return r.parts(v, keyOf)
 	}
-	panic(typeErr("'%s' object is not iterable", typeName(v)))
+	panic(errorf("TypeError", "'%s' object is not iterable", typeName(v)))
 }
 
 // length is Python's len(v).
@@ -53,7 +53,7 @@ func (r *render) length(v Value) int64 {
 	case *Dict:
 		return int64(v.Len())
 	}
-	panic(typeErr("object of type '%s' has no len()", typeName(v)))
+	panic(errorf("TypeError", "object of type '%s' has no len()", typeName(v)))
 }
 
 // index is Python's x[key]; not ok where that raises TypeError or LookupError.
@@ -85,13 +85,10 @@ func (r *render) index(x, key Value) (Value, bool) {
 // itemIndex turns a Python index into an offset below n.
 func itemIndex(key Value, n int) (int, bool) {
 	i, ok := asInt(key)
-	if ok && i < 0 {
+	if i < 0 {
 		i += int64(n)
 	}
-	if !ok || i < 0 || i >= int64(n) {
-		return 0, false
-	}
-	return int(i), true
+	return int(i), ok && 0 <= i && i < int64(n)
 }
 
 // runes are the code points of a str.
@@ -109,8 +106,6 @@ func (r *render) slice(x Value, bounds [3]Value) Value {
 		require(ok || b == nil, "TypeError", "slice indices must be integers or None or have an __index__ method")
 	}
 	defined(x)
-	n, ok := asInt(bounds[2])
-	require(!ok || n != 0, "ValueError", "slice step cannot be zero")
 	if _, ok := asString(x); ok {
 		return like(x, string(cut(r, r.runes(x), bounds)))
 	}
@@ -139,6 +134,7 @@ func sliceRange(size int, bounds [3]Value) (start, step, count int) {
 	if !ok {
 		by = 1
 	}
+	require(by != 0, "ValueError", "slice step cannot be zero")
 	n := int64(size)
 	low, high := int64(0), n
 	first, last := low, high

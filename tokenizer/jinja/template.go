@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -43,10 +42,8 @@ func (t *Template) Render(ctx context.Context, vars *Dict, opts Options) (string
 func (t *Template) run(r *render) (text string, err error) {
 	defer recovered(&err, &r.line)
 	r.look()
-	var out strings.Builder
-	r.out = &out
 	r.run(t.body, &scope{})
-	return out.String(), nil
+	return r.out.String(), nil
 }
 
 // Chat is what a conversation is rendered from.

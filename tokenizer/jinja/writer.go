@@ -11,14 +11,15 @@ import (
 
 // style is what repr and json.dumps spell each in their own way.
 type style struct {
-	none, yes, no string
-	quote         func(s string) string
-	isJSON        bool
+	none   string
+	bools  map[bool]string
+	quote  func(s string) string
+	isJSON bool
 }
 
 var (
-	pythonStyle = style{none: "None", yes: "True", no: "False", quote: quoteRepr}
-	jsonStyle   = style{none: "null", yes: "true", no: "false", quote: quoteJSON, isJSON: true}
+	pythonStyle = style{none: "None", bools: map[bool]string{true: "True", false: "False"}, quote: quoteRepr}
+	jsonStyle   = style{none: "null", bools: map[bool]string{true: "true", false: "false"}, quote: quoteJSON, isJSON: true}
 )
 
 // scalar spells None, a bool, a number or a text.
@@ -30,10 +31,7 @@ func (s *style) scalar(v Value) (string, bool) {
 	case nil:
 		return s.none, true
 	case bool:
-		if v {
-			return s.yes, true
-		}
-		return s.no, true
+		return s.bools[v], true
 	case int64:
 		return strconv.FormatInt(v, 10), true
 	case bigInt:
@@ -110,7 +108,7 @@ func (w *writer) value(v Value) {
 		}
 		w.group(opening, closing, len(l.Items), func(i int) { w.value(l.Items[i]) })
 	case w.isJSON:
-		panic(typeErr("Object of type %s is not JSON serializable", typeName(v)))
+		panic(errorf("TypeError", "Object of type %s is not JSON serializable", typeName(v)))
 	default:
 		panic(unsupported("printing a %s", typeName(v)))
 	}
