@@ -7,8 +7,6 @@ import (
 	"net/http/pprof"
 
 	"github.com/gin-gonic/gin"
-
-	"github.com/loopserve/loopserve/server/generate"
 )
 
 // What a ModelControl may answer, beside ErrModelUnavailable.
@@ -87,16 +85,10 @@ func sameOrigin(c *gin.Context) {
 
 // failAdmin tells the operator all: who may use this listener may read the log.
 func failAdmin(c *gin.Context, err error) {
-	status, code := http.StatusInternalServerError, "model_failed"
-	switch {
-	case errors.Is(err, ErrNoModel):
-		status, code = http.StatusNotFound, "model_not_found"
-	case errors.Is(err, ErrModelBusy):
-		status, code = http.StatusConflict, "model_busy"
-	case errors.Is(err, generate.ErrModelUnavailable):
-		status, code = http.StatusServiceUnavailable, "model_unavailable"
+	e := toAPI(err, 0)
+	if e.Code == codeInternal {
+		e.Code = "model_failed"
 	}
-	e := failure(status, code, "%s", err.Error())
-	e.Cause = err
+	e.Message, e.Cause = err.Error(), err
 	fail(c, e)
 }

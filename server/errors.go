@@ -21,6 +21,9 @@ var errShutdown = fmt.Errorf("server stopped before the answer was complete: %w"
 // errLoading is answered before the models are there.
 var errLoading = errors.New("models are loading")
 
+// codeInternal is the code of what no row of the table knows.
+const codeInternal = "internal_error"
+
 // statuses is the table from errors to answers, first match wins. The message is the error's own, which a row
 // with text hides from the client.
 var statuses = []struct {
@@ -33,6 +36,8 @@ var statuses = []struct {
 	{loopctl.ErrQueueFull, http.StatusServiceUnavailable, "queue_full", "", ""},
 	{loopctl.ErrDraining, http.StatusServiceUnavailable, "draining", "", "the server is shutting down and accepts no new requests: try another instance, or retry when it is back"},
 	{generate.ErrModelUnavailable, http.StatusServiceUnavailable, "model_unavailable", "model", "the model could not be brought into memory in time: try again, or ask for another model"},
+	{ErrNoModel, http.StatusNotFound, "model_not_found", "", ""},
+	{ErrModelBusy, http.StatusConflict, "model_busy", "", ""},
 	{errLoading, http.StatusServiceUnavailable, "loading", "", "models are still loading: try again when GET /readyz returns 200"},
 	{loopctl.ErrPromptTooLong, http.StatusBadRequest, "context_length_exceeded", "prompt", ""},
 	{loopctl.ErrPagesExhausted, http.StatusBadRequest, "kv_memory_exceeded", "max_tokens", ""},
@@ -72,7 +77,7 @@ func toAPI(err error, wait time.Duration) *api.Error {
 		}
 		return e
 	}
-	e := failure(http.StatusInternalServerError, "internal_error", "internal error; the server's log has the details under this request's id")
+	e := failure(http.StatusInternalServerError, codeInternal, "internal error; the server's log has the details under this request's id")
 	e.NoRetry, e.Cause = true, err
 	return e
 }

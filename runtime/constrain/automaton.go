@@ -22,7 +22,7 @@ type Automaton struct {
 	work   int      // what it took
 	masked []*state // those that have a mask
 	path   []*state // of a walk, by depth
-	seen   map[positionKey]struct{}
+	seen   map[position]struct{}
 	found  []position
 	accept bool // an end was found beside found
 	key    []byte
@@ -60,11 +60,6 @@ type frameKey struct {
 	parent uint32
 }
 
-type positionKey struct {
-	pc    int32
-	frame uint32
-}
-
 // outermost is where no rule was called.
 var outermost = &frame{}
 
@@ -93,7 +88,7 @@ func Compile(f *Form, v *Vocabulary) (*Automaton, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Automaton{v: v, p: p, seen: map[positionKey]struct{}{}, path: make([]*state, v.depth+1)}
+	m := &Automaton{v: v, p: p, seen: map[position]struct{}{}, path: make([]*state, v.depth+1)}
 	m.forget()
 	return m, nil
 }
@@ -122,14 +117,14 @@ func (m *Automaton) add(pc int32, f *frame) {
 	if len(m.seen) >= 4*maxPositions && (m.accept || len(m.found) > 0) {
 		return
 	}
-	key := positionKey{pc, f.number}
-	if _, ok := m.seen[key]; ok {
+	at := position{pc, f}
+	if _, ok := m.seen[at]; ok {
 		return
 	}
-	m.seen[key] = struct{}{}
+	m.seen[at] = struct{}{}
 	switch i := &m.p.code[pc]; i.code {
 	case codeByte:
-		m.found = append(m.found, position{pc, f})
+		m.found = append(m.found, at)
 	case codeAccept:
 		m.accept = true
 	case codeReturn:

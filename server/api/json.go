@@ -155,29 +155,20 @@ func Compact(raw json.RawMessage) string {
 
 // Integer reads a JSON number that has no fraction: 8.0 and 1e2 are integers, too.
 func Integer(raw json.RawMessage) (int64, bool) {
-	s := string(raw)
-	if v, err := strconv.ParseInt(s, 10, 64); err == nil {
+	if v, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return v, true
 	}
-	if !isNumber(raw) {
-		return 0, false
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
-		return 0, false
-	}
-	return int64(f), true
+	f, ok := Float(raw)
+	return int64(f), ok && f == math.Trunc(f) && math.Abs(f) < 1<<63
 }
 
 // Float reads a JSON number.
 func Float(raw json.RawMessage) (float64, bool) {
-	var v float64
-	ok := isNumber(raw) && json.Unmarshal(raw, &v) == nil
-	return v, ok
-}
-
-func isNumber(raw json.RawMessage) bool {
-	return len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
+	var v *float64 // nil for null
+	if json.Unmarshal(raw, &v) != nil || v == nil {
+		return 0, false
+	}
+	return *v, true
 }
 
 // Quote shows a text in a message: short, printable, in quotes.

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"time"
@@ -89,10 +90,7 @@ func (u *Usage) complete() {
 		done.Saved += s.LoopsSaved
 		prompt.Total += s.PromptLoops
 		rows += s.PromptTokens - s.CachedTokens
-		granted := s.LoopsGranted
-		if granted == 0 { // a generator that does not say
-			granted = u.loops
-		}
+		granted := cmp.Or(s.LoopsGranted, u.loops) // not every generator says
 		if deepest = max(deepest, granted); done.Granted == 0 || granted < done.Granted {
 			done.Granted = granted
 		}
