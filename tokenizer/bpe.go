@@ -98,23 +98,17 @@ func (m *bpe) indexBytes() {
 func (m *bpe) readMerges(list mergeList) error {
 	m.merges = newPairTable(len(list))
 	for rank, pair := range list {
-		left, ok := m.id(pair[0])
-		if !ok {
-			return fmt.Errorf("model BPE: merge %d: %q is not in the vocabulary", rank+1, pair[0])
-		}
-		right, ok := m.id(pair[1])
-		if !ok {
-			return fmt.Errorf("model BPE: merge %d: %q is not in the vocabulary", rank+1, pair[1])
-		}
 		if len(pair[1]) < len(m.prefix) {
 			return fmt.Errorf("model BPE: merge %d: %q is shorter than the prefix %q", rank+1, pair[1], m.prefix)
 		}
-		merged := pair[0] + pair[1][len(m.prefix):]
-		id, ok := m.id(merged)
-		if !ok {
-			return fmt.Errorf("model BPE: merge %d: %q is not in the vocabulary", rank+1, merged)
+		var ids [3]int32 // left, right, and what they become
+		for i, token := range []string{pair[0], pair[1], pair[0] + pair[1][len(m.prefix):]} {
+			var ok bool
+			if ids[i], ok = m.id(token); !ok {
+				return fmt.Errorf("model BPE: merge %d: %q is not in the vocabulary", rank+1, token)
+			}
 		}
-		m.merges.set(left, right, uint32(rank), id)
+		m.merges.set(ids[0], ids[1], uint32(rank), ids[2])
 	}
 	return nil
 }

@@ -35,39 +35,30 @@ func absent(raw json.RawMessage) bool {
 	return len(raw) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null"))
 }
 
-// typeOf reads the "type" of a component.
-func typeOf(raw json.RawMessage) (string, error) {
-	var head struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return "", err
-	}
-	return head.Type, nil
-}
-
 // eachComponent reads the settings of each component of raw in order and calls
 // visit with them. The components of a Sequence are under the key list.
 func eachComponent[T any](owner, list string, raw json.RawMessage, visit func(kind string, v T) error) error {
 	var walk func(raw json.RawMessage, depth int) error
 	walk = func(raw json.RawMessage, depth int) error {
-		kind, err := typeOf(raw)
-		if err != nil {
+		var head struct {
+			Type string `json:"type"`
+		}
+		if err := json.Unmarshal(raw, &head); err != nil {
 			return fmt.Errorf("%s: %w", owner, err)
 		}
 		if depth > maxDepth {
 			return fmt.Errorf("%s: nested deeper than %d", owner, maxDepth)
 		}
-		if kind != "Sequence" {
+		if head.Type != "Sequence" {
 			var v T
 			if err := json.Unmarshal(raw, &v); err != nil {
-				return fmt.Errorf("%s %s: %w", owner, kind, err)
+				return fmt.Errorf("%s %s: %w", owner, head.Type, err)
 			}
-			return visit(kind, v)
+			return visit(head.Type, v)
 		}
 		var keys map[string]json.RawMessage
 		var nested []json.RawMessage
-		err = json.Unmarshal(raw, &keys)
+		err := json.Unmarshal(raw, &keys)
 		if inner := keys[list]; err == nil && !absent(inner) {
 			err = json.Unmarshal(inner, &nested)
 		}

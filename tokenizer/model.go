@@ -20,14 +20,17 @@ func parseModel(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	if absent(raw) {
 		return nil, fmt.Errorf("model is missing")
 	}
-	kind, err := typeOf(raw)
-	if err != nil {
+	var head struct {
+		Type   string          `json:"type"`
+		Merges json.RawMessage `json:"merges"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	if kind == "" {
-		kind = guessModel(raw)
+	if head.Type == "" && len(head.Merges) > 0 { // of before models had a type: only BPE has merges
+		head.Type = "BPE"
 	}
-	switch kind {
+	switch head.Type {
 	case "BPE":
 		return parseBPE(raw, byteLevel)
 	case "Unigram":
@@ -35,19 +38,7 @@ func parseModel(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 	case "WordLevel":
 		return parseWordLevel(raw, byteLevel)
 	}
-	return nil, unsupported("model %q", kind)
-}
-
-// guessModel names the model of a file from before models had a type: only
-// BPE has merges.
-func guessModel(raw json.RawMessage) string {
-	var v struct {
-		Merges json.RawMessage `json:"merges"`
-	}
-	if json.Unmarshal(raw, &v) == nil && len(v.Merges) > 0 {
-		return "BPE"
-	}
-	return ""
+	return nil, unsupported("model %q", head.Type)
 }
 
 // vocabulary is the two-way map of a model.

@@ -1,8 +1,8 @@
 package export
 
 import (
-	"bufio"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/loopserve/loopserve/models/bundle"
@@ -210,7 +210,7 @@ func (b *builder) floats(g *onnx.Graph, name string, values []float32, dims ...i
 
 // numbers is floats, rounded to a type. A name has one type in all graphs.
 func (b *builder) numbers(g *onnx.Graph, t onnx.Type, name string, values []float32, dims ...int64) string {
-	place := b.put(name, func(w *bufio.Writer) (int64, error) { return writeAs(w, t, values) })
+	place := b.put(name, func(w io.Writer) error { return writeAs(w, t, values) })
 	return g.External(name, t, place, dims...)
 }
 

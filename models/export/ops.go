@@ -1,8 +1,8 @@
 package export
 
 import (
-	"bufio"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 
@@ -47,10 +47,10 @@ func (b *builder) norm(g *onnx.Graph, x string, gain *safetensors.Tensor) string
 
 // vector is a one-dimensional float32 initializer.
 func (b *builder) vector(g *onnx.Graph, t *safetensors.Tensor) string {
-	place := b.put(t.Name, func(w *bufio.Writer) (int64, error) {
+	place := b.put(t.Name, func(w io.Writer) error {
 		values, err := t.Floats()
 		if err != nil {
-			return 0, err
+			return err
 		}
 		return writeAs(w, onnx.Float, values)
 	})
@@ -94,7 +94,7 @@ func (b *builder) quantLinear(g *onnx.Graph, x string, bits, act int, parts []*s
 	}
 	k := parts[0].Shape[1]
 	p := newPacker(bits, b.largest(key, parts))
-	place := b.put(key, func(w *bufio.Writer) (int64, error) { return b.pack(w, p, act, parts) })
+	place := b.put(key, func(w io.Writer) error { return b.pack(w, p, act, parts) })
 	inputs := make([]string, linearInputs)
 	inputs[linearX], inputs[linearWeights] = x, g.External(key, onnx.Uint8, place, place.Length)
 	return g.Node(onnx.Loopserve, quantLinear, inputs,
@@ -126,7 +126,7 @@ func (b *builder) largest(key string, parts []*safetensors.Tensor) float32 {
 }
 
 // pack writes the parts' rows, the product's columns, in groups. With activationSwiGLU groups of both halves take turns.
-func (b *builder) pack(w *bufio.Writer, p packer, act int, parts []*safetensors.Tensor) (int64, error) {
+func (b *builder) pack(w io.Writer, p packer, act int, parts []*safetensors.Tensor) error {
 	_, n := stacked(parts)
 	width, turns := n, int64(1)
 	if act == activationSwiGLU {
@@ -134,23 +134,21 @@ func (b *builder) pack(w *bufio.Writer, p packer, act int, parts []*safetensors.
 	}
 	k := parts[0].Shape[1]
 	memory := make([]float32, groupColumns*k)
-	written := int64(0)
 	for from := int64(0); from < width; from += groupColumns {
 		for turn := range turns {
 			columns := make([][]float32, min(groupColumns, width-from))
 			for c := range columns {
 				columns[c] = memory[int64(c)*k:][:k]
 				if err := b.stackedRow(parts, turn*width+from+int64(c), columns[c]); err != nil {
-					return 0, err
+					return err
 				}
 			}
 			if err := p.group(w, columns); err != nil {
-				return 0, err
+				return err
 			}
-			written += blocksOf(k) * p.blockBytes()
 		}
 	}
-	return written, nil
+	return nil
 }
 
 // stackedRow reads row r of the matrices that are stacked on each other.
@@ -183,22 +181,16 @@ func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tenso
 	at := fmt.Sprintf("%s/q%d", key, q.bits)
 	_, n := stacked(parts)
 	scales := make([]float32, 0, n*blocksOf(k))
-	codes = b.put(at, func(w *bufio.Writer) (int64, error) {
-		total := int64(0)
-		err := b.rows(parts, func(row []float32) error {
-			written, err := q.row(w, row, &scales)
-			total += written
-			return err
-		})
-		return total, err
+	codes = b.put(at, func(w io.Writer) error {
+		return b.rows(parts, func(row []float32) error { return q.row(w, row, &scales) })
 	})
-	scale = b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w *bufio.Writer) (int64, error) { return writeAs(w, onnx.Float, scales) })
+	scale = b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w io.Writer) error { return writeAs(w, onnx.Float, scales) })
 	return codes, scale
 }
 
 // put writes a tensor's bytes, and keeps the first error: graphs are built straight through, and the error is looked
 // at once a stage is complete.
-func (b *builder) put(key string, fill func(w *bufio.Writer) (int64, error)) onnx.Extent {
+func (b *builder) put(key string, fill func(w io.Writer) error) onnx.Extent {
 	if b.err == nil {
 		b.err = b.ctx.Err()
 	}
@@ -261,14 +253,8 @@ func (b *builder) matrix(g *onnx.Graph, precision string, parts ...*safetensors.
 	if precision != F32 {
 		key += "/" + precision
 	}
-	place := b.put(key, func(w *bufio.Writer) (int64, error) {
-		total := int64(0)
-		err := b.rows(parts, func(row []float32) error {
-			written, err := writeAs(w, elements[precision], row)
-			total += written
-			return err
-		})
-		return total, err
+	place := b.put(key, func(w io.Writer) error {
+		return b.rows(parts, func(row []float32) error { return writeAs(w, elements[precision], row) })
 	})
 	return g.External(key, elements[precision], place, n, parts[0].Shape[1])
 }

@@ -1,8 +1,8 @@
 package export
 
 import (
-	"bufio"
 	"encoding/binary"
+	"io"
 	"math"
 
 	"github.com/loopserve/loopserve/internal/float16"
@@ -36,7 +36,7 @@ func (p packer) blockBytes() int64 {
 }
 
 // group writes the blocks of up to 16 columns, all of k inputs.
-func (p packer) group(w *bufio.Writer, columns [][]float32) error {
+func (p packer) group(w io.Writer, columns [][]float32) error {
 	k := int64(len(columns[0]))
 	block := make([]byte, p.blockBytes())
 	for from := int64(0); from < k; from += blockSize {

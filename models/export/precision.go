@@ -1,9 +1,9 @@
 package export
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -112,32 +112,26 @@ func (b *builder) inner(name string) string {
 }
 
 // writeAs writes values rounded to a float type. One that the type has no room for is an error: it would be infinite.
-func writeAs(w *bufio.Writer, t onnx.Type, values []float32) (int64, error) {
+func writeAs(w io.Writer, t onnx.Type, values []float32) error {
 	round, infinite, name := float16.Of, uint16(0x7c00), "float16, whose largest is 65504: export with --dtype bf16"
 	if t == onnx.BFloat16 {
 		round, infinite, name = float16.Brain, 0x7f80, "bfloat16"
 	}
-	size := 2
-	if t == onnx.Float {
-		size = 4
-	}
-	var b [4]byte
+	raw := make([]byte, 0, 4*len(values))
 	for _, v := range values {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return 0, fmt.Errorf("a weight is %v: the checkpoint is damaged", v)
+			return fmt.Errorf("a weight is %v: the checkpoint is damaged", v)
 		}
 		if t == onnx.Float {
-			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
-		} else {
-			h := round(v)
-			if h&infinite == infinite {
-				return 0, fmt.Errorf("a weight is %v, which does not fit %s", v, name)
-			}
-			binary.LittleEndian.PutUint16(b[:], h)
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+			continue
 		}
-		if _, err := w.Write(b[:size]); err != nil {
-			return 0, err
+		h := round(v)
+		if h&infinite == infinite {
+			return fmt.Errorf("a weight is %v, which does not fit %s", v, name)
 		}
+		raw = binary.LittleEndian.AppendUint16(raw, h)
 	}
-	return int64(size * len(values)), nil
+	_, err := w.Write(raw)
+	return err
 }

@@ -1,8 +1,7 @@
 package export
 
 import (
-	"bufio"
-	"bytes"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -12,8 +11,7 @@ import (
 
 func TestWeightsThatDoNotFit(t *testing.T) {
 	write := func(to onnx.Type, v float32) error {
-		_, err := writeAs(bufio.NewWriter(&bytes.Buffer{}), to, []float32{1, v})
-		return err
+		return writeAs(io.Discard, to, []float32{1, v})
 	}
 	if err := write(onnx.Float16, 70000); err == nil || !strings.Contains(err.Error(), "70000") || !strings.Contains(err.Error(), "--dtype bf16") {
 		t.Errorf("70000 in float16: %v", err)

@@ -1,7 +1,7 @@
 package export
 
 import (
-	"bufio"
+	"io"
 	"math"
 )
 
@@ -16,9 +16,8 @@ type quantizer struct{ bits int }
 func blocksOf(k int64) int64 { return (k + blockSize - 1) / blockSize }
 
 // row quantizes one row and appends its scales.
-func (q quantizer) row(w *bufio.Writer, row []float32, scales *[]float32) (int64, error) {
+func (q quantizer) row(w io.Writer, row []float32, scales *[]float32) error {
 	zero := 1 << (q.bits - 1)
-	written := int64(0)
 	for from := 0; from < len(row); from += blockSize {
 		block := row[from:min(from+blockSize, len(row))]
 		scale := q.scale(block)
@@ -42,11 +41,10 @@ func (q quantizer) row(w *bufio.Writer, row []float32, scales *[]float32) (int64
 			}
 		}
 		if _, err := w.Write(codes[:n]); err != nil {
-			return 0, err
+			return err
 		}
-		written += int64(n)
 	}
-	return written, nil
+	return nil
 }
 
 // nearest rounds to the nearest integer, ties to even, for |x| under 2²²: adding 1.5·2²³ leaves no bits for a fraction.

@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -29,25 +30,28 @@ func newDataFile(root *os.Root, name string) (*dataFile, error) {
 	return &dataFile{name: name, f: f, w: bufio.NewWriterSize(f, 1<<20), written: map[string]onnx.Extent{}}, nil
 }
 
+// Write appends bytes.
+func (d *dataFile) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	d.at += int64(n)
+	return n, err
+}
+
 // write adds one tensor with the bytes that fill produces, unless key was written before.
-func (d *dataFile) write(key string, fill func(w *bufio.Writer) (int64, error)) (onnx.Extent, error) {
+func (d *dataFile) write(key string, fill func(w io.Writer) error) (onnx.Extent, error) {
 	if p, ok := d.written[key]; ok {
 		return p, nil
 	}
-	if pad := (alignment - d.at%alignment) % alignment; pad > 0 {
-		if _, err := d.w.Write(make([]byte, pad)); err != nil {
-			return onnx.Extent{}, err
-		}
-		d.at += pad
-	}
-	n, err := fill(d.w)
-	if err != nil {
+	padding := (alignment - d.at%alignment) % alignment
+	if _, err := d.Write(make([]byte, padding)); err != nil {
 		return onnx.Extent{}, err
 	}
-	p := onnx.Extent{File: d.name, Offset: d.at, Length: n}
-	d.at += n
-	d.written[key] = p
-	return p, nil
+	from := d.at
+	if err := fill(d); err != nil {
+		return onnx.Extent{}, err
+	}
+	d.written[key] = onnx.Extent{File: d.name, Offset: from, Length: d.at - from}
+	return d.written[key], nil
 }
 
 func (d *dataFile) close() error {
@@ -60,19 +64,14 @@ func (d *dataFile) close() error {
 
 // rows streams a matrix [n, k] made of stored ones stacked on each other, a row at a time. The slice is reused.
 func (b *builder) rows(parts []*safetensors.Tensor, each func(row []float32) error) error {
-	for _, t := range parts {
-		k := t.Shape[1]
-		row := make([]float32, k)
-		for r := range t.Shape[0] {
-			if err := t.Read(row, r*k); err != nil {
-				return err
-			}
-			if err := b.advance(k, t.Name); err != nil {
-				return err
-			}
-			if err := each(row); err != nil {
-				return err
-			}
+	_, n := stacked(parts)
+	row := make([]float32, parts[0].Shape[1])
+	for r := range n {
+		if err := b.stackedRow(parts, r, row); err != nil {
+			return err
+		}
+		if err := each(row); err != nil {
+			return err
 		}
 	}
 	return nil
