@@ -115,29 +115,25 @@ func (c *preChain) append(kind string, v preSettings) error {
 type wordOrOther struct{}
 
 func (wordOrOther) find(dst []span, text []byte) ([]span, error) {
-	kind := func(r rune) int {
+	const space, word, other = 0, 1, 2
+	last := space
+	for i := 0; i < len(text); {
+		r, n := decodeRune(text[i:])
+		kind := other
 		switch {
 		case ucd.IsWord(r):
-			return 1
+			kind = word
 		case ucd.IsSpace(r):
-			return 0
+			kind = space
 		}
-		return 2
-	}
-	start, previous := 0, 0
-	for i := 0; i <= len(text); {
-		k, n := 0, 1
-		if i < len(text) {
-			var r rune
-			r, n = decodeRune(text[i:])
-			k = kind(r)
+		switch kind {
+		case space:
+		case last:
+			dst[len(dst)-1].end += n
+		default:
+			dst = append(dst, span{i, i + n})
 		}
-		if k != previous {
-			if previous != 0 {
-				dst = append(dst, span{start, i})
-			}
-			start, previous = i, k
-		}
+		last = kind
 		i += n
 	}
 	return dst, nil

@@ -135,20 +135,19 @@ func (f *base) llamaLayers(b *builder, from, n int, norms ...string) []layer {
 }
 
 // startPrelude begins the prelude and gives the embedded rows, times scale.
-func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64) (g *onnx.Graph, ids, x string) {
+func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64) (g *onnx.Graph, x string) {
 	g = onnx.NewGraph("prelude")
-	ids = g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows"))
-	x = b.gather(g, ids, table)
+	x = b.gather(g, g.Input("input_ids", onnx.Int64, onnx.Dynamic("rows")), table)
 	if scale != 1 {
 		x = b.down(g, g.Node("", "Mul", []string{b.up(g, x), g.Floats("embedding_scale", []float32{float32(scale)})}))
 	}
-	return g, ids, x
+	return g, x
 }
 
 // looped are the graphs of a model that is looped as a whole, in Llama's names: all layers, with the final norm at the end
 // of every loop or of the last one only, and an untied head. more, where not nil, goes on with the block.
 func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *onnx.Graph), norms ...string) (prelude, block, coda *onnx.Graph) {
-	prelude, _, x := f.startPrelude(b, b.tensor("model.embed_tokens.weight", f.vocab, f.hidden), 1)
+	prelude, x := f.startPrelude(b, b.tensor("model.embed_tokens.weight", f.vocab, f.hidden), 1)
 	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
 	f.emit(b, prelude, "hidden")
 
@@ -193,6 +192,14 @@ func (f *base) startCoda(b *builder) (g *onnx.Graph, h string) {
 	h = f.state(b, g, "hidden")
 	g.Input("logit_rows", onnx.Int64, onnx.Dynamic("logits"))
 	return g, h
+}
+
+// head is the table that a tied model has for both ends, or one of its own.
+func (f *base) head(b *builder, embed *safetensors.Tensor, tied bool) *safetensors.Tensor {
+	if tied {
+		return embed
+	}
+	return b.tensor("lm_head.weight", f.vocab, f.hidden)
 }
 
 // finishCoda appends norm (where there is one) and head on the rows of which logits are wanted.

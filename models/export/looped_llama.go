@@ -32,7 +32,7 @@ func (m *loopedLlama) layers(b *builder, from, n int) []layer {
 
 func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor("model.embed_tokens.weight", m.vocab, m.hidden)
-	prelude, _, x := m.startPrelude(b, embed, 1)
+	prelude, x := m.startPrelude(b, embed, 1)
 	b.stack(prelude, m.attention, preNorm, x, m.layers(b, 0, m.prelude), nil, b.inner("hidden"))
 	m.emit(b, prelude, "hidden")
 
@@ -42,11 +42,7 @@ func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
 
 	coda, h = m.startCoda(b)
 	b.stack(coda, m.attention, preNorm, h, m.layers(b, m.prelude+m.loop, m.coda), nil, "last")
-	head := embed
-	if !m.tied {
-		head = b.tensor("lm_head.weight", m.vocab, m.hidden)
-	}
-	m.finishCoda(b, coda, "last", b.tensor("model.norm.weight", m.hidden), head)
+	m.finishCoda(b, coda, "last", b.tensor("model.norm.weight", m.hidden), m.head(b, embed, m.tied))
 	b.leftover("rotary_emb.inv_freq")
 	return prelude, block, coda
 }

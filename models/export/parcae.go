@@ -115,7 +115,7 @@ func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
 		return b.tensor("transformer."+name+".weight", shape...)
 	}
 	embed := t("wte", m.vocab, m.hidden)
-	prelude, _, x := m.startPrelude(b, embed, 1)
+	prelude, x := m.startPrelude(b, embed, 1)
 	var norm *safetensors.Tensor
 	if m.preludeNorm {
 		norm = t("ln_prelude", m.hidden)

@@ -122,7 +122,7 @@ func (b *builder) headBias(g *onnx.Graph, t *safetensors.Tensor, values int) str
 
 func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor("transformer.wte.weight", m.vocab, m.hidden)
-	prelude, _, x := m.startPrelude(b, embed, m.scale)
+	prelude, x := m.startPrelude(b, embed, m.scale)
 	b.stack(prelude, m.attention, m.place, x, m.layers(b, prelude, "prelude", m.prelude), nil, b.inner("inject"))
 	m.emit(b, prelude, "inject")
 
@@ -138,11 +138,7 @@ func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 		h = b.norm(coda, h, last)
 	}
 	b.stack(coda, m.attention, m.place, h, m.layers(b, coda, "coda", m.coda), nil, "last")
-	head := embed
-	if !m.tied {
-		head = b.tensor("lm_head.weight", m.vocab, m.hidden)
-	}
-	m.finishCoda(b, coda, "last", last, head)
+	m.finishCoda(b, coda, "last", last, m.head(b, embed, m.tied))
 	ignored := []string{"freqs_cis"} // a table, recomputed
 	if m.tied {
 		ignored = append(ignored, "lm_head.weight") // stored beside what it is tied to
