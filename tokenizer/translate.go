@@ -52,14 +52,13 @@ func translate(source string) (string, error) {
 	}
 	t := &translator{rest: source, fold: []bool{false}}
 	for before := nothing; t.rest != ""; {
-		at := utf8.RuneCountInString(source[:len(source)-len(t.rest)])
-		token := t.next()
-		is, err := t.write(token)
+		at := len(source) - len(t.rest)
+		is, err := t.write(t.next())
 		switch {
 		case err != nil:
 			return "", err
 		case is == quantifier && before == nothing:
-			return "", fmt.Errorf("the quantifier at character %d has nothing to repeat", at)
+			return "", fmt.Errorf("the quantifier at character %d has nothing to repeat", utf8.RuneCountInString(source[:at]))
 		case is == quantifier && before == quantifier:
 			return "", unsupported("a quantifier after a quantifier")
 		}
