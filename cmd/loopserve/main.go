@@ -41,7 +41,13 @@ func execute(args []string, in io.Reader, out, errs io.Writer) int {
 	defer stop()
 	cmd := root()
 	running := false
-	whenRun(cmd, func() { running = true })
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateRequiredFlags(); err != nil {
+			return err // what fails before a command runs is a mistake in the command line
+		}
+		running = true
+		return nil
+	}
 	cmd.SetArgs(args)
 	cmd.SetIn(in)
 	cmd.SetOut(out)
@@ -93,19 +99,6 @@ func mistake(err error) bool {
 		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
 	}
 	return errors.As(err, &usage) || errors.As(err, &access) || errors.As(err, &models) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
-}
-
-// whenRun calls f before a command does its work: what fails earlier is a mistake in the command line.
-func whenRun(cmd *cobra.Command, f func()) {
-	if run := cmd.RunE; run != nil {
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			f()
-			return run(cmd, args)
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		whenRun(sub, f)
-	}
 }
 
 func root() *cobra.Command {

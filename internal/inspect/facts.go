@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -92,15 +93,12 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 		return nil, err
 	}
 	f := &Facts{
-		Name: m.Name, Kind: m.Kind, Family: m.Family, Description: m.Description, Provider: m.Provider,
+		Name: m.Name, Kind: m.Kind, Family: m.Family, Description: m.Description, Provider: cmp.Or(m.Provider, "cpu"),
 		HiddenSize: m.HiddenSize, VocabSize: m.VocabSize, Context: m.Context,
 		Heads: m.Attention.Heads, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim,
 		State: m.State.Kind, Inject: m.Inject, Gate: m.Gate != nil, Loops: m.Loops, Precision: m.Precision, Load: load,
+		FileBytes: m.FileBytes(),
 	}
-	if f.Provider == "" {
-		f.Provider = "cpu"
-	}
-	f.FileBytes = m.FileBytes()
 	precision, err := kvcache.ParsePrecision(load.Precision)
 	if err != nil {
 		return nil, err
@@ -136,18 +134,9 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 
 // complete fills in defaults and refuses what the model does not do.
 func (l *Load) complete(m *bundle.Manifest) error {
-	orDefault := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	orDefault(&l.Requests, 1)
-	orDefault(&l.Length, m.Context)
-	orDefault(&l.Loops, m.Loops.Default)
-	orDefault(&l.PageSize, engine.Options{}.WithDefaults(m).PageSize)
-	if l.Precision == "" {
-		l.Precision = kvcache.F32.String()
-	}
+	l.Requests, l.Length, l.Loops = cmp.Or(l.Requests, 1), cmp.Or(l.Length, m.Context), cmp.Or(l.Loops, m.Loops.Default)
+	l.PageSize = cmp.Or(l.PageSize, engine.Options{}.WithDefaults(m).PageSize)
+	l.Precision = cmp.Or(l.Precision, kvcache.F32.String())
 	switch {
 	case l.Requests < 1 || l.PageSize < 1:
 		return fmt.Errorf("requests is %d and page_size is %d: both must be at least 1", l.Requests, l.PageSize)

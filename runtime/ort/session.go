@@ -31,7 +31,7 @@ type Session struct {
 
 // Load loads a graph from disk, with its external data beside it.
 func (e *Env) Load(path string, opt SessionOptions) (*Session, error) {
-	return e.load(path, opt, nil, func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
+	return e.load(path, opt, "", func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
 		cpath := C.CString(path)
 		defer C.free(unsafe.Pointer(cpath))
 		status = C.ls_session_create(handle, cpath, options, onCrew(opt), &out)
@@ -56,14 +56,14 @@ func (e *Env) LoadBytes(path string, model []byte, opt SessionOptions) (*Session
 	if len(model) == 0 {
 		return nil, fmt.Errorf("load %s: no bytes", path)
 	}
-	entries := map[string]string{externalFolder: filepath.Dir(path)}
-	return e.load(path, opt, entries, func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
+	return e.load(path, opt, filepath.Dir(path), func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
 		status = C.ls_session_create_from(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, onCrew(opt), &out)
 		return out, status
 	})
 }
 
-func (e *Env) load(path string, opt SessionOptions, entries map[string]string,
+// load makes a session with create. folder is where external data are, where create cannot know it.
+func (e *Env) load(path string, opt SessionOptions, folder string,
 	create func(*C.OrtSessionOptions) (*C.OrtSession, *C.OrtStatus),
 ) (s *Session, err error) {
 	if e.closed {
@@ -74,9 +74,9 @@ func (e *Env) load(path string, opt SessionOptions, entries map[string]string,
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
-	for key, value := range entries {
-		if err := o.AddSessionConfigEntry(key, value); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", path, key, err)
+	if folder != "" {
+		if err := o.AddSessionConfigEntry(externalFolder, folder); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", path, externalFolder, err)
 		}
 	}
 	session, status := create(optionsPointer(o))

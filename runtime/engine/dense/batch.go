@@ -60,22 +60,17 @@ func (e *Engine) list(s *stage, b *loopctl.Batch) {
 
 // groups calls run for sequences that go side by side: as many as a native call holds, none so short that more than a
 // quarter of its rows would be filling.
-func (e *Engine) groups(s *stage, run func(group []int, seqLen int) error) error {
-	e.order = e.order[:0]
-	for i := range e.seqs {
-		e.order = append(e.order, i)
-	}
-	slices.SortStableFunc(e.order, func(a, b int) int { return cmp.Compare(e.seqs[b].length(), e.seqs[a].length()) })
-	for from := 0; from < len(e.order); {
-		longest := e.seqs[e.order[from]].length()
-		to := from + 1
-		for to < len(e.order) && !s.single && (to-from+1)*longest <= s.rows && 4*e.seqs[e.order[to]].length() >= 3*longest {
-			to++
+func (e *Engine) groups(s *stage, run func(group []seq, seqLen int) error) error {
+	slices.SortStableFunc(e.seqs, func(a, b seq) int { return cmp.Compare(b.length(), a.length()) })
+	for rest := e.seqs; len(rest) > 0; {
+		longest, n := rest[0].length(), 1
+		for n < len(rest) && !s.single && (n+1)*longest <= s.rows && 4*rest[n].length() >= 3*longest {
+			n++
 		}
-		if err := run(e.order[from:to], longest); err != nil {
+		if err := run(rest[:n], longest); err != nil {
 			return err
 		}
-		from = to
+		rest = rest[n:]
 	}
 	return nil
 }

@@ -24,14 +24,14 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 	}
 	d := e.m.HiddenSize
 	hidden, inject := s.Gives("hidden"), s.Gives("inject")
-	return e.groups(s, func(group []int, seqLen int) error {
+	return e.groups(s, func(group []seq, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
 		s.Out("hidden", e.out.hidden, shape[0], shape[1], int64(d))
 		s.Out("inject", e.out.inject, shape[0], shape[1], int64(d))
 		if err := s.Run(); err != nil {
 			return err
 		}
-		e.results(group, seqLen, func(q *seq, own, at int) {
+		results(group, seqLen, func(q *seq, own, at int) {
 			slot := q.span.Rows[own]
 			if hidden {
 				copy(e.slot(e.hidden, slot), e.out.hidden.F32()[at*d:(at+1)*d])
@@ -57,7 +57,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 	d := e.m.HiddenSize
 	next := e.next.F32()
 	delta, gate := s.Gives("delta"), s.Gives("gate")
-	err := e.groups(s, func(group []int, seqLen int) error {
+	err := e.groups(s, func(group []seq, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
 		s.Out("hidden_out", e.out.hidden, shape[0], shape[1], int64(d))
 		s.Out("delta", e.out.delta, shape[0], shape[1])
@@ -65,7 +65,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		if err := s.Run(); err != nil {
 			return err
 		}
-		e.results(group, seqLen, func(q *seq, own, at int) {
+		results(group, seqLen, func(q *seq, own, at int) {
 			row := q.first + own
 			now := next[row*d : (row+1)*d]
 			copy(now, e.out.hidden.F32()[at*d:])
@@ -126,13 +126,13 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 	if wanted == 0 {
 		return e.views, nil // the rows are in the pages: nothing to read
 	}
-	err := e.groups(s, func(group []int, seqLen int) error {
+	err := e.groups(s, func(group []seq, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
 		s.Out("logits", e.out.logits, shape[0], shape[1], int64(vocab))
 		if err := s.Run(); err != nil {
 			return err
 		}
-		e.results(group, seqLen, func(q *seq, own, at int) {
+		results(group, seqLen, func(q *seq, own, at int) {
 			for i, r := range q.span.LogitRows {
 				if int(r) == own {
 					copy(e.views[q.logit+i], e.out.logits.F32()[at*vocab:])
@@ -162,12 +162,12 @@ func (e *Engine) keep(s *stage) {
 }
 
 // bind lays a group's sequences side by side, each filled up with its last row, and binds the graph's inputs to them.
-func (e *Engine) bind(s *stage, group []int, seqLen int) [2]int64 {
+func (e *Engine) bind(s *stage, group []seq, seqLen int) [2]int64 {
 	d := e.m.HiddenSize
 	hidden, inject, injects := e.in.hidden.F32(), e.in.inject.F32(), s.Reads("inject")
 	ids, positions, mask := e.in.ids.I64(), e.in.positions.I64(), e.in.mask.I64()
-	for b, index := range group {
-		q := &e.seqs[index]
+	for b := range group {
+		q := &group[b]
 		e.in.depth.I64()[b] = int64(q.span.Depth)
 		for i := range seqLen {
 			at, fed := b*seqLen+i, min(i, q.length()-1)
@@ -204,9 +204,9 @@ func (e *Engine) bind(s *stage, group []int, seqLen int) [2]int64 {
 }
 
 // results calls each for the spans' own rows: own is the row of the span, at the row of the native call.
-func (e *Engine) results(group []int, seqLen int, each func(q *seq, own, at int)) {
-	for b, index := range group {
-		q := &e.seqs[index]
+func results(group []seq, seqLen int, each func(q *seq, own, at int)) {
+	for b := range group {
+		q := &group[b]
 		for i := q.past; i < q.length(); i++ {
 			each(q, q.own(i), b*seqLen+i)
 		}

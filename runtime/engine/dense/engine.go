@@ -26,7 +26,6 @@ type Engine struct {
 	delta, gate    []float32 // Block's result, one for each row
 	next           *ort.Buffer
 	seqs           []seq // of the call under way
-	order          []int
 }
 
 // leastRows is what a native call can hold at least, so that short sequences go side by side.
