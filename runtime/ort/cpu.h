@@ -30,6 +30,15 @@ ls_pool ls_crew(size_t threads);
 // Whether they wait for the next call awake, for a while: faster calls, a busy core.
 void ls_crew_spin(int spin);
 
+// A look at a number that another thread is about to change: between two of them.
+static inline void ls_breathe(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 // Why a call is refused: the field, its value and what it must be.
 typedef struct {
   char text[240];

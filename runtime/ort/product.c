@@ -85,20 +85,20 @@ typedef struct {
   const ls_product_args *a;
   const ls_product_kernels *kernels;
   ls_qblock *x;
-  int64_t blocks;      // of k
-  atomic_size_t next;  // row to be quantized
+  int64_t blocks;                    // of k
+  _Atomic(int64_t) next, quantized;  // row to be quantized, rows that are
   size_t shares;
   share share[MOST_SHARES];
 } work;
 
-static void quantize_some(void *data, size_t unused) {
-  (void)unused;
-  work *w = data;
-  for (;;) {
-    int64_t row = (int64_t)atomic_fetch_add(&w->next, 1);
-    if (row >= w->a->rows) return;
+// Quantizes rows until all are, by whichever thread.
+static void quantize_some(work *w) {
+  int64_t row;
+  while ((row = atomic_fetch_add(&w->next, 1)) < w->a->rows) {
     w->kernels->quantize(w->a, row, w->x + row * w->blocks);
+    atomic_fetch_add_explicit(&w->quantized, 1, memory_order_release);
   }
+  while (atomic_load_explicit(&w->quantized, memory_order_acquire) < w->a->rows) ls_breathe();
 }
 
 // Writes the columns of a group that exist, with what is added to them.
@@ -166,6 +166,7 @@ static int take(share *s, int64_t *from, int64_t *to) {
 // in its cache. Who has finished helps the others.
 static void multiply_some(void *data, size_t index) {
   work *w = data;
+  quantize_some(w);
   int64_t rows = w->a->rows, tile = w->kernels->tile;
   for (size_t i = 0; i < w->shares; i++) {
     int64_t group, end;
@@ -182,8 +183,6 @@ static void multiply_some(void *data, size_t index) {
 void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool) {
   if (a->rows == 0) return;
   work w = {.a = a, .kernels = kernels(), .x = scratch, .blocks = blocks_of(a->k)};
-  // A number is quantized in the time of about 16 multiplications.
-  ls_spread(pool, quantize_some, (size_t)a->rows, (double)a->rows * (double)a->k * 16, &w);
   int64_t pair = a->activation == LS_SWIGLU ? 2 : 1, groups = groups_of(a->n, a->activation);
   w.shares = pool->threads < MOST_SHARES ? pool->threads : MOST_SHARES;
   for (size_t i = 0; i < w.shares; i++) {

@@ -26,21 +26,13 @@ static atomic_int looks = LOOKS;
 
 void ls_crew_spin(int spin) { atomic_store(&looks, spin ? LOOKS : 0); }
 
-static void breathe(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
 // Returns the next open round after the one that was seen.
 static unsigned long next_round(unsigned long seen) {
   unsigned long round = 0;
   for (int i = 0; i < atomic_load_explicit(&looks, memory_order_relaxed); i++) {
     round = atomic_load_explicit(&crew.round, memory_order_relaxed);
     if (round != seen && round % 2 == 1) return round;
-    breathe();
+    ls_breathe();
   }
   pthread_mutex_lock(&crew.lock);
   atomic_fetch_add(&crew.asleep, 1);
@@ -84,7 +76,7 @@ static void run_crew(void *context, ls_body body, size_t total, void *data) {
   }
   body(data, 0);
   atomic_fetch_add(&crew.round, 1);
-  while (atomic_load(&crew.inside) > 0) breathe();
+  while (atomic_load(&crew.inside) > 0) ls_breathe();
   pthread_mutex_unlock(&one_call);
 }
 
