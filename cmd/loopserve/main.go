@@ -93,12 +93,11 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func mistake(err error) bool {
 	var usage *usageError
 	var refused *measure.StatusError
-	var access *app.AccessError
-	var models *app.ModelsError
+	var config *app.ConfigError
 	if errors.As(err, &refused) {
 		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
 	}
-	return errors.As(err, &usage) || errors.As(err, &access) || errors.As(err, &models) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
+	return errors.As(err, &usage) || errors.As(err, &config) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
 }
 
 func root() *cobra.Command {

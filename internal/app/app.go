@@ -37,36 +37,32 @@ type App struct {
 	models    []*model // what the server serves
 }
 
-// AccessError says that the configuration's keys cannot be read, or that an address needs keys where there are none.
-type AccessError struct{ error }
+// ConfigError is what only a look at the world finds wrong with a configuration: its keys cannot be read, an address needs
+// keys where there are none, or what it names as models leads to no bundle.
+type ConfigError struct{ error }
 
-func (e *AccessError) Unwrap() error { return e.error }
-
-// ModelsError says that what the configuration names as models leads to no bundle.
-type ModelsError struct{ error }
-
-func (e *ModelsError) Unwrap() error { return e.error }
+func (e *ConfigError) Unwrap() error { return e.error }
 
 // access returns the keys, if they suffice for the addresses.
 func access(cfg *configs.Config) ([]string, error) {
 	keys, err := cfg.Keys()
 	if err != nil {
-		return nil, &AccessError{err}
+		return nil, &ConfigError{err}
 	}
 	if err := server.CheckListen(cfg.Listen, len(keys) > 0, cfg.Insecure); err != nil {
-		return nil, &AccessError{err}
+		return nil, &ConfigError{err}
 	}
 	if cfg.AdminListen == "" {
 		return keys, nil
 	}
 	if err := server.CheckListen(cfg.AdminListen, len(keys) > 0, cfg.Insecure); err != nil {
-		return nil, &AccessError{fmt.Errorf("admin_listen: %w", err)}
+		return nil, &ConfigError{fmt.Errorf("admin_listen: %w", err)}
 	}
 	return keys, nil
 }
 
 // Load opens ONNX Runtime and every bundle, and loads the models that preload names. What was opened is closed again
-// when it fails. An *AccessError and a *ModelsError come before anything is opened.
+// when it fails. A *ConfigError comes before anything is opened.
 func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err error) {
 	a = &App{cfg: cfg, log: log}
 	defer func() {
@@ -81,7 +77,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 	}
 	dirs, err := FindBundles(cfg.Models)
 	if err != nil {
-		return a, &ModelsError{err}
+		return a, &ConfigError{err}
 	}
 	if cfg.TraceEndpoint != "" {
 		a.tracer, err = tracing.New(tracing.Options{Endpoint: cfg.TraceEndpoint, Ratio: cfg.TraceRatio, Version: version, Logger: log})

@@ -330,18 +330,16 @@ func (f *fleet) close(ctx context.Context) error {
 	f.mu.Unlock()
 	f.wg.Wait()
 	f.mu.Lock()
-	list := f.inMemory
+	leaving := map[*model]*loaded{}
+	for _, m := range f.inMemory {
+		if m.loaded != nil {
+			leaving[m], m.loaded = m.loaded, nil
+		}
+	}
 	f.inMemory = nil
 	f.mu.Unlock()
 	var errs []error
-	for _, m := range list { // without mu: a controller that ends may call fellIdle
-		f.mu.Lock()
-		l := m.loaded
-		m.loaded = nil
-		f.mu.Unlock()
-		if l == nil {
-			continue
-		}
+	for m, l := range leaving { // without mu: a controller that ends may call fellIdle
 		if err := l.cut(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("model %s: %w", m.name, err))
 		}
