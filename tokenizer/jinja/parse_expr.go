@@ -20,8 +20,8 @@ func (p *parser) expression() expr {
 	return x
 }
 
-// binary parses a run of operators of one level over operands of the next. A run is one function, so that a long sum
-// neither nests nor copies its text again for every term.
+// binary parses a run of operators of one level over operands of the next. A run is one function, so that a long sum does
+// not nest.
 func (p *parser) binary(level int) expr {
 	switch {
 	case level == len(levels):

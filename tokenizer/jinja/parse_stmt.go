@@ -49,6 +49,7 @@ func (p *parser) forTag() stmt {
 	line, target := p.cur.line, p.target(false)
 	p.expect("in")
 	iter := p.binary(0)
+	refuseIf(p.is(","), "a tuple without parentheses behind 'in'")
 	var test expr
 	if p.skip("if") {
 		test = p.expression()

@@ -438,7 +438,7 @@ REFUSED += ["{{ {1.5: 2} }}", "{{ {true: 2} }}", "{{ {1: 2}|tojson }}", "{{ w|so
             "{{ w|sort(case_sensitive=true) }}", "{{ d|dictsort(reverse=true) }}", "{{ d|dictsort(true) }}",
             "{{ w|unique(true)|list }}", "{{ s|replace('l', 'L', 1) }}", "{{ s.replace('l', 'L', 1) }}",
             "{{ s.startswith(('H', 'x')) }}", "{{ l.0 }}", "{{ '3.9'|int }}", "{{ '1_000'|int }}", "{{ namespace(a=1) }}"]
-REFUSED += ["{{ [1] * 2 }}", "{{ [1] < [2] }}", "{{ (1,) < (2,) }}", "{{ s|tojson(ensure_ascii=true) }}", "{{ '\\101' }}",
+REFUSED += ["{% for i in 1, 2 %}{% endfor %}", "{{ [1] * 2 }}", "{{ [1] < [2] }}", "{{ (1,) < (2,) }}", "{{ s|tojson(ensure_ascii=true) }}", "{{ '\\101' }}",
             "{{ n|indent }}", "{{ m|sort(attribute='x')|list }}", "{{ '1e999'|int }}", "{{ d.copy() }}", "{{ l.copy() }}", "{{ '%s' % 1 }}", "{{ f(*[1]) }}", "{{ f(caller=1) }}", "{{ dict([[1, 2]]) }}",
             "{{ namespace(d) }}", "{{ x[1, 2] }}", "{{ s|indent(2, true, true) }}", "{{ d|tojson(sort_keys=true) }}",
             "{{ w|join(',', attribute='x') }}", "{{ d|dictsort(by='value') }}", "{{ w|unique(attribute='x') }}",
