@@ -142,6 +142,24 @@ func TestTokenBytes(t *testing.T) {
 	}
 }
 
+// A class whose ranges begin or end with a hyphen is what it says.
+func TestClassesBesideTheHyphen(t *testing.T) {
+	for _, class := range []string{`[^,]`, `[^.]`, `[^{,}]`, `[a-c]`} {
+		tok, err := tokenizer.Parse([]byte(`{"model":{"type":"WordLevel","vocab":{"?":0,"ab":1,"c":2,",":3},"unk_token":"?"},
+			"pre_tokenizer":{"type":"Split","pattern":{"Regex":"`+class+`+"},"behavior":"Isolated"}}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []int32{1, 3, 2}
+		if class == `[^.]` {
+			want = []int32{0}
+		}
+		if got, err := tok.Encode("ab,c", false); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: ids %v (%v), want %v", class, got, err, want)
+		}
+	}
+}
+
 // A token that stands for a byte is no text for the expressions behind it.
 func TestTokenBytesBehindAnExpression(t *testing.T) {
 	tok, err := tokenizer.Parse([]byte(`{"model":{"type":"WordLevel","vocab":{"<0xE9>":0},"unk_token":"<0xE9>"},"decoder":{"type":"Sequence",
