@@ -80,8 +80,8 @@ static inline __attribute__((always_inline)) void ask(const reading *in, int64_t
     for (size_t i = 0; i < in->block; i += LINE) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
 }
 
-// Keeps a value in a register where it is: GCC otherwise loads codes twice, and reorders sums until they
-// spill.
+// Keeps a value in a register where it is: GCC otherwise loads codes again for each row, and reorders sums
+// until they spill.
 static inline __attribute__((always_inline)) void hold(vw *v) { __asm__("" : "+v"(*v)); }
 
 // The codes of a vector's columns with inputs 4i to 4i+3, and 4i+4 to 4i+7.
@@ -89,6 +89,7 @@ static inline __attribute__((always_inline)) void load_codes(const uint8_t *w, i
                                                              vw *odd) {
   if (bits == 8) {
     *even = LS_CODES(w + 64 * i), *odd = LS_CODES(w + 64 * (i + 1));
+    hold(even), hold(odd);
     return;
   }
   const vw low = LS_OP(set1_epi8)(15);
