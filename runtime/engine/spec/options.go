@@ -45,8 +45,8 @@ func (o Options) WithDefaults(m *bundle.Manifest) Options {
 	return o
 }
 
-// Capacity is that of the bundle's engine on a provider, of options WithDefaults. The error names what the bundle does not allow, or
-// the memory that is too small.
+// Capacity is that of the bundle's engine on a provider, of options WithDefaults. The error names what the bundle does not
+// allow, or the memory that is too small.
 func (o Options) Capacity(m *bundle.Manifest, provider string) (loopctl.Capacity, error) {
 	switch p := o.KVPrecision; {
 	case p == kvcache.F32:
