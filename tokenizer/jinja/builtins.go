@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -137,6 +138,7 @@ func strftime(t time.Time, format string) string {
 
 // tests holds the tests that may follow "is".
 var tests = table{}
+var callables = []string{"builtin_function_or_method", "Macro", "LoopContext", "Undefined"}
 
 func init() { // here, because select and map lead from filters to tests
 	for name, is := range map[string]func(v Value) bool{
@@ -153,6 +155,7 @@ func init() { // here, because select and map lead from filters to tests
 		"mapping":   func(v Value) bool { return typeName(v) == "dict" },
 		"sequence":  isIndexed,
 		"iterable":  func(v Value) bool { return iterable(v) || typeName(v) == "LoopContext" },
+		"callable":  func(v Value) bool { return slices.Contains(callables, typeName(v)) },
 	} {
 		tests.add(name, "", func(_ *render, v Value, _ []Value) Value { return is(v) })
 	}
@@ -162,8 +165,7 @@ func init() { // here, because select and map lead from filters to tests
 	for name, rest := range map[string]int64{"even": 0, "odd": 1} {
 		tests.add(name, "", func(r *render, v Value, _ []Value) Value { return r.equal(r.arith("%", v, int64(2)), rest) })
 	}
-	tests.refuse("the test '%s'", `callable divisibleby escaped filter ge greaterthan gt le lessthan lower lt sameas test upper
-		< <= > >=`)
+	tests.refuse("the test '%s'", `divisibleby escaped filter ge greaterthan gt le lessthan lower lt sameas test upper < <= > >=`)
 }
 
 func isUndefined(v Value) bool {

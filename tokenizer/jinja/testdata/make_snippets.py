@@ -425,7 +425,7 @@ MORE = r"""
 REFUSED = [f"{{{{ s|{f} }}}}" for f in """abs attr('x') batch(2) center e escape filesizeformat float forceescape groupby('x')
     max min pprint random reverse round slice(2) striptags sum truncate(3) urlencode urlize wordcount wordwrap xmlattr
     """.split()]
-REFUSED += [f"{{{{ s is {t} }}}}" for t in """callable divisibleby(2) escaped filter ge(1) greaterthan(1) gt(1) le(1) lessthan(1) lower
+REFUSED += [f"{{{{ s is {t} }}}}" for t in """divisibleby(2) escaped filter ge(1) greaterthan(1) gt(1) le(1) lessthan(1) lower
     lt(1) sameas(s) test upper""".split()]
 REFUSED += [f"{{{{ l|select('{t}', 1)|list }}}}" for t in "< <= > >=".split()]
 REFUSED += [f"{{{{ s.{m} }}}}" for m in """casefold() center(9) count('l') encode() expandtabs() find('l') format(1)
