@@ -1,6 +1,7 @@
 package loopctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -126,6 +127,9 @@ func (c *Controller) reserve(s *sequence) bool {
 		s.tokens = append(make([]int32, 0, len(s.req.Prompt)+s.req.MaxTokens), s.req.Prompt...)
 		s.holding.Loops, s.holding.Root = s.loops, c.root(s)
 	}
+	if n := s.leftEarly(); n >= 0 && !s.exit.free() { // it was preempted, and others' rows there need not have left
+		s.holding.Bound = cmp.Or(n, -1)
+	}
 	cached, ok := c.memory.Admit(&s.holding, s.tokens[:s.known])
 	if !ok {
 		return false
@@ -137,6 +141,11 @@ func (c *Controller) reserve(s *sequence) bool {
 	}
 	c.pay(s, cached*s.loops)
 	return true
+}
+
+// leftEarly is the position of the first row that is known to have left before the last loop, −1 where none has.
+func (s *sequence) leftEarly() int {
+	return slices.IndexFunc(s.depths, func(d uint16) bool { return d > 0 && int(d) < s.loops })
 }
 
 // root is what K and V of s depend on beside tokens; nil where that is too much to share them. Without layers in the

@@ -30,6 +30,9 @@ type Holding struct {
 	Root []byte
 	// Fresh takes nothing from the cache: all rows are to be computed. What is computed goes there nevertheless.
 	Fresh bool
+	// Bound is how many of the first tokens may come from the cache: 0 is no bound, less than that means none. Beyond it are rows
+	// that were computed once and left early: pages of rows that did not would be other numbers.
+	Bound int
 
 	tables [Stages]table
 	covers int

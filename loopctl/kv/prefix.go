@@ -68,11 +68,15 @@ func (m *Memory) keysOf(h *Holding, tokens []int32, n int) []key {
 
 // match is how many leading pages of tokens are there. The newest token is never among them: its logits are needed.
 func (m *Memory) match(h *Holding, tokens []int32) int {
-	if h.Fresh || !m.shares(h) {
+	if h.Fresh || h.Bound < 0 || !m.shares(h) {
 		return 0
 	}
 	planes := m.g.planesIn(Block, h.Loops)
-	keys := m.keysOf(h, tokens, (len(tokens)-1)/m.g.PageSize)
+	most := len(tokens) - 1
+	if h.Bound > 0 {
+		most = min(most, h.Bound)
+	}
+	keys := m.keysOf(h, tokens, most/m.g.PageSize)
 	for i, k := range keys {
 		if e := m.cache.byKey[k]; e == nil || len(e.pages[Block]) < planes {
 			return i
