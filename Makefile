@@ -5,6 +5,7 @@ ADDR ?= 127.0.0.1:8080
 # The tests' own limit: a hang must end with a stack, not with the shell's patience.
 TEST_TIMEOUT ?= 14m
 FUZZTIME ?= 20s
+MIXES ?= 1000
 CLANG_FORMAT ?= $(firstword $(wildcard .cache/clang-format/bin/clang-format) clang-format)
 # The packages with goroutines of their own. -short: the longest laws run without the detector.
 RACE := ./loopctl/... ./server/... ./internal/app ./internal/measure/... ./runtime/engine/... ./cmd/loopserve
@@ -18,7 +19,7 @@ ORT_VERSION := $(shell sed -n 's/.*"version": "\(.*\)".*/\1/p' runtime/ort/pin.j
 ORT_TARGET := .cache/ort/$(ORT_VERSION)/$(MACHINE)
 ORT := $(if $(shell uname -s | grep Linux),$(if $(shell grep '"$(MACHINE)"' runtime/ort/pin.json),$(ORT_TARGET)/onnxruntime/capi/libonnxruntime.so.$(ORT_VERSION)))
 
-.PHONY: run test build doctor ort race nocgo cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run test build doctor ort race nocgo exact cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -49,6 +50,9 @@ race: doctor ort ## the packages with goroutines under the race detector
 nocgo: ## everything but the native boundary, without a C compiler
 	CGO_ENABLED=0 $(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout $(TEST_TIMEOUT) $$(CGO_ENABLED=0 $(GO) list ./... | grep -v -e /runtime/ort)
+
+exact: doctor ort ## logits' bits of quantized bundles, alone and in MIXES random mixes of each
+	@set -o pipefail; LOOPSERVE_EXACT_MIXES=$(MIXES) $(GO) test -count 1 -v -timeout 0 -run TestQuantizedBundlesAreExact ./runtime/engine | grep -v -e '=== RUN' -e '/mixed' -e '/alone'
 
 cover: ort ## coverage of every package
 	$(GO) test -coverprofile coverage.out ./... && $(GO) tool cover -func coverage.out | tail -1

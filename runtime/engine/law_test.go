@@ -37,10 +37,12 @@ type player struct {
 	last   loopctl.Event
 }
 
-// recorder is a Sampler that notes how sure each choice was: the best logit, and how far the second is behind it.
+// recorder is a Sampler that notes how sure each choice was: the best logit, and how far the second is behind it. It keeps
+// a sum of the bits of all logits, too.
 type recorder struct {
 	loopctl.Sampler
 	best, margin []float64
+	bits         []uint64
 }
 
 // Fork is a copy that samples guesses, which are not noted.
@@ -57,6 +59,7 @@ func (r *recorder) Sample(logits []float32) loopctl.Sampled {
 		}
 	}
 	r.best, r.margin = append(r.best, first), append(r.margin, first-second)
+	r.bits = append(r.bits, sumOfBits(logits))
 	return r.Sampler.Sample(logits)
 }
 
