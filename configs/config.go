@@ -29,6 +29,7 @@ type Config struct {
 	Insecure   bool     `yaml:"insecure"`
 
 	Models      []string      `yaml:"models"`
+	Strict      bool          `yaml:"strict"`
 	Preload     []string      `yaml:"preload"`
 	ModelMemory Bytes         `yaml:"model_memory"`
 	ModelWait   time.Duration `yaml:"model_wait"`

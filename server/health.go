@@ -13,6 +13,12 @@ import (
 // getLive says that the process answers.
 func (s *Server) getLive(*gin.Context) (any, error) { return gin.H{"status": "alive"}, nil }
 
+// readiness is what /readyz answers when it is well.
+type readiness struct {
+	Status  string    `json:"status"`
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+}
+
 // getReady says whether new requests are taken.
 func (s *Server) getReady(*gin.Context) (any, error) {
 	switch {
@@ -21,7 +27,7 @@ func (s *Server) getReady(*gin.Context) (any, error) {
 	case s.served.Load() == nil:
 		return nil, errLoading
 	}
-	return gin.H{"status": "ready"}, nil
+	return readiness{"ready", s.leftOut()}, nil
 }
 
 func (s *Server) getVersion(*gin.Context) (any, error) { return gin.H{"version": s.cfg.Version}, nil }

@@ -109,7 +109,7 @@ func (s *Server) getModels(*gin.Context) (any, error) {
 		}
 		list = append(list, card(generate.Target{Model: m.Model, Auto: true}))
 	}
-	return gin.H{"object": "list", "data": list}, nil
+	return modelList{"list", list, s.leftOut()}, nil
 }
 
 // getModel takes aliases, too.
@@ -142,6 +142,12 @@ func card(t generate.Target) modelCard {
 		m.Loops.Default = t.Alias
 	}
 	return m
+}
+
+type modelList struct {
+	Object  string      `json:"object"`
+	Data    []modelCard `json:"data"`
+	LeftOut []LeftOut   `json:"left_out,omitempty"`
 }
 
 type modelCard struct {

@@ -30,7 +30,8 @@ type Server struct {
 
 	jobs   jobs                   // benchmarks and depth curves
 	served atomic.Pointer[models] // nil while loading
-	stop   context.Context        //nolint:containedctx // its end is the server's end, not a request's
+	left   atomic.Pointer[[]LeftOut]
+	stop   context.Context //nolint:containedctx // its end is the server's end, not a request's
 	halt   context.CancelCauseFunc
 
 	mu       sync.Mutex
@@ -77,6 +78,22 @@ func (s *Server) SetModels(list ...*generate.Model) error {
 		return errors.New("no models: give at least one bundle")
 	}
 	s.served.Store(&ms)
+	return nil
+}
+
+// LeftOut is a bundle that cannot be served, and why.
+type LeftOut struct {
+	Name  string `json:"name"`
+	Error string `json:"error"`
+}
+
+// LeaveOut says which bundles are not among the models, in place of what was said before.
+func (s *Server) LeaveOut(list ...LeftOut) { s.left.Store(&list) }
+
+func (s *Server) leftOut() []LeftOut {
+	if list := s.left.Load(); list != nil {
+		return *list
+	}
 	return nil
 }
 

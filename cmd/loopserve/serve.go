@@ -23,6 +23,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve bundles over HTTP",
 		Long: `Serve answers OpenAI's API for the bundles of --models until SIGINT or SIGTERM, then lets open requests end.
+The port is open while models load: /readyz is 503 until they have. A bundle that cannot be served is left out, unless --strict.
 On SIGHUP it reads bundles again whose manifest has changed, and finds new ones: streams go on.
 Each flag is also a key of the file of --config, and an environment variable (--max-rows: LOOPSERVE_MAX_ROWS).`,
 		Example: `  loopserve serve --models models
@@ -36,13 +37,13 @@ Each flag is also a key of the file of --config, and an environment variable (--
 				return err
 			}
 			log := newLogger(cmd.ErrOrStderr(), cfg)
-			p, err := app.Load(cfg, versionText(), log)
+			l, err := net.Listen("tcp", cfg.Listen) // before anything is loaded: it may be in use
 			if err != nil {
-				return err
+				return fmt.Errorf("listen is %q: %w: is another server running there?", cfg.Listen, err)
 			}
-			l, err := net.Listen("tcp", cfg.Listen)
+			p, err := app.Open(cfg, versionText(), log)
 			if err != nil {
-				return errors.Join(fmt.Errorf("listen is %q: %w: is another server running there?", cfg.Listen, err), p.Close())
+				return errors.Join(err, l.Close())
 			}
 			defer onHangup(cmd.Context(), func(ctx context.Context) {
 				if err := p.Rescan(ctx); err != nil {

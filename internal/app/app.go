@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,9 +31,11 @@ type App struct {
 	fleet  *fleet
 	loader *loader
 
+	dirs      []string   // the bundles that the configuration led to at the start
 	reloading sync.Mutex // held while models changes
 	listing   sync.Mutex
-	models    []*model // what the server serves
+	models    []*model         // what the server serves
+	leftOut   map[string]error // bundles that it doesn't serve, by folder, and why
 }
 
 // ConfigError is what only a look at the world finds wrong with a configuration: its keys cannot be read, an address needs
@@ -61,10 +62,10 @@ func access(cfg *configs.Config) ([]string, error) {
 	return keys, nil
 }
 
-// Load opens ONNX Runtime and every bundle, and loads the models that preload names. What was opened is closed again
-// when it fails. A *ConfigError comes before anything is opened.
-func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log}
+// Open gets everything ready but the models, which are LoadModels'. What was opened is closed again when it fails. A
+// *ConfigError comes before anything is opened.
+func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err error) {
+	a = &App{cfg: cfg, log: log, leftOut: map[string]error{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -75,8 +76,7 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 	if err != nil {
 		return a, err
 	}
-	dirs, err := FindBundles(cfg.Models)
-	if err != nil {
+	if a.dirs, err = FindBundles(cfg.Models); err != nil {
 		return a, &ConfigError{err}
 	}
 	if cfg.TraceEndpoint != "" {
@@ -86,10 +86,6 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		}
 		a.log = slog.New(a.tracer.LogHandler(log.Handler()))
 	}
-	if a.env, err = openRuntime(cfg, log); err != nil {
-		return a, err
-	}
-	log.Info("ONNX Runtime", "version", a.env.Version(), "provider", a.env.Provider(), "threads", a.env.Threads())
 	registry := metrics.New()
 	if cfg.VLLMAliases {
 		registry.AliasVLLM()
@@ -103,57 +99,28 @@ func Load(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 	if err := a.listenAdmin(); err != nil {
 		return a, err
 	}
+	if a.env, err = openRuntime(cfg, log); err != nil {
+		return a, err
+	}
+	log.Info("ONNX Runtime", "version", a.env.Version(), "provider", a.env.Provider(), "threads", a.env.Threads())
 	a.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, a.log, registry.Model)
 	a.loader = &loader{
 		cfg: cfg, log: a.log, env: a.env, fleet: a.fleet,
 		observer: func(name string) loopctl.Observer { return a.tracer.Observer(name, registry.Observer(name)) },
 	}
-	var models []*model
-	for _, dir := range dirs {
-		m, err := a.loader.read(dir)
-		if err != nil {
-			return a, err
-		}
-		if err := a.fits(m); err != nil {
-			return a, err
-		}
-		models = append(models, m)
-	}
-	if err := a.preload(models); err != nil {
-		return a, err
-	}
-	return a, a.serve(models)
+	return a, nil
 }
 
-// preload loads what is there from the start: all models as far as the budget goes, or those that are named.
-func (a *App) preload(models []*model) error {
-	names := a.cfg.Preload
-	if slices.Equal(names, []string{"none"}) {
-		return nil
+// Load is Open and LoadModels.
+func Load(cfg *configs.Config, version string, log *slog.Logger) (*App, error) {
+	a, err := Open(cfg, version, log)
+	if err != nil {
+		return nil, err
 	}
-	all := slices.Equal(names, []string{"all"})
-	for _, name := range names {
-		if !all && !slices.ContainsFunc(models, func(m *model) bool { return m.name == name }) {
-			return fmt.Errorf("preload names %q, but no bundle has that name: use names listed by `loopserve models`, all, or none", name)
-		}
+	if err := a.LoadModels(context.Background()); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
-	for _, m := range models {
-		if !all && !slices.Contains(names, m.name) {
-			continue
-		}
-		if b := a.fleet.budget; b > 0 && a.fleet.used+m.estimate > b {
-			if all {
-				a.log.Info("model waits for a request", "name", m.name, "would_take", configs.Bytes(m.estimate).About(), "model_memory", configs.Bytes(b).About())
-				continue
-			}
-			return fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
-				m.name, configs.Bytes(m.estimate).About(), configs.Bytes(a.fleet.used).About(), configs.Bytes(b).About())
-		}
-		if err := a.fleet.load(m); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a, nil
 }
 
 // listenAdmin opens the admin listener, where one is configured.
@@ -173,7 +140,8 @@ func (a *App) listenAdmin() error {
 	return nil
 }
 
-// Run serves on l until ctx ends, then drains: open requests have drain_timeout to end. It closes everything.
+// Run serves on l until ctx ends, then drains: open requests have drain_timeout to end. It closes everything. Models that
+// were not loaded before are loaded meanwhile; where that fails, it ends.
 func (a *App) Run(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve(l) }()
@@ -188,20 +156,23 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 			a.log.Error("admin listener ended", "error", err)
 		}
 	}()
-	a.log.Info("serving", "address", "http://"+l.Addr().String())
-	var err error
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-		a.log.Info("draining", "at_most", a.cfg.DrainTimeout)
-		drain, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.cfg.DrainTimeout, errors.New("drain_timeout has expired"))
-		defer cancel()
-		if cut := a.server.Shutdown(drain); cut != nil {
-			a.log.Warn("requests were cut short", "reason", cut)
+	a.log.Info("listening", "address", "http://"+l.Addr().String())
+	err := a.ready(ctx)
+	if err == nil {
+		a.log.Info("serving", "address", "http://"+l.Addr().String())
+		select {
+		case err = <-served:
+			served <- nil
+		case <-ctx.Done():
+			a.log.Info("draining", "at_most", a.cfg.DrainTimeout)
 		}
-		err = <-served
 	}
-	err = errors.Join(err, a.Close())
+	drain, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.cfg.DrainTimeout, errors.New("drain_timeout has expired"))
+	defer cancel()
+	if cut := a.server.Shutdown(drain); cut != nil {
+		a.log.Warn("requests were cut short", "reason", cut)
+	}
+	err = errors.Join(err, <-served, a.Close())
 	<-adminDone
 	a.log.Info("stopped")
 	return err

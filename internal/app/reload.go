@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,7 +55,9 @@ func (a *App) Rescan(ctx context.Context) error {
 	for _, dir := range dirs {
 		i := slices.IndexFunc(a.models, func(m *model) bool { return m.dir == dir })
 		if i < 0 {
-			errs = append(errs, a.add(dir))
+			if err := a.add(dir); err != nil {
+				errs = append(errs, err, a.leaveOut(dir, err))
+			}
 			continue
 		}
 		digest, err := digestOf(dir)
@@ -68,11 +71,8 @@ func (a *App) Rescan(ctx context.Context) error {
 
 // add serves a bundle that was not there at the start. It is loaded when somebody asks.
 func (a *App) add(dir string) error {
-	m, err := a.loader.read(dir)
+	m, err := a.read(dir, a.models)
 	if err != nil {
-		return err
-	}
-	if err := a.fits(m); err != nil {
 		return err
 	}
 	return a.serve(append(slices.Clone(a.models), m))
@@ -88,8 +88,12 @@ func (a *App) serve(list []*model) error {
 		return err
 	}
 	a.listing.Lock()
+	defer a.listing.Unlock()
 	a.models = list
-	a.listing.Unlock()
+	for _, m := range list {
+		delete(a.leftOut, m.dir)
+	}
+	a.tellLeftOut()
 	return nil
 }
 
@@ -172,7 +176,7 @@ func (a *App) UnloadModel(name string) error {
 // ModelStatus tells of each model, for the admin listener.
 func (a *App) ModelStatus() []server.ModelStatus {
 	a.listing.Lock()
-	list := slices.Clone(a.models)
+	list, leftOut := slices.Clone(a.models), maps.Clone(a.leftOut)
 	a.listing.Unlock()
 	out := make([]server.ModelStatus, len(list))
 	for i, m := range list {
@@ -188,6 +192,9 @@ func (a *App) ModelStatus() []server.ModelStatus {
 			out[i].Error = m.err.Error()
 		}
 		a.fleet.mu.Unlock()
+	}
+	for _, dir := range slices.Sorted(maps.Keys(leftOut)) {
+		out = append(out, server.ModelStatus{Name: filepath.Base(dir), Folder: dir, Error: leftOut[dir].Error()})
 	}
 	return out
 }

@@ -1,0 +1,125 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/server"
+)
+
+// ready loads the models where nobody has. That ctx ended meanwhile is no error.
+func (a *App) ready(ctx context.Context) error {
+	if a.models != nil {
+		return nil
+	}
+	err := a.LoadModels(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// LoadModels reads every bundle, loads the models that preload names, and has the server serve them all. A bundle that cannot
+// be served is left out. With strict, or where nothing is left to serve, that is an error.
+func (a *App) LoadModels(ctx context.Context) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	var models []*model
+	for _, dir := range a.dirs {
+		m, err := a.read(dir, models)
+		if err == nil {
+			models = append(models, m)
+		} else if err := a.leaveOut(dir, err); err != nil {
+			return err
+		}
+	}
+	models, err := a.preload(ctx, models)
+	if err != nil {
+		return err
+	}
+	if len(models) == 0 {
+		return errors.Join(slices.Collect(maps.Values(a.leftOut))...)
+	}
+	return a.serve(models)
+}
+
+// read opens a bundle that is to be served beside others.
+func (a *App) read(dir string, beside []*model) (*model, error) {
+	m, err := a.loader.read(dir)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(beside, func(o *model) bool { return o.name == m.name }); i >= 0 {
+		return nil, fmt.Errorf("bundle %s: two models are named %s, the other one is in %s: rename one of them in its manifest", dir, m.name, beside[i].dir)
+	}
+	return m, a.fits(m)
+}
+
+// leaveOut notes that a bundle is not served. It gives the error back where the start must not go on without the bundle.
+func (a *App) leaveOut(dir string, err error) error {
+	if a.cfg.Strict {
+		return err
+	}
+	a.log.Error("bundle is left out", "folder", dir, "error", err)
+	a.listing.Lock()
+	defer a.listing.Unlock()
+	a.leftOut[dir] = err
+	a.tellLeftOut()
+	return nil
+}
+
+// tellLeftOut has the server say what it does not serve. It needs listing.
+func (a *App) tellLeftOut() {
+	var list []server.LeftOut
+	for _, dir := range slices.Sorted(maps.Keys(a.leftOut)) {
+		name := filepath.Base(dir)
+		// where folders lie on this machine is not for everybody who may ask
+		list = append(list, server.LeftOut{Name: name, Error: strings.ReplaceAll(a.leftOut[dir].Error(), dir, name)})
+	}
+	a.server.LeaveOut(list...)
+}
+
+// preload loads what is there from the start: all models as far as the budget goes, or those that are named. It returns the
+// models without those that could not be loaded.
+func (a *App) preload(ctx context.Context, models []*model) (good []*model, err error) {
+	names := a.cfg.Preload
+	if slices.Equal(names, []string{"none"}) {
+		return models, nil
+	}
+	all := slices.Equal(names, []string{"all"})
+	for _, name := range names {
+		if !all && !slices.ContainsFunc(models, func(m *model) bool { return m.name == name }) {
+			return nil, fmt.Errorf("preload names %q, but no bundle has that name: use names listed by `loopserve models`, all, or none", name)
+		}
+	}
+	for _, m := range models {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		wanted := all || slices.Contains(names, m.name)
+		if b := a.fleet.budget; wanted && b > 0 && a.fleet.used+m.estimate > b {
+			if !all {
+				return nil, fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
+					m.name, configs.Bytes(m.estimate).About(), configs.Bytes(a.fleet.used).About(), configs.Bytes(b).About())
+			}
+			a.log.Info("model waits for a request", "name", m.name, "would_take", configs.Bytes(m.estimate).About(), "model_memory", configs.Bytes(b).About())
+			wanted = false
+		}
+		if wanted {
+			if err := a.fleet.load(m); err != nil {
+				if err := a.leaveOut(m.dir, err); err != nil {
+					return nil, err
+				}
+				continue
+			}
+		}
+		good = append(good, m)
+	}
+	return good, nil
+}
