@@ -17,7 +17,19 @@ type message struct {
 	Refusal   *string             `json:"refusal"` // always null: nothing here refuses
 	ToolCalls []generate.ToolCall `json:"tool_calls,omitempty"`
 
+	thought
+}
+
+// thought is an answer's reasoning under both of its names: vLLM writes reasoning, as OpenRouter does; DeepSeek, SGLang
+// and llama.cpp reasoning_content, as vLLM did.
+type thought struct {
+	Reasoning        string `json:"reasoning,omitempty"`
 	ReasoningContent string `json:"reasoning_content,omitempty"`
+}
+
+func (t *thought) add(text string) {
+	t.Reasoning += text
+	t.ReasoningContent = t.Reasoning
 }
 
 type delta struct {
@@ -25,7 +37,7 @@ type delta struct {
 	Content   *string             `json:"content,omitempty"` // absent where the delta has something else alone
 	ToolCalls []generate.ToolCall `json:"tool_calls,omitempty"`
 
-	ReasoningContent string `json:"reasoning_content,omitempty"`
+	thought
 }
 
 // answer is the answer of POST /v1/chat/completions.
@@ -56,7 +68,7 @@ func (a *answer) Events(d *generate.Delta) []*generate.Completion {
 	if d == nil {
 		return []*generate.Completion{a.event()}
 	}
-	ch := choice{Delta: &delta{Content: &d.Text, ReasoningContent: d.Reasoning, ToolCalls: d.Calls}}
+	ch := choice{Delta: &delta{Content: &d.Text, ToolCalls: d.Calls, thought: thought{d.Reasoning, d.Reasoning}}}
 	if d.Text == "" && (d.Reasoning != "" || len(d.Calls) > 0) {
 		ch.Delta.Content = nil
 	}
@@ -80,7 +92,7 @@ func (a *answer) Add(d generate.Delta) {
 	ch := &a.whole[d.Index]
 	a.add(ch, &d)
 	m := ch.Message
-	m.ReasoningContent += d.Reasoning
+	m.thought.add(d.Reasoning)
 	for _, call := range d.Calls {
 		call.Index = nil
 		m.ToolCalls = append(m.ToolCalls, call)

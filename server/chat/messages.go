@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -18,8 +19,9 @@ type conversation struct {
 	last     string          // content of the last one
 }
 
-// readMessages checks the messages and gives them the form that templates know: content parts joined to one string, and
-// the arguments of tool calls as objects. Every other field stays, in its place: templates print whole messages.
+// readMessages checks the messages and gives them the form that templates know, as vLLM and transformers do: content is
+// one string, the arguments of calls are objects, a thought has both of its names, and what is null is left out. Every
+// other field stays, in its place: templates print whole messages.
 func readMessages(raw json.RawMessage, developer string) (conversation, error) {
 	var list []json.RawMessage
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
@@ -33,48 +35,170 @@ func readMessages(raw json.RawMessage, developer string) (conversation, error) {
 	}
 	var out conversation
 	for i, item := range list {
+		m := reading{where: fmt.Sprintf("messages[%d]", i), developer: developer, thoughts: map[string]string{}}
 		var err error
-		if list[i], out.last, err = readMessage(item, fmt.Sprintf("messages[%d]", i), developer); err != nil {
+		if list[i], err = m.read(item); err != nil {
 			return conversation{}, err
 		}
+		out.last = m.content
 	}
 	var err error
 	out.messages, err = json.Marshal(list)
 	return out, err
 }
 
-func readMessage(raw json.RawMessage, where, developer string) (message json.RawMessage, content string, err error) {
-	var role string
-	hasContent, hasCalls := false, false
-	message, err = rewritten(raw, where, func(name string, value json.RawMessage) (_ json.RawMessage, err error) {
-		switch {
-		case name == "role":
-			if json.Unmarshal(value, &role) != nil || role == "" || len(role) > 64 {
-				return nil, api.Bad("messages", api.CodeType, "%s.role is %s: it must be a string, as system, user or assistant", where, api.Show(value))
-			}
-			if role == "developer" {
-				return quoted(developer), nil
-			}
-		case string(value) == "null":
-		case name == "content":
-			hasContent = true
-			content, err = readContent(value, where)
-			return quoted(content), err
-		case name == "tool_calls":
-			hasCalls = true
-			return argumentsAsObjects(value), nil
-		}
-		return value, nil
-	})
+// reading is one message while it is read.
+type reading struct {
+	where     string // as errors call it
+	developer string // what templates call that role
+
+	role, content string
+	written       bool              // content is in its place
+	empty         bool              // content is there, and null
+	calls         bool              // there is at least one
+	thoughts      map[string]string // by the name that it was given
+}
+
+// thoughtNames are what servers and clients call the text of a thought: vLLM and OpenRouter, DeepSeek, Ollama.
+var thoughtNames = []string{"reasoning", "reasoning_content", "thinking"}
+
+func (m *reading) read(raw json.RawMessage) (json.RawMessage, error) {
+	fields, err := edited(raw, m.where, m.field)
 	switch {
 	case err != nil:
-		return nil, "", err
-	case role == "":
-		return nil, "", api.Bad("messages", "missing_field", "%s.role is missing: give system, user or assistant", where)
-	case !hasContent && !hasCalls:
-		return nil, "", api.Bad("messages", "missing_field", "%s.content is missing: give a string or a list of text parts", where)
+		return nil, err
+	case m.role == "":
+		return nil, api.Bad("messages", "missing_field", "%s.role is missing: give system, user or assistant", m.where)
 	}
-	return message, content, nil
+	if !m.written {
+		// What says something else needs no content; null is how clients and tools say that there is none.
+		asked := slices.Contains([]string{"system", "user", m.developer}, m.role)
+		if !m.calls && len(m.thoughts) == 0 && (asked || !m.empty) {
+			return nil, api.Bad("messages", "missing_field", "%s.content is missing: give a string or a list of text parts", m.where)
+		}
+		fields = append(fields, field("content", quoted("")))
+	}
+	return object(append(fields, m.aliases()...)), nil
+}
+
+// aliases are the names of a thought that templates read and that the message does not have.
+func (m *reading) aliases() (out [][]byte) {
+	thought := ""
+	for _, name := range thoughtNames {
+		thought = cmp.Or(thought, m.thoughts[name])
+	}
+	for _, name := range thoughtNames {
+		if thought != "" && m.thoughts[name] == "" {
+			out = append(out, field(name, quoted(thought)))
+		}
+	}
+	return out
+}
+
+// field gives a message's field its form; nil leaves it out.
+func (m *reading) field(name string, value json.RawMessage) (_ json.RawMessage, err error) {
+	switch {
+	case name == "role":
+		if json.Unmarshal(value, &m.role) != nil || m.role == "" || len(m.role) > 64 {
+			return nil, api.Bad("messages", api.CodeType, "%s.role is %s: it must be a string, as system, user or assistant", m.where, api.Show(value))
+		}
+		if m.role == "developer" {
+			m.role = m.developer
+		}
+		return quoted(m.role), nil
+	case string(value) == "null":
+		m.empty = m.empty || name == "content"
+		return nil, nil
+	case name == "content":
+		m.written = true
+		m.content, err = readContent(value, m.where)
+		return quoted(m.content), err
+	case slices.Contains(thoughtNames, name):
+		return m.thought(name, value)
+	case name == "tool_calls":
+		return m.toolCalls(value)
+	}
+	return value, nil
+}
+
+func (m *reading) thought(name string, value json.RawMessage) (json.RawMessage, error) {
+	var text string
+	if json.Unmarshal(value, &text) != nil {
+		return nil, api.Bad("messages", api.CodeType, "%s.%s is %s: it must be a string", m.where, name, api.Show(value))
+	}
+	if text == "" {
+		return nil, nil
+	}
+	m.thoughts[name] = text
+	return value, nil
+}
+
+// toolCalls makes objects of the arguments of calls, which OpenAI sends as JSON in a string. No calls are no field:
+// templates ask whether it is there.
+func (m *reading) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
+	var calls []json.RawMessage
+	if json.Unmarshal(raw, &calls) != nil {
+		return nil, api.Bad("messages", api.CodeType, "%s.tool_calls is %s: it must be a list of calls", m.where, api.Show(raw))
+	}
+	for i, call := range calls {
+		where := fmt.Sprintf("%s.tool_calls[%d]", m.where, i)
+		fields, err := edited(call, where, func(name string, value json.RawMessage) (json.RawMessage, error) {
+			switch {
+			case string(value) == "null":
+				return nil, nil
+			case name == "function":
+				return readFunction(value, where+".function")
+			}
+			return value, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		calls[i] = object(fields)
+	}
+	if m.calls = len(calls) > 0; !m.calls {
+		return nil, nil
+	}
+	return json.Marshal(calls)
+}
+
+func readFunction(raw json.RawMessage, where string) (json.RawMessage, error) {
+	given := false
+	fields, err := edited(raw, where, func(name string, value json.RawMessage) (json.RawMessage, error) {
+		if name != "arguments" {
+			return value, nil
+		}
+		given = true
+		return readArguments(value, where)
+	})
+	if err == nil && !given {
+		fields = append(fields, field("arguments", json.RawMessage("{}")))
+	}
+	return object(fields), err
+}
+
+// readArguments is an object, whether it was sent as one or as its text. No text and null, which clients send of a call
+// without arguments, are the empty one.
+func readArguments(raw json.RawMessage, where string) (json.RawMessage, error) {
+	var text string
+	value := raw
+	if json.Unmarshal(raw, &text) == nil && raw[0] == '"' {
+		value = json.RawMessage(strings.TrimSpace(text))
+	}
+	switch {
+	case len(value) == 0 || string(value) == "null":
+		return json.RawMessage("{}"), nil
+	case value[0] != '{' || !json.Valid(value):
+		return nil, api.Bad("messages", api.CodeValue, "%s.arguments is %s: it must be a JSON object, or the text of one", where, api.Show(raw))
+	}
+	return value, nil
+}
+
+// contentPart is one of content's parts. Assistants' parts are sent back under the names of OpenAI's other route, too.
+type contentPart struct {
+	Type    string  `json:"type"`
+	Text    *string `json:"text"`
+	Refusal *string `json:"refusal"`
 }
 
 // readContent reads a string or a list of text parts, which are joined by line breaks as vLLM does.
@@ -83,28 +207,45 @@ func readContent(raw json.RawMessage, where string) (string, error) {
 	if raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
 		return text, nil
 	}
-	var parts []struct {
-		Type string  `json:"type"`
-		Text *string `json:"text"`
-	}
+	var parts []json.RawMessage
 	if raw[0] != '[' || json.Unmarshal(raw, &parts) != nil {
 		return "", api.Bad("messages", api.CodeType, "%s.content is %s: it must be a string or a list of {\"type\": \"text\", \"text\": …}", where, api.Show(raw))
 	}
 	texts := make([]string, len(parts))
-	for i, p := range parts {
-		switch {
-		case p.Type != "text":
-			return "", api.Bad("messages", "unsupported_field", "%s.content[%d] is of type %s: models served here read text only", where, i, api.Quote(p.Type))
-		case p.Text == nil:
-			return "", api.Bad("messages", "missing_field", "%s.content[%d].text is missing: give a string", where, i)
+	for i, part := range parts {
+		var err error
+		if texts[i], err = readPart(part, fmt.Sprintf("%s.content[%d]", where, i)); err != nil {
+			return "", err
 		}
-		texts[i] = *p.Text
 	}
 	return strings.Join(texts, "\n"), nil
 }
 
-// rewritten is an object with the values that edit gives its fields, which keep their places. where is what messages call it.
-func rewritten(raw json.RawMessage, where string, edit func(name string, value json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
+func readPart(raw json.RawMessage, where string) (text string, err error) {
+	if raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
+		return text, nil
+	}
+	var p contentPart
+	if json.Unmarshal(raw, &p) != nil {
+		return "", api.Bad("messages", api.CodeType, "%s is %s: it must be {\"type\": \"text\", \"text\": …}", where, api.Show(raw))
+	}
+	value, name := p.Text, "text"
+	switch p.Type {
+	case "text", "input_text", "output_text":
+	case "refusal":
+		value, name = p.Refusal, "refusal"
+	default:
+		return "", api.Bad("messages", "unsupported_field", "%s is of type %s: models served here read text only", where, api.Quote(p.Type))
+	}
+	if value == nil {
+		return "", api.Bad("messages", "missing_field", "%s.%s is missing: give a string", where, name)
+	}
+	return *value, nil
+}
+
+// edited are an object's fields with the values that edit gives them, in their order; without those that it gives none.
+// where is what messages call the object.
+func edited(raw json.RawMessage, where string, edit func(name string, value json.RawMessage) (json.RawMessage, error)) ([][]byte, error) {
 	if raw[0] != '{' {
 		return nil, api.Bad("messages", api.CodeType, "%s is %s: it must be an object", where, api.Show(raw))
 	}
@@ -119,49 +260,23 @@ func rewritten(raw json.RawMessage, where string, edit func(name string, value j
 		if err != nil {
 			return nil, err
 		}
-		fields = append(fields, slices.Concat(quoted(name), []byte(":"), value))
+		if value != nil {
+			fields = append(fields, field(name, value))
+		}
 	}
-	return slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}")), nil
+	return fields, nil
+}
+
+func field(name string, value json.RawMessage) []byte {
+	return slices.Concat(quoted(name), []byte(":"), value)
+}
+
+func object(fields [][]byte) json.RawMessage {
+	return slices.Concat([]byte("{"), bytes.Join(fields, []byte(",")), []byte("}"))
 }
 
 // quoted is text as JSON, with no character escaped that needs no escape.
 func quoted(text string) json.RawMessage {
 	data, _ := api.Encode(text) // a string always encodes
 	return data
-}
-
-// argumentsAsObjects turns the arguments of calls, which OpenAI sends as JSON in a string, into the objects that
-// templates expect. What is not such JSON stays as it is: the template will say.
-func argumentsAsObjects(raw json.RawMessage) json.RawMessage {
-	var calls []json.RawMessage
-	if json.Unmarshal(raw, &calls) != nil {
-		return raw
-	}
-	for i, call := range calls {
-		calls[i] = edited(call, "function", func(function json.RawMessage) json.RawMessage {
-			return edited(function, "arguments", func(arguments json.RawMessage) json.RawMessage {
-				var text string
-				if json.Unmarshal(arguments, &text) == nil && json.Valid([]byte(text)) {
-					return json.RawMessage(text)
-				}
-				return arguments
-			})
-		})
-	}
-	out, _ := json.Marshal(calls) // raw JSON that was parsed
-	return out
-}
-
-// edited is an object with one of its fields edited. Other JSON stays as it is.
-func edited(raw json.RawMessage, field string, edit func(json.RawMessage) json.RawMessage) json.RawMessage {
-	out, err := rewritten(raw, field, func(name string, value json.RawMessage) (json.RawMessage, error) {
-		if name == field {
-			value = edit(value)
-		}
-		return value, nil
-	})
-	if err != nil {
-		return raw
-	}
-	return out
 }
