@@ -101,6 +101,15 @@ static void quantize_some(work *w) {
   while (atomic_load_explicit(&w->quantized, memory_order_acquire) < w->a->rows) ls_breathe();
 }
 
+// Most groups are whole: a constant is copied without a call.
+static inline void copy_columns(float *out, const float *y, int64_t n) {
+  if (n == LS_GROUP) {
+    memcpy(out, y, LS_GROUP * sizeof *out);
+  } else {
+    memcpy(out, y, (size_t)n * sizeof *out);
+  }
+}
+
 // Writes the columns of a group that exist, with what is added to them.
 static void finish(const ls_product_args *a, int64_t row, int64_t first, const float *y) {
   int64_t n = a->n - first < LS_GROUP ? a->n - first : LS_GROUP;
@@ -114,7 +123,7 @@ static void finish(const ls_product_args *a, int64_t row, int64_t first, const f
     const float *residual = a->residual + row * a->n + first;
     for (int64_t i = 0; i < n; i++) out[i] = residual[i] + y[i];
   } else {
-    memcpy(out, y, (size_t)n * sizeof *out);
+    copy_columns(out, y, n);
   }
 }
 
@@ -144,7 +153,7 @@ static void multiply_tile(const work *w, int64_t first, int64_t groups, int64_t 
             n = width - column < LS_GROUP ? width - column : LS_GROUP;
     w->kernels->swiglu(gate, gate + rows * LS_GROUP, gate, rows * LS_GROUP);
     for (int64_t r = 0; r < rows; r++)
-      memcpy(a->out + (row + r) * width + column, gate + r * LS_GROUP, (size_t)n * sizeof *y);
+      copy_columns(a->out + (row + r) * width + column, gate + r * LS_GROUP, n);
   }
 }
 

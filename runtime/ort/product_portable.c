@@ -5,6 +5,8 @@
 #include "attention_vector.h"
 #include "product.h"
 
+static inline vi larger(vi a, vi b) { return (vi)choose(a > b, (vf)a, (vf)b); }
+
 static inline int32_t largest_lane(vi v) {
   int32_t most = v[0];
   for (int i = 1; i < LS_W; i++) most = v[i] > most ? v[i] : most;

@@ -1,5 +1,6 @@
 // What every instruction set does with rows: norm and quantization of inputs, the activation. Over GCC's
-// vectors, and two functions of the including file:
+// vectors, and three functions of the including file:
+//   static inline vi larger(vi a, vi b);  // of each lane
 //   static inline int32_t largest_lane(vi v);
 //   static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes);  // stores q, returns its sum
 
@@ -26,7 +27,7 @@ static inline void quantize_block(const float *x, float weight_scale, int bits, 
   vi largest_bits = {0};
   for (int i = 0; i < LS_BLOCK / LS_W; i++) {
     vi magnitude = (vi)load(x + i * LS_W) & 0x7fffffff;
-    largest_bits = (vi)choose(magnitude > largest_bits, (vf)magnitude, (vf)largest_bits);
+    largest_bits = larger(largest_bits, magnitude);
   }
   int32_t most = largest_lane(largest_bits);
   float extreme;

@@ -24,6 +24,8 @@ typedef __m256i vw;
 #endif
 enum { VECTORS = LS_BLOCK / 4, SCALES_4 = LS_BLOCK * LS_GROUP / 2, SCALES_8 = LS_BLOCK * LS_GROUP };
 
+static inline vi larger(vi a, vi b) { return (vi)LS_OP(max_epi32)((vw)a, (vw)b); }
+
 static inline int32_t largest_lane(vi v) {
 #if LS_W == 16
   __m256i half = _mm256_max_epi32(_mm512_castsi512_si256((vw)v), _mm512_extracti64x4_epi64((vw)v, 1));
