@@ -7,7 +7,7 @@
 
 #include "attention_task.h"
 
-enum { FEW_QUERIES = 5, FEW_AHEAD = 32 };
+enum { FEW_QUERIES = 5, FEW_AHEAD = 64 };
 
 // s[i][0..3] = q[i]·k[0..3] for NQ queries.
 #define FEW_SCORES(NQ)                                                                             \
@@ -121,8 +121,12 @@ static inline void few_mask(const ls_task *t, float *line, int64_t block, int64_
   for (int64_t j = seen > 0 ? seen : 0; j < LS_KEYS; j++) line[j] = -INFINITY;
 }
 
+// Of four rows the part that a head begins: where its end has little in a line, the next head asks for that.
 static inline void fetch(const kv_t *const *rows, int64_t at, int64_t hd) {
-  for (int j = 0; j < 4; j++) fetch_head(rows[j] + at, hd);
+  const int64_t line = LINE_BYTES / (int64_t)sizeof(kv_t);
+  for (int j = 0; j < 4; j++)
+    for (int64_t d = 0; d == 0 || d + line / 2 < kv_row(hd); d += line)
+      __builtin_prefetch(rows[j] + at + d, 0, 2);
 }
 
 static void attend_few(const ls_task *t) {
@@ -134,9 +138,9 @@ static void attend_few(const ls_task *t) {
   ls_sums segment[LS_FEW_VECTORS], sums[LS_FEW_VECTORS];
   // What the walk reads in order: the block's keys, its values, the next block's keys.
   const kv_t *walk[2 * LS_KEYS + FEW_AHEAD + 8];
-  int64_t ahead = 4;  // keys that are asked for in advance: some 32 KiB, into the second-level cache
+  int64_t ahead = 4;  // keys that are asked for in advance: some 64 KiB, into the second-level cache
   int64_t row = kv_row(hd), bytes = t->kv_heads * row * (int64_t)sizeof(kv_t);
-  while (ahead < FEW_AHEAD && ahead * bytes < 32768) ahead += 4;
+  while (ahead < FEW_AHEAD && ahead * bytes < 65536) ahead += 4;
   int narrow = bytes < 2048;  // longer rows the processor fetches ahead by itself
   for (int64_t i = 0; i < nq; i++) ones[i] = 1;
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
