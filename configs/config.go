@@ -30,6 +30,7 @@ type Config struct {
 
 	Models      []string      `yaml:"models"`
 	Strict      bool          `yaml:"strict"`
+	Verify      string        `yaml:"verify" oneof:"lazy start off"`
 	Preload     []string      `yaml:"preload"`
 	ModelMemory Bytes         `yaml:"model_memory"`
 	ModelWait   time.Duration `yaml:"model_wait"`
@@ -39,7 +40,7 @@ type Config struct {
 	Threads     int           `yaml:"threads" least:"0"`
 	ORTLib      string        `yaml:"ort_lib"`
 
-	KVMemory      Bytes         `yaml:"kv_memory" least:"1MiB"`
+	KVMemory      Bytes         `yaml:"kv_memory" least:"0"`
 	KVPrecision   string        `yaml:"kv_precision" oneof:"f32 f16 int8"`
 	KVPolicy      string        `yaml:"kv_policy"`
 	PageSize      int           `yaml:"page_size" least:"1"`
@@ -53,7 +54,7 @@ type Config struct {
 	SharePrefixes bool          `yaml:"share_prefixes"`
 	ElasticAfter  time.Duration `yaml:"elastic_after"`
 	ElasticSteps  []float64     `yaml:"elastic_steps"`
-	Context       int           `yaml:"context" least:"0"`
+	MaxContext    int           `yaml:"max_context" least:"0"`
 
 	BodyLimit    Bytes    `yaml:"body_limit" least:"1KiB"`
 	MaxPrompts   int      `yaml:"max_prompts" least:"1"`

@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:8080" || c.KVMemory != 1<<30 || c.BodyLimit != 4<<20 || c.DrainTimeout != 30*time.Second ||
+	if c.Listen != "127.0.0.1:8080" || c.KVMemory != 0 || c.ModelMemory != 0 || c.Verify != "lazy" || c.Strict || c.BodyLimit != 4<<20 || c.DrainTimeout != 30*time.Second ||
 		len(c.Models) != 1 || len(c.APIKeys) != 0 || c.Provider != "cpu" {
 		t.Errorf("%+v", c)
 	}

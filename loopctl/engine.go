@@ -34,6 +34,17 @@ type Capacity struct {
 	Hidden   int            // numbers of a latent; 0 where Latent cannot read them
 }
 
+// Tokens is how many tokens fit in the pages, of all sequences together, at so many loops; 0 where no stage keeps KV.
+func (l *Capacity) Tokens(loops int) int {
+	fit := 0
+	for i, planes := range [numStages]int{1, l.KV.PlanesAt(loops), 1} {
+		if n := l.Pages[i] / planes * l.PageSize; l.Pages[i] > 0 && (fit == 0 || n < fit) {
+			fit = n
+		}
+	}
+	return fit
+}
+
 // geometry is what the accounting of pages needs to know.
 func (l *Capacity) geometry() *kv.Geometry {
 	return &kv.Geometry{Pages: l.Pages, PageSize: l.PageSize, Policy: l.KV}

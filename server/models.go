@@ -141,6 +141,9 @@ func card(t generate.Target) modelCard {
 		m.ID, m.Parent = fmt.Sprintf("%s@%d", t.Name, t.Alias), &t.Name
 		m.Loops.Default = t.Alias
 	}
+	if t.KVTokens != nil {
+		m.KVTokens = t.KVTokens(m.Loops.Default)
+	}
 	return m
 }
 
@@ -162,6 +165,7 @@ type modelCard struct {
 	Loops       cardLoops `json:"loops"`
 	KVPolicies  []string  `json:"kv_policies,omitempty"`
 	KVPolicy    string    `json:"kv_policy,omitempty"`
+	KVTokens    int       `json:"kv_tokens,omitempty"` // that fit in the KV pages at the default loops, all sequences together
 	Embeddings  int       `json:"embedding_size,omitempty"`
 	Description string    `json:"description,omitempty"`
 }

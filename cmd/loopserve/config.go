@@ -58,7 +58,7 @@ func everySetting(string) bool { return true }
 
 func ofEngine(name string) bool {
 	return strings.HasPrefix(name, "kv_") || slices.Contains([]string{
-		"threads", "provider", "device_id", "ort_lib", "page_size", "max_rows", "max_running", "row_budget", "context", "prefix_cache",
+		"threads", "provider", "device_id", "ort_lib", "page_size", "max_rows", "max_running", "row_budget", "max_context", "prefix_cache",
 	}, name)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
@@ -88,7 +90,7 @@ func writeMemory(w io.Writer, m *bundle.Manifest) {
 
 // numbers runs the bundle.
 func (v *verification) numbers(w io.Writer, b *bundle.Bundle) (err error) {
-	env, err := ort.Open(ort.Options{Library: v.library, Threads: v.threads})
+	env, err := ort.Open(ort.Options{Library: v.library, Threads: cmp.Or(v.threads, host.Here().CPUs)})
 	if err != nil {
 		return err
 	}

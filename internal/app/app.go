@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/tracing"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -36,6 +38,11 @@ type App struct {
 	listing   sync.Mutex
 	models    []*model         // what the server serves
 	leftOut   map[string]error // bundles that it doesn't serve, by folder, and why
+
+	checking   context.Context //nolint:containedctx // its end is Close
+	stopChecks context.CancelFunc
+	checks     sync.WaitGroup // of hashes, in the background
+	hashing    sync.Mutex
 }
 
 // ConfigError is what only a look at the world finds wrong with a configuration: its keys cannot be read, an address needs
@@ -66,6 +73,7 @@ func access(cfg *configs.Config) ([]string, error) {
 // *ConfigError comes before anything is opened.
 func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err error) {
 	a = &App{cfg: cfg, log: log, leftOut: map[string]error{}}
+	a.checking, a.stopChecks = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -79,6 +87,9 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 	if a.dirs, err = FindBundles(cfg.Models); err != nil {
 		return a, &ConfigError{err}
 	}
+	here := host.Here()
+	cfg = Sized(cfg, here, weights(a.dirs)...)
+	a.cfg = cfg
 	if cfg.TraceEndpoint != "" {
 		a.tracer, err = tracing.New(tracing.Options{Endpoint: cfg.TraceEndpoint, Ratio: cfg.TraceRatio, Version: version, Logger: log})
 		if err != nil {
@@ -103,6 +114,9 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		return a, err
 	}
 	log.Info("ONNX Runtime", "version", a.env.Version(), "provider", a.env.Provider(), "threads", a.env.Threads())
+	log.Info("sizes", "processors", here.Affinity, "cpu_quota", here.Quota, "threads", cfg.Threads, "gomaxprocs", runtime.GOMAXPROCS(0),
+		"memory", configs.Bytes(here.Memory).About(), "free", configs.Bytes(here.Free).About(),
+		"model_memory", cfg.ModelMemory.About(), "kv_memory", cfg.KVMemory.About())
 	a.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, a.log, registry.Model)
 	a.loader = &loader{
 		cfg: cfg, log: a.log, env: a.env, fleet: a.fleet,
@@ -187,6 +201,8 @@ func (a *App) Close() error {
 			errs = append(errs, err)
 		}
 	}
+	a.stopChecks()
+	a.checks.Wait()
 	if a.fleet != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()

@@ -159,6 +159,6 @@ func TestRefusedStarts(t *testing.T) {
 		t.TempDir():                    "no bundle in",
 		filepath.Join(damaged, "none"): "name a bundle",
 	} {
-		refused(t, map[string]string{"models": models}, want)
+		refused(t, map[string]string{"models": models, "verify": "start"}, want)
 	}
 }

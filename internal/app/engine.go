@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -39,6 +40,8 @@ func OpenEngine(cfg *configs.Config, dir string) (e *Engine, err error) {
 		return e, err
 	}
 	e.Manifest = &b.Manifest
+	cfg = Sized(cfg, host.Here(), b.Manifest.FileBytes())
+	e.cfg = cfg
 	if e.env, err = openRuntime(cfg, slog.New(slog.DiscardHandler)); err != nil {
 		return e, err
 	}

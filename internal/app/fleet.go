@@ -80,6 +80,8 @@ func (f *fleet) acquire(ctx context.Context, m *model) (*loaded, error) {
 		switch {
 		case f.closed || m.retired:
 			return nil, &unavailable{m.name, errReplaced, 200 * time.Millisecond}
+		case m.broken:
+			return nil, &unavailable{m.name, m.err, time.Minute}
 		case m.loaded != nil:
 			m.users++
 			m.used = time.Now()
@@ -153,7 +155,7 @@ func (f *fleet) work() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
-		f.wanted = slices.DeleteFunc(f.wanted, func(m *model) bool { return m.waiting == 0 || m.retired || m.loaded != nil })
+		f.wanted = slices.DeleteFunc(f.wanted, func(m *model) bool { return m.waiting == 0 || m.retired || m.broken || m.loaded != nil })
 		if len(f.wanted) == 0 || f.closed {
 			f.wanted, f.working = nil, false
 			return
@@ -170,7 +172,7 @@ func (f *fleet) work() {
 		}
 		f.mu.Unlock()
 		for i, v := range victims {
-			f.unload(v, leaving[i])
+			f.unload(v, leaving[i], leaving[i].close)
 		}
 		f.mu.Lock()
 		f.used += m.estimate // nobody else loads, so the room is still there
@@ -219,8 +221,13 @@ func (f *fleet) arrived(m *model, l *loaded, err error, took time.Duration) {
 		f.tell(m.name, "failed", took)
 		f.log.Error("model could not be loaded", "name", m.name, "error", err)
 	} else {
-		m.err = nil
 		f.keep(m, l)
+		if m.broken { // it was found out meanwhile
+			m.loaded = nil
+			f.wg.Go(func() { f.unload(m, l, l.cut) })
+		} else {
+			m.err = nil
+		}
 	}
 	f.wake()
 }
@@ -267,9 +274,9 @@ func (f *fleet) sleep(over <-chan time.Time) bool {
 	}
 }
 
-// unload waits for what l still generates, then frees it. It is called without mu, after m.loaded was taken away.
-func (f *fleet) unload(m *model, l *loaded) {
-	err := l.close(context.Background())
+// unload frees l by its close or cut. It is called without mu, after m.loaded was taken away.
+func (f *fleet) unload(m *model, l *loaded, free func(context.Context) error) {
+	err := free(context.Background())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer f.wake()
@@ -301,8 +308,22 @@ func (f *fleet) retire(m *model) {
 	if l := m.loaded; l != nil && !f.closed {
 		m.loaded = nil
 		f.mu.Unlock()
-		f.unload(m, l)
+		f.unload(m, l, l.close)
 		f.mu.Lock()
+	}
+}
+
+// condemn ends a model whose bundle is not what its manifest says: what it generates is cut short, and nothing is taken any
+// more until a reload has made another model of it.
+func (f *fleet) condemn(m *model, err error) {
+	f.mu.Lock()
+	m.broken, m.err = true, err
+	l := m.loaded
+	m.loaded = nil
+	f.wake()
+	f.mu.Unlock()
+	if l != nil {
+		f.unload(m, l, l.cut)
 	}
 }
 
@@ -317,7 +338,7 @@ func (f *fleet) drop(m *model) error {
 	m.loaded = nil
 	f.mu.Unlock()
 	if l != nil {
-		f.unload(m, l)
+		f.unload(m, l, l.close)
 	}
 	return nil
 }

@@ -28,13 +28,13 @@ type loader struct {
 	fleet    *fleet
 }
 
-// read opens a bundle, its hashes checked, without its graphs.
+// read opens a bundle without its graphs. Hashes are compared as verify says.
 func (k *loader) read(dir string) (*model, error) {
 	digest, err := digestOf(dir)
 	if err != nil {
 		return nil, err
 	}
-	b, err := bundle.Open(dir, bundle.Options{})
+	b, err := bundle.Open(dir, bundle.Options{SkipHash: k.cfg.Verify != "start", HashNewer: k.cfg.Verify == "lazy"})
 	if err != nil {
 		return nil, err
 	}
@@ -43,25 +43,24 @@ func (k *loader) read(dir string) (*model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", dir, err)
 	}
-	policy, err := spec.ParseKVPolicy(k.cfg.KVPolicy)
+	holds, err := capacity(m, k.cfg, k.env.Provider())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("bundle %s: %w", dir, err)
 	}
 	created := time.Now()
 	if info, err := os.Stat(filepath.Join(dir, bundle.FileName)); err == nil {
 		created = info.ModTime()
 	}
-	length := m.Context
-	if k.cfg.Context > 0 {
-		length = min(length, k.cfg.Context)
-	}
-	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, estimate: k.estimate(m, length, policy)}
+	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, estimate: memoryOf(m, &holds, k.cfg)}
 	out.bytes = out.estimate
 	out.open = func() (*loaded, error) { return k.load(b) }
+	if k.cfg.Verify == "lazy" {
+		out.verify = b.Verify
+	}
 	out.card = &generate.Model{
 		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
-		Loops: loopctl.LoopRange(m.Loops), Context: length, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
-		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(policy), ChatTemplate: tok.Config().ChatTemplate,
+		Loops: loopctl.LoopRange(m.Loops), Context: holds.Context, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
+		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(holds.KV), KVTokens: holds.Tokens, ChatTemplate: tok.Config().ChatTemplate,
 		Problems: problemsOf(b),
 		Delta:    true, Gate: m.Gate != nil, // every block gives the delta: docs/bundle-format.md
 	}
@@ -100,14 +99,11 @@ func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
 	control.Observer, control.Logger, control.Idle = k.observer(m.Name), k.log.With("model", m.Name), k.fleet.fellIdle
 	c := loopctl.New(e, control)
 	c.Start()
-	capacity := e.Capacity()
-	l := &loaded{controller: c, free: e.Close, bytes: m.FileBytes()}
-	for i, s := range spec.Shapes(m, cfg.PageSize, precision(cfg)) {
-		l.bytes += int64(capacity.Pages[i]) * s.PageBytes()
-	}
+	holds := e.Capacity()
 	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
-		"context", capacity.Context, "weights", m.Precision.Weights, "block_pages", capacity.Pages[loopctl.StageBlock])
-	return l, nil
+		"context", holds.Context, "weights", m.Precision.Weights, "block_pages", holds.Pages[loopctl.StageBlock],
+		"kv_tokens_at_default_loops", holds.Tokens(m.Loops.Default))
+	return &loaded{controller: c, free: e.Close, bytes: memoryOf(m, &holds, cfg)}, nil
 }
 
 // openRuntime opens ONNX Runtime as a configuration wants it.
@@ -117,14 +113,11 @@ func openRuntime(cfg *configs.Config, log *slog.Logger) (*ort.Env, error) {
 
 // openEngine opens a bundle's engine with the sizes of a configuration.
 func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config) (engine.Engine, error) {
-	policy, err := spec.ParseKVPolicy(cfg.KVPolicy)
+	opt, err := engineOptions(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return engine.Open(env, b, engine.Options{
-		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), KVPrecision: precision(cfg),
-		Sequence: cfg.MaxRunning, Context: cfg.Context, KV: policy,
-	})
+	return engine.Open(env, b, opt)
 }
 
 // controllerConfig is how a configuration has requests scheduled. Observer, Logger and Idle are left to the caller.
@@ -140,20 +133,6 @@ func controllerConfig(cfg *configs.Config) loopctl.Config {
 		out.ReserveTokens = 1
 	}
 	return out
-}
-
-// estimate is an upper bound of what load will take: the files, and the KV pages that the budget or the sequences allow.
-func (k *loader) estimate(m *bundle.Manifest, length int, policy loopctl.KVPolicy) int64 {
-	kv := int64(0)
-	for i, s := range spec.Shapes(m, 1, precision(k.cfg)) {
-		planes := int64(1)
-		if loopctl.Stage(i) == loopctl.StageBlock {
-			planes = int64(policy.PlanesAt(m.Loops.Max))
-		}
-		kv += planes * s.TokenBytes()
-	}
-	pages := int64((length + k.cfg.PageSize - 1) / k.cfg.PageSize * k.cfg.PageSize)
-	return m.FileBytes() + min(int64(k.cfg.KVMemory), kv*pages*int64(k.cfg.MaxRunning))
 }
 
 // precision is that of the KV pages; the configuration has been checked.

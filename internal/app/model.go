@@ -16,8 +16,9 @@ type model struct {
 	name, dir string
 	digest    [32]byte // of the manifest
 	card      *generate.Model
-	estimate  int64                   // bytes, before it was ever loaded
-	open      func() (*loaded, error) // slow
+	estimate  int64                       // bytes, before it was ever loaded
+	open      func() (*loaded, error)     // slow
+	verify    func(context.Context) error // compares the hashes, once it is served; nil: they need no look
 	fleet     *fleet
 
 	// Under fleet.mu.
@@ -30,6 +31,7 @@ type model struct {
 	took    time.Duration // of the last load
 	err     error         // of the last load, at failed
 	failed  time.Time
+	broken  bool // for good: err says why its bundle must not be used
 	retired bool // a reload has taken its place
 }
 

@@ -75,7 +75,20 @@ func (a *App) add(dir string) error {
 	if err != nil {
 		return err
 	}
-	return a.serve(append(slices.Clone(a.models), m))
+	if err := a.serve(append(slices.Clone(a.models), m)); err != nil {
+		return err
+	}
+	a.cameIn(m)
+	return nil
+}
+
+// cameIn notes that a bundle is served from now on, whatever was wrong with it before.
+func (a *App) cameIn(m *model) {
+	a.listing.Lock()
+	delete(a.leftOut, m.dir)
+	a.tellLeftOut()
+	a.listing.Unlock()
+	a.checkAll(m)
 }
 
 // serve makes list what the server serves.
@@ -90,10 +103,6 @@ func (a *App) serve(list []*model) error {
 	a.listing.Lock()
 	defer a.listing.Unlock()
 	a.models = list
-	for _, m := range list {
-		delete(a.leftOut, m.dir)
-	}
-	a.tellLeftOut()
 	return nil
 }
 
@@ -123,6 +132,7 @@ func (a *App) replace(ctx context.Context, old *model) error {
 	if err := a.serve(list); err != nil {
 		return err
 	}
+	a.cameIn(fresh)
 	a.log.Info("model reloaded", "name", fresh.name, "took", time.Since(start).Round(time.Millisecond))
 	f.wg.Go(func() { f.retire(old) })
 	return nil
@@ -192,6 +202,9 @@ func (a *App) ModelStatus() []server.ModelStatus {
 			out[i].Error = m.err.Error()
 		}
 		a.fleet.mu.Unlock()
+	}
+	for _, m := range list {
+		delete(leftOut, m.dir) // it has a row already
 	}
 	for _, dir := range slices.Sorted(maps.Keys(leftOut)) {
 		out = append(out, server.ModelStatus{Name: filepath.Base(dir), Folder: dir, Error: leftOut[dir].Error()})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/server"
@@ -46,7 +47,20 @@ func (a *App) LoadModels(ctx context.Context) error {
 	if len(models) == 0 {
 		return errors.Join(slices.Collect(maps.Values(a.leftOut))...)
 	}
-	return a.serve(models)
+	if err := a.serve(models); err != nil {
+		return err
+	}
+	a.checkAll(models...)
+	return nil
+}
+
+// checkAll starts the checks of models that are served from now on.
+func (a *App) checkAll(models ...*model) {
+	for _, m := range models {
+		if m.verify != nil {
+			a.checks.Go(func() { a.check(m) })
+		}
+	}
 }
 
 // read opens a bundle that is to be served beside others.
@@ -72,6 +86,25 @@ func (a *App) leaveOut(dir string, err error) error {
 	a.leftOut[dir] = err
 	a.tellLeftOut()
 	return nil
+}
+
+// check compares the hashes of a model that is served already. One that is not what its manifest says is ended.
+func (a *App) check(m *model) {
+	a.hashing.Lock() // one after another: requests need the processors
+	defer a.hashing.Unlock()
+	start := time.Now()
+	switch err := m.verify(a.checking); {
+	case a.checking.Err() != nil:
+	case err != nil:
+		a.log.Error("model is ended: its files are not those of its manifest", "name", m.name, "error", err)
+		a.listing.Lock()
+		a.leftOut[m.dir] = err
+		a.tellLeftOut()
+		a.listing.Unlock()
+		a.fleet.condemn(m, err)
+	default:
+		a.log.Info("model verified", "name", m.name, "took", time.Since(start).Round(time.Millisecond))
+	}
 }
 
 // tellLeftOut has the server say what it does not serve. It needs listing.

@@ -3,6 +3,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -144,5 +145,80 @@ func TestABadBundleIsLeftOut(t *testing.T) {
 	}
 	if body := get(t, url+"/readyz"); body != `{"status":"ready"}` {
 		t.Errorf("/readyz: %s", body)
+	}
+}
+
+// A file whose content is not what the manifest says, with the old size and time: found while it is served, which ends that
+// model and nothing else; found before it is served; not looked for.
+func TestHashes(t *testing.T) {
+	ort.CheckLeaks(t)
+	damaged := func() string {
+		dir := garden(t, "bad", "good")
+		path := filepath.Join(dir, "bad", "README.md")
+		if err := os.WriteFile(path, bytes.Repeat([]byte("?"), len(read(t, path))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	dir := damaged()
+	url, p := startMany(t, dir, nil)
+	for end := time.Now().Add(time.Minute); !strings.Contains(get(t, url+"/readyz"), "README.md has sha256"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it is not found")
+		}
+	}
+	ask := `{"model":"bad","prompt":"1","max_tokens":1}`
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		status, out := post(t, url, ask)
+		if status == http.StatusServiceUnavailable {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still served: %d %v", status, out)
+		}
+	}
+	if got := add(t, url, "good"); got != "1368" {
+		t.Errorf("the good one says %q", got)
+	}
+	plant(t, dir, "bad", "mended")
+	if err := p.Reload(t.Context(), "bad"); err != nil {
+		t.Error(err)
+	}
+	if got := add(t, url, "bad"); got != "1368" || strings.Contains(get(t, url+"/readyz"), "left_out") {
+		t.Errorf("mended it says %q", got)
+	}
+
+	refused(t, small(filepath.Join(damaged(), "bad"), map[string]string{"verify": "start"}), "README.md has sha256")
+	url, _ = startMany(t, filepath.Join(damaged(), "bad"), map[string]string{"verify": "off"})
+	if got := add(t, url, "bad"); got != "1368" {
+		t.Errorf("unverified it says %q", got)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// How many tokens fit is told before anybody runs into it.
+func TestTokensThatFit(t *testing.T) {
+	ort.CheckLeaks(t)
+	url, _ := startMany(t, garden(t, "one"), map[string]string{"kv_memory": "1MiB"})
+	// 1024 bytes a token in a plane: 1 MiB holds 1024 of them, 128 at the default of 8 loops and 32 at 32.
+	for name, want := range map[string]int{"one": 128, "one@32": 32, "one@1": 1024} {
+		var card struct {
+			Tokens int `json:"kv_tokens"`
+		}
+		if err := json.Unmarshal([]byte(get(t, url+"/v1/models/"+name)), &card); err != nil || card.Tokens != want {
+			t.Errorf("%s: %v, %d tokens, want %d", name, err, card.Tokens, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,7 +39,10 @@ type Bundle struct {
 
 // Options of Open.
 type Options struct {
-	SkipHash bool // sizes are still checked; for large bundles that were verified before
+	SkipHash bool // sizes are still checked; Verify can compare the hashes later
+	// HashNewer compares the hashes of files that were changed after the manifest, also with SkipHash: an export writes the
+	// manifest last, and copies that keep times keep that order.
+	HashNewer bool
 }
 
 // Path is where a file of the bundle is.
@@ -75,8 +79,15 @@ func (b *Bundle) read(root *os.Root, opt Options) error {
 		return err
 	}
 	b.Manifest = *m
+	written, err := root.Lstat(FileName)
+	if err != nil {
+		return err
+	}
 	for name, want := range m.Files {
-		if err := checkFile(root, name, want, opt.SkipHash); err != nil {
+		hash := func(file os.FileInfo) bool {
+			return !opt.SkipHash || opt.HashNewer && file.ModTime().After(written.ModTime())
+		}
+		if err := checkFile(context.Background(), root, name, want, hash); err != nil {
 			return err
 		}
 	}
@@ -91,6 +102,21 @@ func (b *Bundle) read(root *os.Root, opt Options) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Verify compares the hashes of all files with the manifest's. It ends early with ctx.
+func (b *Bundle) Verify(ctx context.Context) error {
+	root, err := os.OpenRoot(b.Dir)
+	if err != nil {
+		return fmt.Errorf("bundle %s: %w", b.Dir, err)
+	}
+	defer root.Close()
+	for name, want := range b.Manifest.Files {
+		if err := checkFile(ctx, root, name, want, func(os.FileInfo) bool { return true }); err != nil {
+			return fmt.Errorf("bundle %s: %w", b.Dir, err)
+		}
+	}
+	return nil
 }
 
 // Parse reads a manifest strictly: a version or a key that it does not know is an error.
@@ -156,7 +182,8 @@ func readPlain(root *os.Root, name string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
-func checkFile(root *os.Root, name string, want File, skipHash bool) error {
+// checkFile compares a file's size and, where hash says so, its hash with the manifest's.
+func checkFile(ctx context.Context, root *os.Root, name string, want File, hash func(os.FileInfo) bool) error {
 	f, info, err := openPlain(root, name)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
@@ -165,10 +192,10 @@ func checkFile(root *os.Root, name string, want File, skipHash bool) error {
 	if info.Size() != want.Size {
 		return fmt.Errorf("%w: %s has %d bytes, but the manifest says %d: copy or export it again", ErrFile, name, info.Size(), want.Size)
 	}
-	if skipHash {
+	if !hash(info) {
 		return nil
 	}
-	sum, err := digest(f)
+	sum, err := digest(ctx, f)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
 	}
@@ -178,12 +205,21 @@ func checkFile(root *os.Root, name string, want File, skipHash bool) error {
 	return nil
 }
 
-func digest(r io.Reader) (string, error) {
+// digest is the sha256 of what r gives, in hex. It ends early with ctx.
+func digest(ctx context.Context, r io.Reader) (string, error) {
+	const piece = 16 << 20
 	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
-		return "", err
+	for {
+		n, err := io.CopyN(h, r, piece)
+		switch {
+		case n < piece && errors.Is(err, io.EOF):
+			return hex.EncodeToString(h.Sum(nil)), nil
+		case err != nil:
+			return "", err
+		case ctx.Err() != nil:
+			return "", context.Cause(ctx)
+		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Save fills in the sizes and hashes of m.Files from the folder and writes manifest.json there, whole or not at all.
@@ -198,7 +234,7 @@ func Save(dir string, m *Manifest) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		sum, err := digest(f)
+		sum, err := digest(context.Background(), f)
 		f.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -208,5 +210,44 @@ func TestSaveGivesTheSameBytesAgain(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*.partial")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Without hashes at the start a damaged file is still found where its time says that it was changed, and by Verify.
+func TestHashesLater(t *testing.T) {
+	dir := exported(t)
+	path := filepath.Join(dir, "weights.data")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)/2] ^= 1
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	lazy := bundle.Options{SkipHash: true, HashNewer: true}
+	for _, c := range []struct {
+		age   time.Duration
+		found bool
+	}{{-time.Hour, true}, {time.Hour, false}} {
+		at := time.Now().Add(-c.age)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bundle.Open(dir, lazy); errors.Is(err, bundle.ErrFile) != c.found {
+			t.Errorf("changed %v before now: %v", c.age, err)
+		}
+	}
+	b, err := bundle.Open(dir, lazy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Verify(t.Context()); !errors.Is(err, bundle.ErrFile) || !strings.Contains(err.Error(), "weights.data has sha256") {
+		t.Errorf("Verify: %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Verify(gone); !errors.Is(err, context.Canceled) && !errors.Is(err, bundle.ErrFile) {
+		t.Errorf("a check that was called off: %v", err)
 	}
 }

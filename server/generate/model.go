@@ -58,8 +58,9 @@ type Model struct {
 	Vocab       int
 	StopIDs     []int32 // any of them ends a sequence
 	BOS, PAD    *int32
-	KVPolicies  []string // that the model allows
-	KVPolicy    string   // the one in force
+	KVPolicies  []string            // that the model allows
+	KVPolicy    string              // the one in force
+	KVTokens    func(loops int) int // that fit in the KV pages, all sequences together; nil: unknown
 	// Delta and Gate say what the block emits for exit policies.
 	Delta, Gate bool
 	// Recommended is what name@auto stands for; the zero value leaves it to the server.
