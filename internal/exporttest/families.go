@@ -87,7 +87,7 @@ func (s Size) Nanbeige() *Checkpoint {
 }
 
 // raven adds what Huginn and the retrofits share.
-func (s Size) raven(norms int) *Checkpoint {
+func (s Size) raven(norms, headDim int) *Checkpoint {
 	c := &Checkpoint{Config: map[string]any{
 		"model_type": "huginn_raven", "n_embd": s.Hidden, "intermediate_size": s.FFN, "vocab_size": s.Vocab,
 		"padded_vocab_size": s.Vocab, "block_size": s.Context, "n_heads": s.Heads, "num_attention_heads": s.Heads,
@@ -97,7 +97,7 @@ func (s Size) raven(norms int) *Checkpoint {
 		"block_class_name": "SandwichBlock", "norm_class_name": "RMSNorm_llama", "test_time_noise": 0, "qk_bias": false,
 		"init_values": map[string]any{"embed_scale": 1.0},
 	}}
-	kv := s.KVHeads * s.Hidden / s.Heads
+	q, kv := s.Heads*headDim, s.KVHeads*headDim
 	c.add(random.Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
 	c.add(random.Matrix, "transformer.adapter.weight", s.Hidden, 2*s.Hidden)
 	c.add(random.Gain, "transformer.ln_f.weight", s.Hidden)
@@ -105,8 +105,8 @@ func (s Size) raven(norms int) *Checkpoint {
 		for i := range norms {
 			c.add(random.Gain, fmt.Sprintf("%snorm_%d.weight", at, i+1), s.Hidden)
 		}
-		c.add(random.Matrix, at+"attn.Wqkv.weight", s.Hidden+2*kv, s.Hidden)
-		c.add(random.Matrix, at+"attn.proj.weight", s.Hidden, s.Hidden)
+		c.add(random.Matrix, at+"attn.Wqkv.weight", q+2*kv, s.Hidden)
+		c.add(random.Matrix, at+"attn.proj.weight", s.Hidden, q)
 		c.add(random.Matrix, at+"mlp.fc.weight", 2*s.FFN, s.Hidden)
 		c.add(random.Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
 	})
@@ -130,16 +130,20 @@ func (s Size) stages(each func(at string, global int)) {
 // Huginn is a Huginn checkpoint: multi-head, tied, with a bias on query and key.
 func (s Size) Huginn() *Checkpoint {
 	s.KVHeads = s.Heads
-	c := s.raven(4)
+	c := s.raven(4, s.Hidden/s.Heads)
 	c.Config["qk_bias"], c.Config["tie_embeddings"] = true, true
 	c.Config["init_values"] = map[string]any{"embed_scale": math.Sqrt(float64(s.Hidden))}
 	s.stages(func(at string, _ int) { c.add(random.Vector, at+"attn.qk_bias", 2, 1, s.Heads, s.Hidden/s.Heads) })
 	return c
 }
 
-// Retrofit is a recurrent Llama, or an OLMo.
+// Retrofit is a recurrent Llama, or an OLMo, whose heads may be wider than the state's share.
 func (s Size) Retrofit(olmo bool) *Checkpoint {
-	c := s.raven(2)
+	headDim := s.Hidden / s.Heads
+	if olmo {
+		headDim *= 2
+	}
+	c := s.raven(2, headDim)
 	c.Config["tie_embeddings"], c.Config["rope_theta"] = false, s.Theta
 	c.add(random.Matrix, "lm_head.weight", s.Vocab, s.Hidden)
 	if !olmo {
@@ -148,14 +152,15 @@ func (s Size) Retrofit(olmo bool) *Checkpoint {
 		}
 		return c
 	}
+	c.Config["head_dim"] = headDim
 	s.stages(func(at string, _ int) {
-		c.add(random.Gain, at+"attn.q_norm.weight", s.Hidden)
-		c.add(random.Gain, at+"attn.k_norm.weight", s.KVHeads*s.Hidden/s.Heads)
+		c.add(random.Gain, at+"attn.q_norm.weight", s.Heads*headDim)
+		c.add(random.Gain, at+"attn.k_norm.weight", s.KVHeads*headDim)
 	})
 	return c
 }
 
-// Parcae is a Parcae checkpoint with value embeddings on the odd layers.
+// Parcae is a Parcae checkpoint with value embeddings on the odd layers, and wider MLPs in the core.
 func (s Size) Parcae() *Checkpoint {
 	s.KVHeads = s.Heads
 	c := &Checkpoint{Config: map[string]any{
@@ -163,7 +168,8 @@ func (s Size) Parcae() *Checkpoint {
 		"block_size": s.Context, "num_attention_heads": s.Heads, "n_layers_in_prelude": s.Prelude,
 		"n_layers_in_recurrent_block": s.Loop, "n_layers_in_coda": s.Coda, "mean_recurrence": s.Loops, "norm_eps": 1e-5,
 		"rope_settings": map[string]any{"use_rope": true, "rope_condense_ratio": 1, "rope_base": s.Theta},
-		"prelude_norm":  true, "injection_type": "diagonal", "qk_norm": true, "tie_embeddings": true,
+		"recurrent_intermediation_embedding_dimension": 2 * s.FFN,
+		"prelude_norm": true, "injection_type": "diagonal", "qk_norm": true, "tie_embeddings": true,
 	}}
 	c.add(random.Matrix, "transformer.wte.weight", s.Vocab, s.Hidden)
 	for _, name := range []string{"ln_prelude", "ln_f"} {
@@ -180,8 +186,12 @@ func (s Size) Parcae() *Checkpoint {
 		for _, name := range []string{"c_q", "c_k", "c_v", "c_proj"} {
 			c.add(random.Matrix, at+"attn."+name+".weight", s.Hidden, s.Hidden)
 		}
-		c.add(random.Matrix, at+"mlp.fc.weight", s.FFN, s.Hidden)
-		c.add(random.Matrix, at+"mlp.proj.weight", s.Hidden, s.FFN)
+		ffn := s.FFN
+		if global >= s.Prelude && global < s.Prelude+s.Loop {
+			ffn *= 2
+		}
+		c.add(random.Matrix, at+"mlp.fc.weight", ffn, s.Hidden)
+		c.add(random.Matrix, at+"mlp.proj.weight", s.Hidden, ffn)
 		if global%2 == 1 {
 			c.add(random.Matrix, at+"attn.ve_gate.weight", s.Heads, min(32, s.Hidden))
 			c.add(random.Vector, fmt.Sprintf("value_embeds.%d.weight", global), s.Vocab, s.Hidden)

@@ -2,12 +2,15 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -15,21 +18,15 @@ import (
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
-// config is a checkpoint's config.json. A family takes the keys that it knows; what is left must be harmless.
+// config is a checkpoint's config.json. A family takes the keys that it knows; what is left must be inert.
 type config struct {
-	keys map[string]json.RawMessage
+	keys map[string]json.RawMessage // none is null: that is as good as absent
 	errs []error
 	root *os.Root // the checkpoint's folder
 }
 
-// harmless keys say nothing about the math of inference.
-var harmless = []string{
-	"architectures", "auto_map", "bos_token_id", "eos_token_id", "pad_token_id", "model_type", "torch_dtype", "dtype",
-	"transformers_version", "use_cache", "initializer_range", "attention_dropout", "pretraining_tp", "_name_or_path",
-	"tokenizer_class", "return_dict", "output_attentions", "output_hidden_states", "loopserve",
-}
-
-func readConfig(root *os.Root) (*config, error) {
+// readConfig reads config.json as if the keys to ignore were not in it.
+func readConfig(root *os.Root, ignore []string) (*config, error) {
 	raw, err := safetensors.ReadFile(root, "config.json", 1<<20)
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w (export takes a Hugging Face checkpoint folder)", err)
@@ -38,14 +35,25 @@ func readConfig(root *os.Root) (*config, error) {
 	if err := json.Unmarshal(raw, &c.keys); err != nil {
 		return nil, fmt.Errorf("config.json: not a JSON object: %w", err)
 	}
+	for _, key := range ignore {
+		if _, ok := c.keys[key]; !ok {
+			return nil, fmt.Errorf("config.json: there is no key %q to ignore", key)
+		}
+		delete(c.keys, key)
+	}
+	dropNulls(c.keys)
 	return c, nil
+}
+
+func dropNulls(keys map[string]json.RawMessage) {
+	maps.DeleteFunc(keys, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
 }
 
 func (c *config) fail(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("config.json: "+format, args...))
 }
 
-// take decodes a key into v and strikes it off; it reports whether the key is there and not null.
+// take decodes a key into v and strikes it off; it reports whether the key is there.
 func (c *config) take(key string, v any) bool {
 	return c.decode(key, func(raw []byte) error { return json.Unmarshal(raw, v) })
 }
@@ -53,6 +61,12 @@ func (c *config) take(key string, v any) bool {
 // strict is take for an object of which every key must be known: another one is refused by its name.
 func (c *config) strict(key string, v any) bool {
 	return c.decode(key, func(raw []byte) error {
+		var keys map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &keys); err != nil {
+			return err
+		}
+		dropNulls(keys)
+		raw, _ = json.Marshal(keys) // of raw JSON values, which marshal
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.DisallowUnknownFields()
 		return dec.Decode(v)
@@ -62,7 +76,7 @@ func (c *config) strict(key string, v any) bool {
 func (c *config) decode(key string, into func(raw []byte) error) bool {
 	raw, ok := c.keys[key]
 	delete(c.keys, key)
-	if !ok || string(raw) == "null" {
+	if !ok {
 		return false
 	}
 	err := into(raw)
@@ -93,10 +107,11 @@ func (c *config) size(key string, low, high, def int) int {
 	return v
 }
 
-func (c *config) number(key string, def float64) float64 {
-	v := def
-	if !c.take(key, &v) && math.IsNaN(def) {
+func (c *config) number(key string) float64 {
+	var v float64
+	if !c.take(key, &v) {
 		c.fail("%s is missing", key)
+		return 1
 	}
 	if !(v > 0) || math.IsInf(v, 0) {
 		c.fail("%s is %v, must be a positive number", key, v)
@@ -109,9 +124,15 @@ func (c *config) number(key string, def float64) float64 {
 func (c *config) must(key string, allowed ...string) {
 	raw, ok := c.keys[key]
 	delete(c.keys, key)
-	if ok && !slices.Contains(allowed, string(raw)) {
-		c.fail("%s is %s, which this exporter does not implement (only %s)", key, raw, strings.Join(allowed, ", "))
+	if ok && !slices.ContainsFunc(allowed, func(v string) bool { return sameJSON(raw, []byte(v)) }) {
+		c.fail("%s is %.200s, which this exporter does not implement (only %s)", key, raw, cmp.Or(strings.Join(allowed, ", "), "null"))
 	}
+}
+
+// sameJSON compares values, not spellings: 1 is 1.0.
+func sameJSON(a, b []byte) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // ignore strikes off keys that say nothing while the options they belong to are off.
@@ -123,17 +144,42 @@ func (c *config) ignore(keys ...string) {
 
 // done returns every error found, and one for each key that nobody took.
 func (c *config) done() error {
-	var left []string
-	for key := range c.keys {
-		if !slices.Contains(harmless, key) {
-			left = append(left, key)
+	for _, k := range inert {
+		for _, key := range k.keys {
+			if k.only != "" {
+				c.must(key, k.only)
+			}
+			c.ignore(key)
 		}
 	}
-	slices.Sort(left)
-	for _, key := range left {
-		c.fail("unknown key %s (value %.80s): it may change the math, so it is refused", key, c.keys[key])
+	for _, key := range slices.Sorted(maps.Keys(c.keys)) {
+		c.fail("unknown key %s (value %.80s): it may change the math, so it is refused; if you know that it does not, export with --ignore-config %s", key, c.keys[key], key)
 	}
 	return errors.Join(c.errs...)
+}
+
+// agreed is one thing that a config may say under several names, as long as they say the same.
+type agreed[T comparable] struct {
+	v   T
+	key string // that said it; "": none
+}
+
+func (a *agreed[T]) say(c *config, key string, v T) {
+	if a.key != "" && v != a.v {
+		c.fail("%s is %v, but %s is %v: keep the one that is right", key, v, a.key, a.v)
+	}
+	a.v, a.key = v, key
+}
+
+// tied takes whether the head is the embedding, under the names of that; def is what upstream's code takes without one.
+func (c *config) tied(def bool, keys ...string) bool {
+	a := agreed[bool]{v: def}
+	for _, key := range keys {
+		if v := false; c.take(key, &v) {
+			a.say(c, key, v)
+		}
+	}
+	return a.v
 }
 
 // loops takes the trained count under its family's key and gives 1 to twice that, the trained count by default; or what
@@ -167,75 +213,73 @@ func (c *config) optional(name string, v any) bool {
 	return err == nil
 }
 
-// rope takes θ under its key, and rope_scaling (none or llama3), and gives the tables of a head. Newer configs have
-// both in rope_parameters.
+// rope takes θ under its key, and the scaling (none or llama3), and gives the tables of a head. Configs have the scaling in
+// rope_scaling; newer ones have both in rope_parameters; some have all of it.
 func (c *config) rope(theta string, dim, positions int) (cos, sin []float32) {
-	if raw, ok := c.keys["rope_parameters"]; ok && string(raw) != "null" {
-		var in map[string]json.RawMessage
-		c.take("rope_parameters", &in)
-		if base, ok := in["rope_theta"]; ok {
-			if old, both := c.keys[theta]; both && string(old) != "null" && string(old) != string(base) {
-				c.fail("%s is %s, but rope_parameters.rope_theta is %s: keep one of them", theta, old, base)
-			}
-			c.keys[theta] = base
-			delete(in, "rope_theta")
-		}
-		if old, both := c.keys["rope_scaling"]; both && string(old) != "null" {
-			c.fail("rope_scaling and rope_parameters are both set: keep one of them")
-		}
-		if len(in) > 0 {
-			c.keys["rope_scaling"], _ = json.Marshal(in) // of raw JSON values, which marshal
-		}
+	var base agreed[float64]
+	if v := 0.0; c.take(theta, &v) {
+		base.say(c, theta, v)
 	}
-	inverse := inverseFrequencies(c.number(theta, math.NaN()), dim)
-	c.scale(inverse)
+	var scaling agreed[ropeScaling]
+	for _, key := range []string{"rope_scaling", "rope_parameters"} {
+		in := struct {
+			ropeScaling
+			Type    string   `json:"type"` // the older name of rope_type
+			Theta   *float64 `json:"rope_theta"`
+			Partial float64  `json:"partial_rotary_factor"`
+		}{ropeScaling: ropeScaling{Original: float64(positions)}, Partial: 1}
+		if !c.strict(key, &in) {
+			continue
+		}
+		if in.Theta != nil {
+			base.say(c, key+".rope_theta", *in.Theta)
+		}
+		if in.Partial != 1 {
+			c.fail("%s.partial_rotary_factor is %v, which is not implemented (only 1)", key, in.Partial)
+		}
+		switch {
+		case in.Kind == "" && in.Type == "" && key == "rope_parameters":
+			in.Kind = "default"
+		case in.Kind != "" && in.Type != "" && in.Kind != in.Type:
+			c.fail("%s has rope_type %q and type %q: keep one of them", key, in.Kind, in.Type)
+		}
+		in.Kind = cmp.Or(in.Kind, in.Type)
+		if in.Kind == "default" && (in.Factor == 0 || in.Factor == 1) {
+			in.ropeScaling = ropeScaling{Kind: in.Kind, Factor: 1}
+		}
+		scaling.say(c, key, in.ropeScaling)
+	}
+	if !(base.v > 0) || math.IsInf(base.v, 0) {
+		c.fail("%s is %v, must be a positive number", cmp.Or(base.key, theta), base.v)
+		base.v = 1
+	}
+	inverse := inverseFrequencies(base.v, dim)
+	if err := scaling.v.apply(inverse); scaling.key != "" && err != nil {
+		c.fail("%s %w", scaling.key, err)
+	}
 	return ropeTables(inverse, positions)
 }
 
-// ropeScaling is rope_scaling of the kinds that are implemented; a key beside these changes the math.
+// ropeScaling stretches RoPE's wavelengths. A key beside these changes the math.
 type ropeScaling struct {
-	RopeType string  `json:"rope_type"`
-	Type     string  `json:"type"` // its older name
+	Kind     string  `json:"rope_type"` // default or llama3
 	Factor   float64 `json:"factor"`
 	Low      float64 `json:"low_freq_factor"`
 	High     float64 `json:"high_freq_factor"`
 	Original float64 `json:"original_max_position_embeddings"`
 }
 
-// kind is what the two names agree on.
-func (s ropeScaling) kind() (string, error) {
+// apply scales the frequencies.
+func (s ropeScaling) apply(inverse []float64) error {
 	switch {
-	case s.RopeType != "" && s.Type != "" && s.RopeType != s.Type:
-		return "", fmt.Errorf("rope_scaling has rope_type %q and type %q: keep one of them", s.RopeType, s.Type)
-	case s.RopeType != "":
-		return s.RopeType, nil
-	}
-	return s.Type, nil
-}
-
-// scale applies rope_scaling to the frequencies.
-func (c *config) scale(inverse []float64) {
-	var s ropeScaling
-	if !c.strict("rope_scaling", &s) {
-		return
-	}
-	kind, err := s.kind()
-	switch {
-	case err != nil:
-		c.fail("%v", err)
-		return
-	case kind == "default":
-		if s.Factor != 0 && s.Factor != 1 {
-			c.fail("rope_scaling of type \"default\" has factor %v, but that type takes none", s.Factor)
-		}
-		return
-	case kind != "llama3":
-		c.fail("rope_scaling of type %q is not implemented (only llama3)", kind)
-		return
-	}
-	if !(s.Factor >= 1 && s.High > s.Low && s.Low > 0 && s.Original > 0) {
-		c.fail("rope_scaling llama3 needs factor >= 1, high_freq_factor > low_freq_factor > 0 and original_max_position_embeddings > 0")
-		return
+	case s.Kind == "default" && s.Factor == 1:
+		return nil
+	case s.Kind == "default":
+		return fmt.Errorf("of type \"default\" has factor %v, but that type takes none", s.Factor)
+	case s.Kind != "llama3":
+		return fmt.Errorf("of type %q is not implemented (only llama3)", s.Kind)
+	case !(s.Factor >= 1 && s.High > s.Low && s.Low > 0 && s.Original > 0):
+		return errors.New("llama3 needs factor >= 1, high_freq_factor > low_freq_factor > 0 and original_max_position_embeddings > 0")
 	}
 	for i, f := range inverse { // the rule of Llama 3.1: long wavelengths are stretched, short ones kept, those between blended
 		wavelength := 2 * math.Pi / f
@@ -247,6 +291,7 @@ func (c *config) scale(inverse []float64) {
 			inverse[i] = (1-blend)*f/s.Factor + blend*f
 		}
 	}
+	return nil
 }
 
 // ropeTables gives cos and sin [positions, dim/2], always from the config and in float64: checkpoints store them in

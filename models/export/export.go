@@ -25,7 +25,9 @@ type Options struct {
 	State     string // of the families that inject: zeros (default) or normal
 	Unfused   bool   // keep norms, additions and activations out of the quantized products, to compare with
 	Force     bool   // replace an existing bundle
-	Exporter  string // "loopserve <version>"
+	// IgnoreConfig are keys of config.json that are taken as absent, because somebody knows that they say nothing.
+	IgnoreConfig []string
+	Exporter     string // "loopserve <version>"
 	// Progress is called now and then; nil: nobody looks.
 	Progress func(Progress)
 
@@ -61,7 +63,7 @@ func Export(ctx context.Context, hf, out string, opt Options) (m *bundle.Manifes
 }
 
 func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, error) {
-	s, err := openSource(hf)
+	s, err := openSource(hf, opt.IgnoreConfig)
 	if err != nil {
 		return nil, err
 	}

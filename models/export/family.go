@@ -3,7 +3,6 @@ package export
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/loopserve/loopserve/models/bundle"
@@ -40,6 +39,7 @@ type base struct {
 	inject                      bool
 	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
 	gate                        bool
+	tied                        bool     // the head is the embedding
 	policies                    []string // of the KV cache, beside depth
 }
 
@@ -76,13 +76,18 @@ func (f *base) llama(c *config) {
 	const most = 1 << 20
 	f.hidden, f.ffn = c.size("hidden_size", 1, most, -1), c.size("intermediate_size", 1, most, -1)
 	f.vocab, f.context = c.size("vocab_size", 1, 1<<24, -1), c.size("max_position_embeddings", 1, 1<<24, -1)
-	f.eps = c.number("rms_norm_eps", math.NaN())
+	f.eps = c.number("rms_norm_eps")
 	f.heads(c)
 	f.attention.cos, f.attention.sin = c.rope("rope_theta", f.attention.headDim, f.context)
 	c.must("hidden_act", `"silu"`)
-	c.must("attention_bias", "false", "null")
-	c.must("mlp_bias", "false", "null")
-	c.must("sliding_window", "null")
+	c.must("attention_bias", "false")
+	c.must("mlp_bias", "false")
+	f.tied = c.tied(false, "tie_word_embeddings")
+	if string(c.keys["use_sliding_window"]) == "false" {
+		c.ignore("sliding_window", "max_window_layers")
+	}
+	c.must("use_sliding_window", "false")
+	c.must("sliding_window")
 	f.tokens = c.tokens()
 }
 
@@ -94,7 +99,7 @@ func (f *base) lit(c *config) {
 	f.vocab, f.context = c.size("padded_vocab_size", vocab, 1<<24, vocab), c.size("block_size", 1, 1<<24, -1)
 	f.prelude, f.loop = c.size("n_layers_in_prelude", 0, 1000, -1), c.size("n_layers_in_recurrent_block", 1, 1000, -1)
 	f.coda = c.size("n_layers_in_coda", 0, 1000, -1)
-	f.eps = c.number("norm_eps", math.NaN())
+	f.eps = c.number("norm_eps")
 	f.inject = true
 }
 
@@ -145,9 +150,10 @@ func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64
 }
 
 // looped are the graphs of a model that is looped as a whole, in Llama's names: all layers, with the final norm at the end
-// of every loop or of the last one only, and an untied head. more, where not nil, goes on with the block.
+// of every loop or of the last one only, and the head. more, where not nil, goes on with the block.
 func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *onnx.Graph), norms ...string) (prelude, block, coda *onnx.Graph) {
-	prelude, x := f.startPrelude(b, b.tensor("model.embed_tokens.weight", f.vocab, f.hidden), 1)
+	embed := b.tensor("model.embed_tokens.weight", f.vocab, f.hidden)
+	prelude, x := f.startPrelude(b, embed, 1)
 	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
 	f.emit(b, prelude, "hidden")
 
@@ -164,7 +170,7 @@ func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *o
 	}
 
 	coda, h = f.startCoda(b)
-	f.finishCoda(b, coda, h, inCoda, b.tensor("lm_head.weight", f.vocab, f.hidden))
+	f.finishCoda(b, coda, h, inCoda, f.head(b, embed))
 	b.leftover("rotary_emb.inv_freq")
 	return prelude, block, coda
 }
@@ -194,12 +200,26 @@ func (f *base) startCoda(b *builder) (g *onnx.Graph, h string) {
 	return g, h
 }
 
-// head is the table that a tied model has for both ends, or one of its own.
-func (f *base) head(b *builder, embed *safetensors.Tensor, tied bool) *safetensors.Tensor {
-	if tied {
+// head is the table that a tied model has for both ends, or one of its own. A tied one may be stored too, as the same numbers.
+func (f *base) head(b *builder, embed *safetensors.Tensor) *safetensors.Tensor {
+	const name = "lm_head.weight"
+	if f.tied && b.ckpt.Tensor(name) == nil {
 		return embed
 	}
-	return b.tensor("lm_head.weight", f.vocab, f.hidden)
+	own := b.tensor(name, f.vocab, f.hidden)
+	if !f.tied {
+		return own
+	}
+	if b.err != nil {
+		return embed
+	}
+	switch same, err := safetensors.Equal(own, embed); {
+	case err != nil:
+		b.fail("%v", err)
+	case !same:
+		b.fail("config.json: tie_word_embeddings (or tie_embeddings) is true, but %s has other numbers than %s: set it to false to use that head, or remove the tensor", name, embed.Name)
+	}
+	return embed
 }
 
 // finishCoda appends norm (where there is one) and head on the rows of which logits are wanted.

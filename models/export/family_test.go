@@ -110,7 +110,10 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		v         any
 	}{
 		{"ouro/tiny-mha", "use_sliding_window", true},
-		{"ouro/tiny-mha", "early_exit_threshold", 0.5},
+		{"ouro/tiny-mha", "early_exit_threshold", 0},
+		{"ouro/tiny-mha", "quantization_config", map[string]any{"quant_method": "gptq"}},
+		{"ouro/tiny-mha", "pruned_heads", map[string]any{"1": []int{0}}},
+		{"huginn/tiny-2-4-2", "tie_word_embeddings", false},
 		{"ouro/tiny-mha", "early_exit_step", 2},
 		{"ouro/tiny-mha", "layer_types", []string{"sliding_attention"}},
 		{"ouro/tiny-mha", "tie_word_embeddings", true},
@@ -135,6 +138,8 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{"parcae/tiny-2-2-2", "qk_norm", false},
 		{"parcae/tiny-2-2-2", "rope_settings", map[string]any{"use_rope": true, "rope_condense_ratio": 2, "rope_base": 50000}},
 		{"parcae/tiny-2-2-2", "recurrent_embedding_dimension", 48},
+		{"parcae/tiny-2-2-2", "num_key_value_heads", 2},
+		{"parcae/tiny-2-2-2", "recurrent_num_attention_heads", 2},
 	} {
 		from := changed(t, filepath.Join(dir, filepath.FromSlash(c.path)), c.key, c.v)
 		_, err := export.Export(t.Context(), from, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})

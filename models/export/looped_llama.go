@@ -6,10 +6,7 @@ import (
 
 // loopedLlama is Llama with its middle layers looped: p layers once, k layers L times, c layers once, then the norm
 // and an untied or tied head. Pre-norm, SwiGLU, RoPE on halves, nothing injected.
-type loopedLlama struct {
-	base
-	tied bool
-}
+type loopedLlama struct{ base }
 
 func init() { families["looped_llama"] = newLoopedLlama }
 
@@ -20,7 +17,6 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 	c.same("num_hidden_layers", m.prelude+m.loop+m.coda, "but prelude, loop and coda layers are %d + %d + %d", m.prelude, m.loop, m.coda)
 	m.llama(c)
 	m.loops, m.auto = c.loops("num_loops")
-	c.take("tie_word_embeddings", &m.tied)
 	m.policies = []string{"latest"}
 	return m, c.done()
 }
@@ -42,7 +38,7 @@ func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
 
 	coda, h = m.startCoda(b)
 	b.stack(coda, m.attention, preNorm, h, m.layers(b, m.prelude+m.loop, m.coda), nil, "last")
-	m.finishCoda(b, coda, "last", b.tensor("model.norm.weight", m.hidden), m.head(b, embed, m.tied))
+	m.finishCoda(b, coda, "last", b.tensor("model.norm.weight", m.hidden), m.head(b, embed))
 	b.leftover("rotary_emb.inv_freq")
 	return prelude, block, coda
 }

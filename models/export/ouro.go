@@ -3,30 +3,37 @@ package export
 import (
 	"slices"
 
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // ouro is ByteDance's Ouro (arXiv 2510.25741): all layers and the final norm are inside the loop, norms sandwich each
 // branch, and after every loop a linear gate says how likely it is to stop there. The head reads the normed state as
-// it is. Its early_exit_threshold chooses among loops that are all computed: here that is a request's exit policy.
+// it is. Its early_exit_threshold chooses among loops that are all computed: here that is the exit policy of name@auto.
 type ouro struct{ base }
 
 func init() { families["ouro"] = newOuro }
 
 func newOuro(c *config, _ hasTensor) (family, error) {
 	m := &ouro{}
+	if _, ok := c.keys["use_sliding_window"]; !ok {
+		c.ignore("sliding_window") // upstream's default is no window
+	}
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
 	m.loops, m.auto = c.loops("total_ut_steps")
 	m.gate, m.policies = true, []string{"latest"}
-	c.must("tie_word_embeddings", "false")
-	c.must("use_sliding_window", "false", "null")
-	c.must("early_exit_step", "null")
-	c.must("early_exit_threshold", "1.0", "1", "null") // another one would read out earlier loops
-	c.must("use_weighted_exit", "false", "null")
-	c.must("use_qk_norm", "false", "null")
+	if v := 1.0; c.take("early_exit_threshold", &v) && v < 1 && m.auto == nil {
+		if v <= 0 {
+			c.fail("early_exit_threshold is %v, must be positive", v)
+		}
+		m.auto = &bundle.Auto{ExitPolicy: "gate", ExitThreshold: v, Loops: m.loops.Default}
+	}
+	c.must("early_exit_step")     // one loop for every token: requests say loops
 	c.ignore("max_window_layers") // of sliding windows, which are off
+	c.must("use_weighted_exit", "false")
+	c.must("use_qk_norm", "false")
 	var types []string
 	if c.take("layer_types", &types) && slices.ContainsFunc(types, func(s string) bool { return s != "full_attention" }) {
 		c.fail("layer_types is %v, but only full_attention is implemented", types)

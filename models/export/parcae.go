@@ -14,6 +14,7 @@ import (
 // head; the MLP is ½·relu².
 type parcae struct {
 	base
+	coreFFN     int // width of the core's MLPs; ffn is that of prelude and coda
 	preludeNorm bool
 	has         hasTensor
 }
@@ -26,27 +27,34 @@ const torchEpsilon = 1.1920929e-07
 func newParcae(c *config, has hasTensor) (family, error) {
 	m := &parcae{has: has}
 	m.lit(c)
+	m.coreFFN = c.size("recurrent_intermediation_embedding_dimension", 1, 1<<20, m.ffn)
 	m.heads(c)
 	m.attention.interleaved, m.attention.headNorm = true, torchEpsilon
 	m.rope(c)
 	c.take("prelude_norm", &m.preludeNorm)
+	m.tied = c.tied(false, "tie_embeddings", "tie_word_embeddings")
 	for key, value := range map[string]string{
 		"block_class_name": `"TransformerPreNormBlock"`, "norm_class_name": `"RMSNorm"`, "mlp_class_name": `"BaseMLP"`,
 		"nonlin_name": `"ReLU2"`, "model_class_name": `"Parcae"`, "injection_type": `"diagonal"`, "qk_norm": "true",
-		"qk_bias": "false", "bias": "false", "tie_embeddings": "true", "use_abacus": "false", "debias_attention": "false",
-		"center_attention": "false", "clip_qkv": "null", "logit_softcap": "null", "randomize_positions_from": "null",
-		"mup_model_scaling_factor": "1", "recurrent_num_attention_heads": "null", "lockstep_n": "false", "lockstep_k": "false",
-		"_is_recurrent_block_config": "false", "init_strategy": `"scaled-zero"`, "recurrent_iteration_method": `"per-sequence"`,
+		"qk_bias": "false", "bias": "false", "mup_model_scaling_factor": "1",
+		"_is_recurrent_block_config": "false", "init_strategy": `"scaled-zero"`, // which scales neither embedding nor logits
 	} {
 		c.must(key, value)
 	}
+	c.must("clip_qkv")
+	c.must("logit_softcap")
 	c.same("recurrent_embedding_dimension", m.hidden, "only n_embd's %d is implemented", m.hidden)
-	c.same("recurrent_intermediation_embedding_dimension", m.ffn, "only intermediate_size's %d is implemented", m.ffn)
+	heads := m.attention.heads
+	c.same("recurrent_num_attention_heads", heads, "only num_attention_heads' %d is implemented", heads)
+	if m.attention.kvHeads != heads { // upstream's core has as many as query heads, and its value embeddings no room for that
+		c.fail("num_key_value_heads is %d, but only num_attention_heads' %d is implemented", m.attention.kvHeads, heads)
+	}
 	// Of training, of initialisation, or of the random state that zeros stand in for.
 	c.ignore("name", "hf_config", "padding_multiple", "attn_impl", "init_orthogonal", "skip_initialization", "use_fused_head",
-		"activation_checkpoint_impl", "simple_ops", "strategy", "sampling_scheme", "mean_backprop_depth",
-		"curriculum_target", "_class_name")
-	if c.startsLikeInit() { // init_strategy scaled-zero gives the embedding this width, and no scale
+		"activation_checkpoint_impl", "simple_ops", "strategy", "sampling_scheme", "mean_backprop_depth", "lockstep_n", "lockstep_k",
+		"curriculum_target", "recurrent_iteration_method", "randomize_positions_from", "use_abacus")
+	c.ignore("debias_attention", "center_attention") // of what upstream prints about attention
+	if c.startsLikeInit() {                          // init_strategy scaled-zero gives the embedding this width, and no scale
 		m.noise = &bundle.State{Kind: StateNormal, Std: math.Sqrt(2 / (5 * float64(m.hidden))), Scale: 1}
 	}
 	m.loops, m.auto = c.loops("mean_recurrence")
@@ -70,7 +78,7 @@ func (m *parcae) rope(c *config) {
 }
 
 // layers are those of a stage; first is the index of its first one among all layers, by which value embeddings go.
-func (m *parcae) layers(b *builder, stage string, first, n int) []layer {
+func (m *parcae) layers(b *builder, stage string, first, n, ffn int) []layer {
 	out := make([]layer, n)
 	q, kv := m.widths()
 	for i := range out {
@@ -81,7 +89,7 @@ func (m *parcae) layers(b *builder, stage string, first, n int) []layer {
 			norms: []*safetensors.Tensor{t("norm_1", m.hidden), t("norm_2", m.hidden)},
 			qkv:   []*safetensors.Tensor{t("attn.c_q", q, m.hidden), t("attn.c_k", kv, m.hidden), t("attn.c_v", kv, m.hidden)},
 			o:     t("attn.c_proj", m.hidden, q), activation: halfSquare,
-			fc: []*safetensors.Tensor{t("mlp.fc", m.ffn, m.hidden)}, proj: t("mlp.proj", m.hidden, m.ffn),
+			fc: []*safetensors.Tensor{t("mlp.fc", ffn, m.hidden)}, proj: t("mlp.proj", m.hidden, ffn),
 			value: m.value(b, stage, i, first+i),
 		}
 	}
@@ -120,19 +128,19 @@ func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	if m.preludeNorm {
 		norm = t("ln_prelude", m.hidden)
 	}
-	m.stack(b, prelude, x, m.layers(b, "prelude", 0, m.prelude), norm, b.inner("inject"))
+	m.stack(b, prelude, x, m.layers(b, "prelude", 0, m.prelude, m.ffn), norm, b.inner("inject"))
 	m.emit(b, prelude, "inject")
 
 	block, h := m.startBlock(b)
-	layers := m.layers(b, "core_block", m.prelude, m.loop)
+	layers := m.layers(b, "core_block", m.prelude, m.loop, m.coreFFN)
 	m.stack(b, block, m.takeIn(b, block, h), layers, nil, b.inner("hidden_out"))
 	m.finishBlock(b, block, h)
 
 	coda, h = m.startCoda(b)
-	layers = m.layers(b, "coda", m.prelude+m.loop, m.coda)
+	layers = m.layers(b, "coda", m.prelude+m.loop, m.coda, m.ffn)
 	m.stack(b, coda, b.linear(coda, h, b.opt.Weights, t("C", m.hidden, m.hidden)), layers, nil, "last")
-	m.finishCoda(b, coda, "last", t("ln_f", m.hidden), embed)
-	b.leftover("freqs_cis", "lm_head.weight") // a table, recomputed; and stored beside what it is tied to
+	m.finishCoda(b, coda, "last", t("ln_f", m.hidden), m.head(b, embed))
+	b.leftover("freqs_cis") // a table, recomputed
 	return prelude, block, coda
 }
 

@@ -17,7 +17,6 @@ type raven struct {
 	wholeNorms bool // q_norm and k_norm over the whole width (OLMo)
 	qkBias     bool
 	scale      float64 // of the embedding
-	tied       bool
 }
 
 func init() { families["huginn_raven"] = newRaven }
@@ -25,17 +24,17 @@ func init() { families["huginn_raven"] = newRaven }
 // newRaven tells the families apart by their tensors: the model_type is the same, the math is not, and configs carry
 // each other's leftovers.
 func newRaven(c *config, has hasTensor) (family, error) {
-	m := &raven{}
+	m := &raven{wholeNorms: has("transformer.core_block.0.attn.q_norm.weight")}
 	m.sizes(c)
 	m.initValues(c)
-	c.take("tie_embeddings", &m.tied)
+	m.tied = c.tied(true, "tie_embeddings", "tie_word_embeddings")
 	c.must("nonlin_name", `"SiLU"`)
 	c.must("mlp_class_name", `"GatedMLP"`)
 	c.must("norm_class_name", `"RMSNorm_llama"`, `"RMSNorm"`)
 	c.must("block_class_name", `"SandwichBlock"`)
 	c.must("injection_type", `"linear"`)
 	c.must("bias", "false")
-	c.must("test_time_noise", "0", "0.0")
+	c.must("test_time_noise", "0")
 	c.must("initial_state_mode", `"random"`)
 	// Of training, of initialisation, or of the random state that zeros stand in for.
 	c.ignore("activation_checkpoint_impl", "architecture_class_name", "effective_expected_depth", "init_orthogonal",
@@ -44,7 +43,7 @@ func newRaven(c *config, has hasTensor) (family, error) {
 	if has("transformer.core_block.0.norm_3.weight") {
 		m.huginn(c)
 	} else {
-		m.retrofit(c, has("transformer.core_block.0.attn.q_norm.weight"))
+		m.retrofit(c)
 	}
 	return m, c.done()
 }
@@ -69,14 +68,18 @@ func (m *raven) initValues(c *config) {
 func (m *raven) sizes(c *config) {
 	m.lit(c)
 	c.ignore("max_position_embeddings")
-	c.same("n_layers", m.prelude+m.loop+m.coda, "but prelude, core and coda have %d + %d + %d", m.prelude, m.loop, m.coda)
+	for _, key := range []string{"n_layers", "num_hidden_layers"} {
+		c.same(key, m.prelude+m.loop+m.coda, "but prelude, core and coda have %d + %d + %d", m.prelude, m.loop, m.coda)
+	}
 	heads := c.size("n_heads", 1, 1<<12, -1)
 	c.same("num_attention_heads", heads, "but n_heads is %d", heads)
+	c.same("hidden_size", m.hidden, "but n_embd is %d", m.hidden)
 	a := &m.attention
 	a.heads, a.kvHeads = heads, c.size("num_key_value_heads", 1, 1<<12, heads)
 	a.headDim = c.size("head_dim", 2, 512, max(2, m.hidden/heads))
-	if a.heads%a.kvHeads != 0 || a.heads*a.headDim != m.hidden || a.headDim%2 != 0 {
-		c.fail("n_embd %d, n_heads %d, num_key_value_heads %d and head_dim %d are inconsistent", m.hidden, a.heads, a.kvHeads, a.headDim)
+	if a.heads%a.kvHeads != 0 || a.heads*a.headDim != m.hidden && !m.wholeNorms || a.headDim%2 != 0 {
+		c.fail("n_embd %d, n_heads %d, num_key_value_heads %d and head_dim %d are inconsistent (only OLMo's code takes a head_dim other than n_embd / n_heads)",
+			m.hidden, a.heads, a.kvHeads, a.headDim)
 		a.headDim = 2
 	}
 }
@@ -138,12 +141,8 @@ func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 		h = b.norm(coda, h, last)
 	}
 	b.stack(coda, m.attention, m.place, h, m.layers(b, coda, "coda", m.coda), nil, "last")
-	m.finishCoda(b, coda, "last", last, m.head(b, embed, m.tied))
-	ignored := []string{"freqs_cis"} // a table, recomputed
-	if m.tied {
-		ignored = append(ignored, "lm_head.weight") // stored beside what it is tied to
-	}
-	b.leftover(ignored...)
+	m.finishCoda(b, coda, "last", last, m.head(b, embed))
+	b.leftover("freqs_cis") // a table, recomputed
 	return prelude, block, coda
 }
 
@@ -166,13 +165,12 @@ func (m *raven) huginn(c *config) {
 // norms on the branches' outputs and on the whole width of query and key. RoPE is the source model's, on halves, and
 // nothing is normed between loop and coda. The configs carry Huginn's token ids and RoPE base: the tokenizer's files
 // and rope_theta are right.
-func (m *raven) retrofit(c *config, olmo bool) {
+func (m *raven) retrofit(c *config) {
 	m.place = preNorm
-	if olmo {
-		m.place, m.wholeNorms = branchPostNorm, true
+	if m.wholeNorms {
+		m.place = branchPostNorm
 	}
 	c.must("qk_bias", "false")
-	c.must("tie_word_embeddings", "false")
 	c.ignore("rope_base")
 	m.attention.cos, m.attention.sin = c.rope("rope_theta", m.attention.headDim, m.context)
 	m.policies = []string{"latest"}

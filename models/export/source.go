@@ -24,7 +24,7 @@ type source struct {
 	family    family
 }
 
-func openSource(hf string) (_ *source, err error) {
+func openSource(hf string, ignore []string) (_ *source, err error) {
 	s := &source{}
 	defer func() {
 		if err != nil {
@@ -34,7 +34,7 @@ func openSource(hf string) (_ *source, err error) {
 	if s.root, err = os.OpenRoot(hf); err != nil {
 		return nil, err
 	}
-	c, err := readConfig(s.root)
+	c, err := readConfig(s.root, ignore)
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +64,13 @@ func (s *source) close() {
 	}
 }
 
-// classNames are the families whose configs have a _class_name and no model_type.
-var classNames = map[string]string{"ParcaeConfig": "parcae"}
+// classNames are the families whose configs have a _class_name or a model_class_name, and no model_type.
+var classNames = map[string]string{"ParcaeConfig": "parcae", "Parcae": "parcae"}
 
 func (s *source) choose(c *config) (err error) {
 	var class string
 	c.name("model_type", &s.modelType)
+	c.name("model_class_name", &class)
 	c.name("_class_name", &class)
 	if len(c.errs) > 0 {
 		return errors.Join(c.errs...)

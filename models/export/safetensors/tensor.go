@@ -2,9 +2,11 @@ package safetensors
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/loopserve/loopserve/internal/float16"
 )
@@ -52,6 +54,24 @@ func (t *Tensor) Read(dst []float32, from int64) error {
 		dst, from = dst[n:], from+n
 	}
 	return nil
+}
+
+// Equal reports whether two tensors have the same shape and, widened, the same numbers.
+func Equal(a, b *Tensor) (bool, error) {
+	if !slices.Equal(a.Shape, b.Shape) {
+		return false, nil
+	}
+	var x, y [1 << 14]float32
+	for at := int64(0); at < a.Len(); at += int64(len(x)) {
+		n := min(int64(len(x)), a.Len()-at)
+		if err := errors.Join(a.Read(x[:n], at), b.Read(y[:n], at)); err != nil {
+			return false, err
+		}
+		if !slices.Equal(x[:n], y[:n]) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Ints reads an I64 tensor whole.

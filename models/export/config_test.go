@@ -1,0 +1,184 @@
+package export_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
+	"github.com/loopserve/loopserve/internal/measure/random"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export"
+)
+
+// edited copies a golden's checkpoint with these keys in its config; one that is "-" is taken out.
+func edited(t *testing.T, path string, keys map[string]any) string {
+	t.Helper()
+	from := filepath.Join(goldentest.Dir(t, "golden"), filepath.FromSlash(path))
+	to := changed(t, from, "model_name", "edited")
+	file := filepath.Join(to, "config.json")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := map[string]any{}
+	if err := json.Unmarshal(raw, &config); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(config, keys)
+	maps.DeleteFunc(config, func(_ string, v any) bool { return v == "-" })
+	put(t, to, "config.json", config)
+	return to
+}
+
+// put writes a file of a checkpoint: a string as it is, anything else as JSON.
+func put(t *testing.T, dir, name string, v any) {
+	t.Helper()
+	raw, isText := v.(string)
+	if !isText {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = string(b)
+	}
+	file := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Remove(file) // what was copied may be read only
+	if err := os.WriteFile(file, []byte(raw), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func manifestOf(t *testing.T, from string, opt export.Options) *bundle.Manifest {
+	t.Helper()
+	opt.Exporter = "test"
+	m, err := export.Export(t.Context(), from, filepath.Join(t.TempDir(), "out"), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// What transformers 4 and 5 and training tools write beside the keys that count: the weights, RoPE tables included, are those of
+// the checkpoint without it.
+func TestConfigsOfOtherWriters(t *testing.T) {
+	retrofitScaling := map[string]any{
+		"factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 128, "rope_type": "llama3",
+	}
+	withTheta := maps.Clone(retrofitScaling)
+	withTheta["rope_theta"] = 500000
+	plain := map[string]string{}
+	for _, c := range []struct {
+		name, path string
+		keys       map[string]any
+	}{
+		{"ouro by 5.24", "ouro/tiny-mha", map[string]any{
+			"torch_dtype": "-", "dtype": "float32", "rope_scaling": "-", "rope_parameters": map[string]any{"rope_theta": 1000000.0, "rope_type": "default"},
+			"transformers_version": "5.24.0",
+		}},
+		{"θ in the block alone", "ouro/tiny-mha", map[string]any{"rope_theta": "-", "rope_parameters": map[string]any{"rope_theta": 1000000}}},
+		{"equal blocks", "retrofit-llama/tiny-2-2-1", map[string]any{"rope_scaling": retrofitScaling, "rope_parameters": withTheta}},
+		{"both dtypes", "ouro/tiny-mha", map[string]any{"dtype": "bfloat16"}},
+		{"huginn by 5.24", "huginn/tiny-2-4-2", map[string]any{"tie_word_embeddings": true, "num_attention_heads": "-", "torch_dtype": "-", "dtype": "float32"}},
+		{"huginn under other names", "huginn/tiny-2-4-2", map[string]any{"hidden_size": 96, "num_hidden_layers": 8}},
+		{"unsloth", "ouro/tiny-mha", map[string]any{"unsloth_version": "2026.9.1", "unsloth_fixed": true, "unk_token_id": 3}},
+		{"null is absent", "nanbeige/tiny-gqa-bf16", map[string]any{
+			"quantization_config": nil, "a_new_switch": nil, "rope_scaling": map[string]any{"rope_type": "default", "factor": nil, "attention_factor": nil},
+		}},
+		{"a window that is off", "ouro/tiny-mha", map[string]any{"sliding_window": 4096, "use_sliding_window": false}},
+		{"a window that is off by default", "ouro/tiny-mha", map[string]any{"sliding_window": 4096, "use_sliding_window": "-"}},
+		{"a window that is off elsewhere", "looped-llama/tiny-2x4", map[string]any{"sliding_window": 4096, "use_sliding_window": false}},
+		{"transformers 4.46's own keys", "ouro/tiny-mha", map[string]any{
+			"_attn_implementation_autoset": true, "is_decoder": true, "id2label": map[string]any{"0": "a"}, "output_router_logits": false,
+			"problem_type": nil, "chunk_size_feed_forward": 0, "pruned_heads": map[string]any{}, "is_encoder_decoder": false,
+			"label2id": map[string]any{"a": 0}, "tie_encoder_decoder": false, "torchscript": false, "use_bfloat16": false,
+			"add_cross_attention": false, "attn_implementation": "sdpa", "partial_rotary_factor": 1.0,
+		}},
+		{"parcae without its class", "parcae/tiny-2-2-2", map[string]any{"_class_name": "-"}},
+		{"parcae's training", "parcae/tiny-2-2-2", map[string]any{
+			"recurrent_iteration_method": "per-batch", "lockstep_n": true, "debias_attention": true, "recurrent_num_attention_heads": 4,
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if plain[c.path] == "" {
+				plain[c.path] = manifestOf(t, filepath.Join(goldentest.Dir(t, "golden"), c.path), export.Options{}).Files["weights.data"].SHA256
+			}
+			if m := manifestOf(t, edited(t, c.path, c.keys), export.Options{}); m.Files["weights.data"].SHA256 != plain[c.path] {
+				t.Error("other weights than without these keys")
+			}
+		})
+	}
+}
+
+func TestConfigsThatContradictThemselves(t *testing.T) {
+	theta := map[string]any{"rope_type": "default", "rope_theta": 5000}
+	for _, c := range []struct {
+		path string
+		keys map[string]any
+		want []string
+	}{
+		{"huginn/tiny-2-4-2", map[string]any{"tie_word_embeddings": false}, []string{"tie_word_embeddings is false", "tie_embeddings is true"}},
+		{"ouro/tiny-mha", map[string]any{"rope_parameters": theta}, []string{"rope_theta is 5000", "1e+06"}},
+		{"ouro/tiny-mha", map[string]any{
+			"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 4, "low_freq_factor": 1, "high_freq_factor": 4}, "rope_theta": "-", "rope_parameters": theta,
+		}, []string{"rope_parameters", "rope_scaling"}},
+		{"ouro/tiny-mha", map[string]any{"tie_word_embeddings": true}, []string{"tie_word_embeddings", "lm_head.weight has other numbers"}},
+	} {
+		_, err := export.Export(t.Context(), edited(t, c.path, c.keys), filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
+		mentions(t, err, c.want...)
+	}
+}
+
+// A key that is refused names the flag that lets it through, and the flag does.
+func TestIgnoreConfig(t *testing.T) {
+	from := edited(t, "ouro/tiny-mha", map[string]any{"a_new_switch": "blue", "early_exit_step": 2})
+	_, err := export.Export(t.Context(), from, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
+	mentions(t, err, "a_new_switch", `"blue"`, "--ignore-config a_new_switch", "early_exit_step")
+	manifestOf(t, from, export.Options{IgnoreConfig: []string{"a_new_switch", "early_exit_step"}})
+	_, err = export.Export(t.Context(), from, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test", IgnoreConfig: []string{"a_nwe_switch"}})
+	mentions(t, err, "a_nwe_switch")
+}
+
+// A threshold below one is the model's own adaptive depth; one is all loops.
+func TestExitThresholdIsAuto(t *testing.T) {
+	if m := manifestOf(t, edited(t, "ouro/tiny-mha", nil), export.Options{}); m.Auto != nil {
+		t.Errorf("auto is %+v at a threshold of 1", *m.Auto)
+	}
+	m := manifestOf(t, edited(t, "ouro/tiny-mha", map[string]any{"early_exit_threshold": 0.4}), export.Options{})
+	if want := (bundle.Auto{ExitPolicy: "gate", ExitThreshold: 0.4, Loops: 4}); m.Auto == nil || *m.Auto != want {
+		t.Errorf("auto is %+v, want %+v", m.Auto, want)
+	}
+}
+
+// A tied head that is stored too is the embedding, or it is refused. Huginn's checkpoints store both.
+func TestTiedHeadThatIsStored(t *testing.T) {
+	size := func(tied bool) int64 {
+		return manifestOf(t, edited(t, "huginn/tiny-2-4-2", map[string]any{"tie_embeddings": tied}), export.Options{}).Files["weights.data"].Size
+	}
+	if own, one := size(false), size(true); own-one < 512*96*4 {
+		t.Errorf("weights.data has %d bytes tied and %d untied", one, own)
+	}
+	tied := tiny
+	tied.Tied = true
+	other := random.Tensor{Name: "lm_head.weight", Kind: random.Matrix, Shape: []int64{16, 32}}
+	mentions(t, try(t, tied.Config(), append(tied.Tensors(), other), nil), "lm_head.weight has other numbers than model.embed_tokens.weight")
+}
+
+// docs/export.md lists every inert key.
+func TestInertKeysAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/export.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range export.InertKeys() {
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/export.md lacks the row\n%s", row)
+		}
+	}
+}
