@@ -3,6 +3,7 @@
 #ifndef LOOPSERVE_CPU_H
 #define LOOPSERVE_CPU_H
 
+#include <sched.h>
 #include <stddef.h>
 
 enum { LS_ISA_PORTABLE, LS_ISA_AVX2, LS_ISA_AVX512, LS_ISAS };
@@ -38,6 +39,10 @@ static inline void ls_breathe(void) {
   __asm__ volatile("yield");
 #endif
 }
+
+// The i-th look of a thread that waits for another one's work. Who lost its core in the middle of that work
+// needs one, perhaps this one.
+static inline void ls_await(unsigned i) { i < 1u << 10 ? ls_breathe() : (void)sched_yield(); }
 
 // Why a call is refused: the field, its value and what it must be.
 typedef struct {

@@ -98,7 +98,8 @@ static void quantize_some(work *w) {
     w->kernels->quantize(w->a, row, w->x + row * w->blocks);
     atomic_fetch_add_explicit(&w->quantized, 1, memory_order_release);
   }
-  while (atomic_load_explicit(&w->quantized, memory_order_acquire) < w->a->rows) ls_breathe();
+  for (unsigned i = 0; atomic_load_explicit(&w->quantized, memory_order_acquire) < w->a->rows; i++)
+    ls_await(i);
 }
 
 // Most groups are whole: a constant is copied without a call.

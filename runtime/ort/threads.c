@@ -76,7 +76,7 @@ static void run_crew(void *context, ls_body body, size_t total, void *data) {
   }
   body(data, 0);
   atomic_fetch_add(&crew.round, 1);
-  while (atomic_load(&crew.inside) > 0) ls_breathe();
+  for (unsigned i = 0; atomic_load(&crew.inside) > 0; i++) ls_await(i);
   pthread_mutex_unlock(&one_call);
 }
 
