@@ -103,7 +103,7 @@ func (t *native) applyConfig() error {
 		{"add_bos_token", t.config.BOS, t.config.AddBOS, t.affixes.setBOS},
 		{"add_eos_token", t.config.EOS, t.config.AddEOS, t.affixes.setEOS},
 	} {
-		if c.want == nil {
+		if c.want == nil || c.token == "" { // what is not named is not added: transformers#44090
 			continue
 		}
 		id, ok := t.tokenToID(c.token)

@@ -63,6 +63,9 @@ func Open(dir fs.FS, backend string) (Tokenizer, error) {
 		return nil, fmt.Errorf("open tokenizer: backend %q is unknown; use %q or %q", backend, Native, Sugarme)
 	}
 	data, err := fs.ReadFile(dir, "tokenizer.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open tokenizer: %w%s: Python writes one: transformers.AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)", err, instead(dir))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open tokenizer: %w", err)
 	}
@@ -75,6 +78,16 @@ func Open(dir fs.FS, backend string) (Tokenizer, error) {
 		return nil, fmt.Errorf("open tokenizer: %w", err)
 	}
 	return t, nil
+}
+
+// instead names a tokenizer of another format that is in the folder.
+func instead(dir fs.FS) string {
+	for _, name := range []string{"tokenizer.model", "spiece.model", "tiktoken.model", "vocab.json", "vocab.txt"} {
+		if _, err := fs.Stat(dir, name); err == nil {
+			return fmt.Sprintf(" (%s is there, which is not read)", name)
+		}
+	}
+	return ""
 }
 
 // OpenDir is Open on a folder of the file system.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -11,17 +12,18 @@ import (
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 func exportCommand() *cobra.Command {
 	var out string
-	var fused bool
+	var fused, noTokenizer bool
 	opt := export.Options{Exporter: "loopserve " + versionText()}
 	cmd := &cobra.Command{
 		Use:   "export <checkpoint folder>",
 		Short: "Turn a Hugging Face checkpoint into a bundle",
 		Long: `Export reads config.json and the safetensors files of a checkpoint and writes a bundle: three ONNX graphs, the
-tokenizer and a manifest. No Python is needed, and no tensor is held in memory whole.
+tokenizer and a manifest. A tokenizer that serve would refuse is refused before anything is written. No Python is needed, and no tensor is held in memory whole.
 Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		Example: `  loopserve export ./checkpoint -o models/mine
   loopserve export ./checkpoint -o models/mine-int4 --weights int4 --embedding bf16 --head int8
@@ -30,6 +32,14 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
 			bar := newBar(cmd.ErrOrStderr(), "writing weights")
+			if !noTokenizer {
+				opt.Check = func(checkpoint fs.FS) error {
+					if _, err := tokenizer.Open(checkpoint, tokenizer.Native); err != nil {
+						return fmt.Errorf("%w; or export with --no-tokenizer what is to be measured and not served", err)
+					}
+					return nil
+				}
+			}
 			opt.Progress, opt.Unfused = exportProgress(cmd.ErrOrStderr(), bar, isTerminal(os.Stderr)), !fused
 			m, err := export.Export(cmd.Context(), args[0], out, opt)
 			bar.end()
@@ -52,6 +62,7 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.BoolVar(&fused, "fuse", true, "take norms, additions and activations into the quantized products")
 	flags.StringVar(&opt.State, "state", "", "state before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
 	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "take this key of config.json as absent (may be repeated)")
+	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export although no server could open the checkpoint's tokenizer: to measure and to verify")
 	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is in the folder")
 	if err := cmd.MarkFlagRequired("output"); err != nil {
 		panic(err) // a typing mistake in the line above

@@ -60,7 +60,7 @@ func TestExportAndVerifyGolden(t *testing.T) {
 	t.Setenv("LOOPSERVE_ORT_LIB", library("../.."))
 	for _, dir := range cases {
 		out := filepath.Join(t.TempDir(), "tiny")
-		run(t, "export", dir, "-o", out)
+		run(t, "export", dir, "-o", out, "--no-tokenizer")
 		run(t, "verify", out, "--golden", dir)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 func verifyCommand() *cobra.Command {
@@ -23,8 +24,8 @@ func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify <bundle>",
 		Short: "Check a bundle's files and graphs and, given golden vectors, its numbers",
-		Long: `Verify checks the manifest, the size and sha256 of each file, and that the graphs keep the bundle contract: what a
-graph made by hand lacks is named with the remedy. A bundle of the kind dense is also run, whole and token by token,
+		Long: `Verify checks the manifest, the size and sha256 of each file, that serve can open the tokenizer, and that the graphs keep
+the bundle contract: what a graph made by hand lacks is named with the remedy. A bundle of the kind dense is also run, whole and token by token,
 because its graphs could let a row see later ones.
 With --golden it runs the vectors of a reference and prints, for each prompt and loop count, the largest absolute
 difference of logits, hidden states, gates and exit criteria, and whether tokens and exits agree; the worst of each kind
@@ -59,6 +60,12 @@ func (v *verification) run(w io.Writer, dir string) error {
 	m := &b.Manifest
 	fmt.Fprintf(w, "%s: model %s, family %s: %d files, sizes, hashes and graphs are as the manifest says\n", dir, m.Name, m.Family, len(m.Files))
 	writeMemory(w, m)
+	if _, err := tokenizer.Open(b.FS(), tokenizer.Native); err != nil {
+		fmt.Fprintf(w, "%s cannot be served: %v\n", dir, err)
+		if v.vectors == "" { // numbers need no text
+			return errSaid
+		}
+	}
 	if v.vectors == "" && m.Kind != bundle.KindDense {
 		return nil
 	}

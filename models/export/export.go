@@ -28,6 +28,8 @@ type Options struct {
 	// IgnoreConfig are keys of config.json that are taken as absent, because somebody knows that they say nothing.
 	IgnoreConfig []string
 	Exporter     string // "loopserve <version>"
+	// Check looks at the checkpoint's folder before any weight is written; nil: nobody looks.
+	Check func(checkpoint fs.FS) error
 	// Progress is called now and then; nil: nobody looks.
 	Progress func(Progress)
 
@@ -68,6 +70,11 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 		return nil, err
 	}
 	defer s.close()
+	if opt.Check != nil {
+		if err := opt.Check(s.root.FS()); err != nil {
+			return nil, err
+		}
+	}
 	target, err := os.OpenRoot(to)
 	if err != nil {
 		return nil, err
