@@ -29,7 +29,7 @@ type TickStats struct {
 	ByDepth  []int                // rows of the block call by the loops that they had done before it
 	Runnable int                  // rows that could have been in the block call had it had room for all
 	Prefill  int                  // rows of the block call that belong to prompts
-	Tokens   int                  // tokens sampled
+	Tokens   []TokenStats         // sampled
 	Exits    [][]int              // rows that left the loop, by ExitKind and loops done
 	Probes   int                  // rows of the coda call that were only looked at
 	Fills    int                  // rows copied to planes that they skipped
@@ -44,9 +44,18 @@ type TickStats struct {
 	Took                time.Duration // the whole tick
 }
 
+// TokenStats tells of a sampled token.
+type TokenStats struct {
+	Exit  ExitKind // its sequence's policy
+	Loops int
+	First bool          // of its sequence
+	After time.Duration // the token before it
+}
+
 // Snapshot is what the controller holds at about one moment: its numbers are read one by one while the engine goes on.
 type Snapshot struct {
 	Running, Waiting int
+	Parked           int // sequences that wait for their reader
 	Draining         bool
 	Ticks            uint64
 	PagesUsed        [numStages]int // pages promised to running sequences, in use or not yet
@@ -71,6 +80,7 @@ type Snapshot struct {
 // gauges are what the engine goroutine lets others read. Each is stored only when it changed.
 type gauges struct {
 	running, ticks, latents atomic.Int64
+	parked                  atomic.Int64
 	pages, cached           [numStages]atomic.Int64
 	queries, hits           atomic.Int64 // of the prefix cache
 	audits, mismatches      atomic.Int64
@@ -90,6 +100,7 @@ func set(g *atomic.Int64, v int64) {
 func (c *Controller) publish() {
 	g := &c.gauges
 	set(&g.running, int64(len(c.running)))
+	set(&g.parked, int64(c.stats.Parked))
 	set(&g.ticks, int64(c.stats.Tick))
 	set(&g.latents, int64(c.capacity.Latents-len(c.latents.free)))
 	u := c.memory.Usage()
@@ -133,6 +144,7 @@ func (c *Controller) Snapshot() Snapshot {
 	g := &c.gauges
 	s := Snapshot{
 		Running:            int(g.running.Load()),
+		Parked:             int(g.parked.Load()),
 		Waiting:            int(c.queued.Load()),
 		Draining:           c.draining.Load(),
 		Ticks:              uint64(g.ticks.Load()),

@@ -78,6 +78,10 @@ type Request struct {
 	Sampler Sampler
 	// StopIDs end the sequence. The stopping id is reported, with FinishStop.
 	StopIDs []int32
+	// Ends, where set, says of each generated token whether the sequence ends with it: what only the caller can see, as
+	// its text. finish is what it would be without Ends, and is where Ends returns FinishNone. It is called on the
+	// controller's goroutine, once for each token, and must be quick.
+	Ends func(id int32, loops int, finish FinishReason) FinishReason
 	// Arrived is when the request came in, for queue and first-token times; Submit sets it where it is zero.
 	Arrived time.Time
 }

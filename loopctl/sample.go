@@ -1,6 +1,7 @@
 package loopctl
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -99,17 +100,26 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 	}
 	st := &s.stats
 	first := st.CompletionTokens == 0
+	told := TokenStats{Exit: s.exit.Kind, Loops: loops, First: first}
 	if first {
 		st.FirstToken = now
-	} else if s.req.Timeline {
-		st.extend(loops, now)
+	} else {
+		told.After = now.Sub(s.told)
+		if s.req.Timeline {
+			st.extend(loops, now)
+		}
 	}
+	s.told = now
+	c.stats.Tokens = append(c.stats.Tokens, told)
 	st.CompletionTokens++
 	st.LoopsTotal += loops
 	st.LoopsMax = max(st.LoopsMax, loops)
 	st.LoopsSaved += max(s.loops-loops, 0)
-	c.stats.Tokens++
-	e := Event{Token: tok, At: now, Loops: loops, Lens: lens, Finish: s.stops(tok.ID)}
+	e := Event{Token: tok, At: now, Loops: loops, Lens: lens}
+	if e.Finish, err = s.finish(tok.ID, loops); err != nil {
+		c.abort(s, err)
+		return
+	}
 	if e.Finish != FinishNone {
 		c.end(s, e)
 		return
@@ -135,6 +145,16 @@ func draw(p Sampler, logits []float32) (tok Sampled, err error) {
 		return tok, fmt.Errorf("%w: the sampler chose token %d of a vocabulary of %d", ErrEngine, tok.ID, len(logits))
 	}
 	return tok, nil
+}
+
+// finish says whether the sequence ends with this token, and asks who else may know.
+func (s *sequence) finish(id int32, loops int) (f FinishReason, err error) {
+	defer caught("Ends", &err)
+	f = s.stops(id)
+	if s.req.Ends == nil {
+		return f, nil
+	}
+	return cmp.Or(s.req.Ends(id, loops, f), f), nil
 }
 
 // score shows the scorer the logits of a prompt's rows: each position once, also where the prompt is computed again.

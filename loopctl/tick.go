@@ -24,12 +24,12 @@ func (c *Controller) tick() bool {
 func (c *Controller) begin() {
 	c.began = c.cfg.Now()
 	c.turns++
-	byDepth, exits := c.stats.ByDepth, c.stats.Exits
+	byDepth, exits, tokens := c.stats.ByDepth, c.stats.Exits, c.stats.Tokens[:0]
 	clear(byDepth)
 	for _, e := range exits {
 		clear(e)
 	}
-	c.stats = TickStats{Tick: c.stats.Tick, ByDepth: byDepth, Exits: exits}
+	c.stats = TickStats{Tick: c.stats.Tick, ByDepth: byDepth, Exits: exits, Tokens: tokens}
 	c.entering, c.looping, c.leaving, c.probes, c.visits = c.entering[:0], c.looping[:0], c.leaving[:0], c.probes[:0], c.visits[:0]
 	c.spare, c.retired = append(c.spare, c.retired...), c.retired[:0]
 }

@@ -195,10 +195,10 @@ func TestStops(t *testing.T) {
 func TestParametersReachTheRequest(t *testing.T) {
 	s := &script{text: "ab", finish: loopctl.FinishLength}
 	ts, _ := serve(t, s, server.Config{})
-	decode(t, post(t, ts, `{"prompt":"x","max_completion_tokens":3,"ignore_eos":true,"stop_token_ids":[7],"seed":-1,
+	decode(t, post(t, ts, `{"prompt":"x","max_completion_tokens":3,"ignore_eos":true,"stop_token_ids":[7],"seed":-2,
 		"temperature":0.5,"top_k":-1,"top_p":0.9,"min_p":0.1,"user":"u","unknown":{"a":[1]},"presence_penalty":0,"logprobs":null,"best_of":1}`))
 	r := s.requests[0]
-	if r.MaxTokens != 3 || len(r.StopIDs) != 1 || r.StopIDs[0] != 7 || r.Seed != ^uint64(0) {
+	if r.MaxTokens != 3 || len(r.StopIDs) != 1 || r.StopIDs[0] != 7 || r.Seed != ^uint64(1) {
 		t.Errorf("request %+v", r)
 	}
 	// The default of max_tokens gives way to the context, an explicit one does not.

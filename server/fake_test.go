@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -101,12 +102,18 @@ func (s *script) speak(r *loopctl.Request, st *loopctl.Stream) {
 		stats.LoopsTotal += loops
 		stats.LoopsMax = max(stats.LoopsMax, loops)
 		e := loopctl.Event{Token: loopctl.Sampled{ID: letter}, Loops: loops}
-		if i == len(letters)-1 || i == r.MaxTokens-1 {
+		switch {
+		case i == len(letters)-1:
+			e.Finish = s.finish
+		case i == r.MaxTokens-1:
+			e.Finish = loopctl.FinishLength
+		}
+		if r.Ends != nil && e.Finish != loopctl.FinishError {
+			e.Finish = cmp.Or(r.Ends(letter, loops, e.Finish), e.Finish)
+		}
+		if e.Finish != loopctl.FinishNone {
 			stats.Finished = now.Add(5*time.Millisecond + time.Duration(i)*time.Millisecond)
-			e.Finish, e.Stats = loopctl.FinishLength, stats
-			if i < r.MaxTokens-1 || i == len(letters)-1 {
-				e.Finish = s.finish
-			}
+			e.Stats = stats
 			if e.Finish == loopctl.FinishError {
 				e.Token.ID, e.Err = -1, s.err
 			}
@@ -171,6 +178,8 @@ func (letters) TokenBytes(id int32) []byte { return []byte(string(rune(id))) }
 func (letters) IsSpecial(id int32) bool { return id < 2 }
 
 type letterDecoder struct{ skip bool }
+
+func (*letterDecoder) Prime([]int32) {}
 
 func (d *letterDecoder) Push(id int32) string {
 	if d.skip && id < 2 {

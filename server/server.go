@@ -235,11 +235,6 @@ func (s host) Enter(ctx context.Context) (context.Context, func(), error) {
 	}), nil
 }
 
-// Tokens implements generate.Host.
-func (s host) Tokens(model, policy string) generate.TokenObserver {
-	return s.metrics.Tokens(model, policy)
-}
-
 func (s *Server) isDraining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -174,6 +174,8 @@ type markedDecoder struct {
 	skip bool
 }
 
+func (*markedDecoder) Prime([]int32) {}
+
 func (d *markedDecoder) Push(id int32) string {
 	if d.skip && d.m.IsSpecial(id) {
 		return ""

@@ -4,8 +4,14 @@ import "unicode/utf8"
 
 // Decoder turns a stream of ids into pieces of text. Pieces are never taken
 // back, each is valid UTF-8, and all of them with Flush's are what Decode of
-// the whole list gives. A Decoder has one user at a time.
+// the whole list gives; but that a character which was whole stays, where
+// bytes that come behind it make Decode call the whole run of them bad. A
+// Decoder has one user at a time.
 type Decoder interface {
+	// Prime tells a new Decoder what stands before its text. What Push and
+	// Flush return is then what they add to the text of context: a first word
+	// keeps its space, and half a character at context's end is completed.
+	Prime(context []int32)
 	// Push takes the next id and returns the text that is now certain, often
 	// one token's, sometimes none: half a character waits for its rest.
 	Push(id int32) string
@@ -19,6 +25,7 @@ type Decoder interface {
 type streamDecoder struct {
 	t     *native
 	skip  bool
+	waits bool   // runs of byte tokens wait for their end, as Decode has them
 	token []byte // the token under way
 	out   []byte
 	state []opState
@@ -30,10 +37,36 @@ type opState struct {
 	bytes []byte // held back
 	buf   []byte // what it made of the last token
 	began bool   // Strip in a fused token: its start is behind us
+	bad   bool   // the run of byte tokens under way is no text
 }
 
 func newStreamDecoder(t *native, skip bool) *streamDecoder {
 	return &streamDecoder{t: t, skip: skip, state: make([]opState, len(t.decode))}
+}
+
+// primed is how many tokens at each end of a long context count: the first
+// ones say whether a text has begun, the last ones what is under way.
+const primed = 128
+
+func (d *streamDecoder) Prime(context []int32) {
+	if len(context) > 2*primed {
+		d.prime(context[:primed])
+		context = context[len(context)-primed:]
+	}
+	d.prime(context)
+	for k := range d.state {
+		if k > d.t.fused && d.t.decode[k].kind != opStrip && len(d.state[k].bytes) > 0 {
+			*d = *newStreamDecoder(d.t, d.skip) // a decoder that tells nothing before the end
+			return
+		}
+	}
+}
+
+func (d *streamDecoder) prime(ids []int32) {
+	for _, id := range ids {
+		d.out = d.out[:0]
+		d.push(id)
+	}
 }
 
 func (d *streamDecoder) Push(id int32) string {
@@ -87,6 +120,7 @@ func (d *streamDecoder) whole(k int, token []byte) {
 	case opByteFallback:
 		if b, ok := byteToken(token); ok {
 			s.bytes = append(s.bytes, b)
+			d.character(k)
 			return
 		}
 		d.end(k)
@@ -110,23 +144,41 @@ func (d *streamDecoder) whole(k int, token []byte) {
 	}
 }
 
-// end passes on the bytes that decoder k holds back for what may follow. A run
-// of byte tokens is characters if all of it is valid, else one U+FFFD for each
-// byte: that is why it waits for its end.
-func (d *streamDecoder) end(k int) {
+// character passes on what a run of byte tokens has made certain: a whole
+// character, or one U+FFFD for each byte from the first that cannot be one.
+func (d *streamDecoder) character(k int) {
 	s := &d.state[k]
-	switch kind := d.t.decode[k].kind; {
-	case kind == opByteLevel:
-		d.lossy(k, true)
-	case kind != opByteFallback || len(s.bytes) == 0:
-	case utf8.Valid(s.bytes):
+	if d.waits || !s.bad && !utf8.FullRune(s.bytes) {
+		return
+	}
+	s.bad = s.bad || !utf8.Valid(s.bytes)
+	d.run(k)
+}
+
+// run passes on the bytes of a run: as characters if all are valid, else as
+// one U+FFFD for each.
+func (d *streamDecoder) run(k int) {
+	s := &d.state[k]
+	if !s.bad && utf8.Valid(s.bytes) {
 		d.feed(k+1, s.bytes)
-	default:
+	} else {
 		for range s.bytes {
 			d.feed(k+1, []byte(replacement))
 		}
 	}
 	s.bytes = s.bytes[:0]
+}
+
+// end passes on the bytes that decoder k holds back for what may follow.
+func (d *streamDecoder) end(k int) {
+	s := &d.state[k]
+	switch kind := d.t.decode[k].kind; {
+	case kind == opByteLevel:
+		d.lossy(k, true)
+	case kind == opByteFallback && len(s.bytes) > 0:
+		d.run(k)
+	}
+	s.bytes, s.bad = s.bytes[:0], false
 }
 
 // lossy passes on what is certain of the bytes of decoder k.

@@ -66,7 +66,11 @@ func buildNative(f *file, config Config) (*native, error) {
 	}
 	t.scratch.New = func() any { return &scratch{words: newWordCache()} }
 	for i := range t.decoders {
-		t.decoders[i].New = func() any { return newStreamDecoder(t, i == 1) }
+		t.decoders[i].New = func() any {
+			d := newStreamDecoder(t, i == 1)
+			d.waits = true
+			return d
+		}
 	}
 	tokens := config.merge(f.AddedTokens)
 	if t.added, err = newAddedVocab(tokens, t.model, t.normalForm); err != nil {

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strings"
 
 	sugar "github.com/sugarme/tokenizer"
 	"github.com/sugarme/tokenizer/pretrained"
@@ -84,10 +86,13 @@ func (s *sugarme) Config() Config { return s.config }
 // sugarmeDecoder has no stream of its own to stand on: it keeps the ids and
 // tells the whole text at the end, which alone can be trusted not to change.
 type sugarmeDecoder struct {
-	t    *sugarme
-	skip bool
-	ids  []int32
+	t       *sugarme
+	skip    bool
+	context []int32
+	ids     []int32
 }
+
+func (d *sugarmeDecoder) Prime(context []int32) { d.context = context }
 
 func (d *sugarmeDecoder) Push(id int32) string {
 	d.ids = append(d.ids, id)
@@ -95,10 +100,15 @@ func (d *sugarmeDecoder) Push(id int32) string {
 }
 
 func (d *sugarmeDecoder) Flush() string {
-	text, err := d.t.Decode(d.ids, d.skip)
-	d.ids = d.ids[:0]
+	before := ""
+	if len(d.context) > 0 {
+		before, _ = d.t.Decode(d.context, d.skip)
+	}
+	text, err := d.t.Decode(slices.Concat(d.context, d.ids), d.skip)
+	d.ids, d.context = d.ids[:0], nil
 	if err != nil {
 		return ""
 	}
+	text = strings.TrimPrefix(text, before)
 	return string(bytes.ToValidUTF8([]byte(text), []byte(replacement)))
 }

@@ -27,7 +27,7 @@ func run(t *testing.T, p sampler.Params, logits []float32, n int) (ids []int32) 
 }
 
 func TestWishes(t *testing.T) {
-	logits := []float32{4, 3, 2, -1}
+	logits := []float32{4, 3, 2, -1, float32(math.Inf(-1))}
 	for _, tt := range []struct {
 		name string
 		p    sampler.Params
@@ -46,6 +46,7 @@ func TestWishes(t *testing.T) {
 		{"allowed tokens", sampler.Params{Allowed: []int32{3, 2, 77}}, []int32{2, 2}},
 		{"a bias does not allow", sampler.Params{Allowed: []int32{2}, Bias: []sampler.Bias{{ID: 0, Value: 100}}}, []int32{2}},
 		{"no stop before min_tokens", sampler.Params{MinTokens: 2, StopIDs: []int32{0}}, []int32{1, 1, 0}},
+		{"nothing but what is masked, or impossible", sampler.Params{Allowed: []int32{4, 0}, MinTokens: 2, StopIDs: []int32{0}}, []int32{4, 4, 0}},
 		{"min_tokens without stop ids", sampler.Params{MinTokens: 2}, []int32{0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

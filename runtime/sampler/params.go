@@ -15,7 +15,7 @@ var ErrParams = errors.New("bad sampling parameter")
 // are read, never written, and may be shared.
 type Params struct {
 	Temperature float64 // 0: greedy; otherwise logits are divided by it
-	TopK        int     // keep the k most likely; 0 or less: all
+	TopK        int     // keep the k most likely, and those as likely as the last of them; 0 or less: all
 	TopP        float64 // keep the smallest set whose probability reaches it; 0 or 1: all
 	MinP        float64 // keep tokens at least this likely, relative to the most likely; 0: all
 	Seed        uint64

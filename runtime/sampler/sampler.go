@@ -65,8 +65,8 @@ func (s *Sampler) Fork() loopctl.Forking {
 	return &c
 }
 
-// Sample returns the next token. NaN logits are never picked; where every logit is NaN or −Inf it returns token 0. The
-// log-probability is the model's own, or NaN where it was not asked for. A sampler that draws takes one random number
+// Sample returns the next token. NaN logits are never picked; where every logit is NaN or −Inf it returns the first token
+// that nothing forbids. The log-probability is the model's own, or NaN where it was not asked for. A sampler that draws takes one random number
 // for each pick, whatever the logits.
 func (s *Sampler) Sample(logits []float32) loopctl.Sampled {
 	picked := loopctl.Sampled{ID: s.choose(logits), Logprob: float32(math.NaN())}
@@ -87,7 +87,7 @@ func (s *Sampler) Sample(logits []float32) loopctl.Sampled {
 }
 
 func (s *Sampler) choose(logits []float32) int32 {
-	greedy := s.p.Temperature == 0 || s.p.TopK == 1
+	greedy := s.p.Temperature == 0
 	if s.p.Constraint != nil && greedy && !s.edits {
 		// most picks are allowed: then the other tokens need not be looked at
 		id := int32(loopctl.Argmax(logits))
@@ -99,9 +99,25 @@ func (s *Sampler) choose(logits []float32) int32 {
 		logits = s.adjust(logits)
 	}
 	if greedy {
-		return int32(loopctl.Argmax(logits))
+		return s.best(logits)
 	}
 	return s.draw(logits)
+}
+
+// best is the most likely token. A token that is masked is never it, even where there is no other.
+func (s *Sampler) best(logits []float32) int32 {
+	top := int32(loopctl.Argmax(logits))
+	if !s.edits || s.p.Constraint != nil || logits[top] > minusInf {
+		return top
+	}
+	for id := range int32(len(logits)) {
+		masked := len(s.p.Allowed) > 0 && !slices.Contains(s.p.Allowed, id) ||
+			s.picked < s.p.MinTokens && slices.Contains(s.p.StopIDs, id)
+		if !masked {
+			return id
+		}
+	}
+	return top
 }
 
 func (s *Sampler) permits(id int32) bool {
@@ -113,16 +129,16 @@ func (s *Sampler) permits(id int32) bool {
 
 func (s *Sampler) draw(logits []float32) int32 {
 	u := float64(s.rng.Uint64()<<11>>11) / (1 << 53) // 53 random bits: uniform in [0, 1), as math/rand/v2 Float64
-	top := loopctl.Argmax(logits)
+	top := s.best(logits)
 	maxLogit := float64(logits[top])
 	if math.IsInf(maxLogit, 0) || math.IsNaN(maxLogit) {
-		return int32(top) // nothing to choose from, or one logit beats all others outright
+		return top // nothing to choose from, or one logit beats all others outright
 	}
 	s.collect(logits, maxLogit)
 	cand := s.scratch.cand
 	selected := false // selection shuffles the candidates
 	if k := s.p.TopK; k > 0 && k < len(cand) {
-		cand, selected = keep(cand, kth(cand, k)), true
+		cand, selected = keep(cand, candidate{id: math.MaxInt32, w: kth(cand, k).w}), true // equals of the last one stay, as vLLM
 	}
 	if p := s.p.TopP; p > 0 && p < 1 {
 		cand, selected = keep(cand, nucleus(cand, p)), true
@@ -133,13 +149,20 @@ func (s *Sampler) draw(logits []float32) int32 {
 	return walk(cand, u)
 }
 
-// collect fills the scratch with the tokens that min-p leaves.
+// collect fills the scratch with the tokens that min-p leaves, or a top-k of 1.
 func (s *Sampler) collect(logits []float32, maxLogit float64) {
 	cand := s.scratch.cand[:0]
 	if cap(cand) < len(logits) {
 		cand = make([]candidate, 0, len(logits))
 	}
+	least := math.Inf(-1)
+	if s.p.TopK == 1 {
+		least = maxLogit
+	}
 	for i, l := range logits {
+		if float64(l) < least {
+			continue
+		}
 		w := math.Exp((float64(l) - maxLogit) / s.p.Temperature)
 		if w > 0 && w >= s.p.MinP {
 			cand = append(cand, candidate{int32(i), w})

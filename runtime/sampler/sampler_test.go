@@ -43,7 +43,9 @@ func TestFiltersKeepTheRightTokens(t *testing.T) {
 		{"all", sampler.Params{Temperature: 1}, logits, []int32{0, 1, 2, 3, 4}},
 		{"top-k 1 is greedy", sampler.Params{Temperature: 1, TopK: 1}, logits, []int32{1}},
 		{"top-k 3", sampler.Params{Temperature: 1, TopK: 3}, logits, []int32{1, 2, 3}},
-		{"top-k breaks ties by id", sampler.Params{Temperature: 1, TopK: 4}, logits, []int32{0, 1, 2, 3}},
+		{"top-k keeps equals of its last", sampler.Params{Temperature: 1, TopK: 4}, logits, []int32{0, 1, 2, 3, 4}},
+		{"top-k 1 keeps equals of the best", sampler.Params{Temperature: 1, TopK: 1}, []float32{1, 3, 3}, []int32{1, 2}},
+		{"greedy whatever top-k keeps", sampler.Params{TopK: 1}, []float32{1, 3, 3}, []int32{1}},
 		{"top-k over the vocabulary", sampler.Params{Temperature: 1, TopK: 99}, logits, []int32{0, 1, 2, 3, 4}},
 		{"top-p 0.5 keeps one", sampler.Params{Temperature: 1, TopP: 0.5}, logits, []int32{1}},
 		{"top-p 0.51 keeps two", sampler.Params{Temperature: 1, TopP: 0.51}, logits, []int32{1, 2}},
@@ -111,7 +113,11 @@ func sorted(logits []float32, p sampler.Params) []int32 {
 	}
 	sort.SliceStable(ids, func(a, b int) bool { return logits[ids[a]] > logits[ids[b]] })
 	if p.TopK > 0 && p.TopK < len(ids) {
-		ids = ids[:p.TopK]
+		n := p.TopK
+		for n < len(ids) && logits[ids[n]] == logits[ids[p.TopK-1]] {
+			n++
+		}
+		ids = ids[:n]
 	}
 	total, sum := 0.0, 0.0
 	for _, id := range ids {

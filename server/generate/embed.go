@@ -89,7 +89,8 @@ func ReadEmbedding(b api.Body, t Target, call Call, lim api.Limits) (*Embedding,
 	e.readSchedule(v, call)
 	e.base64, e.last, e.normalize = v.Text("encoding_format") == "base64", v.Text("pooling") == "last", v.Bool("normalize")
 	e.Request.NoCache = true // a cached row does not go through the loop, and has no latent to pool
-	e.AddSpecial, e.Request.Seed = v.Bool("add_special_tokens"), uint64(v.Int("seed"))
+	e.AddSpecial = v.Bool("add_special_tokens")
+	e.Request.Seed, _ = seed(v)
 	if raw := v.Raw("dimensions"); raw != nil {
 		if size, ok := api.Integer(raw); !ok || size != int64(t.HiddenSize) {
 			return nil, api.Bad("dimensions", api.CodeValue, "dimensions is %s: model %s gives %d: send that, or leave it out", api.Show(raw), t.Name, t.HiddenSize)

@@ -36,21 +36,17 @@ type Function struct {
 
 // follower turns one stream's events into deltas.
 type follower struct {
-	plan    *Plan
-	index   int
-	stream  *loopctl.Stream
-	tokens  TokenObserver
-	decoder Decoder
-	stops   *StopMatcher
-	names   tokenNames // of the lens
-	loops   int        // so far
-	began   bool
-	scorer  *promptScorer
-	echo    string
+	plan   *Plan
+	index  int
+	stream *loopctl.Stream
+	prompt *Prompt
+	voice  *voice
+	names  tokenNames // of the lens
+	began  bool
+	scorer *promptScorer
 
 	parser Parser
-	called bool             // it found calls
-	marks  map[int32]string // special tokens that it must see and the decoder leaves out
+	called bool // it found calls
 }
 
 func (f *follower) run(ctx context.Context, out chan<- Delta) {
@@ -59,7 +55,7 @@ func (f *follower) run(ctx context.Context, out chan<- Delta) {
 		if e, err := nextEvent(ctx, f.stream); err != nil {
 			d.err = err
 		} else {
-			d = f.delta(ctx, e)
+			d = f.delta(e)
 			f.parse(&d)
 			f.begin(&d)
 		}
@@ -81,11 +77,14 @@ func (f *follower) begin(d *Delta) {
 		return
 	}
 	f.began = true
-	d.Text = f.echo + d.Text
+	if f.plan.Echo {
+		d.Text = f.prompt.Text + d.Text
+	}
 	if f.scorer == nil {
 		return
 	}
 	if f.plan.Echo {
+		f.plan.place(f.scorer.tokens, f.prompt.Text)
 		d.tokens = append(f.scorer.tokens, d.tokens...)
 	}
 	if f.plan.Logprobs.Prompt {
@@ -106,62 +105,45 @@ func (f *follower) parse(d *Delta) {
 	}
 }
 
-func (f *follower) delta(ctx context.Context, e loopctl.Event) Delta {
+func (f *follower) delta(e loopctl.Event) Delta {
 	d := Delta{Stats: e.Stats}
-	if e.Token.ID < 0 { // nothing was to be generated
+	if e.Finish != loopctl.FinishNone {
 		d.Finish = e.Finish.String()
+	}
+	if e.Token.ID < 0 { // nothing was to be generated
 		return d
 	}
 	d.Loops = e.Loops
-	d.tokens = []scored{{id: e.Token.ID, logprob: e.Token.Logprob, top: e.Token.Top}}
-	f.tokens.Observe(e.Loops)
+	at := f.voice.end()
 	if len(e.Lens) > 0 {
 		d.Lens = lensOf(e, f.names)
 	}
-	f.loops += e.Loops
-	if e.Finish == loopctl.FinishNone && f.plan.spent(f.loops) {
-		f.stream.Cancel()
-		e.Finish, d.Stats = loopctl.FinishLength, f.lastStats(ctx)
-	}
-	stopID := e.Finish == loopctl.FinishStop
-	piece := ""
-	if !stopID || f.plan.IncludeStop {
-		piece = f.decoder.Push(e.Token.ID) + f.marks[e.Token.ID]
-	}
-	if e.Finish != loopctl.FinishNone {
-		piece += f.decoder.Flush()
-		d.Finish = e.Finish.String()
-	}
 	var hit string
-	if d.Text, hit = f.stops.Push(piece); hit != "" {
-		if f.plan.IncludeStop {
-			d.Text += hit
-		}
+	d.Text, hit = f.voice.say(e.Token.ID, e.Finish)
+	d.tokens = []scored{{id: e.Token.ID, logprob: e.Token.Logprob, top: e.Token.Top, chars: f.voice.end() - at}}
+	switch {
+	case hit != "":
 		d.Finish, d.Reason = "stop", hit
-		if d.Stats == nil {
-			f.stream.Cancel()
-			d.Stats = f.lastStats(ctx)
-		}
-		return d
-	}
-	if d.Finish != "" {
-		d.Text += f.stops.Flush()
-	}
-	if stopID && !slices.Contains(f.plan.Model.StopIDs, e.Token.ID) {
+	case e.Finish == loopctl.FinishStop && !slices.Contains(f.plan.Model.StopIDs, e.Token.ID):
 		d.Reason = e.Token.ID
 	}
 	return d
 }
 
-// lastStats reads a cancelled stream to its end, which comes within a tick.
-func (f *follower) lastStats(ctx context.Context) *loopctl.Stats {
-	for {
-		e, err := f.stream.Next(ctx)
-		if err != nil {
-			return nil
+// ends makes what ends a sequence beside its stop ids and its length: a stop string, or a budget of loops that may not do
+// for one more token. It is nil where neither was asked for.
+func (p *Plan) ends(prompt []int32) func(id int32, loops int, finish loopctl.FinishReason) loopctl.FinishReason {
+	if len(p.Stop) == 0 && p.Budget == 0 {
+		return nil
+	}
+	v, all := p.voice(prompt), 0
+	return func(id int32, loops int, finish loopctl.FinishReason) loopctl.FinishReason {
+		if all += loops; finish == loopctl.FinishNone && p.spent(all) {
+			finish = loopctl.FinishLength
 		}
-		if e.Finish != loopctl.FinishNone {
-			return e.Stats
+		if _, hit := v.say(id, finish); hit != "" {
+			finish = loopctl.FinishStop
 		}
+		return finish
 	}
 }

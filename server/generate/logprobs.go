@@ -67,7 +67,25 @@ type scored struct {
 	id      int32
 	logprob float32 // NaN: nothing came before the token
 	rank    int     // 1 is the most likely; of prompt tokens only
+	chars   int     // characters that it adds to the choice's text; of an echo and of what comes behind
 	top     []loopctl.TokenLogprob
+}
+
+// place finds what each token of an echoed prompt adds to text, which is the prompt's as it was sent: what of it no token
+// says is the last one's.
+func (p *Plan) place(prompt []scored, text string) {
+	if len(prompt) == 0 { // nobody asked
+		return
+	}
+	v := p.newVoice()
+	left := utf8.RuneCountInString(text)
+	for i := range prompt {
+		at := v.end()
+		v.piece(prompt[i].id)
+		prompt[i].chars = min(v.end()-at, left)
+		left -= prompt[i].chars
+	}
+	prompt[len(prompt)-1].chars += left
 }
 
 // wireLogprob is a log-probability as JSON can write it.
@@ -81,7 +99,6 @@ func wireLogprob(v float32) float32 {
 type tokenName struct {
 	text  string
 	bytes []byte
-	chars int // characters that the token begins in the text
 }
 
 // tokenNames spells single tokens, each once. It belongs to one handler.
@@ -100,13 +117,6 @@ func (p *Plan) names() tokenNames {
 
 func (p *Plan) name(id int32) tokenName {
 	t := tokenName{bytes: p.Model.Tokenizer.TokenBytes(id)}
-	if !p.SkipSpecial || !p.Model.Tokenizer.IsSpecial(id) {
-		for _, b := range t.bytes {
-			if utf8.RuneStart(b) {
-				t.chars++
-			}
-		}
-	}
 	switch {
 	case p.Logprobs.AsIDs:
 		t.text = fmt.Sprintf("token_id:%d", id)
@@ -137,7 +147,7 @@ func (l *Logprobs) add(tokens []scored, top, offset int, names tokenNames) int {
 		name := names(t.id)
 		l.Tokens = append(l.Tokens, name.text)
 		l.TextOffset = append(l.TextOffset, offset)
-		offset += name.chars
+		offset += t.chars
 		if math.IsNaN(float64(t.logprob)) {
 			l.TokenLogprobs, l.TopLogprobs = append(l.TokenLogprobs, nil), append(l.TopLogprobs, nil)
 			continue

@@ -23,12 +23,12 @@ func TestLogprobFormats(t *testing.T) {
 	plan := &Plan{SkipSpecial: true, Model: &Model{Tokenizer: pieces{tokens: []string{"<eos>", "né", "\xe2\x82", "\xac!", "a", "a"}}}}
 	names := plan.names()
 	tokens := []scored{
-		{id: 1, logprob: float32(math.NaN())},
-		{id: 2, logprob: -1.5, top: []loopctl.TokenLogprob{{ID: 2, Logprob: -1.5}, {ID: 4, Logprob: -3}}},
-		{id: 3, logprob: inf, top: []loopctl.TokenLogprob{{ID: 4, Logprob: -0.1}, {ID: 5, Logprob: -4}}},
-		{id: 5, logprob: -4, top: []loopctl.TokenLogprob{{ID: 4, Logprob: -0.1}, {ID: 5, Logprob: -4}}}, // spelled alike: the larger stays
+		{id: 1, chars: 2, logprob: float32(math.NaN())},
+		{id: 2, chars: 1, logprob: -1.5, top: []loopctl.TokenLogprob{{ID: 2, Logprob: -1.5}, {ID: 4, Logprob: -3}}},
+		{id: 3, chars: 1, logprob: inf, top: []loopctl.TokenLogprob{{ID: 4, Logprob: -0.1}, {ID: 5, Logprob: -4}}},
+		{id: 5, chars: 1, logprob: -4, top: []loopctl.TokenLogprob{{ID: 4, Logprob: -0.1}, {ID: 5, Logprob: -4}}}, // spelled alike: the larger stays
 		{id: 0, logprob: -0.1, top: []loopctl.TokenLogprob{{ID: 0, Logprob: -0.1}}},
-		{id: 4, logprob: -2},
+		{id: 4, chars: 1, logprob: -2},
 	}
 	completion, chat := &Logprobs{}, &ChatLogprobs{}
 	if end := completion.add(tokens, 2, 10, names); end != 16 {

@@ -33,6 +33,7 @@ type Plan struct {
 	N         int
 	BestOf    int // sequences of each prompt, of which the N best are shown; 0: N
 	Sampling  sampler.Params
+	Seeded    bool // by the request
 	Logprobs  LogprobOptions
 	form      *constrain.Automaton // nil: any text
 	formField string               // that asked for it

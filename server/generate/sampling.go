@@ -13,6 +13,14 @@ import (
 
 const mostBias = 1024 // entries of logit_bias
 
+// seed reads a seed. -1 asks for none, as vLLM and llama.cpp have it.
+func seed(v *api.Values) (seed uint64, given bool) {
+	if !v.Has("seed") || v.Int("seed") == -1 {
+		return 0, false
+	}
+	return uint64(v.Int("seed")), true
+}
+
 // readSampling reads how tokens are chosen. The seed is that of a random initial state, too: without one the state is
 // the same for all, so that greedy answers repeat.
 func (p *Plan) readSampling(v *api.Values) (err error) {
@@ -29,15 +37,41 @@ func (p *Plan) readSampling(v *api.Values) (err error) {
 		Seed:              rand.Uint64(),
 	}
 	s := &p.Sampling
-	if v.Has("seed") {
-		s.Seed = uint64(v.Int("seed"))
-		p.Request.Seed = s.Seed
+	if seed, given := seed(v); given {
+		s.Seed, p.Request.Seed, p.Seeded = seed, seed, true
 	}
 	if s.MinTokens > p.MaxTokens {
 		return api.Bad("min_tokens", api.CodeValue, "min_tokens is %d and max_tokens is %d: min_tokens must not exceed it", s.MinTokens, p.MaxTokens)
 	}
+	if err := p.checkMasks(); err != nil {
+		return err
+	}
 	s.Bias, err = readBias(v.Raw("logit_bias"), p.Model)
 	return err
+}
+
+// endingIDs are those that min_tokens keeps away: as vLLM, the model's own also where ignore_eos goes past them.
+func (p *Plan) endingIDs() []int32 { return slices.Concat(p.Model.StopIDs, p.StopIDs) }
+
+// checkMasks refuses fields that together leave no token to choose.
+func (p *Plan) checkMasks() error {
+	s, ending := &p.Sampling, p.endingIDs()
+	if s.MinTokens == 0 {
+		return nil
+	}
+	if len(s.Allowed) > 0 {
+		if !slices.ContainsFunc(s.Allowed, func(id int32) bool { return !slices.Contains(ending, id) }) {
+			return api.Bad("allowed_token_ids", "conflicting_fields",
+				"allowed_token_ids holds nothing but ids that end the text, and min_tokens is %d: no token could come: allow another id or leave min_tokens out", s.MinTokens)
+		}
+		return nil
+	}
+	slices.Sort(ending)
+	if len(slices.Compact(ending)) >= p.Model.Vocab {
+		return api.Bad("stop_token_ids", "conflicting_fields",
+			"stop_token_ids holds all ids of the model, and min_tokens is %d: no token could come: leave an id or min_tokens out", s.MinTokens)
+	}
+	return nil
 }
 
 // readBias reads logit_bias: token ids, as JSON object keys are strings, each with a number from −100 to 100.
@@ -64,11 +98,11 @@ func readBias(raw json.RawMessage, m *Model) ([]sampler.Bias, error) {
 	return out, nil
 }
 
-// sampler makes the sampler of a prompt's j-th sequence, which any of stop ends.
-func (p *Plan) sampler(prompt, stop []int32, j int) (loopctl.Sampler, error) {
+// sampler makes the sampler of a prompt's j-th sequence.
+func (p *Plan) sampler(prompt []int32, j int) (loopctl.Sampler, error) {
 	s := p.Sampling
 	s.Seed += uint64(j) // as vLLM: the same seed gives different choices, and the same ones again
-	s.Prompt, s.StopIDs = prompt, stop
+	s.Prompt, s.StopIDs = prompt, p.endingIDs()
 	s.Logprobs, s.Top = p.Logprobs.On || p.BestOf > p.N, p.Logprobs.Top
 	if p.form != nil {
 		s.Constraint = p.form.Start()

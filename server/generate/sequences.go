@@ -18,12 +18,7 @@ import (
 type Host interface {
 	// Enter counts a generating request in. Its context ends with ctx and with the server; leave counts it out.
 	Enter(ctx context.Context) (_ context.Context, leave func(), err error)
-	// Tokens is made for each sequence of a model; policy is its exit policy.
-	Tokens(model, policy string) TokenObserver
 }
-
-// TokenObserver is told the loops of each token of one sequence, as it is delivered.
-type TokenObserver interface{ Observe(loops int) }
 
 // Delta is what one event of the engine adds to a choice.
 type Delta struct {
@@ -103,20 +98,12 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 		return nil, err
 	}
 	for i, stream := range g.streams {
-		f := &follower{
-			plan: p, index: i, stream: stream, tokens: host.Tokens(p.Model.Name, p.Request.Exit.Kind.String()),
-			decoder: p.Model.Tokenizer.NewDecoder(p.SkipSpecial), stops: NewStopMatcher(p.Stop), names: p.names(),
-		}
+		prompt := &prompts[i/p.perPrompt()]
+		f := &follower{plan: p, index: i, stream: stream, prompt: prompt, voice: p.voice(prompt.IDs), names: p.names()}
 		if p.Parser != nil {
 			f.parser = p.Parser()
 		}
-		if p.SkipSpecial {
-			f.marks = p.Marks
-		}
 		f.scorer, _ = requests[i].Scorer.(*promptScorer)
-		if p.Echo {
-			f.echo = prompts[i/p.perPrompt()].Text
-		}
 		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
 	}
 	return g, nil
@@ -139,24 +126,24 @@ func (p *Plan) echoed(prompts []Prompt) error {
 
 // requests are what the engine gets: the plan's own, for each sequence of each prompt.
 func (p *Plan) requests(ctx context.Context, id string, prompts []Prompt) ([]*loopctl.Request, error) {
-	stop := p.StopIDs
-	if !p.IgnoreEOS {
-		stop = slices.Concat(p.Model.StopIDs, stop)
-	}
+	stop := p.stopIDs()
 	var out []*loopctl.Request
 	for i, prompt := range prompts {
 		for j := range p.perPrompt() {
 			r := p.Request
+			if p.Seeded {
+				r.Seed += uint64(j)
+			}
 			r.Context, r.ID = ctx, fmt.Sprintf("%s/%d", id, i*p.perPrompt()+j)
 			r.Prompt, r.MaxTokens = prompt.IDs, p.tokensWithin(prompt.MaxTokens)
-			r.StopIDs, r.Timeline = stop, tracing.Sampled(ctx)
+			r.StopIDs, r.Ends, r.Timeline = stop, p.ends(prompt.IDs), tracing.Sampled(ctx)
 			out = append(out, &r)
 			if p.onLatent != nil {
 				r.OnLatent = p.onLatent(i)
 				continue
 			}
 			var err error
-			if r.Sampler, err = p.sampler(prompt.IDs, stop, j); err != nil {
+			if r.Sampler, err = p.sampler(prompt.IDs, j); err != nil {
 				return nil, err
 			}
 			if p.scoresPrompt() {
@@ -165,6 +152,14 @@ func (p *Plan) requests(ctx context.Context, id string, prompts []Prompt) ([]*lo
 		}
 	}
 	return out, nil
+}
+
+// stopIDs are those that end a sequence.
+func (p *Plan) stopIDs() []int32 {
+	if p.IgnoreEOS {
+		return p.StopIDs
+	}
+	return slices.Concat(p.Model.StopIDs, p.StopIDs)
 }
 
 // Len is the number of sequences.

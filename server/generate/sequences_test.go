@@ -35,6 +35,7 @@ func (*runes) Snapshot() loopctl.Snapshot                 { return loopctl.Snaps
 
 type decoder struct{}
 
+func (decoder) Prime([]int32)        {}
 func (decoder) Push(id int32) string { return string(id) }
 func (decoder) Flush() string        { return "" }
 
@@ -66,12 +67,6 @@ func (g *gate) Enter(ctx context.Context) (context.Context, func(), error) {
 	g.inside++
 	return ctx, func() { g.inside-- }, nil
 }
-
-func (*gate) Tokens(string, string) generate.TokenObserver { return nobody{} }
-
-type nobody struct{}
-
-func (nobody) Observe(int) {}
 
 // begin starts what a body of POST /v1/completions asks for.
 func begin(t *testing.T, host generate.Host, g *runes, body string) (*generate.Sequences, error) {
@@ -116,7 +111,7 @@ func TestLoopsGoThrough(t *testing.T) {
 		t.Errorf("%s; want %s", got, want)
 	}
 	for i, r := range g.asked {
-		if r.Loops != 7 || r.ID != fmt.Sprintf("req/%d", i) || r.Seed != 1 {
+		if r.Loops != 7 || r.ID != fmt.Sprintf("req/%d", i) || r.Seed != uint64(1+i%2) {
 			t.Errorf("request %d: %s with %d loops, seed %d", i, r.ID, r.Loops, r.Seed)
 		}
 	}

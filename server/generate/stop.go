@@ -22,9 +22,7 @@ func (m *StopMatcher) Push(piece string) (emit, hit string) {
 	}
 	text := m.held + piece
 	start, end := len(text), len(text)+1
-	keep := 0
 	for _, s := range m.stops {
-		keep = max(keep, Partial(text, s))
 		// What was held has no stop string in it.
 		from := max(0, len(m.held)-len(s)+1)
 		at := strings.Index(text[from:], s)
@@ -40,8 +38,18 @@ func (m *StopMatcher) Push(piece string) (emit, hit string) {
 		m.held = ""
 		return text[:start], m.hit
 	}
+	return m.Pass(piece), ""
+}
+
+// Pass takes a piece in which no stop string ends, whatever it says: it may still begin one.
+func (m *StopMatcher) Pass(piece string) (emit string) {
+	text := m.held + piece
+	keep := 0
+	for _, s := range m.stops {
+		keep = max(keep, Partial(text, s))
+	}
 	m.held = text[len(text)-keep:]
-	return text[:len(text)-keep], ""
+	return text[:len(text)-keep]
 }
 
 // Partial is the length of the longest end of text that begins mark and is not all of it: what more text may complete.

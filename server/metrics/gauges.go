@@ -53,6 +53,7 @@ func (m *Served) collect(ch chan<- prometheus.Metric) {
 	s := m.Snapshot()
 	put(now, float64(s.Running), "num_requests_running", "Sequences that run.")
 	put(now, float64(s.Waiting), "num_requests_waiting", "Requests that wait to run.")
+	put(now, float64(s.Parked), "num_requests_parked", "Sequences that wait for their reader.")
 	fullest := 0.0
 	for i, total := range s.PagesTotal {
 		stage, used, cached, size := loopctl.Stage(i).String(), s.PagesUsed[i], s.PagesCached[i], float64(m.PageBytes[i])

@@ -35,7 +35,7 @@ var defined = []struct {
 	{"model_load_seconds", "Time to bring a model into memory.", bucketsTTFT, "model_name"},
 
 	{"ticks_total", "Turns of the engine that made a call.", nil, "model_name"},
-	{"sampled_tokens_total", "Tokens sampled, also those that a stop string or a preemption threw away.", nil, "model_name"},
+	{"sampled_tokens_total", "Tokens sampled, also of sequences that have not ended.", nil, "model_name"},
 	{"loop_steps_total", "Applications of the block to a row.", nil, "model_name phase"},
 	{"depth_bubbles_total", "Rows that could have been in a block call that had no room for them.", nil, "model_name"},
 	{"exits_total", "Rows that left the loop, by exit policy and loops done.", nil, "model_name policy depth"},
@@ -63,7 +63,7 @@ var defined = []struct {
 	{"e2e_request_latency_seconds", "From arrival to the last token.", bucketsLatency, "model_name"},
 	{"time_to_first_token_seconds", "From arrival to the first token.", bucketsTTFT, "model_name"},
 	{"request_time_per_output_token_seconds", "Mean time per token after the first, per sequence.", bucketsITL, "model_name"},
-	{"inter_token_latency_seconds", "Time between two tokens of a sequence, as delivered.", bucketsITL, "model_name"},
+	{"inter_token_latency_seconds", "Time between two tokens of a sequence.", bucketsITL, "model_name"},
 	{"request_prompt_tokens", "Prompt tokens per sequence.", bucketsTokens, "model_name"},
 	{"request_generation_tokens", "Generated tokens per sequence.", bucketsTokens, "model_name"},
 	{"loops_per_request", "Mean loops per generated token of a sequence.", bucketsLoops, "model_name"},
@@ -77,7 +77,6 @@ type Registry struct {
 	aliases    bool // vLLM's names beside ours
 	counters   map[string]*prometheus.CounterVec
 	histograms map[string]*prometheus.HistogramVec
-	parked     *prometheus.GaugeVec
 	observers  sync.Map // by model: *observer
 }
 
@@ -87,11 +86,8 @@ const namespace = "loopserve"
 func New() *Registry {
 	m := &Registry{
 		registry: prometheus.NewRegistry(), counters: map[string]*prometheus.CounterVec{}, histograms: map[string]*prometheus.HistogramVec{},
-		parked: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "num_requests_parked", Help: "Sequences that wait for their reader, at the last tick.",
-		}, []string{"model_name"}),
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.parked)
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, d := range defined {
 		labels := strings.Fields(d.labels)
 		if d.buckets == nil {
@@ -128,27 +124,3 @@ func (m *Registry) Model(name, event string, took time.Duration) {
 
 // Handler writes the metrics in Prometheus' text format.
 func (m *Registry) Handler() http.Handler { return m.handler }
-
-// Tokens measures one sequence's tokens as they are delivered. It belongs to one goroutine.
-type Tokens struct {
-	itl, loops prometheus.Observer
-	last       time.Time
-}
-
-// Tokens is made for each sequence of a model; policy is its exit policy.
-func (m *Registry) Tokens(model, policy string) *Tokens {
-	return &Tokens{
-		itl:   m.histograms["inter_token_latency_seconds"].WithLabelValues(model),
-		loops: m.histograms["loops_per_token"].WithLabelValues(model, "decode", policy),
-	}
-}
-
-// Observe counts a token that took so many loops.
-func (t *Tokens) Observe(loops int) {
-	now := time.Now()
-	if !t.last.IsZero() {
-		t.itl.Observe(now.Sub(t.last).Seconds())
-	}
-	t.last = now
-	t.loops.Observe(float64(loops))
-}

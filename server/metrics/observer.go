@@ -71,9 +71,14 @@ func (m *Registry) Blocks(model string) (Blocks, bool) {
 // Tick implements loopctl.Observer.
 func (o *observer) Tick(t *loopctl.TickStats) {
 	o.add("ticks_total", 1)
-	o.add("sampled_tokens_total", t.Tokens)
-	o.observe("iteration_tokens_total", float64(t.Tokens+t.Prefill))
-	o.m.parked.WithLabelValues(o.model).Set(float64(t.Parked))
+	o.add("sampled_tokens_total", len(t.Tokens))
+	o.observe("iteration_tokens_total", float64(len(t.Tokens)+t.Prefill))
+	for _, token := range t.Tokens {
+		o.observe("loops_per_token", float64(token.Loops), "decode", token.Exit.String())
+		if !token.First {
+			o.observe("inter_token_latency_seconds", token.After.Seconds())
+		}
+	}
 	o.add("draft_tokens_total", t.Drafted)
 	o.add("draft_accepted_tokens_total", t.Accepted)
 	o.add("probe_rows_total", t.Probes)

@@ -25,7 +25,7 @@ func scrape(t *testing.T, m *Registry) string {
 func TestObserver(t *testing.T) {
 	m := New()
 	o := m.Observer("adder")
-	tick := &loopctl.TickStats{Tokens: 2, Prefill: 3, Runnable: 9, Drafted: 4, Accepted: 1, Exits: [][]int{{0, 0, 5}}}
+	tick := &loopctl.TickStats{Tokens: []loopctl.TokenStats{{Loops: 8, First: true}, {Loops: 8, After: time.Millisecond}}, Prefill: 3, Runnable: 9, Drafted: 4, Accepted: 1, Exits: [][]int{{0, 0, 5}}}
 	tick.Calls[loopctl.StageBlock] = loopctl.CallStats{Rows: 6, Took: 3 * time.Millisecond}
 	o.Tick(tick)
 	before := scrape(t, m)
