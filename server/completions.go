@@ -115,6 +115,9 @@ func setLoopHeaders(c *gin.Context, p *generate.Plan) {
 		h.Set("X-Loops-Requested", strconv.Itoa(p.Requested))
 	}
 	h.Set("X-Loops-Applied", strconv.Itoa(p.Request.Loops))
+	for _, warning := range p.Warnings {
+		h.Add("X-Warning", warning)
+	}
 	note(c, "loops", p.Request.Loops)
 }
 

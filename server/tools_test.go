@@ -27,8 +27,14 @@ const (
 
 func serveThinking(t *testing.T, s *script, tok generate.Tokenizer) *httptest.Server {
 	t.Helper()
+	return serveLong(t, s, tok, thinkingTemplate)
+}
+
+// serveLong has room for tools.
+func serveLong(t *testing.T, s *script, tok generate.Tokenizer, template string) *httptest.Server {
+	t.Helper()
 	m := model("adder", &generator{submit: s.submit})
-	m.ChatTemplate, m.Context, m.Tokenizer = thinkingTemplate, 1024, tok
+	m.ChatTemplate, m.Context, m.Tokenizer = template, 1024, tok
 	srv := serverOf(t, m)
 	ts := httptest.NewServer(srv)
 	t.Cleanup(func() { ts.Close(); s.wg.Wait() })
@@ -199,7 +205,11 @@ func TestMarksThatAreSpecialTokens(t *testing.T) {
 
 // A call that must come does come, of the tool that was named and with arguments of its schema, whatever the engine says.
 func TestForcedCalls(t *testing.T) {
-	for _, template := range []string{thinkingTemplate, `{{ tools | tojson }}{{ messages[0].content }}`} {
+	templates := []string{thinkingTemplate, `{{ tools | tojson }}{{ messages[0].content }}`, ""}
+	for _, file := range []string{"xml", "hermes", "llama", "pythonic", "mistral", "tags"} {
+		templates = append(templates, templateFile(t, file))
+	}
+	for _, template := range templates {
 		limits := engineLimits(4000)
 		limits.Context = 1024
 		engine := loopctltest.New(limits)
@@ -237,6 +247,99 @@ func TestForcedCalls(t *testing.T) {
 			"conflicting_fields", "tool_choice", "tool_choice and regex exclude each other: an answer has one form: leave one of the two out")
 		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"not":{}}}}],"tool_choice":"required"}`), 400,
 			"invalid_value", "tool_choice", `tool_choice: the schema at #: keyword "not" is not supported here: list what is allowed (parameters of tool "f")`)
+	}
+}
+
+// A model is read as its template teaches it to call, and not as one mark says (mlx-swift-lm#460, sglang#31763).
+func TestTaughtCalls(t *testing.T) {
+	const (
+		weather = `"tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city"]}}}]`
+		tagged  = "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>"
+		asJSON  = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\", \"days\": 3}}\n</tool_call>"
+	)
+	want := chatted{calls: `weather{"city": "Oslo", "days": 3}`, finish: "tool_calls", bare: true}
+	for _, tt := range []struct{ template, text, kwargs string }{
+		{"xml", tagged, `{"enable_thinking":false}`},
+		{"xml", asJSON, `{"enable_thinking":false}`},
+		{"hermes", asJSON, `{}`},
+		{"hermes", tagged, `{"tool_call_format":"xml"}`},
+		{"llama", `{"name": "weather", "parameters": {"city": "Oslo", "days": 3}}`, `{}`},
+		{"pythonic", `[weather(city="Oslo", days=3)]`, `{}`},
+		{"mistral", `[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo", "days": 3}, "id": "abcdefghi"}]`, `{}`},
+		{"tags", "<|calls|><|call|>function<|sep|>weather\n```json\n{\"city\": \"Oslo\", \"days\": 3}\n```<|/call|><|/calls|>", `{}`},
+	} {
+		t.Run(tt.template+tt.kwargs, func(t *testing.T) {
+			ts := serveLong(t, &script{text: tt.text + "\x00", finish: loopctl.FinishStop}, letters{}, templateFile(t, tt.template))
+			if got := ask(t, ts, weather+`,"chat_template_kwargs":`+tt.kwargs); got != want {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
+// The arguments of a call are streamed while the model writes them, and no empty content is in between.
+func TestStreamedArguments(t *testing.T) {
+	ts := serveLong(t, &script{text: "so <tool_call>\n<function=add>\n<parameter=x>\nlong text\n</parameter>\n</function>\n</tool_call>\x00", finish: loopctl.FinishStop}, letters{}, templateFile(t, "xml"))
+	body := `{"messages":[{"role":"user","content":"q"}],"stream":true,"chat_template_kwargs":{"enable_thinking":false},"tools":[{"type":"function","function":{"name":"add"}}]}`
+	var pieces []string
+	for i, e := range events(t, chat(t, ts, body).body) {
+		var c struct {
+			Choices []struct {
+				Delta struct {
+					Role    string
+					Content *string
+					Calls   []generate.ToolCall `json:"tool_calls"`
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(e), &c); err != nil {
+			t.Fatal(err)
+		}
+		d := c.Choices[0].Delta
+		if d.Content != nil && *d.Content == "" && d.Role == "" {
+			t.Errorf("event %d has an empty content: %s", i, e)
+		}
+		for _, call := range d.Calls {
+			if first := len(pieces) == 0; (call.ID != "") != first || (call.Function.Name != "") != first || *call.Index != 0 {
+				t.Errorf("event %d: %s", i, e)
+			}
+			pieces = append(pieces, call.Function.Arguments)
+		}
+	}
+	if all := strings.Join(pieces, ""); all != `{"x": "long text"}` || len(pieces) < 8 {
+		t.Errorf("arguments came as %q", pieces)
+	}
+}
+
+// Clients send the tools that they have with every question. A template without a place for them leaves them out, and says
+// so; where a call is asked for, the tools are described in the prompt.
+func TestToolsWithoutTemplate(t *testing.T) {
+	s := &script{text: oneCall + "\x00", finish: loopctl.FinishStop}
+	ts := serveLong(t, s, letters{}, chatML)
+	const warning = "tools are left out: the chat template of model adder does not use tools; tool_choice required describes them in the prompt"
+	body := `{"messages":[{"role":"user","content":"q"}],"tools":[` + addTool + `]`
+	var c struct {
+		Warnings []string
+		Choices  []struct{ Message struct{ Content string } }
+	}
+	a := chat(t, ts, body+`}`)
+	if err := json.Unmarshal([]byte(a.body), &c); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(c.Warnings, []string{warning}) || a.header.Get("X-Warning") != warning || c.Choices[0].Message.Content != oneCall {
+		t.Errorf("%v %s", a.header, a.body)
+	}
+	if a = chat(t, ts, body+`,"stream":true}`); !strings.Contains(events(t, a.body)[0], warning) || a.header.Get("X-Warning") != warning {
+		t.Errorf("%v %s", a.header, a.body)
+	}
+	if got, _ := (letters{}).Decode(s.requests[0].Prompt, false); got != "<|user|>q<|end|><|assistant|>" {
+		t.Errorf("prompt %q", got)
+	}
+	s.requests = nil
+	chat(t, ts, body+`,"tool_choice":"required"}`)
+	got, _ := letters{}.Decode(s.requests[0].Prompt, false)
+	if !strings.Contains(got, `"description":"adds"`) || !strings.HasSuffix(got, "</tool_call>\n\nq<|end|><|assistant|>") {
+		t.Errorf("prompt %q", got)
 	}
 }
 

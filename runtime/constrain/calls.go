@@ -3,6 +3,9 @@ package constrain
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
+	"unicode"
 )
 
 // MaxTools bounds the tools of one form.
@@ -14,13 +17,36 @@ type Tool struct {
 	Parameters json.RawMessage // JSON schema of the arguments; empty: any object
 }
 
-// CallSyntax is how a model writes a call: Open, a JSON object with the name and, under the key Arguments, the arguments,
-// Close. Calls after the first one stand on lines of their own.
+// CallSyntax is how a model writes calls of tools, which are
+//
+//	Begin  Open NAME Middle ARGUMENTS Close  Between  Open NAME Middle ARGUMENTS Close  End
+//
+// CallID stands in it for the id that some models give to each call.
 type CallSyntax struct {
-	Open, Close string
-	Arguments   string
-	Most        int // calls of one text; −1: no bound
+	Begin, Between, End string
+	Open, Middle, Close string
+	Arguments           ArgumentSyntax
+	Most                int // calls of one text; −1: no bound
 }
+
+// ArgumentSyntax is how a call's arguments are written: as a JSON object where it is zero, and else each as
+//
+//	Open KEY Middle VALUE Close
+//
+// with Between between two of them. A value is a string as it is, or other JSON; with Python it is a literal of Python.
+type ArgumentSyntax struct {
+	Open, Middle, Close, Between string
+	Python                       bool
+}
+
+// CallID is nine letters or digits in a syntax's text: a character of no script.
+const CallID = "\uE000"
+
+// JSON says whether the arguments are one JSON object.
+func (a ArgumentSyntax) JSON() bool { return a.Middle == "" }
+
+// Mark is what ends a value that is no literal: Close without the white space around it.
+func (a ArgumentSyntax) Mark() string { return strings.TrimSpace(a.Close) }
 
 // Calls is one or more calls of the tools.
 func Calls(tools []Tool, syntax CallSyntax) (*Form, error) {
@@ -31,19 +57,144 @@ func Calls(tools []Tool, syntax CallSyntax) (*Form, error) {
 		case len(tools) > MaxTools:
 			return refuse("%d tools are given: at most %d are allowed", len(tools), MaxTools)
 		}
+		g.python = syntax.Arguments.Python
 		kids := make([]*node, len(tools))
 		for i, t := range tools {
 			name := quote(t.Name)
-			arguments := g.anyObject(g.anyValue())
-			if len(t.Parameters) > 0 {
-				err := attempt(func() { arguments = g.document(t.Parameters, fmt.Sprintf("tool %d ", i)) })
-				if err != nil {
-					panic(refusal{fmt.Errorf("%w (parameters of tool %s)", err, name)})
+			var arguments *node
+			if err := attempt(func() { arguments = g.arguments(t, syntax.Arguments, fmt.Sprintf("tool %d ", i)) }); err != nil {
+				panic(refusal{fmt.Errorf("%w (parameters of tool %s)", err, name)})
+			}
+			kids[i] = seq(literal(name[1:len(name)-1]), spelled(syntax.Middle), arguments)
+		}
+		call := seq(spelled(syntax.Open), alt(kids...), spelled(syntax.Close))
+		return seq(spelled(syntax.Begin), several(call, spelled(syntax.Between), 1, syntax.Most), spelled(syntax.End))
+	})
+}
+
+// spelled is a syntax's text with ids in their places.
+func spelled(text string) *node {
+	var kids []*node
+	for i, part := range strings.Split(text, CallID) {
+		if i > 0 {
+			kids = append(kids, pattern("[a-zA-Z0-9]{9}"))
+		}
+		kids = append(kids, literal(part))
+	}
+	return seq(kids...)
+}
+
+func (g *grammar) arguments(t Tool, a ArgumentSyntax, scope string) *node {
+	switch {
+	case a.JSON() && len(t.Parameters) == 0:
+		return g.anyObject(g.anyValue())
+	case a.JSON():
+		return g.document(t.Parameters, scope)
+	case len(t.Parameters) == 0:
+		return g.open(json.RawMessage("true"), scope).marked(a)
+	}
+	return g.open(t.Parameters, scope).marked(a)
+}
+
+// marked is a schema's properties as arguments between marks, in their order.
+func (d *document) marked(a ArgumentSyntax) *node {
+	value := func(raw json.RawMessage, at string) *node {
+		if a.Python {
+			return d.node(raw, at)
+		}
+		return d.bare(raw, at, a.Mark())
+	}
+	s := d.schema(d.root, "#")
+	for depth := 0; s != nil && s.has("$ref") && depth < MaxDepth; depth++ {
+		s = d.schema(s.reference())
+	}
+	if s != nil {
+		s.only(append([]string{"type"}, kinds["object"].keywords...)...)
+	}
+	if s == nil || !s.has("properties") {
+		any := seq(spelled(a.Open), pattern(`[A-Za-z_]\w{0,63}`), spelled(a.Middle), value(json.RawMessage("true"), "#"), spelled(a.Close))
+		return several(any, spelled(a.Between), 0, -1)
+	}
+	listed, required, _ := s.properties()
+	n := &node{op: opFields, between: spelled(a.Between)}
+	for _, name := range listed.names {
+		n.kids = append(n.kids, seq(spelled(a.Open), literal(name), spelled(a.Middle), value(listed.values[name], s.at+"/properties/"+name), spelled(a.Close)))
+		n.optional = append(n.optional, !slices.Contains(required, name))
+	}
+	return n
+}
+
+// bare is the values of a schema as they stand before a mark: strings as they are, without quotes.
+func (d *document) bare(raw json.RawMessage, at, mark string) *node {
+	s := d.schema(raw, at)
+	switch {
+	case s == nil:
+		return d.g.before(mark)
+	case s == nothing:
+		return never
+	case s.has("$ref"):
+		target, ref := s.reference()
+		return d.g.rule(d.scope+"bare "+ref, func() *node { return d.bare(target, ref, mark) })
+	case s.has("anyOf"), s.has("allOf"):
+		return s.branches(func(raw json.RawMessage, at string) *node { return d.bare(raw, at, mark) })
+	case s.has("enum"), s.has("const"):
+		texts := s.constants()
+		for i, text := range texts {
+			_ = json.Unmarshal([]byte(text), &texts[i]) // what is no string stays
+		}
+		return literals(texts)
+	}
+	types := s.types()
+	if i := slices.Index(types, "string"); i < 0 && len(types) > 0 {
+		return s.typed(types)
+	} else if len(types) > 1 {
+		return alt(s.bareText(mark), s.typed(slices.Delete(types, i, i+1)))
+	}
+	return s.bareText(mark)
+}
+
+// bareText is a string before a mark. One that the schema restricts has no character that the mark begins with.
+func (s *schema) bareText(mark string) *node {
+	least, most := s.counts("minLength", "maxLength")
+	first := []rune(mark)[0]
+	other := writer(func(ranges []rune) *node { return runes(except(ranges, first)) })
+	switch expression := s.expression(); {
+	case expression != "":
+		return other.within(expression)
+	case s.has("minLength") || s.has("maxLength"):
+		return repeat(other([]rune{0, unicode.MaxRune}), least, most)
+	}
+	return s.g.before(mark)
+}
+
+// before is text without the mark, whose first character stands in it once.
+func (g *grammar) before(mark string) *node {
+	return g.rule("before "+mark, func() *node {
+		all := []rune{0, unicode.MaxRune}
+		letters := []rune(mark)
+		first := letters[0]
+		rest := repeat(runes(except(all, first)), 0, -1)
+		// What follows a first character is nothing, or goes on as the mark does not.
+		goesOn := never
+		for _, next := range slices.Backward(letters[1:]) {
+			goesOn = optional(alt(seq(runes(except(all, first, next)), rest), seq(runes([]rune{next, next}), goesOn)))
+		}
+		return seq(rest, repeat(seq(runes([]rune{first, first}), goesOn), 0, -1))
+	})
+}
+
+// except are the ranges without some characters.
+func except(ranges []rune, without ...rune) []rune {
+	for _, r := range without {
+		var out []rune
+		for of := range slices.Chunk(ranges, 2) {
+			for _, part := range [][2]rune{{of[0], min(of[1], r-1)}, {max(of[0], r+1), of[1]}} {
+				if part[0] <= part[1] {
+					out = append(out, part[0], part[1])
 				}
 			}
-			kids[i] = seq(literal(fmt.Sprintf(`{"name": %s, "%s": `, name, syntax.Arguments)), arguments, literal("}"))
 		}
-		call := seq(literal(syntax.Open), alt(kids...), literal(syntax.Close))
-		return several(call, literal("\n"), 1, syntax.Most)
-	})
+		ranges = out
+	}
+	return ranges
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +30,9 @@ func TestCalls(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	v, tokens := vocabulary(pieces...)
 	for _, most := range []int{1, 2, -1} {
-		f, err := constrain.Calls(callTools, constrain.CallSyntax{Open: "<c>\n", Close: "\n</c>", Arguments: "arguments", Most: most})
+		f, err := constrain.Calls(callTools, constrain.CallSyntax{
+			Open: "<c>\n{\"name\": \"", Middle: `", "arguments": `, Close: "}\n</c>", Between: "\n", Most: most,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +69,70 @@ func TestCalls(t *testing.T) {
 		}
 		if most > 0 && longest > most || most != 1 && longest < 2 {
 			t.Errorf("most %d: %d calls in one text", most, longest)
+		}
+	}
+}
+
+// Between marks a string stands as it is, without the mark; other values are JSON, as literals of Python are but for its
+// words.
+func TestMarkedArguments(t *testing.T) {
+	tools := []constrain.Tool{{Name: "f", Parameters: json.RawMessage(`{"type":"object","properties":{
+		"s":{"type":"string"},"n":{"type":"integer"},"b":{"anyOf":[{"type":"boolean"},{"type":"null"}]},"e":{"enum":["x","y",1]},
+		"k":{"$ref":"#/$defs/k"},"d":{"type":"string","format":"date"}},"required":["s","n"],"$defs":{"k":{"type":["string","boolean"],"maxLength":3}}}`)}}
+	marked := constrain.CallSyntax{
+		Open: "<c=", Middle: ">", Close: "</c>", Between: "\n", Most: -1,
+		Arguments: constrain.ArgumentSyntax{Open: "<p=", Middle: ">", Close: "\n</p>"},
+	}
+	python := constrain.CallSyntax{
+		Begin: "[", Middle: "(", Close: ")", Between: ", ", End: "]", Most: -1,
+		Arguments: constrain.ArgumentSyntax{Middle: "=", Between: ", ", Python: true},
+	}
+	const text = `"(?:[^"\\]|\\.)*"`
+	for _, tt := range []struct {
+		syntax constrain.CallSyntax
+		call   string
+		want   []string
+		not    []string
+	}{
+		{
+			marked, `(?s)^<c=f>(?:<p=s>.*?\n</p>)(?:<p=n>-?\d+\n</p>)(?:<p=b>(?:true|false|null)\n</p>)?(?:<p=e>[xy1]\n</p>)?(?:<p=k>.{0,5}\n</p>)?(?:<p=d>\d{4}-\d\d-\d\d\n</p>)?</c>`,
+			[]string{"<c=f><p=s>a < b </ </q\n</p><p=n>1\n</p></c>", "<c=f><p=s>\n</p><p=n>1\n</p><p=e>x\n</p><p=k>true\n</p></c>\n<c=f><p=s><<</\n</p><p=n>1\n</p></c>"},
+			[]string{"<c=f><p=n>1\n</p></c>", "<c=f><p=s>a</p>b\n</p><p=n>1\n</p></c>", "<c=f><p=s>a\n</p><p=n>1\n</p><p=e>\"x\"\n</p></c>", "<c=g></c>"},
+		},
+		{
+			python, `^\[f\(s=` + text + `, n=-?\d+(?:, b=(?:True|False|None))?(?:, e=(?:"x"|"y"|1))?(?:, k=(?:` + text + `|True|False))?(?:, d="[-\d]{10}")?\)`,
+			[]string{`[f(s="a", n=1, b=None)]`, `[f(s="a)", n=1), f(s="", n=-2, k=True)]`},
+			[]string{`[f(s="a", n=1, b=null)]`, `[f(n=1)]`, `[]`, `f(s="a", n=1)`},
+		},
+	} {
+		f, err := constrain.Calls(tools, tt.syntax)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(1, 2))
+		v, tokens := vocabulary(append(slices.Repeat([]string{"\n</p>"}, 60), pieces...)...) // so that texts do end
+		m := automaton(t, f, nil, v)
+		for _, text := range tt.want {
+			if !accepts(m, text) {
+				t.Errorf("%q is not taken", text)
+			}
+		}
+		for _, text := range tt.not {
+			if accepts(m, text) {
+				t.Errorf("%q is taken", text)
+			}
+		}
+		call, done := regexp.MustCompile(tt.call), 0
+		for range 200 {
+			if text, ok := write(t, m, tokens, rng, 400); ok {
+				done++
+				if !call.MatchString(text) {
+					t.Fatalf("wrote %q", text)
+				}
+			}
+		}
+		if done == 0 {
+			t.Error("no text came to its end")
 		}
 	}
 }

@@ -40,8 +40,8 @@ func parseObject(raw json.RawMessage) (*object, bool) {
 	return o, true
 }
 
-// resolve follows a JSON pointer, as $ref writes it, from the document's root.
-func resolve(root json.RawMessage, ref string) (json.RawMessage, bool) {
+// Resolve follows a JSON pointer, as $ref writes it, from the document's root.
+func Resolve(root json.RawMessage, ref string) (json.RawMessage, bool) {
 	pointer, ok := strings.CutPrefix(ref, "#")
 	if !ok {
 		return nil, false

@@ -1,7 +1,9 @@
 package constrain
 
 import (
+	"cmp"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,12 +40,26 @@ func (g *grammar) space() *node {
 func (g *grammar) anyValue() *node {
 	return g.rule("any value", func() *node {
 		value := &node{op: opCall, rule: g.named["any value"]}
-		return alt(g.text(0, -1), pattern(numberText), pattern("true|false|null"), g.list(value, 0, -1), g.anyObject(value))
+		return alt(g.text(0, -1), pattern(numberText), pattern(g.words("true|false|null")), g.list(value, 0, -1), g.anyObject(value))
 	})
 }
 
 func (g *grammar) anyObject(value *node) *node {
 	return g.brackets("{", several(seq(g.text(0, -1), colon(), value), g.comma(), 0, -1), "}")
+}
+
+// pythonWords are Python's names of JSON's words.
+var pythonWords = map[string]string{"true": "True", "false": "False", "null": "None"}
+
+// wordOrText finds strings, in which a word is no word, and words.
+var wordOrText = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|true|false|null`)
+
+// words is JSON, or an expression of its words, with the words as the grammar writes them.
+func (g *grammar) words(text string) string {
+	if !g.python {
+		return text
+	}
+	return wordOrText.ReplaceAllStringFunc(text, func(found string) string { return cmp.Or(pythonWords[found], found) })
 }
 
 func colon() *node { return pattern(": ?") }

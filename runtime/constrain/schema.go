@@ -21,14 +21,17 @@ func Schema(source []byte) (*Form, error) {
 
 // document is the values of a whole schema. scope tells its rules from those of the grammar's other documents.
 func (g *grammar) document(source []byte, scope string) *node {
+	return g.open(source, scope).node(source, "#")
+}
+
+func (g *grammar) open(source []byte, scope string) *document {
 	if len(source) > MaxSource {
-		return refuse("the schema has %d bytes: at most %d are allowed", len(source), MaxSource)
+		refuse("the schema has %d bytes: at most %d are allowed", len(source), MaxSource)
 	}
 	if !json.Valid(source) {
-		return refuse("the schema is not valid JSON")
+		refuse("the schema is not valid JSON")
 	}
-	d := &document{g, source, scope}
-	return d.node(source, "#")
+	return &document{g, source, scope}
 }
 
 // document is what a schema may refer to, and where its grammar is written.
@@ -65,8 +68,8 @@ func init() { // the values of objects and lists are of any kind
 		"string":  {[]string{"minLength", "maxLength", "pattern", "format"}, (*schema).text},
 		"integer": {[]string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}, (*schema).integer},
 		"number":  {nil, func(*schema) *node { return pattern(numberText) }},
-		"boolean": {nil, func(*schema) *node { return pattern("true|false") }},
-		"null":    {nil, func(*schema) *node { return literal("null") }},
+		"boolean": {nil, func(s *schema) *node { return pattern(s.g.words("true|false")) }},
+		"null":    {nil, func(s *schema) *node { return literal(s.g.words("null")) }},
 	}
 }
 
@@ -80,31 +83,46 @@ var remedies = map[string]string{
 
 // node is the values of the schema raw.
 func (d *document) node(raw json.RawMessage, at string) *node {
+	s := d.schema(raw, at)
+	switch {
+	case s == nil:
+		return d.g.anyValue()
+	case s == nothing:
+		return never
+	case s.has("$ref"):
+		target, ref := s.reference()
+		return s.g.rule(s.scope+"ref "+ref, func() *node { return s.node(target, ref) })
+	case s.has("anyOf"), s.has("allOf"):
+		return s.branches(s.node)
+	case s.has("enum"), s.has("const"):
+		texts := s.constants()
+		for i, text := range texts {
+			texts[i] = s.g.words(text)
+		}
+		return literals(texts)
+	}
+	return s.typed(s.types())
+}
+
+// nothing is the schema that no value satisfies.
+var nothing = &schema{object: &object{}}
+
+// schema reads the schema raw without what says nothing; nil where it allows everything.
+func (d *document) schema(raw json.RawMessage, at string) *schema {
 	switch strings.TrimSpace(string(raw)) {
 	case "true":
-		return d.g.anyValue()
+		return nil
 	case "false":
-		return never
+		return nothing
 	}
 	o, ok := parseObject(raw)
 	if !ok {
-		return refuse("the schema at %s must be an object", at)
+		refuse("the schema at %s must be an object", at)
 	}
 	maps.DeleteFunc(o.values, func(name string, _ json.RawMessage) bool {
 		return slices.Contains(annotations, name) || strings.HasPrefix(name, "x-")
 	})
-	s := &schema{d, o, at}
-	switch {
-	case s.has("$ref"):
-		return s.reference()
-	case s.has("anyOf"):
-		return s.anyOf()
-	case s.has("allOf"):
-		return s.allOf()
-	case s.has("enum"), s.has("const"):
-		return s.constants()
-	}
-	return s.typed()
+	return &schema{d, o, at}
 }
 
 func (s *schema) refuse(format string, args ...any) *node {
@@ -131,52 +149,54 @@ func (s *schema) read(keyword string, to any, want string) {
 	}
 }
 
-func (s *schema) reference() *node {
-	var ref string
+// reference returns what $ref stands for, and its place.
+func (s *schema) reference() (target json.RawMessage, ref string) {
 	s.read("$ref", &ref, "a string")
 	s.only("$ref")
-	target, ok := resolve(s.root, ref)
+	target, ok := Resolve(s.root, ref)
 	if !ok {
-		return s.refuse("$ref %q does not resolve: it must be a path inside the schema, such as #/$defs/name", shorten(ref))
+		s.refuse("$ref %q does not resolve: it must be a path inside the schema, such as #/$defs/name", shorten(ref))
 	}
-	return s.g.rule(s.scope+"ref "+ref, func() *node { return s.node(target, ref) })
+	return target, ref
 }
 
-func (s *schema) anyOf() *node {
-	s.only("anyOf")
+// branches are the values of anyOf's schemas, or of allOf's one.
+func (s *schema) branches(values func(raw json.RawMessage, at string) *node) *node {
+	keyword := "anyOf"
+	if !s.has(keyword) {
+		keyword = "allOf"
+	}
 	var list []json.RawMessage
-	if s.read("anyOf", &list, "a list of schemas"); len(list) == 0 {
+	err := json.Unmarshal(s.values[keyword], &list)
+	switch {
+	case keyword == "allOf" && (err != nil || len(list) != 1):
+		return s.unsupported(keyword)
+	case err != nil || len(list) == 0:
 		return s.refuse("anyOf must be a list of schemas")
 	}
+	s.only(keyword)
 	kids := make([]*node, len(list))
 	for i, sub := range list {
-		kids[i] = s.node(sub, s.at+"/anyOf/"+strconv.Itoa(i))
+		kids[i] = values(sub, s.at+"/"+keyword+"/"+strconv.Itoa(i))
 	}
 	return alt(kids...)
 }
 
-func (s *schema) allOf() *node {
-	var list []json.RawMessage
-	if json.Unmarshal(s.values["allOf"], &list) != nil || len(list) != 1 {
-		return s.unsupported("allOf")
-	}
-	s.only("allOf")
-	return s.node(list[0], s.at+"/allOf/0")
-}
-
-// constants are values that are written out.
-func (s *schema) constants() *node {
+// constants are the texts of values that are written out.
+func (s *schema) constants() []string {
 	s.only("enum", "const", "type")
 	var list []json.RawMessage
 	s.read("enum", &list, "a list of values")
 	if s.has("const") {
 		if s.has("enum") {
-			return s.unsupported("const")
+			s.unsupported("const")
 		}
 		list = []json.RawMessage{s.values["const"]}
 	}
-	types := s.types()
-	var texts []string
+	var types, texts []string
+	if s.has("type") {
+		types = s.typeNames()
+	}
 	for _, raw := range list {
 		if len(types) == 0 || slices.ContainsFunc(types, func(t string) bool { return isOf(raw, t) }) {
 			texts = append(texts, constant(raw))
@@ -184,11 +204,11 @@ func (s *schema) constants() *node {
 	}
 	switch {
 	case len(texts) == 0:
-		return s.refuse("enum has no value of the type")
+		s.refuse("enum has no value of the type")
 	case len(texts) > MaxChoices:
-		return s.refuse("enum has %d values: at most %d are allowed", len(texts), MaxChoices)
+		s.refuse("enum has %d values: at most %d are allowed", len(texts), MaxChoices)
 	}
-	return literals(texts)
+	return texts
 }
 
 // constant is a value's text. Strings are written anew, so that equal ones are written alike.
@@ -219,11 +239,8 @@ func isOf(raw json.RawMessage, kind string) bool {
 	return kind == "number" || kind == "integer" && !bytes.ContainsAny(raw, ".eE")
 }
 
-// types reads type; nil where it is absent.
-func (s *schema) types() []string {
-	if !s.has("type") {
-		return nil
-	}
+// typeNames reads type, which is there.
+func (s *schema) typeNames() []string {
 	var one string
 	var list []string
 	if json.Unmarshal(s.values["type"], &one) == nil {
@@ -239,19 +256,25 @@ func (s *schema) types() []string {
 	return list
 }
 
-// typed are the values of the schema's types. Keywords restrict values of their own type only; where no type is given,
-// they say which it is.
-func (s *schema) typed() *node {
-	types := s.types()
-	if types == nil {
-		for _, t := range slices.Sorted(maps.Keys(kinds)) {
-			if slices.ContainsFunc(kinds[t].keywords, s.has) {
-				types = append(types, t)
-			}
+// types reads type. Keywords restrict values of their own type only; where no type is given, they say which it is; nil
+// where there is neither.
+func (s *schema) types() []string {
+	if s.has("type") {
+		return s.typeNames()
+	}
+	var types []string
+	for _, t := range slices.Sorted(maps.Keys(kinds)) {
+		if slices.ContainsFunc(kinds[t].keywords, s.has) {
+			types = append(types, t)
 		}
 	}
+	return types
+}
+
+// typed are the values of some of the schema's types.
+func (s *schema) typed(types []string) *node {
 	known := []string{"type"}
-	for _, t := range types {
+	for _, t := range s.types() {
 		known = append(known, kinds[t].keywords...)
 	}
 	s.only(known...)

@@ -10,28 +10,7 @@ import (
 // members writes the listed properties in their order; those that are not required may be left out. Where none is listed,
 // any member may come that additionalProperties allows.
 func (s *schema) members() *node {
-	var required []string
-	s.read("required", &required, "a list of names")
-	extra := json.RawMessage("true")
-	if s.has("additionalProperties") {
-		extra = s.values["additionalProperties"]
-	}
-	listed := &object{values: map[string]json.RawMessage{}}
-	if s.has("properties") {
-		var ok bool
-		if listed, ok = parseObject(s.values["properties"]); !ok {
-			return s.refuse("properties must be an object")
-		}
-	}
-	for _, name := range required {
-		switch {
-		case listed.has(name):
-			continue
-		case string(extra) == "false":
-			return s.refuse("%q is required, but properties does not list it and additionalProperties forbids it", shorten(name))
-		}
-		listed.names, listed.values[name] = append(listed.names, name), extra
-	}
+	listed, required, extra := s.properties()
 	if len(listed.names) == 0 {
 		return s.g.anyObject(s.g.shared(s.node(extra, s.at+"/additionalProperties")))
 	}
@@ -42,6 +21,32 @@ func (s *schema) members() *node {
 		n.optional = append(n.optional, !slices.Contains(required, name))
 	}
 	return s.g.brackets("{", n, "}")
+}
+
+// properties are those that are listed or required, the names of the latter, and the schema of all others.
+func (s *schema) properties() (listed *object, required []string, extra json.RawMessage) {
+	s.read("required", &required, "a list of names")
+	extra = json.RawMessage("true")
+	if s.has("additionalProperties") {
+		extra = s.values["additionalProperties"]
+	}
+	listed = &object{values: map[string]json.RawMessage{}}
+	if s.has("properties") {
+		var ok bool
+		if listed, ok = parseObject(s.values["properties"]); !ok {
+			s.refuse("properties must be an object")
+		}
+	}
+	for _, name := range required {
+		switch {
+		case listed.has(name):
+			continue
+		case string(extra) == "false":
+			s.refuse("%q is required, but properties does not list it and additionalProperties forbids it", shorten(name))
+		}
+		listed.names, listed.values[name] = append(listed.names, name), extra
+	}
+	return listed, required, extra
 }
 
 func (s *schema) array() *node {
@@ -93,6 +98,14 @@ var formats = map[string]string{
 
 func (s *schema) text() *node {
 	least, most := s.counts("minLength", "maxLength")
+	if expression := s.expression(); expression != "" {
+		return quoted(writer(stringRunes).within(expression))
+	}
+	return s.g.text(least, most)
+}
+
+// expression is what pattern or format says of a string; empty where neither is given.
+func (s *schema) expression() string {
 	var given []string
 	for _, k := range kinds["string"].keywords {
 		if s.has(k) {
@@ -102,17 +115,17 @@ func (s *schema) text() *node {
 	var expression, format string
 	switch {
 	case !s.has("pattern") && !s.has("format"):
-		return s.g.text(least, most)
+		return ""
 	case len(given) > 1:
-		return s.refuse("%s and %s together are not supported: put everything into one pattern", given[0], given[1])
+		s.refuse("%s and %s together are not supported: put everything into one pattern", given[0], given[1])
 	case s.has("pattern"):
 		s.read("pattern", &expression, "a string")
 	case json.Unmarshal(s.values["format"], &format) != nil || formats[format] == "":
-		return s.refuse("format %s is not supported: use pattern", shorten(string(s.values["format"])))
+		s.refuse("format %s is not supported: use pattern", shorten(string(s.values["format"])))
 	default:
 		expression = "^(?:" + formats[format] + ")$"
 	}
-	return quoted(writer(stringRunes).within(expression))
+	return expression
 }
 
 // integer reads the bounds.

@@ -73,6 +73,8 @@ type grammar struct {
 	rules []*node
 	start *node
 	named map[string]int
+
+	python bool // true, false and null are Python's words
 }
 
 // Form is what text must look like, for any vocabulary.

@@ -69,15 +69,20 @@ func (a *answer) Events(d *generate.Delta) []*generate.Completion {
 		return []*generate.Completion{a.event()}
 	}
 	ch := choice{Delta: &delta{Content: &d.Text, ToolCalls: d.Calls, thought: thought{d.Reasoning, d.Reasoning}}}
-	if d.Text == "" && (d.Reasoning != "" || len(d.Calls) > 0) {
-		ch.Delta.Content = nil
-	}
 	a.add(&ch, d)
+	if d.Text == "" && a.Parser != nil {
+		ch.Delta.Content = nil
+		if d.Silent() && ch.Logprobs == nil && len(ch.Loops)+len(ch.Lens) == 0 && !a.ContinuousUsage {
+			return nil // what the text is can be told with the next tokens only
+		}
+	}
 	if a.opened[d.Index] {
 		return []*generate.Completion{a.event(ch)}
 	}
 	a.opened[d.Index] = true
-	return []*generate.Completion{a.event(choice{Index: d.Index, Delta: &delta{Role: "assistant", Content: new(string)}}), a.event(ch)}
+	first := a.event(choice{Index: d.Index, Delta: &delta{Role: "assistant", Content: new(string)}})
+	first.Warnings = a.Warnings
+	return []*generate.Completion{first, a.event(ch)}
 }
 
 // add sets what a delta says beside text.
@@ -94,6 +99,10 @@ func (a *answer) Add(d generate.Delta) {
 	m := ch.Message
 	m.thought.add(d.Reasoning)
 	for _, call := range d.Calls {
+		if at := *call.Index; at < len(m.ToolCalls) {
+			m.ToolCalls[at].Function.Arguments += call.Function.Arguments
+			continue
+		}
 		call.Index = nil
 		m.ToolCalls = append(m.ToolCalls, call)
 	}
@@ -103,4 +112,8 @@ func (a *answer) Add(d generate.Delta) {
 }
 
 // Whole implements Answer.
-func (a *answer) Whole() *generate.Completion { return a.Completion("chat.completion", a.whole) }
+func (a *answer) Whole() *generate.Completion {
+	out := a.Completion("chat.completion", a.whole)
+	out.Warnings = a.Warnings
+	return out
+}

@@ -15,8 +15,9 @@ const mostMessages = 4096
 
 // conversation is a chat's messages as a template takes them.
 type conversation struct {
-	messages json.RawMessage // a list of objects whose content is a string
-	last     string          // content of the last one
+	messages []json.RawMessage // objects whose content is a string
+	last     string            // content of the last one
+	asked    int               // which is the last of the user's; the last of all where he has none
 }
 
 // readMessages checks the messages and gives them the form that templates know, as vLLM and transformers do: content is
@@ -33,7 +34,7 @@ func readMessages(raw json.RawMessage, developer string) (conversation, error) {
 	case len(list) > mostMessages:
 		return conversation{}, api.Bad("messages", "request_too_large", "messages has %d entries: at most %d are allowed", len(list), mostMessages)
 	}
-	var out conversation
+	out := conversation{messages: list, asked: len(list) - 1}
 	for i, item := range list {
 		m := reading{where: fmt.Sprintf("messages[%d]", i), developer: developer, thoughts: map[string]string{}}
 		var err error
@@ -41,10 +42,24 @@ func readMessages(raw json.RawMessage, developer string) (conversation, error) {
 			return conversation{}, err
 		}
 		out.last = m.content
+		if m.role == "user" {
+			out.asked = i
+		}
 	}
-	var err error
-	out.messages, err = json.Marshal(list)
-	return out, err
+	return out, nil
+}
+
+// introduce puts a text before what the user asked for last.
+func (c *conversation) introduce(text string) error {
+	fields, err := edited(c.messages[c.asked], "messages", func(name string, value json.RawMessage) (json.RawMessage, error) {
+		var content string
+		if name == "content" && json.Unmarshal(value, &content) == nil {
+			value = quoted(text + content)
+		}
+		return value, nil
+	})
+	c.messages[c.asked] = object(fields)
+	return err
 }
 
 // reading is one message while it is read.

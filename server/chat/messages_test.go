@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -54,8 +55,9 @@ func TestReadMessages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(got.messages) != c.want || got.last != c.last {
-				t.Errorf("last %q of\n     %s\nwant %q of\n     %s", got.last, got.messages, c.last, c.want)
+			messages, err := json.Marshal(got.messages)
+			if err != nil || string(messages) != c.want || got.last != c.last {
+				t.Errorf("last %q of\n     %s\nwant %q of\n     %s", got.last, messages, c.last, c.want)
 			}
 		})
 	}

@@ -1,10 +1,6 @@
 package chat
 
 import (
-	"bytes"
-	"crypto/rand"
-	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/loopserve/loopserve/server/generate"
@@ -13,28 +9,18 @@ import (
 // The marks that templates of reasoning models and of models with tools teach.
 const (
 	thinkOpen, thinkClose = "<think>", "</think>"
-	callOpen, callClose   = "<tool_call>", "</tool_call>"
+	callOpen              = "<tool_call>"
 )
 
 const blank = " \t\r\n"
 
-// callForm is how a model writes calls of tools.
-type callForm uint8
-
-const (
-	noCalls     callForm = iota // its text is text
-	taggedCalls                 // each between callOpen and callClose (Hermes, Qwen, Nanbeige)
-	bareCalls                   // the whole answer is one call (Llama)
-)
-
 // answerForm says how a chat's answer is taken apart. The zero value leaves it whole.
 type answerForm struct {
-	thinks bool // reasoning is told apart
-	opened bool // the prompt ends inside it
-	hidden bool // reasoning is not shown
-	calls  callForm
-	tools  []string // names that a bare call may have
-	single bool     // calls after the first are dropped
+	thinks bool          // reasoning is told apart
+	opened bool          // the prompt ends inside it
+	hidden bool          // reasoning is not shown
+	calls  *callPatterns // nil: its text is text
+	single bool          // calls after the first are dropped
 }
 
 // parser takes an answer's text apart while it comes. It holds back what may be part of a mark, and white space that
@@ -46,7 +32,7 @@ type parser struct {
 	said  bool // some content was shown
 	held  string
 	space string // white space before the last mark
-	calls int    // so far
+	calls *callReader
 }
 
 type parserState uint8
@@ -59,7 +45,7 @@ const (
 )
 
 func newParser(f answerForm) *parser {
-	p := &parser{form: f, state: speaking}
+	p := &parser{form: f, state: speaking, calls: &callReader{callPatterns: f.calls}}
 	switch {
 	case f.opened:
 		p.state, p.fresh = thinking, true
@@ -135,21 +121,25 @@ func (p *parser) until(mark string, last bool) (string, bool) {
 }
 
 func (p *parser) speak(out *generate.Part, last bool) bool {
-	if p.form.calls == taggedCalls {
-		text, found := p.until(callOpen, last)
+	calls := p.form.calls
+	if calls != nil && calls.mark != "" {
+		text, found := p.until(calls.mark, last)
 		out.Content += text
 		if found {
-			p.state, p.fresh = calling, false
+			p.held = calls.mark + p.held
+			p.enter()
 		}
 		return found
 	}
-	if p.form.calls == bareCalls && !p.said {
-		if text := strings.TrimLeft(p.held, blank); !last && (text == "" || text[0] == '{') {
-			return false // it may become a call
-		}
-		if c, ok := readCall(p.held, p.form.tools); ok {
-			p.add(out, c)
+	if calls != nil && !p.said {
+		text := strings.TrimLeft(p.held, blank)
+		if text == "" && !last {
 			return false
+		}
+		if calls.first.undone.MatchString(text) || calls.first.whole.MatchString(text) { // it may be a call
+			p.space, p.held = p.held[:len(p.held)-len(text)], text
+			p.enter()
+			return true
 		}
 	}
 	out.Content += p.held
@@ -158,56 +148,8 @@ func (p *parser) speak(out *generate.Part, last bool) bool {
 	return false
 }
 
-func (p *parser) call(out *generate.Part, last bool) bool {
-	body, after, found := strings.Cut(p.held, callClose)
-	if !found && !last {
-		return false
-	}
-	if c, ok := readCall(body, nil); ok {
-		p.add(out, c)
-		p.fresh = true
-	} else { // no call after all
-		out.Content += p.space + callOpen + p.held[:len(p.held)-len(after)]
-		p.fresh = false
-	}
-	p.held, p.state = after, speaking
-	return found
-}
-
-func (p *parser) add(out *generate.Part, c generate.Function) {
-	p.held = ""
-	if p.form.single && p.calls > 0 {
-		return
-	}
-	index := p.calls
-	p.calls++
-	out.Calls = append(out.Calls, generate.ToolCall{Index: &index, ID: "call_" + rand.Text()[:24], Type: "function", Function: c})
-}
-
-// readCall reads {"name", "arguments"}, or Llama's {"name", "parameters"}; the name must be among names, if there are any.
-func readCall(text string, names []string) (generate.Function, bool) {
-	var c struct {
-		Name       string          `json:"name"`
-		Arguments  json.RawMessage `json:"arguments"`
-		Parameters json.RawMessage `json:"parameters"`
-	}
-	if json.Unmarshal([]byte(text), &c) != nil || c.Name == "" || len(names) > 0 && !slices.Contains(names, c.Name) {
-		return generate.Function{}, false
-	}
-	raw := bytes.TrimSpace(c.Arguments)
-	if raw == nil {
-		raw = bytes.TrimSpace(c.Parameters)
-	}
-	out := generate.Function{Name: c.Name, Arguments: string(raw)}
-	switch {
-	case len(raw) == 0 || string(raw) == "null":
-		out.Arguments = "{}"
-	case raw[0] == '"': // an object, written as a string
-		if json.Unmarshal(raw, &out.Arguments) != nil {
-			return generate.Function{}, false
-		}
-	case raw[0] != '{':
-		return generate.Function{}, false
-	}
-	return out, true
+// enter begins to read calls.
+func (p *parser) enter() {
+	p.state, p.fresh = calling, false
+	p.calls.stage, p.calls.nth = opening, false
 }

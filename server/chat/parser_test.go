@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/server/generate"
 )
 
@@ -17,7 +18,14 @@ func cut(f answerForm, text string, rng *rand.Rand) (content, reasoning string, 
 			n = rng.IntN(min(n, 7) + 1)
 		}
 		p := s.Push(text[:n], n == len(text))
-		content, reasoning, calls = content+p.Content, reasoning+p.Reasoning, append(calls, p.Calls...)
+		content, reasoning = content+p.Content, reasoning+p.Reasoning
+		for _, c := range p.Calls {
+			if *c.Index == len(calls) {
+				calls = append(calls, c)
+			} else {
+				calls[*c.Index].Function.Arguments += c.Function.Arguments
+			}
+		}
 		if n == len(text) {
 			return content, reasoning, calls
 		}
@@ -25,9 +33,25 @@ func cut(f answerForm, text string, rng *rand.Rand) (content, reasoning string, 
 	}
 }
 
+// weather is a tool whose arguments are of many types.
+var weather = constrain.Tool{Name: "weather", Parameters: []byte(`{"type":"object","properties":{
+	"city":{"type":"string"},"days":{"type":"integer"},"wind":{"type":"boolean"},"at":{"type":"array"},"unit":{"enum":["C","F"]},
+	"near":{"anyOf":[{"type":"string"},{"type":"null"}]},"box":{"$ref":"#/$defs/box"}},"$defs":{"box":{"type":"object"}}}`)}
+
 func TestParser(t *testing.T) {
 	thinks, opened := answerForm{thinks: true}, answerForm{thinks: true, opened: true}
-	tagged, bare := answerForm{calls: taggedCalls}, answerForm{calls: bareCalls, tools: []string{"f", "g"}}
+	fg := []constrain.Tool{{Name: "f"}, {Name: "g"}}
+	taggedCalls := newPatterns(hermes, fg)
+	tagged, bare := answerForm{calls: taggedCalls}, answerForm{calls: newPatterns(llama, fg)}
+	marked := answerForm{calls: newPatterns(qwenCoder, []constrain.Tool{weather, {Name: "now"}})}
+	python := answerForm{calls: newPatterns(pythonic, []constrain.Tool{weather, {Name: "now"}})}
+	ids := mistral
+	ids.Close = `, "id": "` + constrain.CallID + `"}`
+	list := answerForm{calls: newPatterns(ids, fg)}
+	tags := answerForm{calls: newPatterns(constrain.CallSyntax{
+		Begin: "<|calls|>", Open: "<|call|>function<|sep|>", Middle: "\n```json\n", Close: "\n```<|/call|>", Between: "\n", End: "<|/calls|>", Most: -1,
+	}, fg)}
+	const two = "<tool_call>\n<function=now>\n</function>\n</tool_call>\n<tool_call>\n<function=now>\n<parameter=x>\n1\n</parameter>\n</function>\n</tool_call>"
 	const call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>"
 	for _, tt := range []struct {
 		name               string
@@ -68,6 +92,47 @@ func TestParser(t *testing.T) {
 		{"bare text", bare, `no {"name": "f"}`, `no {"name": "f"}`, "", ""},
 		{"bare white space", bare, "  ", "  ", "", ""},
 		{"no tools", answerForm{}, call, call, "", ""},
+		{"in another order", tagged, `<tool_call>{"arguments":{"a":1},"name":"f"}</tool_call>`, "", "", `f{"a":1}`},
+		{"in another spacing", tagged, "<tool_call>{ \"name\" :\"f\",\n\"parameters\":{\"a\": \"}\\\"\"} }</tool_call>c", "c", "", `f{"a": "}\""}`},
+
+		{
+			"marked", marked, "so\n<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>\nb",
+			"sob", "", `weather{"city": "Oslo", "days": 3}`,
+		},
+		{
+			"marked, of many types", marked, "<tool_call><function=weather><parameter=city>12</parameter><parameter=days>many</parameter><parameter=wind>True</parameter>" +
+				"<parameter=at>[1, None]</parameter><parameter=unit>C</parameter><parameter=near>null</parameter><parameter=box>{'a': 'it\\'s'}</parameter></function></tool_call>",
+			"", "", `weather{"city": "12", "days": "many", "wind": true, "at": [1, null], "unit": "C", "near": null, "box": {"a": "it's"}}`,
+		},
+		{
+			"marked text", marked, "<tool_call>\n<function=weather>\n<parameter=city>\n  a < b </p\n\n\"c\"\\\n\n</parameter>\n</function>\n</tool_call>",
+			"", "", `weather{"city": "  a < b </p\n\n\"c\"\\\n"}`,
+		},
+		{"marked without arguments", marked, "<tool_call>\n<function=now>\n</function>\n</tool_call>", "", "", `now{}`},
+		{"marked, two calls", marked, two, "", "", `now{}now{"x": "1"}`},
+		{"marked, one of two", answerForm{calls: marked.calls, single: true}, two, "", "", `now{}`},
+		{"marked, not closed", marked, "<tool_call>\n<function=now>\n<parameter=x>\n1\n</parameter>\n", "", "", `now{"x": "1"}`},
+		{"marked, cut short", marked, "<tool_call>\n<function=now>\n<parameter=x>\n1", "", "", `now{"x": "1`},
+		{"marked JSON", marked, call, "", "", `f{"x": 1}`},
+
+		{
+			"Python", python, `[weather(city="O'slo, (N)", days=3, wind=True, near=None, at=[1, 'b']), now()]`,
+			"", "", `weather{"city": "O'slo, (N)", "days": 3, "wind": true, "near": null, "at": [1, "b"]}now{}`,
+		},
+		{"Python of no tool", python, "[then(a=1)]", "[then(a=1)]", "", ""},
+		{"a list", python, "[1, 2]", "[1, 2]", "", ""},
+		{"a list of words", python, "[now, then]", "[now, then]", "", ""},
+
+		{
+			"a list behind a mark", list, `[TOOL_CALLS] [{"name": "f", "arguments": {"x": 1}, "id": "abcdefghi"}, {"name": "g", "arguments": {}, "id": "abcdefghj"}]`,
+			"", "", `f{"x": 1}g{}`,
+		},
+		{"a list without ids", list, `[TOOL_CALLS][{"name":"f","arguments":{"x":1}},{"name":"g","arguments":{}}]`, "", "", `f{"x":1}g{}`},
+		{"a list in another order", list, `[TOOL_CALLS][{"arguments": {"x":1}, "name": "f"}]`, "", "", `f{"x":1}`},
+		{
+			"marks around all", tags, "a<|calls|><|call|>function<|sep|>f\n```json\n{\"x\":1}\n```<|/call|>\n<|call|>function<|sep|>g\n```json\n{}\n```<|/call|><|/calls|>b",
+			"ab", "", `f{"x":1}g{}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 2))

@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/tokenizer"
@@ -30,6 +33,9 @@ const renderTime = 2 * time.Second
 // the template uses for itself.
 var templateArgs = []string{"enable_thinking", "thinking", "reasoning_effort", "date_string", "tools_in_user_message"}
 
+// ownNames are those that templates get of the conversation, and ask about as if they were switches.
+var ownNames = strings.Fields("messages tools documents add_generation_prompt bos_token eos_token raise_exception strftime_now")
+
 // mostArg bounds an argument's JSON.
 const mostArg = 1024
 
@@ -41,7 +47,7 @@ type Template struct {
 	bos, eos string
 	compiled func() (*jinja.Template, error)
 	tools    *Template        // the one for requests with tools, where the model has one
-	marks    map[int32]string // special tokens that are marks of an answer's parts, which decoders would leave out
+	marks    map[int32]string // special tokens that are marks of a thought, which decoders would leave out
 }
 
 // New is the model's own, or a plain one where it has none.
@@ -53,7 +59,7 @@ func New(m *generate.Model) *Template {
 	if c, ok := m.Tokenizer.(interface{ Config() tokenizer.Config }); ok { // what Hugging Face's own code reads
 		config = c.Config()
 	}
-	t := &Template{model: m, bos: config.BOS, eos: config.EOS, marks: marksOf(m.Tokenizer)}
+	t := &Template{model: m, bos: config.BOS, eos: config.EOS, marks: marksOf(m.Tokenizer, thinkOpen, thinkClose)}
 	t.special = map[string]string{"unk_token": config.UNK, "pad_token": config.PAD}
 	maps.DeleteFunc(t.special, func(_, text string) bool { return text == "" })
 	t.compile(cmp.Or(m.ChatTemplate, plainTemplate))
@@ -66,9 +72,9 @@ func New(m *generate.Model) *Template {
 }
 
 // marksOf finds the marks that are special tokens of their own.
-func marksOf(t generate.Tokenizer) map[int32]string {
+func marksOf(t generate.Tokenizer, marks ...string) map[int32]string {
 	out := map[int32]string{}
-	for _, mark := range []string{thinkOpen, thinkClose, callOpen, callClose} {
+	for _, mark := range marks {
 		ids, err := t.Encode(mark, false)
 		if err != nil || len(ids) != 1 || !t.IsSpecial(ids[0]) {
 			continue
@@ -90,6 +96,8 @@ func (t *Template) mentions(name string) bool { return strings.Contains(t.source
 
 // Prompt is a conversation as the model reads it, and how its answer is to be read.
 type Prompt struct {
+	Warnings []string // what of the request does not act
+
 	template *Template
 	text     string
 	tools    toolOptions
@@ -102,67 +110,86 @@ func (t *Template) Read(ctx context.Context, v *api.Values, args []string) (*Pro
 	if err != nil {
 		return nil, err
 	}
-	if tools.list != nil {
-		if t.tools != nil {
-			t = t.tools
-		}
-		if !t.mentions("tools") {
-			return nil, api.Bad("tools", "unsupported_field", "tools is given, but the chat template of model %s does not use tools: leave tools out, or describe them in a message", t.model.Name)
-		}
+	if tools.list != nil && t.tools != nil {
+		t = t.tools
 	}
 	p := &Prompt{template: t, tools: tools}
-	if p.text, err = t.text(ctx, v, args, tools.list); err != nil {
+	chat, talk, err := t.chat(v, args)
+	if err != nil {
 		return nil, err
 	}
-	p.form = t.answerForm(v, p)
+	syntax, err := p.offer(&chat, &talk)
+	if err != nil {
+		return nil, err
+	}
+	if chat.Messages, err = json.Marshal(talk.messages); err != nil {
+		return nil, err
+	}
+	if p.text, err = t.render(ctx, chat); err == nil && v.Bool("continue_final_message") {
+		p.text, err = cutAfter(p.text, talk.last)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if chat.Tools != nil {
+		syntax = t.syntax(ctx, chat.Kwargs)
+	}
+	p.form = t.answerForm(v, p, syntax)
 	return p, nil
 }
 
+// offer shows the tools to the model. A template without a place for them cannot: where a call is asked for they are
+// described in the conversation, with the syntax that is returned; else they are left out, since clients send what they have
+// with every question, and a model that learnt of no tools answers better without.
+func (p *Prompt) offer(chat *jinja.Chat, talk *conversation) (constrain.CallSyntax, error) {
+	switch {
+	case p.tools.list == nil:
+	case p.template.mentions("tools"):
+		chat.Tools = p.tools.list
+	case p.tools.forced:
+		return hermes, talk.introduce(p.tools.prompt())
+	default:
+		p.tools = toolOptions{}
+		p.Warnings = append(p.Warnings, fmt.Sprintf("tools are left out: the chat template of model %s does not use tools; tool_choice required describes them in the prompt", p.template.model.Name))
+	}
+	return constrain.CallSyntax{}, nil
+}
+
 // answerForm is how an answer to the prompt is taken apart.
-func (t *Template) answerForm(v *api.Values, p *Prompt) answerForm {
+func (t *Template) answerForm(v *api.Values, p *Prompt, calls constrain.CallSyntax) answerForm {
 	f := answerForm{hidden: !v.Bool("include_reasoning")}
 	if v.Text("reasoning_format") != "none" {
 		f.thinks = t.mentions(thinkOpen) || t.mentions(thinkClose)
 		f.opened = f.thinks && strings.HasSuffix(strings.TrimRight(p.text, blank), thinkOpen)
 	}
 	if p.tools.list != nil {
-		f.calls, f.single = t.syntax(), p.tools.single
-		for _, tool := range p.tools.tools {
-			f.tools = append(f.tools, tool.Name)
-		}
+		f.calls, f.single = newPatterns(calls, p.tools.tools), p.tools.single
 	}
 	return f
 }
 
-// text is what the template makes of a request's conversation.
-func (t *Template) text(ctx context.Context, v *api.Values, args []string, tools json.RawMessage) (string, error) {
+// chat reads what the template gets beside the tools, but for its messages as JSON.
+func (t *Template) chat(v *api.Values, args []string) (chat jinja.Chat, talk conversation, err error) {
 	developer := "system"
 	if t.mentions("developer") {
 		developer = "developer"
 	}
-	talk, err := readMessages(v.Raw("messages"), developer)
-	if err != nil {
-		return "", err
+	if talk, err = readMessages(v.Raw("messages"), developer); err != nil {
+		return chat, talk, err
 	}
 	resume := v.Bool("continue_final_message")
-	chat := jinja.Chat{
-		Messages: talk.messages, Tools: tools, BOS: t.bos, EOS: t.eos, Special: t.special,
+	chat = jinja.Chat{
+		BOS: t.bos, EOS: t.eos, Special: t.special,
 		AddGenerationPrompt: v.Bool("add_generation_prompt") || !resume && !v.Has("add_generation_prompt"),
 	}
 	if resume && chat.AddGenerationPrompt {
-		return "", api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
+		return chat, talk, api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
 	}
 	if chat.Documents, err = t.documents(v.Raw("documents")); err != nil {
-		return "", err
+		return chat, talk, err
 	}
-	if chat.Kwargs, err = readKwargs(v, args); err != nil {
-		return "", err
-	}
-	text, err := t.render(ctx, chat)
-	if err != nil || !resume {
-		return text, err
-	}
-	return cutAfter(text, talk.last)
+	chat.Kwargs, err = t.kwargs(v, args)
+	return chat, talk, err
 }
 
 func (t *Template) render(ctx context.Context, chat jinja.Chat) (string, error) {
@@ -216,8 +243,8 @@ func (t *Template) documents(raw json.RawMessage) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// readKwargs reads chat_template_kwargs, and the effort for templates that speak of it.
-func readKwargs(v *api.Values, more []string) (map[string]any, error) {
+// kwargs reads chat_template_kwargs, and the effort for templates that speak of it.
+func (t *Template) kwargs(v *api.Values, more []string) (map[string]any, error) {
 	const field = "chat_template_kwargs"
 	out := map[string]any{}
 	if v.Has("reasoning_effort") {
@@ -226,7 +253,7 @@ func readKwargs(v *api.Values, more []string) (map[string]any, error) {
 	allowed := slices.Concat(templateArgs, more)
 	for name, raw := range v.Object(field) {
 		switch {
-		case !slices.Contains(allowed, name):
+		case !slices.Contains(allowed, name) && !t.declares(name):
 			return nil, api.Bad(field, "unsupported_field", "%s has %s, which a request may not set: the names are %s", field, api.Quote(name), strings.Join(allowed, ", "))
 		case raw[0] == '{' || raw[0] == '[':
 			return nil, api.Bad(field, api.CodeType, "%s.%s is %s: it must be a string, a number, true or false", field, name, api.Show(raw))
@@ -236,6 +263,19 @@ func readKwargs(v *api.Values, more []string) (map[string]any, error) {
 		out[name] = raw
 	}
 	return out, nil
+}
+
+// switchName is a name that a template may leave to its callers.
+var switchName = regexp.MustCompile(`^[A-Za-z_]\w{0,63}$`)
+
+// declares says whether the template leaves a name to its callers, which it shows by asking whether it is defined, or by
+// having a default for it.
+func (t *Template) declares(name string) bool {
+	if !switchName.MatchString(name) || t.special[name] != "" || slices.Contains(ownNames, name) {
+		return false
+	}
+	asked := regexp.MustCompile(`(?:^|[^.\w'"])` + name + `\s*(?:is\s+(?:not\s+)?defined|\|\s*d(?:efault)?)\b`)
+	return asked.MatchString(t.source)
 }
 
 // IDs are the conversation's tokens.
@@ -254,17 +294,22 @@ func (p *Prompt) IDs(addSpecial bool) ([]int32, error) {
 // Prompts is what the model goes on from. It adds to the plan what the conversation says of its answer.
 func (p *Prompt) Prompts(plan *generate.Plan) ([]generate.Prompt, error) {
 	form := p.form
+	plan.Warnings = p.Warnings
 	if p.tools.forced {
-		if err := plan.Hold(p.tools.answerForm(form.calls)); err != nil {
+		if err := plan.Hold(p.tools.answerForm(form.calls.CallSyntax)); err != nil {
 			return nil, err
 		}
 	}
 	if plan.Held() { // from the first token on, so nothing comes before
 		form.thinks, form.opened = false, false
 	}
-	if form.thinks || form.calls != noCalls {
+	if form.thinks || form.calls != nil {
 		plan.Parser = func() generate.Parser { return newParser(form) }
 		plan.Marks = p.template.marks
+	}
+	if form.calls != nil {
+		plan.Marks = marksOf(p.template.model.Tokenizer, form.calls.tags()...)
+		maps.Copy(plan.Marks, p.template.marks)
 	}
 	ids, err := p.IDs(plan.AddSpecial)
 	if err != nil {

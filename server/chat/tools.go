@@ -106,28 +106,20 @@ func readToolList(raw json.RawMessage) ([]constrain.Tool, error) {
 	return out, nil
 }
 
-// syntax is how the template teaches calls to be written.
-func (t *Template) syntax() callForm {
-	if t.mentions(callOpen) {
-		return taggedCalls
-	}
-	return bareCalls
-}
-
-// form is the form of a text that is nothing but calls, as parser reads them.
-func (w toolOptions) form(calls callForm) (*constrain.Form, error) {
-	s := constrain.CallSyntax{Arguments: "parameters", Most: 1}
-	if calls == taggedCalls {
-		s = constrain.CallSyntax{Open: callOpen + "\n", Close: "\n" + callClose, Arguments: "arguments", Most: -1}
-	}
+// answerForm is the form of a text that is nothing but calls, as parser reads them.
+func (w toolOptions) answerForm(s constrain.CallSyntax) generate.Form {
 	if w.single {
 		s.Most = 1
 	}
-	return constrain.Calls(w.tools, s)
+	key, _ := json.Marshal(w.tools) // raw JSON that was parsed
+	return generate.Form{
+		Field: "tool_choice", Source: fmt.Sprintf("calls %+v %s", s, key),
+		Compile: func() (*constrain.Form, error) { return constrain.Calls(w.tools, s) },
+	}
 }
 
-// answerForm is the form as a request's, for its cache.
-func (w toolOptions) answerForm(calls callForm) generate.Form {
-	key, _ := json.Marshal(w.tools) // raw JSON that was parsed
-	return generate.Form{Field: "tool_choice", Source: fmt.Sprintf("calls %d %t %s", calls, w.single, key), Compile: func() (*constrain.Form, error) { return w.form(calls) }}
+// prompt describes the tools to a model whose template does not.
+func (w toolOptions) prompt() string {
+	return "You have these functions:\n" + api.Compact(w.list) + "\nCall one by answering with nothing but\n" +
+		hermes.Open + "NAME" + hermes.Middle + "ARGUMENTS" + hermes.Close + "\n\n"
 }

@@ -25,7 +25,8 @@ type Completion struct {
 	Choices any    `json:"choices"` // a list of the route's own
 	Usage   *Usage `json:"usage"`
 
-	Timings *Timings `json:"timings,omitempty"`
+	Timings  *Timings `json:"timings,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Completion is one with the choices. object is OpenAI's name for it.

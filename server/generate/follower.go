@@ -20,17 +20,17 @@ type Part struct {
 	Thinks             bool // some of the text was inside the reasoning
 }
 
-// ToolCall is OpenAI's. Index is of streams.
+// ToolCall is OpenAI's. In a stream, Index says to which call a piece belongs; the first has ID, type and name.
 type ToolCall struct {
 	Index    *int     `json:"index,omitempty"`
-	ID       string   `json:"id"`
-	Type     string   `json:"type"`
+	ID       string   `json:"id,omitempty"`
+	Type     string   `json:"type,omitempty"`
 	Function Function `json:"function"`
 }
 
 // Function is a call's.
 type Function struct {
-	Name      string `json:"name"`
+	Name      string `json:"name,omitempty"`
 	Arguments string `json:"arguments"` // JSON, as the model wrote it
 }
 

@@ -51,6 +51,8 @@ type Plan struct {
 	Parser func() Parser
 	Marks  map[int32]string
 
+	Warnings []string // what of the request does not act, for the answer
+
 	onLatent func(sequence int) func(position int, latent []float32) // of an embedding, which samples nothing
 
 	ReturnLoops     bool

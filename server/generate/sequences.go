@@ -38,6 +38,11 @@ type Delta struct {
 	err    error    // the choice, and with it the request, has failed
 }
 
+// Silent says whether the delta tells nothing of the answer.
+func (d *Delta) Silent() bool {
+	return d.Text == "" && d.Reasoning == "" && len(d.Calls) == 0 && d.Finish == ""
+}
+
 // Sequences are one request under way: a sequence for each choice, whose deltas come out of one channel. They belong to the
 // handler that started them, which must close them.
 type Sequences struct {
