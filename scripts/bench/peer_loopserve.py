@@ -28,7 +28,9 @@ if not os.path.exists(bundle + "/manifest.json"):
 PAGE = 16
 stored = max((p + n + PAGE) * max(c) for p, n, c in a.shapes)  # tokens whose keys and values are kept at one time
 bytes_a_token = 8 * source["hidden_size"] * source["num_hidden_layers"] * source["num_loops"]
-engine = ["--threads", str(a.threads), "--kv-memory", str(stored * bytes_a_token + (64 << 20)), "--kv-precision", a.kv]
+longest = max(p + n + PAGE for p, n, _ in a.shapes)
+engine = ["--threads", str(a.threads), "--max-context", str(longest), "--kv-precision", a.kv,
+          "--kv-memory", str(stored * bytes_a_token + (64 << 20))]
 
 
 def measure_engine():
