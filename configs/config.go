@@ -35,6 +35,7 @@ type Config struct {
 	ModelMemory Bytes         `yaml:"model_memory"`
 	ModelWait   time.Duration `yaml:"model_wait"`
 	Tokenizer   string        `yaml:"tokenizer" oneof:"native sugarme"`
+	Generation  string        `yaml:"generation_config" oneof:"auto off"`
 	Provider    string        `yaml:"provider" oneof:"cpu cuda auto"`
 	DeviceID    int           `yaml:"device_id" least:"0"`
 	Threads     int           `yaml:"threads" least:"0"`

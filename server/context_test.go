@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/tokenizer"
 )
@@ -173,5 +174,29 @@ func TestSeeds(t *testing.T) {
 	}
 	if ask(`"seed":-2`) != ask(`"seed":-2`) {
 		t.Error("seed -2 gave two answers")
+	}
+}
+
+// What a request leaves out is what the model says, what it has wins, and /v1/models shows it.
+func TestDefaultsOfTheModel(t *testing.T) {
+	s := &script{text: "abcdefghijkl", finish: loopctl.FinishLength}
+	m := model("adder", &generator{submit: s.submit})
+	m.Defaults = api.Defaults{"temperature": 0.0, "max_tokens": 5}
+	engine := loopctltest.New(engineLimits(4000))
+	engineServer, _ := serveOn(t, engine, func(m *generate.Model) { m.Defaults = api.Defaults{"temperature": 0.0} })
+	ask := func(fields string) string {
+		return answers(t, post(t, engineServer, `{"prompt":"x","max_tokens":16,"ignore_eos":true`+fields+`}`))[0].text
+	}
+	if greedy := ask(`,"temperature":0`); ask("") != greedy || ask("") != greedy || ask(`,"temperature":3`) == greedy {
+		t.Error("the model's temperature 0 is not what a request has that leaves it out, and no other")
+	}
+	ts := newTestServer(t, serverOf(t, m))
+	for fields, want := range map[string]int{"": 5, `,"max_tokens":7`: 7} {
+		if got := decode(t, post(t, ts, `{"prompt":"x"`+fields+`}`)).Usage.CompletionTokens; got != want {
+			t.Errorf("{%s}: %d tokens, want %d", fields, got, want)
+		}
+	}
+	if a := send(t, ts, "GET", "/v1/models/adder", ""); !strings.Contains(a.body, `"generation_config":{"max_tokens":5,"temperature":0}`) {
+		t.Error(a.body)
 	}
 }

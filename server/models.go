@@ -129,7 +129,7 @@ func card(t generate.Target) modelCard {
 			Min: t.Loops.Min, Max: t.Loops.Max, Default: t.Loops.Default, Trained: t.Loops.Trained,
 			ExitPolicies: t.ExitPolicies(), ReasoningEffort: generate.Efforts(t.Model),
 		},
-		KVPolicy: t.KVPolicy, Embeddings: t.HiddenSize,
+		KVPolicy: t.KVPolicy, Embeddings: t.HiddenSize, Defaults: t.Defaults,
 	}
 	a := t.AutoDepth()
 	m.Loops.Auto = cardAuto{Loops: a.Loops, ExitPolicy: a.Exit.Kind.String(), ExitThreshold: a.Exit.Threshold, MinLoops: max(a.Exit.MinLoops, t.Loops.Min)}
@@ -168,6 +168,8 @@ type modelCard struct {
 	KVTokens    int       `json:"kv_tokens,omitempty"` // that fit in the KV pages at the default loops, all sequences together
 	Embeddings  int       `json:"embedding_size,omitempty"`
 	Description string    `json:"description,omitempty"`
+	// Defaults are of fields of sampling that a request leaves out, from the model's generation_config.json.
+	Defaults api.Defaults `json:"generation_config,omitempty"`
 }
 
 type cardLoops struct {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/loopserve/loopserve/runtime/engine/spec"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
+	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/tokenizer"
 )
@@ -70,6 +72,11 @@ func (k *loader) read(dir string) (*model, error) {
 			Loops: a.Loops, Exit: loopctl.ExitPolicy{Kind: kind, Threshold: a.ExitThreshold, MinLoops: a.MinLoops},
 		}
 	}
+	if k.cfg.Generation != "off" {
+		if out.card.Defaults, err = defaultsOf(b); err != nil {
+			k.log.Warn("left out of a model's generation_config.json", "model", m.Name, "err", err)
+		}
+	}
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		out.card.HiddenSize = m.HiddenSize
 	}
@@ -77,6 +84,18 @@ func (k *loader) read(dir string) (*model, error) {
 		out.card.PageBytes[i] = s.PageBytes()
 	}
 	return out, nil
+}
+
+// defaultsOf are what the bundle's generation_config.json says of fields of sampling.
+func defaultsOf(b *bundle.Bundle) (api.Defaults, error) {
+	data, err := b.ReadFile("generation_config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return api.ReadDefaults(data)
 }
 
 // problemsOf reads the bundle's eval.jsonl when asked; nil where it has none.

@@ -40,6 +40,7 @@ type Bounds struct {
 	Context  int    // tokens of one sequence
 	MinLoops int    // for messages, and for benchmarks
 	MaxLoops int
+	Defaults Defaults
 }
 
 // What a benchmark may ask for, beside the model's own limits.

@@ -70,7 +70,7 @@ func (v *Values) take(f *Field) error {
 			return Bad(name, CodeMissing, "%s is missing: %s", name, f.Missing)
 		}
 		if f.Kind != Refused {
-			v.values[f.Name] = f.Default
+			v.values[f.Name] = v.byDefault(f)
 		}
 		return nil
 	}
@@ -89,6 +89,15 @@ func (v *Values) take(f *Field) error {
 		return Bad(f.Name, CodeValue, `%[1]s has no effect without "%[2]s": true: set %[2]s, or leave %[1]s out`, f.Name, f.Needs)
 	}
 	return nil
+}
+
+// byDefault is what absence stands for: the model's word, or the table's. What a model says of max_tokens is a bound to the
+// table's, and not read here.
+func (v *Values) byDefault(f *Field) any {
+	if d, ok := v.bounds.Defaults[f.Name]; ok && f.Name != "max_tokens" {
+		return d
+	}
+	return f.Default
 }
 
 func (f *Field) refuse(raw json.RawMessage) error {

@@ -67,6 +67,8 @@ type Model struct {
 	Recommended AutoPolicy
 	// HiddenSize is the length of a latent; 0 where latents cannot be read, and there are no embeddings.
 	HiddenSize int
+	// Defaults are what the model's generation_config.json says of fields of sampling; nil where nothing is heard of it.
+	Defaults api.Defaults
 	// Problems reads the JSON lines that measure the model (prompt, answer, group), for GET /v1/depth/curve; nil where it
 	// has none.
 	Problems func() ([]byte, error)
@@ -112,7 +114,7 @@ func (m *Model) Takes(loops int) bool {
 
 // Bounds are what the table of fields has to know of the model.
 func (m *Model) Bounds(lim api.Limits) *api.Bounds {
-	return &api.Bounds{Limits: lim, Model: m.Name, Vocab: m.Vocab, Context: m.Context, MinLoops: m.Loops.Min, MaxLoops: m.Loops.Max}
+	return &api.Bounds{Limits: lim, Model: m.Name, Vocab: m.Vocab, Context: m.Context, MinLoops: m.Loops.Min, MaxLoops: m.Loops.Max, Defaults: m.Defaults}
 }
 
 // capacity is what the scheduler has to know of the model to check a request's depth.

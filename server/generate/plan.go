@@ -128,6 +128,9 @@ func (p *Plan) readLengths(v *api.Values) error {
 	if p.MaxTokens == 0 && !p.maxGiven {
 		p.MaxTokens = p.Model.Context
 	}
+	if most, ok := p.Model.Defaults["max_tokens"].(int); ok && most > 0 && !p.maxGiven {
+		p.MaxTokens = min(p.MaxTokens, most)
+	}
 	return nil
 }
 
