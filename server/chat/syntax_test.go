@@ -59,8 +59,9 @@ func compiledTemplate(source string) *Template {
 // A switch is a name that the template asks about, or has a default for.
 func TestSwitches(t *testing.T) {
 	x := compiledTemplate(`{% if a is defined %}{% endif %}{% if b is not defined %}{% set b = 1 %}{% endif %}{% set c = c | default('x') %}{{ d }}
-{% if tools is defined %}{% endif %}{{ m.e is defined }}{{ 'f is defined' }}{{ x and g is defined }}`)
-	for name, want := range map[string]bool{"a": true, "b": true, "c": true, "d": false, "tools": false, "e": false, "f": false, "g": true, "h": false, "": false, ".*": false} {
+{% if tools is defined %}{% endif %}{{ m.e is defined }}{{ 'f is defined' }}{{ x and g is defined }}{% for i in range(j) %}{{ loop.last }}{% endfor %}
+{% macro n(k) %}{{ k }}{% endmacro %}{{ n(1) }}`)
+	for name, want := range map[string]bool{"a": true, "b": true, "c": true, "d": true, "tools": false, "e": false, "f": false, "g": true, "h": false, "i": false, "j": true, "k": false, "n": false, "loop": false, "range": false, "": false, ".*": false} {
 		if got := x.declares(name); got != want {
 			t.Errorf("%s: %t", name, got)
 		}

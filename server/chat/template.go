@@ -268,11 +268,14 @@ func (t *Template) kwargs(v *api.Values, more []string) (map[string]any, error) 
 // switchName is a name that a template may leave to its callers.
 var switchName = regexp.MustCompile(`^[A-Za-z_]\w{0,63}$`)
 
-// declares says whether the template leaves a name to its callers, which it shows by asking whether it is defined, or by
-// having a default for it.
+// declares says whether the template leaves a name to its callers: it reads the name and never sets it, asks whether it is
+// defined, or has a default for it.
 func (t *Template) declares(name string) bool {
 	if !switchName.MatchString(name) || t.special[name] != "" || slices.Contains(ownNames, name) {
 		return false
+	}
+	if parsed, err := t.compiled(); err == nil && parsed.Free(name) {
+		return true
 	}
 	asked := regexp.MustCompile(`(?:^|[^.\w'"])` + name + `\s*(?:is\s+(?:not\s+)?defined|\|\s*d(?:efault)?)\b`)
 	return asked.MatchString(t.source)

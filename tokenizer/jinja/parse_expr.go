@@ -86,6 +86,7 @@ func (p *parser) primary() expr {
 		if v, ok := constants[t.text]; ok {
 			return constant(v)
 		}
+		p.reads[t.text] = true
 		for _, d := range p.macros { // Jinja sees a name in a nested macro as used by the outer one
 			d.caller = d.caller || t.text == "caller"
 			refuseIf(t.text == "varargs" || t.text == "kwargs", "%s of a macro", t.text)

@@ -157,6 +157,7 @@ func (p *parser) oneTarget(attrs bool) target {
 	_, isConstant := constants[t.text]
 	p.require(!isConstant, "can't assign to 'const'")
 	p.advance()
+	p.sets[t.text] = true
 	out := target{name: t.text}
 	if attrs && p.skip(".") {
 		out.attr = p.expect(tokName).text
@@ -166,6 +167,7 @@ func (p *parser) oneTarget(attrs bool) target {
 
 func (p *parser) macroTag() stmt {
 	name := p.expect(tokName).text
+	p.sets[name] = true
 	d := p.signature(name)
 	p.macroBody(d, "endmacro")
 	return func(r *render, s *scope) flow {
@@ -192,6 +194,7 @@ func (p *parser) signature(name string) *macroDecl {
 	p.items(")", func() {
 		name := p.expect(tokName).text
 		refuseIf(name == "caller", "a parameter named caller")
+		p.sets[name] = true
 		var def expr
 		if p.skip("=") {
 			def = p.expression()

@@ -17,6 +17,8 @@ type parser struct {
 	macros []*macroDecl // that are being parsed, outermost first
 	last   *call        // what postfix parsed last, if that is a call
 	inLoop int
+	reads  map[string]bool // names of variables
+	sets   map[string]bool // those of them that the template sets somewhere
 }
 
 func (p *parser) require(holds bool, format string, a ...any) {

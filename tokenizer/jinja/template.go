@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -14,6 +15,7 @@ const Generation = "generation"
 type Template struct {
 	body   []stmt
 	limits Limits
+	free   map[string]bool
 }
 
 // Parse reads a template. blocks are tags beside Jinja's own whose body is rendered as it is: chat templates have
@@ -23,11 +25,16 @@ func Parse(source string, limits Limits, blocks ...string) (t *Template, err err
 	if len(source) > limits.Source {
 		return nil, &LimitError{What: "source bytes", Limit: int64(limits.Source)}
 	}
-	p := &parser{lex: newLexer(source), most: limits.Nesting, blocks: blocks}
+	p := &parser{lex: newLexer(source), most: limits.Nesting, blocks: blocks, reads: map[string]bool{}, sets: words("loop caller")}
 	defer recovered(&err, &p.cur.line)
 	p.advance()
-	return &Template{body: p.body(nil), limits: limits}, nil
+	body := p.body(nil)
+	maps.DeleteFunc(p.reads, func(name string, _ bool) bool { return p.sets[name] || globals[name] != nil })
+	return &Template{body: body, limits: limits, free: p.reads}, nil
 }
+
+// Free says whether the template reads a variable that it never sets: what its callers may give.
+func (t *Template) Free(name string) bool { return t.free[name] }
 
 // Options of one render.
 type Options struct {
