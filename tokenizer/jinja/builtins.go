@@ -138,6 +138,7 @@ func strftime(t time.Time, format string) string {
 
 // tests holds the tests that may follow "is".
 var tests = table{}
+
 var callables = []string{"builtin_function_or_method", "Macro", "LoopContext", "Undefined"}
 
 func init() { // here, because select and map lead from filters to tests
