@@ -5,19 +5,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/app"
+	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/inspect"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/ort"
 )
 
 func inspectCommand() *cobra.Command {
 	var load inspect.Load
+	var kv configs.Bytes
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect <bundle>",
 		Short: "Print a page of facts: layers, parameters, loops, KV bytes, FLOPs, memory",
 		Long: `Inspect reads the manifest and the graphs, not the weights, and prints layers and parameters of each stage, the loops and
-KV policies, the KV bytes of a token in a plane, the floating-point operations of a token, and the memory that a number
-of requests of one length take at a depth. Sizes of files are checked; their hashes are what verify is for.`,
+KV policies, the KV bytes of a token in a plane, the floating-point operations of a token, the tokens that fit in
+the KV memory, and the memory that a number of requests of one length take at a depth. Sizes of files are checked; their hashes are what verify is for.`,
 		Example: `  loopserve inspect models/adder
   loopserve inspect models/adder --requests 64 --length 64 --loops 12
   loopserve inspect models/adder --json`,
@@ -30,6 +35,7 @@ of requests of one length take at a depth. Sizes of files are checked; their has
 			if err != nil {
 				return err
 			}
+			load.KVMemory = int64(app.Sized(&configs.Config{Provider: ort.ProviderCPU, KVMemory: kv}, host.Here(), b.Manifest.FileBytes()).KVMemory)
 			facts, err := inspect.Bundle(b, load)
 			if err != nil {
 				return err
@@ -47,6 +53,7 @@ of requests of one length take at a depth. Sizes of files are checked; their has
 	cmd.Flags().IntVar(&load.Loops, "loops", 0, "loops of each token; 0: the model's default")
 	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens in a page")
 	cmd.Flags().StringVar(&load.Precision, "kv-precision", "f32", "numbers in the KV pages: f32, f16 or int8")
+	cmd.Flags().TextVar(&kv, "kv-memory", configs.Bytes(0), "memory for KV pages; 0: what a server of this bundle alone would take on this machine now")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -88,8 +88,16 @@ func (a *App) leaveOut(dir string, err error) error {
 	return nil
 }
 
+// settling is how long a model is served before its hashes are compared.
+const settling = time.Second
+
 // check compares the hashes of a model that is served already. One that is not what its manifest says is ended.
 func (a *App) check(m *model) {
+	select { // the first requests go first
+	case <-time.After(settling):
+	case <-a.checking.Done():
+		return
+	}
 	a.hashing.Lock() // one after another: requests need the processors
 	defer a.hashing.Unlock()
 	start := time.Now()

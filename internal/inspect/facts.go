@@ -20,6 +20,7 @@ type Load struct {
 	// Precision is what the KV pages are kept in: f32 (default), f16 or int8. Bundles for CUDA and of the kind dense have
 	// their own.
 	Precision string `json:"kv_precision"`
+	KVMemory  int64  `json:"kv_memory"` // of a server, for its KV pages; 0: 1 GiB
 }
 
 // Facts is what there is to know.
@@ -66,6 +67,7 @@ type Policy struct {
 	Name       string `json:"name"`
 	Planes     int    `json:"planes"`      // of the block, at the load's loops
 	TokenBytes int64  `json:"token_bytes"` // of one token, all stages and planes
+	Tokens     int    `json:"kv_tokens"`   // that fit in kv_memory, all sequences together
 }
 
 // FLOPs are operations of one generated token at the load's length and loops. Attention is what scores and values take
@@ -84,6 +86,8 @@ type Memory struct {
 	Cache   int64 `json:"cache"`
 	Rows    int64 `json:"rows"` // latents and the buffers of a call, at the default number of rows
 	Total   int64 `json:"total"`
+	// Resident is what a server's VmRSS comes to: what of weights and rows is touched, the cache, and the process itself.
+	Resident int64 `json:"resident"`
 }
 
 // Bundle gathers the facts of a bundle.
@@ -117,9 +121,10 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 		s.Name, s.Layers, s.TokenBytes = loopctl.Stage(i).String(), g.Layers, shapes[i].TokenBytes()
 		s.Parameters, s.RowFLOPs = read.counts()
 		f.Parameters += s.Parameters
+		f.Memory.Resident += read.resident()
 	}
 	for _, name := range m.KVPolicies {
-		f.Policies = append(f.Policies, f.policy(name, shapes))
+		f.Policies = append(f.Policies, f.policy(name, shapes, m))
 	}
 	for i := range f.Stages {
 		f.Stages[i].Planes = min(f.Stages[i].Layers, 1)
@@ -136,6 +141,7 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 func (l *Load) complete(m *bundle.Manifest) error {
 	l.Requests, l.Length, l.Loops = cmp.Or(l.Requests, 1), cmp.Or(l.Length, m.Context), cmp.Or(l.Loops, m.Loops.Default)
 	l.PageSize = cmp.Or(l.PageSize, engine.Options{}.WithDefaults(m).PageSize)
+	l.KVMemory = cmp.Or(l.KVMemory, engine.Options{}.WithDefaults(m).KVBytes)
 	l.Precision = cmp.Or(l.Precision, kvcache.F32.String())
 	switch {
 	case l.Requests < 1 || l.PageSize < 1:
@@ -148,10 +154,18 @@ func (l *Load) complete(m *bundle.Manifest) error {
 	return nil
 }
 
-func (f *Facts) policy(name string, shapes [3]kvcache.Shape) Policy {
-	p, _ := spec.ParseKVPolicy(name) // the manifest has been checked
-	planes := p.PlanesAt(f.Load.Loops)
-	return Policy{name, planes, shapes[0].TokenBytes() + int64(planes)*shapes[1].TokenBytes() + shapes[2].TokenBytes()}
+func (f *Facts) policy(name string, shapes [3]kvcache.Shape, m *bundle.Manifest) Policy {
+	kv, _ := spec.ParseKVPolicy(name) // the manifest has been checked
+	planes := kv.PlanesAt(f.Load.Loops)
+	p := Policy{Name: name, Planes: planes, TokenBytes: shapes[0].TokenBytes() + int64(planes)*shapes[1].TokenBytes() + shapes[2].TokenBytes()}
+	opt := engine.Options{PageSize: f.Load.PageSize, KVBytes: f.Load.KVMemory, KVPrecision: shapes[1].Precision, KV: kv}.WithDefaults(m)
+	if m.Kind == bundle.KindDense || m.Provider != "" {
+		opt.KVPrecision = kvcache.F32 // they have their own
+	}
+	if c, err := opt.Capacity(m, f.Provider); err == nil { // else not a page fits
+		p.Tokens = c.Tokens(f.Load.Loops)
+	}
+	return p
 }
 
 func (f *Facts) operations() {
@@ -171,6 +185,13 @@ func (f *Facts) operations() {
 	f.FLOPs.Token = f.FLOPs.Prelude + int64(f.Load.Loops)*(f.FLOPs.Loop+f.FLOPs.LoopAttention) + f.FLOPs.Coda
 }
 
+// What a server takes beside weights and cache, as measured: the process with ONNX Runtime's library, and the vectors of
+// hidden_size that a call keeps for each of its rows.
+const (
+	processBytes = 60 << 20
+	rowVectors   = 20
+)
+
 func (f *Facts) memory(m *bundle.Manifest) {
 	l := f.Load
 	tokens := int64((l.Length+l.PageSize-1)/l.PageSize) * int64(l.PageSize) * int64(l.Requests)
@@ -184,9 +205,9 @@ func (f *Facts) memory(m *bundle.Manifest) {
 	vector := int64(m.HiddenSize) * element
 	def := engine.Options{}.WithDefaults(m)
 	latents, rows := int64(def.Latents), int64(def.MaxRows)
-	f.Memory = Memory{
-		Weights: f.FileBytes, Cache: tokens * f.Policies[0].TokenBytes,
-		Rows: latents*kept*vector + rows*((2+kept)*vector+4*int64(m.VocabSize)),
-	}
+	f.Memory.Weights, f.Memory.Cache = f.FileBytes, tokens*f.Policies[0].TokenBytes
+	f.Memory.Rows = latents*kept*vector + rows*((2+kept)*vector+4*int64(m.VocabSize))
 	f.Memory.Total = f.Memory.Weights + f.Memory.Cache + f.Memory.Rows
+	touched := min(rows, int64(l.Requests)*int64(l.Length))
+	f.Memory.Resident += processBytes + f.Memory.Cache + touched*rowVectors*vector + int64(l.Requests)*4*int64(m.VocabSize)
 }

@@ -168,5 +168,26 @@ func (g *graph) counts() (parameters, flops int64) {
 	return parameters, flops
 }
 
+// resident is the bytes of initializers that a server keeps in memory: all but the tables that rows are looked up in, which are
+// mapped, and come in row by row. Products that are packed anew give the mapped original back.
+func (g *graph) resident() (bytes int64) {
+	table := map[string]bool{}
+	for _, n := range g.nodes {
+		if (n.op == "Gather" || n.op == "GatherBlockQuantized") && len(n.inputs) > 0 {
+			table[n.inputs[0]] = true
+		}
+	}
+	for name, t := range g.initializers {
+		if !table[name] {
+			bytes += t.elements * elementBits[t.elem] / 8
+		}
+	}
+	return bytes
+}
+
+// elementBits are the sizes of the element types that weights are stored in: float, uint8, int8, int32, int64, float16, double,
+// bfloat16, uint4, int4.
+var elementBits = map[int64]int64{1: 32, 2: 8, 3: 8, 6: 32, 7: 64, 10: 16, 11: 64, 16: 16, 21: 4, 22: 4}
+
 // weight has the element types that parameters are stored in: float, uint8, int8, float16, double, bfloat16, uint4, int4.
 var weight = map[int64]bool{1: true, 2: true, 3: true, 10: true, 11: true, 16: true, 21: true, 22: true}

@@ -50,7 +50,7 @@ func (f *Facts) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\nKV policies at %d loops:\n", f.Load.Loops)
 	for _, p := range f.Policies {
-		fmt.Fprintf(w, "  %s: %d planes, %d bytes a token\n", p.Name, p.Planes, p.TokenBytes)
+		fmt.Fprintf(w, "  %s: %d planes, %d bytes a token; %s holds %d tokens\n", p.Name, p.Planes, p.TokenBytes, size(f.Load.KVMemory), p.Tokens)
 	}
 	fmt.Fprintf(w, "\none token at length %d and %d loops: %s FLOPs: prelude %s, each loop %s", f.Load.Length, f.Load.Loops,
 		count(f.FLOPs.Token), count(f.FLOPs.Prelude), count(f.FLOPs.Loop+f.FLOPs.LoopAttention))
@@ -63,6 +63,7 @@ func (f *Facts) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "memory of %d requests of %d tokens at %d loops, policy %s: %s: weights %s, cache %s, rows %s\n", f.Load.Requests,
 		f.Load.Length, f.Load.Loops, f.Policies[0].Name, size(f.Memory.Total), size(f.Memory.Weights), size(f.Memory.Cache), size(f.Memory.Rows))
+	fmt.Fprintf(w, "  resident in a server: %s, and of the token table the rows that were looked up\n", size(f.Memory.Resident))
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"sync"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -47,10 +48,19 @@ func (e *Engine) open(env *ort.Env, b *bundle.Bundle, kv kvcache.Precision) erro
 	session := ort.SessionOptions{OnCrew: bytes.Contains(block, []byte("QuantLinear"))}
 	shapes := spec.Shapes(e.m, e.limits.PageSize, kv)
 	graphs := [3]bundle.Graph{e.m.Prelude, e.m.Block, e.m.Coda}
+	// ONNX Runtime packs float32 weights on one thread for each session: block and coda are opened at one time. The first session
+	// of a process must come alone, since it registers the operators' domain, without a lock of ONNX Runtime's (1.32).
+	var opening sync.WaitGroup
+	var errs [3]error
 	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
-		if err := s.open(env, b, loopctl.Stage(i), graphs[i], e.limits.Pages[i], shapes[i], session); err != nil {
-			return err
+		opening.Go(func() { errs[i] = s.open(env, b, loopctl.Stage(i), graphs[i], e.limits.Pages[i], shapes[i], session) })
+		if loopctl.Stage(i) == loopctl.StagePrelude {
+			opening.Wait()
 		}
+	}
+	opening.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
 	}
 	return e.allocate()
 }
