@@ -115,10 +115,14 @@ func setLoopHeaders(c *gin.Context, p *generate.Plan) {
 		h.Set("X-Loops-Requested", strconv.Itoa(p.Requested))
 	}
 	h.Set("X-Loops-Applied", strconv.Itoa(p.Request.Loops))
-	for _, warning := range p.Warnings {
-		h.Add("X-Warning", warning)
-	}
+	warn(c, p.Warnings)
 	note(c, "loops", p.Request.Loops)
+}
+
+func warn(c *gin.Context, warnings []string) {
+	for _, w := range warnings {
+		c.Writer.Header().Add("X-Warning", w)
+	}
 }
 
 // answer is what the route makes of the deltas; nothing is left of it where it was streamed.

@@ -22,6 +22,7 @@ func (s *Server) postTokenize(c *gin.Context) (any, error) {
 	if isChat {
 		var talk *chat.Prompt
 		if talk, err = t.template.Read(c.Request.Context(), v, s.cfg.TemplateArgs); err == nil {
+			warn(c, talk.Warnings)
 			tokens, err = talk.IDs(addSpecial)
 		}
 	} else {

@@ -180,6 +180,8 @@ func (p *parser) close(out *generate.Part, last bool) bool {
 func (p *parser) follow(last bool) bool {
 	c := p.calls
 	p.held = strings.TrimLeft(p.held, blank)
+	outer := c.outer()
+	p.held = strings.TrimLeft(strings.TrimPrefix(p.held, outer), blank)
 	if p.held == "" {
 		return false
 	}
@@ -196,7 +198,7 @@ func (p *parser) follow(last bool) bool {
 		return true
 	case end != "" && strings.HasPrefix(p.held, end):
 		p.held = p.held[len(end):]
-	case !last && (strings.HasPrefix(another, p.held) || strings.HasPrefix(end, p.held)):
+	case !last && (strings.HasPrefix(another, p.held) || strings.HasPrefix(end, p.held) || strings.HasPrefix(outer, p.held)):
 		return false
 	}
 	p.state, p.fresh = speaking, true

@@ -79,12 +79,12 @@ func (p *parser) step(out *generate.Part, last bool) bool {
 	case beginning:
 		return p.begin(last)
 	case thinking:
-		text, found := p.until(thinkClose, last)
+		text, mark := p.until(last, thinkClose)
 		out.Reasoning += text
-		if found {
+		if mark != "" {
 			p.state = speaking
 		}
-		return found
+		return mark != ""
 	case speaking:
 		return p.speak(out, last)
 	}
@@ -104,32 +104,40 @@ func (p *parser) begin(last bool) bool {
 	return true
 }
 
-// until returns what may be shown of the text before a mark, and whether the mark is there.
-func (p *parser) until(mark string, last bool) (string, bool) {
-	if before, after, found := strings.Cut(p.held, mark); found {
+// until returns what may be shown of the text before the first of some marks, which is empty where none is there.
+func (p *parser) until(last bool, marks ...string) (shown, mark string) {
+	at, held := len(p.held), 0
+	for _, m := range marks {
+		if i := strings.Index(p.held, m); i >= 0 && i < at {
+			at, mark = i, m
+		}
+		held = max(held, generate.Partial(p.held, m))
+	}
+	if mark != "" {
+		before := p.held[:at]
 		text := strings.TrimRight(before, blank)
-		p.held, p.space, p.fresh = after, before[len(text):], true
-		return text, true
+		p.held, p.space, p.fresh = p.held[at+len(mark):], before[len(text):], true
+		return text, mark
 	}
 	text := p.held
 	if !last {
-		text = strings.TrimRight(text[:len(text)-generate.Partial(text, mark)], blank)
+		text = strings.TrimRight(text[:len(text)-held], blank)
 	}
 	p.held = p.held[len(text):]
 	p.fresh = p.fresh && text == ""
-	return text, false
+	return text, ""
 }
 
 func (p *parser) speak(out *generate.Part, last bool) bool {
 	calls := p.form.calls
 	if calls != nil && calls.mark != "" {
-		text, found := p.until(calls.mark, last)
+		text, mark := p.until(last, calls.marks()...)
 		out.Content += text
-		if found {
-			p.held = calls.mark + p.held
+		if mark != "" {
+			p.held = mark + p.held
 			p.enter()
 		}
-		return found
+		return mark != ""
 	}
 	if calls != nil && !p.said {
 		text := strings.TrimLeft(p.held, blank)

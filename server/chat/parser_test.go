@@ -51,6 +51,8 @@ func TestParser(t *testing.T) {
 	tags := answerForm{calls: newPatterns(constrain.CallSyntax{
 		Begin: "<|calls|>", Open: "<|call|>function<|sep|>", Middle: "\n```json\n", Close: "\n```<|/call|>", Between: "\n", End: "<|/calls|>", Most: -1,
 	}, fg)}
+	named := answerForm{calls: newPatterns(constrain.CallSyntax{Open: "<function=", Middle: ">", Close: "</function>", Most: -1}, fg)}
+	marks := answerForm{calls: newPatterns(constrain.CallSyntax{Open: "[TOOL_CALLS]", Middle: "[ARGS]", Most: -1}, fg)}
 	const two = "<tool_call>\n<function=now>\n</function>\n</tool_call>\n<tool_call>\n<function=now>\n<parameter=x>\n1\n</parameter>\n</function>\n</tool_call>"
 	const call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>"
 	for _, tt := range []struct {
@@ -113,6 +115,12 @@ func TestParser(t *testing.T) {
 		{"marked, one of two", answerForm{calls: marked.calls, single: true}, two, "", "", `now{}`},
 		{"marked, not closed", marked, "<tool_call>\n<function=now>\n<parameter=x>\n1\n</parameter>\n", "", "", `now{"x": "1"}`},
 		{"marked, cut short", marked, "<tool_call>\n<function=now>\n<parameter=x>\n1", "", "", `now{"x": "1`},
+		{
+			"marked inside only", marked, "so\n<function=now>\n<parameter=x>\n1\n</parameter>\n</function>\n<function=now>\n</function>\n</tool_call>\nb",
+			"sob", "", `now{"x": "1"}now{}`,
+		},
+		{"a name in its mark", named, "so <function=f>{\"x\": 1}</function>\n<function=g>{}</function>b", "sob", "", `f{"x": 1}g{}`},
+		{"a mark and a name each", marks, `so [TOOL_CALLS]f[ARGS]{"x": 1}[TOOL_CALLS]g[ARGS]{}`, "so", "", `f{"x": 1}g{}`},
 		{"marked JSON", marked, call, "", "", `f{"x": 1}`},
 
 		{

@@ -15,6 +15,7 @@ type callPatterns struct {
 	tools []constrain.Tool
 
 	mark    string         // what a call begins with and no other text does; empty: a call is all of the answer
+	inner   string         // a mark inside of that, which models write without it; empty: none
 	closing string         // what ends it then; empty: the answer's end
 	first   head           // of the first call
 	later   head           // of another one in its list
@@ -34,7 +35,7 @@ const (
 )
 
 var (
-	leadingTag  = regexp.MustCompile(`^(?:<[^<>\s]+>|\[[A-Z_]+\])`)
+	leadingTag  = regexp.MustCompile(`^(?:<[^<>\s]+>?|\[[A-Z_]+\])`)
 	trailingTag = regexp.MustCompile(`<[^<>\s]+>$`)
 	anyTag      = regexp.MustCompile(`<[^<>\s]+>|\[[A-Z_]+\]`)
 )
@@ -43,11 +44,14 @@ func newPatterns(s constrain.CallSyntax, tools []constrain.Tool) *callPatterns {
 	a := s.Arguments
 	p := &callPatterns{CallSyntax: s, tools: tools, mark: leadingTag.FindString(s.Begin + s.Open)}
 	p.closing = trailingTag.FindString(strings.TrimSpace(s.Close + s.End))
+	if inner := strings.TrimSpace(strings.TrimPrefix(s.Begin+s.Open, p.mark)); !a.JSON() && p.mark != "" && strings.HasPrefix(inner, "<") {
+		p.inner = inner
+	}
 	p.first, p.later = p.head(s.Begin), p.head("")
 	if !a.JSON() {
 		// White space behind a mark belongs to the value, but for what the syntax has there.
 		p.key = anchored("(?:" + loose(a.Between) + ")?" + loose(a.Open) + keyNames + loose(strings.TrimRightFunc(a.Middle, unicode.IsSpace)))
-		p.tail = regexp.MustCompile(loose(s.Close))
+		p.tail = regexp.MustCompile(loose(strings.TrimSuffix(strings.TrimSpace(s.Close), p.outer())))
 		return p
 	}
 	if end := strings.LastIndex(s.Close, "}"); end >= 0 {
@@ -59,11 +63,31 @@ func newPatterns(s constrain.CallSyntax, tools []constrain.Tool) *callPatterns {
 }
 
 func (p *callPatterns) head(begin string) head {
-	h := head{anchored(loose(begin+p.Open) + toolNames + loose(p.Middle)), anchored(loose(begin) + `[\w.\s-]*$`)}
+	open := loose(begin + p.Open)
+	if p.inner != "" {
+		open = "(?:" + loose(p.mark) + `\s*)?` + loose(p.inner)
+	}
+	h := head{anchored(open + toolNames + loose(p.Middle)), anchored(loose(begin) + `[\w.\s-]*$`)}
 	if p.Arguments.JSON() { // its fields may stand in another order
 		h.undone = anchored(regexp.QuoteMeta(strings.TrimSpace(begin + p.Open)[:1]))
 	}
 	return h
+}
+
+// outer is what ends a call whose mark may be missing, and may then be missing itself.
+func (p *callPatterns) outer() string {
+	if p.inner == "" {
+		return ""
+	}
+	return p.closing
+}
+
+// marks are what a call may begin with.
+func (p *callPatterns) marks() []string {
+	if p.inner == "" {
+		return []string{p.mark}
+	}
+	return []string{p.mark, p.inner}
 }
 
 // tags are the marks of the syntax, any of which may be a special token.

@@ -91,7 +91,7 @@ func (t *Template) probe(ctx context.Context, kwargs map[string]any) (s constrai
 	}
 	one := turn(probeCall("pingone", "probeid01", someArguments))
 	open, rest, found := strings.Cut(one, "pingone")
-	if !found {
+	if !found || open == "" { // a bare name is not told from text
 		return s, false
 	}
 	s.Most = 1
