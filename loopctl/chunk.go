@@ -67,6 +67,7 @@ func (c *Controller) enter(s *sequence, n int) *chunk {
 		}
 	}
 	s.latents += n
+	s.enters(n)
 	s.computed += n
 	s.chunks = append(s.chunks, k)
 	c.entering = append(c.entering, k)

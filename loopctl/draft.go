@@ -57,7 +57,7 @@ func (c *Controller) takeBack(s *sequence) {
 		c.retire(s.chunks[n-1])
 	}
 	s.tokens, s.guess = s.tokens[:s.known], nil
-	s.computed = min(s.computed, s.known)
+	s.computed, s.reached = min(s.computed, s.known), min(s.reached, s.known)
 }
 
 // chooseGuesses plans the rows of guesses, and lets one more enter.

@@ -70,9 +70,11 @@ type Stats struct {
 	LoopsMax         int
 	LoopsSaved       int // loops under the cap that an exit policy did not run
 	LoopsGranted     int // the cap that applied: Request.Loops, or what Elastic made of it
-	PromptLoops      int // loops over all prompt rows, those of cached rows not counted
+	PromptRows       int // rows of the prompt that were computed: all but the cached ones
+	PromptLoops      int // loops over them, those of the last one too, which decide the first token
 	CachedTokens     int // prompt tokens whose pages came from the prefix cache
 	Preemptions      int
+	Recomputed       int // rows computed again after a preemption; nowhere else counted
 	Drafted          int // tokens guessed
 	Accepted         int // guesses that were right
 

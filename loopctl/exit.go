@@ -60,12 +60,9 @@ func (c *Controller) leave(k *chunk, packed int) {
 func (c *Controller) count(k *chunk) {
 	s := k.seq
 	for i := range k.rows() {
-		s.note(k.first+i, k.depth)
+		s.leaves(k.first+i, k.depth)
 	}
 	c.stats.Exits[s.exit.Kind][k.depth] += k.rows()
-	if prompt := min(k.end(), len(s.req.Prompt)) - k.first; prompt > 0 {
-		s.stats.PromptLoops += k.depth * prompt
-	}
 	if skipped := s.loops - k.depth; skipped > 0 {
 		c.pay(s, skipped*k.rows())
 	}

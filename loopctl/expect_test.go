@@ -40,7 +40,7 @@ func expect(l loopctl.Capacity, r *loopctl.Request, wrap int) answer {
 		id := int32(loopctltest.Says(h, l.Vocab))
 		tokens = append(tokens, id)
 		out.Tokens, out.Loops = append(out.Tokens, id), append(out.Loops, loops)
-		if len(tokens) == len(r.Prompt)+r.MaxTokens || slices.Contains(r.StopIDs, id) {
+		if len(tokens) == len(r.Prompt)+r.MaxTokens || slices.Contains(r.StopIDs, id) || r.Ends != nil && r.Ends(id, loops, loopctl.FinishNone) != loopctl.FinishNone {
 			return out
 		}
 	}

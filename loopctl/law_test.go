@@ -55,6 +55,15 @@ func randomMix(rng *rand.Rand) mix {
 			ID: fmt.Sprint("r", i), Seed: uint64(rng.IntN(seeds)), Loops: rng.IntN(9), MaxTokens: upTo(10), Priority: rng.IntN(priorities),
 			Prompt: make([]int32, upTo(30)), Sampler: loopctltest.Greedy{},
 		}
+		if rng.IntN(4) == 0 { // an end that only the reader can see
+			at, reason := int32(rng.IntN(4)), loopctl.FinishReason(1+rng.IntN(2))
+			r.Ends = func(id int32, loops int, f loopctl.FinishReason) loopctl.FinishReason {
+				if (id+int32(loops))%4 == at {
+					return reason
+				}
+				return f
+			}
+		}
 		if rng.IntN(2) == 0 {
 			r.StopIDs = []int32{int32(rng.IntN(m.limits.Vocab))}
 		}
@@ -108,7 +117,9 @@ func depth(r *loopctl.Request, l loopctl.Capacity, rng *rand.Rand) {
 func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 	t.Helper()
 	e := loopctltest.New(m.limits)
-	m.cfg.Observer = seen
+	book := &ledger{coverage: seen, by: map[loopctl.FinishReason]int{}}
+	accepted := 0
+	m.cfg.Observer = book
 	c := loopctl.New(e, m.cfg)
 	streams := make([]*loopctl.Stream, len(m.reqs))
 	got := make([][]int32, len(m.reqs))
@@ -128,6 +139,7 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 				}
 				streams[i] = s[0]
 				pending++
+				accepted++
 			}
 			if m.cancel[i] == tick && streams[i] != nil {
 				streams[i].Cancel()
@@ -158,10 +170,12 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 	for _, err := range e.Breaches {
 		t.Fatal(err)
 	}
+	book.check(t, accepted)
 	for i, r := range m.reqs {
 		if streams[i] == nil {
 			continue
 		}
+		checkAccount(t, r, last[i], loops[i])
 		alone := expect(m.limits, r, wrap)
 		if last[i].Finish == loopctl.FinishCancelled {
 			n := min(len(got[i]), len(alone.Tokens))
@@ -232,7 +246,7 @@ func TestLaw(t *testing.T) {
 	}
 	t.Logf("%d mixes: %v", n, all)
 	for _, name := range []string{
-		"preemptions", "drafts", "accepted drafts", "cached tokens", "fills", "probes", "early exits", "parked readers", "calls of mixed depth",
+		"preemptions", "drafts", "accepted drafts", "cached tokens", "fills", "probes", "early exits", "parked readers", "recomputed rows", "calls of mixed depth",
 	} {
 		if all[name] == 0 {
 			t.Errorf("no %s in %d mixes: the law was not tried on them", name, n)

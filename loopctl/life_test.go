@@ -194,7 +194,7 @@ func TestStats(t *testing.T) {
 		_, last := drainAll(t, streams[0])
 		want := loopctl.Stats{
 			Arrived: start, Scheduled: start, FirstToken: start.Add(2 * time.Second), Finished: start.Add(8 * time.Second),
-			PromptTokens: 3, CompletionTokens: 4, LoopsTotal: 8, LoopsMax: 2, LoopsGranted: 2, PromptLoops: 6,
+			PromptTokens: 3, CompletionTokens: 4, LoopsTotal: 8, LoopsMax: 2, LoopsGranted: 2, PromptRows: 3, PromptLoops: 6,
 			Timeline: []loopctl.Stretch{{Start: start.Add(2 * time.Second), End: start.Add(8 * time.Second), Tokens: 3, Loops: 6, Least: 2, Most: 2}},
 		}
 		if !reflect.DeepEqual(*last.Stats, want) {

@@ -82,7 +82,7 @@ func (c *Controller) share(s *sequence) {
 	if s.varies && !s.exit.free() { // where depths don't follow from the tokens, rows that left early are nobody else's
 		from := s.holding.Shared() * c.capacity.PageSize
 		for p := from; p < done; p++ {
-			if p >= len(s.depths) || int(s.depths[p]) != s.loops {
+			if s.loopsAt(p) != s.loops {
 				done = p
 			}
 		}

@@ -171,6 +171,9 @@ func (c *Controller) root(s *sequence) []byte {
 
 // end frees all that s holds and tells its reader. The caller removes it from waiting; forget removes it from running.
 func (c *Controller) end(s *sequence, e Event) {
+	if e.Finish == FinishStop || e.Finish == FinishLength {
+		s.settle()
+	}
 	if s.running {
 		c.strip(s, e.Finish != FinishError)
 		c.ended++
@@ -181,12 +184,12 @@ func (c *Controller) end(s *sequence, e Event) {
 		s.timer.Stop()
 	}
 	c.pay(s, int(s.owed))
-	s.stats.Finished = c.cfg.Now()
+	if e.At.IsZero() { // no token came with the end
+		e.At = c.cfg.Now()
+	}
+	s.stats.Finished = e.At
 	if e.Finish == FinishCancelled || e.Finish == FinishError {
 		e.Token.ID = -1
-	}
-	if e.At.IsZero() { // no token came with the end
-		e.At = s.stats.Finished
 	}
 	e.Stats = &s.stats
 	c.cfg.Observer.Finished(s.req, e)

@@ -28,7 +28,8 @@ type sequence struct {
 	chunks   []*chunk
 	latents  int // held
 
-	depths  []uint16 // by position: loops that the row did; 0: not known. Kept where rows may differ
+	depths  []uint16 // by position: loops that the row did; 0: not known. Kept of the prompt, and where rows may differ
+	reached int      // rows that have entered the engine, before a preemption or after
 	varies  bool     // rows may leave at different depths
 	ordered bool     // rows go through the coda in order of position
 	wraps   bool     // planes are written more than once: prompts go chunk after chunk
@@ -94,8 +95,8 @@ func (s *sequence) stops(id int32) FinishReason {
 // target is the depth at which the row at a position leaves whatever its policy says, and whether it was fixed
 // beforehand: by a replay, or by what the row did before its sequence was preempted.
 func (s *sequence) target(position int) (depth int, fixed bool) {
-	if position < len(s.depths) && s.depths[position] > 0 {
-		return int(s.depths[position]), true
+	if n := s.loopsAt(position); n > 0 {
+		return n, true
 	}
 	if n := len(s.req.Replay); n > 0 {
 		token := position - len(s.req.Prompt) + 1 // the generated token that this row decides
@@ -109,9 +110,6 @@ func (s *sequence) target(position int) (depth int, fixed bool) {
 
 // note writes down the loops of a row that left.
 func (s *sequence) note(position, depth int) {
-	if !s.varies {
-		return
-	}
 	for len(s.depths) <= position {
 		s.depths = append(s.depths, 0)
 	}

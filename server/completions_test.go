@@ -19,21 +19,25 @@ type wireCompletion struct {
 		StopReason   any     `json:"stop_reason"`
 		Loops        []int
 	}
-	Usage *struct {
-		PromptTokens            int `json:"prompt_tokens"`
-		CompletionTokens        int `json:"completion_tokens"`
-		TotalTokens             int `json:"total_tokens"`
-		CompletionTokensDetails struct {
-			Loops struct {
-				Total, Max, Saved int
-				Mean              float64
-			}
-		} `json:"completion_tokens_details"`
-		PromptTokensDetails struct {
-			Loops struct{ Total, Max int }
-		} `json:"prompt_tokens_details"`
-	}
+	Usage   *wireUsage
 	Timings map[string]*float64
+}
+
+type wireUsage struct {
+	PromptTokens            int `json:"prompt_tokens"`
+	CompletionTokens        int `json:"completion_tokens"`
+	TotalTokens             int `json:"total_tokens"`
+	CompletionTokensDetails struct {
+		Loops wireLoops
+	} `json:"completion_tokens_details"`
+	PromptTokensDetails struct {
+		Loops wireLoops
+	} `json:"prompt_tokens_details"`
+}
+
+type wireLoops struct {
+	Total, Max, Saved, Granted int
+	Mean                       float64
 }
 
 func decode(t *testing.T, a answer) wireCompletion {

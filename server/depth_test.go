@@ -153,7 +153,7 @@ func TestModelPolicies(t *testing.T) {
 func TestDepthStats(t *testing.T) {
 	stats := &loopctl.Stats{
 		Arrived: time.Now(), PromptTokens: 10, CompletionTokens: 2, LoopsTotal: 7, LoopsMax: 5, LoopsSaved: 9, LoopsGranted: 6,
-		PromptLoops: 24, CachedTokens: 4, Drafted: 8, Accepted: 5,
+		PromptRows: 6, PromptLoops: 24, CachedTokens: 4, Drafted: 8, Accepted: 5,
 	}
 	g := &generator{submit: func(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 		var out []*loopctl.Stream

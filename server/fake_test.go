@@ -73,7 +73,7 @@ func (s *script) speak(r *loopctl.Request, st *loopctl.Stream) {
 	now := time.Now()
 	stats := &loopctl.Stats{
 		Arrived: now, Scheduled: now.Add(2 * time.Millisecond), FirstToken: now.Add(5 * time.Millisecond),
-		PromptTokens: len(r.Prompt), PromptLoops: len(r.Prompt) * r.Loops,
+		PromptTokens: len(r.Prompt), PromptRows: len(r.Prompt), PromptLoops: len(r.Prompt) * r.Loops,
 	}
 	cancel := func() {
 		s.mu.Lock()

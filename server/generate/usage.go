@@ -89,8 +89,9 @@ func (u *Usage) complete() {
 	for _, s := range u.ended {
 		done.Saved += s.LoopsSaved
 		prompt.Total += s.PromptLoops
-		rows += s.PromptTokens - s.CachedTokens
+		rows += s.PromptRows
 		granted := cmp.Or(s.LoopsGranted, u.loops) // not every generator says
+		prompt.Saved += max(s.PromptRows*granted-s.PromptLoops, 0)
 		if deepest = max(deepest, granted); done.Granted == 0 || granted < done.Granted {
 			done.Granted = granted
 		}

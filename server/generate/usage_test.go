@@ -31,7 +31,7 @@ func TestUsage(t *testing.T) {
 	u := usageOf(1, 2, 4)
 	u.Add(Delta{Index: 0, Loops: 4, thinks: true})
 	u.Add(Delta{Index: 1, Loops: 2})
-	u.Add(Delta{Index: 0, Finish: "stop", Stats: &loopctl.Stats{PromptTokens: 3, CachedTokens: 1, PromptLoops: 8, LoopsSaved: 1, LoopsGranted: 3}})
+	u.Add(Delta{Index: 0, Finish: "stop", Stats: &loopctl.Stats{PromptTokens: 3, CachedTokens: 1, PromptRows: 2, PromptLoops: 8, LoopsSaved: 1, LoopsGranted: 3}})
 	const running = `{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":0},` +
 		`"completion_tokens_details":{"reasoning_tokens":1,"loops":{"total":6,"mean":3,"max":4,"saved":0}}}`
 	if got := asJSON(t, u); got != running {

@@ -134,6 +134,7 @@ func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
 	o.add("generation_tokens_total", s.CompletionTokens)
 	o.add("loops_saved_total", s.LoopsSaved)
 	o.add("num_preemptions_total", s.Preemptions)
+	o.add("recomputed_rows_total", s.Recomputed)
 	o.add("prompt_tokens_cached_total", s.CachedTokens)
 	if r.Loops > 0 && s.LoopsGranted > 0 && s.LoopsGranted < r.Loops {
 		reason := "backlog"
@@ -142,30 +143,33 @@ func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
 		}
 		o.add("degraded_requests_total", 1, reason)
 	}
-	if rows := s.PromptTokens - s.CachedTokens; rows > 0 && s.PromptLoops > 0 {
-		mean := float64(s.PromptLoops) / float64(rows)
-		o.observe("loops_per_token", mean, "prefill", r.Exit.Kind.String())
+	if s.PromptRows > 0 {
+		o.observe("loops_per_token", float64(s.PromptLoops)/float64(s.PromptRows), "prefill", r.Exit.Kind.String())
 	}
 	if !s.Scheduled.IsZero() {
 		o.since("request_queue_time_seconds", s.Arrived, s.Scheduled)
 	}
-	if s.FirstToken.IsZero() {
-		return
+	if !s.FirstToken.IsZero() {
+		o.since("time_to_first_token_seconds", s.Arrived, s.FirstToken)
+		o.since("request_prefill_time_seconds", s.Scheduled, s.FirstToken)
 	}
-	o.since("time_to_first_token_seconds", s.Arrived, s.FirstToken)
-	o.since("request_prefill_time_seconds", s.Scheduled, s.FirstToken)
-	if last.Finish != loopctl.FinishStop && last.Finish != loopctl.FinishLength {
-		return
+	if last.Finish == loopctl.FinishStop || last.Finish == loopctl.FinishLength {
+		o.answered(s)
 	}
+}
+
+// answered counts a sequence that has its whole answer.
+func (o *observer) answered(s *loopctl.Stats) {
 	o.since("e2e_request_latency_seconds", s.Arrived, s.Finished)
 	o.since("request_inference_time_seconds", s.Scheduled, s.Finished)
-	o.since("request_decode_time_seconds", s.FirstToken, s.Finished)
 	o.observe("request_prompt_tokens", float64(s.PromptTokens))
 	o.observe("request_generation_tokens", float64(s.CompletionTokens))
+	if s.CompletionTokens == 0 {
+		return
+	}
+	o.since("request_decode_time_seconds", s.FirstToken, s.Finished)
+	o.observe("loops_per_request", float64(s.LoopsTotal)/float64(s.CompletionTokens))
 	if s.CompletionTokens > 1 {
 		o.observe("request_time_per_output_token_seconds", s.Finished.Sub(s.FirstToken).Seconds()/float64(s.CompletionTokens-1))
-	}
-	if s.CompletionTokens > 0 {
-		o.observe("loops_per_request", float64(s.LoopsTotal)/float64(s.CompletionTokens))
 	}
 }

@@ -32,7 +32,7 @@ func TestObserver(t *testing.T) {
 	now := time.Now()
 	o.Finished(&loopctl.Request{Loops: 8, TargetITL: time.Second}, loopctl.Event{Finish: loopctl.FinishStop, Stats: &loopctl.Stats{
 		Arrived: now, Scheduled: now.Add(time.Second), FirstToken: now.Add(2 * time.Second), Finished: now.Add(4 * time.Second),
-		PromptTokens: 3, CompletionTokens: 5, LoopsTotal: 20, LoopsGranted: 6, PromptLoops: 18, LoopsSaved: 2,
+		PromptTokens: 3, CompletionTokens: 5, LoopsTotal: 20, LoopsGranted: 6, PromptRows: 3, PromptLoops: 18, LoopsSaved: 2,
 	}})
 	after := scrape(t, m)
 	for line, text := range map[string]string{
