@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Config is what tokenizer_config.json says beside the tokenizer itself.
@@ -23,6 +25,7 @@ type Config struct {
 	// Special is every special token that the file names.
 	Special []string
 
+	class string       // tokenizer_class, without "Fast"
 	added []addedToken // of added_tokens_decoder, by their ids
 }
 
@@ -44,7 +47,9 @@ func parseConfig(data []byte) (Config, error) {
 		AddEOS     *bool                 `json:"add_eos_token"`
 		Template   chatTemplates         `json:"chat_template"`
 		Added      map[string]addedToken `json:"added_tokens_decoder"`
-		Additional json.RawMessage       `json:"additional_special_tokens"`
+		Additional specialTokens         `json:"additional_special_tokens"`
+		Extra      specialTokens         `json:"extra_special_tokens"` // the newer name
+		Class      string                `json:"tokenizer_class"`
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
 		return c, fmt.Errorf("tokenizer_config.json: %w", err)
@@ -52,13 +57,8 @@ func parseConfig(data []byte) (Config, error) {
 	c.BOS, c.EOS, c.PAD, c.UNK = string(f.BOS), string(f.EOS), string(f.PAD), string(f.UNK)
 	c.AddBOS, c.AddEOS = f.AddBOS, f.AddEOS
 	c.ChatTemplates, c.ChatTemplate = f.Template, f.Template["default"]
-	var more []specialToken
-	if !absent(f.Additional) {
-		if err := json.Unmarshal(f.Additional, &more); err != nil {
-			return c, fmt.Errorf("tokenizer_config.json: additional_special_tokens: %w", err)
-		}
-	}
-	for _, tok := range append([]specialToken{f.BOS, f.EOS, f.UNK, f.SEP, f.PAD, f.CLS, f.MASK}, more...) {
+	c.class = strings.TrimSuffix(f.Class, "Fast")
+	for _, tok := range slices.Concat([]specialToken{f.BOS, f.EOS, f.UNK, f.SEP, f.PAD, f.CLS, f.MASK}, f.Additional, f.Extra) {
 		if tok != "" && !slices.Contains(c.Special, string(tok)) {
 			c.Special = append(c.Special, string(tok))
 		}
@@ -73,6 +73,45 @@ func parseConfig(data []byte) (Config, error) {
 	}
 	slices.SortFunc(c.added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
 	return c, nil
+}
+
+// withLegacy adds to a tokenizer_config.json what two older files say, which are read where it has no added_tokens_decoder:
+// special_tokens_map.json, which wins, and added_tokens.json.
+func withLegacy(config, specialMap, added []byte) ([]byte, error) {
+	all := map[string]json.RawMessage{}
+	if err := unmarshal("tokenizer_config.json", config, &all); err != nil || all["added_tokens_decoder"] != nil {
+		return config, err
+	}
+	if err := unmarshal("special_tokens_map.json", specialMap, &all); err != nil {
+		return nil, err
+	}
+	ids := map[string]int32{}
+	if err := unmarshal("added_tokens.json", added, &ids); err != nil || len(ids) == 0 {
+		merged, _ := json.Marshal(all) // of raw JSON values, which marshal
+		return merged, err
+	}
+	merged, _ := json.Marshal(all)
+	c, err := parseConfig(merged)
+	if err != nil {
+		return nil, err
+	}
+	decoder := map[int32]addedToken{}
+	for content, id := range ids {
+		special := slices.Contains(c.Special, content)
+		decoder[id] = addedToken{Content: content, Special: special, Normalized: !special}
+	}
+	all["added_tokens_decoder"], _ = json.Marshal(decoder)
+	return json.Marshal(all)
+}
+
+func unmarshal(name string, data []byte, v any) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // merge adds the tokens that the configuration declares to those of
@@ -123,6 +162,21 @@ func (s *specialToken) UnmarshalJSON(data []byte) error {
 	}
 	*s = specialToken(tok.Content)
 	return nil
+}
+
+// specialTokens reads a list of tokens, or an object that gives each a name.
+type specialTokens []specialToken
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *specialTokens) UnmarshalJSON(data []byte) error {
+	var named map[string]specialToken
+	if json.Unmarshal(data, &named) == nil {
+		for _, name := range slices.Sorted(maps.Keys(named)) {
+			*s = append(*s, named[name])
+		}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]specialToken)(s))
 }
 
 // chatTemplates reads one template or a list of named ones.

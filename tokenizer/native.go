@@ -1,9 +1,11 @@
 package tokenizer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unicode/utf8"
 )
@@ -96,9 +98,28 @@ func (t *native) normalForm(content string) (string, error) {
 	return string(s.text), err
 }
 
+// classFlags are add_bos_token and add_eos_token of the classes of
+// transformers that make a post-processor of their own, where the
+// configuration has neither.
+var classFlags = map[string][2]bool{
+	"LlamaTokenizer": {true, false}, "CodeLlamaTokenizer": {true, false}, "GemmaTokenizer": {true, false},
+	"CohereTokenizer": {true, false}, "GPTNeoXTokenizer": {false, false},
+}
+
+// deafClasses leave everything to the post-processor of tokenizer.json.
+var deafClasses = []string{"PreTrainedTokenizer", "TokenizersBackend", "GPT2Tokenizer", "Qwen2Tokenizer"}
+
 // applyConfig lets add_bos_token and add_eos_token of the configuration have
-// their way over the post-processor, as transformers does.
+// their way over the post-processor, as tokenizer_class makes transformers do.
+// Where no class, or one that is not known here, is named, they do.
 func (t *native) applyConfig() error {
+	if slices.Contains(deafClasses, t.config.class) {
+		return nil
+	}
+	if flags, ok := classFlags[t.config.class]; ok {
+		t.affixes = affixes{parts: [][]int32{nil, nil}}
+		t.config.AddBOS, t.config.AddEOS = cmp.Or(t.config.AddBOS, &flags[0]), cmp.Or(t.config.AddEOS, &flags[1])
+	}
 	for _, c := range []struct {
 		key, token string
 		want       *bool

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 )
 
 // Tokenizer turns text into ids and back. It never changes after loading and
@@ -100,7 +101,16 @@ func OpenDir(path, backend string) (Tokenizer, error) {
 }
 
 func openConfig(dir fs.FS) (Config, error) {
-	data, err := optional(dir, "tokenizer_config.json")
+	var files [5][]byte
+	for i, name := range []string{
+		"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "additional_chat_templates/tool_use.jinja",
+	} {
+		var err error
+		if files[i], err = optional(dir, name); err != nil {
+			return Config{}, err
+		}
+	}
+	data, err := withLegacy(files[0], files[1], files[2])
 	if err != nil {
 		return Config{}, err
 	}
@@ -108,18 +118,24 @@ func openConfig(dir fs.FS) (Config, error) {
 	if err != nil {
 		return config, err
 	}
-	text, err := optional(dir, "chat_template.jinja")
-	if err != nil {
-		return config, err
+	if text := files[3]; len(text) > 0 { // files win over all entries
+		config.ChatTemplate, config.ChatTemplates = string(text), map[string]string{"default": string(text)}
 	}
-	if len(text) > 0 { // a file of its own wins over the entry
-		config.ChatTemplate = string(text)
+	if text := files[4]; len(text) > 0 {
+		if config.ChatTemplates == nil {
+			config.ChatTemplates = map[string]string{}
+		}
+		config.ChatTemplates["tool_use"] = string(text)
 	}
 	return config, nil
 }
 
+// optional reads a file that may be missing. A bundle, which has no folders, has it under the last part of its name.
 func optional(dir fs.FS, name string) ([]byte, error) {
 	data, err := fs.ReadFile(dir, name)
+	if base := path.Base(name); err != nil && base != name {
+		data, err = fs.ReadFile(dir, base)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -49,6 +49,7 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: model %s (%s), %d + %d×L + %d layers, loops %d to %d, %s, %.1f MB in %d files, %s\n",
 				out, m.Name, m.Family, m.Prelude.Layers, m.Block.Layers, m.Coda.Layers, m.Loops.Min, m.Loops.Max, precisionText(m),
 				float64(m.FileBytes())/1e6, len(m.Files), time.Since(start).Round(time.Millisecond))
+			warn(cmd.ErrOrStderr(), m)
 			return nil
 		},
 	}
@@ -68,6 +69,13 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		panic(err) // a typing mistake in the line above
 	}
 	return cmd
+}
+
+// warn prints what of a bundle is allowed and hardly meant.
+func warn(w io.Writer, m *bundle.Manifest) {
+	for _, text := range m.Warnings() {
+		fmt.Fprintln(w, "warning:", text)
+	}
 }
 
 // exportProgress shows how far an export is: a bar on a terminal, elsewhere a line every five seconds. A short one says nothing.

@@ -60,6 +60,7 @@ func (v *verification) run(w io.Writer, dir string) error {
 	m := &b.Manifest
 	fmt.Fprintf(w, "%s: model %s, family %s: %d files, sizes, hashes and graphs are as the manifest says\n", dir, m.Name, m.Family, len(m.Files))
 	writeMemory(w, m)
+	warn(w, m)
 	if _, err := tokenizer.Open(b.FS(), tokenizer.Native); err != nil {
 		fmt.Fprintf(w, "%s cannot be served: %v\n", dir, err)
 		if v.vectors == "" { // numbers need no text

@@ -121,6 +121,15 @@ type Tokens struct {
 	Stop []int32 `json:"stop"` // any of them ends a sequence
 }
 
+// Warnings are what is allowed and hardly meant.
+func (m *Manifest) Warnings() []string {
+	if len(m.Tokens.Stop) > 0 {
+		return nil
+	}
+	return []string{"tokens.stop is empty: no file of the checkpoint names a token that ends an answer, so each runs to its max_tokens: " +
+		"put eos_token_id into generation_config.json and export again"}
+}
+
 // File is one file of the bundle.
 type File struct {
 	SHA256 string `json:"sha256"`

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,16 +21,16 @@ import (
 type config struct {
 	keys map[string]json.RawMessage // none is null: that is as good as absent
 	errs []error
-	root *os.Root // the checkpoint's folder
+	dir  *folder
 }
 
 // readConfig reads config.json as if the keys to ignore were not in it.
-func readConfig(root *os.Root, ignore []string) (*config, error) {
-	raw, err := safetensors.ReadFile(root, "config.json", 1<<20)
+func readConfig(dir *folder, ignore []string) (*config, error) {
+	raw, err := safetensors.ReadFile(dir, "config.json", 1<<20)
 	if err != nil {
-		return nil, fmt.Errorf("config.json: %w (export takes a Hugging Face checkpoint folder)", err)
+		return nil, fmt.Errorf("config.json: %w", dir.explain(err))
 	}
-	c := &config{root: root}
+	c := &config{dir: dir}
 	if err := json.Unmarshal(raw, &c.keys); err != nil {
 		return nil, fmt.Errorf("config.json: not a JSON object: %w", err)
 	}
@@ -200,7 +199,7 @@ func (c *config) loops(trained string) (bundle.LoopRange, *bundle.Auto) {
 
 // optional decodes another JSON file of the folder, and reports whether it is there.
 func (c *config) optional(name string, v any) bool {
-	raw, err := safetensors.ReadFile(c.root, name, 256<<20)
+	raw, err := safetensors.ReadFile(c.dir, name, 256<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
@@ -314,83 +313,6 @@ func inverseFrequencies(theta float64, dim int) []float64 {
 		out[i] = math.Pow(theta, -float64(2*i)/float64(dim))
 	}
 	return out
-}
-
-// tokens takes the special ids that the config names.
-func (c *config) tokens() bundle.Tokens {
-	t := bundle.Tokens{Stop: c.ids("eos_token_id")}
-	if bos := c.ids("bos_token_id"); len(bos) == 1 {
-		t.BOS = &bos[0]
-	}
-	if pad := c.ids("pad_token_id"); len(pad) == 1 {
-		t.PAD = &pad[0]
-	}
-	return t
-}
-
-// tokenizerTokens takes the special ids from the tokenizer's files instead: some families' configs carry the ids of
-// another model. also are contents of tokens that end a turn too. Without a tokenizer it gives no ids.
-func (c *config) tokenizerTokens(also ...string) bundle.Tokens {
-	c.ignore("eos_token_id", "bos_token_id", "pad_token_id")
-	var special struct {
-		EOS tokenContent `json:"eos_token"`
-		BOS tokenContent `json:"bos_token"`
-		PAD tokenContent `json:"pad_token"`
-	}
-	var vocabulary struct {
-		Added []struct {
-			ID      int32  `json:"id"`
-			Content string `json:"content"`
-		} `json:"added_tokens"`
-	}
-	t := bundle.Tokens{Stop: []int32{}}
-	if !c.optional("tokenizer_config.json", &special) || !c.optional("tokenizer.json", &vocabulary) {
-		return t
-	}
-	for _, a := range vocabulary.Added {
-		if a.Content == string(special.EOS) || slices.Contains(also, a.Content) {
-			t.Stop = append(t.Stop, a.ID)
-		}
-		if a.Content == string(special.BOS) {
-			t.BOS = &a.ID
-		}
-		if a.Content == string(special.PAD) {
-			t.PAD = &a.ID
-		}
-	}
-	return t
-}
-
-// tokenContent is a token as tokenizer_config.json has it: a string, or an object with its content.
-type tokenContent string
-
-// UnmarshalJSON reads either form.
-func (t *tokenContent) UnmarshalJSON(raw []byte) error {
-	var object struct {
-		Content string `json:"content"`
-	}
-	if len(raw) > 0 && raw[0] == '{' {
-		err := json.Unmarshal(raw, &object)
-		*t = tokenContent(object.Content)
-		return err
-	}
-	return json.Unmarshal(raw, (*string)(t))
-}
-
-// ids takes a token id that may be absent, one, or a list.
-func (c *config) ids(key string) (ids []int32) {
-	c.decode(key, func(raw []byte) error {
-		var one int32
-		if json.Unmarshal(raw, &one) == nil {
-			ids = []int32{one}
-			return nil
-		}
-		if json.Unmarshal(raw, &ids) != nil {
-			return errors.New("must be a token id or a list of them")
-		}
-		return nil
-	})
-	return ids
 }
 
 // startsLikeInit reports whether state_init is what the published checkpoints have: a truncated normal, as wide as the

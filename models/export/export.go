@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -36,10 +37,11 @@ type Options struct {
 	emulate bool // 16-bit graphs with the CPU's attention and float32 ports, for tests
 }
 
-// companions are copied beside the graphs where the checkpoint has them.
+// companions are copied beside the graphs where the checkpoint has them, under the last part of their names: a bundle has no
+// folders.
 var companions = []string{
-	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
-	"README.md", "eval.jsonl",
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json",
+	"chat_template.jinja", "additional_chat_templates/tool_use.jinja", "README.md", "eval.jsonl",
 }
 
 // Export reads the checkpoint folder hf and writes a bundle to out. It writes beside out and renames at the end: out is
@@ -71,7 +73,7 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 	}
 	defer s.close()
 	if opt.Check != nil {
-		if err := opt.Check(s.root.FS()); err != nil {
+		if err := opt.Check(s.dir.fs()); err != nil {
 			return nil, err
 		}
 	}
@@ -107,7 +109,7 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 	if m.Source.SHA256, err = s.ckpt.SHA256(); err != nil {
 		return nil, err
 	}
-	if err := copyCompanions(s.root, target, m); err != nil {
+	if err := copyCompanions(s.dir, target, m); err != nil {
 		return nil, err
 	}
 	return m, bundle.Save(to, m)
@@ -153,17 +155,18 @@ func writeFile(target *os.Root, name string, content []byte) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func copyCompanions(source, target *os.Root, m *bundle.Manifest) error {
-	for _, name := range companions {
-		content, err := safetensors.ReadFile(source, name, 256<<20)
+func copyCompanions(source *folder, target *os.Root, m *bundle.Manifest) error {
+	for _, file := range companions {
+		content, err := safetensors.ReadFile(source, file, 256<<20)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		name := path.Base(file)
+		if err == nil {
+			err = writeFile(target, name, content)
 		}
-		if err := writeFile(target, name, content); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		m.Files[name] = bundle.File{}
 	}

@@ -88,7 +88,7 @@ func (f *base) llama(c *config) {
 	}
 	c.must("use_sliding_window", "false")
 	c.must("sliding_window")
-	f.tokens = c.tokens()
+	f.settleTokens(c, false)
 }
 
 // lit takes what the families that descend from LitGPT have in common.

@@ -38,10 +38,6 @@ func newOuro(c *config, _ hasTensor) (family, error) {
 	if c.take("layer_types", &types) && slices.ContainsFunc(types, func(s string) bool { return s != "full_attention" }) {
 		c.fail("layer_types is %v, but only full_attention is implemented", types)
 	}
-	// The released configs name only <|endoftext|>; a chat's turn ends with <|im_end|>, id 2 of the same vocabulary.
-	if m.vocab > 2 && !slices.Contains(m.tokens.Stop, 2) {
-		m.tokens.Stop = append(m.tokens.Stop, 2)
-	}
 	return m, c.done()
 }
 

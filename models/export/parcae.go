@@ -59,7 +59,7 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	}
 	m.loops, m.auto = c.loops("mean_recurrence")
 	m.policies = []string{"latest"}
-	m.tokens = c.tokenizerTokens()
+	m.settleTokens(c, false)
 	return m, c.done()
 }
 

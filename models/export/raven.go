@@ -158,7 +158,7 @@ func (m *raven) huginn(c *config) {
 	}
 	m.attention.cos, m.attention.sin = c.rope("rope_base", m.attention.headDim, m.context)
 	m.policies = []string{"latest", "modulo:4"} // its paper's budget of 4 recurrences
-	m.tokens = c.tokenizerTokens("<|end_text|>", "<|end_turn|>")
+	m.settleTokens(c, false)
 }
 
 // retrofit is a pretrained model made recurrent (arXiv 2511.07384): TinyLlama and Llama with pre-norm layers, OLMo with
@@ -174,5 +174,5 @@ func (m *raven) retrofit(c *config) {
 	c.ignore("rope_base")
 	m.attention.cos, m.attention.sin = c.rope("rope_theta", m.attention.headDim, m.context)
 	m.policies = []string{"latest"}
-	m.tokens = c.tokenizerTokens("<|eot_id|>")
+	m.settleTokens(c, true)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -18,7 +17,7 @@ var ErrUnsupported = errors.New("unsupported model type")
 
 // source is an open checkpoint, and the family that understands it.
 type source struct {
-	root      *os.Root
+	dir       *folder
 	ckpt      *safetensors.Checkpoint
 	modelType string
 	family    family
@@ -31,36 +30,37 @@ func openSource(hf string, ignore []string) (_ *source, err error) {
 			s.close()
 		}
 	}()
-	if s.root, err = os.OpenRoot(hf); err != nil {
+	if s.dir, err = openFolder(hf); err != nil {
 		return nil, err
 	}
-	c, err := readConfig(s.root, ignore)
+	c, err := readConfig(s.dir, ignore)
 	if err != nil {
 		return nil, err
 	}
-	if s.ckpt, err = openWeights(s.root); err != nil {
+	if s.ckpt, err = openWeights(s.dir); err != nil {
 		return nil, err
 	}
 	return s, s.choose(c)
 }
 
 // openWeights prefers safetensors; a pytorch_model.bin is read where it stands alone.
-func openWeights(root *os.Root) (*safetensors.Checkpoint, error) {
-	c, err := safetensors.Open(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, statErr := root.Stat(torchbin.FileName); statErr == nil {
-			return torchbin.Open(root)
-		}
+func openWeights(dir *folder) (*safetensors.Checkpoint, error) {
+	c, err := safetensors.Open(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return c, err
 	}
-	return c, err
+	if c, binErr := torchbin.Open(dir); !errors.Is(binErr, fs.ErrNotExist) {
+		return c, binErr
+	}
+	return nil, dir.explain(err)
 }
 
 func (s *source) close() {
 	if s.ckpt != nil {
 		_ = s.ckpt.Close() // read only: nothing is lost
 	}
-	if s.root != nil {
-		_ = s.root.Close()
+	if s.dir != nil {
+		_ = s.dir.root.Close()
 	}
 }
 

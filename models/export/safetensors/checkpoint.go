@@ -27,8 +27,13 @@ type Checkpoint struct {
 	names   []string // of the weight files, sorted
 }
 
+// Folder opens files by name: an os.Root, or what follows its own rules about links.
+type Folder interface {
+	Open(name string) (*os.File, error)
+}
+
 // Open reads the headers of every weight file in the folder. An error names the file, and the tensor where it is one.
-func Open(root *os.Root) (_ *Checkpoint, err error) {
+func Open(root Folder) (_ *Checkpoint, err error) {
 	c := &Checkpoint{tensors: map[string]*Tensor{}}
 	defer func() {
 		if err != nil {
@@ -62,7 +67,7 @@ func From(f *os.File, name string, tensors []*Tensor) *Checkpoint {
 }
 
 // list fills c.names, and returns where the index, if there is one, places each tensor.
-func (c *Checkpoint) list(root *os.Root) (map[string]string, error) {
+func (c *Checkpoint) list(root Folder) (map[string]string, error) {
 	raw, err := ReadFile(root, index, 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.names = []string{single}
@@ -86,10 +91,14 @@ func (c *Checkpoint) list(root *os.Root) (map[string]string, error) {
 		}
 	}
 	slices.Sort(c.names)
+	if f, err := root.Open(single); err == nil && !slices.Contains(c.names, single) {
+		f.Close()
+		return nil, fmt.Errorf("%s is there, and %s, which places all tensors in %d other files: remove the one that is older (transformers reads the former)", single, index, len(c.names))
+	}
 	return in.WeightMap, nil
 }
 
-func (c *Checkpoint) add(root *os.Root, name string, want map[string]string) error {
+func (c *Checkpoint) add(root Folder, name string, want map[string]string) error {
 	f, err := root.Open(name)
 	if err != nil {
 		return err
@@ -143,7 +152,7 @@ func (c *Checkpoint) Close() error {
 }
 
 // ReadFile reads a file of the folder whole. A larger one than most bytes is refused.
-func ReadFile(root *os.Root, name string, most int64) ([]byte, error) {
+func ReadFile(root Folder, name string, most int64) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
@@ -157,7 +166,7 @@ func ReadFile(root *os.Root, name string, most int64) ([]byte, error) {
 }
 
 // OpenFile reads one file of the format, whatever its name.
-func OpenFile(root *os.Root, name string) (*Checkpoint, error) {
+func OpenFile(root Folder, name string) (*Checkpoint, error) {
 	c := &Checkpoint{tensors: map[string]*Tensor{}, names: []string{name}}
 	if err := c.add(root, name, nil); err != nil {
 		c.Close()

@@ -24,7 +24,7 @@ var dtypes = map[string]safetensors.DType{
 }
 
 // Open reads the folder's pytorch_model.bin. An error names the tensor where it is one.
-func Open(root *os.Root) (*safetensors.Checkpoint, error) {
+func Open(root safetensors.Folder) (*safetensors.Checkpoint, error) {
 	f, err := root.Open(FileName)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,90 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// folder is a checkpoint's folder. Links in it are followed as long as they stay in root.
+type folder struct {
+	root *os.Root
+	at   string // the checkpoint, in root
+}
+
+// openFolder opens a checkpoint's folder. One of the Hugging Face cache, models--ORG--NAME/snapshots/REVISION, has links to the
+// cache's blobs: its root is models--ORG--NAME. That folder itself stands for its revision main.
+func openFolder(path string) (*folder, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	repository, at := abs, "."
+	if parent := filepath.Dir(abs); filepath.Base(parent) == "snapshots" && isCached(filepath.Dir(parent)) {
+		repository, at = filepath.Dir(parent), filepath.Join("snapshots", filepath.Base(abs))
+	} else if isCached(abs) {
+		if main, err := os.ReadFile(filepath.Join(abs, "refs", "main")); err == nil {
+			at = filepath.Join("snapshots", filepath.Base(strings.TrimSpace(string(main))))
+		}
+	}
+	if info, err := os.Stat(abs); err == nil && !info.IsDir() {
+		if strings.HasSuffix(abs, ".gguf") {
+			return nil, fmt.Errorf("%s is a GGUF file: export reads the folder of a Hugging Face checkpoint, which it was made from", path)
+		}
+		return nil, fmt.Errorf("%s is a file: export reads the folder of a Hugging Face checkpoint", path)
+	}
+	root, err := os.OpenRoot(repository)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{root, at}, nil
+}
+
+func isCached(repository string) bool {
+	return strings.HasPrefix(filepath.Base(repository), "models--")
+}
+
+// Open opens a file of the checkpoint.
+func (f *folder) Open(name string) (*os.File, error) {
+	file, err := f.root.Open(filepath.Join(f.at, name))
+	if err != nil && strings.Contains(err.Error(), "escapes") { // the standard library's error has no name
+		err = fmt.Errorf("%w: links out of the folder are not followed: copy the checkpoint with cp -rL, or download it with hf download --local-dir", err)
+	}
+	return file, err
+}
+
+// fs is the checkpoint as others read it.
+func (f *folder) fs() fs.FS {
+	dir, err := fs.Sub(f.root.FS(), filepath.ToSlash(f.at))
+	if err != nil {
+		panic(err) // the path is one of openFolder's
+	}
+	return dir
+}
+
+// otherFormats are what people have instead of a checkpoint that is read, by a pattern of names, with what to do.
+var otherFormats = []struct{ pattern, found string }{
+	{"adapter_config.json", "a LoRA adapter: merge it into its base model and export that (peft: PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(FOLDER))"},
+	{"pytorch_model-*.bin", "a pytorch_model.bin in shards, of which only a single file is read: save it as safetensors (transformers: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW))"},
+	{"*.gguf", "a GGUF file, which is not read: export the safetensors checkpoint that it was made from"},
+	{"consolidated*", "a checkpoint in Meta's or Mistral's own layout: take the one in the layout of transformers"},
+	{"snapshots", "a folder of the Hugging Face cache: give snapshots/REVISION in it"},
+	{"checkpoint-*", "a trainer's folder of checkpoints: give one of them"},
+	{"model-*.safetensors", "a checkpoint in shards without its model.safetensors.index.json, or without all of them: download what is missing"},
+}
+
+// explain adds to a file's absence what the folder has instead.
+func (f *folder) explain(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, o := range otherFormats {
+		if names, _ := fs.Glob(f.fs(), o.pattern); len(names) > 0 {
+			return fmt.Errorf("%w (%s was found: this is %s)", err, names[0], o.found)
+		}
+	}
+	return fmt.Errorf("%w (export takes a Hugging Face checkpoint folder: config.json, and model.safetensors, shards with an index, or pytorch_model.bin)", err)
+}

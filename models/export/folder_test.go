@@ -1,0 +1,97 @@
+package export_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loopserve/loopserve/models/export"
+)
+
+// cached makes a checkpoint of the golden Ouro in the layout of the Hugging Face cache: the folder of the repository, with links
+// from the revision to the blobs.
+func cached(t *testing.T) (repository, snapshot string) {
+	t.Helper()
+	from := edited(t, "ouro/tiny-mha", nil)
+	repository = filepath.Join(t.TempDir(), "models--x--ouro")
+	snapshot = filepath.Join(repository, "snapshots", "abc123")
+	for _, dir := range []string{"blobs", "refs", "snapshots/abc123"} {
+		if err := os.MkdirAll(filepath.Join(repository, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, repository, "refs/main", "abc123")
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(repository, "blobs", "sha-"+e.Name()))
+		if err := errors.Join(err, os.Symlink("../../blobs/sha-"+e.Name(), filepath.Join(snapshot, e.Name()))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return repository, snapshot
+}
+
+// The links of the Hugging Face cache are followed, inside the repository's folder and nowhere else.
+func TestHuggingFaceCache(t *testing.T) {
+	repository, snapshot := cached(t)
+	want := manifestOf(t, edited(t, "ouro/tiny-mha", nil), export.Options{}).Files
+	for _, from := range []string{snapshot, repository} {
+		got := manifestOf(t, from, export.Options{}).Files
+		if len(got) != len(want) || got["weights.data"] != want["weights.data"] {
+			t.Errorf("%s: %d files, want %d", from, len(got), len(want))
+		}
+	}
+	for link, to := range map[string]string{"config.json": filepath.Join(t.TempDir(), "config.json"), "tokenizer.json": "../../../elsewhere"} {
+		_, snapshot := cached(t)
+		path := filepath.Join(snapshot, link)
+		if err := errors.Join(os.Remove(path), os.WriteFile(filepath.Join(snapshot, "../../../elsewhere"), []byte("{}"), 0o644), os.Symlink(to, path)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := export.Export(t.Context(), snapshot, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
+		mentions(t, err, link, "escapes", "cp -rL")
+	}
+}
+
+// Folders as people have them, of which none is a checkpoint that can be read: the message says what was found and what to do.
+func TestOtherFolders(t *testing.T) {
+	type files map[string]any
+	for _, c := range []struct {
+		name   string
+		gone   []string
+		files  files
+		at     string // in the folder
+		expect []string
+	}{
+		{"a whole file beside an index", nil, files{"model.safetensors.index.json": `{"weight_map":{"lm_head.weight":"model-00001-of-00002.safetensors"}}`}, "", []string{"model.safetensors.index.json", "remove the one that is older"}},
+		{"shards of pytorch_model.bin", []string{"model.safetensors"}, files{"pytorch_model-00001-of-00002.bin": "x", "pytorch_model.bin.index.json": "{}"}, "", []string{"pytorch_model-00001-of-00002.bin", "save_pretrained"}},
+		{"LoRA", []string{"model.safetensors", "config.json"}, files{"adapter_config.json": "{}", "adapter_model.safetensors": "x"}, "", []string{"config.json", "LoRA", "merge_and_unload"}},
+		{"LoRA with the base's config", []string{"model.safetensors"}, files{"adapter_config.json": "{}"}, "", []string{"LoRA", "merge_and_unload"}},
+		{"GGUF", []string{"model.safetensors", "config.json"}, files{"ouro-q4_k_m.gguf": "GGUF"}, "", []string{"ouro-q4_k_m.gguf", "safetensors"}},
+		{"a GGUF file", nil, files{"ouro.gguf": "GGUF"}, "ouro.gguf", []string{"is a GGUF file"}},
+		{"the file of weights", nil, nil, "model.safetensors", []string{"is a file", "folder"}},
+		{"a trainer's folder", []string{"model.safetensors", "config.json"}, files{"checkpoint-500/config.json": "{}"}, "", []string{"checkpoint-500", "give one of them"}},
+		{"nothing", []string{"model.safetensors"}, nil, "", []string{"model.safetensors", "shards with an index"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			from := edited(t, "ouro/tiny-mha", nil)
+			for _, name := range c.gone {
+				if err := os.Remove(filepath.Join(from, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for name, content := range c.files {
+				put(t, from, name, content)
+			}
+			_, err := export.Export(t.Context(), filepath.Join(from, c.at), filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
+			mentions(t, err, c.expect...)
+			if err != nil && strings.Count(err.Error(), "\n") > 0 {
+				t.Errorf("several lines: %v", err)
+			}
+		})
+	}
+}
