@@ -27,7 +27,7 @@ func (s *Server) getReady(*gin.Context) (any, error) {
 	case s.served.Load() == nil:
 		return nil, errLoading
 	}
-	return readiness{"ready", s.leftOut()}, nil
+	return readiness{"ready", *s.left.Load()}, nil
 }
 
 func (s *Server) getVersion(*gin.Context) (any, error) { return gin.H{"version": s.cfg.Version}, nil }

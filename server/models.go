@@ -109,7 +109,7 @@ func (s *Server) getModels(*gin.Context) (any, error) {
 		}
 		list = append(list, card(generate.Target{Model: m.Model, Auto: true}))
 	}
-	return modelList{"list", list, s.leftOut()}, nil
+	return modelList{"list", list, *s.left.Load()}, nil
 }
 
 // getModel takes aliases, too.

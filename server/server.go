@@ -53,6 +53,7 @@ func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 	for _, k := range cfg.APIKeys {
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
 	}
+	s.LeaveOut()
 	registry.Watch(s.watched)
 	s.stop, s.halt = context.WithCancelCause(context.Background())
 	s.router = s.routes()
@@ -89,13 +90,6 @@ type LeftOut struct {
 
 // LeaveOut says which bundles are not among the models, in place of what was said before.
 func (s *Server) LeaveOut(list ...LeftOut) { s.left.Store(&list) }
-
-func (s *Server) leftOut() []LeftOut {
-	if list := s.left.Load(); list != nil {
-		return *list
-	}
-	return nil
-}
 
 func (s *Server) models() models {
 	if ms := s.served.Load(); ms != nil {

@@ -171,8 +171,11 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		}
 	}()
 	a.log.Info("listening", "address", "http://"+l.Addr().String())
-	err := a.ready(ctx)
-	if err == nil {
+	err := a.LoadModels(ctx)
+	switch {
+	case ctx.Err() != nil:
+		err = nil // a stop while models load is a stop
+	case err == nil:
 		a.log.Info("serving", "address", "http://"+l.Addr().String())
 		select {
 		case err = <-served:

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/server"
 	"github.com/loopserve/loopserve/server/generate"
@@ -56,7 +55,8 @@ func (a *App) Rescan(ctx context.Context) error {
 		i := slices.IndexFunc(a.models, func(m *model) bool { return m.dir == dir })
 		if i < 0 {
 			if err := a.add(dir); err != nil {
-				errs = append(errs, err, a.leaveOut(dir, err))
+				a.leaveOut(dir, err)
+				errs = append(errs, err)
 			}
 			continue
 		}
@@ -75,24 +75,11 @@ func (a *App) add(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.serve(append(slices.Clone(a.models), m)); err != nil {
-		return err
-	}
-	a.cameIn(m)
-	return nil
+	return a.serve(append(slices.Clone(a.models), m), m)
 }
 
-// cameIn notes that a bundle is served from now on, whatever was wrong with it before.
-func (a *App) cameIn(m *model) {
-	a.listing.Lock()
-	delete(a.leftOut, m.dir)
-	a.tellLeftOut()
-	a.listing.Unlock()
-	a.checkAll(m)
-}
-
-// serve makes list what the server serves.
-func (a *App) serve(list []*model) error {
+// serve makes list what the server serves. The hashes of what is fresh in it are compared from now on.
+func (a *App) serve(list []*model, fresh ...*model) error {
 	cards := make([]*generate.Model, len(list))
 	for i, m := range list {
 		cards[i] = m.card
@@ -101,22 +88,25 @@ func (a *App) serve(list []*model) error {
 		return err
 	}
 	a.listing.Lock()
-	defer a.listing.Unlock()
 	a.models = list
+	a.listing.Unlock()
+	for _, m := range fresh {
+		a.mark(m.dir, nil)
+		if m.verify != nil {
+			a.checks.Go(func() { a.check(m) })
+		}
+	}
 	return nil
 }
 
 func (a *App) replace(ctx context.Context, old *model) error {
 	start := time.Now()
-	fresh, err := a.loader.read(old.dir)
+	fresh, err := a.read(old.dir, slices.DeleteFunc(slices.Clone(a.models), func(m *model) bool { return m == old }))
 	if err != nil {
 		return err
 	}
 	if fresh.name != old.name {
 		return fmt.Errorf("bundle %s is now named %s instead of %s: restart to serve it under the new name", old.dir, fresh.name, old.name)
-	}
-	if err := a.fits(fresh); err != nil {
-		return err
 	}
 	f := a.fleet
 	if loaded, _ := old.Loaded(); loaded {
@@ -129,10 +119,9 @@ func (a *App) replace(ctx context.Context, old *model) error {
 	}
 	list := slices.Clone(a.models)
 	list[slices.Index(list, old)] = fresh
-	if err := a.serve(list); err != nil {
+	if err := a.serve(list, fresh); err != nil {
 		return err
 	}
-	a.cameIn(fresh)
 	a.log.Info("model reloaded", "name", fresh.name, "took", time.Since(start).Round(time.Millisecond))
 	f.wg.Go(func() { f.retire(old) })
 	return nil
@@ -150,15 +139,6 @@ func (a *App) find(name string) (*model, error) {
 		names = append(names, m.name)
 	}
 	return nil, fmt.Errorf("%w: %q: use one of %s", server.ErrNoModel, name, strings.Join(names, ", "))
-}
-
-// fits says whether m could be loaded with nothing else in memory.
-func (a *App) fits(m *model) error {
-	if b := a.fleet.budget; b > 0 && m.estimate > b {
-		return fmt.Errorf("model %s needs up to %s, but model_memory is %s: raise it, or lower kv_memory (%s)",
-			m.name, configs.Bytes(m.estimate).About(), configs.Bytes(b).About(), configs.Bytes(a.cfg.KVMemory))
-	}
-	return nil
 }
 
 // LoadModel brings a model into memory. It waits for room as a request does.

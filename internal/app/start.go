@@ -14,53 +14,31 @@ import (
 	"github.com/loopserve/loopserve/server"
 )
 
-// ready loads the models where nobody has. That ctx ended meanwhile is no error.
-func (a *App) ready(ctx context.Context) error {
-	if a.models != nil {
-		return nil
-	}
-	err := a.LoadModels(ctx)
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// LoadModels reads every bundle, loads the models that preload names, and has the server serve them all. A bundle that cannot
-// be served is left out. With strict, or where nothing is left to serve, that is an error.
+// LoadModels reads every bundle, loads the models that preload names, and has the server serve them all, once. A bundle that
+// cannot be served is left out. With strict, or where nothing is left to serve, that is an error.
 func (a *App) LoadModels(ctx context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	if a.models != nil {
+		return nil
+	}
 	var models []*model
 	for _, dir := range a.dirs {
 		m, err := a.read(dir, models)
 		if err == nil {
 			models = append(models, m)
-		} else if err := a.leaveOut(dir, err); err != nil {
+		} else if a.leaveOut(dir, err); a.cfg.Strict {
 			return err
 		}
 	}
 	models, err := a.preload(ctx, models)
+	if err == nil && len(models) == 0 {
+		err = errors.Join(slices.Collect(maps.Values(a.leftOut))...)
+	}
 	if err != nil {
 		return err
 	}
-	if len(models) == 0 {
-		return errors.Join(slices.Collect(maps.Values(a.leftOut))...)
-	}
-	if err := a.serve(models); err != nil {
-		return err
-	}
-	a.checkAll(models...)
-	return nil
-}
-
-// checkAll starts the checks of models that are served from now on.
-func (a *App) checkAll(models ...*model) {
-	for _, m := range models {
-		if m.verify != nil {
-			a.checks.Go(func() { a.check(m) })
-		}
-	}
+	return a.serve(models, models...)
 }
 
 // read opens a bundle that is to be served beside others.
@@ -72,20 +50,33 @@ func (a *App) read(dir string, beside []*model) (*model, error) {
 	if i := slices.IndexFunc(beside, func(o *model) bool { return o.name == m.name }); i >= 0 {
 		return nil, fmt.Errorf("bundle %s: two models are named %s, the other one is in %s: rename one of them in its manifest", dir, m.name, beside[i].dir)
 	}
-	return m, a.fits(m)
+	if b := a.fleet.budget; b > 0 && m.estimate > b { // also with nothing else in memory
+		return nil, fmt.Errorf("model %s needs up to %s, but model_memory is %s: raise it, or lower kv_memory (%s)",
+			m.name, configs.Bytes(m.estimate).About(), configs.Bytes(b).About(), configs.Bytes(a.cfg.KVMemory))
+	}
+	return m, nil
 }
 
-// leaveOut notes that a bundle is not served. It gives the error back where the start must not go on without the bundle.
-func (a *App) leaveOut(dir string, err error) error {
-	if a.cfg.Strict {
-		return err
-	}
+// leaveOut says everywhere that a bundle cannot be served.
+func (a *App) leaveOut(dir string, err error) {
 	a.log.Error("bundle is left out", "folder", dir, "error", err)
+	a.mark(dir, err)
+}
+
+// mark has the server say what is wrong with a bundle, or with nil no more.
+func (a *App) mark(dir string, err error) {
 	a.listing.Lock()
 	defer a.listing.Unlock()
-	a.leftOut[dir] = err
-	a.tellLeftOut()
-	return nil
+	if a.leftOut[dir] = err; err == nil {
+		delete(a.leftOut, dir)
+	}
+	var list []server.LeftOut
+	for _, dir := range slices.Sorted(maps.Keys(a.leftOut)) {
+		name := filepath.Base(dir)
+		// where folders lie on this machine is not for everybody who may ask
+		list = append(list, server.LeftOut{Name: name, Error: strings.ReplaceAll(a.leftOut[dir].Error(), dir, name)})
+	}
+	a.server.LeaveOut(list...)
 }
 
 // settling is how long a model is served before its hashes are compared.
@@ -101,29 +92,17 @@ func (a *App) check(m *model) {
 	a.hashing.Lock() // one after another: requests need the processors
 	defer a.hashing.Unlock()
 	start := time.Now()
-	switch err := m.verify(a.checking); {
-	case a.checking.Err() != nil:
+	err := m.verify(a.checking)
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	switch {
+	case a.checking.Err() != nil || !slices.Contains(a.models, m): // the files may be those of the bundle that took its place
 	case err != nil:
-		a.log.Error("model is ended: its files are not those of its manifest", "name", m.name, "error", err)
-		a.listing.Lock()
-		a.leftOut[m.dir] = err
-		a.tellLeftOut()
-		a.listing.Unlock()
+		a.leaveOut(m.dir, err)
 		a.fleet.condemn(m, err)
 	default:
 		a.log.Info("model verified", "name", m.name, "took", time.Since(start).Round(time.Millisecond))
 	}
-}
-
-// tellLeftOut has the server say what it does not serve. It needs listing.
-func (a *App) tellLeftOut() {
-	var list []server.LeftOut
-	for _, dir := range slices.Sorted(maps.Keys(a.leftOut)) {
-		name := filepath.Base(dir)
-		// where folders lie on this machine is not for everybody who may ask
-		list = append(list, server.LeftOut{Name: name, Error: strings.ReplaceAll(a.leftOut[dir].Error(), dir, name)})
-	}
-	a.server.LeaveOut(list...)
 }
 
 // preload loads what is there from the start: all models as far as the budget goes, or those that are named. It returns the
@@ -154,7 +133,7 @@ func (a *App) preload(ctx context.Context, models []*model) (good []*model, err 
 		}
 		if wanted {
 			if err := a.fleet.load(m); err != nil {
-				if err := a.leaveOut(m.dir, err); err != nil {
+				if a.leaveOut(m.dir, err); a.cfg.Strict {
 					return nil, err
 				}
 				continue

@@ -5,7 +5,10 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -220,5 +223,31 @@ func TestTokensThatFit(t *testing.T) {
 		if err := json.Unmarshal([]byte(get(t, url+"/v1/models/"+name)), &card); err != nil || card.Tokens != want {
 			t.Errorf("%s: %v, %d tokens, want %d", name, err, card.Tokens, want)
 		}
+	}
+}
+
+// A bundle that is replaced before its check has come: the files are the new one's, which is not to blame for the old hashes.
+func TestACheckOfWhatWasReplaced(t *testing.T) {
+	ort.CheckLeaks(t)
+	dir := garden(t, "one")
+	url, p := startMany(t, dir, nil)
+	path := filepath.Join(dir, "one", "README.md")
+	text := append(read(t, path), '!')
+	manifest := filepath.Join(dir, "one", "manifest.json")
+	var m map[string]any
+	if err := json.Unmarshal(read(t, manifest), &m); err != nil {
+		t.Fatal(err)
+	}
+	m["files"].(map[string]any)["README.md"] = map[string]any{"size": len(text), "sha256": fmt.Sprintf("%x", sha256.Sum256(text))}
+	data, err := json.Marshal(m)
+	if err := errors.Join(err, os.WriteFile(path, text, 0o600), os.WriteFile(manifest, data, 0o600), p.Reload(t.Context(), "one")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1500 * time.Millisecond) // both checks have been
+	if body := get(t, url+"/readyz"); body != `{"status":"ready"}` {
+		t.Errorf("/readyz: %s", body)
+	}
+	if got := add(t, url, "one"); got != "1368" {
+		t.Errorf("says %q", got)
 	}
 }
