@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,7 +114,7 @@ func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) 
 	e := measure.Evaluation{Depths: depths, Concurrency: curveConcurrency, Timed: curveTimed}
 	data, err := m.Problems()
 	if err == nil {
-		e.Problems, err = measure.ReadProblems(bytes.NewReader(data))
+		e.Problems, err = measure.ReadProblems(data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("problems of model %s: %w", m.Name, err)

@@ -127,12 +127,11 @@ func (e *evaluation) read() error {
 	if e.problems == "" {
 		e.problems = filepath.Join(e.models, e.names[0], "eval.jsonl")
 	}
-	f, err := os.Open(e.problems)
+	data, err := os.ReadFile(e.problems)
 	if err != nil {
 		return fmt.Errorf("problems: %w: give --problems", err)
 	}
-	defer f.Close()
-	list, err := measure.ReadProblems(f)
+	list, err := measure.ReadProblems(data)
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.problems, err)
 	}

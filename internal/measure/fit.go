@@ -18,6 +18,7 @@ type Fit struct {
 	BHigh     *float64   `json:"b_high_ms_per_loop"`
 	R2        float64    `json:"r2"` // 1 where two loop counts leave nothing to explain
 	Residuals []Residual `json:"residuals"`
+	Worst     float64    `json:"-"` // the largest residual, without its sign
 }
 
 // Residual is how far above the line the median at a loop count is.
@@ -80,7 +81,7 @@ func leastSquares(x, y []float64) *Fit {
 	for i := range x {
 		off := y[i] - f.A - f.B*x[i]
 		left += off * off
-		f.Residuals = append(f.Residuals, Residual{int(x[i]), off})
+		f.Residuals, f.Worst = append(f.Residuals, Residual{int(x[i]), off}), max(f.Worst, math.Abs(off))
 	}
 	if syy > 0 {
 		f.R2 = 1 - left/syy
@@ -92,26 +93,12 @@ func leastSquares(x, y []float64) *Fit {
 	return f
 }
 
-// String is the line as people read it. A noisy machine can make more loops faster: then the slope falls.
-func (f *Fit) String() string {
-	return fmt.Sprintf("%.2f ms %s %.3f ms · loops", f.A, f.sign(), math.Abs(f.B))
-}
-
-func (f *Fit) sign() string {
+// Line writes a + b·loops by a format of a number, a sign and a number. A noisy machine can make more loops faster: then the
+// slope falls.
+func (f *Fit) Line(format string) string {
+	sign := "+"
 	if f.B < 0 {
-		return "−"
+		sign = "−"
 	}
-	return "+"
-}
-
-// Quality says how far to trust the line.
-func (f *Fit) Quality() string {
-	slope, worst := "", 0.0
-	if f.BLow != nil {
-		slope = fmt.Sprintf(", slope %.3f to %.3f with 95 %%", *f.BLow, *f.BHigh)
-	}
-	for _, r := range f.Residuals {
-		worst = max(worst, math.Abs(r.MS))
-	}
-	return fmt.Sprintf("r² %.4f%s, largest residual %.2f ms; %d clients, %d + %d tokens", f.R2, slope, worst, f.Concurrency, f.PromptTokens, f.MaxTokens)
+	return fmt.Sprintf(format, f.A, sign, math.Abs(f.B))
 }

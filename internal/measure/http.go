@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -82,27 +83,20 @@ func (h *HTTP) body(a *Ask) (path string, b map[string]any) {
 	default:
 		b["prompt"] = a.Prompt + a.Answer
 	}
-	for name, value := range map[string]int64{
-		"max_tokens": int64(a.MaxTokens), "seed": a.Seed, "loops": int64(a.Loops), "draft_loops": int64(a.Draft), "min_loops": int64(a.Exit.MinLoops),
-	} {
-		if value > 0 {
-			b[name] = value
-		}
+	given := map[string]any{
+		"max_tokens": a.MaxTokens, "seed": a.Seed, "ignore_eos": a.IgnoreEOS, "stream": a.Stream,
+		"loops": a.Loops, "draft_loops": a.Draft, "min_loops": a.Exit.MinLoops, "exit_threshold": a.Exit.Threshold,
 	}
+	maps.DeleteFunc(given, func(_ string, value any) bool { return reflect.ValueOf(value).IsZero() })
+	maps.Copy(b, given)
 	if a.Exit.Kind != loopctl.ExitNone {
 		b["exit_policy"] = a.Exit.Kind.String()
-	}
-	if a.Exit.Threshold != 0 {
-		b["exit_threshold"] = a.Exit.Threshold
-	}
-	if a.IgnoreEOS {
-		b["ignore_eos"] = true
 	}
 	if a.Answer != "" {
 		b["max_tokens"], b["echo"], b["logprobs"] = 0, true, 1
 	}
 	if a.Stream {
-		b["stream"], b["stream_options"] = true, map[string]bool{"include_usage": true}
+		b["stream_options"] = map[string]bool{"include_usage": true}
 	}
 	maps.Copy(b, h.Extra)
 	return path, b

@@ -3,7 +3,6 @@ package measure
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/loopserve/loopserve/internal/plot"
@@ -37,7 +36,7 @@ func (r *SweepResult) LatencyPlot() []byte {
 			if f.Metric != "e2e" || f.Load != load {
 				continue
 			}
-			l := plot.Series{Name: fmt.Sprintf("%.3g %s %.3g·loops", f.A, f.sign(), math.Abs(f.B)), NoMark: true, Dashed: true}
+			l := plot.Series{Name: f.Line("%.3g %s %.3g·loops"), NoMark: true, Dashed: true}
 			for _, r := range []Residual{f.Residuals[0], f.Residuals[len(f.Residuals)-1]} {
 				x := float64(r.Loops)
 				l.Points = append(l.Points, plot.Point{X: x, Y: f.A + f.B*x})

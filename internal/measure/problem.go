@@ -1,12 +1,10 @@
 package measure
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 )
 
 // Problem is one line of a problem file.
@@ -17,19 +15,18 @@ type Problem struct {
 }
 
 // ReadProblems reads JSON lines. An error names the line.
-func ReadProblems(r io.Reader) ([]Problem, error) {
-	var out []Problem
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
-		if strings.TrimSpace(lines.Text()) == "" {
+func ReadProblems(data []byte) (out []Problem, err error) {
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		var p struct {
 			Problem
 			Difficulty any // a text or a number: the group, where there is none
 		}
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+		if err := json.Unmarshal(line, &p); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if p.Group == "" && p.Difficulty != nil {
@@ -39,9 +36,6 @@ func ReadProblems(r io.Reader) ([]Problem, error) {
 			return nil, fmt.Errorf(`line %d: needs a "prompt" and an "answer", both not empty`, n)
 		}
 		out = append(out, p.Problem)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, err
 	}
 	if len(out) == 0 {
 		return nil, errors.New(`no problems: each line is {"prompt": "12+30=", "answer": "42", "group": "2 terms"}`)

@@ -26,6 +26,7 @@ var tables = template.Must(template.New("tables").Funcs(template.FuncMap{
 	"six":      func(v float64) string { return fmt.Sprintf("%.6g", v) },
 	"ns":       func(ms float64) float64 { return 1e6 * ms },
 	"ratio":    ratio,
+	"percent":  func(part float64, whole int) float64 { return 100 * ratio(part, float64(whole)) },
 	"words":    func(s string) string { return strings.Join(strings.Fields(s), " ") },
 	"policies": func(points []*DepthPoint) bool { return len(those(points, (*DepthPoint).policy)) > 0 },
 	// cell is a text as CSV has it.

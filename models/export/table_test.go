@@ -148,12 +148,11 @@ func adderTable(t *testing.T, env *ort.Env) {
 		}
 		return out
 	}
-	f, err := os.Open(filepath.Join("..", "adder", "eval.jsonl"))
+	data, err := os.ReadFile(filepath.Join("..", "adder", "eval.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	problems, err := measure.ReadProblems(f)
+	problems, err := measure.ReadProblems(data)
 	if err != nil {
 		t.Fatal(err)
 	}
