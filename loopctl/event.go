@@ -1,6 +1,8 @@
 package loopctl
 
 import (
+	"cmp"
+	"context"
 	"math/bits"
 	"time"
 )
@@ -46,6 +48,17 @@ type Event struct {
 	Finish FinishReason
 	Err    error
 	Stats  *Stats // on the last event
+}
+
+// Failure is why a sequence whose request has the context could not go on; nil where it goes on, or ended with its last token.
+func (e *Event) Failure(ctx context.Context) error {
+	switch e.Finish {
+	case FinishError:
+		return cmp.Or(e.Err, ErrEngine)
+	case FinishCancelled:
+		return cmp.Or(context.Cause(ctx), context.Canceled)
+	}
+	return nil
 }
 
 // LoopView is what a token would have been after one of its loops.

@@ -120,61 +120,35 @@ func (s *Server) ofBench(handle func(*gin.Context, *job) (any, error)) handler {
 	}
 }
 
-// oneOf is a query's choice; without it the first.
-func oneOf(c *gin.Context, param string, choices ...string) (string, error) {
-	choice := cmp.Or(c.Query(param), choices[0])
-	if !slices.Contains(choices, choice) {
-		return "", api.Bad(param, api.CodeValue, "%s is %s: it must be one of %s", param, api.Quote(choice), strings.Join(choices, ", "))
-	}
-	return choice, nil
-}
-
-// sweptBy is a benchmark's result, or an error that says why there is none.
-func sweptBy(j *job) (*measure.SweepResult, error) {
-	state := j.look()
-	if r, ok := state.Result.(*measure.SweepResult); ok {
-		return r, nil
-	}
-	e := failure(http.StatusConflict, "bench_not_done", "benchmark %s is %s: there is a result only when it is done", j.id, state.Status)
-	e.NoRetry = true
-	return nil, e
-}
-
-func (s *Server) getBench(c *gin.Context, j *job) (any, error) {
-	format, err := oneOf(c, "format", measure.JSON, measure.CSV, measure.Benchstat)
-	if err != nil || format == measure.JSON {
-		return j.look(), err
-	}
-	r, err := sweptBy(j)
-	if err != nil {
-		return nil, err
-	}
-	kind := "text/csv; charset=utf-8"
-	if format == measure.Benchstat {
-		kind = "text/plain; charset=utf-8"
-	}
-	var out bytes.Buffer
-	if err := measure.Write(&out, format, r); err != nil {
-		return nil, err
-	}
-	respondBytes(c, http.StatusOK, kind, out.Bytes())
-	return nil, nil
-}
-
-func (s *Server) getBenchPlot(c *gin.Context, j *job) (any, error) {
-	kind, err := oneOf(c, "kind", "latency", "throughput")
-	if err != nil {
-		return nil, err
-	}
-	r, err := sweptBy(j)
-	switch {
-	case err != nil:
-	case kind == "latency":
-		respondSVG(c, r.LatencyPlot())
-	default:
-		respondSVG(c, r.ThroughputPlot())
-	}
-	return nil, err
+// benchAs answers with a benchmark in one of the formats, which a parameter of the query names; without it the first.
+func (s *Server) benchAs(param string, formats ...string) handler {
+	return s.ofBench(func(c *gin.Context, j *job) (any, error) {
+		format, state := cmp.Or(c.Query(param), formats[0]), j.look()
+		if !slices.Contains(formats, format) {
+			return nil, api.Bad(param, api.CodeValue, "%s is %s: it must be one of %s", param, api.Quote(format), strings.Join(formats, ", "))
+		}
+		if format == measure.JSON {
+			return state, nil
+		}
+		if state.Result == nil {
+			e := failure(http.StatusConflict, "bench_not_done", "benchmark %s is %s: there is a result only when it is done", j.id, state.Status)
+			e.NoRetry = true
+			return nil, e
+		}
+		var out bytes.Buffer
+		if err := measure.Write(&out, format, state.Result); err != nil {
+			return nil, err
+		}
+		switch format {
+		case measure.CSV:
+			respondBytes(c, http.StatusOK, "text/csv; charset=utf-8", out.Bytes())
+		case measure.Benchstat:
+			respondBytes(c, http.StatusOK, "text/plain; charset=utf-8", out.Bytes())
+		default:
+			respondSVG(c, out.Bytes())
+		}
+		return nil, nil
+	})
 }
 
 // respondSVG sends a plot, which may run nothing and load nothing where it is opened as a page.

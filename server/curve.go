@@ -66,7 +66,7 @@ func (s *Server) getCurve(c *gin.Context) (any, error) {
 	switch {
 	case !ok:
 		s.jobs.remove(j)
-		return nil, j.cause()
+		return nil, state.cause
 	case v.Text("format") == "json":
 		out := *curve
 		out.Recommended = measure.Advise(curve.Points, v.Number("max_loss"))

@@ -50,7 +50,6 @@ type job struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, at each change
 	state   jobState
-	err     error
 }
 
 // jobState is a job as clients see it.
@@ -63,6 +62,8 @@ type jobState struct {
 	Progress jobProgress      `json:"progress"`
 	Error    *api.ErrorDetail `json:"error"`
 	Result   any              `json:"result"` // *measure.SweepResult or *measure.Curve
+
+	cause error // of failed and cancelled
 }
 
 type jobProgress struct {
@@ -89,7 +90,9 @@ func (js *jobs) start(parent context.Context, j *job, run func(context.Context) 
 	ctx, cancel := context.WithCancelCause(parent)
 	j.cancel, j.state.Created = cancel, time.Now().Unix()
 	js.list = append(js.list, j)
-	js.forget(j.kind)
+	if same := js.of(j.kind); len(same) > map[string]int{jobBench: mostJobs, jobCurve: mostCurves}[j.kind] {
+		js.drop(same[0])
+	}
 	js.wg.Go(func() {
 		defer close(j.finished)
 		defer cancel(nil)
@@ -114,17 +117,14 @@ func (js *jobs) current() *job {
 	return js.running()
 }
 
-// forget drops the oldest of a kind that there are too many of. Callers hold mu.
-func (js *jobs) forget(kind string) {
-	left := map[string]int{jobBench: mostJobs, jobCurve: mostCurves}[kind]
-	for i := len(js.list) - 1; i >= 0; i-- {
-		if js.list[i].kind != kind {
-			continue
-		}
-		if left--; left < 0 {
-			js.list = slices.Delete(js.list, i, i+1)
-		}
-	}
+// of are the jobs of a kind, oldest first. Callers hold mu.
+func (js *jobs) of(kind string) []*job {
+	return slices.DeleteFunc(slices.Clone(js.list), func(j *job) bool { return j.kind != kind })
+}
+
+// drop forgets a job. Callers hold mu.
+func (js *jobs) drop(j *job) {
+	js.list = slices.DeleteFunc(js.list, func(o *job) bool { return o == j })
 }
 
 // find is a job of a kind; model may be nil for any.
@@ -141,7 +141,7 @@ func (js *jobs) find(kind, id string, model *generate.Model) *job {
 func (js *jobs) all(kind string) []*job {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	out := slices.DeleteFunc(slices.Clone(js.list), func(j *job) bool { return j.kind != kind })
+	out := js.of(kind)
 	slices.Reverse(out)
 	return out
 }
@@ -149,7 +149,7 @@ func (js *jobs) all(kind string) []*job {
 func (js *jobs) remove(j *job) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	js.list = slices.DeleteFunc(js.list, func(o *job) bool { return o == j })
+	js.drop(j)
 }
 
 // progress is told of what has been done.
@@ -159,7 +159,7 @@ func (j *job) progress(done, total int, now measure.Shape) {
 
 func (j *job) end(ctx context.Context, result any, err error) {
 	j.change(func(s *jobState) {
-		j.err = err
+		s.cause = err
 		switch {
 		case err == nil:
 			s.Status, s.Result = jobDone, result
@@ -183,13 +183,6 @@ func (j *job) change(f func(*jobState)) {
 func (j *job) look() jobState {
 	state, _ := j.watch()
 	return state
-}
-
-// cause is why a job that has ended has no result.
-func (j *job) cause() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.err
 }
 
 // watch is look, and what is closed at the next change.

@@ -38,7 +38,7 @@ func TestJobsTakeTurns(t *testing.T) {
 		}
 		close(gate)
 		<-first.finished
-		if state := first.look(); first.cause() != nil || state.Result == nil || state.Status != jobDone || js.current() != nil {
+		if state := first.look(); state.cause != nil || state.Result == nil || state.Status != jobDone || js.current() != nil {
 			t.Errorf("%+v", state)
 		}
 		js.wg.Wait()
@@ -78,7 +78,7 @@ func TestJobsEnd(t *testing.T) {
 				if v.Status != tt.status || (v.Error != nil) != (tt.status == jobFailed) {
 					t.Errorf("%+v", v)
 				}
-				if err := j.cause(); tt.fail != nil && !errors.Is(err, tt.fail) {
+				if err := v.cause; tt.fail != nil && !errors.Is(err, tt.fail) {
 					t.Errorf("%v", err)
 				}
 			})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/server/metrics"
@@ -146,10 +147,10 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/v1/depth/curve", model(s.getCurve))
 	r.POST("/v1/bench", model(s.postBench))
 	r.GET("/v1/bench", model(s.getBenches))
-	r.GET("/v1/bench/:id", model(s.ofBench(s.getBench)))
+	r.GET("/v1/bench/:id", model(s.benchAs("format", measure.JSON, measure.CSV, measure.Benchstat)))
 	r.DELETE("/v1/bench/:id", model(s.ofBench(s.deleteBench)))
 	r.GET("/v1/bench/:id/events", model(s.ofBench(s.getBenchEvents)))
-	r.GET("/v1/bench/:id/plot.svg", model(s.ofBench(s.getBenchPlot)))
+	r.GET("/v1/bench/:id/plot.svg", model(s.benchAs("kind", measure.Latency, measure.Throughput)))
 	r.POST("/tokenize", model(s.postTokenize))
 	r.POST("/detokenize", model(s.postDetokenize))
 	r.GET("/tokenizer_info", model(s.getTokenizerInfo))

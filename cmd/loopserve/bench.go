@@ -52,10 +52,11 @@ of any size first. docs/benchmarks.md has the definitions.`,
 				return err
 			}
 			r.Model, r.Target = on.name, on.where
+			files := map[string]string{measure.JSON: json, measure.CSV: csv, measure.Benchstat: benchstat}
 			if svg != "" {
-				err = errors.Join(writeBytes(svg+"-latency.svg", r.LatencyPlot()), writeBytes(svg+"-throughput.svg", r.ThroughputPlot()))
+				files[measure.Latency], files[measure.Throughput] = svg+"-latency.svg", svg+"-throughput.svg"
 			}
-			return errors.Join(err, report(cmd, on.title, r, map[string]string{measure.JSON: json, measure.CSV: csv, measure.Benchstat: benchstat}))
+			return report(cmd, on.title, r, files)
 		},
 	}
 	flags := cmd.Flags()

@@ -12,9 +12,16 @@ import (
 // mostGroups is how many a plot of latency has room for, each with a line and two entries of the legend.
 const mostGroups = 4
 
-// LatencyPlot is end-to-end latency against loops: medians, with a whisker from the least to the 90th percentile, and
+func (r *SweepResult) plot(format string) []byte {
+	if format == Latency {
+		return r.latencies().SVG()
+	}
+	return r.throughputs().SVG()
+}
+
+// latencies is end-to-end latency against loops: medians, with a whisker from the least to the 90th percentile, and
 // the line through them. Of more groups than there is room for it draws the first ones, and says so.
-func (r *SweepResult) LatencyPlot() []byte {
+func (r *SweepResult) latencies() *plot.Chart {
 	c := &plot.Chart{
 		Title: "Latency against loops: " + r.Model,
 		Desc:  "End-to-end latency of a request at each loop count, with the straight line fitted through the medians.",
@@ -44,7 +51,7 @@ func (r *SweepResult) LatencyPlot() []byte {
 			c.Series = append(c.Series, l)
 		}
 	}
-	return c.SVG()
+	return c
 }
 
 func plural(n int, what string) string {
@@ -54,9 +61,9 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// ThroughputPlot is tokens per second against concurrency, a line for each loop count (and each length, where there are
+// throughputs is tokens per second against concurrency, a line for each loop count (and each length, where there are
 // several).
-func (r *SweepResult) ThroughputPlot() []byte {
+func (r *SweepResult) throughputs() *plot.Chart {
 	c := &plot.Chart{
 		Title: "Throughput against concurrency: " + r.Model,
 		Desc:  "Tokens per second of all clients together at each number of clients, one line for each loop count.",
@@ -73,7 +80,7 @@ func (r *SweepResult) ThroughputPlot() []byte {
 		t := p.TokensPerSecond
 		c.Add(name, plot.Point{X: float64(p.Concurrency), Y: t.P50, Low: t.Min, High: t.Max})
 	}
-	return c.SVG()
+	return c
 }
 
 // accuracyChart is a chart of exact answers.

@@ -1,9 +1,9 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -49,10 +49,7 @@ func (p *Process) Do(ctx context.Context, a Ask) (*Reply, error) {
 	var ids []int32
 	for r.Finish == "" {
 		e, err := streams[0].Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := ended(ctx, &e); err != nil {
+		if err := cmp.Or(err, e.Failure(ctx)); err != nil {
 			return nil, err
 		}
 		r.event(&e)
@@ -89,20 +86,6 @@ func (p *Process) request(ctx context.Context, a *Ask) (*loopctl.Request, error)
 		req.MaxTokens = max(1, min(a.MaxTokens, p.Context-len(req.Prompt)))
 	}
 	return req, nil
-}
-
-// ended is the error of a sequence that ended without its last token.
-func ended(ctx context.Context, e *loopctl.Event) error {
-	switch e.Finish {
-	case loopctl.FinishError:
-		return e.Err
-	case loopctl.FinishCancelled:
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		return fmt.Errorf("request cancelled by the controller: %w", context.Canceled)
-	}
-	return nil
 }
 
 func (r *Reply) event(e *loopctl.Event) {

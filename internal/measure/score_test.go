@@ -102,15 +102,6 @@ func TestRunCountsByGroup(t *testing.T) {
 	}
 }
 
-func inWords(t *testing.T, a *measure.Advice) string {
-	t.Helper()
-	var out strings.Builder
-	if err := measure.Write(&out, measure.Table, a); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
-
 // Under a policy the harder group takes more loops, and the table, the advice and the plots say so.
 func TestPolicies(t *testing.T) {
 	policy := measure.Depth{Loops: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.1}}
@@ -124,8 +115,8 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("%v %s", err, table.String())
 	}
 	advice := measure.Advise(c.Points, 0.5)
-	if want := "best: 66.7 % at 2 loops\nat most 0.5 points less: loops 2 (66.7 %), or exit_policy delta, exit_threshold 0.1, loops 4 (66.7 %): 1.67 loops per token, 83 % of the best's and 42 % of 4"; inWords(t, advice) != want {
-		t.Errorf("%s", inWords(t, advice))
+	if want := "best: 66.7 % at 2 loops\nat most 0.5 points less: loops 2 (66.7 %), or exit_policy delta, exit_threshold 0.1, loops 4 (66.7 %): 1.67 loops per token, 83 % of the best's and 42 % of 4"; write(t, measure.Table, advice) != want {
+		t.Errorf("%s", write(t, measure.Table, advice))
 	}
 	if advice := measure.Advise(c.Points, 50); advice.Loops != 1 {
 		t.Errorf("%+v", advice)

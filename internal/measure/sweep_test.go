@@ -121,22 +121,23 @@ func TestLatencyPlotSaysWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if svg := string(r.LatencyPlot()); !strings.Contains(svg, "(4 of 6 groups)") {
+	if svg := write(t, measure.Latency, r); !strings.Contains(svg, "(4 of 6 groups)") {
 		t.Errorf("%.400s", svg)
 	}
 }
 
+func write(t *testing.T, format string, result any) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := measure.Write(&b, format, result); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func TestOutputs(t *testing.T) {
 	r := sweep(t)
-	write := func(format string, r *measure.SweepResult) string {
-		t.Helper()
-		var b bytes.Buffer
-		if err := measure.Write(&b, format, r); err != nil {
-			t.Fatal(err)
-		}
-		return b.String()
-	}
-	text := write(measure.JSON, r)
+	text := write(t, measure.JSON, r)
 	for _, want := range []string{`"loops": 4`, `"ttft_ms"`, `"a_ms": `, `"b_ms_per_loop": `, `"r2": 1`, `"ms_per_block_call": null`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("JSON lacks %s", want)
@@ -146,30 +147,30 @@ func TestOutputs(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &back); err != nil || back.Points[0].Concurrency != 1 {
 		t.Errorf("%v", err)
 	}
-	rows, err := csv.NewReader(strings.NewReader(write(measure.CSV, r))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(write(t, measure.CSV, r))).ReadAll()
 	if err != nil || len(rows) != 7 || len(rows[0]) != 41 || rows[0][2] != "loops" || rows[1][2] != "1" {
 		t.Errorf("%v: %v", err, rows)
 	}
-	lines := write(measure.Benchstat, r)
+	lines := write(t, measure.Benchstat, r)
 	want := "BenchmarkServe/model=adder/loops=4/clients=2/prompt=5/tokens=11 1 54000000 ns/op 14000000 ttft-ns 4000000 tpot-ns 407.41 tok/s\n"
 	if strings.Count(lines, want) != 2 || strings.Count(lines, "Benchmark") != 12 {
 		t.Errorf("%s", lines)
 	}
-	table := write(measure.Table, r)
+	table := write(t, measure.Table, r)
 	if !strings.Contains(table, "e2e  = 2.00 ms + 13.000 ms · loops   (r² 1.0000") || !strings.Contains(table, "54.00…54.00") {
 		t.Errorf("%s", table)
 	}
-	falling := write(measure.Table, &measure.SweepResult{Fits: []*measure.Fit{{Metric: "e2e", A: 7.61, B: -0.895}}}) // as on a noisy machine
+	falling := write(t, measure.Table, &measure.SweepResult{Fits: []*measure.Fit{{Metric: "e2e", A: 7.61, B: -0.895}}}) // as on a noisy machine
 	if !strings.Contains(falling, "7.61 ms − 0.895 ms · loops") {
 		t.Errorf("%s", falling)
 	}
-	if svg := string(r.LatencyPlot()); !strings.Contains(svg, "2 + 13·loops") || !strings.Contains(svg, "2 clients, 5+11 tok") {
+	if svg := write(t, measure.Latency, r); !strings.Contains(svg, "2 + 13·loops") || !strings.Contains(svg, "2 clients, 5+11 tok") {
 		t.Errorf("%s", svg)
 	}
-	if strings.Contains(string(r.LatencyPlot()), "groups)") {
+	if strings.Contains(write(t, measure.Latency, r), "groups)") {
 		t.Error("a plot of all groups says that some are missing")
 	}
-	if svg := string(r.ThroughputPlot()); !strings.Contains(svg, "4 loops") {
+	if svg := write(t, measure.Throughput, r); !strings.Contains(svg, "4 loops") {
 		t.Errorf("%s", svg)
 	}
 }

@@ -47,12 +47,15 @@ var tables = template.Must(template.New("tables").Funcs(template.FuncMap{
 	},
 }).Parse(tablesText))
 
-// The formats of results. CSV, a line for each point, and Benchstat are for sweeps.
+// The formats of results. JSON and Table, which is for people, are for all; CSV, a line for each point, and the others are a
+// sweep's, the last two of them plots as SVG.
 const (
-	JSON      = "json"
-	CSV       = "csv"
-	Benchstat = "benchstat"
-	Table     = "table" // for people
+	JSON       = "json"
+	Table      = "table"
+	CSV        = "csv"
+	Benchstat  = "benchstat"
+	Latency    = "latency"
+	Throughput = "throughput"
 )
 
 // Write writes a result in a format.
@@ -62,6 +65,9 @@ func Write(w io.Writer, format string, result any) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(result)
+	case Latency, Throughput:
+		_, err := w.Write(result.(*SweepResult).plot(format))
+		return err
 	case Table:
 		format = reflect.Indirect(reflect.ValueOf(result)).Type().Name()
 	}

@@ -220,15 +220,8 @@ func nextEvent(ctx context.Context, stream *loopctl.Stream) (loopctl.Event, erro
 	switch {
 	case errors.Is(err, io.EOF):
 		err = errStreamEnded
-	case err != nil:
-	case e.Finish == loopctl.FinishError && e.Err == nil:
-		err = loopctl.ErrEngine
-	case e.Finish == loopctl.FinishError:
-		err = e.Err
-	case e.Finish == loopctl.FinishCancelled && ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case e.Finish == loopctl.FinishCancelled:
-		err = context.Canceled
+	case err == nil:
+		err = e.Failure(ctx)
 	}
 	return e, err
 }
