@@ -3,10 +3,10 @@ package tokenizer
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -29,30 +29,34 @@ type Config struct {
 	added []addedToken // of added_tokens_decoder, by their ids
 }
 
-// parseConfig reads a tokenizer_config.json; empty data is an empty Config.
-func parseConfig(data []byte) (Config, error) {
+// parseConfig reads a tokenizer_config.json and, where it has no
+// added_tokens_decoder, two older files: special_tokens_map.json, which wins,
+// and added_tokens.json. Any of them may be empty.
+func parseConfig(config, specialMap, addedTokens []byte) (Config, error) {
 	var c Config
-	if len(data) == 0 {
-		return c, nil
-	}
 	var f struct {
-		BOS        specialToken          `json:"bos_token"`
-		EOS        specialToken          `json:"eos_token"`
-		PAD        specialToken          `json:"pad_token"`
-		UNK        specialToken          `json:"unk_token"`
-		SEP        specialToken          `json:"sep_token"`
-		CLS        specialToken          `json:"cls_token"`
-		MASK       specialToken          `json:"mask_token"`
-		AddBOS     *bool                 `json:"add_bos_token"`
-		AddEOS     *bool                 `json:"add_eos_token"`
-		Template   chatTemplates         `json:"chat_template"`
-		Added      map[string]addedToken `json:"added_tokens_decoder"`
-		Additional specialTokens         `json:"additional_special_tokens"`
-		Extra      specialTokens         `json:"extra_special_tokens"` // the newer name
-		Class      string                `json:"tokenizer_class"`
+		BOS        specialToken         `json:"bos_token"`
+		EOS        specialToken         `json:"eos_token"`
+		PAD        specialToken         `json:"pad_token"`
+		UNK        specialToken         `json:"unk_token"`
+		SEP        specialToken         `json:"sep_token"`
+		CLS        specialToken         `json:"cls_token"`
+		MASK       specialToken         `json:"mask_token"`
+		AddBOS     *bool                `json:"add_bos_token"`
+		AddEOS     *bool                `json:"add_eos_token"`
+		Template   chatTemplates        `json:"chat_template"`
+		Added      map[int32]addedToken `json:"added_tokens_decoder"`
+		Additional specialTokens        `json:"additional_special_tokens"`
+		Extra      specialTokens        `json:"extra_special_tokens"` // the newer name
+		Class      string               `json:"tokenizer_class"`
 	}
-	if err := json.Unmarshal(data, &f); err != nil {
-		return c, fmt.Errorf("tokenizer_config.json: %w", err)
+	err := unmarshal("tokenizer_config.json", config, &f)
+	ids := map[string]int32{}
+	if err == nil && f.Added == nil {
+		err = errors.Join(unmarshal("special_tokens_map.json", specialMap, &f), unmarshal("added_tokens.json", addedTokens, &ids))
+	}
+	if err != nil {
+		return c, err
 	}
 	c.BOS, c.EOS, c.PAD, c.UNK = string(f.BOS), string(f.EOS), string(f.PAD), string(f.UNK)
 	c.AddBOS, c.AddEOS = f.AddBOS, f.AddEOS
@@ -63,47 +67,19 @@ func parseConfig(data []byte) (Config, error) {
 			c.Special = append(c.Special, string(tok))
 		}
 	}
-	for key, tok := range f.Added {
-		id, err := strconv.ParseInt(key, 10, 32)
-		if err != nil || id < 0 {
-			return c, fmt.Errorf("tokenizer_config.json: added_tokens_decoder: %q is not an id", key)
-		}
-		tok.ID = int32(id)
+	for id, tok := range f.Added {
+		tok.ID = id
 		c.added = append(c.added, tok)
+	}
+	for content, id := range ids {
+		special := slices.Contains(c.Special, content)
+		c.added = append(c.added, addedToken{ID: id, Content: content, Special: special, Normalized: !special})
 	}
 	slices.SortFunc(c.added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
 	return c, nil
 }
 
-// withLegacy adds to a tokenizer_config.json what two older files say, which are read where it has no added_tokens_decoder:
-// special_tokens_map.json, which wins, and added_tokens.json.
-func withLegacy(config, specialMap, added []byte) ([]byte, error) {
-	all := map[string]json.RawMessage{}
-	if err := unmarshal("tokenizer_config.json", config, &all); err != nil || all["added_tokens_decoder"] != nil {
-		return config, err
-	}
-	if err := unmarshal("special_tokens_map.json", specialMap, &all); err != nil {
-		return nil, err
-	}
-	ids := map[string]int32{}
-	if err := unmarshal("added_tokens.json", added, &ids); err != nil || len(ids) == 0 {
-		merged, _ := json.Marshal(all) // of raw JSON values, which marshal
-		return merged, err
-	}
-	merged, _ := json.Marshal(all)
-	c, err := parseConfig(merged)
-	if err != nil {
-		return nil, err
-	}
-	decoder := map[int32]addedToken{}
-	for content, id := range ids {
-		special := slices.Contains(c.Special, content)
-		decoder[id] = addedToken{Content: content, Special: special, Normalized: !special}
-	}
-	all["added_tokens_decoder"], _ = json.Marshal(decoder)
-	return json.Marshal(all)
-}
-
+// unmarshal reads a file that may be empty.
 func unmarshal(name string, data []byte, v any) error {
 	if len(data) == 0 {
 		return nil

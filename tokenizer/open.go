@@ -44,7 +44,7 @@ const (
 // Parse loads a tokenizer with the native backend from the contents of
 // tokenizer.json and of tokenizer_config.json, which may be empty.
 func Parse(tokenizerJSON, tokenizerConfigJSON []byte) (Tokenizer, error) {
-	config, err := parseConfig(tokenizerConfigJSON)
+	config, err := parseConfig(tokenizerConfigJSON, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +110,7 @@ func openConfig(dir fs.FS) (Config, error) {
 			return Config{}, err
 		}
 	}
-	data, err := withLegacy(files[0], files[1], files[2])
-	if err != nil {
-		return Config{}, err
-	}
-	config, err := parseConfig(data)
+	config, err := parseConfig(files[0], files[1], files[2])
 	if err != nil {
 		return config, err
 	}

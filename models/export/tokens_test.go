@@ -21,7 +21,7 @@ func TestStopTokensOfAllFiles(t *testing.T) {
 	}{
 		{"a list in generation_config.json", "nanbeige/tiny-gqa-bf16", nil, files{generation: map[string]any{"eos_token_id": []int{380, 232}}}, []int32{380, 232}},
 		{"null in config.json", "nanbeige/tiny-gqa-bf16", map[string]any{"eos_token_id": nil}, files{generation: map[string]any{"eos_token_id": 232}}, []int32{232, 380}},
-		{"the tokenizer's alone", "ouro/tiny-mha", map[string]any{"eos_token_id": nil}, files{generation: "{}", tokenizer: map[string]any{"eos_token": "<think>"}}, []int32{3, 2}},
+		{"the tokenizer's alone", "ouro/tiny-mha", map[string]any{"eos_token_id": nil}, files{generation: "{}", tokenizer: map[string]any{"eos_token": "<think>"}}, []int32{3, 0, 2}},
 		{"special_tokens_map.json", "ouro/tiny-mha", map[string]any{"eos_token_id": nil}, files{
 			generation: "{}", tokenizer: "{}", names: map[string]any{"eos_token": map[string]any{"content": "<think>"}},
 		}, []int32{3, 2}},
