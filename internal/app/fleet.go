@@ -174,20 +174,24 @@ func (f *fleet) work() {
 		for i, v := range victims {
 			f.unload(v, leaving[i], leaving[i].close)
 		}
+		err := f.load(m) // nobody else loads, so the room is still there
 		f.mu.Lock()
-		f.used += m.estimate // nobody else loads, so the room is still there
-		f.mu.Unlock()
-		start := time.Now()
-		l, err := m.opened()
-		f.mu.Lock()
-		f.arrived(m, l, err, time.Since(start))
+		m.loading = false
+		if !m.broken {
+			m.err, m.failed = err, time.Now()
+		}
+		if err != nil {
+			f.tell(m.name, "failed", m.took)
+			f.log.Error("model could not be loaded", "name", m.name, "error", err)
+		}
+		f.wake()
 	}
 }
 
 // choose finds the first wanted model for which there is room, or can be made.
 func (f *fleet) choose() (*model, []*model) {
 	for _, m := range f.wanted {
-		if victims, ok := f.room(m.estimate); ok {
+		if victims, ok := f.room(m.bytes); ok {
 			return m, victims
 		}
 	}
@@ -212,47 +216,29 @@ func (f *fleet) room(bytes int64) (victims []*model, ok bool) {
 	return victims, free >= bytes
 }
 
-// arrived notes how a load ended.
-func (f *fleet) arrived(m *model, l *loaded, err error, took time.Duration) {
-	m.loading, m.took = false, took
-	f.used -= m.estimate
-	if err != nil {
-		m.err, m.failed = err, time.Now()
-		f.tell(m.name, "failed", took)
-		f.log.Error("model could not be loaded", "name", m.name, "error", err)
-	} else {
-		f.keep(m, l)
-		if m.broken { // it was found out meanwhile
-			m.loaded = nil
-			f.wg.Go(func() { f.unload(m, l, l.cut) })
-		} else {
-			m.err = nil
-		}
-	}
-	f.wake()
-}
-
 // load brings m into memory, whatever the budget.
 func (f *fleet) load(m *model) error {
+	f.mu.Lock()
+	f.used += m.bytes
+	f.mu.Unlock()
 	start := time.Now()
 	l, err := m.opened()
-	if err != nil {
-		return err
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.took = time.Since(start)
-	f.keep(m, l)
-	return nil
-}
-
-// keep counts l in as what m has in memory.
-func (f *fleet) keep(m *model, l *loaded) {
-	m.loaded, m.bytes, m.used = l, l.bytes, time.Now()
-	f.used += m.bytes
+	if err != nil {
+		f.used -= m.bytes
+		return err
+	}
 	f.inMemory = append(f.inMemory, m)
 	f.tell(m.name, "loaded", m.took)
 	f.log.Info("model loaded", "name", m.name, "took", m.took.Round(time.Millisecond), "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
+	if m.broken { // it was found out meanwhile
+		f.wg.Go(func() { f.unload(m, l, l.cut) })
+		return nil
+	}
+	m.loaded, m.used = l, time.Now()
+	return nil
 }
 
 // wake has everybody look again who waits under mu.

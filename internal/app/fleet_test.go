@@ -48,7 +48,7 @@ func (g *garage) expect(want ...string) {
 }
 
 func (g *garage) model(name string) *model {
-	m := &model{name: name, fleet: g.fleet, estimate: 10}
+	m := &model{name: name, fleet: g.fleet, bytes: 10}
 	m.open = func() (*loaded, error) {
 		time.Sleep(time.Second)
 		if name == "broken" {
@@ -58,7 +58,7 @@ func (g *garage) model(name string) *model {
 			MaxRows: 16, Latents: 16, PageSize: 4, Pages: [3]int{0, 64, 0}, Context: 64, Vocab: 256, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 2, Max: 4},
 		}), loopctl.Config{StreamBuffer: 1, Logger: slog.New(slog.DiscardHandler), Idle: g.fleet.fellIdle})
 		c.Start()
-		return &loaded{controller: c, bytes: 10, free: func() error { g.note("free " + name); return nil }}, nil
+		return &loaded{controller: c, free: func() error { g.note("free " + name); return nil }}, nil
 	}
 	return m
 }
@@ -276,4 +276,47 @@ func (f *fleet) usedNow() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.used
+}
+
+// A model whose bundle is found out takes nothing more, and leaves memory: while it generates, and while it loads.
+func TestCondemned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGarage(t, 0)
+		found := errors.New("not its hash")
+		a, b := g.model("a"), g.model("b")
+		open, err := ask(t.Context(), a, 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.fleet.condemn(a, found)
+		for {
+			e, err := open.Next(t.Context())
+			if err != nil || e.Finish != loopctl.FinishNone {
+				if e.Finish == loopctl.FinishLength {
+					t.Error("it went on to its end")
+				}
+				break
+			}
+		}
+		waiting := make(chan error)
+		go func() {
+			_, err := ask(t.Context(), b, 1)
+			waiting <- err
+		}()
+		time.Sleep(time.Second / 2) // of the second that it loads
+		g.fleet.condemn(b, found)
+		if err := <-waiting; !errors.Is(err, found) {
+			t.Errorf("who waited was told %v", err)
+		}
+		time.Sleep(time.Second)
+		for _, m := range []*model{a, b} {
+			if _, err := ask(t.Context(), m, 1); !errors.Is(err, found) || !errors.Is(err, generate.ErrModelUnavailable) {
+				t.Errorf("%s: %v", m.name, err)
+			}
+		}
+		g.expect("loaded a", "free a", "unloaded a", "loaded b", "free b", "unloaded b")
+		if err := g.fleet.close(t.Context()); err != nil || g.fleet.used != 0 {
+			t.Errorf("%v, %d bytes in use", err, g.fleet.used)
+		}
+	})
 }

@@ -53,8 +53,7 @@ func (k *loader) read(dir string) (*model, error) {
 	if info, err := os.Stat(filepath.Join(dir, bundle.FileName)); err == nil {
 		created = info.ModTime()
 	}
-	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, estimate: memoryOf(m, &holds, k.cfg)}
-	out.bytes = out.estimate
+	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, bytes: memoryOf(m, &holds, k.cfg)}
 	out.open = func() (*loaded, error) { return k.load(b) }
 	if k.cfg.Verify == "lazy" {
 		out.verify = b.Verify
@@ -122,7 +121,7 @@ func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
 	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
 		"context", holds.Context, "weights", m.Precision.Weights, "block_pages", holds.Pages[loopctl.StageBlock],
 		"kv_tokens_at_default_loops", holds.Tokens(m.Loops.Default))
-	return &loaded{controller: c, free: e.Close, bytes: memoryOf(m, &holds, cfg)}, nil
+	return &loaded{controller: c, free: e.Close}, nil
 }
 
 // openRuntime opens ONNX Runtime as a configuration wants it.

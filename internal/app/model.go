@@ -16,14 +16,13 @@ type model struct {
 	name, dir string
 	digest    [32]byte // of the manifest
 	card      *generate.Model
-	estimate  int64                       // bytes, before it was ever loaded
+	bytes     int64                       // that it takes in memory
 	open      func() (*loaded, error)     // slow
 	verify    func(context.Context) error // compares the hashes, once it is served; nil: they need no look
 	fleet     *fleet
 
 	// Under fleet.mu.
 	loaded  *loaded // nil: not in memory
-	bytes   int64   // of what was loaded last
 	users   int     // Submits under way
 	waiting int     // acquires under way
 	used    time.Time
@@ -39,7 +38,6 @@ type model struct {
 type loaded struct {
 	controller *loopctl.Controller
 	free       func() error // the engine's
-	bytes      int64
 }
 
 // Submit implements generate.Generator.
@@ -71,10 +69,7 @@ func (m *model) Snapshot() loopctl.Snapshot {
 func (m *model) Loaded() (bool, int64) {
 	m.fleet.mu.Lock()
 	defer m.fleet.mu.Unlock()
-	if m.loaded == nil {
-		return false, m.estimate
-	}
-	return true, m.bytes
+	return m.loaded != nil, m.bytes
 }
 
 // idle says that nobody generates or is about to. It needs fleet.mu.

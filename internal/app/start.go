@@ -50,9 +50,9 @@ func (a *App) read(dir string, beside []*model) (*model, error) {
 	if i := slices.IndexFunc(beside, func(o *model) bool { return o.name == m.name }); i >= 0 {
 		return nil, fmt.Errorf("bundle %s: two models are named %s, the other one is in %s: rename one of them in its manifest", dir, m.name, beside[i].dir)
 	}
-	if b := a.fleet.budget; b > 0 && m.estimate > b { // also with nothing else in memory
+	if b := a.fleet.budget; b > 0 && m.bytes > b { // also with nothing else in memory
 		return nil, fmt.Errorf("model %s needs up to %s, but model_memory is %s: raise it, or lower kv_memory (%s)",
-			m.name, configs.Bytes(m.estimate).About(), configs.Bytes(b).About(), configs.Bytes(a.cfg.KVMemory))
+			m.name, configs.Bytes(m.bytes).About(), configs.Bytes(b).About(), configs.Bytes(a.cfg.KVMemory))
 	}
 	return m, nil
 }
@@ -123,12 +123,12 @@ func (a *App) preload(ctx context.Context, models []*model) (good []*model, err 
 			return nil, context.Cause(ctx)
 		}
 		wanted := all || slices.Contains(names, m.name)
-		if b := a.fleet.budget; wanted && b > 0 && a.fleet.used+m.estimate > b {
+		if b := a.fleet.budget; wanted && b > 0 && a.fleet.used+m.bytes > b {
 			if !all {
 				return nil, fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
-					m.name, configs.Bytes(m.estimate).About(), configs.Bytes(a.fleet.used).About(), configs.Bytes(b).About())
+					m.name, configs.Bytes(m.bytes).About(), configs.Bytes(a.fleet.used).About(), configs.Bytes(b).About())
 			}
-			a.log.Info("model waits for a request", "name", m.name, "would_take", configs.Bytes(m.estimate).About(), "model_memory", configs.Bytes(b).About())
+			a.log.Info("model waits for a request", "name", m.name, "would_take", configs.Bytes(m.bytes).About(), "model_memory", configs.Bytes(b).About())
 			wanted = false
 		}
 		if wanted {
