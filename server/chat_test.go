@@ -109,6 +109,7 @@ func TestChatPrompts(t *testing.T) {
 		{"order of fields", `{{ messages[0] | tojson }}`, `"messages":[{"z":1,"role":"user","a":{"c":1,"b":2},"content":"a<b"}]`, `{"z": 1, "role": "user", "a": {"c": 1, "b": 2}, "content": "a<b"}`},
 		{"arguments", `{{ messages[0].tool_calls[0].function.arguments.x }}`, `"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"x\":5}"}}]}]`, "5"},
 		{"effort", `{{ reasoning_effort }}`, two + `,"reasoning_effort":"low"`, "low"},
+		{"effort inside reasoning", `{{ reasoning_effort }}`, two + `,"reasoning":{"effort":"low"}`, "low"},
 		{"documents", `{{ documents[0].t }}`, two + `,"documents":[{"t":"d"}]`, "d"},
 		{"no template", "", two, "ab"},
 		{"no template, one question", "", `"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]`, "c"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
+	"github.com/loopserve/loopserve/server"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/tokenizer"
@@ -169,11 +170,10 @@ func TestSeeds(t *testing.T) {
 	ask := func(fields string) string {
 		return fmt.Sprint(answers(t, post(t, ts, `{"prompt":"x","max_tokens":16,"temperature":5,"ignore_eos":true,`+fields+`}`)))
 	}
-	if ask(`"seed":-1`) == ask(`"seed":-1`) {
-		t.Error("seed -1 gave the same answer twice")
-	}
-	if ask(`"seed":-2`) != ask(`"seed":-2`) {
-		t.Error("seed -2 gave two answers")
+	for seed, same := range map[string]bool{`"seed":-1`: false, `"seed":-2`: true, `"seed":3`: true, `"seed":null`: false} {
+		if first, second := ask(seed), ask(seed); (first == second) != same {
+			t.Errorf("%s: the same answer twice: %t", seed, !same)
+		}
 	}
 }
 
@@ -187,7 +187,7 @@ func TestDefaultsOfTheModel(t *testing.T) {
 	ask := func(fields string) string {
 		return answers(t, post(t, engineServer, `{"prompt":"x","max_tokens":16,"ignore_eos":true`+fields+`}`))[0].text
 	}
-	if greedy := ask(`,"temperature":0`); ask("") != greedy || ask("") != greedy || ask(`,"temperature":3`) == greedy {
+	if greedy := ask(`,"temperature":0`); ask("") != greedy || ask(`,"temperature":3`) == greedy {
 		t.Error("the model's temperature 0 is not what a request has that leaves it out, and no other")
 	}
 	ts := newTestServer(t, serverOf(t, m))
@@ -198,5 +198,23 @@ func TestDefaultsOfTheModel(t *testing.T) {
 	}
 	if a := send(t, ts, "GET", "/v1/models/adder", ""); !strings.Contains(a.body, `"generation_config":{"max_tokens":5,"temperature":0}`) {
 		t.Error(a.body)
+	}
+}
+
+// vLLM's return_token_ids: the answer's in the choice, the prompt's in the first chunk of one.
+func TestTokenIDs(t *testing.T) {
+	s := &script{text: "ab\x00", finish: loopctl.FinishStop}
+	ts, _ := serve(t, s, server.Config{})
+	const fields = `"return_token_ids":true,"max_tokens":5`
+	for _, tt := range []struct{ path, fields, want string }{
+		{"/v1/completions", `"prompt":["xy","z"]`, `"token_ids":[97,98,0],"prompt_token_ids":[120,121]} "token_ids":[97,98,0],"prompt_token_ids":[122]}`},
+		{"/v1/completions", `"prompt":"xy","stream":true`, `"token_ids":[97],"prompt_token_ids":[120,121]} "token_ids":[98]} "token_ids":[0]}`},
+		{"/v1/chat/completions", `"messages":[{"role":"user","content":"xy"}]`, `"token_ids":[97,98,0]} "prompt_token_ids":[120,121]}`},
+		{"/v1/chat/completions", `"messages":[{"role":"user","content":"xy"}],"stream":true`, `"prompt_token_ids":[120,121]} "token_ids":[97]} "token_ids":[98]} "token_ids":[0]}`},
+	} {
+		a := send(t, ts, "POST", tt.path, "{"+tt.fields+","+fields+"}")
+		if got := strings.Join(regexp.MustCompile(`("prompt_|")token_ids":[^}]*}`).FindAllString(a.body, -1), " "); got != tt.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", tt.path, tt.fields, got, tt.want)
+		}
 	}
 }

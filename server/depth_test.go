@@ -30,6 +30,7 @@ func TestDepthFields(t *testing.T) {
 		{"auto overruled", `"model":"adder@auto","exit_policy":"entropy"`, loopctl.Request{Loops: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitEntropy}}},
 		{"auto over header", `"model":"adder@auto"`, loopctl.Request{Loops: 8, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.03}}},
 		{"effort", `"reasoning_effort":"high"`, loopctl.Request{Loops: 8}},
+		{"effort as other clients have it", `"reasoning":{"effort":"high","summary":"auto"}`, loopctl.Request{Loops: 8}},
 		{"effort under auto", `"model":"adder@auto","reasoning_effort":"xhigh"`, loopctl.Request{Loops: 12, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: 0.03}}},
 		{"effort over alias", `"model":"adder@2","reasoning_effort":"minimal"`, loopctl.Request{Loops: 1}},
 		{"loops over effort", `"loops":5,"reasoning_effort":"minimal"`, loopctl.Request{Loops: 5}},
@@ -170,7 +171,7 @@ func TestDepthStats(t *testing.T) {
 	a := post(t, ts, `{"prompt":"x","loops":8,"draft_loops":2,"n":2,"return_loops":true}`)
 	for _, want := range []string{
 		`"completion_tokens_details":{"reasoning_tokens":0,"loops":{"total":14,"mean":3.5,"max":5,"saved":18,"granted":6}}`,
-		`"prompt_tokens_details":{"cached_tokens":4,"loops":{"total":48,"mean":4,"max":6,"saved":0}}`,
+		`"prompt_tokens_details":{"cached_tokens":4,"loops":{"total":48,"mean":4,"max":6,"saved":24}}`,
 		`"loops":[5,2]`, `"drafted":16,"accepted":10`,
 	} {
 		if !strings.Contains(a.body, want) {

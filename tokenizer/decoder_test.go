@@ -30,8 +30,10 @@ func TestStreamsByHand(t *testing.T) {
 		{"behind a long one, too", long, []int32{loop}, []string{" loop", ""}},
 		{"each character as soon as it is whole", nil, bytes("🙂é"), []string{"", "", "", "🙂", "", "é", ""}},
 		{"what is begun in the context is completed", bytes("🙂")[:3], bytes("🙂")[3:], []string{"🙂", ""}},
-		{"a bad byte makes the rest of its run bad, not what was said", nil, slices.Concat(bytes("é\xff"), bytes("é"), []int32{loop}, bytes("é")),
-			[]string{"", "é", "\ufffd", "\ufffd", "\ufffd", " loop", "", "é", ""}},
+		{
+			"a bad byte makes the rest of its run bad, not what was said", nil, slices.Concat(bytes("é\xffé"), []int32{loop}, bytes("é")),
+			[]string{"", "é", "\ufffd", "\ufffd", "\ufffd", " loop", "", "é", ""},
+		},
 		{"a run that ends too early", nil, append(bytes("🙂")[:2:2], loop), []string{"", "", "\ufffd\ufffd loop", ""}},
 		{"a text that ends too early", nil, bytes("🙂")[:2], []string{"", "", "\ufffd\ufffd"}},
 	} {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -89,6 +90,11 @@ func (v *Values) take(f *Field) error {
 		return Bad(f.Name, CodeValue, `%[1]s has no effect without "%[2]s": true: set %[2]s, or leave %[1]s out`, f.Name, f.Needs)
 	}
 	return nil
+}
+
+// Effort is the reasoning_effort, which reasoning may hold as well; empty where neither is given.
+func (v *Values) Effort() string {
+	return cmp.Or(v.Text("reasoning_effort"), v.Text("reasoning.effort"))
 }
 
 // byDefault is what absence stands for: the model's word, or the table's. What a model says of max_tokens is a bound to the

@@ -146,7 +146,7 @@ func TestDecodeRefuses(t *testing.T) {
 func TestHarmless(t *testing.T) {
 	for _, fields := range []string{
 		`"mirostat":0`, `"mirostat":0.0`, `"typical_p":1e0`, `"num_beams":1`, `"tools":[ ]`, `"top_n_sigma":-1.0`, `"do_sample":true`,
-		`"max_tokens":4,"max_new_tokens":9`, `"max_tokens":4,"n_predict":9`, `"stop":"a","stop_sequences":["a"]`, `"n":2,"n_cmpl":2`,
+		`"max_tokens":4,"max_new_tokens":9`, `"options":{}`, `"format":""`, `"reasoning":{"enabled":true,"effort":null}`, `"max_tokens":4,"n_predict":9`, `"stop":"a","stop_sequences":["a"]`, `"n":2,"n_cmpl":2`,
 		`"samplers":["penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"]`,
 	} {
 		if _, err := decodeText(t, Completions, with(Completions, fields)); err != nil {
@@ -163,8 +163,10 @@ func TestNeighboursFields(t *testing.T) {
 		"top_n_sigma": "top_p", "samplers": "leave", "logits_processors": "logit_bias", "n_cmpl": "set n", "t_max_predict_ms": "timeout_ms",
 		"top_a": "min_p", "typ_p": "leave", "tfs_z": "leave", "adaptive_target": "temperature", "repetition_detection": "repetition_penalty",
 		"thinking_token_budget": "max_tokens", "reasoning_budget": "chat_template_kwargs", "thinking": "chat_template_kwargs",
-		"return_tokens": "logprobs", "do_sample": "temperature", "max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens",
+		"return_tokens": "return_token_ids", "do_sample": "temperature", "max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens",
 		"no_repeat_ngram_size": "repetition_penalty", "num_beams": "leave", "stop_sequences": "set stop",
+		"options": "top level", "format": "response_format", "think": "chat_template_kwargs", "max_output_tokens": "max_tokens", "sampling_params": "top level",
+		"L_cycles": `"loops"`, "halt_max_steps": `"loops"`, "ponder_steps": `"loops"`, "no_stop_trim": "include_stop_str_in_output",
 	} {
 		value := "7"
 		if name == "do_sample" {

@@ -12,6 +12,8 @@ var table = slices.Concat(depthRows, otherRows)
 // otherRows are those of everything but the depth.
 var otherRows = slices.Concat(scheduleRows, refusedRows, samplingRows, answerRows, formRows, promptRows, embeddingRows, benchRows, curveRows)
 
+var efforts = []string{"none", "minimal", "low", "medium", "high", "xhigh"}
+
 const leaveOut = "leave the field out"
 
 // depthRows are the rows that are read before all others: how deep a request's tokens go is what clients get wrong here
@@ -24,14 +26,16 @@ var depthRows = []Field{
 			"loop", "loop_count", "loops_count", "n_loop", "n_loops", "nloops", "num_loop", "num_loops", "max_loops", "depth",
 			"num_steps", "n_steps", "mean_recurrence", "num_recurrence", "num_recurrences", "recurrence", "recurrences", "recurrent_steps",
 			"recurrent_depth", "n_recurrent_loops", "total_ut_steps", "ut_steps", "num_ut_steps", "loop_num", "loop_num_passes",
-			"h_cycles", "exit_at_step", "exit_step",
+			"h_cycles", "l_cycles", "exit_at_step", "exit_step", "loop_steps", "loop_times", "recur_steps", "num_recurrent_steps", "recursions",
+			"num_recursions", "recursion_depth", "ponder_steps", "num_iterations", "n_iterations", "num_passes", "halt_max_steps",
 		},
 	},
 	{Name: "loops_clamp", Kind: Bool, Routes: looped, Ours: true, Aliases: []string{"loop_clamp", "clamp_loops"}},
 	{
-		Name: "reasoning_effort", Kind: Text, Routes: looped | Tokenize, Words: []string{"none", "minimal", "low", "medium", "high", "xhigh"},
-		Remedy: "or set loops",
+		Name: "reasoning_effort", Kind: Text, Routes: looped | Tokenize, Words: efforts, Remedy: "or set loops",
 	},
+	{Name: "reasoning", Kind: Object, Routes: looped | Tokenize},
+	{Name: "reasoning.effort", Kind: Text, Routes: looped | Tokenize, Words: efforts, Remedy: "or set loops"},
 	{Name: "exit_policy", Kind: Text, Routes: looped, Ours: true, Aliases: []string{"early_exit", "exit_criterion", "criterion"}},
 	{Name: "min_loops", Kind: Depth, Lo: 1, Routes: looped, Ours: true, Aliases: []string{"loops_min"}},
 	{Name: "exit_agree", Kind: Int, Lo: 1, Hi: noBound, Routes: looped, Ours: true, Aliases: []string{"exit_consecutive", "exit_patience"}},
@@ -93,6 +97,7 @@ var answerRows = []Field{
 	{Name: "add_special_tokens", Kind: Bool, Routes: Chat},
 	{Name: "add_special_tokens", Kind: Bool, Routes: Tokenize},
 	{Name: "return_loops", Kind: Bool, Routes: generating, Ours: true},
+	{Name: "return_token_ids", Kind: Bool, Routes: generating},
 	{Name: "timings", Kind: Bool, Routes: generating},
 	{Name: "stream", Kind: Bool, Routes: generating},
 	{Name: "best_of", Kind: Int, Range: choices, Routes: Completions},

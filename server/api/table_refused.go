@@ -1,91 +1,85 @@
 package api
 
+import (
+	"slices"
+	"strings"
+)
+
 const (
 	useForms    = "use structured_outputs with json, regex or choice"
 	textOnly    = "models served here read and write text only"
 	noTokens    = "nothing is generated: leave the field out"
+	thinkSwitch = `set chat_template_kwargs {"enable_thinking": true or false}, or reasoning_effort`
 	samplerList = `["penalties","dry","top_n_sigma","top_k","typ_p","top_p","min_p","xtc","temperature"]`
 )
 
 // refusedRows are fields of other servers that would change the answer and that are not served. They are refused by
 // name, since an answer that silently lacks what was asked for is worse than none. A row leaves with the change that
-// implements it.
-var refusedRows = []Field{
-	// OpenAI's
-	refused("suffix", looped, leaveOut, `""`),
-	refused("tools", Completions|Embeddings, "use /v1/chat/completions", "[]"),
-	// vLLM's
-	refused("guided_grammar", looped, useForms),
-	refused("use_beam_search", looped, leaveOut, "false"),
-	refused("bad_words", looped, leaveOut, "[]"),
-	refused("truncate_prompt_tokens", looped, "shorten the prompt before sending it"),
-	refused("prompt_embeds", looped, "send text or token ids"),
-	refused("chat_template", looped, "templates come from the model only"),
-	refused("logits_processors", generating, "use logit_bias, allowed_token_ids or a form of the answer", "[]"),
-	refused("repetition_detection", generating, "set repetition_penalty"),
-	refused("thinking_token_budget", generating, "set max_tokens, or reasoning_effort for the loops of each token", "-1"),
-	refused("prefill_loops", looped, "set loops, which holds for the prompt, too"),
-	// llama.cpp's
-	unless("max_tokens", refused("n_predict", looped, "set max_tokens")),
-	unless("n", refused("n_cmpl", generating, "set n", "1")),
-	refused("n_probs", looped, "set logprobs", "0"),
-	refused("repeat_penalty", looped, "set repetition_penalty", "1"),
-	refused("grammar", looped, useForms, `""`),
-	refused("typical_p", looped, leaveOut, "1"),
-	refused("typ_p", generating, leaveOut, "1"),
-	refused("tfs_z", generating, leaveOut, "1"),
-	refused("top_n_sigma", generating, "set top_p or min_p", "-1", "0"),
-	refused("top_a", generating, "set min_p", "0"),
-	refused("adaptive_target", generating, "set temperature", "-1"),
-	refused("samplers", generating, "the order is temperature, min_p, top_k, top_p: leave the field out", `"edkypmxt"`, `"edskypmxt"`, samplerList),
-	refused("dynatemp_range", looped, leaveOut, "0"),
-	refused("xtc_probability", looped, leaveOut, "0"),
-	refused("dry_multiplier", looped, leaveOut, "0"),
-	refused("mirostat", looped, leaveOut, "0"),
-	refused("t_max_predict_ms", generating, "set timeout_ms", "0", "-1"),
-	refused("reasoning_budget", generating, `set chat_template_kwargs {"enable_thinking": false} for no reasoning`, "-1"),
-	refused("return_tokens", generating, "set logprobs and return_tokens_as_token_ids", "false"),
-	refused("lora", looped, leaveOut, "[]"),
-	// SGLang's
-	refused("lora_path", looped, leaveOut),
-	refused("ebnf", looped, useForms),
-	refused("stop_regex", looped, "set stop", "[]", `""`),
-	// Hugging Face's
-	refused("do_sample", generating, "set temperature to 0 for greedy choice", "true"),
-	unless("max_tokens", refused("max_new_tokens", generating, "set max_tokens")),
-	unless("min_tokens", refused("min_new_tokens", generating, "set min_tokens", "0")),
-	unless("stop", refused("stop_sequences", generating, "set stop", "[]")),
-	refused("no_repeat_ngram_size", generating, "set repetition_penalty", "0"),
-	refused("num_beams", generating, leaveOut, "1"),
-	// other vendors'
-	refused("thinking", generating, `set chat_template_kwargs {"enable_thinking": true or false}, or reasoning_effort`),
-	refused("use_weighted_exit", looped, "answers come from one loop: set exit_policy to leave the loop early", "false"),
+// implements it. Behind = are values that ask for nothing.
+var refusedRows = slices.Concat(
+	unless("max_tokens", refused(generating, "set max_tokens", "n_predict", "max_new_tokens", "max_output_tokens", "num_predict", "max_length")),
+	unless("n", refused(generating, "set n", "n_cmpl=1", "num_return_sequences=1")),
+	unless("min_tokens", refused(generating, "set min_tokens", "min_new_tokens=0", "min_length=0")),
+	unless("stop", refused(generating, "set stop", "stop_sequences=[]")),
+	refused(looped, leaveOut,
+		`suffix=""`, "use_beam_search=false", "bad_words=[]", "bad_words_ids=[]", "typical_p=1", "typ_p=1", "typical=1", "tfs_z=1", "tfs=1",
+		"dynatemp_range=0", "xtc_probability=0", "dry_multiplier=0", "mirostat=0", "mirostat_mode=0", "lora=[]", "lora_path", "adapter_id", "num_beams=1",
+		"num_beam_groups=1", "penalty_alpha=0", "guidance_scale=1", "epsilon_cutoff=0", "eta_cutoff=0", "smoothing_factor=0", "watermark=false",
+		"custom_logit_processor", "vllm_xargs={}", "post_sampling_probs=false", "n_indent=0", "return_hidden_states=false", "transforms=[]"),
+	refused(looped, "set repetition_penalty", "repeat_penalty=1", "rep_pen=1", "repetition_detection", "no_repeat_ngram_size=0", "encoder_no_repeat_ngram_size=0"),
+	refused(generating, "set top_p or min_p", "top_n_sigma=-1|0", "nsigma=0", "top_a=0"),
+	refused(generating, "set temperature", "adaptive_target=-1", "dynamic_temperature=false"),
+	refused(generating, "set temperature to 0 for greedy choice", "do_sample=true"),
+	refused(generating, "use logit_bias, allowed_token_ids or a form of the answer", "logits_processors=[]", "suppress_tokens=[]", "sequence_bias", "force_words_ids", "ban_eos_token=false"),
+	refused(generating, "the order is temperature, min_p, top_k, top_p: leave the field out", `samplers="edkypmxt"|"edskypmxt"|`+samplerList, "temperature_last=false", "sampler_order"),
+	refused(generating, "put its fields at the top level", "options={}", "parameters={}", "sampling_params={}", "generation_config={}", "generationConfig={}", "gen_kwargs={}"),
+	refused(looped, useForms, "guided_grammar", `grammar=""`, "ebnf", "structural_tag", "guided_whitespace_pattern"),
+	refused(generating, `set response_format, or structured_outputs with json`, `format=""`),
+	refused(generating, "set stop", `stop_regex=[]|""`),
+	refused(generating, "set include_stop_str_in_output", "no_stop_trim=false"),
+	refused(looped, "set logprobs", "n_probs=0", "top_logprobs_num=0", "top_n_tokens=0", "return_logprob=false"),
+	refused(generating, "set return_token_ids", "return_tokens=false"),
+	refused(generating, "set timeout_ms", "t_max_predict_ms=0|-1", "max_time=0"),
+	refused(generating, "set max_tokens, or reasoning_effort for the loops of each token", "thinking_token_budget=-1", "reasoning.max_tokens"),
+	refused(generating, thinkSwitch, "thinking", "think", "enable_thinking", "reasoning.enabled=true"),
+	refused(generating, "set include_reasoning to false", "reasoning.exclude=false"),
+	refused(generating, `set chat_template_kwargs {"enable_thinking": false} for no reasoning`, "reasoning_budget=-1"),
+	refused(looped, "shorten the prompt before sending it", "truncate_prompt_tokens", "truncate"),
+	refused(looped, "send text or token ids", "prompt_embeds", "input_embeds", "inputs_embeds"),
+	refused(looped, textOnly, "images=[]", "image_data=[]", "audio_data=[]"),
+	refused(looped, "templates come from the model only", "chat_template", "instruction_template"),
+	refused(looped, "set loops, which holds for the prompt, too", "prefill_loops"),
+	refused(looped, "answers come from one loop: set exit_policy to leave the loop early", "use_weighted_exit=false"),
+	refused(Completions|Embeddings, "use /v1/chat/completions", "tools=[]"),
 	// fields of completions and of OpenAI's chats that are of no use in a chat here
-	refused("echo", Chat, leaveOut, "false"),
-	refused("best_of", Chat, "set n", "1"),
-	refused("prompt_logprobs", Chat, "use /v1/completions with echo", "false"),
-	refused("functions", Chat, "use tools", "[]"),
-	refused("function_call", Chat, "use tools", `"none"`, `"auto"`),
-	refused("modalities", Chat, textOnly, `["text"]`),
-	refused("audio", Chat, textOnly),
-	refused("prediction", Chat, "set draft_loops"),
-	refused("web_search_options", Chat, leaveOut),
-	unless("messages", refused("prompt", Chat, "send messages, or use /v1/completions")),
+	refused(Chat, leaveOut, "echo=false", "web_search_options", `verbosity="medium"`),
+	refused(Chat, "set n", "best_of=1"),
+	refused(Chat, "send it as a message of the role system", `system=""`),
+	refused(Chat, "use /v1/completions with echo", "prompt_logprobs=false"),
+	refused(Chat, "use tools", "functions=[]", `function_call="none"|"auto"`),
+	refused(Chat, textOnly, `modalities=["text"]`, "audio"),
+	refused(Chat, "set draft_loops", "prediction"),
+	unless("messages", refused(Chat, "send messages, or use /v1/completions", "prompt")),
 	// fields of the depth that are about generated tokens
-	refused("replay_loops", Embeddings, noTokens),
-	refused("draft_loops", Embeddings, noTokens),
-	refused("elastic", Embeddings, noTokens, "false"),
-	refused("target_itl_ms", Embeddings, noTokens),
-	refused("loop_budget", Embeddings, noTokens),
-	refused("return_lens", Embeddings, noTokens, "false"),
+	refused(Embeddings, noTokens, "replay_loops", "draft_loops", "elastic=false", "target_itl_ms", "loop_budget", "return_lens=false"),
+)
+
+// refused makes rows of one remedy. Each is a name, or a name and its harmless values: name=value|value.
+func refused(routes Route, remedy string, names ...string) []Field {
+	out := make([]Field, len(names))
+	for i, name := range names {
+		name, harmless, some := strings.Cut(name, "=")
+		if out[i] = (Field{Name: name, Kind: Refused, Routes: routes, Remedy: remedy}); some {
+			out[i].Harmless = strings.Split(harmless, "|")
+		}
+	}
+	return out
 }
 
-func refused(name string, routes Route, remedy string, harmless ...string) Field {
-	return Field{Name: name, Kind: Refused, Routes: routes, Remedy: remedy, Harmless: harmless}
-}
-
-// unless says that clients which send the field send ours, too, and mean the same.
-func unless(ours string, f Field) Field {
-	f.Unless = ours
-	return f
+// unless says that clients which send the fields send ours, too, and mean the same.
+func unless(ours string, fields []Field) []Field {
+	for i := range fields {
+		fields[i].Unless = ours
+	}
+	return fields
 }

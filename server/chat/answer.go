@@ -72,7 +72,7 @@ func (a *answer) Events(d *generate.Delta) []*generate.Completion {
 	a.add(&ch, d)
 	if d.Text == "" && a.Parser != nil {
 		ch.Delta.Content = nil
-		if d.Silent() && ch.Logprobs == nil && len(ch.Loops)+len(ch.Lens) == 0 && !a.ContinuousUsage {
+		if d.Silent() && ch.Logprobs == nil && len(ch.Loops)+len(ch.Lens)+len(ch.TokenIDs) == 0 && !a.ContinuousUsage {
 			return nil // what the text is can be told with the next tokens only
 		}
 	}
@@ -81,7 +81,7 @@ func (a *answer) Events(d *generate.Delta) []*generate.Completion {
 	}
 	a.opened[d.Index] = true
 	first := a.event(choice{Index: d.Index, Delta: &delta{Role: "assistant", Content: new(string)}})
-	first.Warnings = a.Warnings
+	first.Warnings, first.PromptTokenIDs = a.Warnings, a.ShownPrompt()
 	return []*generate.Completion{first, a.event(ch)}
 }
 
@@ -89,7 +89,7 @@ func (a *answer) Events(d *generate.Delta) []*generate.Completion {
 func (a *answer) add(ch *choice, d *generate.Delta) {
 	ch.Index = d.Index
 	ch.Logprobs = a.logprobs(ch.Logprobs, d)
-	ch.Add(d, a.ReturnLoops)
+	ch.Add(d, a.Plan)
 }
 
 // Add implements Answer.
@@ -114,6 +114,6 @@ func (a *answer) Add(d generate.Delta) {
 // Whole implements Answer.
 func (a *answer) Whole() *generate.Completion {
 	out := a.Completion("chat.completion", a.whole)
-	out.Warnings = a.Warnings
+	out.Warnings, out.PromptTokenIDs = a.Warnings, a.ShownPrompt()
 	return out
 }

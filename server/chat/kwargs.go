@@ -22,8 +22,8 @@ const mostArg = 1024
 func (t *Template) kwargs(v *api.Values, more []string) (map[string]any, error) {
 	const field = "chat_template_kwargs"
 	out := map[string]any{}
-	if v.Has("reasoning_effort") {
-		out["reasoning_effort"] = v.Text("reasoning_effort")
+	if effort := v.Effort(); effort != "" {
+		out["reasoning_effort"] = effort
 	}
 	allowed := slices.Concat(templateArgs, more)
 	for name, raw := range v.Object(field) {

@@ -27,6 +27,8 @@ type Completion struct {
 
 	Timings  *Timings `json:"timings,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+	// PromptTokenIDs are a chat's, where return_token_ids asked for them.
+	PromptTokenIDs []int32 `json:"prompt_token_ids,omitempty"`
 }
 
 // Completion is one with the choices. object is OpenAI's name for it.
@@ -40,14 +42,20 @@ type Outcome struct {
 
 	StopReason any   `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
 	Loops      []int `json:"loops,omitempty"`
+	// TokenIDs and, of completions, PromptTokenIDs are vLLM's, where return_token_ids asked for them.
+	TokenIDs       []int32 `json:"token_ids,omitempty"`
+	PromptTokenIDs []int32 `json:"prompt_token_ids,omitempty"`
 	// Lens has an entry for each token, where return_lens asked for it.
 	Lens []*LensToken `json:"lens,omitempty"`
 }
 
-// Add takes a delta's part. loops says that each token's are to be shown.
-func (o *Outcome) Add(d *Delta, loops bool) {
-	if loops && d.Loops > 0 {
+// Add takes a delta's part of what the request wants to see.
+func (o *Outcome) Add(d *Delta, p *Plan) {
+	if p.ReturnLoops && d.Loops > 0 {
 		o.Loops = append(o.Loops, d.Loops)
+	}
+	if p.ReturnIDs && d.Loops > 0 {
+		o.TokenIDs = append(o.TokenIDs, d.id)
 	}
 	if d.Lens != nil {
 		o.Lens = append(o.Lens, d.Lens)
@@ -123,7 +131,10 @@ func (a *text) add(ch *choice, d *Delta) {
 	if d.prompt != nil {
 		ch.PromptLogprobs = promptLogprobs(d.prompt, a.Logprobs.PromptTop, a.spelled)
 	}
-	ch.Add(d, a.ReturnLoops)
+	if a.ReturnIDs && d.first {
+		ch.PromptTokenIDs = a.prompts[d.Index/a.perPrompt()].IDs
+	}
+	ch.Add(d, a.Plan)
 }
 
 // Whole implements Answer. It leaves the n best choices of each prompt, the best first, and numbers them.

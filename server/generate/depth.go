@@ -60,8 +60,8 @@ func (p *Plan) readLoops(v *api.Values, t Target, header string) (origin, error)
 	switch {
 	case v.Has("loops"):
 		from.raw = v.Raw("loops")
-	case v.Has("reasoning_effort"):
-		p.Requested = Efforts(m)[v.Text("reasoning_effort")]
+	case v.Effort() != "":
+		p.Requested = Efforts(m)[v.Effort()]
 	case t.Alias != 0: // Takes has looked at it
 		p.Requested = t.Alias
 	case header != "" && !t.Auto: // that alias brings a depth of its own

@@ -76,7 +76,7 @@ func (f *follower) begin(d *Delta) {
 	if f.began {
 		return
 	}
-	f.began = true
+	f.began, d.first = true, true
 	if f.plan.Echo {
 		d.Text = f.prompt.Text + d.Text
 	}
@@ -113,7 +113,7 @@ func (f *follower) delta(e loopctl.Event) Delta {
 	if e.Token.ID < 0 { // nothing was to be generated
 		return d
 	}
-	d.Loops = e.Loops
+	d.Loops, d.id = e.Loops, e.Token.ID
 	at := f.voice.end()
 	if len(e.Lens) > 0 {
 		d.Lens = lensOf(e, f.names)

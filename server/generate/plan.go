@@ -56,6 +56,7 @@ type Plan struct {
 	onLatent func(sequence int) func(position int, latent []float32) // of an embedding, which samples nothing
 
 	ReturnLoops     bool
+	ReturnIDs       bool // vLLM's return_token_ids
 	LlamaTimings    bool // llama.cpp's names for timings, too
 	Stream          bool
 	IncludeUsage    bool
@@ -80,7 +81,8 @@ func ReadPlan(b api.Body, route api.Route, t Target, call Call, lim api.Limits) 
 	p.Echo = v.Bool("echo")
 	p.IgnoreEOS, p.IncludeStop = v.Bool("ignore_eos"), v.Bool("include_stop_str_in_output")
 	p.SkipSpecial, p.AddSpecial = v.Bool("skip_special_tokens"), v.Bool("add_special_tokens")
-	p.ReturnLoops, p.LlamaTimings, p.Stream = v.Bool("return_loops"), v.Bool("timings"), v.Bool("stream")
+	p.ReturnLoops, p.ReturnIDs = v.Bool("return_loops"), v.Bool("return_token_ids")
+	p.LlamaTimings, p.Stream = v.Bool("timings"), v.Bool("stream")
 	p.IncludeUsage, p.ContinuousUsage = v.Bool("stream_options.include_usage"), v.Bool("stream_options.continuous_usage_stats")
 	p.StopIDs = v.IDs("stop_token_ids")
 	p.readLogprobs(v, route)

@@ -32,6 +32,8 @@ type Delta struct {
 	Reason    any    // stop string or stop id
 	Stats     *loopctl.Stats
 
+	id     int32    // of the token
+	first  bool     // of its choice
 	thinks bool     // the token is one of reasoning
 	tokens []scored // with their probabilities, where asked for: the event's, after an echo's
 	prompt []scored // of the choice's first delta, for prompt_logprobs
@@ -56,6 +58,7 @@ type Sequences struct {
 	cancel  context.CancelFunc
 	leave   func()
 	streams []*loopctl.Stream
+	prompts []Prompt
 	deltas  chan Delta
 	wg      sync.WaitGroup
 }
@@ -84,7 +87,7 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 	if err := p.echoed(prompts); err != nil {
 		return nil, err
 	}
-	g := &Sequences{Plan: p, Created: time.Now().Unix(), deltas: make(chan Delta), Usage: newUsage(p, prompts)}
+	g := &Sequences{Plan: p, Created: time.Now().Unix(), deltas: make(chan Delta), prompts: prompts, Usage: newUsage(p, prompts)}
 	var err error
 	if g.ctx, g.leave, err = host.Enter(ctx); err != nil {
 		return nil, err
@@ -181,6 +184,14 @@ func (g *Sequences) Next() (Delta, error) {
 	case <-g.ctx.Done():
 		return Delta{}, context.Cause(g.ctx)
 	}
+}
+
+// ShownPrompt are a chat's token ids, where return_token_ids asked for them.
+func (g *Sequences) ShownPrompt() []int32 {
+	if !g.ReturnIDs {
+		return nil
+	}
+	return g.prompts[0].IDs
 }
 
 // Collect waits for all deltas and hands them to take. The last one of a choice has its whole text, the others have none.
