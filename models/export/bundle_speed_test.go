@@ -22,7 +22,7 @@ var speedOf = flag.String("speed", "", "bundle that TestBundleSpeed measures")
 //
 //	go test ./models/export -run BundleSpeed -v -speed FOLDER
 //
-// Without a folder there is nothing to measure. It is for checkpoints of exporttest/bigcheckpoint, which have no
+// Without a folder there is nothing to measure. It is for what TestBigCheckpoint writes, which has no
 // tokenizer and can't be asked over HTTP.
 func TestBundleSpeed(t *testing.T) {
 	if *speedOf == "" {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/export"
@@ -66,7 +65,7 @@ func engineOf(t testing.TB, env *ort.Env, from string, opt export.Options) engin
 }
 
 // seeded is a Huginn whose config has the width of its noise.
-func seeded() *exporttest.Checkpoint {
+func seeded() *Checkpoint {
 	c := everyFamily()["huginn"]
 	c.Config["init_values"] = map[string]any{"std": 0.06, "embed_scale": 9.8}
 	return c

@@ -1,4 +1,4 @@
-package reference
+package export_test
 
 import (
 	"encoding/json"
@@ -9,8 +9,11 @@ import (
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
-// Model is a checkpoint of one of the families.
-type Model struct {
+// reference is a checkpoint of one of the families with its family's forward pass, written down from the mathematics: float64,
+// one token after the other, no cache, no batch, no graph. It agrees with the vectors (TestAgreesWithUpstream), and the
+// engine agrees with it at sizes for which nobody has made vectors (TestOtherSizes): other head counts, ratios, layer splits.
+// It shares the checkpoint reader with the exporter, and no line of math.
+type reference struct {
 	family  string
 	tensors map[string]vector
 	config  config
@@ -53,8 +56,8 @@ type config struct {
 	} `json:"init_values"`
 }
 
-// Open reads a checkpoint whole.
-func Open(dir string) (*Model, error) {
+// openReference reads a checkpoint whole.
+func openReference(dir string) (*reference, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -64,7 +67,7 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{tensors: map[string]vector{}}
+	m := &reference{tensors: map[string]vector{}}
 	if err := json.Unmarshal(raw, &m.config); err != nil {
 		return nil, err
 	}
@@ -86,7 +89,7 @@ func Open(dir string) (*Model, error) {
 	return m, m.settle()
 }
 
-func (m *Model) settle() error {
+func (m *reference) settle() error {
 	c := m.config
 	m.family, m.heads, m.kvHeads, m.eps = c.ModelType, c.Heads, c.KVHeads, c.EpsLlama
 	m.rope = rope{theta: c.Theta}
@@ -109,10 +112,10 @@ func (m *Model) settle() error {
 	return nil
 }
 
-func (m *Model) has(name string) bool { return m.tensors[name] != nil }
+func (m *reference) has(name string) bool { return m.tensors[name] != nil }
 
 // t is a tensor by name; a name that is not there is a mistake of this package's.
-func (m *Model) t(format string, args ...any) vector {
+func (m *reference) t(format string, args ...any) vector {
 	name := fmt.Sprintf(format, args...)
 	if !m.has(name) {
 		panic("reference: no tensor " + name)
@@ -120,15 +123,15 @@ func (m *Model) t(format string, args ...any) vector {
 	return m.tensors[name]
 }
 
-// Answer is what the model says to a prompt.
-type Answer struct {
+// answer is what the model says to a prompt.
+type answer struct {
 	States [][]vector // after 0 … loops loops, [tokens, hidden]
 	Logits []vector   // [tokens, vocabulary]
 	Gates  [][]float64
 }
 
 // Run applies the block loops times to a prompt. A state that upstream draws at random starts at zero.
-func (m *Model) Run(ids []int, loops int) Answer {
+func (m *reference) Run(ids []int, loops int) answer {
 	switch m.family {
 	case "huginn", "retrofit", "parcae":
 		return m.raven(ids, loops)
@@ -136,7 +139,7 @@ func (m *Model) Run(ids []int, loops int) Answer {
 	return m.llama(ids, loops)
 }
 
-func (m *Model) embed(name string, ids []int, scale float64) []vector {
+func (m *reference) embed(name string, ids []int, scale float64) []vector {
 	table := m.t("%s", name)
 	wte := "model.embed_tokens.weight"
 	if !m.has(wte) {
@@ -159,7 +162,7 @@ func (m *Model) embed(name string, ids []int, scale float64) []vector {
 }
 
 // turned gives queries or keys their positions; after, where not 0, is the epsilon of a gainless norm per head.
-func (m *Model) turned(rows []vector, heads int, after float64) []vector {
+func (m *reference) turned(rows []vector, heads int, after float64) []vector {
 	out := make([]vector, len(rows))
 	for position, row := range rows {
 		dim := len(row) / heads

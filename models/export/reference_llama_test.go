@@ -1,7 +1,7 @@
-package reference
+package export_test
 
 // llama runs the families in Llama's names: looped_llama, ouro, nanbeige.
-func (m *Model) llama(ids []int, loops int) Answer {
+func (m *reference) llama(ids []int, loops int) answer {
 	c := m.config
 	prelude, looped := 0, c.Layers
 	if m.family == "looped_llama" {
@@ -12,7 +12,7 @@ func (m *Model) llama(ids []int, loops int) Answer {
 	for i := range prelude {
 		h = m.llamaLayer(h, i)
 	}
-	a := Answer{States: [][]vector{h}}
+	a := answer{States: [][]vector{h}}
 	for range loops {
 		for i := range looped {
 			h = m.llamaLayer(h, prelude+i)
@@ -44,7 +44,7 @@ func (m *Model) llama(ids []int, loops int) Answer {
 	return a
 }
 
-func (m *Model) llamaLayer(h []vector, i int) []vector {
+func (m *reference) llamaLayer(h []vector, i int) []vector {
 	t := func(name string) vector { return m.t("model.layers.%d.%s.weight", i, name) }
 	x := rms(h, t("input_layernorm"), m.eps)
 	q := m.turned(product(t("self_attn.q_proj"), x), m.heads, 0)

@@ -1,4 +1,4 @@
-package reference
+package export_test
 
 import "math"
 
@@ -20,7 +20,7 @@ func product(w vector, rows []vector) []vector {
 
 // rms is x / sqrt(mean x² + eps), times the gain where there is one.
 func rms(rows []vector, gain vector, eps float64) []vector {
-	return each(rows, func(x vector) vector {
+	return eachOf(rows, func(x vector) vector {
 		mean := 0.0
 		for _, v := range x {
 			mean += v * v / float64(len(x))
@@ -36,7 +36,7 @@ func rms(rows []vector, gain vector, eps float64) []vector {
 	})
 }
 
-func each(rows []vector, f func(x vector) vector) []vector {
+func eachOf(rows []vector, f func(x vector) vector) []vector {
 	out := make([]vector, len(rows))
 	for i, x := range rows {
 		out[i] = f(x)
@@ -59,7 +59,7 @@ func silu(v float64) float64 { return v / (1 + math.Exp(-v)) }
 
 // gated is silu(first half) ⊙ second half.
 func gated(rows []vector) []vector {
-	return each(rows, func(x vector) vector {
+	return eachOf(rows, func(x vector) vector {
 		half := len(x) / 2
 		out := make(vector, half)
 		for i := range out {

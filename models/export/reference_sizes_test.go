@@ -1,12 +1,11 @@
 //go:build cgo
 
-package reference
+package export_test
 
 import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loopserve/loopserve/internal/exporttest"
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/internal/parity"
@@ -19,10 +18,10 @@ import (
 // ratio of grouped queries, stages without layers, a layer more than two, odd widths, other θ.
 func TestOtherSizes(t *testing.T) {
 	env := enginetest.Env(t, 2)
-	one := exporttest.Size{Hidden: 40, Heads: 5, KVHeads: 1, HeadDim: 8, FFN: 56, Vocab: 37, Context: 64, Prelude: 1, Loop: 3, Coda: 1, Loops: 3, Theta: 1000}
-	two := exporttest.Size{Hidden: 48, Heads: 2, KVHeads: 2, HeadDim: 24, FFN: 33, Vocab: 50, Context: 64, Loop: 1, Loops: 2, Theta: 2e6}
-	three := exporttest.Size{Hidden: 64, Heads: 8, KVHeads: 4, HeadDim: 8, FFN: 72, Vocab: 64, Context: 128, Prelude: 3, Loop: 2, Coda: 0, Loops: 5, Theta: 30000}
-	for size, s := range map[string]exporttest.Size{"one": one, "two": two, "three": three} {
+	one := Size{Hidden: 40, Heads: 5, KVHeads: 1, HeadDim: 8, FFN: 56, Vocab: 37, Context: 64, Prelude: 1, Loop: 3, Coda: 1, Loops: 3, Theta: 1000}
+	two := Size{Hidden: 48, Heads: 2, KVHeads: 2, HeadDim: 24, FFN: 33, Vocab: 50, Context: 64, Loop: 1, Loops: 2, Theta: 2e6}
+	three := Size{Hidden: 64, Heads: 8, KVHeads: 4, HeadDim: 8, FFN: 72, Vocab: 64, Context: 128, Prelude: 3, Loop: 2, Coda: 0, Loops: 5, Theta: 30000}
+	for size, s := range map[string]Size{"one": one, "two": two, "three": three} {
 		for family, checkpoint := range s.Families(size == "two") {
 			t.Run(family+" "+size, func(t *testing.T) {
 				from := t.TempDir()
@@ -33,7 +32,7 @@ func TestOtherSizes(t *testing.T) {
 				for i := range prompt {
 					prompt[i] = (i*i*7 + 3) % s.Vocab
 				}
-				if err := WriteCase(from, prompt, 1, s.Loops); err != nil {
+				if err := writeCase(from, prompt, 1, s.Loops); err != nil {
 					t.Fatal(err)
 				}
 				c, err := golden.Open(from)

@@ -1,4 +1,4 @@
-package reference
+package export_test
 
 import (
 	"encoding/binary"
@@ -31,10 +31,10 @@ func (a *answers) rows(name string, rows []vector) {
 	a.add(name, "F32", []int{len(rows), len(rows[0])}, raw)
 }
 
-// WriteCase puts what the model in dir says beside it, in the vectors' form (internal/golden reads it): logits and
+// writeCase puts what the model in dir says beside it, in the vectors' form (internal/golden reads it): logits and
 // states of a prompt at each of the loop counts.
-func WriteCase(dir string, prompt []int, loops ...int) error {
-	m, err := Open(dir)
+func writeCase(dir string, prompt []int, loops ...int) error {
+	m, err := openReference(dir)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package reference
+package export_test
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 )
 
 // raven runs the families with an injection: Huginn, the retrofits, Parcae.
-func (m *Model) raven(ids []int, loops int) Answer {
+func (m *reference) raven(ids []int, loops int) answer {
 	c, last := m.config, m.t("transformer.ln_f.weight")
 	scale := c.Init.Scale
 	if m.family == "parcae" {
@@ -19,8 +19,8 @@ func (m *Model) raven(ids []int, loops int) Answer {
 	if m.family == "parcae" {
 		e = rms(e, m.t("transformer.ln_prelude.weight"), m.eps)
 	}
-	s := each(e, func(x vector) vector { return make(vector, len(x)) })
-	a := Answer{States: [][]vector{s}}
+	s := eachOf(e, func(x vector) vector { return make(vector, len(x)) })
+	a := answer{States: [][]vector{s}}
 	for range loops {
 		s = m.takeIn(s, e)
 		for i := range c.RK {
@@ -46,7 +46,7 @@ func (m *Model) raven(ids []int, loops int) Answer {
 	return a
 }
 
-func (m *Model) takeIn(s, e []vector) []vector {
+func (m *reference) takeIn(s, e []vector) []vector {
 	out := make([]vector, len(s))
 	if m.family != "parcae" {
 		for r := range s {
@@ -65,7 +65,7 @@ func (m *Model) takeIn(s, e []vector) []vector {
 	return out
 }
 
-func (m *Model) ravenLayer(h []vector, ids []int, stage string, i, global int) []vector {
+func (m *reference) ravenLayer(h []vector, ids []int, stage string, i, global int) []vector {
 	t := func(name string) vector { return m.t("transformer.%s.%d.%s", stage, i, name) }
 	norm := func(x []vector, name string) []vector { return rms(x, t(name+".weight"), m.eps) }
 	olmo := m.has("transformer.core_block.0.attn.q_norm.weight")
@@ -81,12 +81,12 @@ func (m *Model) ravenLayer(h []vector, ids []int, stage string, i, global int) [
 	return plus(h, m.ravenMLP(norm(h, "norm_2"), t))
 }
 
-func (m *Model) ravenMLP(x []vector, t func(string) vector) []vector {
+func (m *reference) ravenMLP(x []vector, t func(string) vector) []vector {
 	wide := product(t("mlp.fc.weight"), x)
 	if m.family != "parcae" {
 		return product(t("mlp.proj.weight"), gated(wide))
 	}
-	return product(t("mlp.proj.weight"), each(wide, func(x vector) vector {
+	return product(t("mlp.proj.weight"), eachOf(wide, func(x vector) vector {
 		out := make(vector, len(x))
 		for i, v := range x {
 			out[i] = math.Max(v, 0) * math.Max(v, 0) / 2
@@ -95,7 +95,7 @@ func (m *Model) ravenMLP(x []vector, t func(string) vector) []vector {
 	}))
 }
 
-func (m *Model) ravenAttention(x []vector, ids []int, stage string, i, global int) []vector {
+func (m *reference) ravenAttention(x []vector, ids []int, stage string, i, global int) []vector {
 	t := func(name string) vector { return m.t("transformer.%s.%d.attn.%s", stage, i, name) }
 	if m.family == "parcae" {
 		const torchEps = 1.1920929e-07
@@ -107,7 +107,7 @@ func (m *Model) ravenAttention(x []vector, ids []int, stage string, i, global in
 	all := product(t("Wqkv.weight"), x)
 	dim := len(all[0]) / (m.heads + 2*m.kvHeads)
 	part := func(from, heads int) []vector {
-		return each(all, func(x vector) vector { return append(vector{}, x[from*dim:(from+heads)*dim]...) })
+		return eachOf(all, func(x vector) vector { return append(vector{}, x[from*dim:(from+heads)*dim]...) })
 	}
 	q, k, v := part(0, m.heads), part(m.heads, m.kvHeads), part(m.heads+m.kvHeads, m.kvHeads)
 	if m.family == "huginn" && m.has("transformer.core_block.0.attn.qk_bias") {
@@ -126,7 +126,7 @@ func (m *Model) ravenAttention(x []vector, ids []int, stage string, i, global in
 }
 
 // values adds Parcae's value embeddings, where both table and gate are stored.
-func (m *Model) values(v, x []vector, ids []int, stage string, i, global int) []vector {
+func (m *reference) values(v, x []vector, ids []int, stage string, i, global int) []vector {
 	gateName, tableName := fmt.Sprintf("transformer.%s.%d.attn.ve_gate.weight", stage, i), fmt.Sprintf("value_embeds.%d.weight", global)
 	if !m.has(gateName) || !m.has(tableName) {
 		return v

@@ -1,4 +1,4 @@
-package reference
+package export_test
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ func TestAgreesWithUpstream(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		m, err := Open(path)
+		m, err := openReference(path)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -30,7 +30,7 @@ func TestAgreesWithUpstream(t *testing.T) {
 	}
 }
 
-func compare(t *testing.T, m *Model, path string, tolerance float64) {
+func compare(t *testing.T, m *reference, path string, tolerance float64) {
 	t.Helper()
 	root, err := os.OpenRoot(path)
 	if err != nil {

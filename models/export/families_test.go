@@ -1,8 +1,9 @@
-package exporttest
+package export_test
 
 import (
 	"fmt"
 	"math"
+	"testing"
 
 	"github.com/loopserve/loopserve/internal/measure/random"
 )
@@ -198,4 +199,21 @@ func (s Size) Parcae() *Checkpoint {
 		}
 	})
 	return c
+}
+
+// everyFamily is a random checkpoint of each family, at sizes that both the CPU's and CUDA's attention take.
+func everyFamily() map[string]*Checkpoint {
+	return Size{
+		Hidden: 96, Heads: 6, KVHeads: 3, HeadDim: 16, FFN: 128, Vocab: 80, Context: 64, Prelude: 1, Loop: 2, Coda: 1, Loops: 4, Theta: 10000,
+	}.Families(false)
+}
+
+// written puts a checkpoint in a folder.
+func written(t testing.TB, c *Checkpoint, dtype string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := random.Write(dir, c.Config, c.Tensors, dtype, 7); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }

@@ -1,0 +1,154 @@
+package export_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/loopserve/loopserve/internal/measure/random"
+)
+
+var checkpointTo = flag.String("checkpoint", "", "checkpoint that TestBigCheckpoint writes: ouro-1.4b=FOLDER or huginn-3.5b=FOLDER")
+
+// TestBigCheckpoint writes a random checkpoint of a released model's exact size, to measure exports of that size:
+//
+//	go test ./models/export -run BigCheckpoint -timeout 0 -checkpoint ouro-1.4b=$PWD/ouro
+//
+// It streams: its own memory is that of one row. Without a checkpoint there is nothing to write.
+func TestBigCheckpoint(t *testing.T) {
+	if *checkpointTo == "" {
+		return
+	}
+	name, dir, _ := strings.Cut(*checkpointTo, "=")
+	c, err := published(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(dir) {
+		t.Fatalf("folder %q: a test has a working directory of its own: give an absolute path", dir)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Fatalf("%s is there already", dir)
+	}
+	const shard = 1 << 30
+	if err := writeShards(dir, c.Config, c.Tensors, "BF16", 1, shard); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// published are checkpoints with the configs, tensor names, shapes and types of released models, by name: their weights
+// are random, and so they say something of sizes and times alone.
+func published(name string) (*Checkpoint, error) {
+	all := map[string]func() *Checkpoint{"ouro-1.4b": ouro14, "huginn-3.5b": huginn35}
+	checkpoint, ok := all[name]
+	if !ok {
+		names := slices.Sorted(maps.Keys(all))
+		return nil, fmt.Errorf("model %q has no published sizes here; choose %s", name, strings.Join(names, " or "))
+	}
+	return checkpoint(), nil
+}
+
+// ouro14 is ByteDance/Ouro-1.4B: 1,434,652,673 parameters in 269 tensors.
+func ouro14() *Checkpoint {
+	c := Size{
+		Hidden: 2048, Heads: 16, KVHeads: 16, HeadDim: 128, FFN: 5632, Vocab: 49152, Context: 65536, Loop: 24, Loops: 4, Theta: 1e6,
+	}.Ouro()
+	layers := make([]string, 24)
+	for i := range layers {
+		layers[i] = "full_attention"
+	}
+	for key, v := range map[string]any{
+		"architectures": []string{"OuroForCausalLM"}, "attention_dropout": 0.0, "early_exit_step": nil, "initializer_range": 0.02,
+		"layer_types": layers, "max_window_layers": 24, "pad_token_id": 0, "sliding_window": nil, "torch_dtype": "bfloat16",
+		"use_cache": true, "use_sliding_window": false,
+	} {
+		c.Config[key] = v
+	}
+	return c
+}
+
+// huginn35 is tomg-group-umd/huginn-0125: 3.565 billion parameters, and beside them the tied head's copy and the RoPE
+// table, which is float32 in every file.
+func huginn35() *Checkpoint {
+	c := Size{
+		Hidden: 5280, Heads: 55, HeadDim: 96, FFN: 17920, Vocab: 65536, Context: 4096, Prelude: 2, Loop: 4, Coda: 2, Loops: 32, Theta: 50000,
+	}.Huginn()
+	std := math.Sqrt(2.0 / (5 * 5280))
+	for key, v := range map[string]any{
+		"architectures": []string{"RavenForCausalLM"}, "head_dim": 96, "padding_multiple": 4096, "state_init": "like-init",
+		"mean_backprop_depth": 8, "effective_expected_depth": 132, "init_orthogonal": false, "init_strategy": "takase",
+		"sampling_scheme": "poisson-lognormal-filling", "test_time_noise_type": "fixed", "torch_dtype": "bfloat16",
+		"init_values": map[string]any{
+			"std": std, "out_proj": std / math.Sqrt(2*132), "embedding": std, "embed_scale": math.Sqrt(5280),
+		},
+	} {
+		c.Config[key] = v
+	}
+	c.add(random.Matrix, "lm_head.weight", 65536, 5280)
+	c.add(random.Buffer, "freqs_cis", 1, 4096, 1, 48, 2)
+	return c
+}
+
+// writeShards is random.Write with the tensors in several files of at most so many bytes each (or of one tensor), and an index.
+func writeShards(dir string, config map[string]any, tensors []random.Tensor, dtype string, seed uint64, most int64) error {
+	if err := random.WriteJSON(dir, "config.json", config); err != nil {
+		return err
+	}
+	var shards [][]random.Tensor
+	left, total := int64(0), int64(0)
+	for _, t := range tensors {
+		size := t.Elements() * t.ElementSize(dtype)
+		if len(shards) == 0 || size > left {
+			shards, left = append(shards, nil), most
+		}
+		last := len(shards) - 1
+		shards[last], left, total = append(shards[last], t), left-size, total+size
+	}
+	places := map[string]string{}
+	for i, shard := range shards {
+		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(shards))
+		for _, t := range shard {
+			places[t.Name] = name
+		}
+		if err := random.WriteTensors(filepath.Join(dir, name), shard, dtype, seed); err != nil {
+			return err
+		}
+	}
+	return random.WriteJSON(dir, "model.safetensors.index.json", map[string]any{
+		"metadata": map[string]any{"total_size": total}, "weight_map": places,
+	})
+}
+
+// The parameters of the released models, as their pages count them.
+func TestPublishedSizes(t *testing.T) {
+	for name, want := range map[string]struct {
+		tensors  int
+		elements int64
+	}{"ouro-1.4b": {269, 1_434_652_673}, "huginn-3.5b": {0, 0}} {
+		c, err := published(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		elements := int64(0)
+		for _, tensor := range c.Tensors {
+			elements += tensor.Elements()
+		}
+		if want.tensors > 0 && (len(c.Tensors) != want.tensors || elements != want.elements) {
+			t.Errorf("%s: %d tensors of %d elements, want %d of %d", name, len(c.Tensors), elements, want.tensors, want.elements)
+		}
+		if name == "huginn-3.5b" { // 3.565 B, with one copy of the tied table and without the RoPE table
+			if own := elements - 65536*5280 - 4096*96; own < 3_564_000_000 || own > 3_566_000_000 {
+				t.Errorf("%s has %d parameters", name, own)
+			}
+		}
+	}
+	if _, err := published("gpt-5"); err == nil {
+		t.Error("a name that is not published was found")
+	}
+}
