@@ -18,14 +18,14 @@ type Class struct {
 
 // Mix is load of several depths at one time.
 type Mix struct {
-	Classes      []Class // shallow ones first or not: as they are to be reported
-	PromptTokens int
-	MaxTokens    int
-	Requests     int // that each client at least completes in each phase
-	Rounds       int // turns of all schedulings and of the baselines
-	Seed         uint64
-	Vocab        int // prompts' ids are below it
-	Progress     func(done, total int, phase string)
+	Classes      []Class                             `json:"-"` // shallow ones first or not: as they are to be reported
+	PromptTokens int                                 `json:"prompt_tokens"`
+	MaxTokens    int                                 `json:"max_tokens"`
+	Requests     int                                 `json:"requests"` // that each client at least completes in each phase
+	Rounds       int                                 `json:"rounds"`   // turns of all schedulings and of the baselines
+	Seed         uint64                              `json:"-"`
+	Vocab        int                                 `json:"-"` // prompts' ids are below it
+	Progress     func(done, total int, phase string) `json:"-"`
 }
 
 // Scheduling is a way to serve that is compared with others. Start gives a fresh client; stop ends it.
@@ -61,15 +61,12 @@ func (m *Mix) shape(loops int) Shape {
 
 // MixResult is what Mixed measured. Times are in milliseconds.
 type MixResult struct {
-	Model        string   `json:"model"`
-	Target       string   `json:"target"`
-	Date         string   `json:"date"`
-	PromptTokens int      `json:"prompt_tokens"`
-	MaxTokens    int      `json:"max_tokens"`
-	Requests     int      `json:"requests"`
-	Rounds       int      `json:"rounds"`
-	Schedulings  []MixRow `json:"schedulings"`
-	Alone        []MixRow `json:"alone"` // each class at the whole number of clients, under the first scheduling
+	Model  string `json:"model"`
+	Target string `json:"target"`
+	Date   string `json:"date"`
+	Mix
+	Schedulings []MixRow `json:"schedulings"`
+	Alone       []MixRow `json:"alone"` // each class at the whole number of clients, under the first scheduling
 }
 
 // Rows are all of them.
@@ -83,7 +80,6 @@ type MixRow struct {
 	Scheduling string     `json:"scheduling"`
 	Classes    []ClassRow `json:"classes"`
 	Numbers
-	Calls
 	// SetTokensPerSecond is over a fixed list of requests, from the first to the last token.
 	SetTokensPerSecond Spread `json:"set_tokens_per_second"`
 }
@@ -108,12 +104,12 @@ func Mixed(ctx context.Context, schedulings []Scheduling, m Mix) (*MixResult, er
 	}
 	var steady, sets, alone []*phase
 	for _, s := range schedulings {
-		steady = append(steady, newPhase(s.Name, s, m.Classes, (*stint).steady))
-		sets = append(sets, newPhase(s.Name+", fixed set", s, m.Classes, (*stint).set))
+		steady = append(steady, newPhase(s.Name, s, m.Classes, false))
+		sets = append(sets, newPhase(s.Name+", fixed set", s, m.Classes, true))
 	}
 	for _, c := range m.Classes {
 		all := []Class{{Loops: c.Loops, Clients: m.clients()}}
-		alone = append(alone, newPhase(fmt.Sprintf("alone, %d loops", c.Loops), schedulings[0], all, (*stint).steady))
+		alone = append(alone, newPhase(fmt.Sprintf("alone, %d loops", c.Loops), schedulings[0], all, false))
 	}
 	phases, q := slices.Concat(steady, sets, alone), &requests{vocab: m.Vocab, seed: m.Seed}
 	for done := range m.Rounds * len(phases) {
@@ -125,10 +121,7 @@ func Mixed(ctx context.Context, schedulings []Scheduling, m Mix) (*MixResult, er
 			m.Progress(done+1, m.Rounds*len(phases), p.name)
 		}
 	}
-	out := &MixResult{
-		Date: now(), Target: inProcess,
-		PromptTokens: m.PromptTokens, MaxTokens: m.MaxTokens, Requests: m.Requests, Rounds: m.Rounds,
-	}
+	out := &MixResult{Date: now(), Target: inProcess, Mix: m}
 	own := map[int]float64{} // time per token of a class alone
 	for i, p := range alone {
 		own[m.Classes[i].Loops] = p.whole.numbers().TPOT.P50
@@ -147,16 +140,17 @@ type phase struct {
 	name    string
 	on      Scheduling
 	classes []Class
-	load    func(*stint) asker
+	fixed   bool // the load is a list of requests, not clients that are there all the time
 	whole   runs
 	each    []runs // by class
 }
 
-func newPhase(name string, on Scheduling, classes []Class, load func(*stint) asker) *phase {
-	return &phase{name: name, on: on, classes: classes, load: load, each: make([]runs, len(classes))}
+func newPhase(name string, on Scheduling, classes []Class, fixed bool) *phase {
+	return &phase{name: name, on: on, classes: classes, fixed: fixed, each: make([]runs, len(classes))}
 }
 
-// measure starts the scheduling, warms it up, puts the load on it, and stops it.
+// measure starts the scheduling, warms it up, puts the load on it, and stops it. Of a steady load counts what came until the
+// load ended: requests that are still open at that moment are waited for, and their tokens count up to it.
 func (p *phase) measure(ctx context.Context, m *Mix, q *requests) (err error) {
 	c, stop := p.on.Start()
 	defer func() { err = errors.Join(err, stop()) }()
@@ -165,28 +159,86 @@ func (p *phase) measure(ctx context.Context, m *Mix, q *requests) (err error) {
 	if _, err := q.burst(ctx, c, warm); err != nil {
 		return err
 	}
-	s := &stint{Mix: m, phase: p, client: c, requests: q, replies: make([][]*Reply, len(p.classes))}
-	load := p.load(s)
-	s.blocks.count(c, -1)
+	load := p.steady(m)
+	if p.fixed {
+		load, q = p.list(m), &requests{vocab: m.Vocab, seed: m.Seed + 1e6}
+	}
+	var whole run
+	var end time.Time
+	stopCounting := func() {
+		if end.IsZero() {
+			end = time.Now()
+			whole.blocks.count(c, 1)
+		}
+	}
+	replies := make([][]*Reply, len(p.classes))
+	whole.blocks.count(c, -1)
 	start := time.Now()
-	if err := drive(ctx, c, m.clients(), load); err != nil {
+	err = drive(ctx, c, m.clients(), func(client, had int) (*Ask, func(*Reply)) {
+		class, more := load(client, had)
+		if !more {
+			if !p.fixed {
+				stopCounting()
+			}
+			return nil, nil
+		}
+		return q.next(m.shape(p.classes[class].Loops)), func(r *Reply) { replies[class] = append(replies[class], r) }
+	})
+	if err != nil {
 		return err
 	}
-	s.stop()
-	whole := run{blocks: s.blocks}
-	for i, list := range s.replies {
+	stopCounting()
+	for i, list := range replies {
 		var r run
-		r.add(list, start, s.end)
+		r.add(list, start, end)
 		p.each[i] = append(p.each[i], r)
 	}
-	whole.add(slices.Concat(s.replies...), start, s.end)
+	whole.add(slices.Concat(replies...), start, end)
 	p.whole = append(p.whole, whole)
 	return nil
 }
 
+// load has the class of a client's next request, when it has had so many answers. Where there is no more for one client there
+// is none for any.
+type load func(client, had int) (class int, more bool)
+
+// clientClasses has the class of each client.
+func (p *phase) clientClasses() (out []int) {
+	for i, c := range p.classes {
+		out = append(out, slices.Repeat([]int{i}, c.Clients)...)
+	}
+	return out
+}
+
+// steady lets every client send one request after another until each has completed its number, so that all classes are
+// there all the time.
+func (p *phase) steady(m *Mix) load {
+	class := p.clientClasses()
+	left := len(class) // clients that have not completed their number
+	return func(client, had int) (int, bool) {
+		if had == m.Requests {
+			left--
+		}
+		return class[client], left > 0
+	}
+}
+
+// list is one and the same list of requests, in one and the same order, served as fast as so many clients can.
+func (p *phase) list(m *Mix) load {
+	list := slices.Repeat(p.clientClasses(), m.Requests)
+	rand.New(rand.NewPCG(m.Seed, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	sent := -1
+	return func(int, int) (int, bool) {
+		if sent++; sent < len(list) {
+			return list[sent], true
+		}
+		return 0, false
+	}
+}
+
 // row is what came of the phase. own is the time per token of each class that was alone, by its loops.
 func (p *phase) row(own map[int]float64) MixRow {
-	row := MixRow{Scheduling: p.name, Numbers: p.whole.numbers(), Calls: p.whole.calls()}
+	row := MixRow{Scheduling: p.name, Numbers: p.whole.numbers()}
 	for i, c := range p.classes {
 		row.Classes = append(row.Classes, ClassRow{Class: c, Numbers: p.each[i].numbers()})
 	}
@@ -196,68 +248,4 @@ func (p *phase) row(own map[int]float64) MixRow {
 		c.OfDeepest, c.OfAlone = ratio(c.TPOT.P50, deepest.TPOT.P50), ratio(c.TPOT.P50, own[c.Loops])
 	}
 	return row
-}
-
-// stint is a phase under way, in one round.
-type stint struct {
-	*Mix
-	phase    *phase
-	client   Client
-	requests *requests
-	replies  [][]*Reply // by class
-	blocks   Blocks
-	end      time.Time
-}
-
-// stop ends what counts, the first time.
-func (s *stint) stop() {
-	if s.end.IsZero() {
-		s.end = time.Now()
-		s.blocks.count(s.client, 1)
-	}
-}
-
-func (s *stint) send(class int) (*Ask, func(*Reply)) {
-	return s.requests.next(s.shape(s.phase.classes[class].Loops)), func(r *Reply) { s.replies[class] = append(s.replies[class], r) }
-}
-
-// clientClasses has the class of each client.
-func (s *stint) clientClasses() (out []int) {
-	for i, c := range s.phase.classes {
-		out = append(out, slices.Repeat([]int{i}, c.Clients)...)
-	}
-	return out
-}
-
-// steady lets every client send one request after another until each has completed its number, so that all classes are
-// there all the time. Requests that are still open at that moment are waited for, and their tokens count up to it.
-func (s *stint) steady() asker {
-	class := s.clientClasses()
-	left := len(class) // clients that have not completed their number
-	return func(client, had int) (*Ask, func(*Reply)) {
-		if had == s.Requests {
-			if left--; left == 0 {
-				s.stop()
-			}
-		}
-		if left == 0 {
-			return nil, nil
-		}
-		return s.send(class[client])
-	}
-}
-
-// set serves one and the same list of requests, in one and the same order, as fast as so many clients can.
-func (s *stint) set() asker {
-	list := slices.Repeat(s.clientClasses(), s.Requests)
-	rand.New(rand.NewPCG(s.Seed, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	s.requests = &requests{vocab: s.Vocab, seed: s.Seed + 1e6}
-	return func(int, int) (*Ask, func(*Reply)) {
-		if len(list) == 0 {
-			return nil, nil
-		}
-		class := list[0]
-		list = list[1:]
-		return s.send(class)
-	}
 }

@@ -1,8 +1,6 @@
 package measure
 
-import (
-	"time"
-)
+import "time"
 
 // Numbers are what a load's runs brought. Times are in milliseconds, over all requests.
 type Numbers struct {
@@ -19,6 +17,10 @@ type Numbers struct {
 	MeanLoops float64 `json:"mean_loops"`
 	Drafted   int     `json:"drafted,omitempty"` // tokens guessed, where drafts were asked for
 	Accepted  int     `json:"accepted,omitempty"`
+	// The next are means over block calls; null where nobody counts them, as over HTTP or for some of a load's clients.
+	MSPerBlockCall *float64 `json:"ms_per_block_call"`
+	RowsPerCall    *float64 `json:"rows_per_call"`
+	RowsRunnable   *float64 `json:"rows_of_runnable"` // share of the rows that could have run that did
 }
 
 // run is what was seen of a load at a stretch.
@@ -55,10 +57,12 @@ func (rs runs) numbers() Numbers {
 	var n Numbers
 	var all []*Reply
 	var tokenRates, loopRates []float64
+	var blocks Blocks
 	tokens, loops := 0, 0
 	for i := range rs {
 		r := &rs[i]
 		all = append(all, r.replies...)
+		blocks.add(r.blocks, 1)
 		tokenRates, loopRates = append(tokenRates, ratio(r.tokens, r.wall.Seconds())), append(loopRates, ratio(r.loops, r.wall.Seconds()))
 	}
 	for _, r := range all {
@@ -68,11 +72,15 @@ func (rs runs) numbers() Numbers {
 	n.Requests, n.MeanLoops = len(all), ratio(float64(loops), float64(tokens))
 	n.TTFT, n.ITL, n.TPOT, n.E2E = spread(all, ttft), spread(all, itl), spread(all, tpot), spread(all, e2e)
 	n.TokensPerSecond, n.LoopsPerSecond = spreadOf(tokenRates), spreadOf(loopRates)
+	if blocks.Calls > 0 {
+		calls, rows := float64(blocks.Calls), float64(blocks.Rows)
+		n.MSPerBlockCall, n.RowsPerCall, n.RowsRunnable = new(ms(blocks.Took)/calls), new(rows/calls), new(ratio(rows, float64(blocks.Runnable)))
+	}
 	return n
 }
 
 func (rs runs) point(s Shape) *Point {
-	p := &Point{Shape: s, Numbers: rs.numbers(), Calls: rs.calls()}
+	p := &Point{Shape: s, Numbers: rs.numbers()}
 	for i := range rs {
 		n := rs[i : i+1].numbers()
 		p.Rounds = append(p.Rounds, Round{E2E: n.E2E.P50, TTFT: n.TTFT.P50, TPOT: n.TPOT.P50, TokensPerSecond: n.TokensPerSecond.P50})
@@ -133,23 +141,4 @@ func (b *Blocks) count(c Client, sign int64) {
 	if p, ok := c.(*Process); ok && p.Blocks != nil {
 		b.add(p.Blocks(), sign)
 	}
-}
-
-// Calls are means over block calls; null where nobody counts them, as over HTTP.
-type Calls struct {
-	MSPerBlockCall *float64 `json:"ms_per_block_call"`
-	RowsPerCall    *float64 `json:"rows_per_call"`
-	RowsRunnable   *float64 `json:"rows_of_runnable"` // share of the rows that could have run that did
-}
-
-func (rs runs) calls() Calls {
-	var b Blocks
-	for i := range rs {
-		b.add(rs[i].blocks, 1)
-	}
-	if b.Calls == 0 {
-		return Calls{}
-	}
-	n := float64(b.Calls)
-	return Calls{new(ms(b.Took) / n), new(float64(b.Rows) / n), new(ratio(float64(b.Rows), float64(b.Runnable)))}
 }

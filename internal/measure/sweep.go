@@ -25,7 +25,6 @@ type SweepResult struct {
 type Point struct {
 	Shape
 	Numbers
-	Calls
 	Rounds []Round `json:"rounds"`
 }
 

@@ -7,11 +7,10 @@ import (
 
 // Axis is one of a chart's two.
 type Axis struct {
-	Label string // with its unit
-	Log2  bool   // logarithmic, with ticks at powers of two: loop counts. What is not above zero is left out
-	Zero  bool   // a linear axis begins at 0
-	// Min and Max, where not both 0, are a linear axis' range instead of the points'.
-	Min, Max float64
+	Label string  // with its unit
+	Log2  bool    // logarithmic, with ticks at powers of two: loop counts. What is not above zero is left out
+	Zero  bool    // a linear axis begins at 0
+	Max   float64 // where not 0, a linear axis goes from 0 to it, wherever the points are
 	// Names stand at 1, 2, … instead of ticks, where there are any.
 	Names []string
 }
@@ -89,9 +88,8 @@ func (a Axis) settle(values []float64) span {
 }
 
 func (s *span) linear() {
-	given := s.Min != 0 || s.Max != 0
-	if given {
-		s.lo, s.hi = s.Min, s.Max
+	if s.Max != 0 {
+		s.lo, s.hi = 0, s.Max
 	}
 	if s.Zero {
 		s.lo, s.hi = min(s.lo, 0), max(s.hi, 0)
@@ -100,7 +98,7 @@ func (s *span) linear() {
 		s.lo, s.hi = s.lo-1, s.hi+1
 	}
 	step := niceStep(s.hi - s.lo)
-	if !given {
+	if s.Max == 0 {
 		s.lo, s.hi = math.Floor(s.lo/step)*step, math.Ceil(s.hi/step)*step
 	}
 	for i := math.Ceil(s.lo/step - 1e-9); i*step <= s.hi+step*1e-9; i++ {

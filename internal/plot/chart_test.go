@@ -27,7 +27,7 @@ var charts = map[string]*plot.Chart{
 	},
 	"accuracy": {
 		Title: "Accuracy against loops", Desc: "Accuracy rises and levels off.",
-		X: plot.Axis{Label: "loops", Log2: true}, Y: plot.Axis{Label: "exact answers, %", Min: 0, Max: 100},
+		X: plot.Axis{Label: "loops", Log2: true}, Y: plot.Axis{Label: "exact answers, %", Max: 100},
 		Series: []plot.Series{{Name: "adder", Points: []plot.Point{{X: 1, Y: 0}, {X: 2, Y: 20}, {X: 4, Y: 96}, {X: 16, Y: 98}}}},
 	},
 	"throughput": {
@@ -65,7 +65,7 @@ func TestChartsAreAsDrawn(t *testing.T) {
 // Whatever the numbers and names, the file is XML without NaN in it.
 func TestChartsAreWellFormed(t *testing.T) {
 	odd := &plot.Chart{
-		Title: "]]> \x00 \xff", X: plot.Axis{Label: "x", Log2: true, Min: -1, Max: 10, Zero: true}, Y: plot.Axis{Label: "y", Log2: true},
+		Title: "]]> \x00 \xff", X: plot.Axis{Label: "x", Log2: true, Max: 10, Zero: true}, Y: plot.Axis{Label: "y", Log2: true},
 		Series: []plot.Series{{Points: []plot.Point{{X: math.NaN(), Y: 1}, {X: math.Inf(1), Y: 2}, {X: 1e300, Y: 1e-300}, {X: 5, Y: 5, Low: -1, High: 7}}}},
 	}
 	same := &plot.Chart{Series: []plot.Series{{Points: []plot.Point{{X: 3, Y: 3}, {X: 3, Y: 3}}}}}

@@ -15,7 +15,7 @@ import (
 const (
 	left, top, bottom     = 70, 46, 386
 	rightBare, rightNames = 740, 570
-	colours               = 8
+	colours, shapes       = 8, 4
 	legendName            = 21 // letters of a name that fit
 	legendRows            = 16 // what more there is the marks' titles name
 )
@@ -23,7 +23,7 @@ const (
 //go:embed chart.svg.tmpl
 var pictureText string
 
-var picture = template.Must(template.New("chart").Funcs(template.FuncMap{"xml": escape}).Parse(pictureText))
+var picture = template.Must(template.New("chart").Funcs(template.FuncMap{"xml": escape, "at": at}).Parse(pictureText))
 
 // drawing is a chart with everything in its place.
 type drawing struct {
@@ -35,18 +35,25 @@ type drawing struct {
 }
 
 // tick is a line of the grid and what stands at it.
-type tick struct{ At, Name string }
-
-// drawn is a series, or its entry in the legend.
-type drawn struct {
-	Series
-	Colour, Place int
-	Path, Outline string // of the line, and of an entry's mark
-	Short         string // its name
-	Marks         []mark
+type tick struct {
+	At   float64
+	Name string
 }
 
-type mark struct{ Whisker, Outline, Title string }
+// drawn is a series, with its place in the legend.
+type drawn struct {
+	Series
+	Colour, Shape, Place int
+	Path, Short          string // of the line; its name
+	Marks                []mark
+}
+
+// mark is a point in its place. Low and High are its whisker's ends.
+type mark struct {
+	X, Y, Low, High float64
+	Whisker         bool
+	Title           string
+}
 
 // SVG is the chart as one file. The same chart gives the same bytes.
 func (c *Chart) SVG() []byte {
@@ -66,18 +73,16 @@ func (c *Chart) SVG() []byte {
 	}
 	d.x, d.y = c.X.settle(xs), c.Y.settle(ys)
 	for _, v := range d.y.ticks {
-		d.Rows = append(d.Rows, tick{number(d.row(v)), shorten(d.y.name(v))})
+		d.Rows = append(d.Rows, tick{d.row(v), shorten(d.y.name(v))})
 	}
 	for _, v := range d.x.ticks {
-		d.Columns = append(d.Columns, tick{number(d.column(v)), shorten(d.x.name(v))})
+		d.Columns = append(d.Columns, tick{d.column(v), shorten(d.x.name(v))})
 	}
 	for i, s := range c.Series {
 		d.Drawn = append(d.Drawn, d.series(i, s))
-		if len(c.Series) > 1 && i < legendRows {
-			d.Legend = append(d.Legend, drawn{
-				Series: s, Colour: i % colours, Place: top + 10 + 22*i, Path: "M18 0h22", Outline: outline(i, 29, 0), Short: shorten(s.Name),
-			})
-		}
+	}
+	if len(c.Series) > 1 {
+		d.Legend = d.Drawn[:min(len(d.Drawn), legendRows)]
 	}
 	var out bytes.Buffer
 	_ = picture.Execute(&out, d) // a buffer takes everything, and the tests draw every part
@@ -89,7 +94,7 @@ func (d *drawing) column(x float64) float64 { return left + d.x.place(x)*float64
 func (d *drawing) row(y float64) float64 { return bottom - d.y.place(y)*(bottom-top) }
 
 func (d *drawing) series(i int, s Series) drawn {
-	out := drawn{Series: s, Colour: i % colours}
+	out := drawn{Series: s, Colour: i % colours, Shape: i % shapes, Place: top + 10 + 22*i, Short: shorten(s.Name)}
 	verb := "M"
 	for _, p := range s.Points {
 		if !d.x.shows(p.X) || !d.y.shows(p.Y) {
@@ -99,31 +104,17 @@ func (d *drawing) series(i int, s Series) drawn {
 		x, y := d.column(p.X), d.row(p.Y)
 		out.Path += fmt.Sprintf("%s%.1f %.1f", verb, x, y)
 		verb = "L"
-		m := mark{Outline: outline(i, x, y), Title: fmt.Sprintf("%s: %s, %s", s.Name, label(p.X), label(round4(p.Y)))}
+		m := mark{X: x, Y: y, Title: fmt.Sprintf("%s: %s, %s", s.Name, label(p.X), label(round4(p.Y)))}
 		if p.whisker() && d.y.shows(p.Low) && d.y.shows(p.High) {
-			low, high := d.row(p.Low), d.row(p.High)
-			m.Whisker = fmt.Sprintf("M%.1f %.1fV%.1fM%.1f %.1fh6M%.1f %.1fh6", x, low, high, x-3, low, x-3, high)
+			m.Whisker, m.Low, m.High = true, d.row(p.Low), d.row(p.High)
 		}
 		out.Marks = append(out.Marks, m)
 	}
 	return out
 }
 
-// outline is that of a series' mark: circle, square, triangle, diamond, in turn.
-func outline(i int, x, y float64) string {
-	switch i % 4 {
-	case 0:
-		return fmt.Sprintf("M%.1f %.1fa4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", x-4, y)
-	case 1:
-		return fmt.Sprintf("M%.1f %.1fh7v7h-7z", x-3.5, y-3.5)
-	case 2:
-		return fmt.Sprintf("M%.1f %.1fl4.5 8h-9z", x, y-5)
-	default:
-		return fmt.Sprintf("M%.1f %.1fl5 5l-5 5l-5 -5z", x, y-5)
-	}
-}
-
-func number(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+// at writes a place.
+func at(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
 
 func shorten(name string) string {
 	if utf8.RuneCountInString(name) <= legendName {
