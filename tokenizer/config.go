@@ -155,7 +155,7 @@ func (s *specialTokens) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]specialToken)(s))
 }
 
-// chatTemplates reads one template or a list of named ones.
+// chatTemplates reads one template, or named ones in a list or an object.
 type chatTemplates map[string]string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -170,6 +170,9 @@ func (t *chatTemplates) UnmarshalJSON(data []byte) error {
 	var list []struct {
 		Name     string `json:"name"`
 		Template string `json:"template"`
+	}
+	if named := (*map[string]string)(t); json.Unmarshal(data, named) == nil {
+		return nil
 	}
 	if err := json.Unmarshal(data, &list); err != nil {
 		return fmt.Errorf("chat_template is neither a string nor a list of {name, template}: %w", err)

@@ -131,6 +131,7 @@ func TestTemplatesInFiles(t *testing.T) {
 		one, two string
 	}{
 		{[]string{"tokenizer_config.json", list}, "old", "old tools"},
+		{[]string{"tokenizer_config.json", `{"chat_template":{"default":"one","tool_use":"two"}}`}, "one", "two"},
 		{[]string{"tokenizer_config.json", list, "chat_template.jinja", "new"}, "new", ""},
 		{[]string{"chat_template.jinja", "new", "additional_chat_templates/tool_use.jinja", "new tools"}, "new", "new tools"},
 		{[]string{"chat_template.jinja", "new", "tool_use.jinja", "new tools"}, "new", "new tools"},

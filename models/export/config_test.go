@@ -93,7 +93,9 @@ func TestConfigsOfOtherWriters(t *testing.T) {
 		}},
 		{"a window that is off", "ouro/tiny-mha", map[string]any{"sliding_window": 4096, "use_sliding_window": false}},
 		{"a window that is off by default", "ouro/tiny-mha", map[string]any{"sliding_window": 4096, "use_sliding_window": "-"}},
-		{"a window that is off elsewhere", "looped-llama/tiny-2x4", map[string]any{"sliding_window": 4096, "use_sliding_window": false}},
+		{"a window that is off elsewhere", "looped-llama/tiny-2x4", map[string]any{
+			"sliding_window": 4096, "use_sliding_window": false, "max_window_layers": 28, "layer_types": []string{"full_attention", "full_attention"},
+		}},
 		{"transformers 4.46's own keys", "ouro/tiny-mha", map[string]any{
 			"_attn_implementation_autoset": true, "is_decoder": true, "id2label": map[string]any{"0": "a"}, "output_router_logits": false,
 			"problem_type": nil, "chunk_size_feed_forward": 0, "pruned_heads": map[string]any{}, "is_encoder_decoder": false,

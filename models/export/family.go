@@ -56,10 +56,10 @@ func (f *base) describe(m *bundle.Manifest) {
 	m.KVPolicies = append([]string{"depth"}, f.policies...)
 }
 
-// heads takes the attention's sizes from a config in Llama's words.
-func (f *base) heads(c *config) {
+// heads takes the attention's sizes from a config in Llama's words; def is the number of heads under another name, or −1.
+func (f *base) heads(c *config, def int) {
 	a := &f.attention
-	a.heads = c.size("num_attention_heads", 1, 1<<12, -1)
+	a.heads = c.size("num_attention_heads", 1, 1<<12, def)
 	a.kvHeads = c.size("num_key_value_heads", 1, 1<<12, a.heads)
 	a.headDim = c.size("head_dim", 2, 512, max(2, f.hidden/a.heads))
 	if a.heads%a.kvHeads != 0 {
@@ -77,17 +77,22 @@ func (f *base) llama(c *config) {
 	f.hidden, f.ffn = c.size("hidden_size", 1, most, -1), c.size("intermediate_size", 1, most, -1)
 	f.vocab, f.context = c.size("vocab_size", 1, 1<<24, -1), c.size("max_position_embeddings", 1, 1<<24, -1)
 	f.eps = c.number("rms_norm_eps")
-	f.heads(c)
+	f.heads(c, -1)
 	f.attention.cos, f.attention.sin = c.rope("rope_theta", f.attention.headDim, f.context)
 	c.must("hidden_act", `"silu"`)
 	c.must("attention_bias", "false")
 	c.must("mlp_bias", "false")
 	f.tied = c.tied(false, "tie_word_embeddings")
 	if string(c.keys["use_sliding_window"]) == "false" {
-		c.ignore("sliding_window", "max_window_layers")
+		c.ignore("sliding_window")
 	}
 	c.must("use_sliding_window", "false")
 	c.must("sliding_window")
+	c.ignore("max_window_layers") // of windows, which are off
+	var types []string
+	if c.take("layer_types", &types) && slices.ContainsFunc(types, func(s string) bool { return s != "full_attention" }) {
+		c.fail("layer_types is %v, but only full_attention is implemented", types)
+	}
 	f.settleTokens(c, false)
 }
 
@@ -149,12 +154,12 @@ func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64
 	return g, x
 }
 
-// looped are the graphs of a model that is looped as a whole, in Llama's names: all layers, with the final norm at the end
-// of every loop or of the last one only, and the head. more, where not nil, goes on with the block.
+// looped are the graphs of a model in Llama's names, of which all layers are looped, or those in the middle. The final norm is
+// at the end of every loop, or normOnce before the head. more, where not nil, goes on with the block.
 func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *onnx.Graph), norms ...string) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor("model.embed_tokens.weight", f.vocab, f.hidden)
 	prelude, x := f.startPrelude(b, embed, 1)
-	prelude.NodeTo("", "Identity", []string{x}, []string{b.inner("hidden")})
+	b.stack(prelude, f.attention, p, x, f.llamaLayers(b, 0, f.prelude, norms...), nil, b.inner("hidden"))
 	f.emit(b, prelude, "hidden")
 
 	inLoop := b.tensor("model.norm.weight", f.hidden)
@@ -163,13 +168,17 @@ func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *o
 		inLoop, inCoda = nil, inLoop
 	}
 	block, h := f.startBlock(b)
-	b.stack(block, f.attention, p, h, f.llamaLayers(b, 0, f.loop, norms...), inLoop, b.inner("hidden_out"))
+	b.stack(block, f.attention, p, h, f.llamaLayers(b, f.prelude, f.loop, norms...), inLoop, b.inner("hidden_out"))
 	f.finishBlock(b, block, h)
 	if more != nil {
 		more(block)
 	}
 
 	coda, h = f.startCoda(b)
+	if f.coda > 0 {
+		b.stack(coda, f.attention, p, h, f.llamaLayers(b, f.prelude+f.loop, f.coda, norms...), nil, "last")
+		h = "last"
+	}
 	f.finishCoda(b, coda, h, inCoda, f.head(b, embed))
 	b.leftover("rotary_emb.inv_freq")
 	return prelude, block, coda

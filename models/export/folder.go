@@ -19,6 +19,9 @@ type folder struct {
 // cache's blobs: its root is models--ORG--NAME. That folder itself stands for its revision main.
 func openFolder(path string) (*folder, error) {
 	abs, err := filepath.Abs(path)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs) // a name of somebody's own for a folder of the cache
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,11 @@ func cached(t *testing.T) (repository, snapshot string) {
 func TestHuggingFaceCache(t *testing.T) {
 	repository, snapshot := cached(t)
 	want := manifestOf(t, edited(t, "ouro/tiny-mha", nil), export.Options{}).Files
-	for _, from := range []string{snapshot, repository} {
+	named := filepath.Join(t.TempDir(), "ouro")
+	if err := os.Symlink(snapshot, named); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{snapshot, repository, named} {
 		got := manifestOf(t, from, export.Options{}).Files
 		if len(got) != len(want) || got["weights.data"] != want["weights.data"] {
 			t.Errorf("%s: %d files, want %d", from, len(got), len(want))

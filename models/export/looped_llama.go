@@ -21,24 +21,6 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 	return m, c.done()
 }
 
-// layers are the stored layers [from, from+n).
-func (m *loopedLlama) layers(b *builder, from, n int) []layer {
-	return m.llamaLayers(b, from, n, "input_layernorm", "post_attention_layernorm")
-}
-
 func (m *loopedLlama) build(b *builder) (prelude, block, coda *onnx.Graph) {
-	embed := b.tensor("model.embed_tokens.weight", m.vocab, m.hidden)
-	prelude, x := m.startPrelude(b, embed, 1)
-	b.stack(prelude, m.attention, preNorm, x, m.layers(b, 0, m.prelude), nil, b.inner("hidden"))
-	m.emit(b, prelude, "hidden")
-
-	block, h := m.startBlock(b)
-	b.stack(block, m.attention, preNorm, h, m.layers(b, m.prelude, m.loop), nil, b.inner("hidden_out"))
-	m.finishBlock(b, block, h)
-
-	coda, h = m.startCoda(b)
-	b.stack(coda, m.attention, preNorm, h, m.layers(b, m.prelude+m.loop, m.coda), nil, "last")
-	m.finishCoda(b, coda, "last", b.tensor("model.norm.weight", m.hidden), m.head(b, embed))
-	b.leftover("rotary_emb.inv_freq")
-	return prelude, block, coda
+	return m.looped(b, preNorm, true, nil, "input_layernorm", "post_attention_layernorm")
 }

@@ -1,8 +1,6 @@
 package export
 
 import (
-	"slices"
-
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
@@ -30,14 +28,9 @@ func newOuro(c *config, _ hasTensor) (family, error) {
 		}
 		m.auto = &bundle.Auto{ExitPolicy: "gate", ExitThreshold: v, Loops: m.loops.Default}
 	}
-	c.must("early_exit_step")     // one loop for every token: requests say loops
-	c.ignore("max_window_layers") // of sliding windows, which are off
+	c.must("early_exit_step") // one loop for every token: requests say loops
 	c.must("use_weighted_exit", "false")
 	c.must("use_qk_norm", "false")
-	var types []string
-	if c.take("layer_types", &types) && slices.ContainsFunc(types, func(s string) bool { return s != "full_attention" }) {
-		c.fail("layer_types is %v, but only full_attention is implemented", types)
-	}
 	return m, c.done()
 }
 

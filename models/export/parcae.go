@@ -28,7 +28,7 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	m := &parcae{has: has}
 	m.lit(c)
 	m.coreFFN = c.size("recurrent_intermediation_embedding_dimension", 1, 1<<20, m.ffn)
-	m.heads(c)
+	m.heads(c, -1)
 	m.attention.interleaved, m.attention.headNorm = true, torchEpsilon
 	m.rope(c)
 	c.take("prelude_norm", &m.preludeNorm)

@@ -71,16 +71,14 @@ func (m *raven) sizes(c *config) {
 	for _, key := range []string{"n_layers", "num_hidden_layers"} {
 		c.same(key, m.prelude+m.loop+m.coda, "but prelude, core and coda have %d + %d + %d", m.prelude, m.loop, m.coda)
 	}
-	heads := c.size("n_heads", 1, 1<<12, -1)
-	c.same("num_attention_heads", heads, "but n_heads is %d", heads)
 	c.same("hidden_size", m.hidden, "but n_embd is %d", m.hidden)
-	a := &m.attention
-	a.heads, a.kvHeads = heads, c.size("num_key_value_heads", 1, 1<<12, heads)
-	a.headDim = c.size("head_dim", 2, 512, max(2, m.hidden/heads))
-	if a.heads%a.kvHeads != 0 || a.heads*a.headDim != m.hidden && !m.wholeNorms || a.headDim%2 != 0 {
-		c.fail("n_embd %d, n_heads %d, num_key_value_heads %d and head_dim %d are inconsistent (only OLMo's code takes a head_dim other than n_embd / n_heads)",
-			m.hidden, a.heads, a.kvHeads, a.headDim)
-		a.headDim = 2
+	n, a := c.size("n_heads", 1, 1<<12, -1), &m.attention
+	m.heads(c, n)
+	if a.heads != n {
+		c.fail("num_attention_heads is %d, but n_heads is %d", a.heads, n)
+	}
+	if a.heads*a.headDim != m.hidden && !m.wholeNorms {
+		c.fail("head_dim is %d, but n_embd %d / n_heads %d is what upstream's code takes, save OLMo's", a.headDim, m.hidden, n)
 	}
 }
 
