@@ -97,7 +97,7 @@ func (a *answer) Add(d generate.Delta) {
 	ch := &a.whole[d.Index]
 	a.add(ch, &d)
 	m := ch.Message
-	m.thought.add(d.Reasoning)
+	m.add(d.Reasoning)
 	for _, call := range d.Calls {
 		if at := *call.Index; at < len(m.ToolCalls) {
 			m.ToolCalls[at].Function.Arguments += call.Function.Arguments

@@ -197,7 +197,7 @@ func readFunction(raw json.RawMessage, where string) (json.RawMessage, error) {
 func readArguments(raw json.RawMessage, where string) (json.RawMessage, error) {
 	var text string
 	value := raw
-	if json.Unmarshal(raw, &text) == nil && raw[0] == '"' {
+	if bytes.HasPrefix(raw, []byte(`"`)) && json.Unmarshal(raw, &text) == nil {
 		value = json.RawMessage(strings.TrimSpace(text))
 	}
 	switch {

@@ -32,7 +32,11 @@ type parser struct {
 	said  bool // some content was shown
 	held  string
 	space string // white space before the last mark
-	calls *callReader
+
+	count int  // calls that are read
+	later bool // another one is read of a list
+	named bool // of the call that is being read the name is told
+	told  int  // and so many bytes of its arguments
 }
 
 type parserState uint8
@@ -42,10 +46,11 @@ const (
 	thinking
 	speaking
 	calling
+	following // behind a call
 )
 
 func newParser(f answerForm) *parser {
-	p := &parser{form: f, state: speaking, calls: &callReader{callPatterns: f.calls}}
+	p := &parser{form: f, state: speaking}
 	switch {
 	case f.opened:
 		p.state, p.fresh = thinking, true
@@ -87,6 +92,8 @@ func (p *parser) step(out *generate.Part, last bool) bool {
 		return mark != ""
 	case speaking:
 		return p.speak(out, last)
+	case following:
+		return p.follow(last)
 	}
 	return p.call(out, last)
 }
@@ -144,7 +151,7 @@ func (p *parser) speak(out *generate.Part, last bool) bool {
 		if text == "" && !last {
 			return false
 		}
-		if calls.first.undone.MatchString(text) || calls.first.whole.MatchString(text) { // it may be a call
+		if calls.mayBegin(text) {
 			p.space, p.held = p.held[:len(p.held)-len(text)], text
 			p.enter()
 			return true
@@ -158,6 +165,5 @@ func (p *parser) speak(out *generate.Part, last bool) bool {
 
 // enter begins to read calls.
 func (p *parser) enter() {
-	p.state, p.fresh = calling, false
-	p.calls.stage, p.calls.nth = opening, false
+	p.state, p.fresh, p.later = calling, false, false
 }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/loopserve/loopserve/runtime/constrain"
@@ -13,20 +14,16 @@ import (
 type callPatterns struct {
 	constrain.CallSyntax
 	tools []constrain.Tool
+	known sync.Map // kinds of arguments by tool and name
 
 	mark    string         // what a call begins with and no other text does; empty: a call is all of the answer
 	inner   string         // a mark inside of that, which models write without it; empty: none
-	closing string         // what ends it then; empty: the answer's end
-	first   head           // of the first call
-	later   head           // of another one in its list
+	closing string         // what ends a call that has a mark; empty: the answer's end
+	outer   string         // the same where mark may be missing: it may then be missing itself
+	first   *regexp.Regexp // the first call up to its arguments
+	later   *regexp.Regexp // another one in its list
 	key     *regexp.Regexp // up to an argument's value
 	tail    *regexp.Regexp // behind the arguments
-}
-
-// head finds a call's begin.
-type head struct {
-	whole  *regexp.Regexp // up to the arguments
-	undone *regexp.Regexp // what may become that, where there is no mark
 }
 
 const (
@@ -41,17 +38,22 @@ var (
 )
 
 func newPatterns(s constrain.CallSyntax, tools []constrain.Tool) *callPatterns {
-	a := s.Arguments
-	p := &callPatterns{CallSyntax: s, tools: tools, mark: leadingTag.FindString(s.Begin + s.Open)}
-	p.closing = trailingTag.FindString(strings.TrimSpace(s.Close + s.End))
-	if inner := strings.TrimSpace(strings.TrimPrefix(s.Begin+s.Open, p.mark)); !a.JSON() && p.mark != "" && strings.HasPrefix(inner, "<") {
-		p.inner = inner
+	a, whole := s.Arguments, s.Begin+s.Open
+	p := &callPatterns{CallSyntax: s, tools: tools, mark: leadingTag.FindString(whole)}
+	if p.mark != "" {
+		p.closing = trailingTag.FindString(strings.TrimSpace(s.Close + s.End))
 	}
-	p.first, p.later = p.head(s.Begin), p.head("")
+	first, later := loose(whole), loose(s.Open)
+	if inner := strings.TrimSpace(whole[len(p.mark):]); !a.JSON() && p.mark != "" && strings.HasPrefix(inner, "<") {
+		p.inner, p.outer = inner, p.closing
+		first = "(?:" + loose(p.mark) + `\s*)?` + loose(inner)
+		later = first
+	}
+	p.first, p.later = anchored(first+toolNames+loose(s.Middle)), anchored(later+toolNames+loose(s.Middle))
 	if !a.JSON() {
 		// White space behind a mark belongs to the value, but for what the syntax has there.
 		p.key = anchored("(?:" + loose(a.Between) + ")?" + loose(a.Open) + keyNames + loose(strings.TrimRightFunc(a.Middle, unicode.IsSpace)))
-		p.tail = regexp.MustCompile(loose(strings.TrimSuffix(strings.TrimSpace(s.Close), p.outer())))
+		p.tail = regexp.MustCompile(loose(strings.TrimSuffix(strings.TrimSpace(s.Close), p.outer)))
 		return p
 	}
 	if end := strings.LastIndex(s.Close, "}"); end >= 0 {
@@ -62,24 +64,10 @@ func newPatterns(s constrain.CallSyntax, tools []constrain.Tool) *callPatterns {
 	return p
 }
 
-func (p *callPatterns) head(begin string) head {
-	open := loose(begin + p.Open)
-	if p.inner != "" {
-		open = "(?:" + loose(p.mark) + `\s*)?` + loose(p.inner)
-	}
-	h := head{anchored(open + toolNames + loose(p.Middle)), anchored(loose(begin) + `[\w.\s-]*$`)}
-	if p.Arguments.JSON() { // its fields may stand in another order
-		h.undone = anchored(regexp.QuoteMeta(strings.TrimSpace(begin + p.Open)[:1]))
-	}
-	return h
-}
-
-// outer is what ends a call whose mark may be missing, and may then be missing itself.
-func (p *callPatterns) outer() string {
-	if p.inner == "" {
-		return ""
-	}
-	return p.closing
+// mayBegin says whether an answer may be calls that have no mark.
+func (p *callPatterns) mayBegin(text string) bool {
+	sign := strings.TrimSpace(p.Begin + p.Open)[:1]
+	return strings.HasPrefix(text, sign)
 }
 
 // marks are what a call may begin with.
@@ -97,12 +85,24 @@ func (p *callPatterns) tags() []string {
 	return anyTag.FindAllString(strings.Join(all, " "), -1)
 }
 
-func (p *callPatterns) tool(name string) (constrain.Tool, bool) {
-	at := slices.IndexFunc(p.tools, func(t constrain.Tool) bool { return t.Name == name })
-	if at < 0 {
-		return constrain.Tool{Name: name}, false
+func (p *callPatterns) knows(name string) bool {
+	return slices.ContainsFunc(p.tools, func(t constrain.Tool) bool { return t.Name == name })
+}
+
+// kinds are kindsOf an argument. A call is read anew with each token, so they are found once.
+func (p *callPatterns) kinds(tool, argument string) []string {
+	key := [2]string{tool, argument}
+	if kinds, ok := p.known.Load(key); ok {
+		return kinds.([]string)
 	}
-	return p.tools[at], true
+	var kinds []string
+	for _, t := range p.tools {
+		if t.Name == tool {
+			kinds = kindsOf(t.Parameters, argument)
+		}
+	}
+	p.known.Store(key, kinds)
+	return kinds
 }
 
 func anchored(pattern string) *regexp.Regexp { return regexp.MustCompile(`^\s*` + pattern) }

@@ -10,85 +10,91 @@ import (
 	"github.com/loopserve/loopserve/server/generate"
 )
 
-// valueReader turns an argument's value into JSON. A string between marks is passed on while it comes; a value of any other
-// type is read as a whole.
-type valueReader struct {
-	constrain.ArgumentSyntax
-	types []string // that the tool's schema allows; none: a string
-
-	begun bool // the white space that the syntax has before a value is gone
-	said  bool // of a string: its first quote
-}
-
-func newValue(a constrain.ArgumentSyntax, types []string) *valueReader {
-	return &valueReader{ArgumentSyntax: a, types: types}
-}
-
-// read returns JSON of what belongs to the value, and what is held back or follows.
-func (v *valueReader) read(text string, last bool) (value, rest string, done bool) {
-	if v.Python {
-		n, done := literalEnd(text)
+// readValue makes JSON of the argument's value that text begins with. Of a string it returns what is sure to belong to it,
+// so that it can be passed on while it comes; a value of any other kind is read as a whole.
+func readValue(text string, a constrain.ArgumentSyntax, kinds []string, last bool) (value, rest string, done bool) {
+	if a.Python {
+		n, done := extent(text)
 		if !done {
 			return "", text, false
 		}
 		return fromPython(strings.TrimSpace(text[:n])), text[n:], true
 	}
-	mark, before, behind := v.Mark(), trailing(v.Middle), v.Close[:strings.Index(v.Close, v.Mark())]
-	if !v.begun {
-		if len(text) < len(before) && !last {
-			return "", text, false
-		}
-		text, v.begun = strings.TrimPrefix(text, before), true
+	mark, before, behind := a.Mark(), trailing(a.Middle), a.Close[:strings.Index(a.Close, a.Mark())]
+	if len(text) < len(before) && !last {
+		return "", text, false
 	}
+	text = strings.TrimPrefix(text, before)
 	body, rest, done := strings.Cut(text, mark)
 	if done {
 		body = strings.TrimSuffix(body, behind)
 	} else if !last {
-		held := max(generate.Partial(text, behind+mark), generate.Partial(text, mark))
-		body, rest = text[:len(text)-held], text[len(text)-held:]
+		body = text[:len(text)-max(generate.Partial(text, behind+mark), generate.Partial(text, mark))]
 	}
-	if slices.ContainsFunc(v.types, func(t string) bool { return t != "string" }) {
-		if !done && !last {
-			return "", text, false
+	switch {
+	case len(kinds) == 0:
+		value = string(quoted(body))
+		if !done {
+			value = strings.TrimSuffix(value, `"`)
 		}
-		return string(coerce(body, v.types)), rest, done
-	}
-	quote := quoted(body)
-	value = string(quote[1 : len(quote)-1])
-	if !v.said {
-		value, v.said = `"`+value, true
-	}
-	if done {
-		value += `"`
+	case done || last:
+		value = coerce(body, kinds)
 	}
 	return value, rest, done
 }
 
-// coerce makes JSON of a value that a model wrote as text, of one of the types; a string where it is none of them.
-func coerce(text string, types []string) json.RawMessage {
-	for _, candidate := range []string{strings.TrimSpace(text), fromPython(strings.TrimSpace(text))} {
-		if json.Valid([]byte(candidate)) && slices.ContainsFunc(types, func(t string) bool { return isOf(candidate, t) }) {
-			return json.RawMessage(candidate)
+// extent is how many bytes an object of JSON or a literal of Python has that text begins with, and whether it ends there:
+// with its own bracket, or before a comma or bracket that does not belong to it.
+func extent(text string) (n int, done bool) {
+	depth, quote := 0, byte(0)
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case quote != 0 && b == '\\':
+			i++
+		case quote != 0:
+			if b == quote {
+				quote = 0
+			}
+		case b == '"' || b == '\'':
+			quote = b
+		case strings.IndexByte("([{", b) >= 0:
+			depth++
+		case depth == 0 && (b == ',' || b == ')'):
+			return i, true
+		case strings.IndexByte(")]}", b) >= 0:
+			if depth--; depth == 0 {
+				return i + 1, true
+			}
 		}
 	}
-	return quoted(text)
+	return len(text), false
 }
 
-// isOf says whether JSON is of a type of JSON Schema other than string.
-func isOf(value, kind string) bool {
-	switch value[0] {
-	case '{':
-		return kind == "object"
-	case '[':
-		return kind == "array"
-	case 't', 'f':
-		return kind == "boolean"
-	case 'n':
-		return kind == "null"
-	case '"':
-		return false
+// coerce makes JSON of a value that a model wrote as text, of one of the kinds; a string where it is none of them.
+func coerce(text string, kinds []string) string {
+	for _, candidate := range []string{strings.TrimSpace(text), fromPython(strings.TrimSpace(text))} {
+		if json.Valid([]byte(candidate)) && slices.Contains(kinds, kindOf(candidate)) {
+			return candidate
+		}
 	}
-	return kind == "number" || kind == "integer"
+	return string(quoted(text))
+}
+
+// kindOf is the type of a value in JSON. Integers are numbers.
+func kindOf(value string) string {
+	switch value[0] {
+	case '"':
+		return "string"
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case 't', 'f':
+		return "boolean"
+	case 'n':
+		return "null"
+	}
+	return "number"
 }
 
 // pythonToken finds what Python writes unlike JSON: strings in single quotes and words. Strings in double quotes are passed
@@ -113,81 +119,36 @@ func fromPython(text string) string {
 	return value
 }
 
-// literalEnd finds where a literal of Python ends: at a comma or bracket that does not belong to it.
-func literalEnd(text string) (n int, done bool) {
-	depth, quote, escaped := 0, byte(0), false
-	for i := range len(text) {
-		switch b := text[i]; {
-		case escaped:
-			escaped = false
-		case quote != 0:
-			if escaped = b == '\\'; b == quote {
-				quote = 0
-			}
-		case b == '"' || b == '\'':
-			quote = b
-		case strings.IndexByte("([{", b) >= 0:
-			depth++
-		case depth == 0 && (b == ',' || b == ')'):
-			return i, true
-		case strings.IndexByte(")]}", b) >= 0:
-			depth--
+// kindsOf are the kinds of values, beside strings, that a tool's schema allows for one of its arguments; none where it does
+// not say. References may lead round: it looks at so many schemas and no more.
+func kindsOf(parameters json.RawMessage, argument string) (kinds []string) {
+	var object struct{ Properties map[string]json.RawMessage }
+	_ = json.Unmarshal(parameters, &object) // what is no object has no properties
+	look := []json.RawMessage{object.Properties[argument]}
+	for n := 0; n < min(len(look), 64); n++ {
+		var s struct {
+			Type, Const               json.RawMessage
+			Ref                       string `json:"$ref"`
+			AnyOf, OneOf, AllOf, Enum []json.RawMessage
 		}
-	}
-	return len(text), false
-}
-
-// typesOf are the types that a tool's schema allows for one of its arguments; none where it does not say.
-func typesOf(schema json.RawMessage, argument string) []string {
-	var s struct{ Properties map[string]json.RawMessage }
-	_ = json.Unmarshal(schema, &s) // what is no object has no properties
-	f := typeFinder{root: schema, left: 64}
-	return f.types(s.Properties[argument])
-}
-
-// typeFinder follows references, which may lead round.
-type typeFinder struct {
-	root json.RawMessage
-	left int // schemas that may still be looked at
-}
-
-func (f *typeFinder) types(schema json.RawMessage) (out []string) {
-	var s struct {
-		Type                any
-		Ref                 string `json:"$ref"`
-		AnyOf, OneOf, AllOf []json.RawMessage
-		Enum                []any
-		Const               any
-	}
-	if f.left--; f.left < 0 || json.Unmarshal(schema, &s) != nil {
-		return nil
-	}
-	switch t := s.Type.(type) {
-	case string:
-		return []string{t}
-	case []any:
-		for _, name := range t {
-			if text, ok := name.(string); ok {
-				out = append(out, text)
+		if json.Unmarshal(look[n], &s) != nil {
+			continue
+		}
+		if target, ok := constrain.Resolve(parameters, s.Ref); ok {
+			look = append(look, target)
+		}
+		look = slices.Concat(look, s.AnyOf, s.OneOf, s.AllOf)
+		types := strings.ReplaceAll(string(s.Type), "integer", "number") // one, or a list
+		for _, value := range append(s.Enum, s.Const) {
+			if len(value) > 0 {
+				types += `"` + kindOf(string(value)) + `"`
 			}
 		}
-		return out
-	}
-	if target, ok := constrain.Resolve(f.root, s.Ref); ok && s.Ref != "" {
-		return f.types(target)
-	}
-	for _, sub := range slices.Concat(s.AnyOf, s.OneOf, s.AllOf) {
-		out = append(out, f.types(sub)...)
-	}
-	for _, value := range append(s.Enum, s.Const) {
-		switch value.(type) {
-		case string:
-			out = append(out, "string")
-		case float64:
-			out = append(out, "number")
-		case bool:
-			out = append(out, "boolean")
+		for _, kind := range []string{"object", "array", "boolean", "null", "number"} {
+			if strings.Contains(types, `"`+kind+`"`) {
+				kinds = append(kinds, kind)
+			}
 		}
 	}
-	return out
+	return kinds
 }
