@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 )
 
-// authorize asks for a key on every route, known or not, but those that tell an orchestrator that the process lives.
+// probes are the routes that tell an orchestrator how the process is.
+var probes = []string{"/livez", "/readyz", "/health", "/ready"}
+
+// authorize asks for a key on every route, known or not, but the probes.
 func (s *Server) authorize(c *gin.Context) {
-	if len(s.keys) == 0 || c.Request.URL.Path == "/livez" || c.Request.URL.Path == "/readyz" {
+	if len(s.keys) == 0 || slices.Contains(probes, c.Request.URL.Path) {
 		return
 	}
 	message := ""

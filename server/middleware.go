@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func (s *Server) report(c *gin.Context) {
 	s.metrics.HTTP(route, c.Request.Method, status, took)
 	level := slog.LevelInfo
 	switch {
-	case route == "/livez" || route == "/readyz" || route == "/health" || route == "/metrics":
+	case route == "/metrics" || slices.Contains(probes, route):
 		level = slog.LevelDebug
 	case status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout: // load, or an end that somebody asked for
 		level = slog.LevelWarn

@@ -87,7 +87,7 @@ func TestKeys(t *testing.T) {
 		{"second key", "/v1/models", "bearer other", 200},
 		{"metrics", "/metrics", "", 401},
 		{"version", "/version", "", 401},
-		{"health", "/health", "", 401},
+		{"health", "/health", "", 200}, {"ready", "/ready", "", 200},
 		{"unknown route", "/nope", "", 401},
 		{"livez", "/livez", "", 200},
 		{"readyz", "/readyz/", "", 200},

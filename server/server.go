@@ -127,7 +127,7 @@ func (s *Server) routes() *gin.Engine {
 	r.NoRoute(noRoute("the routes are under /v1, see docs/api.md"))
 	r.NoMethod(s.noMethod)
 
-	for _, path := range []string{"/livez", "/readyz", "/health", "/ready"} {
+	for _, path := range probes {
 		handler := s.answers(s.getReady)
 		if path == "/livez" {
 			handler = s.answers(s.getLive)

@@ -133,13 +133,16 @@ func (m *Model) ExitPolicies() []string {
 	return out
 }
 
-// AutoDepth is the policy that name@auto stands for: the model's own recommendation, or the cheapest that it allows, at its
+// AutoDepth is the policy that name@auto stands for: the model's own recommendation, its gate, or the cheapest that it allows, at its
 // default threshold and up to the depth that the model was trained at.
 func (m *Model) AutoDepth() AutoPolicy {
 	a := m.Recommended
 	if a.Exit.Kind == loopctl.ExitNone {
 		a.Exit.Kind = loopctl.ExitKL
-		if m.Delta {
+		switch {
+		case m.Gate: // trained to tell
+			a.Exit.Kind = loopctl.ExitGate
+		case m.Delta:
 			a.Exit.Kind = loopctl.ExitDelta
 		}
 	}
