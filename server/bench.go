@@ -184,7 +184,7 @@ func (s *Server) getBenchEvents(c *gin.Context, j *job) (any, error) {
 
 // deleteBench cancels a job that runs, and forgets one that has ended.
 func (s *Server) deleteBench(c *gin.Context, j *job) (any, error) {
-	j.cancel(errJobDeleted)
+	j.cancel()
 	select {
 	case <-j.finished:
 	case <-c.Request.Context().Done():

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -29,9 +28,6 @@ const (
 	jobCancelled = "cancelled"
 )
 
-// errJobDeleted is why a deleted job's requests end.
-var errJobDeleted = errors.New("the benchmark was deleted")
-
 // jobs are the server's measurements, benchmarks and depth curves: one runs at a time, since concurrent ones distort each
 // other. Each has a goroutine, which ends with the server; wg waits for them.
 type jobs struct {
@@ -44,7 +40,7 @@ type jobs struct {
 type job struct {
 	kind, id string // of a curve, what was asked for
 	model    *generate.Model
-	cancel   context.CancelCauseFunc
+	cancel   context.CancelFunc
 	finished chan struct{}
 
 	mu      sync.Mutex
@@ -87,7 +83,7 @@ func (js *jobs) start(parent context.Context, j *job, run func(context.Context) 
 	if other := js.running(); other != nil {
 		return other
 	}
-	ctx, cancel := context.WithCancelCause(parent)
+	ctx, cancel := context.WithCancel(parent)
 	j.cancel, j.state.Created = cancel, time.Now().Unix()
 	js.list = append(js.list, j)
 	if same := js.of(j.kind); len(same) > map[string]int{jobBench: mostJobs, jobCurve: mostCurves}[j.kind] {
@@ -95,7 +91,7 @@ func (js *jobs) start(parent context.Context, j *job, run func(context.Context) 
 	}
 	js.wg.Go(func() {
 		defer close(j.finished)
-		defer cancel(nil)
+		defer cancel()
 		result, err := run(ctx)
 		j.end(ctx, result, err)
 	})

@@ -54,7 +54,7 @@ func TestJobsEnd(t *testing.T) {
 	}{
 		{"done", nil, nil, jobDone},
 		{"failed", nil, loopctl.ErrEngine, jobFailed},
-		{"deleted", func(j *job, _ context.CancelFunc) { j.cancel(errJobDeleted) }, nil, jobCancelled},
+		{"deleted", func(j *job, _ context.CancelFunc) { j.cancel() }, nil, jobCancelled},
 		{"the server ended", func(_ *job, server context.CancelFunc) { server() }, nil, jobCancelled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

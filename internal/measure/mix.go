@@ -36,13 +36,9 @@ type Scheduling struct {
 
 // Check refuses what cannot run.
 func (m *Mix) Check() error {
-	var clients, loops []int
-	for _, c := range m.Classes {
-		clients, loops = append(clients, c.Clients), append(loops, c.Loops)
-	}
 	return errors.Join(
-		atLeast(1, "clients", clients...), atLeast(0, "loops", loops...), atLeast(1, "prompt tokens", m.PromptTokens),
-		atLeast(2, "max tokens", m.MaxTokens), atLeast(1, "requests", m.Requests), atLeast(1, "rounds", m.Rounds),
+		atLeast(1, "clients", m.clients()), atLeast(1, "prompt tokens", m.PromptTokens), atLeast(2, "max tokens", m.MaxTokens),
+		atLeast(1, "requests", m.Requests), atLeast(1, "rounds", m.Rounds),
 	)
 }
 

@@ -41,10 +41,9 @@ func Sweep(ctx context.Context, c Client, p Plan) (*SweepResult, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	s := &sweep{plan: &p, client: c, requests: &requests{vocab: p.Vocab, exit: p.Exit, draft: p.Draft, seed: p.Seed}}
-	shapes := p.Shapes()
+	q, shapes := &requests{vocab: p.Vocab, exit: p.Exit, draft: p.Draft, seed: p.Seed}, p.Shapes()
 	seen, least := make([]runs, len(shapes)), p.WarmUp+p.Runs
-	s.total = len(shapes) * least
+	done, total := 0, len(shapes)*least
 	for round, again := 0, true; again; round++ { // in turn
 		again = false
 		for i, shape := range shapes {
@@ -52,14 +51,17 @@ func Sweep(ctx context.Context, c Client, p Plan) (*SweepResult, error) {
 				if seen[i].wall() >= p.Most || seen[i].numbers().E2E.narrow(Narrow) {
 					continue
 				}
-				s.total++
+				total++
 			}
-			r, err := s.run(ctx, shape)
+			r, err := q.run(ctx, c, shape, p.Least/time.Duration(p.Runs))
 			if err != nil {
 				return nil, fmt.Errorf("loops %d, concurrency %d, prompt %d, max_tokens %d: %w", shape.Loops, shape.Concurrency, shape.PromptTokens, shape.MaxTokens, err)
 			}
 			if again = true; round >= p.WarmUp {
 				seen[i] = append(seen[i], r)
+			}
+			if done++; p.Progress != nil {
+				p.Progress(done, total, shape)
 			}
 		}
 	}
@@ -79,29 +81,19 @@ const inProcess = "in-process"
 
 func now() string { return time.Now().UTC().Format(time.RFC3339) }
 
-type sweep struct {
-	plan        *Plan
-	client      Client
-	requests    *requests
-	done, total int
-}
-
 // run sends a point's requests, all at once, and waits for the last; and again, until the run has had its time.
-func (s *sweep) run(ctx context.Context, shape Shape) (r run, err error) {
-	r.blocks.count(s.client, -1)
+func (q *requests) run(ctx context.Context, c Client, shape Shape, least time.Duration) (r run, err error) {
+	r.blocks.count(c, -1)
 	for more := true; more; {
-		replies, err := s.requests.burst(ctx, s.client, shape)
+		replies, err := q.burst(ctx, c, shape)
 		if err != nil {
 			return r, err
 		}
 		start := slices.MinFunc(replies, func(a, b *Reply) int { return a.Start.Compare(b.Start) }).Start
 		end := slices.MaxFunc(replies, func(a, b *Reply) int { return a.end().Compare(b.end()) }).end()
 		r.add(replies, start, end)
-		more = end.After(start) && r.wall < s.plan.Least/time.Duration(s.plan.Runs)
+		more = end.After(start) && r.wall < least
 	}
-	r.blocks.count(s.client, 1)
-	if s.done++; s.plan.Progress != nil {
-		s.plan.Progress(s.done, s.total, shape)
-	}
+	r.blocks.count(c, 1)
 	return r, nil
 }
