@@ -22,13 +22,7 @@ func asInt(v Value) (int64, bool) {
 	return 0, false
 }
 
-func isNumber(v Value) bool {
-	switch v.(type) {
-	case int64, bool, float64, bigInt:
-		return true
-	}
-	return false
-}
+func isNumber(v Value) bool { return slices.Contains([]string{"int", "float", "bool"}, typeName(v)) }
 
 // refuseBig panics if any of the values is an integer past 64 bits.
 func refuseBig(vals ...Value) {
@@ -106,10 +100,7 @@ func (r *render) repeat(v Value, n int64) Value {
 	s, ok := v.(string)
 	refuseIf(!ok, "'*' on a %s", typeName(v))
 	r.growTimes(len(s), n)
-	if s == "" || n <= 0 {
-		return ""
-	}
-	return strings.Repeat(s, int(n))
+	return strings.Repeat(s, max(int(n), 0))
 }
 
 // intArith computes in integers of any size, as Python does, and refuses a result that does not fit 64 bits.

@@ -27,8 +27,7 @@ func place(line int) string {
 // Raised reports whether err comes from the template's own raise_exception, and with which text: a wrong conversation
 // (roles that do not alternate) is the client's mistake, any other error is the template's.
 func Raised(err error) (string, bool) {
-	var e *Error
-	if errors.As(err, &e) && e.Class == "TemplateError" {
+	if e, ok := errors.AsType[*Error](err); ok && e.Class == "TemplateError" {
 		return e.Msg, true
 	}
 	return "", false

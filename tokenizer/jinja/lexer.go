@@ -206,15 +206,14 @@ func (l *lexer) inside(rest string) {
 // token emits what a pattern matched.
 func (l *lexer) token(kind, text string) {
 	switch kind {
+	case tokSpace:
+		return
 	case tokName:
 		if keywords[text] {
 			kind = text
 		}
-		l.emit(kind, text)
 	case tokString:
-		l.emit(kind, l.unescape(text[1:len(text)-1]))
-	case tokInt, tokFloat:
-		l.emit(kind, text)
+		text = l.unescape(text[1 : len(text)-1])
 	case tokBased:
 		panic(l.at(unsupported("the integer %s…, in another base than ten,", clip(text))))
 	case tokOperator:
@@ -224,8 +223,9 @@ func (l *lexer) token(kind, text string) {
 		case "}", ")", "]":
 			l.brackets--
 		}
-		l.emit(text, text)
+		kind = text
 	}
+	l.emit(kind, text)
 }
 
 var escapes = regexp.MustCompile(`(?s)\\(?:x[[:xdigit:]]{2}|u[[:xdigit:]]{4}|U[[:xdigit:]]{8}|.)`)

@@ -76,6 +76,9 @@ var reservedVars = words("messages tools documents add_generation_prompt bos_tok
 // are not given. The error is Render's, or says which part of the chat cannot be read.
 func (t *Template) RenderChat(ctx context.Context, c Chat) (string, error) {
 	vars := NewDict()
+	if len(c.Messages) == 0 || string(c.Messages) == "null" {
+		return "", fmt.Errorf("messages is missing: give an array of messages")
+	}
 	for name, tok := range c.Special {
 		vars.Set(name, tok)
 	}
@@ -85,12 +88,15 @@ func (t *Template) RenderChat(ctx context.Context, c Chat) (string, error) {
 		name string
 		data json.RawMessage
 	}{{"messages", c.Messages}, {"tools", c.Tools}, {"documents", c.Documents}} {
-		v, err := arrayOrNone(f.data)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", f.name, err)
+		var v Value
+		if len(f.data) > 0 {
+			var err error
+			if v, err = FromJSON(f.data); err != nil {
+				return "", fmt.Errorf("%s: %w", f.name, err)
+			}
 		}
-		if v == nil && f.name == "messages" {
-			return "", fmt.Errorf("messages is missing: give an array of messages")
+		if v != nil && !isKind(v, list) {
+			return "", fmt.Errorf("%s: a %s is not an array", f.name, typeName(v))
 		}
 		vars.Set(f.name, v)
 	}
@@ -110,15 +116,4 @@ func (t *Template) RenderChat(ctx context.Context, c Chat) (string, error) {
 		vars.Set(name, v)
 	}
 	return t.Render(ctx, vars, Options{Now: c.Now})
-}
-
-func arrayOrNone(data json.RawMessage) (Value, error) {
-	if len(data) == 0 {
-		return nil, nil
-	}
-	v, err := FromJSON(data)
-	if _, isList := v.(*List); err == nil && v != nil && !isList {
-		err = fmt.Errorf("a %s is not an array", typeName(v))
-	}
-	return v, err
 }
