@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,7 +104,9 @@ func TestConfigsOfOtherWriters(t *testing.T) {
 			"add_cross_attention": false, "attn_implementation": "sdpa", "partial_rotary_factor": 1.0,
 		}},
 		{"parcae without its class", "parcae/tiny-2-2-2", map[string]any{"_class_name": "-"}},
+		{"huginn without init_values", "huginn/tiny-2-4-2", map[string]any{"init_values": "-"}},
 		{"parcae's training", "parcae/tiny-2-2-2", map[string]any{
+			"init_strategy":              "scaled",
 			"recurrent_iteration_method": "per-batch", "lockstep_n": true, "debias_attention": true, "recurrent_num_attention_heads": 4,
 		}},
 	} {
@@ -165,6 +168,12 @@ func TestTiedHeadThatIsStored(t *testing.T) {
 	}
 	if own, one := size(false), size(true); own-one < 512*96*4 {
 		t.Errorf("weights.data has %d bytes tied and %d untied", one, own)
+	}
+	ouro := everyFamily()["ouro"]
+	ouro.Config["tie_word_embeddings"] = true
+	alone := slices.DeleteFunc(ouro.Tensors, func(t random.Tensor) bool { return t.Name == "lm_head.weight" })
+	if err := try(t, ouro.Config, alone, nil); err != nil {
+		t.Errorf("a tied Ouro: %v", err)
 	}
 	tied := tiny
 	tied.Tied = true

@@ -37,10 +37,11 @@ func newParcae(c *config, has hasTensor) (family, error) {
 		"block_class_name": `"TransformerPreNormBlock"`, "norm_class_name": `"RMSNorm"`, "mlp_class_name": `"BaseMLP"`,
 		"nonlin_name": `"ReLU2"`, "model_class_name": `"Parcae"`, "injection_type": `"diagonal"`, "qk_norm": "true",
 		"qk_bias": "false", "bias": "false", "mup_model_scaling_factor": "1",
-		"_is_recurrent_block_config": "false", "init_strategy": `"scaled-zero"`, // which scales neither embedding nor logits
+		"_is_recurrent_block_config": "false",
 	} {
 		c.must(key, value)
 	}
+	c.must("init_strategy", `"scaled-zero"`, `"scaled"`, `"scaled-geiping"`, `"scaled-stuck"`) // which scale neither embedding nor logits
 	c.must("clip_qkv")
 	c.must("logit_softcap")
 	c.same("recurrent_embedding_dimension", m.hidden, "only n_embd's %d is implemented", m.hidden)
@@ -49,12 +50,12 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	if m.attention.kvHeads != heads { // upstream's core has as many as query heads, and its value embeddings no room for that
 		c.fail("num_key_value_heads is %d, but only num_attention_heads' %d is implemented", m.attention.kvHeads, heads)
 	}
-	// Of training, of initialisation, or of the random state that zeros stand in for.
+	// Of training, of initialisation, of what is printed, or of the random state that zeros stand in for.
 	c.ignore("name", "hf_config", "padding_multiple", "attn_impl", "init_orthogonal", "skip_initialization", "use_fused_head",
 		"activation_checkpoint_impl", "simple_ops", "strategy", "sampling_scheme", "mean_backprop_depth", "lockstep_n", "lockstep_k",
-		"curriculum_target", "recurrent_iteration_method", "randomize_positions_from", "use_abacus")
-	c.ignore("debias_attention", "center_attention") // of what upstream prints about attention
-	if c.startsLikeInit() {                          // init_strategy scaled-zero gives the embedding this width, and no scale
+		"curriculum_target", "recurrent_iteration_method", "randomize_positions_from", "use_abacus",
+		"debias_attention", "center_attention")
+	if c.startsLikeInit() { // the init_strategy gives the embedding this width, and no scale
 		m.noise = &bundle.State{Kind: StateNormal, Std: math.Sqrt(2 / (5 * float64(m.hidden))), Scale: 1}
 	}
 	m.loops, m.auto = c.loops("mean_recurrence")

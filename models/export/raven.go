@@ -56,6 +56,9 @@ func (m *raven) initValues(c *config) {
 		Embedding float64 `json:"embedding"`
 		Scale     float64 `json:"embed_scale"`
 	}
+	if _, ok := c.keys["init_values"]; !ok { // the default of upstream's config class
+		init.Std, init.Scale = math.Sqrt(2/(5*float64(m.hidden))), math.Sqrt(float64(m.hidden))
+	}
 	if c.strict("init_values", &init); !(init.Scale > 0) || math.IsInf(init.Scale, 0) {
 		c.fail("init_values.embed_scale is %v, must be a positive number", init.Scale)
 	}
@@ -148,6 +151,9 @@ func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
 // it, and ln_f twice: on the state after the last loop, and before the head.
 func (m *raven) huginn(c *config) {
 	m.place, m.normState = sumSandwich, true
+	if own := math.Sqrt(float64(m.hidden)); math.Abs(m.scale/own-1) > 1e-3 {
+		c.fail("init_values.embed_scale is %v, but upstream's Huginn takes √n_embd, %v, whatever stands there", m.scale, own)
+	}
 	m.attention.interleaved = true
 	c.take("qk_bias", &m.qkBias)
 	if m.attention.kvHeads != m.attention.heads && m.qkBias {

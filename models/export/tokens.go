@@ -13,7 +13,7 @@ import (
 )
 
 // turnEnd matches special tokens that chat templates end a turn with: <|im_end|>, <|eot_id|>, <end_of_turn>, …
-var turnEnd = regexp.MustCompile(`(?i)^(<\|?(im_end|eo[tm](_id)?|end(_?of)?_?(turn|role|utterance|message|assistant)?(_token)?|return|call)\|?>|<turn\|>)$`)
+var turnEnd = regexp.MustCompile(`(?i)^(<\|?(im_end|eo[tm](_id)?|end(_?of)?_?(turn|utterance|message|assistant)?(_token)?|return|call)\|?>|<turn\|>)$`)
 
 // settleTokens takes the special ids. No file is believed alone: a sequence ends on what config.json, generation_config.json or
 // the tokenizer name as its end, and on the end of a turn. foreign says that the configs have the ids of another model's
@@ -60,8 +60,8 @@ type vocabulary struct {
 	Added map[int32]addedToken `json:"added_tokens_decoder"`
 
 	ids       map[string]int32 // of tokens by content
-	special   map[int32]bool
-	templates string // all of them
+	special   map[int32]bool   // of added tokens
+	templates string           // all of them
 }
 
 type namedTokens struct {
@@ -120,7 +120,7 @@ func (v *vocabulary) find(content tokenContent) []int32 {
 // turnEnds are the tokens that end a turn in a template, or that would if there were one, sorted.
 func (v *vocabulary) turnEnds() (ids []int32) {
 	for content, id := range v.ids {
-		if v.special[id] && turnEnd.MatchString(content) && (v.templates == "" || strings.Contains(v.templates, content)) {
+		if _, added := v.special[id]; added && turnEnd.MatchString(content) && (v.templates == "" || strings.Contains(v.templates, content)) {
 			ids = append(ids, id)
 		}
 	}
