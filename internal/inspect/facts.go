@@ -113,11 +113,11 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 		if err != nil {
 			return nil, err
 		}
-		read, err := readGraph(raw)
+		onnx, err := bundle.ReadONNX(raw)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", g.File, err)
 		}
-		s := &f.Stages[i]
+		read, s := graph{onnx}, &f.Stages[i]
 		s.Name, s.Layers, s.TokenBytes = loopctl.Stage(i).String(), g.Layers, shapes[i].TokenBytes()
 		s.Parameters, s.RowFLOPs = read.counts()
 		f.Parameters += s.Parameters

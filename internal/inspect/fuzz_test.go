@@ -3,6 +3,8 @@ package inspect
 import (
 	"os"
 	"testing"
+
+	"github.com/loopserve/loopserve/models/bundle"
 )
 
 // Whatever the bytes, counting ends, and no count of an ordinary graph is negative.
@@ -15,15 +17,15 @@ func FuzzReadGraph(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		g, err := readGraph(raw)
+		g, err := bundle.ReadONNX(raw)
 		if err != nil {
 			return
 		}
-		for name, tensor := range g.initializers {
-			if tensor.elements < 0 {
-				t.Errorf("%q has %d elements", name, tensor.elements)
+		for name, tensor := range g.Initializers {
+			if tensor.Elements < 0 {
+				t.Errorf("%q has %d elements", name, tensor.Elements)
 			}
 		}
-		g.counts()
+		graph{g}.counts()
 	})
 }

@@ -40,7 +40,7 @@ const (
 
 // checkGraph compares a graph with what the manifest promises of it.
 func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
-	info, err := readGraph(raw)
+	info, err := ReadONNX(raw)
 	if err != nil {
 		return err
 	}
@@ -70,10 +70,10 @@ func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
 }
 
 // withoutDefaults leaves out inputs that have an initializer of the same name: nobody needs to feed them.
-func withoutDefaults(g *graphInfo) []tensorInfo {
+func withoutDefaults(g *ONNX) []tensorInfo {
 	var needed []tensorInfo
 	for _, v := range g.inputs {
-		if !g.initializers[v.name] {
+		if _, stored := g.Initializers[v.name]; !stored {
 			needed = append(needed, v)
 		}
 	}

@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"fmt"
-	"math/bits"
 	"strconv"
 
 	"github.com/loopserve/loopserve/models/protofield"
@@ -16,7 +15,7 @@ type external struct {
 }
 
 // tensor reads a TensorProto. keep says that it is an initializer of the main graph.
-func (g *graphInfo) tensor(raw []byte, keep bool) error {
+func (g *ONNX) tensor(raw []byte, keep bool) error {
 	var name string
 	var entries [][]byte
 	var dims []int64
@@ -45,8 +44,12 @@ func (g *graphInfo) tensor(raw []byte, keep bool) error {
 	if err != nil {
 		return fmt.Errorf("tensor %q: %w", name, err)
 	}
+	n, err := elements(dims)
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", name, err)
+	}
 	if keep {
-		g.initializers[name] = true
+		g.Initializers[name] = Initializer{Type: elem, Bits: bitsOf(elem), Elements: n, Rank: len(dims)}
 	}
 	if !outside && len(entries) == 0 {
 		return nil
@@ -55,10 +58,10 @@ func (g *graphInfo) tensor(raw []byte, keep bool) error {
 	if err != nil {
 		return fmt.Errorf("tensor %q: external data: %w", name, err)
 	}
-	size, err := byteSize(elem, dims)
-	if err != nil {
-		return fmt.Errorf("tensor %q: external data: %w", name, err)
+	if bitsOf(elem) == 0 {
+		return fmt.Errorf("tensor %q: external data: element type %d cannot be stored outside the graph", name, elem)
 	}
+	size := (n*bitsOf(elem) + 7) / 8
 	if e.length < 0 {
 		e.length = size
 	}
@@ -124,22 +127,27 @@ func readExternal(entries [][]byte) (external, error) {
 // elementBits by TensorProto.DataType; 0: a type whose external data is refused (strings, complex numbers).
 var elementBits = [...]int64{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4}
 
-func byteSize(elem int64, dims []int64) (int64, error) {
-	if elem < 0 || elem >= int64(len(elementBits)) || elementBits[elem] == 0 {
-		return 0, fmt.Errorf("element type %d cannot be stored outside the graph", elem)
+func bitsOf(elem int64) int64 {
+	if elem < 0 || elem >= int64(len(elementBits)) {
+		return 0
 	}
-	n := uint64(elementBits[elem])
+	return elementBits[elem]
+}
+
+// elements is how many a tensor has, of which even the largest take bits that can be counted.
+func elements(dims []int64) (int64, error) {
+	const most = 1 << 56
+	n := int64(1)
 	for _, d := range dims {
-		if d < 0 {
+		switch {
+		case d < 0:
 			return 0, fmt.Errorf("shape %v", dims)
-		}
-		hi, lo := bits.Mul64(n, uint64(d))
-		if hi != 0 || lo > 1<<60 {
+		case d > 0 && n > most/d:
 			return 0, fmt.Errorf("shape %v is too large", dims)
 		}
-		n = lo
+		n *= d
 	}
-	return int64((n + 7) / 8), nil
+	return n, nil
 }
 
 // check says whether the tensor's bytes are inside a file that the manifest lists.

@@ -53,7 +53,7 @@ func bundled() *Manifest {
 }
 
 func walk(raw []byte) error {
-	m, err := readGraph(raw)
+	m, err := ReadONNX(raw)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func FuzzReadModel(f *testing.F) {
 	g.Node("", "Add", []string{"hidden", g.Floats("one", []float32{1})}, onnx.Attr{Name: "axes", V: []int64{1, 2}})
 	f.Add(g.Encode("test"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := readGraph(raw)
+		m, err := ReadONNX(raw)
 		if err != nil {
 			return
 		}

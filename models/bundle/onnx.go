@@ -21,9 +21,10 @@ const (
 
 	graphNode, graphInitializer, graphInput, graphOutput, graphSparse = 1, 5, 11, 12, 15
 
-	nodeName, nodeOp, nodeAttribute, nodeDomain = 3, 4, 5, 7
-	functionNode, functionAttribute             = 7, 11
+	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute, nodeDomain = 1, 2, 3, 4, 5, 7
+	functionNode, functionAttribute                                    = 7, 11
 
+	attrName, attrInt                                                       = 1, 3
 	attrTensor, attrGraph, attrTensors, attrGraphs, attrSparse, attrSparses = 5, 6, 10, 11, 22, 23
 
 	valueName, valueType, typeTensor = 1, 2, 1
@@ -34,14 +35,32 @@ const (
 // domains are those whose operators a bundle may use. Anything else would be a kernel that we did not register.
 var domains = []string{"", "ai.onnx", "com.microsoft", "loopserve"}
 
-// graphInfo is what the reader keeps of an ONNX file.
-type graphInfo struct {
+// ONNX is what the reader keeps of an ONNX file.
+type ONNX struct {
+	Nodes        []Node                 // of the main graph
+	Initializers map[string]Initializer // of the main graph
+
 	inputs, outputs []tensorInfo
-	initializers    map[string]bool
 	external        []external
 	attention       map[string]int // PagedAttention nodes by domain, subgraphs included
+	nodes           int            // subgraphs included
+}
 
-	nodes int
+// Node is an operator at its place.
+type Node struct {
+	Op              string
+	Inputs, Outputs []string
+	Ints            map[string]int64 // attributes that are one integer
+
+	name, domain string
+}
+
+// Initializer is a tensor that is stored with the graph.
+type Initializer struct {
+	Type     int64 // TensorProto.DataType
+	Bits     int64 // of an element; 0 for strings and complex numbers
+	Elements int64
+	Rank     int
 }
 
 // tensorInfo is a graph's declared input or output. A dimension is −1 where it is dynamic.
@@ -52,10 +71,10 @@ type tensorInfo struct {
 	dims   []int64
 }
 
-// readGraph reads an ONNX file: graph, subgraphs in attributes, and functions. It refuses what could make the runtime
+// ReadONNX reads an ONNX file: graph, subgraphs in attributes, and functions. It refuses what could make the runtime
 // read or run something else than what is checked here.
-func readGraph(raw []byte) (*graphInfo, error) {
-	g := &graphInfo{initializers: map[string]bool{}, attention: map[string]int{}}
+func ReadONNX(raw []byte) (*ONNX, error) {
+	g := &ONNX{Initializers: map[string]Initializer{}, attention: map[string]int{}}
 	graphs := 0
 	err := protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
 		switch tag {
@@ -75,7 +94,7 @@ func readGraph(raw []byte) (*graphInfo, error) {
 	return g, err
 }
 
-func (g *graphInfo) graph(raw []byte, depth int) error {
+func (g *ONNX) graph(raw []byte, depth int) error {
 	if depth > maxNesting {
 		return fmt.Errorf("graphs nest more than %d deep", maxNesting)
 	}
@@ -94,7 +113,7 @@ func (g *graphInfo) graph(raw []byte, depth int) error {
 	}, graphNode, graphInitializer, graphInput, graphOutput, graphSparse)
 }
 
-func (g *graphInfo) function(raw []byte) error {
+func (g *ONNX) function(raw []byte) error {
 	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
 		if tag == functionAttribute {
 			return g.attribute(b, 1)
@@ -103,38 +122,64 @@ func (g *graphInfo) function(raw []byte) error {
 	}, functionNode, functionAttribute)
 }
 
-func (g *graphInfo) node(raw []byte, depth int) error {
+func (g *ONNX) node(raw []byte, depth int) error {
 	if g.nodes++; g.nodes > maxNodes {
 		return fmt.Errorf("more than %d nodes", maxNodes)
 	}
-	var name, op, domain string
+	n := Node{Ints: map[string]int64{}}
 	err := protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
 		switch tag {
+		case nodeInput:
+			n.Inputs = append(n.Inputs, string(b))
+		case nodeOutput:
+			n.Outputs = append(n.Outputs, string(b))
 		case nodeName:
-			name = string(b)
+			n.name = string(b)
 		case nodeOp:
-			op = string(b)
+			n.Op = string(b)
 		case nodeAttribute:
+			name, value, err := integer(b)
+			if err != nil {
+				return err
+			}
+			n.Ints[name] = value
 			return g.attribute(b, depth)
 		case nodeDomain:
-			domain = string(b)
+			n.domain = string(b)
 		}
 		return nil
-	}, nodeName, nodeOp, nodeAttribute, nodeDomain)
+	}, nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute, nodeDomain)
 	if err != nil {
-		return fmt.Errorf("node %q (%s): %w", name, op, err)
+		return fmt.Errorf("node %q (%s): %w", n.name, n.Op, err)
 	}
-	if !slices.Contains(domains, domain) {
+	if !slices.Contains(domains, n.domain) {
 		return fmt.Errorf("node %q is the operator %s of the domain %q: a bundle may use ONNX's own, com.microsoft and loopserve",
-			name, op, domain)
+			n.name, n.Op, n.domain)
 	}
-	if op == "PagedAttention" {
-		g.attention[domain]++
+	if n.Op == "PagedAttention" {
+		g.attention[n.domain]++
+	}
+	if depth == 0 {
+		g.Nodes = append(g.Nodes, n)
 	}
 	return nil
 }
 
-func (g *graphInfo) attribute(raw []byte, depth int) error {
+// integer is an attribute's name, and its integer where it is one.
+func integer(attribute []byte) (name string, value int64, err error) {
+	err = protofield.Each(attribute, func(f protofield.Field) error {
+		switch f.Tag {
+		case attrName:
+			name = string(f.Bytes)
+		case attrInt:
+			value = int64(f.Number)
+		}
+		return nil
+	})
+	return name, value, err
+}
+
+func (g *ONNX) attribute(raw []byte, depth int) error {
 	seen := map[protowire.Number]int{}
 	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
 		seen[tag]++
@@ -155,7 +200,7 @@ func (g *graphInfo) attribute(raw []byte, depth int) error {
 }
 
 // value reads a ValueInfoProto of the main graph.
-func (g *graphInfo) value(raw []byte, input bool) error {
+func (g *ONNX) value(raw []byte, input bool) error {
 	var v tensorInfo
 	err := protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
 		if tag == valueName {
