@@ -1,9 +1,6 @@
 package loopctl
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // chunk is a run of rows that travel together: part of a prompt, or the one row that decodes. Chunks of a sequence are
 // kept in order of position, and each is at a lower depth than the one before it, or at the same one and in the same
@@ -72,16 +69,9 @@ func (c *Controller) enter(s *sequence, n int) *chunk {
 	s.chunks = append(s.chunks, k)
 	c.entering = append(c.entering, k)
 	if s.stats.Scheduled.IsZero() {
-		s.stats.Scheduled = later(c.began, s.stats.Arrived) // it may have come since
+		s.stats.Scheduled = c.began.Add(max(s.stats.Arrived.Sub(c.began), 0)) // it may have come since
 	}
 	return k
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }
 
 // retire takes a chunk from its sequence and frees its latents.

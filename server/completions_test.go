@@ -180,6 +180,7 @@ func TestStops(t *testing.T) {
 		{"at the last token", `"stop":"c"`, "abc", loopctl.FinishLength, "ab", `"c"`, 3},
 		{"null", `"stop":null`, "abc", loopctl.FinishLength, "abc", `null`, 3},
 		{"stop id", `"stop_token_ids":[99]`, "abc", loopctl.FinishStop, "ab", `99`, 3},
+		{"the model's own, named", `"stop_token_ids":[0],"ignore_eos":true`, "ab\x00", loopctl.FinishStop, "ab", `0`, 3},
 		{"end of text", `"stop":"zz"`, "abz\x00", loopctl.FinishStop, "abz", `null`, 4},
 	}
 	for _, tt := range tests {

@@ -3,8 +3,6 @@ package tokenizer
 import (
 	"bytes"
 	"fmt"
-	"slices"
-	"strings"
 
 	sugar "github.com/sugarme/tokenizer"
 	"github.com/sugarme/tokenizer/pretrained"
@@ -86,13 +84,17 @@ func (s *sugarme) Config() Config { return s.config }
 // sugarmeDecoder has no stream of its own to stand on: it keeps the ids and
 // tells the whole text at the end, which alone can be trusted not to change.
 type sugarmeDecoder struct {
-	t       *sugarme
-	skip    bool
-	context []int32
-	ids     []int32
+	t    *sugarme
+	skip bool
+	ids  []int32 // the context's, too
+	said int     // bytes of the context's text
 }
 
-func (d *sugarmeDecoder) Prime(context []int32) { d.context = context }
+func (d *sugarmeDecoder) Prime(context []int32) {
+	d.ids = append(d.ids, context...)
+	text, _ := d.t.Decode(d.ids, d.skip)
+	d.said = len(text)
+}
 
 func (d *sugarmeDecoder) Push(id int32) string {
 	d.ids = append(d.ids, id)
@@ -100,15 +102,11 @@ func (d *sugarmeDecoder) Push(id int32) string {
 }
 
 func (d *sugarmeDecoder) Flush() string {
-	before := ""
-	if len(d.context) > 0 {
-		before, _ = d.t.Decode(d.context, d.skip)
-	}
-	text, err := d.t.Decode(slices.Concat(d.context, d.ids), d.skip)
-	d.ids, d.context = d.ids[:0], nil
+	text, err := d.t.Decode(d.ids, d.skip)
+	said := min(d.said, len(text))
+	d.ids, d.said = d.ids[:0], 0
 	if err != nil {
 		return ""
 	}
-	text = strings.TrimPrefix(text, before)
-	return string(bytes.ToValidUTF8([]byte(text), []byte(replacement)))
+	return string(bytes.ToValidUTF8([]byte(text[said:]), []byte(replacement)))
 }

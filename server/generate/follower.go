@@ -124,7 +124,7 @@ func (f *follower) delta(e loopctl.Event) Delta {
 	switch {
 	case hit != "":
 		d.Finish, d.Reason = "stop", hit
-	case e.Finish == loopctl.FinishStop && !slices.Contains(f.plan.Model.StopIDs, e.Token.ID):
+	case e.Finish == loopctl.FinishStop && (f.plan.IgnoreEOS || !slices.Contains(f.plan.Model.StopIDs, e.Token.ID)):
 		d.Reason = e.Token.ID
 	}
 	return d

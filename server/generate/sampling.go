@@ -56,22 +56,18 @@ func (p *Plan) endingIDs() []int32 { return slices.Concat(p.Model.StopIDs, p.Sto
 // checkMasks refuses fields that together leave no token to choose.
 func (p *Plan) checkMasks() error {
 	s, ending := &p.Sampling, p.endingIDs()
-	if s.MinTokens == 0 {
-		return nil
-	}
-	if len(s.Allowed) > 0 {
-		if !slices.ContainsFunc(s.Allowed, func(id int32) bool { return !slices.Contains(ending, id) }) {
-			return api.Bad("allowed_token_ids", "conflicting_fields",
-				"allowed_token_ids holds nothing but ids that end the text, and min_tokens is %d: no token could come: allow another id or leave min_tokens out", s.MinTokens)
+	field, left := "allowed_token_ids", s.Allowed
+	if len(left) == 0 {
+		field = "stop_token_ids"
+		for id := range min(p.Model.Vocab, len(ending)+1) { // one of so many does not end the text, unless all do
+			left = append(left, int32(id))
 		}
+	}
+	if s.MinTokens == 0 || slices.ContainsFunc(left, func(id int32) bool { return !slices.Contains(ending, id) }) {
 		return nil
 	}
-	slices.Sort(ending)
-	if len(slices.Compact(ending)) >= p.Model.Vocab {
-		return api.Bad("stop_token_ids", "conflicting_fields",
-			"stop_token_ids holds all ids of the model, and min_tokens is %d: no token could come: leave an id or min_tokens out", s.MinTokens)
-	}
-	return nil
+	return api.Bad(field, "conflicting_fields",
+		"%s leaves nothing but ids that end the text, and min_tokens is %d: no token could come: change %[1]s or leave min_tokens out", field, s.MinTokens)
 }
 
 // readBias reads logit_bias: token ids, as JSON object keys are strings, each with a number from −100 to 100.
