@@ -47,14 +47,16 @@ func (b *builder) norm(g *onnx.Graph, x string, gain *safetensors.Tensor) string
 
 // vector is a one-dimensional float32 initializer.
 func (b *builder) vector(g *onnx.Graph, t *safetensors.Tensor) string {
-	place := b.put(t.Name, func(w io.Writer) error {
-		values, err := t.Floats()
-		if err != nil {
-			return err
-		}
-		return writeAs(w, onnx.Float, values)
-	})
-	return g.External(t.Name, onnx.Float, place, t.Len())
+	return b.numbers(g, onnx.Float, t.Name, b.values(t), t.Len())
+}
+
+// values are all numbers of a small tensor; zeros after an error.
+func (b *builder) values(t *safetensors.Tensor) []float32 {
+	out := make([]float32, t.Len())
+	if b.err == nil {
+		b.err = t.Read(out, 0)
+	}
+	return out
 }
 
 // relativeChange appends delta = ‖h′−h‖/‖h′‖ for each row. The floor keeps a zero state from dividing by zero.

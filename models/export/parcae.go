@@ -148,23 +148,13 @@ func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
 // takeIn appends the injection: exp(−softplus(dt)·exp(A)) ⊙ h + softplus(dt) ⊙ B·e, its two vectors in float64, the sum
 // in float32 whatever the activations are: a decay near 1 has no room in 8 bits.
 func (m *parcae) takeIn(b *builder, g *onnx.Graph, h string) string {
-	logA, bias := b.tensor("transformer.adapter.A_log", m.hidden), b.tensor("transformer.adapter.dt_bias", m.hidden)
+	logA := b.values(b.tensor("transformer.adapter.A_log", m.hidden))
+	bias := b.values(b.tensor("transformer.adapter.dt_bias", m.hidden))
 	decay, dt := make([]float32, m.hidden), make([]float32, m.hidden)
-	if b.err == nil {
-		a, err := logA.Floats()
-		if err != nil {
-			b.fail("%v", err)
-			return h
-		}
-		d, err := bias.Floats()
-		if err != nil {
-			b.fail("%v", err)
-			return h
-		}
-		for i := range a {
-			step := math.Max(float64(d[i]), 0) + math.Log1p(math.Exp(-math.Abs(float64(d[i])))) // softplus
-			decay[i], dt[i] = float32(math.Exp(-step*math.Exp(float64(a[i])))), float32(step)
-		}
+	for i := range dt {
+		d := float64(bias[i])
+		step := math.Max(d, 0) + math.Log1p(math.Exp(-math.Abs(d))) // softplus
+		decay[i], dt[i] = float32(math.Exp(-step*math.Exp(float64(logA[i])))), float32(step)
 	}
 	n := int64(m.hidden)
 	kept := g.Node("", "Mul", []string{b.up(g, h), b.floats(g, "adapter.decay", decay, n)})

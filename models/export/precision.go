@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -29,19 +30,12 @@ var (
 
 // settle fills in what is not chosen, and refuses what doesn't go together.
 func (o *Options) settle() error {
-	def := func(v *string, d string) {
-		if *v == "" {
-			*v = d
-		}
-	}
-	def(&o.DType, F32)
-	def(&o.Weights, o.DType)
-	def(&o.Embedding, o.DType)
+	o.DType = cmp.Or(o.DType, F32)
+	o.Weights, o.Embedding = cmp.Or(o.Weights, o.DType), cmp.Or(o.Embedding, o.DType)
 	if o.Weights == Int4 {
-		def(&o.Head, Int8) // four bits there cost more than in all layers together
+		o.Head = cmp.Or(o.Head, Int8) // four bits there cost more than in all layers together
 	}
-	def(&o.Head, o.Weights)
-	def(&o.State, StateZeros)
+	o.Head, o.State = cmp.Or(o.Head, o.Weights), cmp.Or(o.State, StateZeros)
 	weights, embeddings, heads := []string{F32, Int8, Int4}, []string{F32, F16, BF16, Int8, Int4}, []string{F32, Int8, Int4}
 	where := "with f32 activations, on the CPU,"
 	if o.DType == F16 || o.DType == BF16 {

@@ -114,14 +114,8 @@ func (m *raven) layers(b *builder, g *onnx.Graph, stage string, n int) []layer {
 
 // headBias is a stored bias of query and key, [2, 1, heads, head_dim], as one of packed q|k|v: nothing for the values.
 func (b *builder) headBias(g *onnx.Graph, t *safetensors.Tensor, values int) string {
-	n := t.Len() + int64(values)
-	packed := make([]float32, n)
-	if b.err == nil {
-		if err := t.Read(packed[:t.Len()], 0); err != nil {
-			b.fail("%v", err)
-		}
-	}
-	return b.numbers(g, b.act, t.Name, packed, n)
+	packed := append(b.values(t), make([]float32, values)...)
+	return b.numbers(g, b.act, t.Name, packed, int64(len(packed)))
 }
 
 func (m *raven) build(b *builder) (prelude, block, coda *onnx.Graph) {
