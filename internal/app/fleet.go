@@ -66,8 +66,8 @@ func newFleet(budget int64, wait time.Duration, waiters int, log *slog.Logger, t
 
 // acquire returns what m has in memory and counts a user in, until release. It waits for it to be loaded.
 func (f *fleet) acquire(ctx context.Context, m *model) (*loaded, error) {
-	timer := time.NewTimer(f.wait)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, f.wait, errSlow)
+	defer cancel()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.waiting++
@@ -77,47 +77,36 @@ func (f *fleet) acquire(ctx context.Context, m *model) (*loaded, error) {
 		}
 	}()
 	for {
+		over := context.Cause(ctx)
 		switch {
-		case f.closed || m.retired:
-			return nil, &unavailable{m.name, errReplaced, 200 * time.Millisecond}
-		case m.broken:
-			return nil, &unavailable{m.name, m.err, time.Minute}
-		case m.loaded != nil:
+		case f.closed:
+			return nil, &unavailable{m.name, errReplaced, readAgain}
+		case m.refused():
+			return nil, &unavailable{m.name, m.err, m.again}
+		case m.loaded != nil: // it may have come at the last moment
 			m.users++
 			m.used = time.Now()
 			return m.loaded, nil
-		case m.err != nil && time.Since(m.failed) < retryFailed:
-			return nil, &unavailable{m.name, m.err, retryFailed}
+		case over != nil && !errors.Is(over, errSlow):
+			return nil, over
+		case over != nil && !m.loading:
+			return nil, &unavailable{m.name, errBusy, max(m.took, time.Second)}
+		case over != nil:
+			return nil, &unavailable{m.name, errSlow, max(m.took, time.Second)}
 		case m.waiting > f.waiters:
 			return nil, &unavailable{m.name, errCrowded, max(m.took, time.Second)}
 		}
 		f.want(m)
-		changed := f.changed
-		f.mu.Unlock()
-		var over error
-		select {
-		case <-changed:
-		case <-timer.C:
-			over = errSlow
-		case <-ctx.Done():
-			over = context.Cause(ctx)
-		}
-		f.mu.Lock()
-		switch {
-		case over == nil || m.loaded != nil: // it came at the last moment
-		case errors.Is(over, errSlow):
-			if !m.loading {
-				over = errBusy
-			}
-			return nil, &unavailable{m.name, over, max(m.took, time.Second)}
-		default:
-			return nil, over
-		}
+		f.sleep(ctx)
 	}
 }
 
-// retryFailed is for how long a bundle that could not be opened is not tried again.
-const retryFailed = 5 * time.Second
+// When a refused request may try again.
+const (
+	readAgain   = 200 * time.Millisecond // of a model that was replaced: the new one is there
+	retryFailed = 5 * time.Second        // for so long a bundle that could not be opened is not tried again
+	condemned   = time.Minute            // of a bundle that somebody has to mend first
+)
 
 func (f *fleet) release(m *model) {
 	f.mu.Lock()
@@ -155,36 +144,22 @@ func (f *fleet) work() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
-		f.wanted = slices.DeleteFunc(f.wanted, func(m *model) bool { return m.waiting == 0 || m.retired || m.broken || m.loaded != nil })
+		f.wanted = slices.DeleteFunc(f.wanted, func(m *model) bool { return m.waiting == 0 || m.ended || m.loaded != nil })
 		if len(f.wanted) == 0 || f.closed {
 			f.wanted, f.working = nil, false
 			return
 		}
 		m, victims := f.choose()
 		if m == nil { // all that could make room is in use
-			f.sleep(nil)
+			f.sleep(context.Background())
 			continue
 		}
-		m.loading = true
-		leaving := make([]*loaded, len(victims))
-		for i, v := range victims {
-			leaving[i], v.loaded = v.loaded, nil
-		}
-		f.mu.Unlock()
-		for i, v := range victims {
-			f.unload(v, leaving[i], leaving[i].close)
-		}
-		err := f.load(m) // nobody else loads, so the room is still there
-		f.mu.Lock()
-		m.loading = false
-		if !m.broken {
-			m.err, m.failed = err, time.Now()
-		}
-		if err != nil {
+		m.loading = true // while it is made room for, too
+		_ = f.unload(context.Background(), (*loaded).close, victims...)
+		if err := f.load(m); err != nil { // nobody else loads, so the room is still there
 			f.tell(m.name, "failed", m.took)
 			f.log.Error("model could not be loaded", "name", m.name, "error", err)
 		}
-		f.wake()
 	}
 }
 
@@ -216,29 +191,39 @@ func (f *fleet) room(bytes int64) (victims []*model, ok bool) {
 	return victims, free >= bytes
 }
 
-// load brings m into memory, whatever the budget.
+// load brings m into memory, whatever the budget. Like all that changes what is in memory, it is called under mu and lets go of
+// it meanwhile.
 func (f *fleet) load(m *model) error {
-	f.mu.Lock()
+	m.loading = true
 	f.used += m.bytes
 	f.mu.Unlock()
 	start := time.Now()
 	l, err := m.opened()
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	m.took = time.Since(start)
+	defer f.wake()
+	m.loading, m.took = false, time.Since(start)
+	if !m.ended {
+		m.err, m.again, m.failed = err, retryFailed, time.Now()
+	}
 	if err != nil {
 		f.used -= m.bytes
 		return err
 	}
+	m.loaded, m.used = l, time.Now()
 	f.inMemory = append(f.inMemory, m)
 	f.tell(m.name, "loaded", m.took)
 	f.log.Info("model loaded", "name", m.name, "took", m.took.Round(time.Millisecond), "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
-	if m.broken { // it was found out meanwhile
-		f.wg.Go(func() { f.unload(m, l, l.cut) })
-		return nil
+	if m.ended { // it was found out meanwhile
+		_ = f.unload(context.Background(), (*loaded).cut, m)
 	}
-	m.loaded, m.used = l, time.Now()
 	return nil
+}
+
+// loadNow is load, for who does not hold mu.
+func (f *fleet) loadNow(m *model) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.load(m)
 }
 
 // wake has everybody look again who waits under mu.
@@ -247,55 +232,63 @@ func (f *fleet) wake() {
 	f.changed = make(chan struct{})
 }
 
-// sleep lets go of mu until something changes. It returns false where time is over first.
-func (f *fleet) sleep(over <-chan time.Time) bool {
+// sleep lets go of mu until something changes, or ctx ends.
+func (f *fleet) sleep(ctx context.Context) {
 	changed := f.changed
 	f.mu.Unlock()
 	defer f.mu.Lock()
 	select {
 	case <-changed:
-		return true
-	case <-over:
-		return false
+	case <-ctx.Done():
 	}
 }
 
-// unload frees l by its close or cut. It is called without mu, after m.loaded was taken away.
-func (f *fleet) unload(m *model, l *loaded, free func(context.Context) error) {
-	err := free(context.Background())
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	defer f.wake()
-	f.used -= m.bytes
-	f.inMemory = slices.DeleteFunc(f.inMemory, func(o *model) bool { return o == m })
-	if err != nil {
-		f.log.Error("model could not be closed", "name", m.name, "error", err)
-		return
+// unload frees what of models is in memory, by its close or cut; from the first moment on nobody finds it there any more. It
+// logs each error, too.
+func (f *fleet) unload(ctx context.Context, free func(*loaded, context.Context) error, models ...*model) error {
+	leaving := map[*model]*loaded{}
+	for _, m := range models {
+		leaving[m], m.loaded = m.loaded, nil
 	}
-	f.tell(m.name, "unloaded", 0)
-	f.log.Info("model unloaded", "name", m.name, "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
+	var errs []error
+	for _, m := range models {
+		if leaving[m] == nil {
+			continue
+		}
+		f.mu.Unlock() // a controller that ends may call fellIdle
+		err := free(leaving[m], ctx)
+		f.mu.Lock()
+		f.used -= m.bytes
+		f.inMemory = slices.DeleteFunc(f.inMemory, func(o *model) bool { return o == m })
+		f.wake()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("model %s: %w", m.name, err))
+			f.log.Error("model could not be closed", "name", m.name, "error", err)
+			continue
+		}
+		f.tell(m.name, "unloaded", 0)
+		f.log.Info("model unloaded", "name", m.name, "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
+	}
+	return errors.Join(errs...)
 }
 
 // retire takes no more requests for m after the grace, and unloads it when its last one has ended. Closing the fleet
 // cuts it short.
 func (f *fleet) retire(m *model) {
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
+	inGrace, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for inGrace := true; inGrace && !f.closed; {
-		inGrace = f.sleep(timer.C)
+	for inGrace.Err() == nil && !f.closed {
+		f.sleep(inGrace)
 	}
-	m.retired = true
+	m.end(errReplaced, readAgain)
 	f.wake()
 	for !f.closed && (m.loading || m.loaded != nil && !m.idle()) {
-		f.sleep(nil)
+		f.sleep(context.Background())
 	}
-	if l := m.loaded; l != nil && !f.closed {
-		m.loaded = nil
-		f.mu.Unlock()
-		f.unload(m, l, l.close)
-		f.mu.Lock()
+	if !f.closed {
+		_ = f.unload(context.Background(), (*loaded).close, m)
 	}
 }
 
@@ -303,53 +296,32 @@ func (f *fleet) retire(m *model) {
 // more until a reload has made another model of it.
 func (f *fleet) condemn(m *model, err error) {
 	f.mu.Lock()
-	m.broken, m.err = true, err
-	l := m.loaded
-	m.loaded = nil
+	defer f.mu.Unlock()
+	m.end(err, condemned)
 	f.wake()
-	f.mu.Unlock()
-	if l != nil {
-		f.unload(m, l, l.cut)
-	}
+	_ = f.unload(context.Background(), (*loaded).cut, m)
 }
 
 // drop unloads m now. It is an error while somebody uses it.
 func (f *fleet) drop(m *model) error {
 	f.mu.Lock()
-	l := m.loaded
-	if l != nil && !m.idle() {
-		f.mu.Unlock()
+	defer f.mu.Unlock()
+	if m.loaded != nil && !m.idle() {
 		return fmt.Errorf("%w: model %s is generating: try again when it is idle", server.ErrModelBusy, m.name)
 	}
-	m.loaded = nil
-	f.mu.Unlock()
-	if l != nil {
-		f.unload(m, l, l.close)
-	}
+	_ = f.unload(context.Background(), (*loaded).close, m) // the log says what went wrong: the model is not there
 	return nil
 }
 
 // close ends what still generates, and frees everything. ctx bounds the wait for a native call.
 func (f *fleet) close(ctx context.Context) error {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.closed = true
+	f.tell = func(string, string, time.Duration) {} // the end of the process is no unloading
 	f.wake()
 	f.mu.Unlock()
 	f.wg.Wait()
 	f.mu.Lock()
-	leaving := map[*model]*loaded{}
-	for _, m := range f.inMemory {
-		if m.loaded != nil {
-			leaving[m], m.loaded = m.loaded, nil
-		}
-	}
-	f.inMemory = nil
-	f.mu.Unlock()
-	var errs []error
-	for m, l := range leaving { // without mu: a controller that ends may call fellIdle
-		if err := l.cut(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("model %s: %w", m.name, err))
-		}
-	}
-	return errors.Join(errs...)
+	return f.unload(ctx, (*loaded).cut, slices.Clone(f.inMemory)...)
 }

@@ -28,10 +28,22 @@ type model struct {
 	used    time.Time
 	loading bool
 	took    time.Duration // of the last load
-	err     error         // of the last load, at failed
+	err     error         // of the last load, at failed, or why it has ended
 	failed  time.Time
-	broken  bool // for good: err says why its bundle must not be used
-	retired bool // a reload has taken its place
+	again   time.Duration // after which a request that err refused may come again
+	ended   bool          // for good: its bundle must not be used, or a reload has taken its place
+}
+
+// refused says whether err holds. It needs fleet.mu, as end does.
+func (m *model) refused() bool {
+	return m.ended || m.err != nil && time.Since(m.failed) < retryFailed
+}
+
+// end has nobody find the model any more. The first reason stays.
+func (m *model) end(err error, again time.Duration) {
+	if !m.ended {
+		m.ended, m.err, m.again = true, err, again
+	}
 }
 
 // loaded is what takes memory: a controller, which runs, and its engine.

@@ -110,7 +110,7 @@ func (a *App) replace(ctx context.Context, old *model) error {
 	}
 	f := a.fleet
 	if loaded, _ := old.Loaded(); loaded {
-		if err := f.load(fresh); err != nil {
+		if err := f.loadNow(fresh); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {

@@ -132,7 +132,7 @@ func (a *App) preload(ctx context.Context, models []*model) (good []*model, err 
 			wanted = false
 		}
 		if wanted {
-			if err := a.fleet.load(m); err != nil {
+			if err := a.fleet.loadNow(m); err != nil {
 				if a.leaveOut(m.dir, err); a.cfg.Strict {
 					return nil, err
 				}
