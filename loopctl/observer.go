@@ -22,6 +22,21 @@ type CallStats struct {
 	Err         error
 }
 
+// Blocks are sums over block calls.
+type Blocks struct {
+	Calls, Rows int64
+	Runnable    int64 // rows that could have been in the calls, had there been room
+	Took        time.Duration
+}
+
+// Add adds others, times sign: −1 takes them away.
+func (b *Blocks) Add(other Blocks, sign int64) {
+	b.Calls += sign * other.Calls
+	b.Rows += sign * other.Rows
+	b.Runnable += sign * other.Runnable
+	b.Took += time.Duration(sign) * other.Took
+}
+
 // TickStats tells of one tick.
 type TickStats struct {
 	Tick     uint64

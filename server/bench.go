@@ -84,10 +84,7 @@ func (s *Server) busy() string {
 
 func (s *Server) runBench(ctx context.Context, j *job, plan measure.Plan) (any, error) {
 	m := j.model
-	inside := &measure.Process{Generator: m.Generator, Priority: 1, Blocks: func() measure.Blocks {
-		b, _ := s.metrics.Blocks(m.Name)
-		return measure.Blocks(b)
-	}}
+	inside := &measure.Process{Generator: m.Generator, Priority: 1, Blocks: func() loopctl.Blocks { return s.metrics.Blocks(m.Name) }}
 	r, err := measure.Sweep(ctx, inside, plan)
 	if err != nil {
 		if ctx.Err() == nil {

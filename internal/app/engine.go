@@ -63,10 +63,7 @@ func (e *Engine) Start(scheduling loopctl.Scheduling) (c *measure.Process, stop 
 	control.Scheduling, control.Observer, control.Logger = scheduling, registry.Observer(name), slog.New(slog.DiscardHandler)
 	controller := loopctl.New(e.engine, control)
 	controller.Start()
-	c = &measure.Process{Generator: controller, Blocks: func() measure.Blocks {
-		b, _ := registry.Blocks(name)
-		return measure.Blocks(b)
-	}}
+	c = &measure.Process{Generator: controller, Blocks: func() loopctl.Blocks { return registry.Blocks(name) }}
 	return c, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

@@ -164,11 +164,11 @@ func (p *phase) measure(ctx context.Context, m *Mix, q *requests) (err error) {
 	stopCounting := func() {
 		if end.IsZero() {
 			end = time.Now()
-			whole.blocks.count(c, 1)
+			whole.countBlocks(c, 1)
 		}
 	}
 	replies := make([][]*Reply, len(p.classes))
-	whole.blocks.count(c, -1)
+	whole.countBlocks(c, -1)
 	start := time.Now()
 	err = drive(ctx, c, m.clients(), func(client, had int) (*Ask, func(*Reply)) {
 		class, more := load(client, had)

@@ -34,23 +34,20 @@ func scripted(t *testing.T, s loopctl.Scheduling) (*measure.Process, func() erro
 // blockCounter counts block calls.
 type blockCounter struct {
 	mu     sync.Mutex
-	blocks measure.Blocks
+	blocks loopctl.Blocks
 }
 
 func (b *blockCounter) Tick(t *loopctl.TickStats) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if call := &t.Calls[loopctl.StageBlock]; call.Rows > 0 {
-		b.blocks.Calls++
-		b.blocks.Rows += int64(call.Rows)
-		b.blocks.Runnable += int64(max(t.Runnable, call.Rows))
-		b.blocks.Took += call.Took
+		b.blocks.Add(loopctl.Blocks{Calls: 1, Rows: int64(call.Rows), Runnable: int64(max(t.Runnable, call.Rows)), Took: call.Took}, 1)
 	}
 }
 
 func (b *blockCounter) Finished(*loopctl.Request, loopctl.Event) {}
 
-func (b *blockCounter) read() measure.Blocks {
+func (b *blockCounter) read() loopctl.Blocks {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.blocks

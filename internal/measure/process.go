@@ -29,7 +29,7 @@ type Process struct {
 	Context   int // tokens that a text and its answer have room for
 	Priority  int // of its requests; a higher number goes last
 	// Blocks are the engine's block calls so far; nil where nobody counts.
-	Blocks func() Blocks
+	Blocks func() loopctl.Blocks
 }
 
 // Do implements Client.

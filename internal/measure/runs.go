@@ -1,6 +1,10 @@
 package measure
 
-import "time"
+import (
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
 
 // Numbers are what a load's runs brought. Times are in milliseconds, over all requests.
 type Numbers struct {
@@ -28,7 +32,7 @@ type run struct {
 	replies       []*Reply // that ended within it
 	tokens, loops float64  // that came within it
 	wall          time.Duration
-	blocks        Blocks
+	blocks        loopctl.Blocks
 }
 
 // add books the tokens that came from start to end, and the replies that ended by then.
@@ -57,12 +61,12 @@ func (rs runs) numbers() Numbers {
 	var n Numbers
 	var all []*Reply
 	var tokenRates, loopRates []float64
-	var blocks Blocks
+	var blocks loopctl.Blocks
 	tokens, loops := 0, 0
 	for i := range rs {
 		r := &rs[i]
 		all = append(all, r.replies...)
-		blocks.add(r.blocks, 1)
+		blocks.Add(r.blocks, 1)
 		tokenRates, loopRates = append(tokenRates, ratio(r.tokens, r.wall.Seconds())), append(loopRates, ratio(r.loops, r.wall.Seconds()))
 	}
 	for _, r := range all {
@@ -123,22 +127,9 @@ func tpot(r *Reply) []time.Duration {
 	return []time.Duration{(r.E2E - r.TTFT) / time.Duration(r.Tokens-1)}
 }
 
-// Blocks are sums over block calls.
-type Blocks struct {
-	Calls, Rows int64
-	Runnable    int64 // rows that could have been in the calls, had they had room for all
-	Took        time.Duration
-}
-
-// add adds sign times others.
-func (b *Blocks) add(other Blocks, sign int64) {
-	b.Calls, b.Rows = b.Calls+sign*other.Calls, b.Rows+sign*other.Rows
-	b.Runnable, b.Took = b.Runnable+sign*other.Runnable, b.Took+time.Duration(sign)*other.Took
-}
-
-// count adds, times sign, what a client's engine has done so far: −1 before a measurement, 1 after it.
-func (b *Blocks) count(c Client, sign int64) {
+// countBlocks adds, times sign, what a client's engine has done so far: −1 before a measurement, 1 after it.
+func (r *run) countBlocks(c Client, sign int64) {
 	if p, ok := c.(*Process); ok && p.Blocks != nil {
-		b.add(p.Blocks(), sign)
+		r.blocks.Add(p.Blocks(), sign)
 	}
 }

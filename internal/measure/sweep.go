@@ -83,7 +83,7 @@ func now() string { return time.Now().UTC().Format(time.RFC3339) }
 
 // run sends a point's requests, all at once, and waits for the last; and again, until the run has had its time.
 func (q *requests) run(ctx context.Context, c Client, shape Shape, least time.Duration) (r run, err error) {
-	r.blocks.count(c, -1)
+	r.countBlocks(c, -1)
 	for more := true; more; {
 		replies, err := q.burst(ctx, c, shape)
 		if err != nil {
@@ -94,6 +94,6 @@ func (q *requests) run(ctx context.Context, c Client, shape Shape, least time.Du
 		r.add(replies, start, end)
 		more = end.After(start) && r.wall < least
 	}
-	r.blocks.count(c, 1)
+	r.countBlocks(c, 1)
 	return r, nil
 }

@@ -16,7 +16,7 @@ type observer struct {
 	m     *Registry
 
 	mu     sync.Mutex // a benchmark reads blocks between ticks
-	blocks Blocks
+	blocks loopctl.Blocks
 }
 
 // Observer returns what a model's controller reports to. Counters are 0 from then on, not missing.
@@ -49,23 +49,16 @@ func (o *observer) since(histogram string, from, to time.Time) {
 	o.observe(histogram, to.Sub(from).Seconds())
 }
 
-// Blocks are sums over a model's block calls.
-type Blocks struct {
-	Calls, Rows int64
-	Runnable    int64 // rows that could have been in the calls, had there been room
-	Took        time.Duration
-}
-
-// Blocks are a model's so far; false says that no controller reports to m.
-func (m *Registry) Blocks(model string) (Blocks, bool) {
+// Blocks are a model's so far; none where no controller reports to m.
+func (m *Registry) Blocks(model string) loopctl.Blocks {
 	v, _ := m.observers.Load(model)
 	o, ok := v.(*observer)
 	if !ok {
-		return Blocks{}, false
+		return loopctl.Blocks{}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.blocks, true
+	return o.blocks
 }
 
 // Tick implements loopctl.Observer.
@@ -103,10 +96,7 @@ func (o *observer) Tick(t *loopctl.TickStats) {
 		return
 	}
 	o.mu.Lock()
-	o.blocks.Calls++
-	o.blocks.Rows += int64(block.Rows)
-	o.blocks.Runnable += int64(max(t.Runnable, block.Rows))
-	o.blocks.Took += block.Took
+	o.blocks.Add(loopctl.Blocks{Calls: 1, Rows: int64(block.Rows), Runnable: int64(max(t.Runnable, block.Rows)), Took: block.Took}, 1)
 	o.mu.Unlock()
 	o.observe("loop_batch_rows", float64(block.Rows))
 	o.observe("block_call_seconds", block.Took.Seconds(), rowsBucket(block.Rows))
