@@ -39,7 +39,7 @@ func (c *Controller) check() error {
 			held, c.capacity.Latents, len(c.latents.free), empty, c.latents.withoutLatent)
 	}
 	// Submit counts a request first and its loop-steps second, at any time: so they are read the other way round.
-	if left := c.gauges.backlog.Load(); left != 0 && len(c.running) == 0 && c.queued.Load() == 0 {
+	if left := c.backlog.Load(); left != 0 && len(c.running) == 0 && c.queued.Load() == 0 {
 		return fmt.Errorf("backlog: %d loop-steps are left, and no request", left)
 	}
 	return nil
@@ -73,18 +73,18 @@ func (c *Controller) audit() {
 		return
 	}
 	c.audited = c.turns
-	c.gauges.audits.Add(1)
+	c.shown.update(func(s *Snapshot) { s.Audits++ })
 	err := c.check()
 	if err == nil {
 		return
 	}
-	c.gauges.mismatches.Add(1)
+	c.shown.update(func(s *Snapshot) { s.Mismatches++ })
 	c.cfg.Logger.Error("page accounting is inconsistent and is reset", "err", err, "tick", c.stats.Tick,
 		"snapshot", c.Snapshot(), "stack", string(debug.Stack()))
 	fresh := newEngineState(c.capacity, c.cfg)
 	c.memory, c.latents = fresh.memory, fresh.latents
-	if left := c.gauges.backlog.Load(); c.queued.Load() == 0 {
-		c.gauges.backlog.Add(-left)
+	if left := c.backlog.Load(); c.queued.Load() == 0 {
+		c.backlog.Add(-left)
 	}
 	c.publish()
 }

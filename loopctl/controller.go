@@ -23,7 +23,8 @@ type Controller struct {
 	wake     chan struct{} // capacity 1: something changed, look again
 	idle     chan struct{} // closed when draining and nothing is left
 	gone     chan struct{} // closed when the engine goroutine has returned
-	gauges   gauges
+	backlog  atomic.Int64  // loop-steps accepted and not yet done
+	shown    shown
 
 	engineState // what only the engine goroutine touches
 }
@@ -41,7 +42,7 @@ func New(e Engine, cfg Config) *Controller {
 		idle:     make(chan struct{}),
 		gone:     make(chan struct{}),
 	}
-	c.gauges.byDepth = make([]atomic.Int64, max(l.Loops.Max, 1)+1)
+	c.shown.Snapshot = Snapshot{PagesTotal: l.Pages, LatentsTotal: l.Latents, RowsByDepth: make([]int, max(l.Loops.Max, 1)+1)}
 	c.engineState = newEngineState(l, cfg)
 	return c
 }
@@ -93,7 +94,7 @@ func (c *Controller) enqueue(group []*sequence) error {
 		return ErrDraining
 	}
 	for _, s := range group {
-		c.gauges.backlog.Add(s.owed)
+		c.backlog.Add(s.owed)
 		c.watch(s)
 	}
 	c.submit <- group

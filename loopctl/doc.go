@@ -42,8 +42,8 @@
 // failed call ends its own rows.
 //
 // One engine goroutine, started by Start and joined by Close, alone touches sequences, page tables and the Engine:
-// there is no lock. Other goroutines meet it at the submit channel, at the streams, and at a few atomic numbers
-// (Snapshot).
+// there is no lock. Other goroutines meet it at the submit channel, at the streams, at a few atomic numbers, and at the
+// copy of others that Snapshot takes.
 //
 // The package imports the standard library alone, and kv below it, which accounts for pages; neither ever sees their
 // bytes. It knows no tensor, no text, no HTTP. loopctltest has an engine to test it with.

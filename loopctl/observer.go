@@ -1,8 +1,8 @@
 package loopctl
 
 import (
-	"math"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -67,7 +67,7 @@ type TokenStats struct {
 	After time.Duration // the token before it
 }
 
-// Snapshot is what the controller holds at about one moment: its numbers are read one by one while the engine goes on.
+// Snapshot is what the controller holds at about one moment: what waits and the backlog are read while the engine goes on.
 type Snapshot struct {
 	Running, Waiting int
 	Parked           int // sequences that wait for their reader
@@ -92,95 +92,59 @@ type Snapshot struct {
 	SecondsPerLoopStep float64
 }
 
-// gauges are what the engine goroutine lets others read. Each is stored only when it changed.
-type gauges struct {
-	running, ticks, latents atomic.Int64
-	parked                  atomic.Int64
-	pages, cached           [numStages]atomic.Int64
-	queries, hits           atomic.Int64 // of the prefix cache
-	audits, mismatches      atomic.Int64
-	byDepth                 []atomic.Int64
-	backlog                 atomic.Int64
-	pace                    atomic.Uint64 // seconds per loop-step, as bits
-	tick                    atomic.Uint64 // seconds per tick that called the block, as bits
+// shown is what the engine goroutine lets others see. It alone writes, so it reads without the lock.
+type shown struct {
+	lock sync.Mutex // for a copy, never during a native call
+	Snapshot
 }
 
-func set(g *atomic.Int64, v int64) {
-	if g.Load() != v {
-		g.Store(v)
-	}
+// update changes what others see.
+func (s *shown) update(change func(s *Snapshot)) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	change(&s.Snapshot)
 }
 
-// publish stores what Snapshot shows.
+// publish stores what a tick changed.
 func (c *Controller) publish() {
-	g := &c.gauges
-	set(&g.running, int64(len(c.running)))
-	set(&g.parked, int64(c.stats.Parked))
-	set(&g.ticks, int64(c.stats.Tick))
-	set(&g.latents, int64(c.capacity.Latents-len(c.latents.free)))
-	u := c.memory.Usage()
-	for st := range numStages {
-		set(&g.pages[st], int64(u.Used[st]))
-		set(&g.cached[st], int64(u.Cached[st]))
-	}
-	set(&g.queries, u.Queries)
-	set(&g.hits, u.Hits)
-	clear(c.flight)
-	for _, s := range c.running {
-		for _, k := range s.chunks {
-			c.flight[k.depth] += int64(k.rows())
+	c.shown.update(func(s *Snapshot) {
+		s.Running, s.Parked, s.Ticks = len(c.running), c.stats.Parked, c.stats.Tick
+		s.LatentsUsed = s.LatentsTotal - len(c.latents.free)
+		u := c.memory.Usage()
+		s.PagesUsed, s.PagesCached, s.PrefixQueries, s.PrefixHits = u.Used, u.Cached, u.Queries, u.Hits
+		clear(s.RowsByDepth)
+		for _, q := range c.running {
+			for _, k := range q.chunks {
+				s.RowsByDepth[k.depth] += k.rows()
+			}
 		}
-	}
-	for d, n := range c.flight {
-		set(&g.byDepth[d], n)
-	}
+	})
 }
 
 // time folds a tick into the pace: a running mean over about the last 32 ticks.
-func (g *gauges) time(t *TickStats) {
-	rows := t.Calls[StageBlock].Rows
+func (s *shown) time(t *TickStats) {
+	rows, took := t.Calls[StageBlock].Rows, t.Took.Seconds()
 	if rows == 0 || t.Calls[StageBlock].Err != nil {
 		return
 	}
-	fold(&g.pace, t.Took.Seconds()/float64(rows))
-	fold(&g.tick, t.Took.Seconds())
+	fold := func(mean *float64, now float64) {
+		if *mean > 0 {
+			now = *mean + (now-*mean)/32
+		}
+		*mean = now
+	}
+	s.update(func(s *Snapshot) {
+		fold(&s.SecondsPerLoopStep, took/float64(rows))
+		fold(&s.SecondsPerTick, took)
+	})
 }
 
-// fold moves a running mean.
-func fold(mean *atomic.Uint64, now float64) {
-	if old := math.Float64frombits(mean.Load()); old > 0 {
-		now = old + (now-old)/32
-	}
-	mean.Store(math.Float64bits(now))
-}
-
-// Snapshot returns the numbers of now. It never waits for the engine.
-func (c *Controller) Snapshot() Snapshot {
-	g := &c.gauges
-	s := Snapshot{
-		Running:            int(g.running.Load()),
-		Parked:             int(g.parked.Load()),
-		Waiting:            int(c.queued.Load()),
-		Draining:           c.draining.Load(),
-		Ticks:              uint64(g.ticks.Load()),
-		PagesTotal:         c.capacity.Pages,
-		LatentsUsed:        int(g.latents.Load()),
-		LatentsTotal:       c.capacity.Latents,
-		RowsByDepth:        make([]int, len(g.byDepth)),
-		Backlog:            g.backlog.Load(),
-		SecondsPerLoopStep: math.Float64frombits(g.pace.Load()),
-		SecondsPerTick:     math.Float64frombits(g.tick.Load()),
-		PrefixQueries:      g.queries.Load(),
-		PrefixHits:         g.hits.Load(),
-		Audits:             g.audits.Load(),
-		Mismatches:         g.mismatches.Load(),
-	}
-	for st := range numStages {
-		s.PagesUsed[st] = int(g.pages[st].Load())
-		s.PagesCached[st] = int(g.cached[st].Load())
-	}
-	for d := range s.RowsByDepth {
-		s.RowsByDepth[d] = int(g.byDepth[d].Load())
-	}
+// Snapshot returns the numbers of now. It never waits for a native call.
+func (c *Controller) Snapshot() (s Snapshot) {
+	c.shown.update(func(now *Snapshot) {
+		s = *now
+		s.RowsByDepth = slices.Clone(now.RowsByDepth)
+	})
+	s.Waiting, s.Draining, s.Backlog = int(c.queued.Load()), c.draining.Load(), c.backlog.Load()
 	return s
 }

@@ -64,7 +64,7 @@ func (c *Controller) preempt(s *sequence) {
 	s.stats.Preemptions++
 	c.stats.Preempted++
 	s.owed += more
-	c.gauges.backlog.Add(more)
+	c.backlog.Add(more)
 	s.computed = 0
 	s.probe.reset()
 	i := slices.Index(c.running, s)

@@ -101,10 +101,10 @@ func (c *Controller) grant(s *sequence) {
 	asked := s.loops
 	if s.req.Elastic {
 		least := min(max(s.exit.MinLoops, c.capacity.Loops.Min, 1), asked)
-		wait := time.Duration(float64(c.gauges.backlog.Load()-s.owed) * math.Float64frombits(c.gauges.pace.Load()) * float64(time.Second))
+		wait := time.Duration(float64(c.backlog.Load()-s.owed) * c.shown.SecondsPerLoopStep * float64(time.Second))
 		loops := int(math.Round(c.cfg.Elastic.step(wait) * float64(asked)))
 		if t := s.req.TargetITL; t > 0 {
-			if tick := math.Float64frombits(c.gauges.tick.Load()); tick > 0 { // a decode row does one loop a tick
+			if tick := c.shown.SecondsPerTick; tick > 0 { // a decode row does one loop a tick
 				loops = min(loops, int(t.Seconds()/tick))
 			}
 		}
@@ -208,7 +208,7 @@ func (c *Controller) forget() {
 func (c *Controller) pay(s *sequence, steps int) {
 	steps = min(steps, int(s.owed))
 	s.owed -= int64(steps)
-	c.gauges.backlog.Add(-int64(steps))
+	c.backlog.Add(-int64(steps))
 }
 
 // empty says that every accepted request has ended.

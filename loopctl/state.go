@@ -19,7 +19,6 @@ type engineState struct {
 	audited uint64    // turns at the last audit
 	began   time.Time // this tick
 	stats   TickStats // this tick
-	flight  []int64   // rows in flight by depth, for publish
 }
 
 // queue is the sequences that have not ended.
@@ -73,7 +72,6 @@ func newEngineState(l Capacity, cfg Config) engineState {
 	for i := range e.stats.Exits {
 		e.stats.Exits[i] = make([]int, max(l.Loops.Max, 1)+1)
 	}
-	e.flight = make([]int64, len(e.stats.ByDepth)+1)
 	return e
 }
 
