@@ -107,19 +107,14 @@ func (p *callPatterns) kinds(tool, argument string) []string {
 
 func anchored(pattern string) *regexp.Regexp { return regexp.MustCompile(`^\s*` + pattern) }
 
-var argumentsKey = regexp.MustCompile(`"(?:arguments|parameters)"`)
-
 // loose is a pattern of a syntax's text, with any white space where it has some and around the signs of JSON.
 func loose(text string) string {
-	text = argumentsKey.ReplaceAllString(text, "\uE001")
 	var out strings.Builder
 	for _, r := range text {
 		sign := regexp.QuoteMeta(string(r))
 		switch {
 		case string(r) == constrain.CallID:
 			sign = `[^"<>]*`
-		case r == '\uE001':
-			sign = argumentsKey.String()
 		case unicode.IsSpace(r):
 			sign = `\s*`
 		case strings.ContainsRune("{}[](),:=", r):

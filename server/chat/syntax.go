@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -47,77 +46,71 @@ func (t *Template) syntax(ctx context.Context, kwargs map[string]any) constrain.
 	return llama
 }
 
-// What a probe says: no template writes such words by itself.
+// What a probe says: no template writes such words by itself. Ids have nine letters and digits, since Mistral's have.
 const (
 	probeText = "ΩprobeΩ"
 	probeTool = `[{"type":"function","function":{"name":"pingone","description":"d","parameters":{"type":"object",` +
 		`"properties":{"keyone":{"type":"string"},"keytwo":{"type":"string"}},"required":["keyone"]}}}]`
-	noArguments   = `{}`
-	someArguments = `{"keyone":"valueone","keytwo":"valuetwo"}`
+	probeCall  = `{"id":"probeid01","type":"function","function":{"name":"pingone","arguments":{"keyone":"valueone","keytwo":"valuetwo"}}}`
+	probeOther = `{"id":"probeid02","type":"function","function":{"name":"pingtwo","arguments":{"keyone":"valueone","keytwo":"valuetwo"}}}`
+	probeBare  = `{"id":"probeid01","type":"function","function":{"name":"pingone","arguments":{}}}`
 )
 
-// probeCall is a call of a probe's. Ids have nine letters and digits, since Mistral's have.
-func probeCall(name, id, arguments string) string {
-	return fmt.Sprintf(`{"id":"%s","type":"function","function":{"name":"%s","arguments":%s}}`, id, name, arguments)
-}
+var (
+	probeID     = regexp.MustCompile(`probeid0\d`)
+	probeObject = regexp.MustCompile(`(?s)^(.*?)\{\s*"keyone".*?"valuetwo"\s*\}(.*)$`)
+	probeList   = regexp.MustCompile(`(?s)^(.*?)keyone(.*?)valueone(.*?)keytwo.*?valuetwo(.*)$`)
+)
 
 // probe finds the syntax in what the template makes of a conversation with a call, of one with two, and of one whose call
 // has no arguments. It fails where the template writes no calls, or writes them in no such way.
 func (t *Template) probe(ctx context.Context, kwargs map[string]any) (s constrain.CallSyntax, ok bool) {
-	render := func(fields string) (string, bool) {
-		text, err := t.render(ctx, jinja.Chat{
+	render := func(fields string) string { // nothing where it fails
+		text, _ := t.render(ctx, jinja.Chat{
 			Messages: json.RawMessage(`[{"role":"user","content":"q"},{"role":"assistant",` + fields + `}]`),
 			Tools:    json.RawMessage(probeTool), BOS: t.bos, EOS: t.eos, Special: t.special, Kwargs: kwargs,
 		})
-		return text, err == nil
+		return text
 	}
-	plain, ok := render(`"content":"` + probeText + `"`)
-	head, tail, found := strings.Cut(plain, probeText)
-	if !ok || !found {
+	head, tail, found := strings.Cut(render(`"content":"`+probeText+`"`), probeText)
+	if !found {
 		return s, false
 	}
+	ends := []string{t.eos}
+	for _, id := range t.model.StopIDs {
+		ends = append(ends, t.model.Token(&id))
+	}
 	// turn is what stands where a model writes.
-	turn := func(calls ...string) string {
-		text, _ := render(`"content":"","tool_calls":[` + strings.Join(calls, ",") + `]`)
-		text = strings.NewReplacer("probeid01", constrain.CallID, "probeid02", constrain.CallID).Replace(text)
-		text = text[len(commonPrefix(text, head)):]
-		text = strings.TrimSuffix(text, tail)
-		for _, end := range t.ends() {
-			if at := strings.Index(text, end); end != "" && at >= 0 {
-				text = text[:at]
+	turn := func(calls string) string {
+		text := probeID.ReplaceAllString(render(`"content":"","tool_calls":[`+calls+`]`), constrain.CallID)
+		text = strings.TrimSuffix(text[len(commonPrefix(text, head)):], tail)
+		for _, end := range ends {
+			if end != "" {
+				text, _, _ = strings.Cut(text, end)
 			}
 		}
 		return strings.TrimSpace(text)
 	}
-	one := turn(probeCall("pingone", "probeid01", someArguments))
+	one := turn(probeCall)
 	open, rest, found := strings.Cut(one, "pingone")
 	if !found || open == "" { // a bare name is not told from text
 		return s, false
 	}
-	s.Most = 1
-	last := "" // what follows the arguments of the last call
-	if s.Middle, last, ok = cutObject(rest); !ok {
-		_, none, _ := strings.Cut(turn(probeCall("pingone", "probeid01", noArguments)), "pingone")
-		if s.Middle, s.Arguments, last, ok = argumentsOf(rest, none); !ok {
+	s.Open, s.Most = open, 1
+	// Templates that print arguments as Python does mean JSON.
+	if parts := probeObject.FindStringSubmatch(strings.ReplaceAll(rest, "'", `"`)); parts != nil {
+		s.Middle, s.Close = parts[1], parts[2]
+	} else {
+		_, none, _ := strings.Cut(turn(probeBare), "pingone")
+		if s.Middle, s.Arguments, s.Close, ok = argumentsOf(rest, none); !ok {
 			return s, false
 		}
 	}
-	s.Open, s.Close = open, last
-	two := turn(probeCall("pingone", "probeid01", someArguments), probeCall("pingtwo", "probeid02", someArguments))
-	between, _, found := strings.Cut(strings.TrimPrefix(two, strings.TrimSuffix(one, last)), "pingtwo")
-	if found && strings.HasPrefix(two, strings.TrimSuffix(one, last)) {
+	behind, found := strings.CutPrefix(turn(probeCall+","+probeOther), strings.TrimSuffix(one, s.Close))
+	if between, _, isTwo := strings.Cut(behind, "pingtwo"); found && isTwo {
 		several(&s, between)
 	}
 	return s, true
-}
-
-// ends are the texts of tokens that end an answer.
-func (t *Template) ends() (out []string) {
-	out = append(out, t.eos)
-	for _, id := range t.model.StopIDs {
-		out = append(out, t.model.Token(&id))
-	}
-	return out
 }
 
 // several splits Open and Close of a single call by what stands between two: the parts that it shares with them are a
@@ -132,25 +125,9 @@ func several(s *constrain.CallSyntax, between string) {
 	s.Between, s.Most = between[len(last):len(between)-len(open)], -1
 }
 
-// cutObject cuts a text around the probe's arguments as an object, in JSON or as Python prints it.
-func cutObject(text string) (before, after string, ok bool) {
-	text = strings.ReplaceAll(text, "'", `"`)
-	for at := range len(text) {
-		if text[at] != '{' {
-			continue
-		}
-		d := json.NewDecoder(strings.NewReader(text[at:]))
-		var arguments map[string]any
-		if d.Decode(&arguments) == nil && arguments["keytwo"] == "valuetwo" {
-			return text[:at], text[at+int(d.InputOffset()):], true
-		}
-	}
-	return "", "", false
-}
-
 // argumentsOf takes a call's text behind its name apart, with the text of one that has no arguments beside.
 func argumentsOf(some, none string) (middle string, a constrain.ArgumentSyntax, last string, ok bool) {
-	parts := regexp.MustCompile(`(?s)^(.*?)keyone(.*?)valueone(.*?)keytwo.*?valuetwo(.*)$`).FindStringSubmatch(some)
+	parts := probeList.FindStringSubmatch(some)
 	if parts == nil || none == "" {
 		return "", a, "", false
 	}
