@@ -51,12 +51,12 @@ func readMessages(raw json.RawMessage, developer string) (conversation, error) {
 
 // introduce puts a text before what the user asked for last.
 func (c *conversation) introduce(text string) error {
-	fields, err := edited(c.messages[c.asked], "messages", func(name string, value json.RawMessage) (json.RawMessage, error) {
-		var content string
-		if name == "content" && json.Unmarshal(value, &content) == nil {
-			value = quoted(text + content)
-		}
-		return value, nil
+	fields, err := edited(c.messages[c.asked], "messages", map[string]edit{
+		"content": func(value json.RawMessage) (json.RawMessage, error) {
+			var content string
+			err := json.Unmarshal(value, &content)
+			return quoted(text + content), err
+		},
 	})
 	c.messages[c.asked] = object(fields)
 	return err
@@ -78,7 +78,11 @@ type reading struct {
 var thoughtNames = []string{"reasoning", "reasoning_content", "thinking"}
 
 func (m *reading) read(raw json.RawMessage) (json.RawMessage, error) {
-	fields, err := edited(raw, m.where, m.field)
+	edits := map[string]edit{"role": m.readRole, "content": m.readContent, "tool_calls": m.toolCalls}
+	for _, name := range thoughtNames {
+		edits[name] = func(value json.RawMessage) (json.RawMessage, error) { return m.thought(name, value) }
+	}
+	fields, err := edited(raw, m.where, edits)
 	switch {
 	case err != nil:
 		return nil, err
@@ -93,47 +97,32 @@ func (m *reading) read(raw json.RawMessage) (json.RawMessage, error) {
 		}
 		fields = append(fields, field("content", quoted("")))
 	}
-	return object(append(fields, m.aliases()...)), nil
-}
-
-// aliases are the names of a thought that templates read and that the message does not have.
-func (m *reading) aliases() (out [][]byte) {
-	thought := ""
-	for _, name := range thoughtNames {
-		thought = cmp.Or(thought, m.thoughts[name])
-	}
-	for _, name := range thoughtNames {
+	thought := cmp.Or(m.thoughts["reasoning"], m.thoughts["reasoning_content"], m.thoughts["thinking"])
+	for _, name := range thoughtNames { // templates read one of them
 		if thought != "" && m.thoughts[name] == "" {
-			out = append(out, field(name, quoted(thought)))
+			fields = append(fields, field(name, quoted(thought)))
 		}
 	}
-	return out
+	return object(fields), nil
 }
 
-// field gives a message's field its form; nil leaves it out.
-func (m *reading) field(name string, value json.RawMessage) (_ json.RawMessage, err error) {
-	switch {
-	case name == "role":
-		if json.Unmarshal(value, &m.role) != nil || m.role == "" || len(m.role) > 64 {
-			return nil, api.Bad("messages", api.CodeType, "%s.role is %s: it must be a string, as system, user or assistant", m.where, api.Show(value))
-		}
-		if m.role == "developer" {
-			m.role = m.developer
-		}
-		return quoted(m.role), nil
-	case string(value) == "null":
-		m.empty = m.empty || name == "content"
-		return nil, nil
-	case name == "content":
-		m.written = true
-		m.content, err = readContent(value, m.where)
-		return quoted(m.content), err
-	case slices.Contains(thoughtNames, name):
-		return m.thought(name, value)
-	case name == "tool_calls":
-		return m.toolCalls(value)
+func (m *reading) readRole(value json.RawMessage) (json.RawMessage, error) {
+	if json.Unmarshal(value, &m.role) != nil || m.role == "" || len(m.role) > 64 {
+		return nil, api.Bad("messages", api.CodeType, "%s.role is %s: it must be a string, as system, user or assistant", m.where, api.Show(value))
 	}
-	return value, nil
+	if m.role == "developer" {
+		m.role = m.developer
+	}
+	return quoted(m.role), nil
+}
+
+func (m *reading) readContent(value json.RawMessage) (_ json.RawMessage, err error) {
+	if m.empty = isNull(value); m.empty {
+		return nil, nil
+	}
+	m.written = true
+	m.content, err = readContent(value, m.where)
+	return quoted(m.content), err
 }
 
 func (m *reading) thought(name string, value json.RawMessage) (json.RawMessage, error) {
@@ -157,14 +146,8 @@ func (m *reading) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 	}
 	for i, call := range calls {
 		where := fmt.Sprintf("%s.tool_calls[%d]", m.where, i)
-		fields, err := edited(call, where, func(name string, value json.RawMessage) (json.RawMessage, error) {
-			switch {
-			case string(value) == "null":
-				return nil, nil
-			case name == "function":
-				return readFunction(value, where+".function")
-			}
-			return value, nil
+		fields, err := edited(call, where, map[string]edit{
+			"function": func(value json.RawMessage) (json.RawMessage, error) { return readFunction(value, where+".function") },
 		})
 		if err != nil {
 			return nil, err
@@ -178,15 +161,17 @@ func (m *reading) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 }
 
 func readFunction(raw json.RawMessage, where string) (json.RawMessage, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
 	given := false
-	fields, err := edited(raw, where, func(name string, value json.RawMessage) (json.RawMessage, error) {
-		if name != "arguments" {
-			return value, nil
-		}
-		given = true
-		return readArguments(value, where)
+	fields, err := edited(raw, where, map[string]edit{
+		"arguments": func(value json.RawMessage) (json.RawMessage, error) {
+			given = true
+			return readArguments(value, where)
+		},
 	})
-	if err == nil && !given {
+	if !given {
 		fields = append(fields, field("arguments", json.RawMessage("{}")))
 	}
 	return object(fields), err
@@ -201,7 +186,7 @@ func readArguments(raw json.RawMessage, where string) (json.RawMessage, error) {
 		value = json.RawMessage(strings.TrimSpace(text))
 	}
 	switch {
-	case len(value) == 0 || string(value) == "null":
+	case len(value) == 0 || isNull(value):
 		return json.RawMessage("{}"), nil
 	case value[0] != '{' || !json.Valid(value):
 		return nil, api.Bad("messages", api.CodeValue, "%s.arguments is %s: it must be a JSON object, or the text of one", where, api.Show(raw))
@@ -258,29 +243,34 @@ func readPart(raw json.RawMessage, where string) (text string, err error) {
 	return *value, nil
 }
 
-// edited are an object's fields with the values that edit gives them, in their order; without those that it gives none.
-// where is what messages call the object.
-func edited(raw json.RawMessage, where string, edit func(name string, value json.RawMessage) (json.RawMessage, error)) ([][]byte, error) {
+// edit gives a field's value its form.
+type edit func(value json.RawMessage) (json.RawMessage, error)
+
+// edited are an object's fields in their order, with the values that edits give them; without those that are null or that
+// have no value then. where is what messages call the object.
+func edited(raw json.RawMessage, where string, edits map[string]edit) (fields [][]byte, err error) {
 	if raw[0] != '{' {
 		return nil, api.Bad("messages", api.CodeType, "%s is %s: it must be an object", where, api.Show(raw))
 	}
-	var fields [][]byte
 	seen := map[string]bool{}
 	for name, value := range api.Members(raw) {
 		if seen[name] {
 			return nil, api.Bad("messages", "duplicate_field", "%s.%s is given twice: give it once", where, name)
 		}
 		seen[name] = true
-		value, err := edit(name, value)
-		if err != nil {
-			return nil, err
+		if change := edits[name]; change != nil {
+			if value, err = change(value); err != nil {
+				return nil, err
+			}
 		}
-		if value != nil {
+		if value != nil && !isNull(value) {
 			fields = append(fields, field(name, value))
 		}
 	}
 	return fields, nil
 }
+
+func isNull(value json.RawMessage) bool { return string(value) == "null" }
 
 func field(name string, value json.RawMessage) []byte {
 	return slices.Concat(quoted(name), []byte(":"), value)
