@@ -194,21 +194,10 @@ func readArguments(raw json.RawMessage, where string) (json.RawMessage, error) {
 	return value, nil
 }
 
-// contentPart is one of content's parts. Assistants' parts are sent back under the names of OpenAI's other route, too.
-type contentPart struct {
-	Type    string  `json:"type"`
-	Text    *string `json:"text"`
-	Refusal *string `json:"refusal"`
-}
-
 // readContent reads a string or a list of text parts, which are joined by line breaks as vLLM does.
 func readContent(raw json.RawMessage, where string) (string, error) {
-	var text string
-	if raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
-		return text, nil
-	}
-	var parts []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &parts) != nil {
+	parts := []json.RawMessage{raw}
+	if raw[0] != '"' && (raw[0] != '[' || json.Unmarshal(raw, &parts) != nil) {
 		return "", api.Bad("messages", api.CodeType, "%s.content is %s: it must be a string or a list of {\"type\": \"text\", \"text\": …}", where, api.Show(raw))
 	}
 	texts := make([]string, len(parts))
@@ -221,11 +210,15 @@ func readContent(raw json.RawMessage, where string) (string, error) {
 	return strings.Join(texts, "\n"), nil
 }
 
+// readPart reads one of content's parts. Assistants' parts are sent back under the names of OpenAI's other route, too.
 func readPart(raw json.RawMessage, where string) (text string, err error) {
 	if raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
 		return text, nil
 	}
-	var p contentPart
+	var p struct {
+		Type          string
+		Text, Refusal *string
+	}
 	if json.Unmarshal(raw, &p) != nil {
 		return "", api.Bad("messages", api.CodeType, "%s is %s: it must be {\"type\": \"text\", \"text\": …}", where, api.Show(raw))
 	}

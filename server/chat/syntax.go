@@ -113,10 +113,18 @@ func (t *Template) probe(ctx context.Context, kwargs map[string]any) (s constrai
 	return s, true
 }
 
+// A text that begins inside a tag, up to the next one, and what is inside of a tag that a text ends in: texts are compared
+// by character, and split between tags.
+var (
+	tagEnd   = regexp.MustCompile(`^[^<]*>[^<]*<`)
+	tagBegin = regexp.MustCompile(`<[^<>]*$`)
+)
+
 // several splits Open and Close of a single call by what stands between two: the parts that it shares with them are a
 // call's, and the others come once.
 func several(s *constrain.CallSyntax, between string) {
-	open, last := fromTag(commonSuffix(s.Open, between)), toTag(commonPrefix(s.Close, between))
+	open := tagEnd.ReplaceAllString(commonSuffix(s.Open, between), "<")
+	last := tagBegin.ReplaceAllString(commonPrefix(s.Close, between), "")
 	if len(open)+len(last) > len(between) {
 		return
 	}
@@ -132,7 +140,7 @@ func argumentsOf(some, none string) (middle string, a constrain.ArgumentSyntax, 
 		return "", a, "", false
 	}
 	first, value, next, end := parts[1], parts[2], parts[3], parts[4]
-	a.Open, a.Middle = fromTag(commonSuffix(first, next)), value
+	a.Open, a.Middle = tagEnd.ReplaceAllString(commonSuffix(first, next), "<"), value
 	middle = strings.TrimSuffix(first, a.Open)
 	last = strings.TrimPrefix(none, middle)
 	a.Close = strings.TrimSuffix(end, last)
@@ -147,35 +155,18 @@ func argumentsOf(some, none string) (middle string, a constrain.ArgumentSyntax, 
 	return middle, a, last, whole && mark != "" && strings.Count(mark, mark[:1]) == 1 && strings.TrimSpace(value) != ""
 }
 
+// commonPrefix is the longest text that a and b begin with.
 func commonPrefix(a, b string) string {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
+	for !strings.HasPrefix(b, a) {
+		a = a[:len(a)-1]
 	}
-	return a[:n]
+	return a
 }
 
+// commonSuffix is the longest text that a and b end with.
 func commonSuffix(a, b string) string {
-	n := 0
-	for n < min(len(a), len(b)) && a[len(a)-1-n] == b[len(b)-1-n] {
-		n++
+	for !strings.HasSuffix(b, a) {
+		a = a[1:]
 	}
-	return a[len(a)-n:]
-}
-
-// fromTag leaves out the end of a tag that a text begins inside.
-func fromTag(text string) string {
-	open, closed := strings.Index(text, "<"), strings.Index(text, ">")
-	if closed >= 0 && closed < open {
-		return text[open:]
-	}
-	return text
-}
-
-// toTag leaves out the beginning of a tag that a text ends inside.
-func toTag(text string) string {
-	if at := strings.LastIndex(text, "<"); at > strings.LastIndex(text, ">") {
-		return text[:at]
-	}
-	return text
+	return a
 }
