@@ -6,32 +6,23 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// trail is what a run of a prompt leaves behind of each row, by row and loop. Only what the case asks for is kept.
-type trail struct {
-	delta, gate [][]float32
-	cosine      [][]float64
-	logits      [][][]float32 // copies
-}
-
 // criterion is Huginn's exit criterion of that name after each loop of a prefill, as its reference computes it: a mean
 // over all rows, or of the last one. nil: none of that name.
-func (t *trail) criterion(name string) []float64 {
-	loops := len(t.delta[0])
-	last := t.logits[len(t.logits)-1]
-	out := make([]float64, loops)
+func criterion(name string, rows []row) []float64 {
+	out := make([]float64, len(rows[0].delta))
+	last := rows[len(rows)-1].logits
+	mean := func(of func(r *row, loop int) float64) {
+		for i := range out {
+			for j := range rows {
+				out[i] += of(&rows[j], i) / float64(len(rows))
+			}
+		}
+	}
 	switch name {
 	case "latent-diff":
-		for i := range out {
-			for _, row := range t.delta {
-				out[i] += float64(row[i]) / float64(len(t.delta))
-			}
-		}
+		mean(func(r *row, loop int) float64 { return float64(r.delta[loop]) })
 	case "cosine":
-		for i := range out {
-			for _, row := range t.cosine {
-				out[i] += row[i] / float64(len(t.cosine))
-			}
-		}
+		mean(func(r *row, loop int) float64 { return cosine(r.states[loop], r.states[loop+1]) })
 	case "kl":
 		for i, now := range last {
 			out[i] = loopctl.KL(before(last, i), now)

@@ -38,49 +38,30 @@ func Promises(e Engine) ([]Promise, error) {
 		tokens[i] = int32((5*i*i + 7*i + 1) % l.Vocab)
 	}
 	loops := l.Loops.Min
-	whole, err := numbers(e, tokens, len(tokens), loops)
+	whole, err := record(e, tokens, len(tokens), loops, false)
 	if err != nil {
 		return nil, err
 	}
-	single, err := numbers(e, tokens, 1, loops)
+	single, err := record(e, tokens, 1, loops, false)
 	if err != nil {
 		return nil, err
 	}
 	var out []Promise
-	for stage := range whole {
+	for stage, made := range []func(r *row) []float32{
+		func(r *row) []float32 { return r.states[0] },
+		func(r *row) []float32 { return r.states[loops] },
+		(*row).last,
+	} {
 		largest, diff := 0.0, 0.0
-		for i, row := range whole[stage] {
-			diff = max(diff, far(row, single[stage][i]))
-			largest = max(largest, far(row, make([]float32, len(row))))
+		for i := range whole {
+			numbers := made(&whole[i])
+			diff = max(diff, far(numbers, made(&single[i])))
+			largest = max(largest, far(numbers, make([]float32, len(numbers))))
 		}
 		p := Promise{loopctl.Stage(stage), diff / max(largest, 1e-30)}
 		out = append(out, p)
 		if !p.OK() {
 			break // what comes after it differs for this reason
-		}
-	}
-	return out, nil
-}
-
-// numbers are what each stage made of each token, fed so many at a time.
-func numbers(e Engine, tokens []int32, chunk, loops int) (out [3][][]float32, err error) {
-	seq := newSequence(e, loops)
-	d := e.Manifest().HiddenSize
-	for from := 0; from < len(tokens); from += chunk {
-		logits, _, err := seq.feed(tokens[from:min(from+chunk, len(tokens))], loops, watch{state: func(loop, _ int, slot int32) error {
-			if loop > 0 && loop < loops {
-				return nil
-			}
-			state := make([]float32, d)
-			stage := min(loop, 1)
-			out[stage] = append(out[stage], state)
-			return e.Latent(slot, state)
-		}})
-		if err != nil {
-			return out, err
-		}
-		for _, l := range logits {
-			out[2] = append(out[2], append([]float32(nil), l...))
 		}
 	}
 	return out, nil

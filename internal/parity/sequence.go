@@ -2,6 +2,7 @@ package parity
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -47,12 +48,12 @@ func (s *sequence) cover(stage loopctl.Stage, plane, n int) ([]int32, error) {
 
 // watch is what a caller of feed wants to see on the way; each function may be nil.
 type watch struct {
-	// state sees each row's latent slot before the first loop (loop 0) and after each.
-	state func(loop, row int, slot int32) error
+	// state is called before the first loop and after each: the rows' latent slots are their numbers.
+	state func() error
 	// info sees what the graph emits for the rows after each loop.
 	info func(loop int, delta, gate []float32)
 	// probe sees each row's logits after each loop but the last, whose logits feed returns.
-	probe func(loop int, logits [][]float32)
+	probe func(logits [][]float32)
 	// stop ends the loop early; nil: after all loops.
 	stop func(loop int) bool
 }
@@ -73,14 +74,14 @@ func (s *sequence) batch(stage loopctl.Stage, depth int, tokens []int32) (*loopc
 	return &loopctl.Batch{Rows: len(tokens), Spans: []loopctl.Span{span}}, err
 }
 
-// feed runs tokens through all stages, up to loops loops, and returns the logits of each and the loops done.
+// feed runs tokens through all stages, up to loops loops, and returns the logits of each, which are the caller's, and the loops done.
 func (s *sequence) feed(tokens []int32, loops int, w watch) ([][]float32, int, error) {
 	b, err := s.batch(loopctl.StagePrelude, 0, tokens)
 	if err == nil {
 		err = s.e.Prelude(b)
 	}
-	if err == nil {
-		err = s.look(w, 0, len(tokens))
+	if err == nil && w.state != nil {
+		err = w.state()
 	}
 	done := 0
 	for more := true; more && err == nil; {
@@ -110,8 +111,10 @@ func (s *sequence) loop(tokens []int32, depth, loops int, w watch) (more bool, e
 	if w.info != nil {
 		w.info(depth, info.Delta, info.Gate)
 	}
-	if err := s.look(w, depth, len(tokens)); err != nil {
-		return false, err
+	if w.state != nil {
+		if err := w.state(); err != nil {
+			return false, err
+		}
 	}
 	if depth == loops || w.stop != nil && w.stop(depth) {
 		return false, nil
@@ -121,21 +124,9 @@ func (s *sequence) loop(tokens []int32, depth, loops int, w watch) (more bool, e
 		if err != nil {
 			return false, err
 		}
-		w.probe(depth, logits)
+		w.probe(logits)
 	}
 	return true, nil
-}
-
-func (s *sequence) look(w watch, loop, rows int) error {
-	if w.state == nil {
-		return nil
-	}
-	for row := range rows {
-		if err := w.state(loop, row, int32(row)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // coda gives the logits of all tokens. Asking more than once changes nothing but the coda's own keys and values of these rows.
@@ -144,7 +135,12 @@ func (s *sequence) coda(tokens []int32) ([][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.e.Coda(b)
+	logits, err := s.e.Coda(b)
+	own := make([][]float32, len(logits)) // the engine writes over its own
+	for i, l := range logits {
+		own[i] = slices.Clone(l)
+	}
+	return own, err
 }
 
 // fill copies the rows of the last tokens, which ran depth loops, to the planes that they did not reach.
@@ -169,4 +165,65 @@ func (s *sequence) fill(tokens, depth int) error {
 		return nil
 	}
 	return s.e.Fill(fills)
+}
+
+// row is what the run of a prompt leaves behind of one of its rows.
+type row struct {
+	states      [][]float32 // before the first loop and after each
+	delta, gate []float32   // after each loop; nil where the block emits none
+	logits      [][]float32 // after each loop, or after the last alone
+	final       []float32   // what the head was applied to; nil where the graph hides it
+}
+
+// last is the logits after the last loop.
+func (r *row) last() []float32 { return r.logits[len(r.logits)-1] }
+
+// record runs a prompt, so many tokens in a call, and keeps what it leaves behind; with probe also the logits after each loop.
+func record(e Engine, tokens []int32, chunk, loops int, probe bool) ([]row, error) {
+	seq := newSequence(e, loops)
+	all := make([]row, len(tokens))
+	left := all
+	for part := range slices.Chunk(tokens, chunk) {
+		rows := left[:len(part)]
+		left = left[len(part):]
+		keep := func(logits [][]float32) {
+			for i, l := range logits {
+				rows[i].logits = append(rows[i].logits, l)
+			}
+		}
+		w := watch{
+			state: func() error {
+				for i := range rows {
+					state := make([]float32, e.Manifest().HiddenSize)
+					if err := e.Latent(int32(i), state); err != nil {
+						return err
+					}
+					rows[i].states = append(rows[i].states, state)
+				}
+				return nil
+			},
+			info: func(_ int, delta, gate []float32) {
+				for i := range rows {
+					if delta != nil {
+						rows[i].delta = append(rows[i].delta, delta[i])
+					}
+					if gate != nil {
+						rows[i].gate = append(rows[i].gate, gate[i])
+					}
+				}
+			},
+		}
+		if probe {
+			w.probe = keep
+		}
+		logits, _, err := seq.feed(part, loops, w)
+		if err != nil {
+			return nil, err
+		}
+		keep(logits)
+		for i := range rows {
+			rows[i].final = slices.Clone(e.FinalHidden(i))
+		}
+	}
+	return all, nil
 }
