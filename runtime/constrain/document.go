@@ -2,6 +2,7 @@ package constrain
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -38,6 +39,12 @@ func parseObject(raw json.RawMessage) (*object, bool) {
 		o.values[name] = v
 	}
 	return o, true
+}
+
+// KindOf is the type of a JSON value, as JSON Schema names it. Integers are numbers.
+func KindOf(value json.RawMessage) string {
+	byBegin := map[byte]string{'"': "string", '{': "object", '[': "array", 't': "boolean", 'f': "boolean", 'n': "null"}
+	return cmp.Or(byBegin[value[0]], "number")
 }
 
 // Resolve follows a JSON pointer, as $ref writes it, from the document's root.

@@ -224,19 +224,8 @@ func constant(raw json.RawMessage) string {
 
 // isOf says whether a value is of a type.
 func isOf(raw json.RawMessage, kind string) bool {
-	switch raw[0] {
-	case '"':
-		return kind == "string"
-	case '{':
-		return kind == "object"
-	case '[':
-		return kind == "array"
-	case 't', 'f':
-		return kind == "boolean"
-	case 'n':
-		return kind == "null"
-	}
-	return kind == "number" || kind == "integer" && !bytes.ContainsAny(raw, ".eE")
+	of := KindOf(raw)
+	return kind == of || kind == "integer" && of == "number" && !bytes.ContainsAny(raw, ".eE")
 }
 
 // typeNames reads type, which is there.

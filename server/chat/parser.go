@@ -138,7 +138,7 @@ func (p *parser) until(last bool, marks ...string) (shown, mark string) {
 func (p *parser) speak(out *generate.Part, last bool) bool {
 	calls := p.form.calls
 	if calls != nil && calls.mark != "" {
-		text, mark := p.until(last, calls.marks()...)
+		text, mark := p.until(last, calls.marks...)
 		out.Content += text
 		if mark != "" {
 			p.held = mark + p.held

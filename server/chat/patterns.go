@@ -1,8 +1,8 @@
 package chat
 
 import (
+	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -13,11 +13,11 @@ import (
 // callPatterns find calls in what a model writes, which is seldom their syntax to the space.
 type callPatterns struct {
 	constrain.CallSyntax
-	tools []constrain.Tool
-	known sync.Map // kinds of arguments by tool and name
+	tools map[string]json.RawMessage // their parameters
+	known sync.Map                   // kinds of arguments by tool and name
 
 	mark    string         // what a call begins with and no other text does; empty: a call is all of the answer
-	inner   string         // a mark inside of that, which models write without it; empty: none
+	marks   []string       // the same, and a mark inside of it that models write without it
 	closing string         // what ends a call that has a mark; empty: the answer's end
 	outer   string         // the same where mark may be missing: it may then be missing itself
 	first   *regexp.Regexp // the first call up to its arguments
@@ -39,13 +39,17 @@ var (
 
 func newPatterns(s constrain.CallSyntax, tools []constrain.Tool) *callPatterns {
 	a, whole := s.Arguments, s.Begin+s.Open
-	p := &callPatterns{CallSyntax: s, tools: tools, mark: leadingTag.FindString(whole)}
+	p := &callPatterns{CallSyntax: s, tools: map[string]json.RawMessage{}, mark: leadingTag.FindString(whole)}
+	for _, t := range tools {
+		p.tools[t.Name] = t.Parameters
+	}
 	if p.mark != "" {
+		p.marks = []string{p.mark}
 		p.closing = trailingTag.FindString(strings.TrimSpace(s.Close + s.End))
 	}
 	first, later := loose(whole), loose(s.Open)
 	if inner := strings.TrimSpace(whole[len(p.mark):]); !a.JSON() && p.mark != "" && strings.HasPrefix(inner, "<") {
-		p.inner, p.outer = inner, p.closing
+		p.marks, p.outer = append(p.marks, inner), p.closing
 		first = "(?:" + loose(p.mark) + `\s*)?` + loose(inner)
 		later = first
 	}
@@ -70,14 +74,6 @@ func (p *callPatterns) mayBegin(text string) bool {
 	return strings.HasPrefix(text, sign)
 }
 
-// marks are what a call may begin with.
-func (p *callPatterns) marks() []string {
-	if p.inner == "" {
-		return []string{p.mark}
-	}
-	return []string{p.mark, p.inner}
-}
-
 // tags are the marks of the syntax, any of which may be a special token.
 func (p *callPatterns) tags() []string {
 	a := p.Arguments
@@ -86,23 +82,18 @@ func (p *callPatterns) tags() []string {
 }
 
 func (p *callPatterns) knows(name string) bool {
-	return slices.ContainsFunc(p.tools, func(t constrain.Tool) bool { return t.Name == name })
+	_, known := p.tools[name]
+	return known
 }
 
 // kinds are kindsOf an argument. A call is read anew with each token, so they are found once.
 func (p *callPatterns) kinds(tool, argument string) []string {
 	key := [2]string{tool, argument}
-	if kinds, ok := p.known.Load(key); ok {
-		return kinds.([]string)
+	kinds, ok := p.known.Load(key)
+	if !ok {
+		kinds, _ = p.known.LoadOrStore(key, kindsOf(p.tools[tool], argument))
 	}
-	var kinds []string
-	for _, t := range p.tools {
-		if t.Name == tool {
-			kinds = kindsOf(t.Parameters, argument)
-		}
-	}
-	p.known.Store(key, kinds)
-	return kinds
+	return kinds.([]string)
 }
 
 func anchored(pattern string) *regexp.Regexp { return regexp.MustCompile(`^\s*` + pattern) }

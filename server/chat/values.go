@@ -73,28 +73,11 @@ func extent(text string) (n int, done bool) {
 // coerce makes JSON of a value that a model wrote as text, of one of the kinds; a string where it is none of them.
 func coerce(text string, kinds []string) string {
 	for _, candidate := range []string{strings.TrimSpace(text), fromPython(strings.TrimSpace(text))} {
-		if json.Valid([]byte(candidate)) && slices.Contains(kinds, kindOf(candidate)) {
+		if json.Valid([]byte(candidate)) && slices.Contains(kinds, constrain.KindOf([]byte(candidate))) {
 			return candidate
 		}
 	}
 	return string(quoted(text))
-}
-
-// kindOf is the type of a value in JSON. Integers are numbers.
-func kindOf(value string) string {
-	switch value[0] {
-	case '"':
-		return "string"
-	case '{':
-		return "object"
-	case '[':
-		return "array"
-	case 't', 'f':
-		return "boolean"
-	case 'n':
-		return "null"
-	}
-	return "number"
 }
 
 // pythonToken finds what Python writes unlike JSON: strings in single quotes and words. Strings in double quotes are passed
@@ -141,7 +124,7 @@ func kindsOf(parameters json.RawMessage, argument string) (kinds []string) {
 		types := strings.ReplaceAll(string(s.Type), "integer", "number") // one, or a list
 		for _, value := range append(s.Enum, s.Const) {
 			if len(value) > 0 {
-				types += `"` + kindOf(string(value)) + `"`
+				types += `"` + constrain.KindOf(value) + `"`
 			}
 		}
 		for _, kind := range []string{"object", "array", "boolean", "null", "number"} {
