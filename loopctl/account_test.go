@@ -29,8 +29,10 @@ func checkAccount(t *testing.T, r *loopctl.Request, last loopctl.Event, loops []
 		{"saved is the cap less what was used", s.LoopsSaved == s.CompletionTokens*s.LoopsGranted-s.LoopsTotal},
 		{"each row of the prompt was computed or cached", !whole || s.PromptRows+s.CachedTokens == s.PromptTokens && s.PromptRows > 0},
 		{"no row of the prompt counts twice", s.PromptRows <= s.PromptTokens && s.PromptLoops >= s.PromptRows && s.PromptLoops <= s.PromptRows*s.LoopsGranted},
-		{"all rows of the prompt but the last do the cap, where the graph's numbers don't say otherwise",
-			!whole || free || s.PromptLoops == (s.PromptRows-1)*s.LoopsGranted+loops[0]},
+		{
+			"all rows of the prompt but the last do the cap, where the graph's numbers don't say otherwise",
+			!whole || free || s.PromptLoops == (s.PromptRows-1)*s.LoopsGranted+loops[0],
+		},
 		{"only preempted ones compute again", s.Recomputed == 0 || s.Preemptions > 0},
 		{"times come in order", s.Scheduled.IsZero() || !s.Scheduled.Before(s.Arrived) && (s.FirstToken.IsZero() || !s.FirstToken.Before(s.Scheduled))},
 		{"the end is the last token's", !whole || s.Finished.Equal(last.At)},

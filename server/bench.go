@@ -161,7 +161,7 @@ func (s *Server) getBenchEvents(c *gin.Context, j *job) (any, error) {
 		state, changed := j.watch()
 		state.Result = nil
 		if w.send(state) != nil {
-			return nil, nil
+			return nil, nil //nolint:nilerr // the client has left
 		}
 		if state.Status != jobRunning {
 			_ = w.done()

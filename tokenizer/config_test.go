@@ -40,21 +40,26 @@ func TestFilesThatNameTokens(t *testing.T) {
 		{"none", []string{config, "{" + plain + "}"}, []int32{2, 3, 3, 1, 3}, []int32{0, 1, 3}, "</s>"},
 		{"added_tokens.json", []string{config, "{" + plain + "}", added, `{"<y>":5,"<n>":4}`}, []int32{2, 4, 3, 1, 3, 5, 3}, []int32{0, 1, 3}, "</s>"},
 		{
-			"special_tokens_map.json", []string{config, "{" + plain + "}", names, `{"eos_token":"<x>","additional_special_tokens":["<y>"]}`},
+			"special_tokens_map.json",
+			[]string{config, "{" + plain + "}", names, `{"eos_token":"<x>","additional_special_tokens":["<y>"]}`},
 			[]int32{2, 3, 3, 1, 4, 5, 3},
-			[]int32{0, 1, 3, 4, 5}, "<x>", // what tokenizer.json calls special stays so
+			[]int32{0, 1, 3, 4, 5},
+			"<x>", // what tokenizer.json calls special stays so
 		},
 		{"an object in it", []string{config, "{" + plain + "}", names, `{"eos_token":{"content":"<x>"}}`}, []int32{2, 3, 3, 1, 4, 3}, []int32{0, 1, 3, 4}, "<x>"},
 		{
-			"both", []string{config, "{" + plain + "}", names, `{"additional_special_tokens":["<y>"]}`, added, `{"<x>":5,"<y>":4}`},
+			"both",
+			[]string{config, "{" + plain + "}", names, `{"additional_special_tokens":["<y>"]}`, added, `{"<x>":5,"<y>":4}`},
 			[]int32{2, 3, 3, 1, 5, 4, 3},
-			[]int32{0, 1, 3, 4}, "</s>",
+			[]int32{0, 1, 3, 4},
+			"</s>",
 		},
 		{
 			"beside added_tokens_decoder",
 			[]string{config, "{" + plain + `,"added_tokens_decoder":{"4":{"content":"<n>","normalized":true}}}`, names, `{"eos_token":"<x>"}`, added, `{"<y>":5}`},
 			[]int32{2, 4, 3, 1, 3},
-			[]int32{0, 1, 3}, "</s>",
+			[]int32{0, 1, 3},
+			"</s>",
 		},
 		{"extra tokens with names", []string{config, "{" + plain + `,"extra_special_tokens":{"image_token":"<img>"}}`}, []int32{2, 3, 3, 1, 3, 4, 2}, []int32{0, 1, 3, 4}, "</s>"},
 		{"a list of extra tokens", []string{config, "{" + plain + `,"extra_special_tokens":["<img>","<x>"]}`}, []int32{2, 3, 3, 1, 5, 3, 4, 2}, []int32{0, 1, 3, 4, 5}, "</s>"},
