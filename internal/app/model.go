@@ -67,14 +67,13 @@ func (m *model) Submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 }
 
 // Snapshot implements generate.Generator; it is zero while the model is not in memory.
-func (m *model) Snapshot() loopctl.Snapshot {
+func (m *model) Snapshot() (s loopctl.Snapshot) {
 	m.fleet.mu.Lock()
-	l := m.loaded
-	m.fleet.mu.Unlock()
-	if l == nil {
-		return loopctl.Snapshot{}
+	defer m.fleet.mu.Unlock()
+	if m.loaded != nil {
+		s = m.loaded.controller.Snapshot()
 	}
-	return l.controller.Snapshot()
+	return s
 }
 
 // Loaded implements generate.Loaded.

@@ -182,8 +182,6 @@ func (a *App) ModelStatus() []server.ModelStatus {
 			out[i].Error = m.err.Error()
 		}
 		a.fleet.mu.Unlock()
-	}
-	for _, m := range list {
 		delete(leftOut, m.dir) // it has a row already
 	}
 	for _, dir := range slices.Sorted(maps.Keys(leftOut)) {

@@ -107,7 +107,7 @@ func (a *App) check(m *model) {
 
 // preload loads what is there from the start: all models as far as the budget goes, or those that are named. It returns the
 // models without those that could not be loaded.
-func (a *App) preload(ctx context.Context, models []*model) (good []*model, err error) {
+func (a *App) preload(ctx context.Context, models []*model) ([]*model, error) {
 	names := a.cfg.Preload
 	if slices.Equal(names, []string{"none"}) {
 		return models, nil
@@ -118,28 +118,28 @@ func (a *App) preload(ctx context.Context, models []*model) (good []*model, err 
 			return nil, fmt.Errorf("preload names %q, but no bundle has that name: use names listed by `loopserve models`, all, or none", name)
 		}
 	}
+	var good []*model
 	for _, m := range models {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		wanted := all || slices.Contains(names, m.name)
-		if b := a.fleet.budget; wanted && b > 0 && a.fleet.used+m.bytes > b {
-			if !all {
-				return nil, fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
-					m.name, configs.Bytes(m.bytes).About(), configs.Bytes(a.fleet.used).About(), configs.Bytes(b).About())
-			}
-			a.log.Info("model waits for a request", "name", m.name, "would_take", configs.Bytes(m.bytes).About(), "model_memory", configs.Bytes(b).About())
-			wanted = false
+		var err error
+		takes, used, memory := configs.Bytes(m.bytes), configs.Bytes(a.fleet.used), configs.Bytes(a.fleet.budget)
+		full, named := memory > 0 && used+takes > memory, slices.Contains(names, m.name)
+		switch {
+		case full && named:
+			return nil, fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
+				m.name, takes.About(), used.About(), memory.About())
+		case full && all:
+			a.log.Info("model waits for a request", "name", m.name, "would_take", takes.About(), "model_memory", memory.About())
+		case named || all:
+			err = a.fleet.loadNow(m)
 		}
-		if wanted {
-			if err := a.fleet.loadNow(m); err != nil {
-				if a.leaveOut(m.dir, err); a.cfg.Strict {
-					return nil, err
-				}
-				continue
-			}
+		if err == nil {
+			good = append(good, m)
+		} else if a.leaveOut(m.dir, err); a.cfg.Strict {
+			return nil, err
 		}
-		good = append(good, m)
 	}
 	return good, nil
 }
