@@ -85,13 +85,11 @@ func spelled(text string) *node {
 }
 
 func (g *grammar) arguments(t Tool, a ArgumentSyntax, scope string) *node {
-	switch {
-	case a.JSON() && len(t.Parameters) == 0:
-		return g.anyObject(g.anyValue())
-	case a.JSON():
+	if len(t.Parameters) == 0 {
+		t.Parameters = json.RawMessage(`{"type":"object"}`)
+	}
+	if a.JSON() {
 		return g.document(t.Parameters, scope)
-	case len(t.Parameters) == 0:
-		return g.open(json.RawMessage("true"), scope).marked(a)
 	}
 	return g.open(t.Parameters, scope).marked(a)
 }

@@ -102,23 +102,17 @@ func (t *Template) Read(ctx context.Context, v *api.Values, args []string) (*Pro
 		t = t.tools
 	}
 	p := &Prompt{template: t, tools: tools}
-	chat, talk, err := t.chat(v, args)
-	if err != nil {
-		return nil, err
+	chat, last, err := p.chat(v, args)
+	if err == nil {
+		p.text, err = t.render(ctx, chat)
 	}
-	syntax, err := p.offer(&chat, &talk)
-	if err != nil {
-		return nil, err
-	}
-	if chat.Messages, err = json.Marshal(talk.messages); err != nil {
-		return nil, err
-	}
-	if p.text, err = t.render(ctx, chat); err == nil && v.Bool("continue_final_message") {
-		p.text, err = cutAfter(p.text, talk.last)
+	if err == nil && v.Bool("continue_final_message") {
+		p.text, err = cutAfter(p.text, last)
 	}
 	if err != nil {
 		return nil, err
 	}
+	syntax := hermes // which prompt teaches
 	if chat.Tools != nil {
 		syntax = t.syntax(ctx, chat.Kwargs)
 	}
@@ -127,20 +121,20 @@ func (t *Template) Read(ctx context.Context, v *api.Values, args []string) (*Pro
 }
 
 // offer shows the tools to the model. A template without a place for them cannot: where a call is asked for they are
-// described in the conversation, with the syntax that is returned; else they are left out, since clients send what they have
-// with every question, and a model that learnt of no tools answers better without.
-func (p *Prompt) offer(chat *jinja.Chat, talk *conversation) (constrain.CallSyntax, error) {
+// described in the conversation; else they are left out, since clients send what they have with every question, and a model
+// that learnt of no tools answers better without.
+func (p *Prompt) offer(chat *jinja.Chat, talk *conversation) error {
 	switch {
 	case p.tools.list == nil:
 	case p.template.mentions("tools"):
 		chat.Tools = p.tools.list
 	case p.tools.forced:
-		return hermes, talk.introduce(p.tools.prompt())
+		return talk.introduce(p.tools.prompt())
 	default:
 		p.tools = toolOptions{}
 		p.Warnings = append(p.Warnings, fmt.Sprintf("tools are left out: the chat template of model %s does not use tools; tool_choice required describes them in the prompt", p.template.model.Name))
 	}
-	return constrain.CallSyntax{}, nil
+	return nil
 }
 
 // answerForm is how an answer to the prompt is taken apart.
@@ -156,14 +150,15 @@ func (t *Template) answerForm(v *api.Values, p *Prompt, calls constrain.CallSynt
 	return f
 }
 
-// chat reads what the template gets beside the tools, but for its messages as JSON.
-func (t *Template) chat(v *api.Values, args []string) (chat jinja.Chat, talk conversation, err error) {
-	developer := "system"
+// chat reads what the template gets, and the text of the last message.
+func (p *Prompt) chat(v *api.Values, args []string) (chat jinja.Chat, last string, err error) {
+	t, developer := p.template, "system"
 	if t.mentions("developer") {
 		developer = "developer"
 	}
-	if talk, err = readMessages(v.Raw("messages"), developer); err != nil {
-		return chat, talk, err
+	talk, err := readMessages(v.Raw("messages"), developer)
+	if err != nil {
+		return chat, "", err
 	}
 	resume := v.Bool("continue_final_message")
 	chat = jinja.Chat{
@@ -171,13 +166,19 @@ func (t *Template) chat(v *api.Values, args []string) (chat jinja.Chat, talk con
 		AddGenerationPrompt: v.Bool("add_generation_prompt") || !resume && !v.Has("add_generation_prompt"),
 	}
 	if resume && chat.AddGenerationPrompt {
-		return chat, talk, api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
+		return chat, "", api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
 	}
 	if chat.Documents, err = t.documents(v.Raw("documents")); err != nil {
-		return chat, talk, err
+		return chat, "", err
 	}
-	chat.Kwargs, err = t.kwargs(v, args)
-	return chat, talk, err
+	if chat.Kwargs, err = t.kwargs(v, args); err != nil {
+		return chat, "", err
+	}
+	if err = p.offer(&chat, &talk); err != nil {
+		return chat, "", err
+	}
+	chat.Messages, err = json.Marshal(talk.messages)
+	return chat, talk.last, err
 }
 
 func (t *Template) render(ctx context.Context, chat jinja.Chat) (string, error) {
@@ -258,11 +259,10 @@ func (p *Prompt) Prompts(plan *generate.Plan) ([]generate.Prompt, error) {
 	}
 	if form.thinks || form.calls != nil {
 		plan.Parser = func() generate.Parser { return newParser(form) }
-		plan.Marks = p.template.marks
+		plan.Marks = maps.Clone(p.template.marks)
 	}
 	if form.calls != nil {
-		plan.Marks = marksOf(p.template.model.Tokenizer, form.calls.tags()...)
-		maps.Copy(plan.Marks, p.template.marks)
+		maps.Copy(plan.Marks, marksOf(p.template.model.Tokenizer, form.calls.tags()...))
 	}
 	ids, err := p.IDs(plan.AddSpecial)
 	if err != nil {

@@ -78,11 +78,8 @@ func readToolChoice(raw json.RawMessage) (choice, name string, err error) {
 
 func readToolList(raw json.RawMessage) ([]constrain.Tool, error) {
 	var list []struct {
-		Type     string `json:"type"`
-		Function struct {
-			Name       string          `json:"name"`
-			Parameters json.RawMessage `json:"parameters"`
-		} `json:"function"`
+		Type     string
+		Function constrain.Tool
 	}
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
 		return nil, api.Bad("tools", api.CodeType, `tools is %s: it must be a list of {"type": "function", "function": {…}}`, api.Show(raw))
@@ -98,9 +95,9 @@ func readToolList(raw json.RawMessage) ([]constrain.Tool, error) {
 		case !toolName.MatchString(tool.Function.Name):
 			return nil, api.Bad("tools", api.CodeValue, "tools[%d].function.name is %s: it must be 1 to 64 letters, digits, _, - and points", i, api.Quote(tool.Function.Name))
 		}
-		out[i].Name = tool.Function.Name
-		if p := tool.Function.Parameters; api.Compact(p) != "null" && api.Compact(p) != "{}" {
-			out[i].Parameters = p
+		out[i] = tool.Function
+		if p := api.Compact(tool.Function.Parameters); p == "null" || p == "{}" {
+			out[i].Parameters = nil
 		}
 	}
 	return out, nil
