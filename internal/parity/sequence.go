@@ -33,6 +33,17 @@ func newSequence(e Engine, planes int) *sequence {
 	return &sequence{e: e, capacity: e.Capacity(), planes: [3][][]int32{make([][]int32, 1), make([][]int32, planes), make([][]int32, 1)}}
 }
 
+// Alone starts a sequence that has an engine to itself, at one loop count, for tests that ask for logits and nothing else. The
+// function goes on with tokens, in one call, and gives the logits of each, which are the caller's.
+func Alone(e Engine, loops int, seed uint64) (feed func(tokens []int32) ([][]float32, error)) {
+	s := newSequence(e, loops)
+	s.seed = seed
+	return func(tokens []int32) ([][]float32, error) {
+		logits, _, err := s.feed(tokens, loops, watch{})
+		return logits, err
+	}
+}
+
 // cover grows the page table of a plane to hold n tokens.
 func (s *sequence) cover(stage loopctl.Stage, plane, n int) ([]int32, error) {
 	table, l := &s.planes[stage][plane], &s.capacity
@@ -75,7 +86,7 @@ func (s *sequence) batch(stage loopctl.Stage, depth int, tokens []int32) (*loopc
 }
 
 // feed runs tokens through all stages, up to loops loops, and returns the logits of each, which are the caller's, and the loops done.
-func (s *sequence) feed(tokens []int32, loops int, w watch) ([][]float32, int, error) {
+func (s *sequence) feed(tokens []int32, loops int, w watch) (logits [][]float32, done int, err error) {
 	b, err := s.batch(loopctl.StagePrelude, 0, tokens)
 	if err == nil {
 		err = s.e.Prelude(b)
@@ -83,50 +94,40 @@ func (s *sequence) feed(tokens []int32, loops int, w watch) ([][]float32, int, e
 	if err == nil && w.state != nil {
 		err = w.state()
 	}
-	done := 0
-	for more := true; more && err == nil; {
-		if more, err = s.loop(tokens, done, loops, w); err == nil {
-			done++
+	for err == nil && done < loops && (done == 0 || w.stop == nil || !w.stop(done)) {
+		if done > 0 && w.probe != nil {
+			if logits, err = s.coda(tokens); err != nil {
+				break
+			}
+			w.probe(logits)
 		}
+		err = s.loop(tokens, done, w)
+		done++
 	}
-	if err != nil {
-		return nil, done, err
+	if err == nil {
+		logits, err = s.coda(tokens)
 	}
-	logits, err := s.coda(tokens)
 	s.done += len(tokens)
 	return logits, done, err
 }
 
-// loop is the loop after depth others; it says whether there is another.
-func (s *sequence) loop(tokens []int32, depth, loops int, w watch) (more bool, err error) {
+// loop is the loop after depth others.
+func (s *sequence) loop(tokens []int32, depth int, w watch) error {
 	b, err := s.batch(loopctl.StageBlock, depth, tokens)
 	if err != nil {
-		return false, err
+		return err
 	}
 	info, err := s.e.Block(b)
 	if err != nil {
-		return false, err
+		return err
 	}
-	depth++
 	if w.info != nil {
-		w.info(depth, info.Delta, info.Gate)
+		w.info(depth+1, info.Delta, info.Gate)
 	}
 	if w.state != nil {
-		if err := w.state(); err != nil {
-			return false, err
-		}
+		return w.state()
 	}
-	if depth == loops || w.stop != nil && w.stop(depth) {
-		return false, nil
-	}
-	if w.probe != nil {
-		logits, err := s.coda(tokens)
-		if err != nil {
-			return false, err
-		}
-		w.probe(logits)
-	}
-	return true, nil
+	return nil
 }
 
 // coda gives the logits of all tokens. Asking more than once changes nothing but the coda's own keys and values of these rows.

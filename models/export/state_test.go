@@ -46,7 +46,7 @@ func TestSeededStateRepeats(t *testing.T) {
 	e := engineOf(t, env, written(t, seeded(), "F32"), export.Options{State: export.StateNormal})
 	prompt := somePrompt(17, 80)
 	run := func(seed uint64, cut int) [][]float32 {
-		s := &one{parity.NewAlone(e, 2, seed)}
+		s := &one{parity.Alone(e, 2, seed)}
 		if cut == 0 {
 			return s.feed(t, prompt)
 		}

@@ -22,9 +22,9 @@ import (
 // feed runs a prompt at so many loops, in chunks, on the engine's first pages, and gives the logits of every row.
 func feed(tb testing.TB, e engine.Engine, prompt []int32, loops, chunk int) (all [][]float32) {
 	tb.Helper()
-	s := parity.NewAlone(e, loops, 0)
+	goOn := parity.Alone(e, loops, 0)
 	for tokens := range slices.Chunk(prompt, chunk) {
-		logits, err := s.Feed(tokens)
+		logits, err := goOn(tokens)
 		if err != nil {
 			tb.Fatal(err)
 		}
