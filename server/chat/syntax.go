@@ -102,7 +102,7 @@ func (t *Template) probe(ctx context.Context, kwargs map[string]any) (s constrai
 		s.Middle, s.Close = parts[1], parts[2]
 	} else {
 		_, none, _ := strings.Cut(turn(probeBare), "pingone")
-		if s.Middle, s.Arguments, s.Close, ok = argumentsOf(rest, none); !ok {
+		if !oneByOne(&s, rest, none) {
 			return s, false
 		}
 	}
@@ -113,8 +113,8 @@ func (t *Template) probe(ctx context.Context, kwargs map[string]any) (s constrai
 	return s, true
 }
 
-// A text that begins inside a tag, up to the next one, and what is inside of a tag that a text ends in: texts are compared
-// by character, and split between tags.
+// Texts are compared by character and split between tags: tagEnd is what a text that begins inside a tag has up to the next
+// one, tagBegin the tag that a text ends inside of.
 var (
 	tagEnd   = regexp.MustCompile(`^[^<]*>[^<]*<`)
 	tagBegin = regexp.MustCompile(`<[^<>]*$`)
@@ -133,26 +133,28 @@ func several(s *constrain.CallSyntax, between string) {
 	s.Between, s.Most = between[len(last):len(between)-len(open)], -1
 }
 
-// argumentsOf takes a call's text behind its name apart, with the text of one that has no arguments beside.
-func argumentsOf(some, none string) (middle string, a constrain.ArgumentSyntax, last string, ok bool) {
+// oneByOne takes a call's text behind its name apart, whose arguments are no object, with the text of one that has none
+// beside. It fails where no mark ends a value.
+func oneByOne(s *constrain.CallSyntax, some, none string) bool {
 	parts := probeList.FindStringSubmatch(some)
 	if parts == nil || none == "" {
-		return "", a, "", false
+		return false
 	}
 	first, value, next, end := parts[1], parts[2], parts[3], parts[4]
+	a := &s.Arguments
 	a.Open, a.Middle = tagEnd.ReplaceAllString(commonSuffix(first, next), "<"), value
-	middle = strings.TrimSuffix(first, a.Open)
-	last = strings.TrimPrefix(none, middle)
-	a.Close = strings.TrimSuffix(end, last)
+	s.Middle = strings.TrimSuffix(first, a.Open)
+	s.Close = strings.TrimPrefix(none, s.Middle)
+	a.Close = strings.TrimSuffix(end, s.Close)
 	a.Between = strings.TrimSuffix(strings.TrimPrefix(next, a.Close), a.Open)
 	if strings.Trim(value, ` "'`) == "=" {
 		a.Python, a.Middle, a.Close = true, "=", ""
 		a.Between = strings.Trim(a.Between, `"'`)
-		return middle, a, last, true
+		return true
 	}
 	mark := a.Mark()
-	whole := middle+last == none && a.Close+last == end && a.Close+a.Between+a.Open == next
-	return middle, a, last, whole && mark != "" && strings.Count(mark, mark[:1]) == 1 && strings.TrimSpace(value) != ""
+	whole := s.Middle+s.Close == none && a.Close+s.Close == end && a.Close+a.Between+a.Open == next
+	return whole && mark != "" && strings.Count(mark, mark[:1]) == 1 && strings.TrimSpace(value) != ""
 }
 
 // commonPrefix is the longest text that a and b begin with.
