@@ -33,15 +33,39 @@ func Read(root fs.FS, affinity int) Limits {
 		return l
 	}
 	for _, dir := range groups(root) {
-		if q, ok := quota(root, dir); ok && (l.Quota == 0 || q < l.Quota) {
-			l.Quota = q
-			l.CPUs = min(affinity, int(math.Ceil(q)))
-		}
-		if limit, used, ok := memory(root, dir); ok {
-			l.Memory, l.Free = min(l.Memory, limit), max(0, min(l.Free, limit-used))
+		for _, v := range versions {
+			l.bound(root, dir, v)
 		}
 	}
 	return l
+}
+
+// version is how the files in a folder are named. The first two have the quota and the period that it is for.
+// https://docs.kernel.org/admin-guide/cgroup-v2.html, and v1's scheduler/sched-bwc.html and memory.html
+type version struct{ quota, period, limit, used, cache string }
+
+var versions = []version{
+	{"cpu.max", "", "memory.max", "memory.current", "inactive_file"},
+	{"cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
+}
+
+// bound lowers the limits to those of a control group.
+func (l *Limits) bound(root fs.FS, dir string, v version) {
+	file := func(name string) string { return read(root, path.Join(dir, name)) }
+	if times := strings.Fields(file(v.quota) + " " + file(v.period)); len(times) == 2 {
+		allowed, _ := strconv.ParseFloat(times[0], 64) // max and −1 stand for none
+		period, _ := strconv.ParseFloat(times[1], 64)
+		if q := allowed / period; allowed > 0 && period > 0 && (l.Quota == 0 || q < l.Quota) {
+			l.Quota, l.CPUs = q, min(l.Affinity, int(math.Ceil(q)))
+		}
+	}
+	limit, err := strconv.ParseInt(file(v.limit), 10, 64)
+	if err != nil || limit >= math.MaxInt64/2 { // max, and how version 1 says it
+		return
+	}
+	used, _ := strconv.ParseInt(file(v.used), 10, 64)
+	used -= table(root, path.Join(dir, "memory.stat"))[v.cache] // what nobody uses of the page cache can be had back
+	l.Memory, l.Free = min(l.Memory, limit), max(0, min(l.Free, limit-used))
 }
 
 // groups are the folders of the process's control groups, of both versions, and of all that they are in: each bounds what is
@@ -62,35 +86,6 @@ func groups(root fs.FS) (dirs []string) {
 	}
 	slices.Sort(dirs)
 	return slices.Compact(dirs)
-}
-
-// quota is in processors.
-// https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files, and v1's scheduler/sched-bwc.html
-func quota(root fs.FS, dir string) (processors float64, ok bool) {
-	text := strings.Fields(read(root, dir+"/cpu.max"))
-	if len(text) != 2 {
-		text = []string{read(root, dir+"/cpu.cfs_quota_us"), read(root, dir+"/cpu.cfs_period_us")}
-	}
-	allowed, err1 := strconv.ParseFloat(text[0], 64)
-	period, err2 := strconv.ParseFloat(text[1], 64)
-	// max and −1 stand for none
-	return allowed / period, err1 == nil && err2 == nil && allowed > 0 && period > 0
-}
-
-// memory is a group's limit and what of it cannot be had back: the page cache that nobody uses can.
-func memory(root fs.FS, dir string) (limit, used int64, ok bool) {
-	for _, v := range []struct{ limit, usage, cache string }{
-		{"/memory.max", "/memory.current", "inactive_file"},
-		{"/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_inactive_file"},
-	} {
-		limit, err := strconv.ParseInt(read(root, dir+v.limit), 10, 64)
-		if err != nil || limit >= math.MaxInt64/2 { // max, and how version 1 says it
-			continue
-		}
-		used, _ := strconv.ParseInt(read(root, dir+v.usage), 10, 64)
-		return limit, used - table(root, dir+"/memory.stat")[v.cache], true
-	}
-	return 0, 0, false
 }
 
 func read(root fs.FS, name string) string {
