@@ -19,13 +19,9 @@ type written struct {
 }
 
 // read reads the call that text begins with; it fails where none does whose arguments have begun. What it says of a longer
-// text only adds to the arguments. later is a call behind another one of its list, and nothing follows the last text.
-func (c *callPatterns) read(text string, later, last bool) (w written, ok bool) {
-	head := c.first
-	if later {
-		head = c.later
-	}
-	at := head.FindStringSubmatchIndex(text)
+// text only adds to the arguments. Nothing follows the last text.
+func (c *callPatterns) read(text string, last bool) (w written, ok bool) {
+	at := c.head.FindStringSubmatchIndex(text)
 	if at == nil {
 		return w, false
 	}
@@ -84,7 +80,7 @@ func (c *callPatterns) list(w *written, last bool) {
 
 // call reads a call. It reports whether it came to its end.
 func (p *parser) call(out *generate.Part, last bool) bool {
-	w, ok := p.form.calls.read(p.held, p.later, last)
+	w, ok := p.form.calls.read(p.held, last)
 	if !ok {
 		return p.otherCall(out, last)
 	}
@@ -161,7 +157,7 @@ func (p *parser) follow(last bool) bool {
 	switch {
 	case another != "" && strings.HasPrefix(p.held, another):
 		p.held = strings.TrimPrefix(p.held, next)
-		p.state, p.later = calling, true
+		p.state = calling
 		return true
 	case end != "" && strings.HasPrefix(p.held, end):
 		p.held = p.held[len(end):]

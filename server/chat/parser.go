@@ -34,7 +34,6 @@ type parser struct {
 	space string // white space before the last mark
 
 	count int  // calls that are read
-	later bool // another one is read of a list
 	named bool // of the call that is being read the name is told
 	told  int  // and so many bytes of its arguments
 }
@@ -142,7 +141,7 @@ func (p *parser) speak(out *generate.Part, last bool) bool {
 		out.Content += text
 		if mark != "" {
 			p.held = mark + p.held
-			p.enter()
+			p.state, p.fresh = calling, false
 		}
 		return mark != ""
 	}
@@ -153,7 +152,7 @@ func (p *parser) speak(out *generate.Part, last bool) bool {
 		}
 		if calls.mayBegin(text) {
 			p.space, p.held = p.held[:len(p.held)-len(text)], text
-			p.enter()
+			p.state, p.fresh = calling, false
 			return true
 		}
 	}
@@ -161,9 +160,4 @@ func (p *parser) speak(out *generate.Part, last bool) bool {
 	p.said = p.said || p.held != ""
 	p.held, p.fresh = "", false
 	return false
-}
-
-// enter begins to read calls.
-func (p *parser) enter() {
-	p.state, p.fresh, p.later = calling, false, false
 }

@@ -20,8 +20,7 @@ type callPatterns struct {
 	marks   []string       // the same, and a mark inside of it that models write without it
 	closing string         // what ends a call that has a mark; empty: the answer's end
 	outer   string         // the same where mark may be missing: it may then be missing itself
-	first   *regexp.Regexp // the first call up to its arguments
-	later   *regexp.Regexp // another one in its list
+	head    *regexp.Regexp // a call up to its arguments
 	key     *regexp.Regexp // up to an argument's value
 	tail    *regexp.Regexp // behind the arguments
 }
@@ -47,13 +46,12 @@ func newPatterns(s constrain.CallSyntax, tools []constrain.Tool) *callPatterns {
 		p.marks = []string{p.mark}
 		p.closing = trailingTag.FindString(strings.TrimSpace(s.Close + s.End))
 	}
-	first, later := loose(whole), loose(s.Open)
+	begin, open := s.Begin, s.Open // of which only the first call of a list has begin
 	if inner := strings.TrimSpace(whole[len(p.mark):]); !a.JSON() && p.mark != "" && strings.HasPrefix(inner, "<") {
 		p.marks, p.outer = append(p.marks, inner), p.closing
-		first = "(?:" + loose(p.mark) + `\s*)?` + loose(inner)
-		later = first
+		begin, open = p.mark, inner // models forget the mark
 	}
-	p.first, p.later = anchored(first+toolNames+loose(s.Middle)), anchored(later+toolNames+loose(s.Middle))
+	p.head = anchored("(?:" + loose(begin) + `\s*)?` + loose(open) + toolNames + loose(s.Middle))
 	if !a.JSON() {
 		// White space behind a mark belongs to the value, but for what the syntax has there.
 		p.key = anchored("(?:" + loose(a.Between) + ")?" + loose(a.Open) + keyNames + loose(strings.TrimRightFunc(a.Middle, unicode.IsSpace)))
