@@ -1,6 +1,7 @@
 package loopctl
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 )
@@ -59,16 +60,9 @@ func (c Config) withDefaults(l Capacity) Config {
 	def(&c.ChunkRows, c.RowBudget, l.MaxRows)
 	def(&c.WrapRows, 32, min(c.ChunkRows, c.RowBudget, max(l.MaxRows/4, 1), l.Latents-c.MaxRunning+1))
 	def(&c.StreamBuffer, 64, many)
-	if c.ReserveTokens == 0 {
-		c.ReserveTokens = 64
-	}
+	c.ReserveTokens = cmp.Or(c.ReserveTokens, 64)
 	c.Elastic = c.Elastic.withDefaults()
-	if c.Observer == nil {
-		c.Observer = nobody{}
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Observer, c.Logger = cmp.Or[Observer](c.Observer, nobody{}), cmp.Or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now
 	}

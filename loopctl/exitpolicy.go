@@ -1,6 +1,9 @@
 package loopctl
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // ExitKind is the number that an exit policy looks at.
 type ExitKind uint8
@@ -99,12 +102,8 @@ type ExitPolicy struct {
 
 // withDefaults fills in what the request left open.
 func (p ExitPolicy) withDefaults(l LoopRange) ExitPolicy {
-	if p.Threshold == 0 {
-		p.Threshold = p.Kind.DefaultThreshold()
-	}
-	if p.MinLoops == 0 {
-		p.MinLoops = max(l.Min, 1)
-	}
+	p.Threshold = cmp.Or(p.Threshold, p.Kind.DefaultThreshold())
+	p.MinLoops = cmp.Or(p.MinLoops, max(l.Min, 1))
 	p.Agree = max(p.Agree, 1)
 	return p
 }

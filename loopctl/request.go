@@ -1,6 +1,7 @@
 package loopctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -238,12 +239,7 @@ func outside(field string, value any, low, high int, why string) *FieldError {
 }
 
 // loopsIn is the depth at which the rows of the request leave the block, or the most that its policy allows.
-func (r *Request) loopsIn(l *Capacity) int {
-	if r.Loops == 0 {
-		return l.Loops.Default
-	}
-	return r.Loops
-}
+func (r *Request) loopsIn(l *Capacity) int { return cmp.Or(r.Loops, l.Loops.Default) }
 
 // rows is how many rows the request may come to compute. The last token is never fed back.
 func (r *Request) rows() int { return max(len(r.Prompt), len(r.Prompt)+r.MaxTokens-1) }

@@ -166,11 +166,11 @@ func tryOut(w io.Writer, e engine.Engine) error {
 	m := e.Manifest()
 	layers := [3]int{m.Prelude.Layers, m.Block.Layers, m.Coda.Layers}
 	for _, p := range promises {
+		fmt.Fprintf(w, "%s: whole and token by token differ by %.1e of the largest number\n", p.Stage, p.Diff)
 		if !p.OK() {
-			fmt.Fprintf(w, "%s: whole and token by token differ by %.1e of the largest number\n  remedy: %s\n", p.Stage, p.Diff, p.Remedy(layers[p.Stage]))
+			fmt.Fprintf(w, "  remedy: %s\n", p.Remedy(layers[p.Stage]))
 			return errSaid
 		}
-		fmt.Fprintf(w, "%s: whole and token by token differ by %.1e of the largest number\n", p.Stage, p.Diff)
 	}
 	return nil
 }

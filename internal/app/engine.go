@@ -80,8 +80,5 @@ func (e *Engine) Close() error {
 	if e.engine != nil {
 		err = e.engine.Close()
 	}
-	if e.env != nil {
-		err = errors.Join(err, e.env.Close())
-	}
-	return err
+	return errors.Join(err, e.env.Close())
 }

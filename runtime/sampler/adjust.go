@@ -1,6 +1,7 @@
 package sampler
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -39,11 +40,7 @@ func (h *history) find(id int32) *seen {
 }
 
 func (h *history) fork() *history {
-	c := &history{tokens: append([]seen(nil), h.tokens...), at: make(map[int32]int32, len(h.at))}
-	for i, t := range c.tokens {
-		c.at[t.id] = int32(i)
-	}
-	return c
+	return &history{tokens: slices.Clone(h.tokens), at: maps.Clone(h.at)}
 }
 
 var minusInf = float32(math.Inf(-1))
