@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/test/bufconn"
-
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/tracing"
@@ -195,21 +193,6 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	<-adminDone
 	a.log.Info("stopped")
 	return err
-}
-
-// Inside runs the process without any port: nobody but this process can connect. The client reaches it under any host name;
-// stop ends it and frees everything.
-func (a *App) Inside(ctx context.Context) (client *http.Client, stop func() error) {
-	l := bufconn.Listen(64 << 10)
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx, l) }()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.DialContext(ctx) }}
-	return &http.Client{Transport: transport}, sync.OnceValue(func() error {
-		cancel()
-		transport.CloseIdleConnections()
-		return <-done
-	})
 }
 
 // Close ends what still generates and frees everything. Run does it itself: it is for a process that never ran.
