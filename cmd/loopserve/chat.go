@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -234,33 +235,29 @@ func (c *conversation) command(line string) (over bool) {
 	case "/help":
 		say(chatHelp)
 	case "/loops":
-		if !isDepth(arg) {
+		if isDepth(arg) {
+			c.loops = arg
+		} else {
 			refuse("/loops takes an integer from 1, or auto")
-			break
 		}
-		c.loops = arg
 	case "/model":
-		if arg == "" {
+		if c.a.model = cmp.Or(arg, c.a.model); arg == "" {
 			say(c.a.model)
-			break
 		}
-		c.a.model = arg
 	case "/system", "/reset":
 		c.system(arg)
 	case "/tokens":
-		n, err := strconv.Atoi(arg)
-		if err != nil || n < 1 {
+		if n, err := strconv.Atoi(arg); err == nil && n >= 1 {
+			c.a.tokens = n
+		} else {
 			refuse("/tokens takes an integer from 1")
-			break
 		}
-		c.a.tokens = n
 	case "/temperature":
-		v, err := strconv.ParseFloat(arg, 64)
-		if err != nil || v < 0 {
+		if v, err := strconv.ParseFloat(arg, 64); err == nil && !(v < 0) {
+			c.a.temperature = v
+		} else {
 			refuse("/temperature takes a number from 0")
-			break
 		}
-		c.a.temperature = v
 	default:
 		refuse(name + " is not a command: /help lists them")
 	}

@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// pipe is a listener without a network: nobody but this process can connect.
+// pipe is a listener without a network: nobody but this process can connect. Its connections keep deadlines at once, by which
+// net/http ends its reads in the background; those of gRPC's bufconn do not, and answers were cut off.
 type pipe struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -38,7 +38,7 @@ func (a *App) Reload(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.replace(ctx, old)
+	return a.take(ctx, old.dir, old)
 }
 
 // Rescan reloads every bundle whose manifest has changed, and adds bundles that are new in the folders of the
@@ -53,29 +53,21 @@ func (a *App) Rescan(ctx context.Context) error {
 	var errs []error
 	for _, dir := range dirs {
 		i := slices.IndexFunc(a.models, func(m *model) bool { return m.dir == dir })
-		if i < 0 {
-			if err := a.add(dir); err != nil {
+		if i < 0 { // it was not there at the start, and is loaded when somebody asks
+			err := a.take(ctx, dir, nil)
+			if err != nil {
 				a.leaveOut(dir, err)
-				errs = append(errs, err)
 			}
+			errs = append(errs, err)
 			continue
 		}
 		digest, err := digestOf(dir)
 		if err == nil && digest != a.models[i].digest {
-			err = a.replace(ctx, a.models[i])
+			err = a.take(ctx, dir, a.models[i])
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-// add serves a bundle that was not there at the start. It is loaded when somebody asks.
-func (a *App) add(dir string) error {
-	m, err := a.read(dir, a.models)
-	if err != nil {
-		return err
-	}
-	return a.serve(append(slices.Clone(a.models), m), m)
 }
 
 // serve makes list what the server serves. The hashes of what is fresh in it are compared from now on.
@@ -99,14 +91,18 @@ func (a *App) serve(list []*model, fresh ...*model) error {
 	return nil
 }
 
-func (a *App) replace(ctx context.Context, old *model) error {
-	start := time.Now()
-	fresh, err := a.read(old.dir, slices.DeleteFunc(slices.Clone(a.models), func(m *model) bool { return m == old }))
+// take reads a bundle and serves it: in the place of old, and in memory where that is, or beside all others where old is nil.
+func (a *App) take(ctx context.Context, dir string, old *model) error {
+	start, list := time.Now(), slices.Clone(a.models)
+	fresh, err := a.read(dir, slices.DeleteFunc(slices.Clone(list), func(m *model) bool { return m == old }))
 	if err != nil {
 		return err
 	}
+	if old == nil {
+		return a.serve(append(list, fresh), fresh)
+	}
 	if fresh.name != old.name {
-		return fmt.Errorf("bundle %s is now named %s instead of %s: restart to serve it under the new name", old.dir, fresh.name, old.name)
+		return fmt.Errorf("bundle %s is now named %s instead of %s: restart to serve it under the new name", dir, fresh.name, old.name)
 	}
 	f := a.fleet
 	if loaded, _ := old.Loaded(); loaded {
@@ -117,7 +113,6 @@ func (a *App) replace(ctx context.Context, old *model) error {
 			return errors.Join(context.Cause(ctx), f.drop(fresh))
 		}
 	}
-	list := slices.Clone(a.models)
 	list[slices.Index(list, old)] = fresh
 	if err := a.serve(list, fresh); err != nil {
 		return err
