@@ -108,13 +108,15 @@ func kindsOf(parameters json.RawMessage, argument string) (kinds []string) {
 	var object struct{ Properties map[string]json.RawMessage }
 	_ = json.Unmarshal(parameters, &object) // what is no object has no properties
 	look := []json.RawMessage{object.Properties[argument]}
-	for n := 0; n < min(len(look), 64); n++ {
+	for left := 64; left > 0 && len(look) > 0; left-- {
+		schema := look[0]
+		look = look[1:]
 		var s struct {
 			Type, Const               json.RawMessage
 			Ref                       string `json:"$ref"`
 			AnyOf, OneOf, AllOf, Enum []json.RawMessage
 		}
-		if json.Unmarshal(look[n], &s) != nil {
+		if json.Unmarshal(schema, &s) != nil {
 			continue
 		}
 		if target, ok := constrain.Resolve(parameters, s.Ref); ok {
