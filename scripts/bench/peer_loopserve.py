@@ -51,7 +51,7 @@ def measure_engine():
 def measure_server():
     with client_openai.Server([BIN, "serve", "--models", bundle, "--listen", f"127.0.0.1:{a.port}"] + engine,
                               a.port, "/readyz") as s:
-        client_openai.bench(a, "loopserve", VERSION, a.precision, "looped", a.port, s.pid, dict(ignore_eos=True))
+        client_openai.bench(a, "loopserve" + (f", {a.kv} pages" if a.kv != "f32" else ""), VERSION, a.precision, "looped", a.port, s.pid, dict(ignore_eos=True))
 
 
 for _ in each_shape(a):
