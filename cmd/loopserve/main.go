@@ -37,8 +37,8 @@ func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // execute runs the command line and says how it went.
 func execute(args []string, in io.Reader, out, errs io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// Until the process has ended: a second signal, which supervisors send to the whole group, would else kill one that is done.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	cmd := root()
 	running := false
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
