@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -120,7 +119,7 @@ func (s *Server) ofBench(handle func(*gin.Context, *job) (any, error)) handler {
 // benchAs answers with a benchmark in one of the formats, which a parameter of the query names; without it the first.
 func (s *Server) benchAs(param string, formats ...string) handler {
 	return s.ofBench(func(c *gin.Context, j *job) (any, error) {
-		format, state := cmp.Or(c.Query(param), formats[0]), j.look()
+		format, state := c.DefaultQuery(param, formats[0]), j.look()
 		if !slices.Contains(formats, format) {
 			return nil, api.Bad(param, api.CodeValue, "%s is %s: it must be one of %s", param, api.Quote(format), strings.Join(formats, ", "))
 		}

@@ -85,6 +85,8 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s: %d %.300s", path, a.status, a.body)
 		}
 	}
+	checkError(t, send(t, ts, "GET", "/v1/bench/"+b.ID+"/plot.svg?kind=", ""), 400, "invalid_value", "kind",
+		`kind is "": it must be one of latency, throughput`)
 	if a := send(t, ts, "GET", "/v1/bench", ""); !strings.Contains(a.body, b.ID) {
 		t.Errorf("list %s", a.body)
 	}

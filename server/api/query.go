@@ -19,15 +19,15 @@ func Query(query url.Values, route Route) (Body, error) {
 		if len(given) > 1 {
 			return nil, Bad(f.Name, CodeValue, "%s is given %d times: give it once", f.Name, len(given))
 		}
-		text := given[0]
+		text := strings.TrimSpace(given[0])
 		if f.Kind == IntList {
 			text = "[" + text + "]"
 		}
-		if f.Kind == Text || !json.Valid([]byte(text)) {
+		if f.Kind == Text || text == "null" || !json.Valid([]byte(text)) { // a query has no null: what is not given is left out
 			quoted, _ := json.Marshal(given[0]) // a text is never refused
 			text = string(quoted)
 		}
-		b[f.Name] = json.RawMessage(strings.TrimSpace(text))
+		b[f.Name] = json.RawMessage(text)
 	}
 	return b, nil
 }
