@@ -57,9 +57,7 @@ func (a *attention) run() error {
 	args.cumulative, args.past, args.table = pin.ints(a.cumulative), pin.ints(a.past), pin.ints(a.table)
 	args.cos, args.sin = pin.floats(a.cos), pin.floats(a.sin)
 	args.positions, args.rotary_dim = C.int64_t(a.positions), C.int64_t(a.rotary)
-	if a.interleaved {
-		args.interleaved = 1
-	}
+	args.interleaved = truth(a.interleaved)
 	args.qk_norm, args.qk_norm_eps = C.int(a.qkNorm), C.float(a.eps)
 	args.q_norm, args.k_norm = pin.floats(a.qNorm), pin.floats(a.kNorm)
 	args.scale, args.softcap, args.window = C.float(a.scale), C.float(a.softcap), C.int64_t(a.window)

@@ -80,12 +80,8 @@ func start(opt Options) error {
 		}
 		loaded = path
 	}
-	spin := C.int(0)
-	if opt.Spin {
-		spin = 1
-	}
 	const fatal = 4 // ORT_LOGGING_LEVEL_FATAL: what is logged below that, every call gives back as a status too
-	if err := failed("create environment", C.ls_env_create(fatal, C.int(opt.Threads), spin, &handle)); err != nil {
+	if err := failed("create environment", C.ls_env_create(fatal, C.int(opt.Threads), truth(opt.Spin), &handle)); err != nil {
 		return err
 	}
 	C.ls_custom_ops_threads(C.size_t(opt.Threads))

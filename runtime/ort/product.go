@@ -58,13 +58,7 @@ const (
 )
 
 // setCrewSpin is whether the threads of our own wait awake for the next call, for tests.
-func setCrewSpin(spin bool) {
-	on := C.int(0)
-	if spin {
-		on = 1
-	}
-	C.ls_crew_spin(on)
-}
+func setCrewSpin(spin bool) { C.ls_crew_spin(truth(spin)) }
 
 // forceProductISA makes the products use one instruction set (−1: the best), and reports whether the processor has it.
 func forceProductISA(isa int) bool { return C.ls_product_force_isa(C.int(isa)) == 0 }

@@ -34,13 +34,14 @@ func (e *Env) Load(path string, opt SessionOptions) (*Session, error) {
 	return e.load(path, opt, "", func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
 		cpath := C.CString(path)
 		defer C.free(unsafe.Pointer(cpath))
-		status = C.ls_session_create(handle, cpath, options, onCrew(opt), &out)
+		status = C.ls_session_create(handle, cpath, options, truth(opt.OnCrew), &out)
 		return out, status
 	})
 }
 
-func onCrew(opt SessionOptions) C.int {
-	if opt.OnCrew {
+// truth is what C takes for a bool.
+func truth(b bool) C.int {
+	if b {
 		return 1
 	}
 	return 0
@@ -57,7 +58,7 @@ func (e *Env) LoadBytes(path string, model []byte, opt SessionOptions) (*Session
 		return nil, fmt.Errorf("load %s: no bytes", path)
 	}
 	return e.load(path, opt, filepath.Dir(path), func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
-		status = C.ls_session_create_from(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, onCrew(opt), &out)
+		status = C.ls_session_create_from(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, truth(opt.OnCrew), &out)
 		return out, status
 	})
 }
