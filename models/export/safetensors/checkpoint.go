@@ -91,7 +91,10 @@ func (c *Checkpoint) list(root Folder) (map[string]string, error) {
 		}
 	}
 	slices.Sort(c.names)
-	if f, err := root.Open(single); err == nil && !slices.Contains(c.names, single) {
+	if slices.Contains(c.names, single) {
+		return in.WeightMap, nil
+	}
+	if f, err := root.Open(single); err == nil {
 		f.Close()
 		return nil, fmt.Errorf("%s is there, and %s, which places all tensors in %d other files: remove the one that is older (transformers reads the former)", single, index, len(c.names))
 	}
@@ -119,7 +122,7 @@ func (c *Checkpoint) add(root Folder, name string, want map[string]string) error
 		if want != nil && want[tensor] != name {
 			return fmt.Errorf("%w: it holds tensor %q, which the index places in %q", ErrFormat, tensor, want[tensor])
 		}
-		c.tensors[tensor] = &Tensor{Name: tensor, DType: e.DType, Shape: e.Shape, file: f, offset: start + e.Offsets[0]}
+		c.tensors[tensor] = At(tensor, e.DType, e.Shape, f, start+e.Offsets[0])
 	}
 	return nil
 }
