@@ -70,7 +70,7 @@ func Open(dir string, opt Options) (*Bundle, error) {
 }
 
 func (b *Bundle) read(root *os.Root, opt Options) error {
-	raw, err := readPlain(root, FileName, maxManifest)
+	raw, written, err := readPlain(root, FileName, maxManifest)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrManifest, FileName, err)
 	}
@@ -79,21 +79,17 @@ func (b *Bundle) read(root *os.Root, opt Options) error {
 		return err
 	}
 	b.Manifest = *m
-	written, err := root.Lstat(FileName)
-	if err != nil {
-		return err
+	hash := func(file os.FileInfo) bool {
+		return !opt.SkipHash || opt.HashNewer && file.ModTime().After(written.ModTime())
 	}
 	for name, want := range m.Files {
-		hash := func(file os.FileInfo) bool {
-			return !opt.SkipHash || opt.HashNewer && file.ModTime().After(written.ModTime())
-		}
 		if err := checkFile(context.Background(), root, name, want, hash); err != nil {
 			return err
 		}
 	}
 	var errs []error
 	for _, g := range m.graphs() {
-		raw, err := readPlain(root, g.File, 1<<30)
+		raw, _, err := readPlain(root, g.File, 1<<30)
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrFile, g.File, err)
 		}
@@ -170,16 +166,17 @@ func openPlain(root *os.Root, name string) (*os.File, os.FileInfo, error) {
 	return f, info, err
 }
 
-func readPlain(root *os.Root, name string, most int64) ([]byte, error) {
+func readPlain(root *os.Root, name string, most int64) ([]byte, os.FileInfo, error) {
 	f, info, err := openPlain(root, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	if info.Size() > most {
-		return nil, fmt.Errorf("%d bytes, at most %d are read", info.Size(), most)
+		return nil, nil, fmt.Errorf("%d bytes, at most %d are read", info.Size(), most)
 	}
-	return io.ReadAll(io.LimitReader(f, most))
+	raw, err := io.ReadAll(io.LimitReader(f, most))
+	return raw, info, err
 }
 
 // checkFile compares a file's size and, where hash says so, its hash with the manifest's.
