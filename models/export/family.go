@@ -40,7 +40,7 @@ type base struct {
 	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
 	gate                        bool
 	tied                        bool     // the head is the embedding
-	policies                    []string // of the KV cache, beside depth
+	policies                    []string // of the KV cache, beside depth and latest
 }
 
 func (f *base) epsilon() float64 { return f.eps }
@@ -53,7 +53,7 @@ func (f *base) describe(m *bundle.Manifest) {
 	if f.gate {
 		m.Gate = &bundle.Gate{Kind: "hazard"}
 	}
-	m.KVPolicies = append([]string{"depth"}, f.policies...)
+	m.KVPolicies = append([]string{"depth", "latest"}, f.policies...)
 }
 
 // heads takes the attention's sizes from a config in Llama's words; def is the number of heads under another name, or −1.

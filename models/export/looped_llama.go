@@ -17,7 +17,6 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 	c.same("num_hidden_layers", m.prelude+m.loop+m.coda, "but prelude, loop and coda layers are %d + %d + %d", m.prelude, m.loop, m.coda)
 	m.llama(c)
 	m.loops, m.auto = c.loops("num_loops")
-	m.policies = []string{"latest"}
 	return m, c.done()
 }
 

@@ -16,7 +16,6 @@ func newNanbeige(c *config, _ hasTensor) (family, error) {
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
 	m.loops, m.auto = c.loops("num_loops")
-	m.policies = []string{"latest"}
 	c.take("skip_loop_final_norm", &m.normOnce)
 	for _, key := range []string{
 		"enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc", "enable_h_res_identity",

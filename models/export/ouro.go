@@ -21,7 +21,7 @@ func newOuro(c *config, _ hasTensor) (family, error) {
 	m.llama(c)
 	m.loop = c.size("num_hidden_layers", 1, 1000, -1)
 	m.loops, m.auto = c.loops("total_ut_steps")
-	m.gate, m.policies = true, []string{"latest"}
+	m.gate = true
 	if v := 1.0; c.take("early_exit_threshold", &v) && v < 1 && m.auto == nil {
 		if v <= 0 {
 			c.fail("early_exit_threshold is %v, must be positive", v)

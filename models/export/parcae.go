@@ -59,7 +59,6 @@ func newParcae(c *config, has hasTensor) (family, error) {
 		m.noise = &bundle.State{Kind: StateNormal, Std: math.Sqrt(2 / (5 * float64(m.hidden))), Scale: 1}
 	}
 	m.loops, m.auto = c.loops("mean_recurrence")
-	m.policies = []string{"latest"}
 	m.settleTokens(c, false)
 	return m, c.done()
 }

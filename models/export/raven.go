@@ -155,7 +155,7 @@ func (m *raven) huginn(c *config) {
 		m.qkBias = false
 	}
 	m.attention.cos, m.attention.sin = c.rope("rope_base", m.attention.headDim, m.context)
-	m.policies = []string{"latest", "modulo:4"} // its paper's budget of 4 recurrences
+	m.policies = []string{"modulo:4"} // its paper's budget of 4 recurrences
 	m.settleTokens(c, false)
 }
 
@@ -171,6 +171,5 @@ func (m *raven) retrofit(c *config) {
 	c.must("qk_bias", "false")
 	c.ignore("rope_base")
 	m.attention.cos, m.attention.sin = c.rope("rope_theta", m.attention.headDim, m.context)
-	m.policies = []string{"latest"}
 	m.settleTokens(c, true)
 }
