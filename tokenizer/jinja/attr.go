@@ -1,8 +1,8 @@
 package jinja
 
-// getAttr is x.name: an attribute of the Python type first, then x["name"].
-func (r *render) getAttr(x Value, name string) Value {
-	if v, ok := r.attribute(x, name); ok {
+// getAttr is x.name: an attribute of the Python type first, then x["name"]. name is a string.
+func (r *render) getAttr(x, name Value) Value {
+	if v, ok := r.attribute(x, name.(string)); ok {
 		return v
 	}
 	if v, ok := r.index(x, name); ok {

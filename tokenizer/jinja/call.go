@@ -40,8 +40,12 @@ var absent Value = &struct{ _ byte }{}
 
 // bind gives each parameter its argument, or absent.
 func (sig *signature) bind(a *args) []Value {
-	require(len(a.pos) <= len(sig.params), "TypeError", "%s takes not more than %d argument(s)", sig.label, len(sig.params))
-	require(a.caller == nil || sig.caller, "TypeError", "%s takes no keyword argument 'caller'", sig.label)
+	switch { // not by require, whose arguments are allocated for every call
+	case len(a.pos) > len(sig.params):
+		panic(errorf("TypeError", "%s takes not more than %d argument(s)", sig.label, len(sig.params)))
+	case a.caller != nil && !sig.caller:
+		panic(errorf("TypeError", "%s takes no keyword argument 'caller'", sig.label))
+	}
 	out := slices.Repeat([]Value{absent}, len(sig.params))
 	copy(out, a.pos)
 	for k, name := range a.names {
@@ -105,14 +109,14 @@ func (a arguments) of(v []Value) *args {
 
 // call is fn(args).
 type call struct {
-	fn   expr
-	args arguments
-	line int
+	parts []expr // fn, and the arguments behind it
+	args  arguments
+	line  int
 }
 
 // run calls, with the body of a call block if there is one.
 func (c *call) run(r *render, s *scope, caller *macro) Value {
-	v := r.evalAll(c.args.behind(c.fn), s)
+	v := r.evalAll(c.parts, s)
 	r.line = c.line
 	a := c.args.of(v[1:])
 	a.caller = caller

@@ -55,13 +55,13 @@ func (r *render) key(v Value) any {
 
 // hash is Python's hash and equality in one comparable value; not ok for what has no hash.
 func (r *render) hash(v Value) (k any, ok bool) {
-	switch v := v.(type) {
+	switch s := v.(type) {
 	case string:
-		r.work(len(v))
+		r.work(len(s))
 		return v, true
 	case safeText:
-		r.work(len(v))
-		return string(v), true
+		r.work(len(s))
+		return string(s), true
 	case nil, int64, bigInt, *Undefined:
 		return v, true
 	case *Dict:

@@ -184,7 +184,7 @@ func (p *parser) postfix(x expr) expr {
 			p.advance()
 			refuseIf(p.is(tokInt), "a number as an attribute")
 			p.require(p.is(tokName) || keywords[p.cur.kind], "expected name or number")
-			name := p.word()
+			var name Value = p.word()
 			x = strict(line, func(r *render, v []Value) Value { return r.getAttr(v[0], name) }, x)
 			p.last = nil
 		case "[":
@@ -225,7 +225,8 @@ func (p *parser) subscript(x expr) expr {
 
 // callOf parses a call's arguments.
 func (p *parser) callOf(x expr) expr {
-	c := &call{fn: x, line: p.cur.line, args: p.arguments()}
+	c := &call{line: p.cur.line, args: p.arguments()}
+	c.parts = c.args.behind(x)
 	p.last = c
 	return func(r *render, s *scope) Value { return c.run(r, s, nil) }
 }
