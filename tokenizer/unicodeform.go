@@ -124,17 +124,17 @@ func compose(text []classed) []classed {
 }
 
 // composites are the characters that compose of two, Hangul syllables too:
-// found by walking all of Unicode, so once.
+// found by walking all characters, so once.
 var composites = sync.OnceValue(func() map[[2]rune]rune {
 	out := map[[2]rune]rune{}
-	for r := range rune(unicode.MaxRune) {
+	rangetable.Visit(assigned9, func(r rune) {
 		whole := string(r)
-		if norm.NFD.IsNormalString(whole) || !norm.NFC.IsNormalString(whole) || !unicode.Is(assigned9, r) {
-			continue
+		if norm.NFD.IsNormalString(whole) || !norm.NFC.IsNormalString(whole) {
+			return
 		}
 		apart := []rune(norm.NFD.String(whole))
 		first := []rune(norm.NFC.String(string(apart[:len(apart)-1])))
 		out[[2]rune{first[0], apart[len(apart)-1]}] = r
-	}
+	})
 	return out
 })
