@@ -67,8 +67,8 @@ func readVocabulary(ids map[string]int32) (*vocabulary, error) {
 	return v, nil
 }
 
+// put gives an id of v.ids its token.
 func (v *vocabulary) put(token string, id int32) {
-	v.ids[token] = id
 	if int(id) < len(v.tokens) && token != "" {
 		v.tokens[id] = token
 	} else {

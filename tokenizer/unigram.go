@@ -65,6 +65,7 @@ func parseUnigram(raw json.RawMessage, byteLevel bool) (vocabModel, error) {
 		if !ok {
 			return nil, fmt.Errorf("model Unigram: vocab entry %d: %s is not a score", i, clip(entry[1]))
 		}
+		m.ids[token] = int32(i)
 		m.put(token, int32(i))
 		m.scores = append(m.scores, score)
 		order[i] = int32(i)
