@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -109,12 +110,12 @@ func (op *decodeOp) apply(dst, token []byte, index int) []byte {
 
 // stripToken cuts up to start of the character before and up to stop behind.
 func stripToken(token []byte, op *decodeOp) []byte {
-	for i := 0; i < op.start && hasPrefix(token, []byte(op.content)); i++ {
-		token = token[len(op.content):]
+	content := []byte(op.content)
+	for i := 0; i < op.start && bytes.HasPrefix(token, content); i++ {
+		token = token[len(content):]
 	}
-	for i := 0; i < op.stop && len(token) >= len(op.content) &&
-		string(token[len(token)-len(op.content):]) == op.content; i++ {
-		token = token[:len(token)-len(op.content)]
+	for i := 0; i < op.stop && bytes.HasSuffix(token, content); i++ {
+		token = token[:len(token)-len(content)]
 	}
 	return token
 }

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // Decoder turns a stream of ids into pieces of text. Pieces are never taken
 // back, each is valid UTF-8, and all of them with Flush's are what Decode of
@@ -197,7 +200,7 @@ func (d *streamDecoder) lossy(k int, final bool) {
 func (d *streamDecoder) stripPart(k int, part []byte) {
 	op, s := &d.t.decode[k], &d.state[k]
 	for !s.began && len(part) > 0 {
-		if s.index < op.start && hasPrefix(part, []byte(op.content)) {
+		if s.index < op.start && bytes.HasPrefix(part, []byte(op.content)) {
 			part = part[len(op.content):]
 			s.index++
 			continue

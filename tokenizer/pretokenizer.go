@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
@@ -168,13 +169,13 @@ func (m *metaspace) split(s *scratch) error {
 	for _, p := range s.pieces {
 		text := s.text[p.start:p.end]
 		start, whole := len(out), len(out)
-		if (m.prepend || m.first && p.head) && text[0] != ' ' && !hasPrefix(text, m.replacement) {
+		if (m.prepend || m.first && p.head) && text[0] != ' ' && !bytes.HasPrefix(text, m.replacement) {
 			out = append(out, m.replacement...)
 		}
 		for i := 0; i < len(text); {
 			n := runeLen(text[i:])
 			space := text[i] == ' '
-			if m.cut && len(out) > start && (space || hasPrefix(text[i:], m.replacement)) {
+			if m.cut && len(out) > start && (space || bytes.HasPrefix(text[i:], m.replacement)) {
 				s.more = append(s.more, piece{start, len(out), p.head && start == whole})
 				start = len(out)
 			}
@@ -190,8 +191,4 @@ func (m *metaspace) split(s *scratch) error {
 	s.text, s.spare = out, s.text
 	s.flip()
 	return nil
-}
-
-func hasPrefix(b, prefix []byte) bool {
-	return len(b) >= len(prefix) && string(b[:len(prefix)]) == string(prefix)
 }
