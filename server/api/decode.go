@@ -37,7 +37,7 @@ func DecodeDepth(b Body, route Route, bounds *Bounds) (*Values, error) {
 			return nil, err
 		}
 	case route&looped != 0:
-		if err := CheckNames(b); err != nil {
+		if err := checkNames(b); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +86,7 @@ func (v *Values) take(f *Field) error {
 		return err
 	}
 	v.values[f.Name], v.given[f.Name] = value, true
-	if f.Needs != "" && v.Asks(f.Name) && !v.Asks(f.Needs) {
+	if f.Needs != "" && v.asks(f.Name) && !v.asks(f.Needs) {
 		return Bad(f.Name, CodeValue, `%[1]s has no effect without "%[2]s": true: set %[2]s, or leave %[1]s out`, f.Name, f.Needs)
 	}
 	return nil
@@ -175,8 +175,8 @@ func (f *Field) fits(n int, what string, bounds *Bounds) error {
 // Has reports whether the field is given, at a value that asks for something.
 func (v *Values) Has(name string) bool { return v.given[name] }
 
-// Asks reports whether the field is given and asks for something: false, 0 and "none" do not.
-func (v *Values) Asks(name string) bool {
+// asks reports whether the field is given and asks for something: false, 0 and "none" do not.
+func (v *Values) asks(name string) bool {
 	value := v.values[name]
 	return v.given[name] && value != any("none") && !reflect.ValueOf(value).IsZero()
 }

@@ -60,10 +60,10 @@ func TestDecodeValues(t *testing.T) {
 		{"loops of each token", Completions, `"replay_loops":[3,4]`, func(v *Values) any { return v.Ints("replay_loops") }, []int{3, 4}},
 		{"true for a number", Completions, `"return_lens":true`, func(v *Values) any { return v.Int("return_lens") }, 5},
 		{"false for none", Completions, `"logprobs":false`, func(v *Values) any { return v.Has("logprobs") }, false},
-		{"none is asked for, too", Completions, `"logprobs":0`, func(v *Values) any { return []bool{v.Has("logprobs"), v.Asks("logprobs")} }, []bool{true, false}},
+		{"none is asked for, too", Completions, `"logprobs":0`, func(v *Values) any { return []bool{v.Has("logprobs"), v.asks("logprobs")} }, []bool{true, false}},
 		{"inside an object", Completions, `"stream":true,"stream_options":{"include_usage":true}`, func(v *Values) any { return v.Bool("stream_options.include_usage") }, true},
 		{"read by code", Completions, `"logit_bias":{"5":1}`, func(v *Values) any { return string(v.Raw("logit_bias")) }, `{"5":1}`},
-		{"a word that asks for nothing", Completions, `"exit_policy":"none"`, func(v *Values) any { return v.Asks("exit_policy") }, false},
+		{"a word that asks for nothing", Completions, `"exit_policy":"none"`, func(v *Values) any { return v.asks("exit_policy") }, false},
 		{"a field that nobody knows", Completions, `"verbosity":"low"`, func(v *Values) any { return v.Has("verbosity") }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

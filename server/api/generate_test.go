@@ -333,7 +333,7 @@ func (f *Field) typeName() string {
 		case f.Lo == 0 && f.Hi == 0:
 			return "integer"
 		}
-		return strings.TrimPrefix(IntegerRange(int64(f.Lo), int64(f.Hi)), "an ")
+		return strings.TrimPrefix(integerRange(int64(f.Lo), int64(f.Hi)), "an ")
 	case Depth:
 		return "integer"
 	case Number:

@@ -23,8 +23,8 @@ var ourFields, nearMisses = func() (ours []string, others map[string]string) {
 	return ours, others
 }()
 
-// CheckNames refuses near misses of our field names.
-func CheckNames(b Body) error {
+// checkNames refuses near misses of our field names.
+func checkNames(b Body) error {
 	for _, name := range slices.Sorted(maps.Keys(b)) {
 		if right, ok := misspelt(name); ok {
 			return Bad(name, "unknown_field", "field %s is not known here: the field is %q", Quote(name), right)

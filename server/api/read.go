@@ -27,9 +27,9 @@ func (f *Field) integer(raw json.RawMessage, where string, b *Bounds) (int, erro
 	v, ok := Integer(raw)
 	switch {
 	case !ok:
-		return 0, Bad(f.Name, CodeType, "%s is %s: it must be %s", where, Show(raw), IntegerRange(lo, hi))
+		return 0, Bad(f.Name, CodeType, "%s is %s: it must be %s", where, Show(raw), integerRange(lo, hi))
 	case v < lo || v > hi:
-		return 0, Bad(f.Name, CodeValue, "%s is %s: it must be %s", where, Show(raw), IntegerRange(lo, hi))
+		return 0, Bad(f.Name, CodeValue, "%s is %s: it must be %s", where, Show(raw), integerRange(lo, hi))
 	}
 	return int(v), nil
 }
@@ -158,8 +158,8 @@ func (f *Field) depth(raw json.RawMessage) (int, bool) {
 	return int(n), ok && n >= int64(f.Lo) && n == int64(int32(n))
 }
 
-// IntegerRange names a range of integers in messages.
-func IntegerRange(lo, hi int64) string {
+// integerRange names a range of integers in messages.
+func integerRange(lo, hi int64) string {
 	switch {
 	case lo == math.MinInt64 && hi == math.MaxInt64:
 		return "an integer"
