@@ -5,7 +5,7 @@ Sends C token-id prompts at once, streamed, greedy, end-of-sequence ignored; mea
 token. Used by the peer scripts, and by itself:  client_openai.py --port 8080 [--model-name M] [--pid PID]
 """
 import bisect, http.client, json, os, selectors, signal, socket, statistics, subprocess, sys, tempfile, time
-from common import each_shape, line, peak_mib, prompts, vocab
+from common import each_shape, flags, line, peak_mib, prompts
 
 
 class Server:
@@ -90,13 +90,14 @@ def run(port, bodies):
     return [tuple(zip(*a.tokens())) for a in answers]
 
 
-def bench(a, peer, version, precision, model, port, pid, extra=None, model_name="m", **more):
+def bench(a, peer, version, model, pid, model_name="m", **extra):
+    """A line for each C of the server at a.port; extra are more fields of the body."""
     for c in a.conc:
         best = None
         for rep in range(a.repeat + 1):  # the first one warms up
             new = a.new if rep else 4
-            out = run(port, [dict(model=model_name, prompt=p, max_tokens=new, temperature=0, stream=True, **(extra or {}))
-                             for p in prompts(a, c, vocab(a), rep)])
+            out = run(a.port, [dict(model=model_name, prompt=p, max_tokens=new, temperature=0, stream=True, ignore_eos=True, **extra)
+                               for p in prompts(a, c, rep)])
             end = max(times[-1] for times, _ in out)
             if rep and (best is None or end < best[0]):
                 best = (end, out)
@@ -105,14 +106,13 @@ def bench(a, peer, version, precision, model, port, pid, extra=None, model_name=
         # A server may send several tokens in one event, or an event without a token at the end.
         dec = [times[a.new - 1 if len(times) >= a.new else -1] - times[0] for times, _ in out]
         per = statistics.median((a.new - 1) / max(d, 1e-9) for d in dec)  # a server may interleave prefill and decode:
-        line(peer, version, precision, model, a, c, max(ttft), (a.new - 1) / per, a.new, peak_mib(pid), via="http",
+        line(peer, version, model, a, c, max(ttft), (a.new - 1) / per, peak_mib(pid), via="http",
              ttft_mean_ms=round(statistics.mean(ttft) * 1e3, 1), e2e_tok_s=round(c * a.new / end, 2),  # e2e is the fair one
-             chunks=len(out[0][0]), text="".join(out[0][1])[:24], **more)
+             chunks=len(out[0][0]), text="".join(out[0][1])[:24])
 
 
 if __name__ == "__main__":
-    from common import flags
-    a = flags(["-"], port=dict(type=int, required=True), pid=dict(type=int, default=None), name=dict(default="server"),
+    a = flags([""], port=dict(type=int, required=True), pid=dict(type=int, default=None), name=dict(default="server"),
               **{"model-name": dict(default="m")})
     for _ in each_shape(a):
-        bench(a, a.name, "", "", "", a.port, a.pid, dict(ignore_eos=True), a.model_name)
+        bench(a, a.name, "", "", a.pid, a.model_name)

@@ -46,21 +46,14 @@ def each_shape(a):
         yield a
 
 
-def prompts(a, conc, vocab, repeat):
+def prompts(a, conc, repeat):
     """conc different prompts of token ids, no specials: the same for each peer, others in each repeat and round."""
-    r = random.Random(f"{a.seed} {a.prompt} {conc} {repeat}")
-    return [[r.randrange(3, vocab) for _ in range(a.prompt)] for _ in range(conc)]
+    r, below = random.Random(f"{a.seed} {a.prompt} {conc} {repeat}"), vocab(a)
+    return [[r.randrange(3, below) for _ in range(a.prompt)] for _ in range(conc)]
 
 
-def best_of(a, conc, vocab, run):
-    """The fastest times of a.repeat runs after one that warms up; run(prompts, new) is (TTFT, decode seconds, ids)."""
-    run(prompts(a, conc, vocab, 0), 4)
-    done = [run(prompts(a, conc, vocab, 1 + i), a.new) for i in range(a.repeat)]
-    return min(d[0] for d in done), min(d[1] for d in done), done[0][2]
-
-
-def vocab(a, which="unrolled"):
-    return json.load(open(os.path.join(a.models, which, "config.json")))["vocab_size"]
+def vocab(a):
+    return json.load(open(os.path.join(a.models, "unrolled/config.json")))["vocab_size"]
 
 
 def family(pid):
@@ -82,11 +75,21 @@ def peak_mib(pid=None):
     return total // 1024
 
 
-def line(peer, version, precision, model, a, conc, ttft, decode_s, new, rss, **more):
+def line(peer, version, model, a, conc, ttft, decode_s, rss, **more):
     """ttft: seconds until all of the batch's first tokens; decode_s: seconds for the other new-1 tokens."""
-    per = (new - 1) / decode_s
-    more.setdefault("e2e_tok_s", round(conc * new / (ttft + decode_s), 2))
-    print(json.dumps(dict(peer=peer, version=version, precision=precision, model=model, prompt=a.prompt, new=new,
+    per = (a.new - 1) / decode_s
+    more.setdefault("e2e_tok_s", round(conc * a.new / (ttft + decode_s), 2))
+    print(json.dumps(dict(peer=peer, version=version, precision=a.precision, model=model, prompt=a.prompt, new=a.new,
                           conc=conc, threads=a.threads, ttft_ms=round(ttft * 1e3, 1),
                           prefill_tok_s=round(a.prompt * conc / ttft, 1), decode_tok_s_stream=round(per, 2),
                           decode_tok_s_total=round(per * conc, 2), peak_rss_mib=rss, **more)), flush=True)
+
+
+def in_process(peer, version, model, a, run):
+    """A line for each shape and C: the fastest times of a.repeat runs after one that warms up. run(prompts, new) is (TTFT,
+    decode seconds, ids)."""
+    for _ in each_shape(a):
+        for c in a.conc:
+            run(prompts(a, c, 0), 4)
+            done = [run(prompts(a, c, 1 + i), a.new) for i in range(a.repeat)]
+            line(peer, version, model, a, c, min(d[0] for d in done), min(d[1] for d in done), peak_mib(), head=done[0][2][0][:12])

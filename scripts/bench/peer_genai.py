@@ -6,7 +6,7 @@ First use converts with the package's model builder; that needs BENCH_TORCH_PY (
 transformers, onnx_ir, onnxruntime, onnxruntime-genai). Timing itself needs neither torch nor transformers.
 """
 import os, subprocess, time
-from common import PEERS, best_of, each_shape, flags, line, peak_mib, vocab
+from common import PEERS, flags, in_process
 
 a = flags(["fp32", "int8", "int4"])
 dst = os.path.join(a.cache, "genai-" + a.precision)
@@ -37,8 +37,4 @@ def run(ids, new):
     return t1 - t0, t2 - t1, [g.get_sequence(i)[a.prompt:].tolist() for i in range(len(ids))]
 
 
-for _ in each_shape(a):
-    for c in a.conc:
-        ttft, decode, ids = best_of(a, c, vocab(a), run)
-        line("onnxruntime-genai", f"{og.__version__}/ort{onnxruntime.__version__}", a.precision, "unrolled", a, c, ttft, decode,
-             a.new, peak_mib(), head=ids[0][:12])
+in_process("onnxruntime-genai", f"{og.__version__}/ort{onnxruntime.__version__}", "unrolled", a, run)

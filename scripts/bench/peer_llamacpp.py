@@ -40,14 +40,14 @@ def engine():
             b[0], b[1] = min(b[0], w["t_pp"]), min(b[1], w["t_tg"])
     rss = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     for c, (pp, tg) in sorted(best.items()):  # it decodes `new` tokens after the prompt; line() wants new-1
-        line("llama.cpp", ver, a.precision, name, a, c, pp, tg * (a.new - 1) / a.new, a.new, rss, via="engine")
+        line("llama.cpp", ver, name, a, c, pp, tg * (a.new - 1) / a.new, rss, via="engine")
 
 
 def server():
     # cache-ram 0 and cache_prompt false: no repeat may reuse a prompt
     with client_openai.Server([BIN + "/llama-server", "-np", str(max(a.conc)), "--host", "127.0.0.1", "--port", str(a.port),
                                "--no-ui", "--cache-ram", "0"] + model, a.port, "/health") as s:
-        client_openai.bench(a, "llama-server", ver, a.precision, name, a.port, s.pid, dict(cache_prompt=False, ignore_eos=True))
+        client_openai.bench(a, "llama-server", ver, name, s.pid, cache_prompt=False)
 
 
 for _ in each_shape(a):

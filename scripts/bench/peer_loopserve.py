@@ -5,9 +5,9 @@
 First use exports a bundle from make_models.py's looped checkpoint. BENCH_LOOPSERVE: the binary (default: bin/loopserve).
 Standard library only.
 """
-import json, os, resource, shutil, statistics, subprocess, tempfile
+import json, os, resource, shutil, subprocess, tempfile
 import client_openai
-from common import each_shape, flags, line, vocab
+from common import each_shape, flags, line
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 a = flags(["f32", "int8", "int4"], via=dict(default="server", choices=["server", "engine"]),
@@ -43,15 +43,15 @@ def measure_engine():
     rss = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     for p in points:
         # It runs short points more often than it is asked to: medians over all of it, not the best.
-        line("loopserve engine", VERSION, a.precision, "looped", a, p["concurrency"], p["ttft_ms"]["p50"] / 1e3,
-             p["tpot_ms"]["p50"] / 1e3 * (a.new - 1), a.new, rss, via="engine",
+        line("loopserve engine", VERSION, "looped", a, p["concurrency"], p["ttft_ms"]["p50"] / 1e3,
+             p["tpot_ms"]["p50"] / 1e3 * (a.new - 1), rss, via="engine",
              e2e_tok_s=round(p["tokens_per_second"]["p50"], 2))
 
 
 def measure_server():
     with client_openai.Server([BIN, "serve", "--models", bundle, "--listen", f"127.0.0.1:{a.port}"] + engine,
                               a.port, "/readyz") as s:
-        client_openai.bench(a, "loopserve" + (f", {a.kv} pages" if a.kv != "f32" else ""), VERSION, a.precision, "looped", a.port, s.pid, dict(ignore_eos=True))
+        client_openai.bench(a, "loopserve" + (f", {a.kv} pages" if a.kv != "f32" else ""), VERSION, "looped", s.pid)
 
 
 for _ in each_shape(a):
