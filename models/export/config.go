@@ -112,8 +112,13 @@ func (c *config) number(key string) float64 {
 		c.fail("%s is missing", key)
 		return 1
 	}
+	return c.positive(key, v)
+}
+
+// positive refuses another number, and gives 1 in its place.
+func (c *config) positive(what string, v float64) float64 {
 	if !(v > 0) || math.IsInf(v, 0) {
-		c.fail("%s is %v, must be a positive number", key, v)
+		c.fail("%s is %v, must be a positive number", what, v)
 		return 1
 	}
 	return v
@@ -248,11 +253,7 @@ func (c *config) rope(theta string, dim, positions int) (cos, sin []float32) {
 		}
 		scaling.say(c, key, in.ropeScaling)
 	}
-	if !(base.v > 0) || math.IsInf(base.v, 0) {
-		c.fail("%s is %v, must be a positive number", cmp.Or(base.key, theta), base.v)
-		base.v = 1
-	}
-	inverse := inverseFrequencies(base.v, dim)
+	inverse := inverseFrequencies(c.positive(cmp.Or(base.key, theta), base.v), dim)
 	if err := scaling.v.apply(inverse); scaling.key != "" && err != nil {
 		c.fail("%s %w", scaling.key, err)
 	}
@@ -315,10 +316,12 @@ func inverseFrequencies(theta float64, dim int) []float64 {
 	return out
 }
 
-// startsLikeInit reports whether state_init is what the published checkpoints have: a truncated normal, as wide as the
-// embedding's initialisation.
-func (c *config) startsLikeInit() bool {
+// noise is the truncated normal that upstream starts from, as wide as the embedding's initialisation; nil where state_init
+// is not what the published checkpoints have.
+func (c *config) noise(std, scale float64) *bundle.State {
 	kind := "like-init"
-	c.take("state_init", &kind)
-	return kind == "like-init"
+	if c.take("state_init", &kind); kind != "like-init" || !(std > 0) {
+		return nil
+	}
+	return &bundle.State{Kind: StateNormal, Std: std, Scale: scale}
 }

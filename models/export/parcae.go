@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -55,9 +54,7 @@ func newParcae(c *config, has hasTensor) (family, error) {
 		"activation_checkpoint_impl", "simple_ops", "strategy", "sampling_scheme", "mean_backprop_depth", "lockstep_n", "lockstep_k",
 		"curriculum_target", "recurrent_iteration_method", "randomize_positions_from", "use_abacus",
 		"debias_attention", "center_attention")
-	if c.startsLikeInit() { // the init_strategy gives the embedding this width, and no scale
-		m.noise = &bundle.State{Kind: StateNormal, Std: math.Sqrt(2 / (5 * float64(m.hidden))), Scale: 1}
-	}
+	m.noise = c.noise(math.Sqrt(2/(5*float64(m.hidden))), 1) // the init_strategy gives the embedding this width, and no scale
 	m.loops, m.auto = c.loops("mean_recurrence")
 	m.settleTokens(c, false)
 	return m, c.done()

@@ -3,7 +3,6 @@ package export
 import (
 	"math"
 
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -59,13 +58,9 @@ func (m *raven) initValues(c *config) {
 	if _, ok := c.keys["init_values"]; !ok { // the default of upstream's config class
 		init.Std, init.Scale = math.Sqrt(2/(5*float64(m.hidden))), math.Sqrt(float64(m.hidden))
 	}
-	if c.strict("init_values", &init); !(init.Scale > 0) || math.IsInf(init.Scale, 0) {
-		c.fail("init_values.embed_scale is %v, must be a positive number", init.Scale)
-	}
-	m.scale = init.Scale
-	if c.startsLikeInit() && init.Std > 0 {
-		m.noise = &bundle.State{Kind: StateNormal, Std: init.Std, Scale: init.Scale}
-	}
+	c.strict("init_values", &init)
+	m.scale = c.positive("init_values.embed_scale", init.Scale)
+	m.noise = c.noise(init.Std, m.scale)
 }
 
 func (m *raven) sizes(c *config) {
