@@ -27,11 +27,12 @@ func (s *Server) postChat(c *gin.Context) (any, error) {
 	return s.complete(c, completion{
 		route: api.Chat, prompt: "messages", id: "chatcmpl-", answer: chat.NewAnswer,
 		read: func(t target, p *generate.Plan, v *api.Values) ([]generate.Prompt, error) {
-			talk, err := t.template.Read(c.Request.Context(), v, s.cfg.TemplateArgs)
+			ctx := c.Request.Context()
+			talk, err := t.template.Read(ctx, v, s.cfg.TemplateArgs)
 			if err != nil {
 				return nil, err
 			}
-			return talk.Prompts(p)
+			return talk.Prompts(ctx, v, p)
 		},
 	})
 }

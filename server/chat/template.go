@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/loopserve/loopserve/runtime/constrain"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
 	"github.com/loopserve/loopserve/tokenizer"
@@ -82,14 +81,14 @@ func (t *Template) compile(source string) {
 // mentions says whether the template has a variable: a rough look, which never misses one.
 func (t *Template) mentions(name string) bool { return strings.Contains(t.source, name) }
 
-// Prompt is a conversation as the model reads it, and how its answer is to be read.
+// Prompt is a conversation as the model reads it.
 type Prompt struct {
 	Warnings []string // what of the request does not act
 
 	template *Template
+	given    jinja.Chat // what the template got
 	text     string
 	tools    toolOptions
-	form     answerForm
 }
 
 // Read renders a request's conversation. args are names that it may set beside the usual ones.
@@ -102,9 +101,9 @@ func (t *Template) Read(ctx context.Context, v *api.Values, args []string) (*Pro
 		t = t.tools
 	}
 	p := &Prompt{template: t, tools: tools}
-	chat, last, err := p.chat(v, args)
+	last, err := p.read(v, args)
 	if err == nil {
-		p.text, err = t.render(ctx, chat)
+		p.text, err = t.render(ctx, p.given)
 	}
 	if err == nil && v.Bool("continue_final_message") {
 		p.text, err = cutAfter(p.text, last)
@@ -112,22 +111,17 @@ func (t *Template) Read(ctx context.Context, v *api.Values, args []string) (*Pro
 	if err != nil {
 		return nil, err
 	}
-	syntax := hermes // which prompt teaches
-	if chat.Tools != nil {
-		syntax = t.syntax(ctx, chat.Kwargs)
-	}
-	p.form = t.answerForm(v, p, syntax)
 	return p, nil
 }
 
 // offer shows the tools to the model. A template without a place for them cannot: where a call is asked for they are
 // described in the conversation; else they are left out, since clients send what they have with every question, and a model
 // that learnt of no tools answers better without.
-func (p *Prompt) offer(chat *jinja.Chat, talk *conversation) error {
+func (p *Prompt) offer(talk *conversation) error {
 	switch {
 	case p.tools.list == nil:
 	case p.template.mentions("tools"):
-		chat.Tools = p.tools.list
+		p.given.Tools = p.tools.list
 	case p.tools.forced:
 		return talk.introduce(p.tools.prompt())
 	default:
@@ -138,47 +132,51 @@ func (p *Prompt) offer(chat *jinja.Chat, talk *conversation) error {
 }
 
 // answerForm is how an answer to the prompt is taken apart.
-func (t *Template) answerForm(v *api.Values, p *Prompt, calls constrain.CallSyntax) answerForm {
-	f := answerForm{hidden: !v.Bool("include_reasoning")}
+func (p *Prompt) answerForm(ctx context.Context, v *api.Values) answerForm {
+	t, f := p.template, answerForm{hidden: !v.Bool("include_reasoning")}
 	if v.Text("reasoning_format") != "none" {
 		f.thinks = t.mentions(thinkOpen) || t.mentions(thinkClose)
 		f.opened = f.thinks && strings.HasSuffix(strings.TrimRight(p.text, blank), thinkOpen)
 	}
 	if p.tools.list != nil {
-		f.calls, f.single = newPatterns(calls, p.tools.tools), p.tools.single
+		syntax := hermes // which prompt teaches
+		if p.given.Tools != nil {
+			syntax = t.syntax(ctx, p.given.Kwargs)
+		}
+		f.calls, f.single = newPatterns(syntax, p.tools.tools), p.tools.single
 	}
 	return f
 }
 
-// chat reads what the template gets, and the text of the last message.
-func (p *Prompt) chat(v *api.Values, args []string) (chat jinja.Chat, last string, err error) {
+// read reads what the template gets, and the text of the last message.
+func (p *Prompt) read(v *api.Values, args []string) (last string, err error) {
 	t, developer := p.template, "system"
 	if t.mentions("developer") {
 		developer = "developer"
 	}
 	talk, err := readMessages(v.Raw("messages"), developer)
 	if err != nil {
-		return chat, "", err
+		return "", err
 	}
-	resume := v.Bool("continue_final_message")
-	chat = jinja.Chat{
+	resume, chat := v.Bool("continue_final_message"), &p.given
+	*chat = jinja.Chat{
 		BOS: t.bos, EOS: t.eos, Special: t.special,
 		AddGenerationPrompt: v.Bool("add_generation_prompt") || !resume && !v.Has("add_generation_prompt"),
 	}
 	if resume && chat.AddGenerationPrompt {
-		return chat, "", api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
+		return "", api.Conflict("continue_final_message", "add_generation_prompt", "a message is continued or a new one begun: leave one of the two out")
 	}
 	if chat.Documents, err = t.documents(v.Raw("documents")); err != nil {
-		return chat, "", err
+		return "", err
 	}
 	if chat.Kwargs, err = t.kwargs(v, args); err != nil {
-		return chat, "", err
+		return "", err
 	}
-	if err = p.offer(&chat, &talk); err != nil {
-		return chat, "", err
+	if err = p.offer(&talk); err != nil {
+		return "", err
 	}
 	chat.Messages, err = json.Marshal(talk.messages)
-	return chat, talk.last, err
+	return talk.last, err
 }
 
 func (t *Template) render(ctx context.Context, chat jinja.Chat) (string, error) {
@@ -245,9 +243,9 @@ func (p *Prompt) IDs(addSpecial bool) ([]int32, error) {
 	return ids, nil
 }
 
-// Prompts is what the model goes on from. It adds to the plan what the conversation says of its answer.
-func (p *Prompt) Prompts(plan *generate.Plan) ([]generate.Prompt, error) {
-	form := p.form
+// Prompts is what the model goes on from. It adds to the plan what the conversation and the request's body say of its answer.
+func (p *Prompt) Prompts(ctx context.Context, v *api.Values, plan *generate.Plan) ([]generate.Prompt, error) {
+	form := p.answerForm(ctx, v)
 	plan.Warnings = p.Warnings
 	if p.tools.forced {
 		if err := plan.Hold(p.tools.answerForm(form.calls.CallSyntax)); err != nil {
