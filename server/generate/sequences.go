@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -167,7 +166,7 @@ func (p *Plan) stopIDs() []int32 {
 	if p.IgnoreEOS {
 		return p.StopIDs
 	}
-	return slices.Concat(p.Model.StopIDs, p.StopIDs)
+	return p.endingIDs()
 }
 
 // Len is the number of sequences.
