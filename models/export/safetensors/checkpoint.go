@@ -23,8 +23,7 @@ const (
 // Checkpoint is an open folder of weights. Close it when its tensors are read.
 type Checkpoint struct {
 	tensors map[string]*Tensor
-	files   []*os.File
-	names   []string // of the weight files, sorted
+	files   []*os.File // of weights, in name order
 }
 
 // Folder opens files by name: an os.Root, or what follows its own rules about links.
@@ -40,11 +39,11 @@ func Open(root Folder) (_ *Checkpoint, err error) {
 			c.Close()
 		}
 	}()
-	want, err := c.list(root)
+	names, want, err := list(root)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range c.names {
+	for _, name := range names {
 		if err := c.add(root, name, want); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -58,47 +57,46 @@ func Open(root Folder) (_ *Checkpoint, err error) {
 }
 
 // From is a checkpoint whose tensors another format has placed in one file, which it closes. Their names are distinct.
-func From(f *os.File, name string, tensors []*Tensor) *Checkpoint {
-	c := &Checkpoint{tensors: map[string]*Tensor{}, files: []*os.File{f}, names: []string{name}}
+func From(f *os.File, tensors []*Tensor) *Checkpoint {
+	c := &Checkpoint{tensors: map[string]*Tensor{}, files: []*os.File{f}}
 	for _, t := range tensors {
 		c.tensors[t.Name] = t
 	}
 	return c
 }
 
-// list fills c.names, and returns where the index, if there is one, places each tensor.
-func (c *Checkpoint) list(root Folder) (map[string]string, error) {
+// list gives the names of the weight files, sorted, and where the index, if there is one, places each tensor.
+func list(root Folder) (names []string, places map[string]string, err error) {
 	raw, err := ReadFile(root, index, 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.names = []string{single}
-		return nil, nil
+		return []string{single}, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", index, err)
+		return nil, nil, fmt.Errorf("%s: %w", index, err)
 	}
 	var in struct {
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(raw, &in); err != nil || len(in.WeightMap) == 0 {
-		return nil, fmt.Errorf("%s: %w: weight_map is missing or empty", index, ErrFormat)
+		return nil, nil, fmt.Errorf("%s: %w: weight_map is missing or empty", index, ErrFormat)
 	}
 	for tensor, file := range in.WeightMap {
 		if file == "" || strings.ContainsAny(file, `/\`) || file == ".." || file == "." {
-			return nil, fmt.Errorf("%s: %w: tensor %q is placed in %q, which is not a file of the folder", index, ErrFormat, tensor, file)
+			return nil, nil, fmt.Errorf("%s: %w: tensor %q is placed in %q, which is not a file of the folder", index, ErrFormat, tensor, file)
 		}
-		if !slices.Contains(c.names, file) {
-			c.names = append(c.names, file)
+		if !slices.Contains(names, file) {
+			names = append(names, file)
 		}
 	}
-	slices.Sort(c.names)
-	if slices.Contains(c.names, single) {
-		return in.WeightMap, nil
+	slices.Sort(names)
+	if slices.Contains(names, single) {
+		return names, in.WeightMap, nil
 	}
 	if f, err := root.Open(single); err == nil {
 		f.Close()
-		return nil, fmt.Errorf("%s is there, and %s, which places all tensors in %d other files: remove the one that is older (transformers reads the former)", single, index, len(c.names))
+		return nil, nil, fmt.Errorf("%s is there, and %s, which places all tensors in %d other files: remove the one that is older (transformers reads the former)", single, index, len(names))
 	}
-	return in.WeightMap, nil
+	return names, in.WeightMap, nil
 }
 
 func (c *Checkpoint) add(root Folder, name string, want map[string]string) error {
@@ -170,7 +168,7 @@ func ReadFile(root Folder, name string, most int64) ([]byte, error) {
 
 // OpenFile reads one file of the format, whatever its name.
 func OpenFile(root Folder, name string) (*Checkpoint, error) {
-	c := &Checkpoint{tensors: map[string]*Tensor{}, names: []string{name}}
+	c := &Checkpoint{tensors: map[string]*Tensor{}}
 	if err := c.add(root, name, nil); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)

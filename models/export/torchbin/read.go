@@ -34,7 +34,7 @@ func Open(root safetensors.Folder) (*safetensors.Checkpoint, error) {
 		_ = f.Close() // the error that matters is the other one
 		return nil, fmt.Errorf("%s: %w", FileName, err)
 	}
-	return safetensors.From(f, FileName, tensors), nil
+	return safetensors.From(f, tensors), nil
 }
 
 func read(f *os.File) ([]*safetensors.Tensor, error) {
