@@ -202,19 +202,15 @@ func (c *config) loops(trained string) (bundle.LoopRange, *bundle.Auto) {
 	return r, hint.Auto
 }
 
-// optional decodes another JSON file of the folder, and reports whether it is there.
-func (c *config) optional(name string, v any) bool {
+// optional decodes another JSON file of the folder, where it is there.
+func (c *config) optional(name string, v any) {
 	raw, err := safetensors.ReadFile(c.dir, name, 256<<20)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false
-	}
 	if err == nil {
 		err = json.Unmarshal(raw, v)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.errs = append(c.errs, fmt.Errorf("%s: %w", name, err))
 	}
-	return err == nil
 }
 
 // rope takes θ under its key, and the scaling (none or llama3), and gives the tables of a head. Configs have the scaling in
