@@ -7,21 +7,31 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/loopserve/loopserve/loopctl"
 )
 
-// observer is one model's loopctl.Observer.
+// observer is one model's loopctl.Observer. It is called between native calls, and looks each series up in the registry once.
 type observer struct {
-	model string
-	m     *Registry
+	model      string
+	m          *Registry
+	counters   map[series]prometheus.Counter
+	histograms map[series]prometheus.Observer
 
 	mu     sync.Mutex // a benchmark reads blocks between ticks
 	blocks loopctl.Blocks
 }
 
+// series is a metric with its labels behind the model's.
+type series struct {
+	name   string
+	labels [2]string
+}
+
 // Observer returns what a model's controller reports to. Counters are 0 from then on, not missing.
 func (m *Registry) Observer(model string) loopctl.Observer {
-	o := &observer{model: model, m: m}
+	o := &observer{model: model, m: m, counters: map[series]prometheus.Counter{}, histograms: map[series]prometheus.Observer{}}
 	for _, d := range defined {
 		if d.labels == "model_name" && d.buckets == nil {
 			m.counters[d.name].WithLabelValues(model)
@@ -34,15 +44,27 @@ func (m *Registry) Observer(model string) loopctl.Observer {
 	return o
 }
 
+// found is the series of a metric, which is made at the first mention.
+func found[T any, V interface{ WithLabelValues(values ...string) T }](known map[series]T, metrics map[string]V, model, name string, labels []string) T {
+	key := series{name: name}
+	copy(key.labels[:], labels)
+	out, ok := known[key]
+	if !ok {
+		out = metrics[name].WithLabelValues(slices.Concat([]string{model}, labels)...)
+		known[key] = out
+	}
+	return out
+}
+
 // add spares the many ticks in which there is nothing to add. labels come behind the model's.
 func (o *observer) add(counter string, n int, labels ...string) {
 	if n > 0 {
-		o.m.counters[counter].WithLabelValues(slices.Insert(labels, 0, o.model)...).Add(float64(n))
+		found(o.counters, o.m.counters, o.model, counter, labels).Add(float64(n))
 	}
 }
 
 func (o *observer) observe(histogram string, v float64, labels ...string) {
-	o.m.histograms[histogram].WithLabelValues(slices.Insert(labels, 0, o.model)...).Observe(v)
+	found(o.histograms, o.m.histograms, o.model, histogram, labels).Observe(v)
 }
 
 func (o *observer) since(histogram string, from, to time.Time) {

@@ -72,3 +72,19 @@ func TestObserver(t *testing.T) {
 		t.Error("blocks of a model that reports nothing")
 	}
 }
+
+// A tick in which each of 64 sequences has a token.
+func BenchmarkTick(b *testing.B) {
+	o := New().Observer("adder")
+	tick := &loopctl.TickStats{Runnable: 64}
+	for range 64 {
+		tick.Tokens = append(tick.Tokens, loopctl.TokenStats{Loops: 8, After: time.Millisecond})
+	}
+	for stage := range tick.Calls {
+		tick.Calls[stage].Rows = 64
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		o.Tick(tick)
+	}
+}
