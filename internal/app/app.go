@@ -105,7 +105,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Trace: a.tracer.Request,
-		Limits: api.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: min(cfg.MaxSequences, cfg.QueueLimit), LoopSteps: int64(cfg.MaxLoopSteps)},
+		Limits: api.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: cfg.MaxSequences, LoopSteps: int64(cfg.MaxLoopSteps)},
 	}, a.log, registry)
 	if err := a.listenAdmin(); err != nil {
 		return a, err
