@@ -60,10 +60,9 @@ func (k *loader) read(dir string) (*model, error) {
 	}
 	out.card = &generate.Model{
 		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
-		Loops: loopctl.LoopRange(m.Loops), Context: holds.Context, Vocab: m.VocabSize, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
+		Loops: holds.Loops, Context: holds.Context, Vocab: holds.Vocab, HiddenSize: holds.Hidden, Delta: holds.Delta, Gate: holds.Gate, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
 		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(holds.KV), KVTokens: holds.Tokens, ChatTemplate: tok.Config().ChatTemplate,
 		Problems: problemsOf(b),
-		Delta:    true, Gate: m.Gate != nil, // every block gives the delta: docs/bundle-format.md
 	}
 	if a := m.Auto; a != nil {
 		kind, _ := loopctl.ParseExitKind(a.ExitPolicy) // the bundle has been checked
@@ -75,9 +74,6 @@ func (k *loader) read(dir string) (*model, error) {
 		if out.card.Defaults, err = defaultsOf(b); err != nil {
 			k.log.Warn("left out of a model's generation_config.json", "model", m.Name, "err", err)
 		}
-	}
-	if m.Precision.Activations == "f32" { // other latents are not shown
-		out.card.HiddenSize = m.HiddenSize
 	}
 	for i, s := range spec.Shapes(m, k.cfg.PageSize, precision(k.cfg)) {
 		out.card.PageBytes[i] = s.PageBytes()
