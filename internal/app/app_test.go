@@ -22,15 +22,33 @@ import (
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// load makes a process on a free port, with settings given as flags.
-func load(t *testing.T, flags map[string]string) (*app.App, error) {
+// settings are those of flags, on a free port.
+func settings(t *testing.T, flags map[string]string) *configs.Config {
 	t.Helper()
 	flags["listen"] = "127.0.0.1:0"
 	cfg, err := configs.Load(configs.Sources{Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return app.Load(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return cfg
+}
+
+func logOf(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+// load makes a process with settings given as flags.
+func load(t *testing.T, flags map[string]string) (*app.App, error) {
+	t.Helper()
+	return app.Load(settings(t, flags), "test", logOf(t))
+}
+
+// open makes a process that has not loaded its models.
+func open(t *testing.T, flags map[string]string) *app.App {
+	t.Helper()
+	a, err := app.Open(settings(t, flags), "test", logOf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // refused wants a start to end with an error.

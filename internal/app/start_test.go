@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -26,15 +24,7 @@ import (
 // The port is open before the models are there: alive at once, ready when they are, and told apart by the code.
 func TestThePortOpensFirst(t *testing.T) {
 	ort.CheckLeaks(t)
-	cfg, err := configs.Load(configs.Sources{Flags: small(garden(t, "one", "two"), map[string]string{"listen": "127.0.0.1:0"})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := app.Open(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, stop := a.Inside(t.Context())
+	client, stop := open(t, small(garden(t, "one", "two"), nil)).Inside(t.Context())
 	ask := func(path string) (int, string) {
 		resp, err := client.Get("http://x" + path)
 		if err != nil {
@@ -72,15 +62,8 @@ func TestThePortOpensFirst(t *testing.T) {
 // A stop while models load is a stop, and what no bundle can be served from ends the server.
 func TestStopWhileLoading(t *testing.T) {
 	ort.CheckLeaks(t)
-	open := func(dir string) (*app.App, net.Listener) {
-		cfg, err := configs.Load(configs.Sources{Flags: small(dir, map[string]string{"listen": "127.0.0.1:0"})})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := app.Open(cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
-		if err != nil {
-			t.Fatal(err)
-		}
+	listening := func(dir string) (*app.App, net.Listener) {
+		a := open(t, small(dir, nil))
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -88,14 +71,14 @@ func TestStopWhileLoading(t *testing.T) {
 		return a, l
 	}
 	dir := garden(t, "one")
-	a, l := open(dir)
+	a, l := listening(dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := a.Run(ctx, l); err != nil {
 		t.Error(err)
 	}
 	spoil(t, dir, "one", "tokenizer.json")
-	a, l = open(dir)
+	a, l = listening(dir)
 	if err := a.Run(t.Context(), l); err == nil || !strings.Contains(err.Error(), "tokenizer.json") {
 		t.Errorf("it ran on without a model: %v", err)
 	}
