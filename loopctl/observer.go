@@ -51,12 +51,12 @@ type TickStats struct {
 	Drafted  int                  // tokens guessed
 	Accepted int                  // guesses that were right
 	Cached   int                  // tokens whose pages came from the prefix cache
-	// Preempted sequences lost their pages and wait again; Degraded ones were given fewer loops than they asked for.
-	Preempted, Degraded int
-	Running             int           // sequences running when the tick ended
-	Waiting             int           // requests waiting when the tick ended
-	Parked              int           // sequences that waited for their reader
-	Took                time.Duration // the whole tick
+
+	Preempted int           // sequences that lost their pages and wait again
+	Running   int           // sequences running when the tick ended
+	Waiting   int           // requests waiting when the tick ended
+	Parked    int           // sequences that waited for their reader
+	Took      time.Duration // the whole tick
 }
 
 // TokenStats tells of a sampled token.

@@ -111,7 +111,6 @@ func (c *Controller) grant(s *sequence) {
 		s.loops = min(max(loops, least), asked)
 		if s.loops < asked {
 			c.pay(s, s.req.rows()*(asked-s.loops))
-			c.stats.Degraded++
 		}
 	}
 	s.stats.LoopsGranted = s.loops
