@@ -32,12 +32,13 @@ type Origins map[string]string
 // LoadWithOrigins is Load, and tells where each value came from.
 func LoadWithOrigins(from Sources) (*Config, Origins, error) {
 	origins := Origins{}
-	c := &Config{}
+	settings, err := defaults()
+	if err != nil {
+		return nil, nil, fmt.Errorf("embedded default.yaml: %w", err)
+	}
+	c := &settings
 	for _, f := range fields(c) {
 		origins[f.Name] = "default"
-	}
-	if err := decode(defaultYAML, c); err != nil {
-		return nil, nil, fmt.Errorf("embedded default.yaml: %w", err)
 	}
 	if from.File != "" {
 		data, err := os.ReadFile(from.File)

@@ -19,15 +19,15 @@ type Field struct {
 
 // Fields lists every setting, in the order of default.yaml.
 func Fields() []Field {
-	c := *defaults()
+	c, _ := defaults() // LoadWithOrigins tells of an error
 	return fields(&c)
 }
 
-// defaults are read once: each command that has flags for settings asks, whichever is run.
-var defaults = sync.OnceValue(func() *Config {
-	c := &Config{}
-	_ = decode(defaultYAML, c) // a test proves that it is valid
-	return c
+// defaults are read once: each command that has flags for settings asks, whichever is run. What is set later replaces lists, and
+// changes none.
+var defaults = sync.OnceValues(func() (c Config, err error) {
+	err = decode(defaultYAML, &c)
+	return c, err
 })
 
 func fields(c *Config) []Field {
