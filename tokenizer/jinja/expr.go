@@ -41,10 +41,6 @@ func sequenceOf(k kind, line int, items []expr) expr {
 	return strict(line, func(_ *render, v []Value) Value { return &List{Items: v, kind: k} }, items...)
 }
 
-func itemOf(x, key expr, line int) expr {
-	return strict(line, func(r *render, v []Value) Value { return r.getItem(v[0], v[1]) }, x, key)
-}
-
 // apply is a filter or a test on x.
 func apply(b *builtin, x expr, a arguments, line int) expr {
 	return strict(line, func(r *render, v []Value) Value { return b.call(r, v[0], a.of(v[1:])) }, a.behind(x)...)

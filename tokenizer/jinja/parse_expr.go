@@ -217,10 +217,9 @@ func (p *parser) subscript(x expr) expr {
 	p.require(n > 0 || parts[0] != nil, "Expected an expression, got '%s'", describe(p.cur))
 	p.expect("]")
 	if n == 0 {
-		return itemOf(x, parts[0], line)
+		return strict(line, func(r *render, v []Value) Value { return r.getItem(v[0], v[1]) }, x, parts[0])
 	}
-	slice := func(r *render, v []Value) Value { return r.slice(v[0], [3]Value(v[1:])) }
-	return strict(line, slice, x, parts[0], parts[1], parts[2])
+	return strict(line, func(r *render, v []Value) Value { return r.slice(v[0], [3]Value(v[1:])) }, x, parts[0], parts[1], parts[2])
 }
 
 // callOf parses a call's arguments.
