@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -53,10 +54,12 @@ const primed = 128
 
 func (d *streamDecoder) Prime(context []int32) {
 	if len(context) > 2*primed {
-		d.prime(context[:primed])
-		context = context[len(context)-primed:]
+		context = slices.Concat(context[:primed], context[len(context)-primed:])
 	}
-	d.prime(context)
+	for _, id := range context {
+		d.push(id)
+	}
+	d.out = d.out[:0]
 	for k := range d.state {
 		if k > d.t.fused && d.t.decode[k].kind != opStrip && len(d.state[k].bytes) > 0 {
 			*d = *newStreamDecoder(d.t, d.skip) // a decoder that tells nothing before the end
@@ -65,23 +68,16 @@ func (d *streamDecoder) Prime(context []int32) {
 	}
 }
 
-func (d *streamDecoder) prime(ids []int32) {
-	for _, id := range ids {
-		d.out = d.out[:0]
-		d.push(id)
-	}
-}
-
 func (d *streamDecoder) Push(id int32) string {
-	d.out = d.out[:0]
 	d.push(id)
-	return string(d.out)
+	return d.take()
 }
 
-func (d *streamDecoder) Flush() string {
+// take is the text that has become certain since it was last taken.
+func (d *streamDecoder) take() string {
+	text := string(d.out)
 	d.out = d.out[:0]
-	d.flush()
-	return string(d.out)
+	return text
 }
 
 // push takes an id; ids outside the vocabulary say nothing.
@@ -213,7 +209,7 @@ func (d *streamDecoder) stripPart(k int, part []byte) {
 	s.bytes = s.bytes[:copy(s.bytes, s.bytes[sure:])]
 }
 
-func (d *streamDecoder) flush() {
+func (d *streamDecoder) Flush() string {
 	for k := range d.state {
 		s := &d.state[k]
 		if k > d.t.fused && d.t.decode[k].kind != opStrip && len(s.bytes) > 0 { // the fused token; what a Strip holds is cut
@@ -224,4 +220,5 @@ func (d *streamDecoder) flush() {
 		d.end(k)
 		s.index, s.began = 0, false
 	}
+	return d.take()
 }

@@ -250,12 +250,10 @@ func (t *native) Decode(ids []int32, skipSpecial bool) (string, error) {
 	}
 	d := pool.Get().(*streamDecoder)
 	defer pool.Put(d)
-	d.out = d.out[:0]
 	for _, id := range ids {
 		d.push(id)
 	}
-	d.flush()
-	return string(d.out), nil
+	return d.Flush(), nil
 }
 
 func (t *native) NewDecoder(skipSpecial bool) Decoder { return newStreamDecoder(t, skipSpecial) }
