@@ -35,7 +35,7 @@ func readConfig(dir *folder, ignore []string) (*config, error) {
 		return nil, fmt.Errorf("config.json: not a JSON object: %w", err)
 	}
 	for _, key := range ignore {
-		if _, ok := c.keys[key]; !ok {
+		if c.lacks(key) {
 			return nil, fmt.Errorf("config.json: there is no key %q to ignore", key)
 		}
 		delete(c.keys, key)
@@ -52,7 +52,13 @@ func (c *config) fail(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("config.json: "+format, args...))
 }
 
-// take decodes a key into v and strikes it off; it reports whether the key is there.
+// lacks reports whether the key is not there, or was taken.
+func (c *config) lacks(key string) bool {
+	_, ok := c.keys[key]
+	return !ok
+}
+
+// take decodes a key into v and strikes it off; it reports whether v has it.
 func (c *config) take(key string, v any) bool {
 	return c.decode(key, func(raw []byte) error { return json.Unmarshal(raw, v) })
 }
@@ -94,11 +100,12 @@ func (c *config) name(key string, v *string) {
 
 // size takes an integer in [low, high]; def stands in where the key is absent, and −1 makes it required.
 func (c *config) size(key string, low, high, def int) int {
-	v := def
-	if !c.take(key, &v) && def < 0 {
+	if c.lacks(key) && def < 0 {
 		c.fail("%s is missing", key)
 		return low
 	}
+	v := max(def, low) // where the key holds something else, which is an error of its own
+	c.take(key, &v)
 	if v < low || v > high {
 		c.fail("%s is %d, must be %d to %d", key, v, low, high)
 		return low
@@ -107,11 +114,12 @@ func (c *config) size(key string, low, high, def int) int {
 }
 
 func (c *config) number(key string) float64 {
-	var v float64
-	if !c.take(key, &v) {
+	if c.lacks(key) {
 		c.fail("%s is missing", key)
 		return 1
 	}
+	v := 1.0
+	c.take(key, &v)
 	return c.positive(key, v)
 }
 

@@ -74,6 +74,8 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		{"num_key_value_heads", 3, "num_key_value_heads 3"},
 		{"head_dim", 15, "head_dim is 15"},
 		{"rms_norm_eps", 0, "rms_norm_eps"},
+		{"rms_norm_eps", "1e-5", "rms_norm_eps"},
+		{"rms_norm_eps", nil, "rms_norm_eps is missing"},
 		{"rope_theta", -1, "rope_theta"},
 		{"rope_scaling", map[string]any{"rope_type": "yarn", "factor": 4}, "yarn"},
 		{"rope_scaling", map[string]any{"rope_type": "llama3"}, "llama3"},
@@ -88,7 +90,11 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	} {
 		config := tiny.Config()
 		config[c.key] = c.v
-		mentions(t, try(t, config, tiny.Tensors(), nil), c.want)
+		err := try(t, config, tiny.Tensors(), nil)
+		mentions(t, err, c.want)
+		if c.v != nil && strings.Contains(err.Error(), "is missing") {
+			t.Errorf("%s is %v: error %q says that a key is missing", c.key, c.v, err)
+		}
 	}
 }
 

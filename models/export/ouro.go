@@ -15,7 +15,7 @@ func init() { families["ouro"] = newOuro }
 
 func newOuro(c *config, _ hasTensor) (family, error) {
 	m := &ouro{}
-	if _, ok := c.keys["use_sliding_window"]; !ok {
+	if c.lacks("use_sliding_window") {
 		c.ignore("sliding_window") // upstream's default is no window
 	}
 	m.llama(c)

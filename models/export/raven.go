@@ -55,7 +55,7 @@ func (m *raven) initValues(c *config) {
 		Embedding float64 `json:"embedding"`
 		Scale     float64 `json:"embed_scale"`
 	}
-	if _, ok := c.keys["init_values"]; !ok { // the default of upstream's config class
+	if c.lacks("init_values") { // the default of upstream's config class
 		init.Std, init.Scale = math.Sqrt(2/(5*float64(m.hidden))), math.Sqrt(float64(m.hidden))
 	}
 	c.strict("init_values", &init)
