@@ -15,10 +15,10 @@ import (
 )
 
 //go:embed default.yaml
-var defaultYAML []byte
+var defaultYAML string
 
 // DefaultYAML returns the annotated defaults, as `loopserve config --default` prints them.
-func DefaultYAML() string { return string(defaultYAML) }
+func DefaultYAML() string { return defaultYAML }
 
 // Config is the whole configuration. default.yaml says what each field means; its order is the same. oneof and least are
 // rules of Validate; times must all be above 0.

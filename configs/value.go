@@ -26,7 +26,7 @@ func Fields() []Field {
 // defaults are read once: each command that has flags for settings asks, whichever is run. What is set later replaces lists, and
 // changes none.
 var defaults = sync.OnceValues(func() (c Config, err error) {
-	err = decode(defaultYAML, &c)
+	err = decode([]byte(defaultYAML), &c)
 	return c, err
 })
 
@@ -48,13 +48,10 @@ func (f Field) Flag() string { return strings.ReplaceAll(f.Name, "_", "-") }
 
 // Usage is what stands beside the setting in default.yaml.
 func (f Field) Usage() string {
-	for line := range strings.Lines(string(defaultYAML)) {
-		if strings.HasPrefix(line, f.Name+":") {
-			_, text, _ := strings.Cut(line, "#")
-			return strings.TrimSpace(text)
-		}
-	}
-	return ""
+	_, line, _ := strings.Cut(defaultYAML, "\n"+f.Name+":")
+	line, _, _ = strings.Cut(line, "\n")
+	_, text, _ := strings.Cut(line, "#")
+	return strings.TrimSpace(text)
 }
 
 // Type names the type of the value: bool, int, float, duration, size, string or list.
