@@ -32,7 +32,7 @@ const (
 // other. Each has a goroutine, which ends with the server; wg waits for them.
 type jobs struct {
 	mu   sync.Mutex
-	list []*job // oldest first: where one runs it is the last
+	list []*job // newest first: where one runs it is the first
 	wg   sync.WaitGroup
 }
 
@@ -85,9 +85,9 @@ func (js *jobs) start(parent context.Context, j *job, run func(context.Context) 
 	}
 	ctx, cancel := context.WithCancel(parent)
 	j.cancel, j.state.Created = cancel, time.Now().Unix()
-	js.list = append(js.list, j)
-	if same := js.of(j.kind); len(same) > map[string]int{jobBench: mostJobs, jobCurve: mostCurves}[j.kind] {
-		js.drop(same[0])
+	js.list = slices.Insert(js.list, 0, j)
+	if same, most := js.of(j.kind), map[string]int{jobBench: mostJobs, jobCurve: mostCurves}[j.kind]; len(same) > most {
+		js.drop(same[most])
 	}
 	js.wg.Go(func() {
 		defer close(j.finished)
@@ -100,8 +100,8 @@ func (js *jobs) start(parent context.Context, j *job, run func(context.Context) 
 
 // running is the job that runs, nil where none does. Callers hold mu.
 func (js *jobs) running() *job {
-	if n := len(js.list); n > 0 && js.list[n-1].look().Status == jobRunning {
-		return js.list[n-1]
+	if len(js.list) > 0 && js.list[0].look().Status == jobRunning {
+		return js.list[0]
 	}
 	return nil
 }
@@ -113,9 +113,16 @@ func (js *jobs) current() *job {
 	return js.running()
 }
 
-// of are the jobs of a kind, oldest first. Callers hold mu.
+// of are the jobs of a kind, newest first. Callers hold mu.
 func (js *jobs) of(kind string) []*job {
 	return slices.DeleteFunc(slices.Clone(js.list), func(j *job) bool { return j.kind != kind })
+}
+
+// all are the same for those who do not hold mu.
+func (js *jobs) all(kind string) []*job {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	return js.of(kind)
 }
 
 // drop forgets a job. Callers hold mu.
@@ -131,15 +138,6 @@ func (js *jobs) find(kind, id string, model *generate.Model) *job {
 		}
 	}
 	return nil
-}
-
-// all are the remembered jobs of a kind, newest first.
-func (js *jobs) all(kind string) []*job {
-	js.mu.Lock()
-	defer js.mu.Unlock()
-	out := js.of(kind)
-	slices.Reverse(out)
-	return out
 }
 
 func (js *jobs) remove(j *job) {
