@@ -24,14 +24,14 @@ func (f *Field) bounds(b *Bounds) (lo, hi int64) {
 // integer reads an integer. where is how messages call it: the field's name, or an entry of it.
 func (f *Field) integer(raw json.RawMessage, where string, b *Bounds) (int, error) {
 	lo, hi := f.bounds(b)
-	v, ok := Integer(raw)
-	switch {
-	case !ok:
-		return 0, Bad(f.Name, CodeType, "%s is %s: it must be %s", where, Show(raw), integerRange(lo, hi))
-	case v < lo || v > hi:
-		return 0, Bad(f.Name, CodeValue, "%s is %s: it must be %s", where, Show(raw), integerRange(lo, hi))
+	code := CodeType
+	if v, ok := Integer(raw); ok {
+		if lo <= v && v <= hi {
+			return int(v), nil
+		}
+		code = CodeValue
 	}
-	return int(v), nil
+	return 0, Bad(f.Name, code, "%s is %s: it must be %s", where, Show(raw), integerRange(lo, hi))
 }
 
 // number reads a number.
