@@ -17,7 +17,6 @@ type Case struct {
 	Family    string         `json:"family"`
 	ModelType string         `json:"model_type"`
 	Tolerance map[string]any `json:"tolerance"` // numbers by kind; criteria have a map of their own
-	Trained   int            `json:"T_trained"`
 	values    *safetensors.Checkpoint
 	root      *os.Root
 }
