@@ -148,11 +148,8 @@ func writeFile(target *os.Root, name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(content); err != nil {
-		f.Close()
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func copyCompanions(source *folder, target *os.Root, m *bundle.Manifest) error {
