@@ -10,10 +10,11 @@ import (
 //go:embed page.tmpl
 var pageText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{"count": count, "size": size}).Parse(pageText))
-
 // Write prints the facts as a page.
-func (f *Facts) Write(w io.Writer) error { return page.Execute(w, f) }
+func (f *Facts) Write(w io.Writer) error {
+	page := template.Must(template.New("page").Funcs(template.FuncMap{"count": count, "size": size}).Parse(pageText))
+	return page.Execute(w, f)
+}
 
 // Depth is the layers that a token goes through at the default number of loops.
 func (f *Facts) Depth() int {
