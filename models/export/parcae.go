@@ -32,13 +32,12 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	m.rope(c)
 	c.take("prelude_norm", &m.preludeNorm)
 	m.tied = c.tied(false, "tie_embeddings", "tie_word_embeddings")
-	for key, value := range map[string]string{
-		"block_class_name": `"TransformerPreNormBlock"`, "norm_class_name": `"RMSNorm"`, "mlp_class_name": `"BaseMLP"`,
-		"nonlin_name": `"ReLU2"`, "model_class_name": `"Parcae"`, "injection_type": `"diagonal"`, "qk_norm": "true",
-		"qk_bias": "false", "bias": "false", "mup_model_scaling_factor": "1",
-		"_is_recurrent_block_config": "false",
+	for _, only := range []struct{ key, value string }{
+		{"block_class_name", `"TransformerPreNormBlock"`}, {"norm_class_name", `"RMSNorm"`}, {"mlp_class_name", `"BaseMLP"`},
+		{"nonlin_name", `"ReLU2"`}, {"model_class_name", `"Parcae"`}, {"injection_type", `"diagonal"`}, {"qk_norm", "true"},
+		{"qk_bias", "false"}, {"bias", "false"}, {"mup_model_scaling_factor", "1"}, {"_is_recurrent_block_config", "false"},
 	} {
-		c.must(key, value)
+		c.must(only.key, only.value)
 	}
 	c.must("init_strategy", `"scaled-zero"`, `"scaled"`, `"scaled-geiping"`, `"scaled-stuck"`) // which scale neither embedding nor logits
 	c.must("clip_qkv")
