@@ -98,14 +98,14 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	}
 	server := askedOften(e.url)
 	if e.url == "" {
-		cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
-		if err != nil {
-			return err
+		cfg, _, failed := loadConfig(cmd.Flags(), ofEngine)
+		if failed != nil {
+			return failed
 		}
 		cfg.Models = []string{e.models}
-		c, stop, err := inside(cmd, cfg)
-		if err != nil {
-			return err
+		c, stop, failed := inside(cmd, cfg)
+		if failed != nil {
+			return failed
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 		server = &c
