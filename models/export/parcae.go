@@ -33,9 +33,17 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	c.take("prelude_norm", &m.preludeNorm)
 	m.tied = c.tied(false, "tie_embeddings", "tie_word_embeddings")
 	for _, only := range []struct{ key, value string }{
-		{"block_class_name", `"TransformerPreNormBlock"`}, {"norm_class_name", `"RMSNorm"`}, {"mlp_class_name", `"BaseMLP"`},
-		{"nonlin_name", `"ReLU2"`}, {"model_class_name", `"Parcae"`}, {"injection_type", `"diagonal"`}, {"qk_norm", "true"},
-		{"qk_bias", "false"}, {"bias", "false"}, {"mup_model_scaling_factor", "1"}, {"_is_recurrent_block_config", "false"},
+		{"block_class_name", `"TransformerPreNormBlock"`},
+		{"norm_class_name", `"RMSNorm"`},
+		{"mlp_class_name", `"BaseMLP"`},
+		{"nonlin_name", `"ReLU2"`},
+		{"model_class_name", `"Parcae"`},
+		{"injection_type", `"diagonal"`},
+		{"qk_norm", "true"},
+		{"qk_bias", "false"},
+		{"bias", "false"},
+		{"mup_model_scaling_factor", "1"},
+		{"_is_recurrent_block_config", "false"},
 	} {
 		c.must(only.key, only.value)
 	}
