@@ -128,3 +128,21 @@ func BenchmarkRenderChat(b *testing.B) {
 		}
 	}
 }
+
+// TestLineOfWhatFails: an expression over several lines is named by its first.
+func TestLineOfWhatFails(t *testing.T) {
+	for tpl, line := range map[string]int{
+		"\n{{ missing(\n1,\n2) }}":                                  2,
+		"\n{{ 1 +\n\nnone }}":                                       2,
+		"\n{{ 1 | join(\n\n',') }}":                                 2,
+		"\n{% for a,\n\nb in [1] %}{% endfor %}":                    2,
+		"\n\n{% set a,\n\n\nb = [1] %}":                             3,
+		"{% macro m(a) %}{{ a }}{% endmacro %}\n{{ m(\n\n1\n,2) }}": 2,
+	} {
+		_, err := mustParse(t, tpl).RenderChat(t.Context(), Chat{Messages: json.RawMessage(`[]`)})
+		var e *Error
+		if !errors.As(err, &e) || e.Line != line {
+			t.Errorf("%q: got %v, want line %d", tpl, err, line)
+		}
+	}
+}

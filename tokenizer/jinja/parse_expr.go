@@ -31,7 +31,8 @@ func (p *parser) binary(level int) expr {
 		p.advance()
 		return not(p.binary(level))
 	}
-	operands, line := []expr{p.binary(level + 1)}, p.cur.line
+	line := p.cur.line
+	operands := []expr{p.binary(level + 1)}
 	var ops []string
 	for op := p.operator(); slices.Contains(levels[level], op); op = p.operator() {
 		if op == "not in" {
@@ -224,7 +225,8 @@ func (p *parser) subscript(x expr) expr {
 
 // callOf parses a call's arguments.
 func (p *parser) callOf(x expr) expr {
-	c := &call{line: p.cur.line, args: p.arguments()}
+	c := &call{line: p.cur.line}
+	c.args = p.arguments()
 	c.parts = c.args.behind(x)
 	p.last = c
 	return func(r *render, s *scope) Value { return c.run(r, s, nil) }
@@ -256,7 +258,8 @@ func (p *parser) filters(x expr) expr {
 }
 
 func (p *parser) filter(x expr) expr {
-	b, line := p.builtin("filter", filters), p.cur.line
+	line := p.cur.line
+	b := p.builtin("filter", filters)
 	var a arguments
 	if p.is("(") {
 		a = p.arguments()

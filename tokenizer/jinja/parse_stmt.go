@@ -46,7 +46,8 @@ func (p *parser) ifTag() stmt {
 }
 
 func (p *parser) forTag() stmt {
-	line, target := p.cur.line, p.target(false)
+	line := p.cur.line
+	target := p.target(false)
 	p.expect("in")
 	iter := p.binary(0)
 	refuseIf(p.is(","), "a tuple without parentheses behind 'in'")
@@ -98,7 +99,8 @@ func (p *parser) controlTag() stmt {
 }
 
 func (p *parser) setTag() stmt {
-	line, target := p.cur.line, p.target(true)
+	line := p.cur.line
+	target := p.target(true)
 	var value expr
 	if p.skip("=") {
 		value = p.tuple(false)
