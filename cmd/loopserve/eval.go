@@ -67,7 +67,7 @@ With --draft it compares instead: answers with drafts against answers without, a
 	flags.StringVar(&e.svg, "svg", "", "prefix of plots: PREFIX-accuracy.svg; for policies PREFIX-policies.svg and PREFIX-difficulty.svg; for several models PREFIX-MODEL-… of each, and PREFIX-depth.svg")
 	flags.BoolVar(&e.logScale, "log", false, "draw loops on a logarithmic axis")
 	flags.IntVar(&e.opt.Concurrency, "concurrency", 16, "requests at the same time while counting answers")
-	flags.IntVar(&e.opt.Timed, "timed", 50, "requests asked one after another for latencies; negative: none")
+	flags.IntVar(&e.opt.Timed, "timed", 50, "requests asked one after another for latencies; 0: none")
 	flags.IntVar(&e.opt.MaxTokens, "max-tokens", 0, "tokens of an answer, at most; 0: the longest answer's bytes + 4")
 	addConfigFlags(flags, ofEngine)
 	return cmd
@@ -83,6 +83,8 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		return usagef("--draft is %v: must be integers from 1", e.drafts)
 	case slices.ContainsFunc(e.thresholds, func(v float64) bool { return !(v > 0) }):
 		return usagef("--exit-threshold is %v: must be positive numbers, like 0.3,0.1", e.thresholds)
+	case e.opt.Concurrency < 1 || e.opt.Timed < 0:
+		return usagef("--concurrency is %d and --timed is %d: must be at least 1, and at least 0", e.opt.Concurrency, e.opt.Timed)
 	case e.metric != "exact" && e.metric != "loglikelihood":
 		return usagef("--metric is %q: must be exact or loglikelihood", e.metric)
 	case e.drafts != nil && len(e.names) > 1:

@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +12,8 @@ import (
 type Evaluation struct {
 	Problems    []Problem
 	Depths      []Depth
-	Concurrency int  // problems asked at one time while counting; default 16
-	Timed       int  // problems asked one after another for latencies; default 50, none if negative
+	Concurrency int  // problems asked at one time while counting
+	Timed       int  // problems asked one after another for latencies
 	MaxTokens   int  // default: the longest answer's bytes + 4
 	Likelihood  bool // score the answers' log-likelihood instead of generating
 	Progress    func(done, total int)
@@ -122,7 +121,7 @@ func (e Evaluation) ask(ctx context.Context, c Client) (replies, alone [][]*Repl
 			return nil, nil, fmt.Errorf("drafts at %d loops have nothing to be compared with: ask without, too", d.Loops)
 		}
 	}
-	e.Concurrency, e.Timed = cmp.Or(e.Concurrency, 16), max(0, min(cmp.Or(e.Timed, 50), len(e.Problems)))
+	e.Concurrency, e.Timed = max(1, e.Concurrency), min(e.Timed, len(e.Problems))
 	if e.Likelihood {
 		e.Timed = 0
 	}
