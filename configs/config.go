@@ -28,6 +28,10 @@ type Config struct {
 	APIKeyFile string   `yaml:"api_key_file"`
 	Insecure   bool     `yaml:"insecure"`
 
+	AllowedHosts   []string `yaml:"allowed_hosts"`
+	CORSOrigins    []string `yaml:"cors_origins"`
+	MaxConnections int      `yaml:"max_connections" least:"1"`
+
 	Models      []string      `yaml:"models"`
 	Strict      bool          `yaml:"strict"`
 	Verify      string        `yaml:"verify" oneof:"lazy start off"`
@@ -105,6 +109,16 @@ func (c *Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.AdminListen); err != nil && c.AdminListen != "" {
 		bad("admin_listen", fmt.Sprintf("%q", c.AdminListen), "write it as 127.0.0.1:8081")
+	}
+	for _, h := range c.AllowedHosts {
+		if h != strings.ToLower(h) || strings.ContainsAny(h, "/: ") {
+			bad("allowed_hosts", fmt.Sprintf("%q", h), "give names in small letters, without scheme and port, like example.org, or *")
+		}
+	}
+	for _, o := range c.CORSOrigins {
+		if u, err := url.Parse(o); o != "*" && o != "null" && (err != nil || u.Scheme+"://"+u.Host != o) {
+			bad("cors_origins", fmt.Sprintf("%q", o), "give scheme, host and port alone, like http://localhost:3000, or *")
+		}
 	}
 	if u, err := url.Parse(c.TraceEndpoint); c.TraceEndpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		bad("trace_endpoint", fmt.Sprintf("%q", c.TraceEndpoint), "write it as http://127.0.0.1:4318")

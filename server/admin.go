@@ -42,12 +42,12 @@ type ModelControl interface {
 }
 
 // Admin is the handler of the admin listener: metrics, profiles, and models in and out of memory. It asks for the same
-// keys as the API. A browser's requests from other sites are refused, since a listener on loopback is open to whatever
-// page an operator looks at.
+// keys as the API, and refuses the same requests of browsers, since a listener on loopback is open to whatever page an
+// operator looks at. No page of another site may use it.
 func (s *Server) Admin(models ModelControl) http.Handler {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
-	r.Use(s.identify, s.account, s.recover, sameOrigin, s.authorize)
+	r.Use(s.identify, s.account, s.recover, s.authorize, s.guard(s.cfg.AdminListen, nil))
 	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models"))
 	r.NoMethod(s.noMethod)
 	r.GET("/livez", s.answers(s.getLive))
@@ -69,18 +69,7 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	r.POST("/admin/models/:id/load", func(c *gin.Context) { answer(c, models.LoadModel(c.Request.Context(), c.Param("id"))) })
 	r.POST("/admin/models/:id/unload", func(c *gin.Context) { answer(c, models.UnloadModel(c.Param("id"))) })
 	r.POST("/admin/rescan", func(c *gin.Context) { answer(c, models.Rescan(c.Request.Context())) })
-	return r
-}
-
-var crossOrigin = http.NewCrossOriginProtection()
-
-// sameOrigin refuses what a page of another site sends, in the log's sight.
-func sameOrigin(c *gin.Context) {
-	if err := crossOrigin.Check(c.Request); err != nil {
-		e := failure(http.StatusForbidden, "cross_origin", "the request came from a web page of another site: the admin listener accepts requests from programs and from its own pages only")
-		e.Cause = err
-		fail(c, e)
-	}
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { s.serve(r, w, q) })
 }
 
 // failAdmin tells the operator all: who may use this listener may read the log.

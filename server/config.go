@@ -10,6 +10,10 @@ import (
 
 // Config is how the server behaves. A zero field means its default.
 type Config struct {
+	// Listen and AdminListen are the addresses that clients reach the listeners at, for the check of the header Host; an empty
+	// one does not check it. AllowedHosts are further names, and CORSOrigins the origins whose pages may use the API; * is all.
+	Listen, AdminListen       string
+	AllowedHosts, CORSOrigins []string
 	// APIKeys are the bearer tokens that may come in; none means that no key is asked for.
 	APIKeys []string
 	// SharePrefixes lets requests of different API keys use each other's prefix cache. Off, a key cannot measure what

@@ -120,10 +120,11 @@ func (s *Server) routes() *gin.Engine {
 	r.HandleMethodNotAllowed = true
 	r.UseRawPath = true
 	r.ContextWithFallback = true
-	r.Use(s.identify, s.trace, s.account, s.recover)
-	r.GET("/", s.getPlayground) // before authorize: the page asks for the key
-	r.HEAD("/", s.getPlayground)
-	r.Use(s.authorize)
+	guard := s.guard(s.cfg.Listen, s.cfg.CORSOrigins)
+	r.Use(s.identify, s.trace, s.account, s.recover, s.cors)
+	r.GET("/", guard, s.getPlayground) // before authorize: the page asks for the key
+	r.HEAD("/", guard, s.getPlayground)
+	r.Use(s.authorize, guard)
 	r.NoRoute(noRoute("the routes are under /v1, see docs/api.md"))
 	r.NoMethod(s.noMethod)
 
@@ -163,7 +164,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(r.Context())
 		r.URL.Path, r.URL.RawPath = p, strings.TrimRight(r.URL.RawPath, "/")
 	}
-	s.router.ServeHTTP(w, r)
+	s.serve(s.router, w, r)
+}
+
+// serve has h answer. Each byte that a client owes has a deadline, whether h reads it or not.
+func (s *Server) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		h.ServeHTTP(w, r)
+		return
+	}
+	b := &owed{ReadCloser: r.Body, rc: http.NewResponseController(w), header: w.Header()}
+	b.until(time.Now().Add(s.cfg.BodyTimeout))
+	b.header.Set("Connection", "close")
+	r = r.WithContext(r.Context()) // net/http keeps its own view of the body
+	r.Body = b
+	defer func() {
+		if !b.paid { // net/http swallows a little, lest the client sees a reset instead of the answer
+			b.until(time.Now().Add(linger))
+		}
+	}()
+	h.ServeHTTP(w, r)
 }
 
 // Serve answers on l until Shutdown, which makes it return nil.

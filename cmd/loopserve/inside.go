@@ -22,5 +22,5 @@ func inside(cmd *cobra.Command, cfg *configs.Config) (c measure.HTTP, stop func(
 		return c, nil, err
 	}
 	inProcess, stop := a.Inside(context.WithoutCancel(cmd.Context())) // an interrupt ends the request, then stop the models
-	return measure.HTTP{URL: "http://in-process", Client: inProcess}, stop, nil
+	return measure.HTTP{URL: "http://localhost", Client: inProcess}, stop, nil
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/tracing"
@@ -44,6 +46,9 @@ type App struct {
 	checks     sync.WaitGroup // of hashes, in the background
 	hashing    sync.Mutex
 }
+
+// mostOperators bounds the connections of the admin listener.
+const mostOperators = 64
 
 // ConfigError is what only a look at the world finds wrong with a configuration: its keys cannot be read, an address needs
 // keys where there are none, or what it names as models leads to no bundle.
@@ -102,6 +107,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		registry.AliasVLLM()
 	}
 	a.server = server.New(server.Config{
+		Listen: cfg.Listen, AdminListen: cfg.AdminListen, AllowedHosts: cfg.AllowedHosts, CORSOrigins: cfg.CORSOrigins,
 		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Trace: a.tracer.Request,
@@ -148,7 +154,7 @@ func (a *App) listenAdmin() error {
 	}
 	a.adminL = l
 	a.admin = &http.Server{
-		Handler: a.server.Admin(a), ReadHeaderTimeout: a.cfg.HeaderTimeout, ReadTimeout: a.cfg.BodyTimeout, IdleTimeout: a.cfg.IdleTimeout,
+		Handler: a.server.Admin(a), ReadHeaderTimeout: a.cfg.HeaderTimeout, IdleTimeout: a.cfg.IdleTimeout,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
 	}
 	return nil
@@ -158,7 +164,7 @@ func (a *App) listenAdmin() error {
 // were not loaded before are loaded meanwhile; where that fails, it ends.
 func (a *App) Run(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- a.server.Serve(l) }()
+	go func() { served <- a.server.Serve(netutil.LimitListener(l, a.cfg.MaxConnections)) }()
 	adminDone := make(chan struct{})
 	go func() {
 		defer close(adminDone)
@@ -166,7 +172,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 			return
 		}
 		a.log.Info("admin", "address", "http://"+a.adminL.Addr().String())
-		if err := a.admin.Serve(a.adminL); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.admin.Serve(netutil.LimitListener(a.adminL, mostOperators)); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("admin listener ended", "error", err)
 		}
 	}()

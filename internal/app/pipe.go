@@ -50,7 +50,7 @@ func (p *pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// Inside runs the process without any port. The client reaches it under any host name; stop ends it and frees everything.
+// Inside runs the process without any port. The client reaches it as http://localhost; stop ends it and frees everything.
 func (a *App) Inside(ctx context.Context) (client *http.Client, stop func() error) {
 	l := newPipe()
 	ctx, cancel := context.WithCancel(ctx)

@@ -26,7 +26,7 @@ func TestThePortOpensFirst(t *testing.T) {
 	ort.CheckLeaks(t)
 	client, stop := open(t, small(garden(t, "one", "two"), nil)).Inside(t.Context())
 	ask := func(path string) (int, string) {
-		resp, err := client.Get("http://x" + path)
+		resp, err := client.Get("http://localhost" + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,4 +233,28 @@ func TestACheckOfWhatWasReplaced(t *testing.T) {
 	if got := add(t, url, "one"); got != "1368" {
 		t.Errorf("says %q", got)
 	}
+}
+
+// One connection too many waits until another closes.
+func TestMaxConnections(t *testing.T) {
+	ort.CheckLeaks(t)
+	url, _ := startMany(t, garden(t, "one"), map[string]string{"max_connections": "1"})
+	http.DefaultClient.CloseIdleConnections()
+	idle, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // it is accepted
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/livez", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.DefaultClient.Do(r); err == nil {
+		resp.Body.Close()
+		t.Error("a second connection was answered")
+	}
+	idle.Close()
+	get(t, url+"/livez")
 }
