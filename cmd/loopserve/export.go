@@ -62,6 +62,7 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.StringVar(&opt.Head, "head", "", "type of the head: f32, int8 or int4 on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
 	flags.BoolVar(&fused, "fuse", true, "take norms, additions and activations into the quantized products")
 	flags.StringVar(&opt.State, "state", "", "state before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
+	flags.StringVar(&opt.Loop, "loop", "", "layers of a plain decoder (llama, qwen2, …) that are the block, as 15-18, counted from 0 (default: all)")
 	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "take this key of config.json as absent (may be repeated)")
 	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export although no server could open the checkpoint's tokenizer: to measure and to verify")
 	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is in the folder")

@@ -71,8 +71,16 @@ func (k *checker) folder(folder string) {
 
 // eachLoops calls check for every loop count of a folder, with where its answers are.
 func (k *checker) eachLoops(folder string, check func(at string, loops int)) {
+	most := k.e.Manifest().Loops.Max
 	for _, loops := range k.c.Loops(folder) {
-		if check(fmt.Sprintf("%s/T_%d/", folder, loops), loops); k.err != nil {
+		at := fmt.Sprintf("%s/T_%d/", folder, loops)
+		if loops > most {
+			for _, name := range k.c.Names(at) {
+				k.why[name] = fmt.Sprintf("the bundle's loops end at %d", most)
+			}
+			continue
+		}
+		if check(at, loops); k.err != nil {
 			k.err = fmt.Errorf("%d loops: %w", loops, k.err)
 			return
 		}

@@ -24,6 +24,7 @@ type Options struct {
 	Embedding string // f32 (default), f16, bf16, int8 or int4 on the CPU; the dtype on CUDA
 	Head      string // default: as Weights; on CUDA f32 too
 	State     string // of the families that inject: zeros (default) or normal
+	Loop      string // of plain decoders: the layers of the block, FIRST-LAST, counted from 0; "": all
 	Unfused   bool   // keep norms, additions and activations out of the quantized products, to compare with
 	Force     bool   // replace an existing bundle
 	// IgnoreConfig are keys of config.json that are taken as absent, because somebody knows that they say nothing.
@@ -67,7 +68,7 @@ func Export(ctx context.Context, hf, out string, opt Options) (m *bundle.Manifes
 }
 
 func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, error) {
-	s, err := openSource(hf, opt.IgnoreConfig)
+	s, err := openSource(hf, opt)
 	if err != nil {
 		return nil, err
 	}

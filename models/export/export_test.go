@@ -77,7 +77,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		{"rms_norm_eps", "1e-5", "rms_norm_eps"},
 		{"rms_norm_eps", nil, "rms_norm_eps is missing"},
 		{"rope_theta", -1, "rope_theta"},
-		{"rope_scaling", map[string]any{"rope_type": "yarn", "factor": 4}, "yarn"},
+		{"rope_scaling", map[string]any{"rope_type": "longrope", "factor": 4}, "longrope"},
 		{"rope_scaling", map[string]any{"rope_type": "llama3"}, "llama3"},
 		{"hidden_act", "gelu", "hidden_act"},
 		{"attention_bias", true, "attention_bias"},

@@ -68,6 +68,7 @@ func (s Size) Families(tied bool) map[string]*Checkpoint {
 		"looped_llama": {Config: llama.Config(), Tensors: llama.Tensors()},
 		"ouro":         s.Ouro(), "nanbeige": s.Nanbeige(), "huginn": s.Huginn(), "parcae": s.Parcae(),
 		"retrofit llama": s.Retrofit(false), "retrofit olmo": s.Retrofit(true),
+		"llama": s.Plain("llama"), "qwen2": s.Plain("qwen2"), "qwen3": s.Plain("qwen3"),
 	}
 }
 
@@ -84,6 +85,33 @@ func (s Size) Ouro() *Checkpoint {
 func (s Size) Nanbeige() *Checkpoint {
 	c := s.llama("nanbeige", "input_layernorm", "post_attention_layernorm")
 	c.Config["num_loops"], c.Config["skip_loop_final_norm"] = s.Loops, false
+	return c
+}
+
+// Plain is an ordinary decoder of s.Loop layers, with all biases that its kind may have, and leave to repeat them.
+func (s Size) Plain(modelType string) *Checkpoint {
+	c := s.llama(modelType, "input_layernorm", "post_attention_layernorm")
+	c.Config["loopserve"] = map[string]any{"loops": map[string]int{"max": s.Loops}}
+	for i := range s.Loop {
+		at := fmt.Sprintf("model.layers.%d.", i)
+		c.add(random.Vector, at+"self_attn.q_proj.bias", s.Heads*s.HeadDim)
+		c.add(random.Vector, at+"self_attn.k_proj.bias", s.KVHeads*s.HeadDim)
+		c.add(random.Vector, at+"self_attn.v_proj.bias", s.KVHeads*s.HeadDim)
+		if modelType != "qwen2" {
+			c.Config["attention_bias"] = true
+			c.add(random.Vector, at+"self_attn.o_proj.bias", s.Hidden)
+		}
+		switch modelType {
+		case "llama":
+			c.Config["mlp_bias"] = true
+			c.add(random.Vector, at+"mlp.gate_proj.bias", s.FFN)
+			c.add(random.Vector, at+"mlp.up_proj.bias", s.FFN)
+			c.add(random.Vector, at+"mlp.down_proj.bias", s.Hidden)
+		case "qwen3":
+			c.add(random.Gain, at+"self_attn.q_norm.weight", s.HeadDim)
+			c.add(random.Gain, at+"self_attn.k_norm.weight", s.HeadDim)
+		}
+	}
 	return c
 }
 

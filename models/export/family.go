@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -40,6 +41,8 @@ type base struct {
 	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
 	gate                        bool
 	tied                        bool     // the head is the embedding
+	biases                      biases   // of the families in Llama's names
+	headNorms                   bool     // of those: a norm on each head of query and key
 	policies                    []string // of the KV cache, beside depth and latest
 }
 
@@ -78,7 +81,7 @@ func (f *base) llama(c *config) {
 	f.vocab, f.context = c.size("vocab_size", 1, 1<<24, -1), c.size("max_position_embeddings", 1, 1<<24, -1)
 	f.eps = c.number("rms_norm_eps")
 	f.heads(c, -1)
-	f.attention.cos, f.attention.sin = c.rope("rope_theta", f.attention.headDim, f.context)
+	f.attention.cos, f.attention.sin = c.rope("rope_theta", f.attention.headDim, f.context, "linear", "dynamic", "yarn")
 	c.must("hidden_act", `"silu"`)
 	c.must("attention_bias", "false")
 	c.must("mlp_bias", "false")
@@ -122,14 +125,14 @@ func (f *base) widths() (q, kv int) {
 
 // llamaLayers are n layers from the stored layer `from` on in Llama's names; norms are the names of a layer's norms in order
 // of use.
-func (f *base) llamaLayers(b *builder, from, n int, norms ...string) []layer {
+func (f *base) llamaLayers(b *builder, g *onnx.Graph, from, n int, norms ...string) []layer {
 	q, kv := f.widths()
 	layers := make([]layer, n)
 	for i := range layers {
 		t := func(name string, shape ...int) *safetensors.Tensor {
 			return b.indexed("model.layers", from+i, name+".weight", shape...)
 		}
-		layers[i] = layer{
+		l := layer{
 			qkv: []*safetensors.Tensor{
 				t("self_attn.q_proj", q, f.hidden), t("self_attn.k_proj", kv, f.hidden), t("self_attn.v_proj", kv, f.hidden),
 			},
@@ -138,10 +141,34 @@ func (f *base) llamaLayers(b *builder, from, n int, norms ...string) []layer {
 			proj: t("mlp.down_proj", f.hidden, f.ffn),
 		}
 		for _, name := range norms {
-			layers[i].norms = append(layers[i].norms, t(name, f.hidden))
+			l.norms = append(l.norms, t(name, f.hidden))
 		}
+		if f.headNorms {
+			l.headNorms = []*safetensors.Tensor{t("self_attn.q_norm", f.attention.headDim), t("self_attn.k_norm", f.attention.headDim)}
+		}
+		if f.biases.qkv {
+			l.bias = b.biasOf(g, l.qkv...)
+		}
+		if f.biases.o {
+			l.oBias = b.biasOf(g, l.o)
+		}
+		if f.biases.mlp {
+			l.fcBias, l.projBias = b.biasOf(g, l.fc...), b.biasOf(g, l.proj)
+		}
+		layers[i] = l
 	}
 	return layers
+}
+
+// biasOf are the stored biases of products that are stacked to one, as an initializer of the activations' type.
+func (b *builder) biasOf(g *onnx.Graph, weights ...*safetensors.Tensor) string {
+	var all []float32
+	key := ""
+	for _, w := range weights {
+		name := strings.TrimSuffix(w.Name, "weight") + "bias"
+		all, key = append(all, b.values(b.tensor(name, int(w.Shape[0])))...), key+"+"+name
+	}
+	return b.numbers(g, b.act, key[1:], all, int64(len(all)))
 }
 
 // startPrelude begins the prelude and gives the embedded rows, times scale.
@@ -159,7 +186,7 @@ func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64
 func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *onnx.Graph), norms ...string) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor("model.embed_tokens.weight", f.vocab, f.hidden)
 	prelude, x := f.startPrelude(b, embed, 1)
-	b.stack(prelude, f.attention, p, x, f.llamaLayers(b, 0, f.prelude, norms...), nil, b.inner("hidden"))
+	b.stack(prelude, f.attention, p, x, f.llamaLayers(b, prelude, 0, f.prelude, norms...), nil, b.inner("hidden"))
 	f.emit(b, prelude, "hidden")
 
 	inLoop := b.tensor("model.norm.weight", f.hidden)
@@ -168,7 +195,7 @@ func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *o
 		inLoop, inCoda = nil, inLoop
 	}
 	block, h := f.startBlock(b)
-	b.stack(block, f.attention, p, h, f.llamaLayers(b, f.prelude, f.loop, norms...), inLoop, b.inner("hidden_out"))
+	b.stack(block, f.attention, p, h, f.llamaLayers(b, block, f.prelude, f.loop, norms...), inLoop, b.inner("hidden_out"))
 	f.finishBlock(b, block, h)
 	if more != nil {
 		more(block)
@@ -176,7 +203,7 @@ func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *o
 
 	coda, h = f.startCoda(b)
 	if f.coda > 0 {
-		b.stack(coda, f.attention, p, h, f.llamaLayers(b, f.prelude+f.loop, f.coda, norms...), nil, "last")
+		b.stack(coda, f.attention, p, h, f.llamaLayers(b, coda, f.prelude+f.loop, f.coda, norms...), nil, "last")
 		h = "last"
 	}
 	f.finishCoda(b, coda, h, inCoda, f.head(b, embed))

@@ -28,12 +28,16 @@ type layer struct {
 	qkv          []*safetensors.Tensor // query, key, value: stacked to one product
 	bias         string                // initializer [(heads+2·kv_heads)·head_dim] that is added to it, or ""
 	qNorm, kNorm *safetensors.Tensor   // RMSNorm over the whole width, before RoPE; nil: none
+	headNorms    []*safetensors.Tensor // gains [head_dim] of an RMSNorm on each head of query and of key, before RoPE; nil: none
 	o            *safetensors.Tensor
+	oBias        string
 	value        *valueEmbedding // nil: none
 
 	activation activation
 	fc         []*safetensors.Tensor // gate and up stacked, or what is squared
+	fcBias     string
 	proj       *safetensors.Tensor
+	projBias   string
 }
 
 // activation says what an MLP does between its products.
@@ -82,12 +86,10 @@ func (b *builder) stack(g *onnx.Graph, a attentionSpec, p placement, h string, l
 
 // attention appends one layer's attention branch on x.
 func (b *builder) attention(g *onnx.Graph, a attentionSpec, l layer, x string, i, n int) string {
-	qkv := b.linear(g, x, b.opt.Weights, l.qkv...)
-	if l.bias != "" {
-		qkv = g.Node("", "Add", []string{qkv, l.bias})
-	}
+	qkv := biased(g, b.linear(g, x, b.opt.Weights, l.qkv...), l.bias)
+	a.headGains = l.headNorms
 	if l.qNorm == nil && l.value == nil {
-		return b.linear(g, b.attend(g, a, []string{qkv, "", ""}, i, n), b.opt.Weights, l.o)
+		return biased(g, b.linear(g, b.attend(g, a, []string{qkv, "", ""}, i, n), b.opt.Weights, l.o), l.oBias)
 	}
 	q, kv := int64(a.heads*a.headDim), int64(a.kvHeads*a.headDim)
 	parts := g.NodeN("", "Split", []string{qkv, g.Ints("qkv_widths", []int64{q, kv, kv}, 3)}, 3, onnx.Attr{Name: "axis", V: 1})
@@ -97,16 +99,24 @@ func (b *builder) attention(g *onnx.Graph, a attentionSpec, l layer, x string, i
 	if l.value != nil {
 		parts[2] = b.addValues(g, a, *l.value, x, parts[2])
 	}
-	return b.linear(g, b.attend(g, a, parts, i, n), b.opt.Weights, l.o)
+	return biased(g, b.linear(g, b.attend(g, a, parts, i, n), b.opt.Weights, l.o), l.oBias)
+}
+
+// biased appends the addition of a bias, where there is one.
+func biased(g *onnx.Graph, y, bias string) string {
+	if bias == "" {
+		return y
+	}
+	return g.Node("", "Add", []string{y, bias})
 }
 
 // mlp appends one layer's MLP branch on x.
 func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
-	if bits := quantBits[b.opt.Weights]; bits != 0 && l.activation == swiGLU && !b.opt.Unfused {
+	if bits := quantBits[b.opt.Weights]; bits != 0 && l.activation == swiGLU && l.fcBias == "" && !b.opt.Unfused {
 		b.flush(g)
-		return b.linear(g, b.quantLinear(g, x, bits, activationSwiGLU, l.fc), b.opt.Weights, l.proj)
+		return biased(g, b.linear(g, b.quantLinear(g, x, bits, activationSwiGLU, l.fc), b.opt.Weights, l.proj), l.projBias)
 	}
-	wide := b.linear(g, x, b.opt.Weights, l.fc...)
+	wide := biased(g, b.linear(g, x, b.opt.Weights, l.fc...), l.fcBias)
 	if l.activation == halfSquare {
 		r := b.up(g, g.Node("", "Relu", []string{wide})) // a square leaves float16's range at 256
 		half := g.Node("", "Mul", []string{r, g.Floats("half", []float32{0.5})})
@@ -115,7 +125,7 @@ func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
 	halves := g.NodeN("", "Split", []string{wide}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2})
 	// QuickGelu with alpha 1 is x·σ(x), silu, in one node.
 	act := g.Node(onnx.Microsoft, "QuickGelu", []string{halves[0]}, onnx.Attr{Name: "alpha", V: 1.0})
-	return b.linear(g, g.Node("", "Mul", []string{act, halves[1]}), b.opt.Weights, l.proj)
+	return biased(g, b.linear(g, g.Node("", "Mul", []string{act, halves[1]}), b.opt.Weights, l.proj), l.projBias)
 }
 
 // valueEmbedding adds 2σ(gate·x[:k]) ⊙ table[ids] to the values of a layer, one gate for each key-value head.
@@ -143,6 +153,8 @@ type attentionSpec struct {
 	cos, sin                []float32 // [context, head_dim/2]
 	interleaved             bool      // RoPE turns neighbours instead of halves
 	headNorm                float64   // epsilon of a gainless RMSNorm per head after RoPE; 0: none
+
+	headGains []*safetensors.Tensor // of one before RoPE, a layer's own
 }
 
 func (a attentionSpec) shape() bundle.Attention {
@@ -177,15 +189,17 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 		{Name: "do_rotary", V: 1},
 		{Name: "rotary_interleaved", V: flag[a.interleaved]},
 	}
-	if a.headNorm > 0 {
-		when := 2 // after RoPE
-		if b.opt.emulate {
-			when = 1 // before it, as CUDA's operator norms
-		}
-		attrs = append(attrs, onnx.Attr{Name: "qk_norm", V: when}, onnx.Attr{Name: "qk_norm_epsilon", V: a.headNorm})
+	when, eps := 2, a.headNorm // after RoPE
+	if a.headGains != nil {
+		when, eps = 1, b.eps
+	} else if b.opt.emulate {
+		when = 1 // before it, as CUDA's operator norms
+	}
+	if eps > 0 {
+		attrs = append(attrs, onnx.Attr{Name: "qk_norm", V: when}, onnx.Attr{Name: "qk_norm_epsilon", V: eps})
 	}
 	cos, sin := b.ropeTables(g, a)
-	inputs := make([]string, 0, 10)
+	inputs := make([]string, 0, 12)
 	for _, x := range qkv {
 		if x != "" {
 			x = b.up(g, x)
@@ -193,6 +207,9 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 		inputs = append(inputs, x)
 	}
 	inputs = append(inputs, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", "block_table", b.up(g, cos), b.up(g, sin))
+	for _, gain := range a.headGains {
+		inputs = append(inputs, b.vector(g, gain))
+	}
 	return b.down(g, g.Node(onnx.Loopserve, "PagedAttention", inputs, attrs...))
 }
 
@@ -236,8 +253,15 @@ func (b *builder) attendCUDA(g *onnx.Graph, a attentionSpec, qkv []string, layer
 	}
 	cos, sin := b.ropeTables(g, a)
 	inputs := append(qkv, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", slabs(g, layer, layers), cos, sin)
-	if a.headNorm > 0 {
-		// The operator norms before RoPE, the families after it. Without a gain that is the same: RoPE turns a head's
+	switch {
+	case a.headGains != nil:
+		inputs = append(inputs, "", "") // slot_mapping and head_sink
+		for _, gain := range a.headGains {
+			inputs = append(inputs, b.numbers(g, b.act, gain.Name, b.values(gain), gain.Len()))
+		}
+		attrs = append(attrs, onnx.Attr{Name: "qk_norm_epsilon", V: b.eps})
+	case a.headNorm > 0:
+		// The operator norms before RoPE, this family after it. Without a gain that is the same: RoPE turns a head's
 		// vector and leaves its length.
 		gain := b.numbers(g, b.act, "head_norm", slices.Repeat([]float32{1}, a.headDim), int64(a.headDim))
 		inputs = append(inputs, "", "", gain, gain) // beside slot_mapping and head_sink

@@ -78,7 +78,7 @@ func (m *parcae) rope(c *config) {
 		c.fail("rope_settings is %+v: only use_rope true, rope_condense_ratio 1 and a positive rope_base are implemented", settings)
 		settings.Base = 1
 	}
-	m.attention.cos, m.attention.sin = ropeTables(inverseFrequencies(settings.Base, m.attention.headDim), m.context)
+	m.attention.cos, m.attention.sin = ropeTables(inverseFrequencies(settings.Base, m.attention.headDim), 1, m.context)
 }
 
 // layers are those of a stage; first is the index of its first one among all layers, by which value embeddings go.

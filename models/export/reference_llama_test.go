@@ -1,6 +1,8 @@
 package export_test
 
-// llama runs the families in Llama's names: looped_llama, ouro, nanbeige.
+import "fmt"
+
+// llama runs the families in Llama's names: looped_llama, ouro, nanbeige, and plain decoders.
 func (m *reference) llama(ids []int, loops int) answer {
 	c := m.config
 	prelude, looped := 0, c.Layers
@@ -17,7 +19,7 @@ func (m *reference) llama(ids []int, loops int) answer {
 		for i := range looped {
 			h = m.llamaLayer(h, prelude+i)
 		}
-		if m.family != "looped_llama" { // Ouro, Nanbeige: normed at the end of every loop
+		if m.family == "ouro" || m.family == "nanbeige" { // normed at the end of every loop
 			h = rms(h, norm, m.eps)
 		}
 		a.States = append(a.States, h)
@@ -30,7 +32,7 @@ func (m *reference) llama(ids []int, loops int) answer {
 			a.Gates = append(a.Gates, logits)
 		}
 	}
-	if m.family == "looped_llama" {
+	if m.family != "ouro" && m.family != "nanbeige" {
 		for i := range c.C {
 			h = m.llamaLayer(h, prelude+looped+i)
 		}
@@ -46,22 +48,43 @@ func (m *reference) llama(ids []int, loops int) answer {
 
 func (m *reference) llamaLayer(h []vector, i int) []vector {
 	t := func(name string) vector { return m.t("model.layers.%d.%s.weight", i, name) }
+	linear := func(name string, x []vector) []vector {
+		y := product(t(name), x)
+		if bias := fmt.Sprintf("model.layers.%d.%s.bias", i, name); m.has(bias) {
+			for r := range y {
+				y[r] = plus([]vector{y[r]}, []vector{m.t("%s", bias)})[0]
+			}
+		}
+		return y
+	}
+	normed := func(name string, rows []vector) []vector { // each head
+		if !m.has(fmt.Sprintf("model.layers.%d.%s.weight", i, name)) {
+			return rows
+		}
+		gain := t(name)
+		return eachOf(rows, func(x vector) (out vector) {
+			for at := 0; at < len(x); at += len(gain) {
+				out = append(out, rms([]vector{x[at : at+len(gain)]}, gain, m.eps)[0]...)
+			}
+			return out
+		})
+	}
 	x := rms(h, t("input_layernorm"), m.eps)
-	q := m.turned(product(t("self_attn.q_proj"), x), m.heads, 0)
-	k := m.turned(product(t("self_attn.k_proj"), x), m.kvHeads, 0)
-	branch := product(t("self_attn.o_proj"), attend(q, k, product(t("self_attn.v_proj"), x), m.heads, m.kvHeads))
+	q := m.turned(normed("self_attn.q_norm", linear("self_attn.q_proj", x)), m.heads, 0)
+	k := m.turned(normed("self_attn.k_norm", linear("self_attn.k_proj", x)), m.kvHeads, 0)
+	branch := linear("self_attn.o_proj", attend(q, k, linear("self_attn.v_proj", x), m.heads, m.kvHeads))
 	if m.family == "ouro" {
 		branch = rms(branch, t("input_layernorm_2"), m.eps)
 	}
 	h = plus(h, branch)
 	x = rms(h, t("post_attention_layernorm"), m.eps)
-	gate, up := product(t("mlp.gate_proj"), x), product(t("mlp.up_proj"), x)
+	gate, up := linear("mlp.gate_proj", x), linear("mlp.up_proj", x)
 	for r := range gate {
 		for j := range gate[r] {
 			gate[r][j] = silu(gate[r][j]) * up[r][j]
 		}
 	}
-	branch = product(t("mlp.down_proj"), gate)
+	branch = linear("mlp.down_proj", gate)
 	if m.family == "ouro" {
 		branch = rms(branch, t("post_attention_layernorm_2"), m.eps)
 	}

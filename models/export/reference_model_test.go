@@ -36,6 +36,9 @@ type config struct {
 	Settings  struct {
 		Base float64 `json:"rope_base"`
 	} `json:"rope_settings"`
+	Parameters struct {
+		Theta float64 `json:"rope_theta"`
+	} `json:"rope_parameters"`
 	Scaling *struct {
 		Factor   float64 `json:"factor"`
 		Low      float64 `json:"low_freq_factor"`
@@ -100,6 +103,8 @@ func (m *reference) settle() error {
 		m.family, m.eps, m.rope = "huginn", c.EpsRaven, rope{theta: c.Base, interleaved: true}
 	case c.ModelType == "huginn_raven":
 		m.family, m.eps = "retrofit", c.EpsRaven
+	case c.ModelType == "llama" || c.ModelType == "qwen2" || c.ModelType == "qwen3": // plain: all layers are looped
+		m.rope.theta = max(c.Theta, c.Parameters.Theta)
 	case c.ModelType != "looped_llama" && c.ModelType != "ouro" && c.ModelType != "nanbeige":
 		return fmt.Errorf("no reference for model_type %q", c.ModelType)
 	}

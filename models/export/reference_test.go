@@ -50,7 +50,11 @@ func compare(t *testing.T, m *reference, path string, tolerance float64) {
 	for i, id := range ids64 {
 		ids[i] = int(id)
 	}
-	for loops := 1; loops <= 12; loops++ {
+	most := 12
+	if m.family == "llama" || m.family == "qwen2" || m.family == "qwen3" {
+		most = 1 // more are another model: the loop without training
+	}
+	for loops := 1; loops <= most; loops++ {
 		stored := answers.Tensor(fmt.Sprintf("prompt_1/T_%d/logits", loops))
 		if stored == nil {
 			continue

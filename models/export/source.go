@@ -23,7 +23,7 @@ type source struct {
 	family    family
 }
 
-func openSource(hf string, ignore []string) (_ *source, err error) {
+func openSource(hf string, opt Options) (_ *source, err error) {
 	s := &source{}
 	defer func() {
 		if err != nil {
@@ -33,10 +33,11 @@ func openSource(hf string, ignore []string) (_ *source, err error) {
 	if s.dir, err = openFolder(hf); err != nil {
 		return nil, err
 	}
-	c, err := readConfig(s.dir, ignore)
+	c, err := readConfig(s.dir, opt.IgnoreConfig)
 	if err != nil {
 		return nil, err
 	}
+	c.loop = opt.Loop
 	if s.ckpt, err = openWeights(s.dir); err != nil {
 		return nil, err
 	}
