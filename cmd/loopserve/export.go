@@ -20,8 +20,9 @@ func exportCommand() *cobra.Command {
 	var fused, noTokenizer bool
 	opt := export.Options{Exporter: "loopserve " + versionText()}
 	cmd := &cobra.Command{
-		Use:   "export <checkpoint folder>",
-		Short: "Turn a Hugging Face checkpoint into a bundle",
+		Use:        "export <checkpoint folder>",
+		SuggestFor: []string{"convert", "create"},
+		Short:      "Turn a Hugging Face checkpoint into a bundle",
 		Long: `Export reads config.json and the safetensors files of a checkpoint and writes a bundle: three ONNX graphs, the
 tokenizer and a manifest. A tokenizer that serve would refuse is refused before anything is written. No Python is needed, and no tensor is held in memory whole.
 Families: ` + strings.Join(export.Families(), ", ") + `.`,

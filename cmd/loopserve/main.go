@@ -10,12 +10,16 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/internal/measure"
+	"github.com/loopserve/loopserve/internal/spelling"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -116,8 +120,43 @@ Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(commands()...)
+	cmd.SetFlagErrorFunc(suggestFlag)
 	completeModels(cmd)
 	return cmd
+}
+
+// foreignFlags are other servers' names of ours.
+var foreignFlags = map[string]string{
+	"host": "listen", "port": "listen", "uds": "listen", "api-key": "api-keys", "model": "models", "model-path": "models",
+	"max-model-len": "max-context", "ctx-size": "max-context", "context-length": "max-context", "max-num-seqs": "max-running",
+	"parallel": "max-running", "max-running-requests": "max-running", "kv-cache-dtype": "kv-precision", "cache-type-k": "kv-precision",
+	"ssl-certfile": "tls-cert", "ssl-keyfile": "tls-key", "allowed-origins": "cors-origins", "alias": "served-model-name",
+	"n-predict": "max-tokens", "num-loops": "loops", "temp": "temperature", "device": "provider",
+}
+
+// suggestFlag says which flag was probably meant by one that there is not.
+func suggestFlag(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return err
+	}
+	var known, longer []string
+	name := strings.ReplaceAll(unknown.GetSpecifiedName(), "_", "-")
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if known = append(known, f.Name); strings.HasPrefix(f.Name, name) {
+			longer = append(longer, f.Name)
+		}
+	})
+	near, ok := spelling.Near(name, known)
+	switch {
+	case slices.Contains(known, foreignFlags[name]):
+		near = foreignFlags[name]
+	case !ok && len(longer) == 1:
+		near = longer[0]
+	case !ok:
+		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
+	}
+	return fmt.Errorf("%w: did you mean --%s?", err, near)
 }
 
 func commands() []*cobra.Command {

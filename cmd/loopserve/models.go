@@ -12,9 +12,10 @@ import (
 
 func modelsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "models [folder …]",
-		Short:   "List the bundles of folders, with their loops and sizes",
-		Example: "  loopserve models models",
+		Use:        "models [folder …]",
+		SuggestFor: []string{"list", "ls", "ps"},
+		Short:      "List the bundles of folders, with their loops and sizes",
+		Example:    "  loopserve models models",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"models"}

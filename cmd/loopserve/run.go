@@ -21,8 +21,9 @@ func runCommand() *cobra.Command {
 	var loops string
 	var chat, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "run <prompt>",
-		Short: "Answer one prompt, or compare the answers at several loop counts",
+		Use:        "run <prompt>",
+		SuggestFor: []string{"generate", "complete"},
+		Short:      "Answer one prompt, or compare the answers at several loop counts",
 		Long: `Run answers a prompt with a model that it runs itself, without a server; or with --url, that a server runs.
 The prompt "-" is read from standard input. At one loop count the answer is streamed; at several there is a table, whose
 times are of a request alone: MS to the last token, FIRST to the first one, prompt and all.`,

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -20,18 +21,27 @@ import (
 
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Serve bundles over HTTP",
-		Long: `Serve answers OpenAI's API for the bundles of --models until SIGINT or SIGTERM, then lets open requests end.
+		Use:        "serve [bundle or folder of bundles …]",
+		SuggestFor: []string{"server", "start"},
+		Short:      "Serve bundles over HTTP",
+		Long: `Serve answers OpenAI's API for the bundles that are named, or those of --models, until SIGINT or SIGTERM, then lets open requests end.
 The port is open while models load: /readyz is 503 until they have. A bundle that cannot be served is left out, unless --strict.
 On SIGHUP it reads bundles again whose manifest has changed, and finds new ones: streams go on.
 Each flag is also a key of the file of --config, and an environment variable (--max-rows: LOOPSERVE_MAX_ROWS).`,
-		Example: `  loopserve serve --models models
-  loopserve serve --models ./ouro-1.4b --listen 0.0.0.0:8080 --api-key-file keys.txt
+		Example: `  loopserve serve
+  loopserve serve models/adder
+  loopserve serve ./ouro-1.4b --listen 0.0.0.0:8080 --api-key-file keys.txt
   loopserve serve --models big,small --model-memory 8GiB --preload small --admin-listen 127.0.0.1:8081
   curl 127.0.0.1:8080/v1/completions -d '{"model":"adder","prompt":"123+456+789=","max_tokens":8,"temperature":0,"loops":8}'`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if cmd.Flags().Changed("models") {
+					return usagef("bundles are named both by --models and as %s: name them once", strings.Join(args, " "))
+				}
+				if err := cmd.Flags().Set("models", strings.Join(args, ",")); err != nil {
+					return err
+				}
+			}
 			cfg, _, err := loadConfig(cmd.Flags(), everySetting)
 			if err != nil {
 				return err
