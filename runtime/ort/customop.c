@@ -102,16 +102,12 @@ OrtStatus *ls_op_refuse(const ls_op *op, const char *format, ...) {
   return ls_ort.CreateStatus(LS_INVALID_ARGUMENT, message);
 }
 
-// One input: data, and as many dims as its rank.
-static OrtStatus *read_one(const ls_op *op, const OrtKernelContext *context, size_t i, ls_tensor *out) {
+OrtStatus *ls_op_tensor(const ls_op *op, size_t i, const OrtValue *value, ls_tensor *out) {
   const ls_op_input *want = &op->inputs[i];
-  const OrtValue *value = NULL;
   OrtTensorTypeAndShapeInfo *info = NULL;
   size_t rank = 0;
-  OrtStatus *s = ls_ort.KernelContext_GetInput(context, i, &value);
-  if (s != NULL || value == NULL) return s;
   out->present = 1;
-  s = ls_ort.GetTensorTypeAndShape(value, &info);
+  OrtStatus *s = ls_ort.GetTensorTypeAndShape(value, &info);
   if (s != NULL) return s;
   s = ls_ort.GetTensorElementType(info, &out->type);
   if (s == NULL) s = ls_ort.GetDimensionsCount(info, &rank);
@@ -130,7 +126,11 @@ OrtStatus *ls_op_read(const ls_op *op, const OrtKernelContext *context, ls_tenso
   size_t count = 0;
   OrtStatus *s = ls_ort.KernelContext_GetInputCount(context, &count);
   memset(in, 0, op->input_count * sizeof *in);
-  for (size_t i = 0; s == NULL && i < op->input_count && i < count; i++) s = read_one(op, context, i, &in[i]);
+  for (size_t i = 0; s == NULL && i < op->input_count && i < count; i++) {
+    const OrtValue *value = NULL;
+    s = ls_ort.KernelContext_GetInput(context, i, &value);
+    if (s == NULL && value != NULL) s = ls_op_tensor(op, i, value, &in[i]);
+  }
   return s;
 }
 

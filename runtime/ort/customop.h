@@ -51,6 +51,8 @@ typedef struct {
   int64_t dims[LS_OP_RANK];
 } ls_tensor;
 
+// Input i: data, and as many dims as its rank.
+OrtStatus *ls_op_tensor(const ls_op *op, size_t i, const OrtValue *value, ls_tensor *out);
 // Reads inputs 0 to op->input_count-1 of a call, their types and ranks checked.
 OrtStatus *ls_op_read(const ls_op *op, const OrtKernelContext *context, ls_tensor *in);
 // Gives the memory of the output [rows, columns].

@@ -9,6 +9,7 @@
 #include "customop.h"
 #include "product.h"
 #include "shim.h"
+#include "weights.h"
 
 enum { X, WEIGHTS, GAIN, BIAS, RESIDUAL, INPUTS };
 enum {
@@ -30,6 +31,7 @@ typedef struct {
   int64_t k, n, bits, activation;
   float weight_scale, epsilon;
   int on_crew;
+  const void *weights;  // a copy of the initializer, or NULL
 } attributes;
 
 static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
@@ -51,17 +53,36 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
   return NULL;
 }
 
+// Weights that are an initializer are the same in every call.
+static OrtStatus *copy_weights(const OrtKernelInfo *info, attributes *a) {
+  int constant = 0;
+  const OrtValue *value = NULL;
+  OrtStatus *s = ls_ort.KernelInfoGetConstantInput_tensor(info, WEIGHTS, &constant, &value);
+  if (s != NULL || !constant) return s;
+  ls_tensor t = {.present = 0};
+  s = ls_op_tensor(&ls_quant_linear_op, WEIGHTS, value, &t);
+  if (s == NULL) a->weights = ls_weights_take(t.data, (size_t)t.dims[0]);
+  return s;
+}
+
 static OrtStatus *create(const OrtKernelInfo *info, void **kernel) {
   attributes *a = calloc(1, sizeof *a);
   if (a == NULL) return ls_ort.CreateStatus(LS_FAIL, "out of memory");
   a->weight_scale = 1, a->epsilon = 1e-6f, a->on_crew = ls_op_on_crew();
   OrtStatus *s = read_attributes(info, a);
+  if (s == NULL) s = copy_weights(info, a);
   if (s != NULL) {
     free(a);
     return s;
   }
   *kernel = a;
   return NULL;
+}
+
+static void destroy(void *kernel) {
+  attributes *a = kernel;
+  ls_weights_give(a->weights);
+  free(a);
 }
 
 // Checks the tensors against the attributes and fills the kernel's arguments.
@@ -93,7 +114,7 @@ static OrtStatus *arrange(const attributes *at, const ls_tensor *in, ls_product_
       .epsilon = at->epsilon,
       .x = in[X].data,
       .gain = in[GAIN].data,
-      .weights = in[WEIGHTS].data,
+      .weights = at->weights != NULL ? at->weights : in[WEIGHTS].data,
       .bias = in[BIAS].data,
       .residual = in[RESIDUAL].data,
   };
@@ -148,5 +169,5 @@ ls_op ls_quant_linear_op = {
     .input_count = INPUTS,
     .create = create,
     .compute = compute,
-    .destroy = free,
+    .destroy = destroy,
 };

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,45 @@ func TestQuantLinearThroughONNXRuntime(t *testing.T) {
 			}
 			p.check(t)
 		})
+	}
+}
+
+// Weights inside the graph are copied into huge pages when it is loaded, where the system has them, and the copies go
+// with the session; each of two nodes that share weights has them whole.
+func TestQuantLinearCopiesItsWeights(t *testing.T) {
+	p := newProduct(rand.New(rand.NewPCG(2, 3)), 3, 256, 704, 8, false, false)
+	g := quantLinearGraph(p, p.attributes())
+	g.inputs = g.inputs[:1]
+	g.weights = []weight{{name: "weights", bytes: p.weights, dims: []int{len(p.weights)}}}
+	second := g.nodes[0]
+	second.outputs = []string{"again"}
+	g.nodes, g.outputs = append(g.nodes, second), append(g.outputs, value{"again", Float32, []any{"rows", "columns"}})
+	before := copiedWeights()
+	t.Run("", func(t *testing.T) {
+		CheckLeaks(t)
+		s, c := g.load(t)
+		q := bound{s: s, c: c, buffers: map[string]*Buffer{}}
+		q.floats(t, "x", p.x, p.rows, p.k)
+		outputs := [2]*Buffer{buffer(t, 4*len(p.out)), buffer(t, 4*len(p.out))}
+		for i, out := range outputs {
+			c.Out(i, out, int64(p.rows), int64(p.n))
+		}
+		enabled, _ := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
+		if n := copiedWeights() - before; n != 2 && len(enabled) > 0 && !strings.Contains(string(enabled), "[never]") {
+			t.Errorf("%d copies, want 2", n)
+		}
+		if err := c.Run(); err != nil {
+			t.Fatal(err)
+		}
+		p.run()
+		for i, out := range outputs {
+			if !slices.Equal(out.F32(), p.out) {
+				t.Errorf("output %d differs from the bare kernel's", i)
+			}
+		}
+	})
+	if n := copiedWeights() - before; n != 0 {
+		t.Errorf("%d copies are left", n)
 	}
 }
 
