@@ -24,6 +24,9 @@ func DefaultYAML() string { return defaultYAML }
 // rules of Validate; times must all be above 0.
 type Config struct {
 	Listen     string   `yaml:"listen"`
+	TLSCert    string   `yaml:"tls_cert"`
+	TLSKey     string   `yaml:"tls_key"`
+	RootPath   string   `yaml:"root_path"`
 	APIKeys    []string `yaml:"api_keys"`
 	APIKeyFile string   `yaml:"api_key_file"`
 	Insecure   bool     `yaml:"insecure"`
@@ -32,18 +35,19 @@ type Config struct {
 	CORSOrigins    []string `yaml:"cors_origins"`
 	MaxConnections int      `yaml:"max_connections" least:"1"`
 
-	Models      []string      `yaml:"models"`
-	Strict      bool          `yaml:"strict"`
-	Verify      string        `yaml:"verify" oneof:"lazy start off"`
-	Preload     []string      `yaml:"preload"`
-	ModelMemory Bytes         `yaml:"model_memory"`
-	ModelWait   time.Duration `yaml:"model_wait"`
-	Tokenizer   string        `yaml:"tokenizer" oneof:"native sugarme"`
-	Generation  string        `yaml:"generation_config" oneof:"auto off"`
-	Provider    string        `yaml:"provider" oneof:"cpu cuda auto"`
-	DeviceID    int           `yaml:"device_id" least:"0"`
-	Threads     int           `yaml:"threads" least:"0"`
-	ORTLib      string        `yaml:"ort_lib"`
+	Models          []string      `yaml:"models"`
+	ServedModelName []string      `yaml:"served_model_name"`
+	Strict          bool          `yaml:"strict"`
+	Verify          string        `yaml:"verify" oneof:"lazy start off"`
+	Preload         []string      `yaml:"preload"`
+	ModelMemory     Bytes         `yaml:"model_memory"`
+	ModelWait       time.Duration `yaml:"model_wait"`
+	Tokenizer       string        `yaml:"tokenizer" oneof:"native sugarme"`
+	Generation      string        `yaml:"generation_config" oneof:"auto off"`
+	Provider        string        `yaml:"provider" oneof:"cpu cuda auto"`
+	DeviceID        int           `yaml:"device_id" least:"0"`
+	Threads         int           `yaml:"threads" least:"0"`
+	ORTLib          string        `yaml:"ort_lib"`
 
 	KVMemory      Bytes         `yaml:"kv_memory" least:"0"`
 	KVPrecision   string        `yaml:"kv_precision" oneof:"f32 f16 int8"`
@@ -104,11 +108,17 @@ func (c *Config) Validate() error {
 			bad(f.Name, f, "must be more than 0, for example 30s")
 		}
 	}
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		bad("listen", fmt.Sprintf("%q", c.Listen), "write it as 127.0.0.1:8080")
+	if !isAddress(c.Listen) {
+		bad("listen", fmt.Sprintf("%q", c.Listen), "write it as 127.0.0.1:8080, or unix:/path")
 	}
-	if _, _, err := net.SplitHostPort(c.AdminListen); err != nil && c.AdminListen != "" {
-		bad("admin_listen", fmt.Sprintf("%q", c.AdminListen), "write it as 127.0.0.1:8081")
+	if c.AdminListen != "" && !isAddress(c.AdminListen) {
+		bad("admin_listen", fmt.Sprintf("%q", c.AdminListen), "write it as 127.0.0.1:8081, or unix:/path")
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		bad("tls_cert", fmt.Sprintf("%q and tls_key %q", c.TLSCert, c.TLSKey), "HTTPS needs both")
+	}
+	if p := c.RootPath; p != "" && (p[0] != '/' || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "?#%")) {
+		bad("root_path", fmt.Sprintf("%q", p), "write it as /llm")
 	}
 	for _, h := range c.AllowedHosts {
 		if h != strings.ToLower(h) || strings.ContainsAny(h, "/: ") {
@@ -155,6 +165,15 @@ func (c *Config) Validate() error {
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
+}
+
+// isAddress says whether text is host:port, or unix:/path.
+func isAddress(text string) bool {
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		return path != ""
+	}
+	_, _, err := net.SplitHostPort(text)
+	return err == nil
 }
 
 // Keys returns api_keys and the lines of api_key_file. A file that is named and has no key is an error: the server

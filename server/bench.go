@@ -50,7 +50,7 @@ func (s *Server) postBench(c *gin.Context) (any, error) {
 		return nil, occupied(running)
 	}
 	note(c, "bench", j.id)
-	c.Writer.Header().Set("Location", "/v1/bench/"+j.id)
+	c.Writer.Header().Set("Location", s.cfg.RootPath+"/v1/bench/"+j.id)
 	respond(c, http.StatusAccepted, j.look())
 	return nil, nil
 }

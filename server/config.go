@@ -14,6 +14,8 @@ type Config struct {
 	// one does not check it. AllowedHosts are further names, and CORSOrigins the origins whose pages may use the API; * is all.
 	Listen, AdminListen       string
 	AllowedHosts, CORSOrigins []string
+	// RootPath is where a proxy serves the API: /llm, or empty.
+	RootPath string
 	// APIKeys are the bearer tokens that may come in; none means that no key is asked for.
 	APIKeys []string
 	// SharePrefixes lets requests of different API keys use each other's prefix cache. Off, a key cannot measure what

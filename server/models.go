@@ -28,8 +28,8 @@ type models []target
 func newModels(list []*generate.Model, before models) (models, error) {
 	for i, m := range list {
 		switch {
-		case m.Name == "" || strings.ContainsAny(m.Name, "@/ \t\n"):
-			return nil, fmt.Errorf("model name %q: it must not be empty or contain @, / or spaces", m.Name)
+		case slices.ContainsFunc(append([]string{m.Name}, m.Names...), func(n string) bool { return n == "" || strings.ContainsAny(n, "@ \t\n") }):
+			return nil, fmt.Errorf("model name %q %q: it must not be empty or contain @ or spaces", m.Name, m.Names)
 		case m.Generator == nil || m.Tokenizer == nil:
 			return nil, fmt.Errorf("model %s: needs a generator and a tokenizer", m.Name)
 		case m.Loops.Min < 1 || m.Loops.Default < m.Loops.Min || m.Loops.Max < m.Loops.Default:
@@ -62,7 +62,7 @@ func (ms models) find(name string) (target, error) {
 	}
 	bare, suffix, isAlias := strings.Cut(name, "@")
 	for _, t := range ms {
-		if t.Name != bare {
+		if t.Name != bare && !slices.Contains(t.Names, bare) {
 			continue
 		}
 		if !isAlias {
@@ -102,6 +102,11 @@ func (s *Server) getModels(*gin.Context) (any, error) {
 	list := []modelCard{}
 	for _, m := range s.models() {
 		list = append(list, card(m.Target))
+		for _, name := range m.Names {
+			other := card(m.Target)
+			other.ID, other.Parent = name, &m.Name
+			list = append(list, other)
+		}
 		depths := []int{m.Loops.Min, m.Loops.Default, m.Loops.Max}
 		slices.Sort(depths)
 		for _, n := range slices.Compact(depths) {
@@ -114,7 +119,7 @@ func (s *Server) getModels(*gin.Context) (any, error) {
 
 // getModel takes aliases, too.
 func (s *Server) getModel(c *gin.Context) (any, error) {
-	t, err := s.models().find(c.Param("id"))
+	t, err := s.models().find(strings.TrimPrefix(c.Param("id"), "/"))
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/metrics", s.getMetrics)
 	model := func(h handler) gin.HandlerFunc { return s.whenReady(s.answers(h)) }
 	r.GET("/v1/models", model(s.getModels))
-	r.GET("/v1/models/:id", model(s.getModel))
+	r.GET("/v1/models/*id", model(s.getModel)) // a name may have slashes
 	r.POST("/v1/completions", model(s.postCompletions))
 	r.POST("/v1/chat/completions", model(s.postChat))
 	r.POST("/v1/embeddings", model(s.postEmbeddings))
@@ -158,8 +158,20 @@ func (s *Server) routes() *gin.Engine {
 	return r
 }
 
-// ServeHTTP makes the server a handler, for tests and for programs with a listener of their own.
+// ServeHTTP makes the server a handler, for tests and for programs with a listener of their own. A proxy may take the root
+// path away or leave it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch root := s.cfg.RootPath; {
+	case root != "" && r.URL.Path == root: // without the slash the page's own paths would lead elsewhere
+		http.Redirect(w, r, root+"/", http.StatusPermanentRedirect)
+	case root != "" && strings.HasPrefix(r.URL.Path, root+"/"):
+		http.StripPrefix(root, http.HandlerFunc(s.inRoot)).ServeHTTP(w, r)
+	default:
+		s.inRoot(w, r)
+	}
+}
+
+func (s *Server) inRoot(w http.ResponseWriter, r *http.Request) {
 	if p := strings.TrimRight(r.URL.Path, "/"); p != r.URL.Path && p != "" {
 		r = r.Clone(r.Context())
 		r.URL.Path, r.URL.RawPath = p, strings.TrimRight(r.URL.RawPath, "/")

@@ -16,7 +16,7 @@ func inside(cmd *cobra.Command, cfg *configs.Config) (c measure.HTTP, stop func(
 	if cfg.Verify == "lazy" { // for one command's life: hashing would take time from what it measures
 		cfg.Verify = "off"
 	}
-	cfg.Listen, cfg.AdminListen, cfg.APIKeys, cfg.APIKeyFile = "127.0.0.1:0", "", nil, ""
+	cfg.Listen, cfg.AdminListen, cfg.APIKeys, cfg.APIKeyFile, cfg.ServedModelName = "127.0.0.1:0", "", nil, "", nil
 	a, err := app.Load(cfg, versionText(), newLogger(cmd.ErrOrStderr(), &configs.Config{LogLevel: "error"}))
 	if err != nil {
 		return c, nil, err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -162,7 +163,17 @@ func suggestFlag(cmd *cobra.Command, err error) error {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(), runCommand(), chatCommand(), exportCommand(), verifyCommand(), inspectCommand(), evalCommand(), benchCommand(),
-		modelsCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(),
+		modelsCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(), versionCommand(),
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Example: "  loopserve version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "loopserve %s, %s, %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
 	}
 }
 

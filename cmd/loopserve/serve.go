@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -47,9 +46,9 @@ Each flag is also a key of the file of --config, and an environment variable (--
 				return err
 			}
 			log := newLogger(cmd.ErrOrStderr(), cfg)
-			l, err := net.Listen("tcp", cfg.Listen) // before anything is loaded: it may be in use
+			l, err := app.Listen(cfg, cfg.Listen, cfg.MaxConnections) // before anything is loaded: it may be in use
 			if err != nil {
-				return fmt.Errorf("listen is %q: %w: is another server running there?", cfg.Listen, err)
+				return fmt.Errorf("listen is %q: %w", cfg.Listen, err)
 			}
 			p, err := app.Open(cfg, versionText(), log)
 			if err != nil {

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/tracing"
@@ -92,6 +90,9 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 	if a.dirs, err = FindBundles(cfg.Models); err != nil {
 		return a, &ConfigError{err}
 	}
+	if n := len(a.dirs); len(cfg.ServedModelName) > 0 && n != 1 {
+		return a, &ConfigError{fmt.Errorf("served_model_name is for one model, and models leads to %d bundles: name one of them", n)}
+	}
 	here := host.Here()
 	cfg = Sized(cfg, here, weights(a.dirs)...)
 	a.cfg = cfg
@@ -107,7 +108,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		registry.AliasVLLM()
 	}
 	a.server = server.New(server.Config{
-		Listen: cfg.Listen, AdminListen: cfg.AdminListen, AllowedHosts: cfg.AllowedHosts, CORSOrigins: cfg.CORSOrigins,
+		Listen: cfg.Listen, AdminListen: cfg.AdminListen, RootPath: cfg.RootPath, AllowedHosts: cfg.AllowedHosts, CORSOrigins: cfg.CORSOrigins,
 		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Trace: a.tracer.Request,
@@ -148,9 +149,9 @@ func (a *App) listenAdmin() error {
 	if a.cfg.AdminListen == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", a.cfg.AdminListen)
+	l, err := Listen(a.cfg, a.cfg.AdminListen, mostOperators)
 	if err != nil {
-		return fmt.Errorf("admin_listen is %q: %w: is another server running there?", a.cfg.AdminListen, err)
+		return fmt.Errorf("admin_listen is %q: %w", a.cfg.AdminListen, err)
 	}
 	a.adminL = l
 	a.admin = &http.Server{
@@ -164,25 +165,25 @@ func (a *App) listenAdmin() error {
 // were not loaded before are loaded meanwhile; where that fails, it ends.
 func (a *App) Run(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- a.server.Serve(netutil.LimitListener(l, a.cfg.MaxConnections)) }()
+	go func() { served <- a.server.Serve(l) }()
 	adminDone := make(chan struct{})
 	go func() {
 		defer close(adminDone)
 		if a.admin == nil {
 			return
 		}
-		a.log.Info("admin", "address", "http://"+a.adminL.Addr().String())
-		if err := a.admin.Serve(netutil.LimitListener(a.adminL, mostOperators)); !errors.Is(err, http.ErrServerClosed) {
+		a.log.Info("admin", "address", a.where(a.adminL))
+		if err := a.admin.Serve(a.adminL); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("admin listener ended", "error", err)
 		}
 	}()
-	a.log.Info("listening", "address", "http://"+l.Addr().String())
+	a.log.Info("listening", "address", a.where(l))
 	err := a.LoadModels(ctx)
 	switch {
 	case ctx.Err() != nil:
 		err = nil // a stop while models load is a stop
 	case err == nil:
-		a.log.Info("serving", "address", "http://"+l.Addr().String())
+		a.log.Info("serving", "address", a.where(l))
 		select {
 		case err = <-served:
 			served <- nil

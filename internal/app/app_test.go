@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -73,7 +72,8 @@ func serve(t *testing.T, flags map[string]string) (url string, p *app.App, termi
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", flags["listen"])
+	cfg := settings(t, flags)
+	l, err := app.Listen(cfg, cfg.Listen, cfg.MaxConnections)
 	if err != nil {
 		t.Fatal(err)
 	}

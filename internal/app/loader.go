@@ -41,6 +41,10 @@ func (k *loader) read(dir string) (*model, error) {
 		return nil, err
 	}
 	m := &b.Manifest
+	var names []string
+	if list := k.cfg.ServedModelName; len(list) > 0 {
+		m.Name, names = list[0], list[1:]
+	}
 	tok, err := tokenizer.Open(b.FS(), k.cfg.Tokenizer)
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", dir, err)
@@ -59,7 +63,7 @@ func (k *loader) read(dir string) (*model, error) {
 		out.verify = b.Verify
 	}
 	out.card = &generate.Model{
-		Name: m.Name, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
+		Name: m.Name, Names: names, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
 		Loops: holds.Loops, Context: holds.Context, Vocab: holds.Vocab, HiddenSize: holds.Hidden, Delta: holds.Delta, Gate: holds.Gate, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
 		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(holds.KV), KVTokens: holds.Tokens, ChatTemplate: tok.Config().ChatTemplate,
 		Problems: problemsOf(b),

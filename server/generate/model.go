@@ -49,6 +49,7 @@ type Decoder = tokenizer.Decoder
 // Model is what the server knows of a model that it serves. It is not changed, and not copied, once it is served.
 type Model struct {
 	Name        string
+	Names       []string // others that it answers to
 	Description string
 	Created     int64 // Unix seconds
 	Generator   Generator
