@@ -48,7 +48,7 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.Use(s.identify, s.account, s.recover, s.authorize, s.guard(s.cfg.AdminListen, nil))
-	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models"))
+	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models", r))
 	r.NoMethod(s.noMethod)
 	r.GET("/livez", s.answers(s.getLive))
 	r.GET("/version", s.answers(s.getVersion))

@@ -13,7 +13,7 @@ import (
 )
 
 // probes are the routes that tell an orchestrator how the process is.
-var probes = []string{"/livez", "/readyz", "/health", "/ready"}
+var probes = []string{"/livez", "/readyz", "/health", "/ready", "/ping"}
 
 // authorize asks for a key on every route, known or not, but the probes.
 func (s *Server) authorize(c *gin.Context) {
@@ -22,6 +22,9 @@ func (s *Server) authorize(c *gin.Context) {
 	}
 	message := ""
 	scheme, key, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	if own := c.GetHeader("X-Api-Key"); own != "" && key == "" { // Anthropic's clients
+		scheme, key = "bearer", own
+	}
 	key = strings.TrimSpace(key)
 	sum := sha256.Sum256([]byte(key))
 	switch {

@@ -211,6 +211,14 @@ func TestBadTransport(t *testing.T) {
 	t.Run("route", func(t *testing.T) {
 		checkError(t, send(t, ts, "GET", "/v2/x", ""), 404, "unknown_route", "null",
 			`no route GET "/v2/x": the routes are under /v1, see docs/api.md`)
+		for path, nearest := range map[string]string{
+			"/completions": "/v1/completions", "/chat/completions": "/v1/chat/completions", "/v1/v1/responses": "/v1/responses", "/models": "/v1/models",
+			"/v1/chat/completion": "/v1/chat/completions", "/v1/message": "/v1/messages", "/tokenise": "/tokenize", "/api/chat": "/v1/chat/completions",
+		} {
+			if a := send(t, ts, "POST", path, "{}"); a.status != 404 || !strings.Contains(a.body, "the nearest is "+nearest+";") {
+				t.Errorf("%s: %d %s", path, a.status, a.body)
+			}
+		}
 	})
 	t.Run("method", func(t *testing.T) {
 		a := send(t, ts, "GET", "/v1/completions", "")

@@ -21,11 +21,15 @@ func (s *Server) postCompletions(c *gin.Context) (any, error) {
 	})
 }
 
-// postChat is OpenAI's chat completion: the model's template makes a prompt of the messages, and the rest is a
-// completion.
+// postChat is OpenAI's chat completion.
 func (s *Server) postChat(c *gin.Context) (any, error) {
-	return s.complete(c, completion{
-		route: api.Chat, prompt: "messages", id: "chatcmpl-", answer: chat.NewAnswer,
+	return s.complete(c, s.chat(c, "chatcmpl-"))
+}
+
+// chat is a completion whose prompt the model's template makes of the messages.
+func (s *Server) chat(c *gin.Context, id string) completion {
+	return completion{
+		route: api.Chat, prompt: "messages", id: id, answer: chat.NewAnswer,
 		read: func(t target, p *generate.Plan, v *api.Values) ([]generate.Prompt, error) {
 			ctx := c.Request.Context()
 			talk, err := t.template.Read(ctx, v, s.cfg.TemplateArgs)
@@ -34,7 +38,7 @@ func (s *Server) postChat(c *gin.Context) (any, error) {
 			}
 			return talk.Prompts(ctx, v, p)
 		},
-	})
+	}
 }
 
 // completion is what tells generating routes apart.
@@ -42,6 +46,7 @@ type completion struct {
 	route  api.Route
 	prompt string // the field that the prompts come from
 	id     string // what the answer's id begins with
+	loose  bool   // max_tokens is more than a client can know to fit
 	read   func(t target, p *generate.Plan, v *api.Values) ([]generate.Prompt, error)
 	answer func(*generate.Sequences) generate.Answer
 }
@@ -52,9 +57,22 @@ func (s *Server) complete(c *gin.Context, of completion) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	g, err := s.begin(c, b, t, of)
+	if err != nil {
+		return nil, err
+	}
+	defer g.Close()
+	return s.answer(c, g, of.answer(g))
+}
+
+// begin plans a request and submits it.
+func (s *Server) begin(c *gin.Context, b api.Body, t target, of completion) (*generate.Sequences, error) {
 	p, v, err := generate.ReadPlan(b, of.route, t.Target, s.call(c), s.cfg.Limits)
 	if err != nil {
 		return nil, err
+	}
+	if of.loose {
+		p.Loosen()
 	}
 	prompts, err := of.read(t, p, v)
 	if err != nil {
@@ -64,8 +82,7 @@ func (s *Server) complete(c *gin.Context, of completion) (any, error) {
 	if err != nil {
 		return nil, renamed(err, of.prompt)
 	}
-	defer g.Close()
-	return s.answer(c, g, of.answer(g))
+	return g, nil
 }
 
 // readRequest reads the body and finds the model that it names.
@@ -137,9 +154,14 @@ func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer
 	}
 	out := a.Whole()
 	out.Usage, out.Timings = g.Usage, g.Timings()
-	if q := float64(out.Timings.QueueTimeMS); !math.IsNaN(q) {
+	setQueueHeader(c, g)
+	return out, nil
+}
+
+// setQueueHeader goes with an answer that is sent whole.
+func setQueueHeader(c *gin.Context, g *generate.Sequences) {
+	if q := float64(g.Timings().QueueTimeMS); !math.IsNaN(q) {
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(q, 'f', 3, 64))
 	}
 	note(c, "tokens", g.Usage.CompletionTokens)
-	return out, nil
 }

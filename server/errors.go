@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -114,6 +115,10 @@ func fail(c *gin.Context, e *api.Error) {
 	if e.Cause != nil {
 		note(c, "cause", e.Cause.Error())
 	}
-	respond(c, e.Status, e.Body())
+	if strings.HasPrefix(c.Request.URL.Path, "/v1/messages") {
+		respond(c, e.Status, e.Anthropic(c.GetString(keyRequestID)))
+	} else {
+		respond(c, e.Status, e.Body())
+	}
 	c.Abort()
 }

@@ -38,6 +38,7 @@ func (s *Server) identify(c *gin.Context) {
 	c.Set(keyArrived, time.Now())
 	c.Set(keyWrite, s.cfg.WriteTimeout)
 	c.Writer.Header().Set("X-Request-Id", id)
+	c.Writer.Header().Set("Request-Id", id) // Anthropic's name
 	c.Writer.Header().Set("X-Content-Type-Options", "nosniff")
 }
 

@@ -30,6 +30,7 @@ type Server struct {
 	http    *http.Server
 
 	jobs   jobs                   // benchmarks and depth curves
+	kept   sync.Map               // responses, a *dialect.Shelf for each key's digest
 	served atomic.Pointer[models] // nil while loading
 	left   atomic.Pointer[[]LeftOut]
 	stop   context.Context //nolint:containedctx // its end is the server's end, not a request's
@@ -125,7 +126,7 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/", guard, s.getPlayground) // before authorize: the page asks for the key
 	r.HEAD("/", guard, s.getPlayground)
 	r.Use(s.authorize, guard)
-	r.NoRoute(noRoute("the routes are under /v1, see docs/api.md"))
+	r.NoRoute(noRoute("the routes are under /v1, see docs/api.md", r))
 	r.NoMethod(s.noMethod)
 
 	for _, path := range probes {
@@ -136,7 +137,10 @@ func (s *Server) routes() *gin.Engine {
 		r.GET(path, handler)
 		r.HEAD(path, handler)
 	}
+	r.POST("/ping", s.answers(s.getReady))
 	r.GET("/version", s.answers(s.getVersion))
+	r.GET("/load", s.answers(s.getLoad))
+	r.GET("/server_info", s.answers(s.getServerInfo))
 	r.GET("/openapi.json", s.answers(s.getOpenAPI))
 	r.GET("/metrics", s.getMetrics)
 	model := func(h handler) gin.HandlerFunc { return s.whenReady(s.answers(h)) }
@@ -144,6 +148,11 @@ func (s *Server) routes() *gin.Engine {
 	r.GET("/v1/models/*id", model(s.getModel)) // a name may have slashes
 	r.POST("/v1/completions", model(s.postCompletions))
 	r.POST("/v1/chat/completions", model(s.postChat))
+	r.POST("/v1/responses", model(s.postResponses))
+	r.GET("/v1/responses/:id", s.answers(s.getResponse))
+	r.DELETE("/v1/responses/:id", s.answers(s.deleteResponse))
+	r.POST("/v1/messages", model(s.postMessages))
+	r.POST("/v1/messages/count_tokens", model(s.postCountTokens))
 	r.POST("/v1/embeddings", model(s.postEmbeddings))
 	r.GET("/v1/depth/curve", model(s.getCurve))
 	r.POST("/v1/bench", model(s.postBench))

@@ -53,12 +53,17 @@ func (s *Server) endStream(c *gin.Context, w *eventWriter, err error) {
 	if gone(c, err) {
 		return
 	}
+	if w.send(s.broken(c, err).Body()) == nil {
+		_ = w.done()
+	}
+}
+
+// broken is what to tell of an error in an answer that has begun.
+func (s *Server) broken(c *gin.Context, err error) *api.Error {
 	e := toAPI(err, s.backlog())
 	note(c, "error", e.Code)
 	note(c, "cause", err.Error())
-	if w.send(e.Body()) == nil {
-		_ = w.done()
-	}
+	return e
 }
 
 // gone says whether a request failed because its client left.
@@ -95,16 +100,19 @@ func (w *eventWriter) send(v any) error {
 	if err != nil {
 		return err
 	}
-	return w.event(data)
+	return w.event("", data)
 }
 
-func (w *eventWriter) done() error { return w.event([]byte("[DONE]")) }
+func (w *eventWriter) done() error { return w.event("", []byte("[DONE]")) }
 
-// event writes one line of data and the empty line that ends it. JSON has no line break outside its strings, and none
-// inside them that is not escaped.
-func (w *eventWriter) event(data []byte) error {
+// event writes an event's name, where it has one, one line of data and the empty line that ends it. JSON has no line break
+// outside its strings, and none inside them that is not escaped.
+func (w *eventWriter) event(name string, data []byte) error {
 	extendWrite(w.c)
-	buf := make([]byte, 0, len(data)+8)
+	buf := make([]byte, 0, len(name)+len(data)+16)
+	if name != "" {
+		buf = append(append(append(buf, "event: "...), name...), '\n')
+	}
 	buf = append(append(append(buf, "data: "...), data...), "\n\n"...)
 	if _, err := w.c.Writer.Write(buf); err != nil {
 		return err

@@ -63,6 +63,8 @@ func choices(b *Bounds) (lo, hi int)   { return 1, b.Choices }
 func clients(b *Bounds) (lo, hi int)   { return 1, min(mostClients, b.Sequences) }
 func allButOne(b *Bounds) (lo, hi int) { return 1, b.Context - 1 }
 
+func stops(b *Bounds) int { return b.Stops }
+
 func entries(n int) most { return func(*Bounds) int { return n } }
 
 // outOfRange is a 400 about a number of loops. what is how the message calls it: "loops", "header X-Loops".

@@ -108,10 +108,10 @@ func (v *Values) byDefault(f *Field) any {
 
 func (f *Field) refuse(raw json.RawMessage) error {
 	who := "the field is not supported by this version"
-	switch f.Routes {
-	case Chat:
+	switch {
+	case f.Routes&^chats == 0:
 		who = "a chat does not take the field"
-	case Embeddings:
+	case f.Routes == Embeddings:
 		who = "an embedding does not take the field"
 	}
 	return Bad(f.Name, "unsupported_field", "%s is %s: %s: %s", f.Name, Show(raw), who, f.Remedy)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -80,4 +81,19 @@ func (e *Error) Body() ErrorBody {
 		d.Code = &e.Code
 	}
 	return ErrorBody{Error: d}
+}
+
+// Anthropic is the error in Anthropic's shape. id is the request's.
+func (e *Error) Anthropic(id string) any {
+	kinds := map[int]string{
+		http.StatusUnauthorized: "authentication_error", http.StatusNotFound: "not_found_error", http.StatusRequestEntityTooLarge: "request_too_large",
+		http.StatusServiceUnavailable: "overloaded_error", http.StatusGatewayTimeout: "timeout_error", http.StatusInternalServerError: "api_error",
+	}
+	d := e.Body().Error
+	d.Type = cmp.Or(kinds[e.Status], "invalid_request_error")
+	return struct {
+		Type  string      `json:"type"`
+		Error ErrorDetail `json:"error"`
+		ID    string      `json:"request_id"`
+	}{"error", d, id}
 }

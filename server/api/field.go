@@ -50,13 +50,17 @@ type Route int
 const (
 	Completions Route = 1 << iota
 	Chat
+	Responses // OpenAI's and
+	Messages  // Anthropic's: both are translated into a chat
 	Embeddings
 	Tokenize
 	Detokenize
 	Bench
 	Curve // its fields are in the query
 
-	generating = Completions | Chat
+	translated = Responses | Messages
+	chats      = Chat | translated
+	generating = Completions | chats
 	looped     = generating | Embeddings
 	every      = looped | Tokenize | Detokenize | Bench | Curve
 )

@@ -27,6 +27,8 @@ var requests = []struct {
 }{
 	{"CompletionRequest", Completions, `{"model": "adder", "prompt": "123+456+789=", "max_tokens": 8, "temperature": 0, "loops": 8}`},
 	{"ChatRequest", Chat, `{"model": "adder@8", "messages": [{"role": "user", "content": "123+456="}], "max_tokens": 8, "temperature": 0}`},
+	{"ResponsesRequest", Responses, `{"model": "adder@8", "input": "123+456=", "max_output_tokens": 8, "temperature": 0}`},
+	{"MessagesRequest", Messages, `{"model": "adder@8", "messages": [{"role": "user", "content": "123+456="}], "max_tokens": 8, "temperature": 0}`},
 	{"EmbeddingRequest", Embeddings, `{"model": "adder", "input": ["1+2=", "2+1="], "loops": 8}`},
 	{"BenchRequest", Bench, `{"model": "adder", "loops": [1, 2], "prompt_tokens": [4], "max_tokens": [4], "runs": 1}`},
 	{"TokenizeRequest", Tokenize, `{"prompt": "1+2="}`},
@@ -59,6 +61,8 @@ func TestDocsAreTheTable(t *testing.T) {
 		"depth":       served(slices.Concat(depthRows[1:], scheduleRows), Completions),
 		"completions": served(slices.Concat(depthRows[:1], otherRows[len(scheduleRows):]), Completions),
 		"chats":       less(served(otherRows, Chat), served(otherRows, Completions)),
+		"responses":   less(served(table, Responses), served(table, Chat)),
+		"messages":    less(served(table, Messages), served(table, Chat)),
 		"embeddings":  served(otherRows[len(scheduleRows):], Embeddings),
 	} {
 		want = splice(t, want, "<!-- fields: "+name+" -->\n", "<!-- end -->", fieldTable(rows)+"\n")

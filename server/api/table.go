@@ -10,7 +10,7 @@ import (
 var table = slices.Concat(depthRows, otherRows)
 
 // otherRows are those of everything but the depth.
-var otherRows = slices.Concat(scheduleRows, refusedRows, samplingRows, answerRows, formRows, promptRows, embeddingRows, benchRows, curveRows)
+var otherRows = slices.Concat(scheduleRows, refusedRows, samplingRows, answerRows, formRows, promptRows, responseRows, messageRows, embeddingRows, benchRows, curveRows)
 
 var efforts = []string{"none", "minimal", "low", "medium", "high", "xhigh"}
 
@@ -36,6 +36,7 @@ var depthRows = []Field{
 	},
 	{Name: "reasoning", Kind: Object, Routes: looped | Tokenize},
 	{Name: "reasoning.effort", Kind: Text, Routes: looped | Tokenize, Words: efforts, Remedy: "or set loops"},
+	{Name: "reasoning.summary", Kind: Text, Routes: Responses, Words: []string{"auto", "concise", "detailed"}},
 	{Name: "exit_policy", Kind: Text, Routes: looped, Ours: true, Aliases: []string{"early_exit", "exit_criterion", "criterion"}},
 	{Name: "min_loops", Kind: Depth, Lo: 1, Routes: looped, Ours: true, Aliases: []string{"loops_min"}},
 	{Name: "exit_agree", Kind: Int, Lo: 1, Hi: noBound, Routes: looped, Ours: true, Aliases: []string{"exit_consecutive", "exit_patience"}},
@@ -73,7 +74,7 @@ var samplingRows = []Field{
 	{Name: "max_tokens", Kind: Int, Lo: 1, Hi: noBound, Routes: Chat},
 	{Name: "max_completion_tokens", Kind: Int, Hi: noBound, Routes: Completions},
 	{Name: "max_completion_tokens", Kind: Int, Lo: 1, Hi: noBound, Routes: Chat},
-	{Name: "n", Kind: Int, Range: choices, Default: 1, Routes: generating},
+	{Name: "n", Kind: Int, Range: choices, Default: 1, Routes: Completions | Chat},
 	{Name: "temperature", Kind: Number, Hi: 100, Default: 1.0, Routes: generating},
 	{Name: "top_p", Kind: Number, Above: true, Hi: 1, Default: 1.0, Remedy: "for greedy choice set temperature to 0", Routes: generating},
 	{Name: "top_k", Kind: Int, Lo: -1, Hi: noBound, Default: 0, Routes: generating},
@@ -94,24 +95,24 @@ var answerRows = []Field{
 	{Name: "include_stop_str_in_output", Kind: Bool, Routes: generating},
 	{Name: "skip_special_tokens", Kind: Bool, Default: true, Routes: generating},
 	{Name: "add_special_tokens", Kind: Bool, Default: true, Routes: Completions | Embeddings},
-	{Name: "add_special_tokens", Kind: Bool, Routes: Chat},
+	{Name: "add_special_tokens", Kind: Bool, Routes: chats},
 	{Name: "add_special_tokens", Kind: Bool, Routes: Tokenize},
 	{Name: "return_loops", Kind: Bool, Routes: generating, Ours: true},
 	{Name: "return_token_ids", Kind: Bool, Routes: generating},
 	{Name: "timings", Kind: Bool, Routes: generating},
 	{Name: "stream", Kind: Bool, Routes: generating},
 	{Name: "best_of", Kind: Int, Range: choices, Routes: Completions},
-	{Name: "stop", Kind: TextList, Most: func(b *Bounds) int { return b.Stops }, Routes: generating},
+	{Name: "stop", Kind: TextList, Most: stops, Routes: generating &^ Messages},
 	{Name: "stop_token_ids", Kind: IDList, Most: func(b *Bounds) int { return b.StopIDs }, Routes: generating},
-	{Name: "stream_options", Kind: Object, Needs: "stream", Routes: generating},
-	{Name: "stream_options.include_usage", Kind: Bool, Routes: generating},
-	{Name: "stream_options.continuous_usage_stats", Kind: Bool, Routes: generating},
+	{Name: "stream_options", Kind: Object, Needs: "stream", Routes: Completions | Chat},
+	{Name: "stream_options.include_usage", Kind: Bool, Routes: Completions | Chat},
+	{Name: "stream_options.continuous_usage_stats", Kind: Bool, Routes: Completions | Chat},
 	{Name: "return_token_strs", Kind: Bool, Routes: Tokenize},
 }
 
 // formRows are forms of the answer. Code reads them, since most are unions.
 var formRows = []Field{
-	{Name: "response_format", Kind: Object, Routes: generating},
+	{Name: "response_format", Kind: Object, Routes: Completions | Chat},
 	{Name: "structured_outputs", Kind: Object, Routes: generating},
 	{Name: "guided_json", Routes: generating},
 	{Name: "guided_regex", Routes: generating},
@@ -126,18 +127,52 @@ var formRows = []Field{
 var promptRows = []Field{
 	{Name: "prompt", Routes: Completions, Missing: "give a string, or a list of strings or token ids"},
 	{Name: "prompt", Kind: Text, Routes: Tokenize},
-	{Name: "parallel_tool_calls", Kind: Bool, Default: true, Routes: Chat | Tokenize},
+	{Name: "parallel_tool_calls", Kind: Bool, Default: true, Routes: chats&^Messages | Tokenize},
 	{Name: "tool_choice", Routes: Chat | Tokenize},
+	{Name: "tool_choice", Routes: Responses},
+	{Name: "tool_choice", Kind: Object, Routes: Messages},
 	{Name: "tools", Routes: Chat | Tokenize},
+	{Name: "tools", Routes: Responses},
+	{Name: "tools", Routes: Messages},
 	{Name: "messages", Routes: Chat, Missing: `give a list of {"role", "content"}`},
 	{Name: "messages", Routes: Tokenize},
-	{Name: "continue_final_message", Kind: Bool, Routes: Chat | Tokenize},
-	{Name: "add_generation_prompt", Kind: Bool, Routes: Chat | Tokenize},
-	{Name: "documents", Routes: Chat | Tokenize},
-	{Name: "chat_template_kwargs", Kind: Object, Routes: Chat | Tokenize},
-	{Name: "include_reasoning", Kind: Bool, Default: true, Routes: Chat | Tokenize},
-	{Name: "reasoning_format", Kind: Text, Words: []string{"auto", "none", "deepseek"}, Default: "auto", Routes: Chat | Tokenize},
+	{Name: "continue_final_message", Kind: Bool, Routes: chats | Tokenize},
+	{Name: "add_generation_prompt", Kind: Bool, Routes: chats | Tokenize},
+	{Name: "documents", Routes: chats | Tokenize},
+	{Name: "chat_template_kwargs", Kind: Object, Routes: chats | Tokenize},
+	{Name: "include_reasoning", Kind: Bool, Default: true, Routes: chats | Tokenize},
+	{Name: "reasoning_format", Kind: Text, Words: []string{"auto", "none", "deepseek"}, Default: "auto", Routes: chats | Tokenize},
 	{Name: "tokens", Kind: IDList, Routes: Detokenize, Missing: "give a list of token ids"},
+}
+
+// responseRows are POST /v1/responses' own.
+var responseRows = []Field{
+	{Name: "input", Routes: Responses, Missing: `give a string, or a list of items as {"role", "content"}`},
+	{Name: "instructions", Kind: Text, Routes: Responses},
+	{Name: "previous_response_id", Kind: Text, Routes: Responses},
+	{Name: "store", Kind: Bool, Default: true, Routes: Responses},
+	{Name: "max_output_tokens", Kind: Int, Lo: 1, Hi: noBound, Routes: Responses},
+	{Name: "text", Kind: Object, Routes: Responses},
+	{Name: "text.format", Kind: Object, Routes: Responses},
+	{Name: "text.verbosity", Kind: Refused, Harmless: []string{`"medium"`}, Remedy: leaveOut, Routes: Responses},
+	{Name: "top_logprobs", Kind: Int, Hi: 20, Routes: Responses},
+	{Name: "include", Kind: TextList, Most: entries(16), Routes: Responses},
+	{Name: "metadata", Kind: Object, Routes: translated},
+	{Name: "stream_options", Kind: Object, Routes: Responses},
+}
+
+// messageRows are POST /v1/messages' own.
+var messageRows = []Field{
+	{Name: "messages", Routes: Messages, Missing: `give a list of {"role", "content"}`},
+	{Name: "max_tokens", Kind: Int, Lo: 1, Hi: noBound, Routes: Messages, Missing: "give the most tokens that may be generated"},
+	{Name: "system", Routes: Messages},
+	{Name: "stop_sequences", Kind: TextList, Most: stops, Routes: Messages},
+	{Name: "thinking", Kind: Object, Routes: Messages},
+	{Name: "thinking.type", Kind: Text, Words: []string{"enabled", "disabled", "adaptive"}, Routes: Messages},
+	{Name: "thinking.budget_tokens", Kind: Int, Lo: 1, Hi: noBound, Routes: Messages},
+	{Name: "output_config", Kind: Object, Routes: Messages},
+	{Name: "output_config.effort", Kind: Text, Words: append([]string{"max"}, efforts...), Remedy: "or set loops", Routes: Messages},
+	{Name: "output_config.format", Kind: Object, Routes: Messages},
 }
 
 var embeddingRows = []Field{

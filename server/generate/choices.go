@@ -40,8 +40,13 @@ func (g *Sequences) Completion(object string, choices any) *Completion {
 type Outcome struct {
 	FinishReason *string `json:"finish_reason"`
 
-	StopReason any   `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
-	Loops      []int `json:"loops,omitempty"`
+	StopReason any `json:"stop_reason"` // the stop string or stop_token_ids' id that ended it, else null
+	Shown
+}
+
+// Shown is what a request may want to see of each of an answer's tokens.
+type Shown struct {
+	Loops []int `json:"loops,omitempty"`
 	// TokenIDs and, of completions, PromptTokenIDs are vLLM's, where return_token_ids asked for them.
 	TokenIDs       []int32 `json:"token_ids,omitempty"`
 	PromptTokenIDs []int32 `json:"prompt_token_ids,omitempty"`
@@ -50,16 +55,21 @@ type Outcome struct {
 }
 
 // Add takes a delta's part of what the request wants to see.
-func (o *Outcome) Add(d *Delta, p *Plan) {
+func (s *Shown) Add(d *Delta, p *Plan) {
 	if p.ReturnLoops && d.Loops > 0 {
-		o.Loops = append(o.Loops, d.Loops)
+		s.Loops = append(s.Loops, d.Loops)
 	}
 	if p.ReturnIDs && d.Loops > 0 {
-		o.TokenIDs = append(o.TokenIDs, d.id)
+		s.TokenIDs = append(s.TokenIDs, d.id)
 	}
 	if d.Lens != nil {
-		o.Lens = append(o.Lens, d.Lens)
+		s.Lens = append(s.Lens, d.Lens)
 	}
+}
+
+// Add takes a delta's part of what the request wants to see, and how the choice ended.
+func (o *Outcome) Add(d *Delta, p *Plan) {
+	o.Shown.Add(d, p)
 	if d.Finish != "" {
 		o.FinishReason, o.StopReason = &d.Finish, d.Reason
 	}

@@ -136,6 +136,9 @@ func (p *Plan) readLengths(v *api.Values) error {
 	return nil
 }
 
+// Loosen lets an answer have fewer tokens than max_tokens, where the context or the KV memory leaves fewer.
+func (p *Plan) Loosen() { p.MaxTokens, p.maxGiven = min(p.MaxTokens, p.Model.Context), false }
+
 // readChoices reads how many sequences compete for the n places of the answer. A stream shows tokens before it can be
 // known whose are the best.
 func (p *Plan) readChoices(v *api.Values) error {
