@@ -245,8 +245,8 @@ func TestForcedCalls(t *testing.T) {
 		}
 		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[`+addTool+`],"tool_choice":"required","regex":"a"}`), 400,
 			"conflicting_fields", "tool_choice", "tool_choice and regex exclude each other: an answer has one form: leave one of the two out")
-		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"not":{}}}}],"tool_choice":"required"}`), 400,
-			"invalid_value", "tool_choice", `tool_choice: the schema at #: keyword "not" is not supported here: list what is allowed (parameters of tool "f")`)
+		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"$dynamicRef":"#"}}}],"tool_choice":"required"}`), 400,
+			"invalid_value", "tool_choice", `tool_choice: the schema at #: keyword "$dynamicRef" is not supported here: use $ref (parameters of tool "f")`)
 	}
 }
 

@@ -50,14 +50,15 @@ type position struct {
 // frame is a call that has not returned. Equal ones are one.
 type frame struct {
 	back   int32
+	taken  int32 // edges of the counted graph that the rule is
 	parent *frame
 	depth  int32
 	number uint32
 }
 
 type frameKey struct {
-	back   int32
-	parent uint32
+	back, taken int32
+	parent      uint32
 }
 
 // outermost is where no rule was called.
@@ -70,7 +71,7 @@ func (f *frame) compare(g *frame) int {
 		if c := cmp.Compare(f.depth, g.depth); c != 0 {
 			return c
 		}
-		if c := cmp.Compare(f.back, g.back); c != 0 {
+		if c := cmp.Or(cmp.Compare(f.back, g.back), cmp.Compare(f.taken, g.taken)); c != 0 {
 			return c
 		}
 		f, g = f.parent, g.parent
@@ -130,7 +131,19 @@ func (m *Automaton) add(pc int32, f *frame) {
 	case codeReturn:
 		m.add(f.back, f.parent)
 	case codeCall:
-		m.add(i.to, m.frame(i.next, f))
+		if m.p.last(i) {
+			m.add(i.to, f)
+		} else {
+			m.add(i.to, m.frame(i.next, 0, f))
+		}
+	case codeTick:
+		if taken := i.tally.tick(f.taken); i.tally.may(taken, i.to) {
+			m.add(i.next, m.frame(f.back, taken, f.parent))
+		}
+	case codeLeast:
+		if int(f.taken) >= i.tally.least {
+			m.add(i.next, f)
+		}
 	case codeSplit:
 		for _, o := range i.outs {
 			m.add(o, f)
@@ -138,12 +151,12 @@ func (m *Automaton) add(pc int32, f *frame) {
 	}
 }
 
-func (m *Automaton) frame(back int32, parent *frame) *frame {
-	key := frameKey{back, parent.number}
+func (m *Automaton) frame(back, taken int32, parent *frame) *frame {
+	key := frameKey{back, taken, parent.number}
 	f, ok := m.frames[key]
 	if !ok {
 		m.made++
-		f = &frame{back, parent, parent.depth + 1, m.made}
+		f = &frame{back, taken, parent, parent.depth + 1, m.made}
 		m.frames[key] = f
 	}
 	return f
@@ -249,5 +262,5 @@ func (m *Automaton) again(f *frame) *frame {
 	if f == outermost {
 		return f
 	}
-	return m.frame(f.back, m.again(f.parent))
+	return m.frame(f.back, f.taken, m.again(f.parent))
 }

@@ -2,11 +2,27 @@ package constrain
 
 // What a form and an automaton may take. A form over these is refused; the others narrow what is allowed, as doc.go says.
 const (
-	MaxSource  = 64 << 10 // bytes of a schema or an expression
+	MaxSource  = 64 << 10 // bytes of a schema, a grammar or an expression
+	MaxNesting = 256      // brackets inside brackets of a schema
 	MaxChoices = 1024
-	MaxProgram = 32 << 10 // instructions
+	MaxProgram = 64 << 10 // instructions
 	MaxRepeat  = 1000     // times that a part may be repeated by count
-	MaxDepth   = 40       // calls inside calls: so deep may any JSON, or a schema that refers to itself, be nested
+	MaxLength  = 1 << 20  // characters that a string may be asked to have
+	MaxDepth   = 64       // calls inside calls: so deep may any JSON, or a schema that refers to itself, be nested
+
+	maxWhole    = 19      // digits of a number before the point
+	maxFraction = 17      // and behind
+	maxMultiple = 1 << 31 // of which whole numbers of the last digit are multiples
+	maxCount    = 1 << 30 // larger ones are this
+
+	maxMerged       = 20_000  // schemas put together, each time that it is done
+	maxAlternatives = 256     // that they may come to
+	maxExcluded     = 64      // numbers that are not of a schema
+	maxPatterns     = 6       // of patternProperties that are told apart
+	maxLooks        = 16      // lookaheads in one expression
+	maxGraph        = 4096    // states of one part
+	maxLanguageWork = 1 << 20 // steps to find them
+	maxTally        = 1 << 20 // lengths times states, of one string; eight times that of all
 
 	maxPositions  = 1024    // in one set
 	maxStates     = 2048    // sets that an automaton remembers

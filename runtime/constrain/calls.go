@@ -88,81 +88,36 @@ func (g *grammar) arguments(t Tool, a ArgumentSyntax, scope string) *node {
 	if len(t.Parameters) == 0 {
 		t.Parameters = json.RawMessage(`{"type":"object"}`)
 	}
+	d := g.open(t.Parameters, scope)
+	object := d.root.made("type", "object")
 	if a.JSON() {
-		return g.document(t.Parameters, scope)
+		return d.values(quotes, d.root, object)
 	}
-	return g.open(t.Parameters, scope).marked(a)
+	var kids []*node
+	for _, s := range d.expand([]*value{d.root, object}) {
+		kids = append(kids, d.marked(s, a))
+	}
+	return alt(kids...)
 }
 
-// marked is a schema's properties as arguments between marks, in their order.
-func (d *document) marked(a ArgumentSyntax) *node {
-	value := func(raw json.RawMessage, at string) *node {
-		if a.Python {
-			return d.node(raw, at)
-		}
-		return d.bare(raw, at, a.Mark())
+// marked is a shape's properties as arguments between marks, in their order.
+func (d *document) marked(s *shape, a ArgumentSyntax) *node {
+	mark := a.Mark()
+	if a.Python {
+		mark = quotes
 	}
-	s := d.schema(d.root, "#")
-	for depth := 0; s != nil && s.has("$ref") && depth < MaxDepth; depth++ {
-		s = d.schema(s.reference())
-	}
-	if s != nil {
-		s.only(append([]string{"type"}, kinds["object"].keywords...)...)
-	}
-	if s == nil || !s.has("properties") {
-		any := seq(spelled(a.Open), pattern(`[A-Za-z_]\w{0,63}`), spelled(a.Middle), value(json.RawMessage("true"), "#"), spelled(a.Close))
+	names, required := d.properties(s)
+	if len(names) == 0 {
+		any := seq(spelled(a.Open), pattern(`[A-Za-z_]\w{0,63}`), spelled(a.Middle), d.g.any(mark), spelled(a.Close))
 		return several(any, spelled(a.Between), 0, -1)
 	}
-	listed, required, _ := s.properties()
-	n := &node{op: opFields, between: spelled(a.Between)}
-	for _, name := range listed.names {
-		n.kids = append(n.kids, seq(spelled(a.Open), literal(name), spelled(a.Middle), value(listed.values[name], s.at+"/properties/"+name), spelled(a.Close)))
-		n.optional = append(n.optional, !slices.Contains(required, name))
+	kids := make([]member, len(names))
+	for i, name := range names {
+		value := d.values(mark, d.property(s, name)...)
+		kids[i] = member{seq(spelled(a.Open), literal(name), spelled(a.Middle), value, spelled(a.Close)), !slices.Contains(required, name)}
 	}
-	return n
-}
-
-// bare is the values of a schema as they stand before a mark: strings as they are, without quotes.
-func (d *document) bare(raw json.RawMessage, at, mark string) *node {
-	s := d.schema(raw, at)
-	switch {
-	case s == nil:
-		return d.g.before(mark)
-	case s == nothing:
-		return never
-	case s.has("$ref"):
-		target, ref := s.reference()
-		return d.g.rule(d.scope+"bare "+ref, func() *node { return d.bare(target, ref, mark) })
-	case s.has("anyOf"), s.has("allOf"):
-		return s.branches(func(raw json.RawMessage, at string) *node { return d.bare(raw, at, mark) })
-	case s.has("enum"), s.has("const"):
-		texts := s.constants()
-		for i, text := range texts {
-			_ = json.Unmarshal([]byte(text), &texts[i]) // what is no string stays
-		}
-		return literals(texts)
-	}
-	types := s.types()
-	if i := slices.Index(types, "string"); i < 0 && len(types) > 0 {
-		return s.typed(types)
-	} else if len(types) > 1 {
-		return alt(s.bareText(mark), s.typed(slices.Delete(types, i, i+1)))
-	}
-	return s.bareText(mark)
-}
-
-// bareText is a string before a mark. One that the schema restricts has no character that the mark begins with.
-func (s *schema) bareText(mark string) *node {
-	least, most := s.counts("minLength", "maxLength")
-	first := []rune(mark)[0]
-	other := writer(func(ranges []rune) *node { return runes(except(ranges, first)) })
-	switch expression := s.expression(); {
-	case expression != "":
-		return other.within(expression)
-	case s.has("minLength") || s.has("maxLength"):
-		return repeat(other([]rune{0, unicode.MaxRune}), least, most)
-	}
-	return s.g.before(mark)
+	least, most := s.counts("minProperties", "maxProperties", MaxRepeat)
+	return members(kids, nil, spelled(a.Between), least, most)
 }
 
 // before is text without the mark, whose first character stands in it once.

@@ -145,7 +145,7 @@ func TestCallsRefuses(t *testing.T) {
 	}{
 		{nil, "no tool"},
 		{many, "at most 128"},
-		{[]constrain.Tool{{Name: "f", Parameters: json.RawMessage(`{"not":{}}`)}}, `"not" is not supported here: list what is allowed (parameters of tool "f")`},
+		{[]constrain.Tool{{Name: "f", Parameters: json.RawMessage(`{"$dynamicRef":"#"}`)}}, `"$dynamicRef" is not supported here: use $ref (parameters of tool "f")`},
 		{[]constrain.Tool{{Name: "f", Parameters: json.RawMessage(`{`)}}, "not valid JSON"},
 	} {
 		_, err := constrain.Calls(tt.tools, constrain.CallSyntax{Most: 1})

@@ -4,41 +4,73 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// object is a JSON object whose members keep their order: properties are generated in it.
-type object struct {
-	names  []string
-	values map[string]json.RawMessage
+// value is a JSON value as a document holds it, whose members keep their order: properties are generated in it.
+type value struct {
+	raw    json.RawMessage // its text; nil where it was made of others
+	names  []string        // of an object, in their order
+	fields map[string]*value
+	items  []*value // of a list
+	parent *value
+	name   string // in its parent
 }
 
-func (o *object) has(name string) bool { _, ok := o.values[name]; return ok }
+func (v *value) has(name string) bool { _, ok := v.fields[name]; return ok }
 
-// parseObject reads an object. Of a name that comes twice the last value holds, as in encoding/json.
-func parseObject(raw json.RawMessage) (*object, bool) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+// is says whether v is one of JSON's words.
+func (v *value) is(word string) bool { return v != nil && string(v.raw) == word }
+
+// at is the value's place, as $ref writes it.
+func (v *value) at() string {
+	if v.parent == nil {
+		return "#"
+	}
+	return v.parent.at() + "/" + v.name
+}
+
+// parseJSON reads a document in one pass. Of a name that comes twice the last value holds, as in encoding/json.
+func parseJSON(source []byte) (*value, bool) {
+	if !json.Valid(source) {
 		return nil, false
 	}
-	o := &object{values: map[string]json.RawMessage{}}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, false
+	r := reader{source, json.NewDecoder(bytes.NewReader(source))}
+	return r.value(nil, ""), true
+}
+
+type reader struct {
+	source []byte
+	d      *json.Decoder
+}
+
+func (r *reader) value(parent *value, name string) *value {
+	v := &value{parent: parent, name: name}
+	begin := r.d.InputOffset()
+	begin += int64(bytes.IndexFunc(r.source[begin:], func(c rune) bool { return !strings.ContainsRune(" \t\r\n,:", c) }))
+	switch t, _ := r.d.Token(); t { // the text is valid JSON
+	case json.Delim('{'):
+		v.fields = map[string]*value{}
+		for r.d.More() {
+			key, _ := r.d.Token()
+			name, _ := key.(string)
+			if !v.has(name) {
+				v.names = append(v.names, name)
+			}
+			v.fields[name] = r.value(v, name)
 		}
-		var v json.RawMessage
-		if d.Decode(&v) != nil {
-			return nil, false
+		_, _ = r.d.Token()
+	case json.Delim('['):
+		v.items = []*value{}
+		for r.d.More() {
+			v.items = append(v.items, r.value(v, strconv.Itoa(len(v.items))))
 		}
-		name, _ := key.(string)
-		if !o.has(name) {
-			o.names = append(o.names, name)
-		}
-		o.values[name] = v
+		_, _ = r.d.Token()
 	}
-	return o, true
+	v.raw = r.source[begin:r.d.InputOffset()]
+	return v
 }
 
 // KindOf is the type of a JSON value, as JSON Schema names it. Integers are numbers.
@@ -47,31 +79,103 @@ func KindOf(value json.RawMessage) string {
 	return cmp.Or(byBegin[value[0]], "number")
 }
 
+// text is a string's; empty where v is none.
+func (v *value) text() (text string) {
+	if len(v.raw) > 0 && v.raw[0] == '"' {
+		_ = json.Unmarshal(v.raw, &text) // the text is valid JSON
+	}
+	return text
+}
+
+// constant is the one text that the value is written as: equal ones are written alike.
+func (v *value) constant() string {
+	switch {
+	case v.fields != nil:
+		parts := make([]string, len(v.names))
+		for i, name := range v.names {
+			parts[i] = quote(name) + ":" + v.fields[name].constant()
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	case v.items != nil:
+		parts := make([]string, len(v.items))
+		for i, item := range v.items {
+			parts[i] = item.constant()
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	case v.raw[0] == '"':
+		return quote(v.text())
+	}
+	if r := v.rational(); r != nil && r.IsInt() {
+		return r.Num().String()
+	}
+	return string(v.raw)
+}
+
+// equal says whether two values are the same to JSON Schema: 1.0 is 1, and the order of members does not matter.
+func (v *value) equal(w *value) bool {
+	switch {
+	case v.fields != nil && w.fields != nil:
+		return len(v.names) == len(w.names) && !slices.ContainsFunc(v.names, func(n string) bool { return !w.has(n) || !v.fields[n].equal(w.fields[n]) })
+	case v.items != nil && w.items != nil:
+		return slices.EqualFunc(v.items, w.items, (*value).equal)
+	case (v.fields != nil) != (w.fields != nil) || (v.items != nil) != (w.items != nil):
+		return false
+	}
+	a, b := v.rational(), w.rational()
+	return v.constant() == w.constant() || a != nil && b != nil && a.Cmp(b) == 0
+}
+
 // Resolve follows a JSON pointer, as $ref writes it, from the document's root.
 func Resolve(root json.RawMessage, ref string) (json.RawMessage, bool) {
-	pointer, ok := strings.CutPrefix(ref, "#")
+	v, ok := parseJSON(root)
 	if !ok {
 		return nil, false
 	}
-	at := root
-	if pointer == "" {
-		return at, true
+	if v = v.resolve(ref); v == nil {
+		return nil, false
 	}
-	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		if o, ok := parseObject(at); ok {
-			if !o.has(part) {
-				return nil, false
-			}
-			at = o.values[part]
-			continue
-		}
-		var list []json.RawMessage
-		i, err := strconv.Atoi(part)
-		if err != nil || json.Unmarshal(at, &list) != nil || i < 0 || i >= len(list) {
-			return nil, false
-		}
-		at = list[i]
+	return v.raw, true
+}
+
+// resolve returns nil where the reference leads nowhere inside the document.
+func (v *value) resolve(ref string) *value {
+	if id := v.fields["$id"]; id != nil {
+		ref = cmp.Or(strings.TrimPrefix(ref, strings.TrimSuffix(id.text(), "#")), "#")
 	}
-	return at, true
+	pointer, ok := strings.CutPrefix(ref, "#")
+	switch {
+	case !ok:
+		return nil
+	case pointer == "":
+		return v
+	case pointer[0] != '/':
+		return v.anchored(pointer)
+	}
+	for part := range strings.SplitSeq(pointer[1:], "/") {
+		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(unescape(part))
+		if i, err := strconv.Atoi(part); v.items != nil && err == nil && 0 <= i && i < len(v.items) {
+			v = v.items[i]
+		} else if v = v.fields[part]; v == nil {
+			return nil
+		}
+	}
+	return v
+}
+
+// anchored finds the value with an $anchor.
+func (v *value) anchored(name string) *value {
+	if a := v.fields["$anchor"]; a != nil && a.text() == name {
+		return v
+	}
+	for _, n := range v.names {
+		if found := v.fields[n].anchored(name); found != nil {
+			return found
+		}
+	}
+	for _, item := range v.items {
+		if found := item.anchored(name); found != nil {
+			return found
+		}
+	}
+	return nil
 }

@@ -5,19 +5,18 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 )
 
 // The texts that JSON values are held to are narrower than JSON where that keeps a model from running on: numbers have
-// at most 15 digits before the point and 12 behind, and white space is at most a line break with an indentation. Of escapes
+// at most 19 digits before the point and 17 behind, and white space is at most a line break with an indentation. Of escapes
 // those of surrogates are left out, which only pairs would make characters.
 const (
 	spaceText   = `( |\n {0,20})?`
-	naturalText = `(0|[1-9]\d{0,14})`
-	integerText = naturalText + `|-[1-9]\d{0,14}`
-	numberText  = `-?` + naturalText + `(\.\d{1,12})?([eE][+-]?\d{1,2})?`
+	naturalText = `(0|[1-9]\d{0,18})`
+	integerText = naturalText + `|-[1-9]\d{0,18}`
+	numberText  = `-?` + naturalText + `(\.\d{1,17})?([eE][+-]?\d{1,2})?`
 	escapeText  = `\\(["\\/bfnrt]|u([\da-cA-CefEF][\da-fA-F]|[dD][0-7])[\da-fA-F]{2})`
 )
 
@@ -79,7 +78,7 @@ func (g *grammar) list(item *node, least, most int) *node {
 func (g *grammar) text(least, most int) *node {
 	write := func() *node {
 		character := g.rule("character", func() *node { return alt(stringRunes([]rune{0, unicode.MaxRune}), pattern(escapeText)) })
-		return quoted(repeat(character, least, most))
+		return quoted(g.times(character, least, most))
 	}
 	if least == 0 && most < 0 {
 		return g.rule("string", write)
@@ -107,31 +106,6 @@ func stringRunes(ranges []rune) *node {
 		}
 	}
 	return alt(append(kids, runes(plain))...)
-}
-
-// between is an integer from lo to hi.
-func between(lo, hi int64) *node {
-	const most = 1_000_000_000_000_000 - 1
-	lo, hi = max(lo, -most), min(hi, most)
-	var kids []*node
-	if lo < 0 {
-		kids = append(kids, seq(literal("-"), upTo(max(1, -hi), -lo)))
-	}
-	if hi >= 0 {
-		kids = append(kids, upTo(max(lo, 0), hi))
-	}
-	return alt(kids...)
-}
-
-// upTo is a number from lo to hi, neither negative, length by length.
-func upTo(lo, hi int64) *node {
-	var kids []*node
-	for first, last := int64(0), int64(9); first <= hi; first, last = last+1, last*10+9 {
-		if a, b := max(lo, first), min(hi, last); a <= b {
-			kids = append(kids, ordered(strconv.FormatInt(a, 10), strconv.FormatInt(b, 10), '0', '9'))
-		}
-	}
-	return alt(kids...)
 }
 
 // quote is a text as JSON, with no character escaped that needs no escape.

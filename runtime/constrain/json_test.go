@@ -60,7 +60,7 @@ func TestJSONAccepts(t *testing.T) {
 		`"\ud800"`: false, `"\x"`: false, "\"\xff\"": false, "\"\xed\xa0\x80\"": false, "\"\xf4\x90\x80\x80\"": false, "\"\U0010ffff\"": true,
 		`[]`: true, `[1, 2,3]`: true, `[1,]`: false, `{}`: true, `{"a":1}`: true, `{"a": {"b": [true, null]}}`: true, `{"a"}`: false, `{a:1}`: false,
 		"{\n  \"a\": 1\n}": true, `tru`: false, ``: false, `nullx`: false, ` {}`: true, `{} `: false,
-		strings.Repeat("[", 30) + strings.Repeat("]", 30): true, strings.Repeat("[", 60) + strings.Repeat("]", 60): false,
+		strings.Repeat("[", 30) + strings.Repeat("]", 30): true, strings.Repeat("[", 70) + strings.Repeat("]", 70): false,
 	} {
 		if got := accepts(m, text); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)

@@ -13,6 +13,8 @@ const (
 	codeCall               // to, then next
 	codeReturn             // to the caller's next
 	codeAccept             // the text may end
+	codeTick               // one more edge is taken of a counted graph, to a state of it
+	codeLeast              // enough edges were taken
 )
 
 // inst is one instruction.
@@ -20,8 +22,9 @@ type inst struct {
 	code   code
 	lo, hi byte
 	next   int32
-	to     int32 // of codeCall: the rule's first instruction
+	to     int32 // of codeCall: the rule's first instruction; of codeTick: the state
 	outs   []int32
+	tally  *tally
 }
 
 // unreachable is more calls than MaxDepth allows: the end cannot be written from there.
@@ -36,33 +39,36 @@ type program struct {
 	need    []int32
 	classes [256]uint8 // bytes that no instruction tells apart share a class
 	numbers int        // of classes
+	tallies []*tally
 }
 
 type compiler struct {
 	p     *program
-	rules []int32 // first instruction of each rule; −1 until it is written
+	rules []int32 // first instruction of each rule
 	calls []call
 	g     *grammar
+
+	tallied int // numbers by states of all counted graphs
 }
 
 type call struct{ at, rule int32 }
 
 // compile writes the program of a grammar. Only bytes of the alphabet can be relied on to be written.
-func compile(g *grammar, alphabet *[256]bool) (*program, error) {
-	c := &compiler{p: &program{}, g: g}
-	if err := attempt(c.write); err != nil {
+func compile(g *grammar, alphabet *[256]bool) (p *program, err error) {
+	if err := attempt(func() { p = write(g) }); err != nil {
 		return nil, err
 	}
-	if c.p.measure(alphabet[:]); c.p.need[c.p.start] <= MaxDepth {
-		return c.p, nil
+	if p.settle(alphabet[:]); p.need[p.start] <= MaxDepth {
+		return p, nil
 	}
-	if c.p.measure(slices.Repeat([]bool{true}, 256)); c.p.need[c.p.start] <= MaxDepth {
+	if p.settle(slices.Repeat([]bool{true}, 256)); p.need[p.start] <= MaxDepth {
 		return nil, ErrVocabulary
 	}
 	return nil, attempt(func() { refuse("no text satisfies it, or only text nested deeper than %d levels", MaxDepth) })
 }
 
-func (c *compiler) write() {
+func write(g *grammar) *program {
+	c := &compiler{p: &program{}, g: g}
 	c.p.start = c.node(c.g.start, c.emit(inst{code: codeAccept}))
 	for _, body := range c.g.rules {
 		c.rules = append(c.rules, c.node(body, c.emit(inst{code: codeReturn})))
@@ -71,6 +77,7 @@ func (c *compiler) write() {
 		c.p.code[k.at].to = c.rules[k.rule]
 	}
 	c.p.classify()
+	return c.p
 }
 
 func (c *compiler) emit(i inst) int32 {
@@ -101,8 +108,8 @@ func (c *compiler) node(n *node, next int32) int32 {
 			outs[i] = c.node(k, next)
 		}
 		return c.emit(inst{code: codeSplit, outs: outs})
-	case opFields:
-		return c.fields(n, next)
+	case opGraph:
+		return c.graph(n, next)
 	}
 	return c.repeat(n, next)
 }
@@ -123,21 +130,41 @@ func (c *compiler) repeat(n *node, next int32) int32 {
 	return at
 }
 
-// fields writes members from the last to the first. Before each there are two positions: one where none was written yet,
-// and one where a separator must come.
-func (c *compiler) fields(n *node, next int32) int32 {
-	none, some := next, next
-	for i, k := range slices.Backward(n.kids) {
-		member := c.node(k, some)
-		separated := c.node(n.between, member)
-		if n.optional[i] {
-			none = c.emit(inst{code: codeSplit, outs: []int32{member, none}})
-			some = c.emit(inst{code: codeSplit, outs: []int32{separated, some}})
-		} else {
-			none, some = member, separated
-		}
+// graph writes the states, and each edge's text once for each state that it leads to.
+func (c *compiler) graph(n *node, next int32) int32 {
+	first := int32(len(c.p.code))
+	for range n.edges {
+		c.emit(inst{code: codeSplit})
 	}
-	return none
+	var t *tally
+	if n.counted {
+		t = &tally{least: n.min, most: n.max, states: first, edges: n.edges, ends: n.ends}
+		if c.tallied += (t.top() + 1) * len(n.edges); c.tallied > 8*maxTally {
+			refuse("its minLength and maxLength with the patterns and formats beside them are too large: use smaller ones, or less of them")
+		}
+		c.p.tallies = append(c.p.tallies, t)
+		next = c.emit(inst{code: codeLeast, next: next, tally: t})
+	}
+	written := map[edgeTo]int32{}
+	for i, edges := range n.edges {
+		var outs []int32
+		for _, e := range edges {
+			at, ok := written[e]
+			if !ok {
+				at = c.node(e.label, first+int32(e.to))
+				if n.counted {
+					at = c.emit(inst{code: codeTick, to: int32(e.to), next: at, tally: t})
+				}
+				written[e] = at
+			}
+			outs = append(outs, at)
+		}
+		if n.ends[i] {
+			outs = append(outs, next)
+		}
+		c.p.code[first+int32(i)].outs = outs
+	}
+	return first
 }
 
 // classify finds the bytes that no instruction tells apart.
@@ -157,30 +184,146 @@ func (p *program) classify() {
 	p.numbers++
 }
 
+// settle finds need, and which numbers of edges a counted graph may still come to its end with.
+func (p *program) settle(alphabet []bool) {
+	for _, t := range p.tallies {
+		t.closed = false
+	}
+	for again := true; again; {
+		p.measure(alphabet)
+		again = false
+		for _, t := range p.tallies {
+			again = t.fails(p) || again
+		}
+	}
+}
+
 // measure finds need, from all that is unreachable down to what does not change any more.
 func (p *program) measure(alphabet []bool) {
 	p.need = slices.Repeat([]int32{unreachable}, len(p.code))
-	for changed := true; changed; {
-		changed = false
-		for i := range p.code {
-			n := int32(unreachable)
-			switch k := &p.code[i]; k.code {
-			case codeAccept, codeReturn:
-				n = 0
-			case codeByte:
-				if slices.Contains(alphabet[k.lo:int(k.hi)+1], true) {
-					n = p.need[k.next]
-				}
-			case codeCall:
-				n = max(min(p.need[k.to]+1, unreachable), p.need[k.next])
-			case codeSplit:
-				for _, o := range k.outs {
-					n = min(n, p.need[o])
-				}
+	before := make([][]int32, len(p.code)) // who goes on at each
+	var todo []int32
+	for i := range p.code {
+		todo = append(todo, int32(i))
+		switch k := &p.code[i]; k.code {
+		case codeSplit:
+			for _, o := range k.outs {
+				before[o] = append(before[o], int32(i))
 			}
-			if n < p.need[i] {
-				p.need[i], changed = n, true
+		case codeCall:
+			before[k.to] = append(before[k.to], int32(i))
+			fallthrough
+		case codeByte, codeTick, codeLeast:
+			before[k.next] = append(before[k.next], int32(i))
+		}
+	}
+	for ; len(todo) > 0; todo = todo[1:] {
+		i := todo[0]
+		if n := p.needOf(&p.code[i], alphabet); n < p.need[i] {
+			p.need[i] = n
+			todo = append(todo, before[i]...)
+		}
+	}
+}
+
+// needOf is the need of an instruction, by those of the ones that it goes on at.
+func (p *program) needOf(k *inst, alphabet []bool) int32 {
+	n := int32(unreachable)
+	switch k.code {
+	case codeAccept, codeReturn:
+		n = 0
+	case codeByte:
+		if slices.Contains(alphabet[k.lo:int(k.hi)+1], true) {
+			n = p.need[k.next]
+		}
+	case codeCall:
+		n = p.need[k.next]
+		if deeper := p.need[k.to]; p.last(k) {
+			n = deeper
+		} else {
+			n = max(n, deeper+1)
+		}
+	case codeSplit:
+		for _, o := range k.outs {
+			n = min(n, p.need[o])
+		}
+	case codeTick:
+		if !k.tally.closed {
+			n = max(p.need[k.next], 1) // where one text of an edge needs a call, all are given room for it
+		}
+	case codeLeast:
+		n = p.need[k.next]
+	}
+	if n > MaxDepth {
+		return unreachable
+	}
+	return n
+}
+
+// last says whether a call is the last thing that its rule does: it takes no depth.
+func (p *program) last(call *inst) bool { return p.code[call.next].code == codeReturn }
+
+// tally is how many edges a counted graph takes. Numbers above least are one where there is no most.
+type tally struct {
+	least, most int
+	states      int32 // the first one's instruction
+	edges       [][]edgeTo
+	ends        []bool
+	open        []uint64 // a bit for each number and state: the graph may come to its end from there
+	closed      bool     // it never does
+}
+
+// top is the largest number that is told apart.
+func (t *tally) top() int {
+	if t.most >= 0 {
+		return t.most
+	}
+	return t.least
+}
+
+// tick is the number after one more edge.
+func (t *tally) tick(taken int32) int32 {
+	if t.most < 0 {
+		return min(taken+1, int32(t.least))
+	}
+	return taken + 1
+}
+
+// may says whether the graph may come to its end from a state with so many edges taken.
+func (t *tally) may(taken int32, state int32) bool {
+	if int(taken) > t.top() {
+		return false
+	}
+	i := int(taken)*len(t.edges) + int(state)
+	return t.open[i>>6]>>(i&63)&1 != 0
+}
+
+// fails finds what may, from the largest number down. It says whether nothing does, where that was not known.
+func (t *tally) fails(p *program) bool {
+	if t.closed {
+		return false
+	}
+	t.open = make([]uint64, ((t.top()+1)*len(t.edges)+63)/64)
+	for taken := t.top(); taken >= 0; taken-- {
+		for changed := true; changed; changed = changed && taken == t.top() && t.most < 0 {
+			changed = false
+			for i, edges := range t.edges {
+				if t.may(int32(taken), int32(i)) {
+					continue
+				}
+				may := t.ends[i] && taken >= t.least
+				for j := 0; j < len(edges) && !may && (t.most < 0 || taken < t.most); j++ {
+					out := p.code[t.states+int32(i)].outs[j]
+					may = p.need[out] < unreachable && t.may(t.tick(int32(taken)), int32(edges[j].to))
+				}
+				if may {
+					at := taken*len(t.edges) + i
+					t.open[at>>6] |= 1 << (at & 63)
+					changed = true
+				}
 			}
 		}
 	}
+	t.closed = !t.may(0, 0)
+	return t.closed
 }

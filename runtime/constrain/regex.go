@@ -5,13 +5,25 @@ import (
 	"unicode"
 )
 
-// Regex is text that the whole of the expression matches, in RE2's syntax (Go's regexp, without word boundaries; ^ and $
-// only at the ends).
+// Regex is text that the whole of the expression matches, in RE2's syntax (Go's regexp), with lookaheads.
 func Regex(expression string) (*Form, error) {
-	return form(func(*grammar) *node {
-		n, _, _ := writer(runes).expression(expression)
+	return form(func(g *grammar) *node { return g.expression(expression) })
+}
+
+// expression is text that the whole of an expression matches. What says more than RE2's operators is made deterministic
+// first, which others need not fit into.
+func (g *grammar) expression(text string) (n *node) {
+	without, _ := lookaheads(text)
+	parse(without) // for what it is told of
+	plain := attempt(func() { n, _, _ = writer(runes).expression(text) })
+	if plain == nil {
 		return n
-	})
+	}
+	l := languageOf(want{"^(?:" + text + ")$", false})
+	if l == nil {
+		panic(refusal{plain})
+	}
+	return l.node(g, runes, 0, -1)
 }
 
 // pattern is an expression of ours, which the whole text matches.

@@ -14,6 +14,7 @@ import (
 var expressions = []string{
 	`[0-9]{4}`, `(yes|no|maybe)`, `a*b+c?`, `^\d{3}-\d{4}$`, `(?i)hello`, `[^a-z]{2,5}`, `.{1,3}`, `(ab|a)(c|bcd)*`, `\p{Greek}+`, `[à-ÿ☃]{2}`,
 	`(?s).`, `(a|b)*a(a|b){3}`, `x{0,5}y{2}`, `(?:foo(?:bar)?)+`, `[\x{10000}-\x{10ffff}]`, `a|b|cd|`, `[\x{d000}-\x{e100}]`, `()a()`,
+	`a+\b[ -]\B.?`, `(?m:a$\n^b)|^c{2}$`,
 }
 
 // What an automaton lets through, the expression matches, and the reverse for near misses.
@@ -52,7 +53,7 @@ func TestRegexIsRegexp(t *testing.T) {
 }
 
 func TestRegexRefuses(t *testing.T) {
-	for _, e := range []string{`a\b`, `(`, `a^b`, `(?m)^a$`, `^a|b$`, `(a{1000}){1000}`, `(?=a)`, `\pX`, strings.Repeat("a", constrain.MaxSource+1), `((((a{30}){30}){30}){30})`} {
+	for _, e := range []string{`a\bb`, `(`, `a^b`, `(?<=a)b`, `(a{1000}){1000}`, `(?=a)`, `(?!a(?=b))c`, `\pX`, strings.Repeat("a", constrain.MaxSource+1), `((((a{30}){30}){30}){30})`} {
 		f, err := constrain.Regex(e)
 		if err == nil {
 			v, _ := vocabulary()

@@ -1,283 +1,463 @@
 package constrain
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// Schema is JSON that a schema accepts, of a subset of JSON Schema: type (one or several), properties, required,
-// additionalProperties, items, minItems, maxItems, minLength, maxLength, pattern, format, minimum, maximum and their
-// exclusive forms (of integers), enum, const, anyOf, allOf of one schema, $ref inside the document. Every other keyword that
-// would restrict a value is refused by name. Properties come in the schema's order, and none beside those listed.
+// Schema is JSON that a schema accepts: JSON Schema 2020-12 and draft 7, but for the keywords that are refused by name.
+// Properties come in the schema's order, and none beside those listed, unless the schema says which.
 func Schema(source []byte) (*Form, error) {
-	return form(func(g *grammar) *node { return seq(g.space(), g.document(source, "")) })
-}
-
-// document is the values of a whole schema. scope tells its rules from those of the grammar's other documents.
-func (g *grammar) document(source []byte, scope string) *node {
-	return g.open(source, scope).node(source, "#")
-}
-
-func (g *grammar) open(source []byte, scope string) *document {
-	if len(source) > MaxSource {
-		refuse("the schema has %d bytes: at most %d are allowed", len(source), MaxSource)
-	}
-	if !json.Valid(source) {
-		refuse("the schema is not valid JSON")
-	}
-	return &document{g, source, scope}
+	return form(func(g *grammar) *node {
+		d := g.open(source, "")
+		return seq(g.space(), d.values(quotes, d.root))
+	})
 }
 
 // document is what a schema may refer to, and where its grammar is written.
 type document struct {
 	g     *grammar
-	root  json.RawMessage
-	scope string
+	root  *value
+	scope string // tells its rules from those of the grammar's other documents
+
+	*merging
+	loose bool // oneOf may be anyOf: what is asked is only whether there is any value
 }
 
-// schema is one of a document's, which stands at a place of it.
-type schema struct {
-	*document
-	*object
-	at string
+// merging is what is known of a document's schemas, whatever grammar they are written in.
+type merging struct {
+	work     int
+	numbers  map[*value]int // for names of rules
+	groups   map[asked][]group
+	negated  map[*value][][]*value
+	apart    map[[2]*value]bool
+	expanded map[string][]*shape
 }
 
-// annotations say nothing about which values are right.
-var annotations = []string{
-	"$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly",
+// asked is a schema, and how its choices were asked for.
+type asked struct {
+	*value
+	loose bool
 }
 
-// kinds are the types, each with the keywords that it knows.
-var kinds map[string]kind
-
-type kind struct {
-	keywords []string
-	values   func(*schema) *node
-}
-
-func init() { // the values of objects and lists are of any kind
-	kinds = map[string]kind{
-		"object":  {[]string{"properties", "required", "additionalProperties"}, (*schema).members},
-		"array":   {[]string{"items", "minItems", "maxItems"}, (*schema).array},
-		"string":  {[]string{"minLength", "maxLength", "pattern", "format"}, (*schema).text},
-		"integer": {[]string{"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}, (*schema).integer},
-		"number":  {nil, func(*schema) *node { return pattern(numberText) }},
-		"boolean": {nil, func(s *schema) *node { return pattern(s.g.words("true|false")) }},
-		"null":    {nil, func(s *schema) *node { return literal(s.g.words("null")) }},
+// open reads a schema.
+func (g *grammar) open(source []byte, scope string) *document {
+	if len(source) > MaxSource {
+		refuse("the schema has %d bytes: at most %d are allowed", len(source), MaxSource)
 	}
-}
-
-// remedies are for keywords that schemas often have.
-var remedies = map[string]string{
-	"oneOf": "use anyOf", "allOf": "give one schema with everything in it", "not": "list what is allowed", "if": "use anyOf",
-	"patternProperties": "list the properties", "prefixItems": "use an object", "uniqueItems": "leave it out, and check the answer",
-	"multipleOf": "leave it out, and check the answer", "minimum": "use it with type integer", "maximum": "use it with type integer",
-	"exclusiveMinimum": "use it with type integer", "exclusiveMaximum": "use it with type integer", "$dynamicRef": "use $ref",
-}
-
-// node is the values of the schema raw.
-func (d *document) node(raw json.RawMessage, at string) *node {
-	s := d.schema(raw, at)
-	switch {
-	case s == nil:
-		return d.g.anyValue()
-	case s == nothing:
-		return never
-	case s.has("$ref"):
-		target, ref := s.reference()
-		return s.g.rule(s.scope+"ref "+ref, func() *node { return s.node(target, ref) })
-	case s.has("anyOf"), s.has("allOf"):
-		return s.branches(s.node)
-	case s.has("enum"), s.has("const"):
-		texts := s.constants()
-		for i, text := range texts {
-			texts[i] = s.g.words(text)
-		}
-		return literals(texts)
+	if depth := nesting(source); depth > MaxNesting {
+		refuse("the schema is nested %d levels deep: at most %d are allowed: put parts under $defs", depth, MaxNesting)
 	}
-	return s.typed(s.types())
-}
-
-// nothing is the schema that no value satisfies.
-var nothing = &schema{object: &object{}}
-
-// schema reads the schema raw without what says nothing; nil where it allows everything.
-func (d *document) schema(raw json.RawMessage, at string) *schema {
-	switch strings.TrimSpace(string(raw)) {
-	case "true":
-		return nil
-	case "false":
-		return nothing
-	}
-	o, ok := parseObject(raw)
+	root, ok := parseJSON(source)
 	if !ok {
-		refuse("the schema at %s must be an object", at)
+		refuse("the schema is not valid JSON")
 	}
-	maps.DeleteFunc(o.values, func(name string, _ json.RawMessage) bool {
-		return slices.Contains(annotations, name) || strings.HasPrefix(name, "x-")
-	})
-	return &schema{d, o, at}
+	return &document{g: g, root: root, scope: scope, merging: &merging{
+		numbers: map[*value]int{}, groups: map[asked][]group{}, negated: map[*value][][]*value{}, apart: map[[2]*value]bool{}, expanded: map[string][]*shape{},
+	}}
 }
 
-func (s *schema) refuse(format string, args ...any) *node {
-	return refuse("the schema at %s: %s", s.at, fmt.Sprintf(format, args...))
-}
-
-func (s *schema) unsupported(keyword string) *node {
-	return s.refuse("keyword %q is not supported here: %s", keyword, cmp.Or(remedies[keyword], "leave it out"))
-}
-
-// only refuses keywords beside those that are named.
-func (s *schema) only(names ...string) {
-	for _, name := range s.names {
-		if s.has(name) && !slices.Contains(names, name) {
-			s.unsupported(name)
+// nesting is how deep brackets stand inside brackets.
+func nesting(source []byte) (deepest int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(source); i++ {
+		switch c := source[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case !quoted && (c == '{' || c == '['):
+			depth++
+			deepest = max(deepest, depth)
+		case !quoted && (c == '}' || c == ']'):
+			depth--
 		}
 	}
+	return deepest
+}
+
+func (v *value) refuse(format string, args ...any) *node {
+	return refuse("the schema at %s: %s", v.at(), fmt.Sprintf(format, args...))
+}
+
+func (v *value) unsupported(keyword string) *node {
+	return v.refuse("keyword %q is not supported here: %s", keyword, cmp.Or(remedies[keyword], "leave it out"))
 }
 
 // read reads a keyword, where it is given. want is what messages call its type.
-func (s *schema) read(keyword string, to any, want string) {
-	if s.has(keyword) && json.Unmarshal(s.values[keyword], to) != nil {
-		s.refuse("%s must be %s", keyword, want)
+func (v *value) read(keyword string, to any, want string) {
+	if v.has(keyword) && json.Unmarshal(v.fields[keyword].raw, to) != nil {
+		v.refuse("%s must be %s", keyword, want)
 	}
 }
 
-// reference returns what $ref stands for, and its place.
-func (s *schema) reference() (target json.RawMessage, ref string) {
-	s.read("$ref", &ref, "a string")
-	s.only("$ref")
-	target, ok := Resolve(s.root, ref)
-	if !ok {
-		s.refuse("$ref %q does not resolve: it must be a path inside the schema, such as #/$defs/name", shorten(ref))
+// list reads a keyword that is a list of schemas, or of values.
+func (v *value) list(keyword, of string) []*value {
+	f := v.fields[keyword]
+	if f.items == nil || len(f.items) == 0 && of == "schemas" {
+		v.refuse("%s must be a list of %s", keyword, of)
 	}
-	return target, ref
+	return f.items
 }
 
-// branches are the values of anyOf's schemas, or of allOf's one.
-func (s *schema) branches(values func(raw json.RawMessage, at string) *node) *node {
-	keyword := "anyOf"
-	if !s.has(keyword) {
-		keyword = "allOf"
-	}
-	var list []json.RawMessage
-	err := json.Unmarshal(s.values[keyword], &list)
-	switch {
-	case keyword == "allOf" && (err != nil || len(list) != 1):
-		return s.unsupported(keyword)
-	case err != nil || len(list) == 0:
-		return s.refuse("anyOf must be a list of schemas")
-	}
-	s.only(keyword)
-	kids := make([]*node, len(list))
-	for i, sub := range list {
-		kids[i] = values(sub, s.at+"/"+keyword+"/"+strconv.Itoa(i))
-	}
-	return alt(kids...)
+// types are JSON's, with the numbers that are no integers apart.
+type types uint8
+
+const (
+	nullType types = 1 << iota
+	booleanType
+	integerType
+	fractionType
+	stringType
+	arrayType
+	objectType
+	anyType     = 1<<iota - 1
+	numberTypes = integerType | fractionType
+)
+
+var typesNamed = map[string]types{
+	"null": nullType, "boolean": booleanType, "integer": integerType, "number": numberTypes, "string": stringType, "array": arrayType, "object": objectType,
 }
 
-// constants are the texts of values that are written out.
-func (s *schema) constants() []string {
-	s.only("enum", "const", "type")
-	var list []json.RawMessage
-	s.read("enum", &list, "a list of values")
-	if s.has("const") {
-		if s.has("enum") {
-			s.unsupported("const")
+// keywords restrict values of some types, and none of the others.
+var keywords = map[string]types{
+	"properties": objectType, "required": objectType, "additionalProperties": objectType, "patternProperties": objectType,
+	"propertyNames": objectType, "minProperties": objectType, "maxProperties": objectType, "unevaluatedProperties": objectType,
+	"dependentRequired": objectType, "dependentSchemas": objectType, "dependencies": objectType,
+	"items": arrayType, "prefixItems": arrayType, "additionalItems": arrayType, "unevaluatedItems": arrayType, "minItems": arrayType,
+	"maxItems": arrayType, "uniqueItems": arrayType, "contains": arrayType, "minContains": arrayType, "maxContains": arrayType,
+	"minLength": stringType, "maxLength": stringType, "pattern": stringType, "format": stringType, notPattern: stringType,
+	"minimum": numberTypes, "maximum": numberTypes, "exclusiveMinimum": numberTypes, "exclusiveMaximum": numberTypes, "multipleOf": numberTypes,
+	// These may speak of any type.
+	"type": 0, "enum": 0, "const": 0, notEnum: 0, "$ref": 0, "allOf": 0, "anyOf": 0, "oneOf": 0, "not": 0, "if": 0, "then": 0, "else": 0,
+}
+
+// What negation says that JSON Schema has no words for.
+const (
+	notEnum    = "not enum"
+	notPattern = "not pattern"
+)
+
+// annotations say nothing about which values are right.
+var annotations = []string{
+	"$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$comment", "$defs", "$vocabulary", "definitions", "title", "description", "default", "example",
+	"examples", "deprecated", "readOnly", "writeOnly", "discriminator", "contentEncoding", "contentMediaType", "contentSchema",
+}
+
+// remedies are for keywords that schemas have elsewhere.
+var remedies = map[string]string{
+	"$dynamicRef": "use $ref", "$recursiveRef": "use $ref", "nullable": `use "type": ["…", "null"]`, "extends": "use allOf",
+	"disallow": "use not", "divisibleBy": "use multipleOf",
+}
+
+// shape is one of the alternatives that a set of schemas comes to: all of its parts hold, and no choice is left.
+type shape struct {
+	types types
+	typed bool // a part says which types
+	parts []*step
+	enum  []*value // nil: any
+}
+
+// step is a schema that holds, and the one that says so.
+type step struct {
+	*value
+	up      *step
+	negated bool // up says what must not be
+}
+
+// from says whether s holds because of v, which sees what s says of members and items unless it says that it must not be.
+func (s *step) from(v *value) (is, seen bool) {
+	if s == nil || s.value == v {
+		return s != nil, s != nil
+	}
+	is, seen = s.up.from(v)
+	return is, seen && !s.negated
+}
+
+// below says whether s is another schema that p sees.
+func (s *step) below(p *step) bool {
+	_, seen := s.from(p.value)
+	return seen && s.value != p.value
+}
+
+// group is a choice: one of the options holds, each a set of schemas.
+type group struct {
+	options [][]*value
+	negated bool
+	by      *step
+}
+
+// expand finds the alternatives of schemas that all hold.
+func (d *document) expand(all []*value) []*shape {
+	key := d.key(all)
+	if out, ok := d.expanded[key]; ok {
+		return out
+	}
+	var out []*shape
+	first := make([]*step, len(all))
+	for i, v := range all {
+		first[i] = &step{value: v}
+	}
+	var walk func(s shape, todo []*step, groups []group)
+	walk = func(s shape, todo []*step, groups []group) {
+		for len(todo) > 0 {
+			p := todo[0]
+			todo = todo[1:]
+			if d.work++; d.work > maxMerged {
+				p.refuse("allOf, anyOf, oneOf, not, if and $ref give more than %d combinations: use fewer of them, or make branches differ in type or in one const property", maxMerged)
+			}
+			loop, _ := p.up.from(p.value)
+			switch {
+			case loop, p.is("false"): // what refers to nothing but itself has no value
+				return
+			case p.is("true"), slices.ContainsFunc(s.parts, func(q *step) bool { return q.value == p.value }):
+				continue
+			}
+			further, choices := d.apply(&s, p)
+			if s.types == 0 || s.enum != nil && len(s.enum) == 0 {
+				return
+			}
+			todo, groups = slices.Concat(further, todo), slices.Concat(groups, choices)
 		}
-		list = []json.RawMessage{s.values["const"]}
-	}
-	var types, texts []string
-	if s.has("type") {
-		types = s.typeNames()
-	}
-	for _, raw := range list {
-		if len(types) == 0 || slices.ContainsFunc(types, func(t string) bool { return isOf(raw, t) }) {
-			texts = append(texts, constant(raw))
+		if len(groups) == 0 {
+			if len(out) == maxAlternatives {
+				all[0].refuse("anyOf, oneOf, not or if give more than %d alternatives: use fewer", maxAlternatives)
+			}
+			out = append(out, &s)
+			return
+		}
+		for _, option := range groups[0].options {
+			steps := make([]*step, len(option))
+			for i, v := range option {
+				steps[i] = &step{v, groups[0].by, groups[0].negated}
+			}
+			walk(s, steps, groups[1:])
 		}
 	}
-	switch {
-	case len(texts) == 0:
-		s.refuse("enum has no value of the type")
-	case len(texts) > MaxChoices:
-		s.refuse("enum has %d values: at most %d are allowed", len(texts), MaxChoices)
+	walk(shape{types: anyType}, first, nil)
+	d.expanded[key] = out
+	return out
+}
+
+// key names a set of schemas.
+func (d *document) key(all []*value) string {
+	key := fmt.Sprint(d.loose)
+	for _, v := range all {
+		if _, ok := d.numbers[v]; !ok {
+			d.numbers[v] = len(d.numbers)
+		}
+		key += fmt.Sprint(" ", d.numbers[v])
 	}
-	return texts
+	return key
 }
 
-// constant is a value's text. Strings are written anew, so that equal ones are written alike.
-func constant(raw json.RawMessage) string {
-	var text string
-	if raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
-		return quote(text)
+// apply adds what a schema says to a shape, and returns what else holds.
+func (d *document) apply(s *shape, p *step) (further []*step, choices []group) {
+	if p.fields == nil {
+		p.refuse("it must be an object, or true or false")
 	}
-	var out bytes.Buffer
-	_ = json.Compact(&out, raw) // the document is valid JSON
-	return out.String()
+	s.parts = append(slices.Clip(s.parts), p)
+	for _, name := range p.names {
+		v := p.fields[name]
+		switch _, known := keywords[name]; {
+		case name == "type":
+			s.types &= p.typeNames()
+			s.typed = true
+		case name == "enum" || name == "const":
+			list := []*value{v}
+			if name == "enum" {
+				list = p.list(name, "values")
+			}
+			if len(list) > MaxChoices {
+				p.refuse("enum has %d values: at most %d are allowed", len(list), MaxChoices)
+			}
+			if s.enum != nil {
+				list = slices.DeleteFunc(slices.Clone(s.enum), func(a *value) bool { return !slices.ContainsFunc(list, a.equal) })
+			}
+			s.enum = append([]*value{}, list...)
+		case name == "$ref":
+			further = append(further, &step{d.reference(p.value), p, false})
+		case name == "allOf":
+			for _, sub := range p.list(name, "schemas") {
+				further = append(further, &step{sub, p, false})
+			}
+		case name == "nullable" && v.is("false"), slices.Contains(annotations, name), strings.HasPrefix(name, "x-"):
+		case !known:
+			p.unsupported(name)
+		}
+	}
+	key := asked{p.value, d.loose}
+	if _, ok := d.groups[key]; !ok {
+		d.groups[key] = d.choices(p.value)
+	}
+	for _, c := range d.groups[key] {
+		choices = append(choices, group{c.options, c.negated, p})
+	}
+	return further, choices
 }
 
-// isOf says whether a value is of a type.
-func isOf(raw json.RawMessage, kind string) bool {
-	of := KindOf(raw)
-	return kind == of || kind == "integer" && of == "number" && !bytes.ContainsAny(raw, ".eE")
-}
-
-// typeNames reads type, which is there.
-func (s *schema) typeNames() []string {
-	var one string
-	var list []string
-	if json.Unmarshal(s.values["type"], &one) == nil {
-		list = []string{one}
-	} else if json.Unmarshal(s.values["type"], &list) != nil || len(list) == 0 {
-		s.refuse("type must be a string or a list of strings")
+// typeNames reads type.
+func (v *value) typeNames() (of types) {
+	f := v.fields["type"]
+	list := f.items
+	if list == nil {
+		list = []*value{f}
 	}
 	for _, t := range list {
-		if _, ok := kinds[t]; !ok {
-			s.refuse("type %q is not one of %s", shorten(t), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		is, ok := typesNamed[t.text()]
+		switch {
+		case t.raw[0] != '"':
+			v.refuse("type must be a string or a list of strings")
+		case !ok:
+			v.refuse("type %q is not one of %s", shorten(t.text()), strings.Join(slices.Sorted(maps.Keys(typesNamed)), ", "))
 		}
+		of |= is
 	}
-	return list
+	return of
 }
 
-// types reads type. Keywords restrict values of their own type only; where no type is given, they say which it is; nil
-// where there is neither.
-func (s *schema) types() []string {
-	if s.has("type") {
-		return s.typeNames()
+// reference is what $ref stands for.
+func (d *document) reference(v *value) *value {
+	var ref string
+	v.read("$ref", &ref, "a string")
+	target := d.root.resolve(ref)
+	if target == nil {
+		v.refuse("$ref %q does not resolve: it must be a path inside the schema, such as #/$defs/name", shorten(ref))
 	}
-	var types []string
-	for _, t := range slices.Sorted(maps.Keys(kinds)) {
-		if slices.ContainsFunc(kinds[t].keywords, s.has) {
-			types = append(types, t)
-		}
-	}
-	return types
+	return target
 }
 
-// typed are the values of some of the schema's types.
-func (s *schema) typed(types []string) *node {
-	known := []string{"type"}
-	for _, t := range s.types() {
-		known = append(known, kinds[t].keywords...)
+func unescape(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
 	}
-	s.only(known...)
-	if types == nil {
-		return s.g.anyValue()
-	}
-	if bounds := kinds["integer"].keywords; slices.Contains(types, "number") {
-		if i := slices.IndexFunc(bounds, s.has); i >= 0 {
-			return s.unsupported(bounds[i])
+	return text
+}
+
+// choices are the alternatives that a schema leaves.
+func (d *document) choices(v *value) (out []group) {
+	add := func(options ...[]*value) { out = append(out, group{options: options}) }
+	for _, name := range v.names {
+		f := v.fields[name]
+		switch name {
+		case "anyOf", "oneOf":
+			branches := v.list(name, "schemas")
+			options := make([][]*value, len(branches))
+			for i, b := range branches {
+				options[i] = []*value{b}
+				for j, c := range branches {
+					if i != j && name == "oneOf" && !d.loose && !d.disjoint(b, c) {
+						options[i] = append(options[i], v.made("not", c))
+					}
+				}
+			}
+			add(options...)
+		case "not":
+			out = append(out, group{options: d.negate(f), negated: true})
+		case "if":
+			yes, no := []*value{f}, []*value{v.made("not", f)}
+			if v.has("then") {
+				yes = append(yes, v.fields["then"])
+			}
+			if v.has("else") {
+				no = append(no, v.fields["else"])
+			}
+			if len(yes)+len(no) > 2 {
+				add(yes, no)
+			}
+		case "dependentRequired", "dependentSchemas", "dependencies":
+			if f.fields == nil {
+				v.refuse("%s must be an object", name)
+			}
+			for _, p := range f.names {
+				need := []*value{v.made("type", "object", "required", []string{p}), f.fields[p]}
+				if f.fields[p].items != nil {
+					need[1] = v.made("required", f.fields[p])
+				}
+				add([]*value{v.made("properties", v.made(p, false))}, need)
+			}
 		}
 	}
-	kids := make([]*node, len(types))
-	for i, t := range types {
-		kids[i] = kinds[t].values(s)
+	return out
+}
+
+// made is a schema, or the properties of one, that stands in v's place: names, each followed by what it is.
+func (v *value) made(pairs ...any) *value {
+	m := &value{fields: map[string]*value{}, parent: v.parent, name: v.name}
+	for i := 0; i < len(pairs); i += 2 {
+		name := pairs[i].(string)
+		f, ok := pairs[i+1].(*value)
+		if !ok {
+			text, _ := json.Marshal(pairs[i+1]) // texts, numbers and lists of them
+			f, _ = parseJSON(text)
+		}
+		m.names = append(m.names, name)
+		m.fields[name] = f
 	}
-	return alt(kids...)
+	return m
+}
+
+// disjoint says whether no value is of both schemas.
+func (d *document) disjoint(a, b *value) bool {
+	key := [2]*value{a, b}
+	apart, ok := d.apart[key]
+	if !ok {
+		apart = d.tagged(a, b) || (&document{g: newGrammar(), root: d.root, merging: d.merging, loose: true}).none(a, b)
+		d.apart[key], d.apart[[2]*value{b, a}] = apart, apart
+	}
+	return apart
+}
+
+// tagged says whether a property that both schemas require has other values in the one than in the other.
+func (d *document) tagged(a, b *value) bool {
+	tags := func(v *value) map[string][]*value {
+		for depth := 0; v.has("$ref") && depth < MaxDepth; depth++ {
+			v = d.reference(v)
+		}
+		out := map[string][]*value{}
+		if r := v.fields["required"]; r != nil && v.fields["properties"] != nil && (v.has("type") && v.typeNames() == objectType) {
+			for _, name := range r.items {
+				p := v.fields["properties"].fields[name.text()]
+				if p == nil {
+					continue
+				}
+				if e := p.fields["enum"]; e != nil {
+					out[name.text()] = e.items
+				} else if c := p.fields["const"]; c != nil {
+					out[name.text()] = []*value{c}
+				}
+			}
+		}
+		return out
+	}
+	of := tags(b)
+	for name, values := range tags(a) {
+		if of[name] != nil && !slices.ContainsFunc(values, func(v *value) bool { return slices.ContainsFunc(of[name], v.equal) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// none says whether no text is of all schemas.
+func (d *document) none(all ...*value) bool {
+	var every [256]bool
+	for i := range every {
+		every[i] = true
+	}
+	none := false
+	if attempt(func() {
+		d.g.start = d.values(quotes, all...)
+		p := write(d.g)
+		p.settle(every[:])
+		none = p.need[p.start] > MaxDepth
+	}) != nil {
+		return false
+	}
+	return none
 }

@@ -54,7 +54,7 @@ const (
 	opAlt              // one of kids
 	opRepeat           // kids[0], min to max times
 	opCall             // the rule
-	opFields           // an object's members: kids in their order, each left out or not
+	opGraph            // from the first state to one of ends, along edges
 )
 
 // node is a piece of grammar.
@@ -62,10 +62,17 @@ type node struct {
 	op       op
 	lo, hi   byte
 	kids     []*node
-	min, max int // of opRepeat; max −1: no bound
+	min, max int // of opRepeat, and of an opGraph's edges where counted; max −1: no bound
 	rule     int
-	optional []bool // of opFields
-	between  *node  // of opFields: what separates two members
+	edges    [][]edgeTo // of opGraph, by state
+	ends     []bool
+	counted  bool // of opGraph, which must be the whole body of a rule
+}
+
+// edgeTo is a text that leads to a state.
+type edgeTo struct {
+	label *node
+	to    int
 }
 
 // grammar is what a form is written in. Rules are called by number; start is the whole.
@@ -150,14 +157,30 @@ func several(item, separator *node, least, most int) *node {
 	return n
 }
 
+// times is n from least to most times; most −1: no bound. Only a counter grows with the numbers.
+func (g *grammar) times(n *node, least, most int) *node {
+	if least == 0 && most < 0 {
+		return repeat(n, 0, -1)
+	}
+	return g.counted(&node{op: opGraph, edges: [][]edgeTo{{{n, 0}}}, ends: []bool{true}}, least, most)
+}
+
+// counted is a graph of least to most edges, less where so many by so many states would be too much to know of.
+func (g *grammar) counted(n *node, least, most int) *node {
+	n.counted, n.min, n.max = true, least, min(most, max(least, maxTally/len(n.edges)))
+	return g.shared(n)
+}
+
 // literals is one of texts. The expressions' parser writes what they begin with in common once, so that a long list is not
 // a long set of positions.
-func literals(texts []string) *node {
+func literals(texts []string) *node { return pattern(alternatives(texts)) }
+
+func alternatives(texts []string) string {
 	sorted := slices.Sorted(slices.Values(texts))
 	for i, t := range sorted {
 		sorted[i] = regexp.QuoteMeta(t)
 	}
-	return pattern(strings.Join(sorted, "|"))
+	return strings.Join(sorted, "|")
 }
 
 // Choice is one of the texts.

@@ -117,9 +117,12 @@ var formRows = []Field{
 	{Name: "guided_json", Routes: generating},
 	{Name: "guided_regex", Routes: generating},
 	{Name: "guided_choice", Routes: generating},
+	{Name: "guided_grammar", Routes: generating},
 	{Name: "json_schema", Routes: generating},
 	{Name: "regex", Routes: generating},
 	{Name: "choice", Routes: generating},
+	{Name: "grammar", Routes: generating},
+	{Name: "ebnf", Routes: generating},
 	{Name: "user", Routes: generating},
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	useForms    = "use structured_outputs with json, regex or choice"
+	useForms    = "use structured_outputs with json, regex, choice or grammar"
 	textOnly    = "models served here read and write text only"
 	noTokens    = "nothing is generated: leave the field out"
 	thinkSwitch = `set chat_template_kwargs {"enable_thinking": true or false}, or reasoning_effort`
@@ -36,7 +36,7 @@ var refusedRows = slices.Concat(
 	refused(generating, "use logit_bias, allowed_token_ids or a form of the answer", "logits_processors=[]", "suppress_tokens=[]", "sequence_bias", "force_words_ids", "ban_eos_token=false"),
 	refused(generating, "the order is temperature, min_p, top_k, top_p: leave the field out", `samplers="edkypmxt"|"edskypmxt"|`+samplerList, "temperature_last=false", "sampler_order"),
 	refused(generating, "put its fields at the top level", "options={}", "parameters={}", "sampling_params={}", "generation_config={}", "generationConfig={}", "gen_kwargs={}"),
-	refused(looped, useForms, "guided_grammar", `grammar=""`, "ebnf", "structural_tag", "guided_whitespace_pattern"),
+	refused(looped, useForms, "structural_tag", "guided_whitespace_pattern"),
 	refused(generating, `set response_format, or structured_outputs with json`, `format=""`),
 	refused(generating, "set stop", `stop_regex=[]|""`),
 	refused(generating, "set include_stop_str_in_output", "no_stop_trim=false"),

@@ -97,9 +97,17 @@ func constraintsOf(v *api.Values) ([]constraint, error) {
 		}
 	}
 	for _, f := range []struct{ name, kind string }{
-		{"guided_json", "json"}, {"guided_regex", "regex"}, {"guided_choice", "choice"}, {"json_schema", "json"}, {"regex", "regex"}, {"choice", "choice"},
+		{"guided_json", "json"},
+		{"guided_regex", "regex"},
+		{"guided_choice", "choice"},
+		{"json_schema", "json"},
+		{"regex", "regex"},
+		{"choice", "choice"},
+		{"guided_grammar", "grammar"},
+		{"grammar", "grammar"},
+		{"ebnf", "grammar"},
 	} {
-		if v.Has(f.name) {
+		if v.Has(f.name) && (f.kind != "grammar" || string(v.Raw(f.name)) != `""`) { // llama.cpp's clients send an empty one
 			out = append(out, constraint{f.kind, f.name, v.Raw(f.name)})
 		}
 	}
@@ -157,13 +165,18 @@ func (c constraint) form() (Form, error) {
 			want = "a string, a regular expression"
 		}
 		f.Compile = func() (*constrain.Form, error) { return constrain.Regex(text) }
+	case "grammar":
+		if json.Unmarshal(c.value, &text) != nil {
+			want = "a string, a grammar"
+		}
+		f.Compile = func() (*constrain.Form, error) { return constrain.Grammar(text) }
 	case "choice":
 		if json.Unmarshal(c.value, &texts) != nil {
 			want = "a list of strings"
 		}
 		f.Compile = func() (*constrain.Form, error) { return constrain.Choice(texts) }
 	default:
-		return f, api.Bad(c.field, "unsupported_field", "%s is not supported: use json, json_object, regex or choice", c.field)
+		return f, api.Bad(c.field, "unsupported_field", "%s is not supported: use json, json_object, regex, choice or grammar", c.field)
 	}
 	if want != "" {
 		return f, api.Bad(c.field, api.CodeType, "%s is %s: it must be %s", c.field, api.Show(c.value), want)

@@ -1,0 +1,636 @@
+package constrain
+
+import (
+	"slices"
+	"unicode"
+)
+
+// quotes, in place of a mark, is how JSON writes strings. Before a mark a string stands as it is.
+const quotes = ""
+
+// values are the values that all schemas take.
+func (d *document) values(mark string, all ...*value) *node {
+	all = slices.DeleteFunc(slices.Clone(all), func(v *value) bool { return v.is("true") })
+	if len(all) == 0 {
+		return d.g.any(mark)
+	}
+	shapes := d.expand(all)
+	write := func() *node {
+		kids := make([]*node, len(shapes))
+		for i, s := range shapes {
+			kids[i] = d.shape(s, mark)
+		}
+		return alt(kids...)
+	}
+	if slices.ContainsFunc(shapes, func(s *shape) bool { return s.enum == nil && s.types&(arrayType|objectType) != 0 }) {
+		return d.g.rule(d.scope+"values "+mark+" "+d.key(all), write)
+	}
+	return write()
+}
+
+func (g *grammar) any(mark string) *node {
+	if mark != quotes {
+		return g.before(mark)
+	}
+	return g.anyValue()
+}
+
+// mentioned are the types that the shape's keywords speak of.
+func (s *shape) mentioned() (of types) {
+	for _, p := range s.parts {
+		for _, name := range p.names {
+			of |= keywords[name]
+		}
+	}
+	return of
+}
+
+// shape is the values of a shape. Where no type is given, its keywords say which it is.
+func (d *document) shape(s *shape, mark string) *node {
+	if s.enum != nil {
+		var texts []string
+		for _, v := range s.enum {
+			if !d.admits(s, v) {
+				continue
+			}
+			text := d.g.words(v.constant())
+			if mark != quotes && v.raw[0] == '"' {
+				text = v.text()
+			}
+			texts = append(texts, text)
+		}
+		if len(texts) == 0 {
+			return never
+		}
+		return literals(texts)
+	}
+	speak := s.mentioned()
+	if !s.typed && speak != 0 {
+		s.types &= speak
+	}
+	if out := s.excluded(arrayType | objectType); s.types&(arrayType|objectType) != 0 && len(out) > 0 {
+		return s.parts[0].refuse("a list or an object that must not come, as not, if and branches of oneOf that overlap ask for, is not supported: use anyOf")
+	}
+	if s.types == anyType && speak == 0 && !s.excludes() {
+		return d.g.any(mark)
+	}
+	var kids []*node
+	for _, k := range []struct {
+		of     types
+		values func() *node
+	}{
+		{objectType, func() *node { return d.object(s) }},
+		{arrayType, func() *node { return d.array(s) }},
+		{stringType, func() *node { return d.text(s, mark) }},
+		{numberTypes, s.number},
+		{booleanType, func() *node { return d.words(s, "true", "false") }},
+		{nullType, func() *node { return d.words(s, "null") }},
+	} {
+		if s.types&k.of != 0 {
+			kids = append(kids, k.values())
+		}
+	}
+	return alt(kids...)
+}
+
+// excludes says whether some values are named that are not of the shape.
+func (s *shape) excludes() bool {
+	return slices.ContainsFunc(s.parts, func(p *step) bool { return p.has(notEnum) })
+}
+
+// excluded are those values of a type.
+func (s *shape) excluded(of types) (values []*value) {
+	for _, p := range s.parts {
+		if p.has(notEnum) {
+			for _, v := range p.fields[notEnum].items {
+				if v.types()&of != 0 {
+					values = append(values, v)
+				}
+			}
+		}
+	}
+	return values
+}
+
+// types is the type of a value.
+func (v *value) types() types {
+	of := typesNamed[KindOf(v.raw)]
+	if r := v.rational(); of == numberTypes && r != nil {
+		of = fractionType
+		if r.IsInt() {
+			of = integerType
+		}
+	}
+	return of
+}
+
+func (d *document) words(s *shape, words ...string) *node {
+	var kids []*node
+	for _, w := range words {
+		if !slices.ContainsFunc(s.excluded(booleanType|nullType), func(v *value) bool { return v.is(w) }) {
+			kids = append(kids, literal(d.g.words(w)))
+		}
+	}
+	return alt(kids...)
+}
+
+// count reads a keyword that is a number of things.
+func (v *value) count(keyword string, absent int) int {
+	if !v.has(keyword) {
+		return absent
+	}
+	r := v.number(keyword)
+	if !r.IsInt() || r.Sign() < 0 {
+		v.refuse("%s must be an integer, at least 0", keyword)
+	}
+	if !r.Num().IsInt64() || r.Num().Int64() > maxCount {
+		return maxCount
+	}
+	return int(r.Num().Int64())
+}
+
+// counts are a least and a most number of things, of which so many can be written; most is −1 where there is none.
+func (s *shape) counts(low, high string, limit int) (least, most int) {
+	most = -1
+	for _, p := range s.parts {
+		least = max(least, p.count(low, 0))
+		if least > limit {
+			p.refuse("%s is %d: at most %d is allowed", low, least, limit)
+		}
+		if n := min(p.count(high, maxCount+1), limit); p.has(high) && (most < 0 || n < most) {
+			most = n
+		}
+	}
+	return least, most
+}
+
+// text is the strings of a shape.
+func (d *document) text(s *shape, mark string) *node {
+	least, most := s.counts("minLength", "maxLength", MaxLength)
+	if most >= 0 && most < least {
+		return never
+	}
+	wants := s.wants()
+	if mark == quotes && len(wants) == 0 {
+		return d.g.text(least, most)
+	}
+	w := writer(stringRunes)
+	if mark != quotes { // a string that is restricted has no character that the mark begins with
+		w = func(ranges []rune) *node { return runes(except(ranges, []rune(mark)[0])) }
+	}
+	var n *node
+	switch l := (*language)(nil); {
+	case len(wants) == 0 && least == 0 && most < 0:
+		return d.g.before(mark)
+	case len(wants) == 0:
+		n = d.g.times(d.g.shared(w([]rune{0, unicode.MaxRune})), least, most)
+	default:
+		if l = languageOf(wants...); l != nil {
+			n = l.node(d.g, w, least, most)
+		} else if n = w.within(wants[0].expression); len(wants) > 1 || least > 0 || most >= 0 {
+			return s.parts[0].refuse("the pattern %s is too large together with other patterns or lengths: make it simpler, or leave those out", shorten(wants[0].expression))
+		}
+	}
+	if mark == quotes {
+		n = quoted(n)
+	}
+	return n
+}
+
+// wants are what patterns, formats and excluded values say of a shape's strings.
+func (s *shape) wants() (wants []want) {
+	for _, p := range s.parts {
+		var expression, format string
+		if p.read("pattern", &expression, "a string"); p.has("pattern") {
+			wants = append(wants, want{expression, false})
+		}
+		if p.read(notPattern, &expression, "a string"); p.has(notPattern) {
+			wants = append(wants, want{expression, true})
+		}
+		if p.read("format", &format, "a string"); p.has("format") && !slices.Contains(formatsOfAnyText, format) {
+			if formats[format] == "" {
+				p.refuse("format %s is not supported: use pattern", shorten(string(p.fields["format"].raw)))
+			}
+			wants = append(wants, want{"^(?:" + formats[format] + ")$", false})
+		}
+	}
+	for _, v := range s.excluded(stringType) {
+		wants = append(wants, exactly(true, v.text()))
+	}
+	return wants
+}
+
+// array is the lists of a shape.
+func (d *document) array(s *shape) *node {
+	least, most := s.counts("minItems", "maxItems", MaxRepeat)
+	var has *value // what some items must be
+	leastHas, mostHas, listed := 0, -1, 0
+	for _, p := range s.parts {
+		listed = max(listed, len(p.prefix()))
+		if c := p.fields["contains"]; c != nil {
+			if has != nil {
+				p.unsupported("contains")
+			}
+			has, leastHas, mostHas = c, p.count("minContains", 1), p.count("maxContains", -1)
+			if leastHas > MaxRepeat {
+				p.refuse("minContains is %d: at most %d is allowed", leastHas, MaxRepeat)
+			}
+		}
+		if p.has("uniqueItems") && !p.fields["uniqueItems"].is("false") {
+			p.unsupported("uniqueItems")
+		}
+	}
+	if listed == 0 && least == 0 && most < 0 && has == nil {
+		return d.g.list(d.g.shared(d.values(quotes, s.item(0)...)), 0, -1)
+	}
+	// A state for each number of items, and of those that has takes.
+	unrolled, kinds := max(listed, least, most), max(leastHas, mostHas)+1
+	if most < 0 {
+		unrolled = max(unrolled, 1)
+	}
+	n := &node{op: opGraph, edges: make([][]edgeTo, (unrolled+1)*kinds), ends: make([]bool, (unrolled+1)*kinds)}
+	if len(n.edges) > maxGraph {
+		return s.parts[0].refuse("minItems, maxItems, minContains and maxContains need more than %d states: use smaller ones", maxGraph)
+	}
+	var plain, right *node
+	for i := range unrolled + 1 {
+		if i <= listed || i == 1 { // from there on all are alike
+			item := s.item(i)
+			if right = never; has != nil {
+				right = d.g.shared(d.values(quotes, append(slices.Clone(item), has)...))
+			}
+			if mostHas >= 0 {
+				item = append(slices.Clone(item), has.made("not", has))
+			}
+			plain = d.g.shared(d.values(quotes, item...))
+			if i > 0 {
+				plain, right = seq(d.g.comma(), plain), seq(d.g.comma(), right)
+			}
+		}
+		for k := range kinds {
+			at, to := i*kinds+k, min(i+1, unrolled)*kinds
+			n.ends[at] = i >= least && k >= leastHas
+			if i == unrolled && most >= 0 {
+				continue
+			}
+			n.edges[at] = append(n.edges[at], edgeTo{plain, to + k})
+			if has != nil && (mostHas < 0 || k < mostHas) {
+				n.edges[at] = append(n.edges[at], edgeTo{right, to + min(k+1, kinds-1)})
+			}
+		}
+	}
+	return d.g.brackets("[", n, "]")
+}
+
+// prefix are the schemas of the first items, one by one.
+func (v *value) prefix() []*value {
+	if v.has("prefixItems") {
+		return v.list("prefixItems", "schemas")
+	}
+	if items := v.fields["items"]; items != nil {
+		return items.items
+	}
+	return nil
+}
+
+// item are the schemas of an item.
+func (s *shape) item(i int) (all []*value) {
+	for _, p := range s.parts {
+		prefix, rest := p.prefix(), p.fields["items"]
+		if rest != nil && rest.items != nil {
+			rest = p.fields["additionalItems"]
+		}
+		switch u := p.fields["unevaluatedItems"]; {
+		case i < len(prefix):
+			all = append(all, prefix[i])
+		case rest != nil:
+			all = append(all, rest)
+		case u != nil && !slices.ContainsFunc(s.parts, func(q *step) bool { return q.below(p) && q.evaluates(i) }):
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+// evaluates says whether a schema says what an item is.
+func (s *step) evaluates(i int) bool {
+	items := s.fields["items"]
+	return i < len(s.prefix()) || items != nil && (items.items == nil || s.has("additionalItems")) || s.has("unevaluatedItems")
+}
+
+// object is the objects of a shape: the listed properties in their order, those that are not required left out or not, and
+// behind them others, where the schema says something of them or lists none.
+func (d *document) object(s *shape) *node {
+	names, required := d.properties(s)
+	least, most := s.counts("minProperties", "maxProperties", MaxRepeat)
+	kids := make([]member, len(names))
+	for i, name := range names {
+		kids[i] = member{seq(literal(quote(name)), colon(), d.values(quotes, d.property(s, name)...)), !slices.Contains(required, name)}
+	}
+	others := d.others(s, names)
+	if others != nil && least > len(names)+1 {
+		return s.parts[0].refuse("minProperties is %d and only %d properties are listed: list as many", least, len(names))
+	}
+	return d.g.brackets("{", members(kids, others, d.g.comma(), least, most), "}")
+}
+
+// properties are the names that are listed, and those that are required.
+func (d *document) properties(s *shape) (names, required []string) {
+	add := func(of []string) {
+		for _, name := range of {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	for _, p := range s.parts {
+		if o := p.fields["properties"]; o != nil {
+			if o.fields == nil {
+				p.refuse("properties must be an object")
+			}
+			add(o.names)
+		}
+	}
+	for _, p := range s.parts {
+		var of []string
+		p.read("required", &of, "a list of names")
+		required = append(required, of...)
+		add(of)
+	}
+	for _, p := range s.parts {
+		if v := p.fields["propertyNames"]; v != nil {
+			for _, n := range d.expand([]*value{v}) {
+				for _, name := range n.enum {
+					add([]string{name.text()})
+				}
+			}
+		}
+	}
+	return names, required
+}
+
+// property are the schemas of a property; the names of some are not allowed.
+func (d *document) property(s *shape, name string) (all []*value) {
+	text := &value{raw: []byte(quote(name))}
+	for _, p := range s.parts {
+		if v := p.fields["propertyNames"]; v != nil && !d.holds(text, v) {
+			all = append(all, p.made("not", p.made()))
+		}
+	}
+	return append(all, s.member(func(p *step) (of []*value) {
+		if o := p.fields["properties"]; o != nil && o.has(name) {
+			of = append(of, o.fields[name])
+		}
+		for _, e := range p.patterns() {
+			if l := languageOf(want{e, false}); l == nil || l.takes(name) {
+				of = append(of, p.fields["patternProperties"].fields[e])
+			}
+		}
+		return of
+	})...)
+}
+
+// patterns are the expressions of patternProperties.
+func (s *step) patterns() []string {
+	o := s.fields["patternProperties"]
+	if o == nil {
+		return nil
+	}
+	if o.fields == nil {
+		s.refuse("patternProperties must be an object")
+	}
+	return o.names
+}
+
+// member are the schemas of a property of which each part's own keywords say what own returns.
+func (s *shape) member(own func(*step) []*value) (all []*value) {
+	for _, p := range s.parts {
+		of := own(p)
+		extra, rest := p.fields["additionalProperties"], p.fields["unevaluatedProperties"]
+		switch {
+		case len(of) > 0:
+			all = append(all, of...)
+		case extra != nil:
+			all = append(all, extra)
+		case rest != nil && !slices.ContainsFunc(s.parts, func(q *step) bool {
+			return q.below(p) && (len(own(q)) > 0 || q.has("additionalProperties") || q.has("unevaluatedProperties"))
+		}):
+			all = append(all, rest)
+		}
+	}
+	return all
+}
+
+// others are the properties beside those with names; nil where none may come.
+func (d *document) others(s *shape, names []string) *node {
+	var patterns []string
+	said := len(names) == 0
+	for _, p := range s.parts {
+		for _, keyword := range []string{"additionalProperties", "patternProperties", "propertyNames", "unevaluatedProperties"} {
+			said = said || p.has(keyword)
+		}
+		patterns = append(patterns, p.patterns()...)
+	}
+	if !said {
+		return nil
+	}
+	slices.Sort(patterns)
+	patterns = slices.Compact(patterns)
+	if len(patterns) > maxPatterns {
+		s.parts[0].refuse("patternProperties has %d patterns that may come together: at most %d are allowed", len(patterns), maxPatterns)
+	}
+	var kids []*node
+	for _, key := range d.names(s) {
+		for set := range 1 << len(patterns) { // those that a name fits
+			wants := slices.Clone(key.wants)
+			for i, e := range patterns {
+				wants = append(wants, want{e, set>>i&1 == 0})
+			}
+			all := s.member(func(p *step) (of []*value) {
+				for _, e := range p.patterns() {
+					if i, _ := slices.BinarySearch(patterns, e); set>>i&1 == 1 {
+						of = append(of, p.fields["patternProperties"].fields[e])
+					}
+				}
+				return of
+			})
+			if slices.ContainsFunc(all, func(v *value) bool { return v.is("false") }) {
+				continue
+			}
+			if len(names) > 0 {
+				wants = append(wants, exactly(true, names...))
+			}
+			name := d.g.text(key.least, key.most)
+			if len(wants) > 0 {
+				l := languageOf(wants...)
+				if l == nil {
+					return s.parts[0].refuse("the names of properties that may come beside those listed are too many to tell apart: use simpler patterns, or additionalProperties false")
+				}
+				if len(l.next) == 0 {
+					continue
+				}
+				name = quoted(l.node(d.g, stringRunes, key.least, key.most))
+			}
+			kids = append(kids, seq(name, colon(), d.g.shared(d.values(quotes, all...))))
+		}
+	}
+	if len(kids) == 0 {
+		return nil
+	}
+	return d.g.shared(alt(kids...))
+}
+
+// names is what propertyNames says of the names that are not listed.
+type names struct {
+	wants       []want
+	least, most int
+}
+
+func (d *document) names(s *shape) (out []names) {
+	var all []*value
+	for _, p := range s.parts {
+		if v := p.fields["propertyNames"]; v != nil && !v.is("true") {
+			all = append(all, v)
+		}
+	}
+	if len(all) == 0 {
+		return []names{{nil, 0, -1}}
+	}
+	for _, n := range d.expand(all) {
+		if n.enum == nil && n.types&stringType != 0 { // an enum's are listed
+			least, most := n.counts("minLength", "maxLength", MaxLength)
+			if most < 0 || most >= least {
+				out = append(out, names{n.wants(), least, most})
+			}
+		}
+	}
+	return out
+}
+
+// exactly says that a text is one of some.
+func exactly(not bool, texts ...string) want {
+	return want{"^(?:" + alternatives(texts) + ")$", not}
+}
+
+// member is one of an object's.
+type member struct {
+	text     *node
+	optional bool
+}
+
+// members are least to most members: kids in their order, and then any number of others (nil: none), which may be of one
+// name. Most −1: no bound.
+func members(kids []member, others, between *node, least, most int) *node {
+	top := max(1, least, most) // more than least are one number where there is no most
+	if most < 0 {
+		top = max(1, least)
+	}
+	n := &node{op: opGraph}
+	state := func() int {
+		n.edges, n.ends = append(n.edges, nil), append(n.ends, false)
+		return len(n.edges) - 1
+	}
+	link := func(from, to int, label *node) { n.edges[from] = append(n.edges[from], edgeTo{label, to}) }
+	// One state for each number of members that came before the i-th, and one behind the separator.
+	row := func() (states []int) {
+		for range top + 1 {
+			if len(n.edges) > maxGraph {
+				refuse("the schema: minProperties and maxProperties of objects with so many properties need more than %d states: use smaller ones", maxGraph)
+			}
+			states = append(states, state())
+		}
+		return states
+	}
+	write := func(at, next []int, k member) {
+		for c := range at {
+			if k.optional {
+				link(at[c], next[c], empty)
+			}
+			if most >= 0 && c >= most {
+				continue
+			}
+			to := next[min(c+1, top)]
+			if c == 0 {
+				link(at[c], to, k.text)
+				continue
+			}
+			behind := state()
+			link(at[c], behind, between)
+			link(behind, to, k.text)
+		}
+	}
+	at := row()
+	for _, k := range kids {
+		next := row()
+		write(at, next, k)
+		at = next
+	}
+	if others != nil {
+		next := row()
+		write(at, next, member{others, true})
+		at = next
+		for c := 1; c <= top; c++ { // names may come twice: only one is sure to count
+			behind := state()
+			to := c
+			if most >= 0 {
+				to = c + 1
+			}
+			if to <= top && (most < 0 || least <= len(kids)+1 && c >= least) {
+				link(at[c], behind, between)
+				link(behind, at[to], others)
+			}
+		}
+	}
+	for c, i := range at {
+		n.ends[i] = c >= least && (most < 0 || c <= most)
+	}
+	return n
+}
+
+// admits says whether a value is of a shape.
+func (d *document) admits(s *shape, v *value) bool {
+	switch of := v.types(); {
+	case s.types&of == 0, slices.ContainsFunc(s.excluded(anyType), v.equal):
+		return false
+	case of&numberTypes != 0:
+		r := v.rational()
+		return r != nil && s.numbers().has(r)
+	case of == stringType:
+		least, most := s.counts("minLength", "maxLength", MaxLength)
+		n := len([]rune(v.text()))
+		wants := s.wants()
+		l := &language{}
+		if len(wants) > 0 {
+			l = languageOf(wants...)
+		}
+		return least <= n && (most < 0 || n <= most) && (len(wants) == 0 || l != nil && l.takes(v.text()))
+	case of == arrayType:
+		least, most := s.counts("minItems", "maxItems", MaxRepeat)
+		for i, item := range v.items {
+			if !d.holds(item, s.item(i)...) || slices.ContainsFunc(v.items[:i], item.equal) && slices.ContainsFunc(s.parts, func(p *step) bool { return p.has("uniqueItems") }) {
+				return false
+			}
+		}
+		return least <= len(v.items) && (most < 0 || len(v.items) <= most)
+	case of == objectType:
+		_, required := d.properties(s)
+		least, most := s.counts("minProperties", "maxProperties", MaxRepeat)
+		if slices.ContainsFunc(required, func(name string) bool { return !v.has(name) }) {
+			return false
+		}
+		for _, name := range v.names {
+			if !d.holds(v.fields[name], d.property(s, name)...) {
+				return false
+			}
+		}
+		return least <= len(v.names) && (most < 0 || len(v.names) <= most)
+	}
+	return true
+}
+
+// holds says whether a value is of all schemas.
+func (d *document) holds(v *value, all ...*value) bool {
+	return slices.ContainsFunc(d.expand(all), func(s *shape) bool {
+		return (s.enum == nil || slices.ContainsFunc(s.enum, v.equal)) && d.admits(s, v)
+	})
+}
