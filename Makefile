@@ -51,8 +51,8 @@ nocgo: ## everything but the native boundary, without a C compiler
 	CGO_ENABLED=0 $(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout $(TEST_TIMEOUT) $$(CGO_ENABLED=0 $(GO) list ./... | grep -v -e /runtime/ort)
 
-exact: doctor ort ## logits' bits of quantized bundles, alone and in MIXES random mixes of each
-	@set -o pipefail; LOOPSERVE_EXACT_MIXES=$(MIXES) $(GO) test -count 1 -v -timeout 0 -run TestQuantizedBundlesAreExact ./runtime/engine | grep -v -e '=== RUN' -e '/mixed' -e '/alone'
+exact: doctor ort ## logits' bits of bundles, alone and in MIXES random mixes of each
+	@set -o pipefail; LOOPSERVE_EXACT_MIXES=$(MIXES) $(GO) test -count 1 -v -timeout 0 -run TestBundlesAreExact ./runtime/engine | grep -v -e '=== RUN' -e '/mixed' -e '/alone'
 
 cover: ort ## coverage of every package
 	$(GO) test -coverprofile coverage.out ./... && $(GO) tool cover -func coverage.out | tail -1

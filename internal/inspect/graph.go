@@ -33,14 +33,14 @@ func (g graph) counts() (parameters, flops int64) {
 	counted := map[string]bool{} // initializers that are not counted by their elements
 	for _, n := range g.Nodes {
 		switch n.Op {
-		case "MatMulNBits", "QuantLinear": // the weights of some, packed, are bytes
+		case "MatMulNBits", "QuantLinear", "PackedLinear": // the weights of some, packed, are bytes
 			size := n.Ints["K"] * n.Ints["N"]
 			flops += 2 * size
 			if len(n.Inputs) > 1 && !counted[n.Inputs[1]] {
 				parameters += size
 			}
 			scales := n.Inputs[min(1, len(n.Inputs)):]
-			if n.Op == "QuantLinear" { // a gain and a bias are parameters too
+			if n.Op != "MatMulNBits" { // a gain and a bias are parameters too
 				scales = scales[:min(1, len(scales))]
 			}
 			for _, in := range scales {

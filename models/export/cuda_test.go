@@ -86,7 +86,7 @@ func TestPrecisionsThatAreRefused(t *testing.T) {
 		{export.Options{DType: "bf16", Head: "int8"}, []string{"head", "int8"}},
 		{export.Options{Weights: "f16"}, []string{"weights", "f16", "CPU"}},
 		{export.Options{Weights: "int5"}, []string{"weights", "int5", "int8"}},
-		{export.Options{Head: "bf16"}, []string{"head", "bf16"}},
+		{export.Options{Head: "f16"}, []string{"head", "f16", "CPU", "bf16"}},
 		{export.Options{Embedding: "int2"}, []string{"embedding", "int2"}},
 		{export.Options{State: "uniform"}, []string{"state", "uniform", "normal"}},
 		{export.Options{State: "normal"}, []string{"state", "prelude"}},

@@ -20,12 +20,12 @@ type Options struct {
 	Name string // of the model; default: the output folder's
 	// DType is what activations and the KV cache are: f32 (default), for the CPU; f16 or bf16, for CUDA.
 	DType     string
-	Weights   string // of the layers: f32 (default), int8 or int4 on the CPU; the dtype on CUDA. Norms stay f32
+	Weights   string // of the layers: f32 (default), bf16, int8 or int4 on the CPU; the dtype on CUDA. Norms stay f32
 	Embedding string // f32 (default), f16, bf16, int8 or int4 on the CPU; the dtype on CUDA
 	Head      string // default: as Weights; on CUDA f32 too
 	State     string // of the families that inject: zeros (default) or normal
 	Loop      string // of plain decoders: the layers of the block, FIRST-LAST, counted from 0; "": all
-	Unfused   bool   // keep norms, additions and activations out of the quantized products, to compare with
+	Unfused   bool   // keep norms, additions and activations out of the products, and float32 ones ONNX's own, to compare with
 	Force     bool   // replace an existing bundle
 	// IgnoreConfig are keys of config.json that are taken as absent, because somebody knows that they say nothing.
 	IgnoreConfig []string
@@ -124,7 +124,7 @@ func writeGraphs(ctx context.Context, s *source, target *os.Root, m *bundle.Mani
 	b := s.builder(ctx, data, opt)
 	prelude, block, coda := s.family.build(b)
 	for _, g := range []*onnx.Graph{prelude, block, coda} {
-		if !opt.Unfused && slices.ContainsFunc(g.Nodes, func(n onnx.Node) bool { return n.Op == quantLinear }) {
+		if !opt.Unfused && slices.ContainsFunc(g.Nodes, func(n onnx.Node) bool { return n.Op == packedLinear }) {
 			fuse(g)
 		}
 		trim(g)

@@ -151,25 +151,27 @@ func TestOptionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// Llama tied and not: one copy of the embedding in the data file where head and embedding are the same float32.
+// Llama tied and not: one copy of the embedding in the data file where both are stored alike, two where the head is packed.
 func TestTiedWeightsAreStoredOnce(t *testing.T) {
-	size := func(tied bool, weights string) int64 {
+	size := func(tied, unfused bool, weights string) int64 {
 		s := random.LoopedLlama{Hidden: 64, Heads: 1, FFN: 32, Vocab: 1024, Loop: 1, Tied: tied}
 		from, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
 		if err := s.Write(from, 1); err != nil {
 			t.Fatal(err)
 		}
-		m, err := export.Export(context.Background(), from, out, export.Options{Weights: weights, Exporter: "test"})
+		m, err := export.Export(context.Background(), from, out, export.Options{Weights: weights, Unfused: unfused, Exporter: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m.Files["weights.data"].Size
 	}
-	if untied, tied := size(false, "f32"), size(true, "f32"); untied-tied < 1024*64*4 {
+	if untied, tied := size(false, true, "f32"), size(true, true, "f32"); untied-tied < 1024*64*4 {
 		t.Errorf("weights.data has %d bytes tied and %d untied: the embedding has %d", tied, untied, 1024*64*4)
 	}
-	if untied, tied := size(false, "int4"), size(true, "int4"); untied != tied {
-		t.Errorf("an int4 head has its own bytes, tied (%d) or not (%d)", tied, untied)
+	for _, weights := range []string{"f32", "int4"} {
+		if untied, tied := size(false, false, weights), size(true, false, weights); untied != tied {
+			t.Errorf("a packed %s head has its own bytes, tied (%d) or not (%d)", weights, tied, untied)
+		}
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/loopserve/loopserve/models/export/onnx"
 )
 
-// Inputs of loopserve.QuantLinear.
+// Inputs of loopserve.PackedLinear.
 const (
 	linearX = iota
 	linearWeights
@@ -16,11 +16,11 @@ const (
 	linearInputs
 )
 
-const quantLinear = "QuantLinear"
+const packedLinear = "PackedLinear"
 
-// fuse takes what stands around the quantized products of a graph into them: a norm whose result only products read, a
+// fuse takes what stands around the packed products of a graph into them: a norm whose result only products read, a
 // bias, and an addition to a product's result. A layer then is about five nodes instead of ten, and what a norm computes
-// is quantized where it is computed. The numbers stay the same up to rounding.
+// is used where it is computed. The numbers stay the same up to rounding.
 func fuse(g *onnx.Graph) {
 	f := fuser{g: g}
 	for f.splitSkips(); f.norms() || f.additions(); {
@@ -99,7 +99,7 @@ func (f *fuser) norms() bool {
 		}
 		by := readers[n.Outputs[0]]
 		if len(by) == 0 || slices.ContainsFunc(by, func(r int) bool {
-			return r < 0 || f.g.Nodes[r].Op != quantLinear || f.g.Nodes[r].Inputs[linearX] != n.Outputs[0] || f.g.Nodes[r].Inputs[linearGain] != "" ||
+			return r < 0 || f.g.Nodes[r].Op != packedLinear || f.g.Nodes[r].Inputs[linearX] != n.Outputs[0] || f.g.Nodes[r].Inputs[linearGain] != "" ||
 				f.g.Nodes[r].Inputs[linearResidual] == n.Outputs[0]
 		}) {
 			continue
@@ -130,7 +130,7 @@ func (f *fuser) additions() bool {
 		}
 		for side, in := range n.Inputs {
 			m, ok := makers[in]
-			if !ok || f.g.Nodes[m].Op != quantLinear || len(readers[in]) != 1 || swiGLUIn(f.g.Nodes[m]) {
+			if !ok || f.g.Nodes[m].Op != packedLinear || len(readers[in]) != 1 || swiGLUIn(f.g.Nodes[m]) {
 				continue
 			}
 			other, to := n.Inputs[1-side], linearResidual
@@ -162,7 +162,7 @@ func swiGLUIn(n onnx.Node) bool {
 // trim cuts the optional inputs at the end that are not there.
 func trim(g *onnx.Graph) {
 	for i, n := range g.Nodes {
-		for n.Op == quantLinear && n.Inputs[len(n.Inputs)-1] == "" {
+		for n.Op == packedLinear && n.Inputs[len(n.Inputs)-1] == "" {
 			n.Inputs = n.Inputs[:len(n.Inputs)-1]
 		}
 		g.Nodes[i] = n

@@ -71,35 +71,47 @@ func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
 	g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
 }
 
-// linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: float ones by Gemm with the
-// weights as they are laid out, x and y of their type; int8 and int4 by loopserve.QuantLinear.
+// linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: on the CPU by
+// loopserve.PackedLinear, on CUDA by Gemm with the weights as they are laid out, x and y of their type.
 func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safetensors.Tensor) string {
 	b.flush(g)
-	if bits := quantBits[weights]; bits != 0 {
-		return b.quantLinear(g, x, bits, activationNone, parts)
+	if bits := b.packedBits(weights); bits != 0 {
+		return b.packedLinear(g, x, bits, activationNone, parts)
 	}
 	return g.Node("", "Gemm", []string{x, b.matrix(g, weights, parts...)}, onnx.Attr{Name: "transB", V: 1})
 }
 
-// What loopserve.QuantLinear does with its columns: its attribute activation.
+// packedBits are the bits of a weight of loopserve.PackedLinear, or 0 where it is not used: on CUDA, and for float32 that is
+// to be compared with ONNX's own product.
+func (b *builder) packedBits(weights string) int {
+	if b.act != onnx.Float || weights == F32 && b.opt.Unfused {
+		return 0
+	}
+	return packBits[weights]
+}
+
+// What loopserve.PackedLinear does with its columns: its attribute activation.
 const (
 	activationNone = iota
 	activationSwiGLU
 )
 
-// quantLinear appends a product with packed weights. With activationSwiGLU the first half of the columns is the gate.
-func (b *builder) quantLinear(g *onnx.Graph, x string, bits, act int, parts []*safetensors.Tensor) string {
+// packedLinear appends a product with packed weights. With activationSwiGLU the first half of the columns is the gate.
+func (b *builder) packedLinear(g *onnx.Graph, x string, bits, act int, parts []*safetensors.Tensor) string {
 	key, n := stacked(parts)
 	key += fmt.Sprintf("/packed%d", bits)
 	if act == activationSwiGLU {
 		key += "/swiglu"
 	}
 	k := parts[0].Shape[1]
-	p := newPacker(bits, b.largest(key, parts))
+	p := packer{bits, 1}
+	if bits < 16 {
+		p = newPacker(bits, b.largest(key, parts))
+	}
 	place := b.put(key, func(w io.Writer) error { return b.pack(w, p, act, parts) })
 	inputs := make([]string, linearInputs)
 	inputs[linearX], inputs[linearWeights] = x, g.External(key, onnx.Uint8, place, place.Length)
-	return g.Node(onnx.Loopserve, quantLinear, inputs,
+	return g.Node(onnx.Loopserve, packedLinear, inputs,
 		onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: bits},
 		onnx.Attr{Name: "activation", V: act}, onnx.Attr{Name: "weight_scale", V: float64(p.unit)})
 }

@@ -6,13 +6,15 @@ import (
 	"math"
 
 	"github.com/loopserve/loopserve/internal/float16"
+	"github.com/loopserve/loopserve/models/export/onnx"
 )
 
-// The layout that loopserve.QuantLinear reads (docs/bundle-format.md): groups of 16 columns of the product, each a run
-// of blocks of 32 inputs, in each the codes, then the scales, then with 4 bits the minima.
+// The layout that loopserve.PackedLinear reads (docs/bundle-format.md): groups of 16 columns of the product, each a run
+// of blocks of 32 inputs, in each float numbers input by input, or the codes, then the scales, then with 4 bits the minima.
 const groupColumns = 16
 
-// packer writes a matrix in that layout: with 4 bits w = scale·code + minimum, with 8 bits w = scale·(code − 128).
+// packer writes a matrix in that layout: with 4 bits w = scale·code + minimum, with 8 bits w = scale·(code − 128), with 16
+// bits a bfloat16, with 32 a float32.
 type packer struct {
 	bits int
 	unit float32 // scales and minima are stored as float16 multiples of it: a power of two
@@ -37,6 +39,9 @@ func (p packer) blockBytes() int64 {
 
 // group writes the blocks of up to 16 columns, all of k inputs.
 func (p packer) group(w io.Writer, columns [][]float32) error {
+	if p.bits >= 16 {
+		return p.floats(w, columns)
+	}
 	k := int64(len(columns[0]))
 	block := make([]byte, p.blockBytes())
 	for from := int64(0); from < k; from += blockSize {
@@ -45,6 +50,24 @@ func (p packer) group(w io.Writer, columns [][]float32) error {
 			p.block(block, c, column[from:min(from+blockSize, k)])
 		}
 		if _, err := w.Write(block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// floats is group for float weights. Two bfloat16 stand for neighbouring inputs of a column.
+func (p packer) floats(w io.Writer, columns [][]float32) error {
+	each, element := 32/p.bits, map[int]onnx.Type{16: onnx.BFloat16, 32: onnx.Float}[p.bits]
+	block := make([]float32, groupColumns*blockSize)
+	for from, k := 0, len(columns[0]); from < k; from += blockSize {
+		clear(block)
+		for c, column := range columns {
+			for i, v := range column[from:min(from+blockSize, k)] {
+				block[(i/each*groupColumns+c)*each+i%each] = v
+			}
+		}
+		if err := writeAs(w, element, block); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/loopserve/loopserve/internal/float16"
 )
 
 // unpack reads W[column, input] by the contract of docs/bundle-format.md.
@@ -88,6 +90,42 @@ func TestPackedWeightsComeBack(t *testing.T) {
 					if limit := step/math.Sqrt(12)*1.35 + most/1500; math.Sqrt(error2/float64(len(block))) > limit {
 						t.Errorf("%d bits, size %g, column %d from %d: RMS error %g, want at most %g", bits, size, c, from, math.Sqrt(error2/float64(len(block))), limit)
 					}
+				}
+			}
+		}
+	}
+}
+
+// float32 weights come back as they are, bfloat16 ones rounded; what fills a group or a block up is zero.
+func TestPackedFloatsComeBack(t *testing.T) {
+	columns := random(rand.New(rand.NewPCG(9, 10)), 21, 77, 1)
+	for _, bits := range []int{16, 32} {
+		var packed bytes.Buffer
+		p := packer{bits, 1}
+		for from := 0; from < len(columns); from += 16 {
+			if err := p.group(&packed, columns[from:min(from+16, len(columns))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := 2 * 3 * 32 * 16 * bits / 8; packed.Len() != want {
+			t.Fatalf("%d bits: %d bytes, want %d", bits, packed.Len(), want)
+		}
+		for c := range 32 {
+			for i := range 96 {
+				want := float32(0)
+				if c < len(columns) && i < 77 {
+					want = columns[c][i]
+				}
+				at := packed.Bytes()[(c/16*3+i/32)*32*16*bits/8:]
+				var got float32
+				if bits == 16 {
+					got = math.Float32frombits(uint32(binary.LittleEndian.Uint16(at[i%32/2*64+c%16*4+i%2*2:])) << 16)
+					want = math.Float32frombits(uint32(float16.Brain(want)) << 16)
+				} else {
+					got = math.Float32frombits(binary.LittleEndian.Uint32(at[i%32*64+c%16*4:]))
+				}
+				if got != want {
+					t.Fatalf("%d bits, column %d, input %d: %v, want %v", bits, c, i, got, want)
 				}
 			}
 		}

@@ -22,10 +22,11 @@ const (
 	Int4 = "int4"
 )
 
-// elements are the float precisions as ONNX types; quantBits the bits of the others.
+// elements are the float precisions as ONNX types, quantBits the bits of the others; packBits are those of packed weights.
 var (
 	elements  = map[string]onnx.Type{F32: onnx.Float, F16: onnx.Float16, BF16: onnx.BFloat16}
 	quantBits = map[string]int{Int8: 8, Int4: 4}
+	packBits  = map[string]int{F32: 32, BF16: 16, Int8: 8, Int4: 4}
 )
 
 // settle fills in what is not chosen, and refuses what doesn't go together.
@@ -36,7 +37,8 @@ func (o *Options) settle() error {
 		o.Head = cmp.Or(o.Head, Int8) // four bits there cost more than in all layers together
 	}
 	o.Head, o.State = cmp.Or(o.Head, o.Weights), cmp.Or(o.State, StateZeros)
-	weights, embeddings, heads := []string{F32, Int8, Int4}, []string{F32, F16, BF16, Int8, Int4}, []string{F32, Int8, Int4}
+	weights, embeddings := []string{F32, BF16, Int8, Int4}, []string{F32, F16, BF16, Int8, Int4}
+	heads := weights
 	where := "with f32 activations, on the CPU,"
 	if o.DType == F16 || o.DType == BF16 {
 		weights, embeddings, heads = []string{o.DType}, []string{o.DType}, []string{o.DType, F32}

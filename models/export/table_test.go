@@ -31,6 +31,8 @@ var precisions = [...]struct {
 	{"int4, unfused", export.Options{Weights: export.Int4, Unfused: true}},
 	{"int4, head int4", export.Options{Weights: export.Int4, Head: export.Int4}},
 	{"int4, embedding int8", export.Options{Weights: export.Int4, Embedding: export.Int8}},
+	{"bf16", export.Options{Weights: export.BF16}},
+	{"f32, unfused", export.Options{Unfused: true}}, // ONNX Runtime's own products
 }
 
 // loss is what a precision costs against float32 on the same tokens.
@@ -83,7 +85,8 @@ func continued() int {
 
 // TestTable prints docs/export.md's tables (go test ./models/export -run Table -v -whole) and holds their claims: int8
 // keeps greedy tokens and the adder's answers, int4 errs less than symmetric blocks of MatMulNBits did (a mean of 1.051),
-// and products that took in what stands around them err as much as those that did not.
+// and products that took in what stands around them err as much as those that did not. bf16 errs less than int8, and float32
+// products are ONNX Runtime's but for rounding.
 func TestTable(t *testing.T) {
 	env := openEnv(t)
 	head := "| checkpoint, loops |"
@@ -129,6 +132,12 @@ func TestTable(t *testing.T) {
 		if ratio := mean(i) / mean(i+1); ratio < 0.9 || ratio > 1.1 {
 			t.Errorf("mean error of %s is %.4f, unfused %.4f", precisions[i].name, mean(i), mean(i+1))
 		}
+	}
+	if !(mean(6) < mean(0)) {
+		t.Errorf("mean error of bf16 is %.4f, of int8 %.4f", mean(6), mean(0))
+	}
+	if most := totals[7].most; !(most < 5e-3) {
+		t.Errorf("float32 products differ from ONNX Runtime's by %g", most)
 	}
 	adderTable(t, env)
 }

@@ -40,14 +40,16 @@ func exactMixes(t *testing.T) int {
 	return max(n, 12)
 }
 
-// What quantized bundles promise: a request's logits are the same to the bit alone and in any company, whatever the sizes
+// What bundles of packed products promise: a request's logits are the same to the bit alone and in any company, whatever the sizes
 // of chunks and calls, with and without the prefix cache, after a preemption, on any number of threads. Alone means one
 // thread, pages of 16 tokens and calls of 256 rows here.
-func TestQuantizedBundlesAreExact(t *testing.T) {
+func TestBundlesAreExact(t *testing.T) {
 	ort.CheckLeaks(t)
 	for _, spec := range []string{
 		"hidden=128,layers=2,heads=2,ffn=192,vocab=320,context=340,loops=6,weights=int4",
 		"hidden=96,layers=1,prelude=1,coda=1,heads=6,kv_heads=2,ffn=160,vocab=320,context=340,loops=6,weights=int8",
+		"hidden=128,layers=2,heads=2,ffn=192,vocab=320,context=340,loops=6,weights=f32",
+		"hidden=96,layers=1,prelude=1,coda=1,heads=6,kv_heads=2,ffn=160,vocab=320,context=340,loops=6,weights=bf16",
 	} {
 		t.Run(spec, func(t *testing.T) {
 			model, err := random.Parse(spec)
@@ -76,11 +78,11 @@ func TestQuantizedBundlesAreExact(t *testing.T) {
 	}
 }
 
-// Each family's graphs, quantized: the logits of a prompt whole, in chunks, and token by token.
-func TestQuantizedFamiliesAreExact(t *testing.T) {
+// Each family's graphs, in each precision of weights: the logits of a prompt whole, in chunks, and token by token.
+func TestFamiliesAreExact(t *testing.T) {
 	env := openEnv(t)
 	eachCase(t, func(name string, c *golden.Case, _ string) {
-		for _, weights := range []string{export.Int4, export.Int8} {
+		for _, weights := range []string{export.Int4, export.Int8, export.BF16, export.F32} {
 			t.Run(name+"/"+weights, func(t *testing.T) {
 				dir := filepath.Join(t.TempDir(), "case")
 				if _, err := export.Export(t.Context(), c.Dir, dir, export.Options{Exporter: "test", Weights: weights}); err != nil {

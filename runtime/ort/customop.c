@@ -10,7 +10,7 @@
 #include "shim.h"
 
 // Every operator of the domain: a new one is a file that defines it, and a line here.
-static ls_op *const ops[] = {&ls_paged_attention_op, &ls_quant_linear_op};
+static ls_op *const ops[] = {&ls_paged_attention_op, &ls_packed_linear_op, &ls_quant_linear_op};
 
 static size_t pool_threads = 1;
 void ls_custom_ops_threads(size_t n) { pool_threads = n > 0 ? n : 1; }
@@ -89,7 +89,7 @@ void ls_custom_ops_release(void) {
   if (domain != NULL) ls_ort.ReleaseCustomOpDomain(domain);
   domain = NULL;
   pthread_mutex_unlock(&lock);
-  ls_quant_linear_release();
+  ls_packed_linear_release();
 }
 
 OrtStatus *ls_op_refuse(const ls_op *op, const char *format, ...) {

@@ -36,8 +36,8 @@ typedef struct {
   void (*destroy)(void *kernel);
 } ls_op;
 
-extern ls_op ls_paged_attention_op, ls_quant_linear_op;
-void ls_quant_linear_release(void);  // what its last call left for the next
+extern ls_op ls_paged_attention_op, ls_packed_linear_op, ls_quant_linear_op;
+void ls_packed_linear_release(void);  // what its last call left for the next
 
 // What follows is for the operators.
 

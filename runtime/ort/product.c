@@ -52,6 +52,8 @@ static const ls_product_kernels *kernels(void) {
   return tables[isa];
 }
 
+static int format_of(int bits) { return __builtin_ctz((unsigned)bits) - 2; }
+
 static int64_t blocks_of(int64_t k) { return (k + LS_BLOCK - 1) / LS_BLOCK; }
 
 // Groups of columns; with LS_SWIGLU of one half.
@@ -61,16 +63,22 @@ static int64_t groups_of(int64_t n, int activation) {
 }
 
 static size_t group_bytes(int64_t k, int bits) {
-  return (size_t)blocks_of(k) * (bits == 4 ? LS_BLOCK_BYTES_4 : LS_BLOCK_BYTES_8);
+  static const size_t block[LS_FORMATS] = {LS_BLOCK_BYTES_4, LS_BLOCK_BYTES_8, LS_BLOCK_BYTES_16,
+                                           LS_BLOCK_BYTES_32};
+  return (size_t)blocks_of(k) * block[format_of(bits)];
 }
 
 size_t ls_product_weights(int64_t n, int64_t k, int bits, int activation) {
   return (size_t)groups_of(n, activation) * (activation == LS_SWIGLU ? 2 : 1) * group_bytes(k, bits);
 }
 
-size_t ls_product_scratch(const ls_product_args *a) {
-  return (size_t)a->rows * (size_t)blocks_of(a->k) * sizeof(ls_qblock);
+// Of a prepared row.
+static size_t row_bytes(const ls_product_args *a) {
+  int64_t blocks = blocks_of(a->k);
+  return a->bits < 16 ? (size_t)blocks * sizeof(ls_qblock) : (size_t)ls_float_stride(blocks) * sizeof(float);
 }
+
+size_t ls_product_scratch(const ls_product_args *a) { return (size_t)a->rows * row_bytes(a); }
 
 // Groups that are multiplied together, a gate with its up; shares that a call is cut into at most: more
 // threads than that only help.
@@ -84,21 +92,22 @@ typedef struct {
 typedef struct {
   const ls_product_args *a;
   const ls_product_kernels *kernels;
-  ls_qblock *x;
-  int64_t blocks;                    // of k
-  _Atomic(int64_t) next, quantized;  // row to be quantized, rows that are
+  int format;
+  char *x;
+  size_t row_bytes;
+  _Atomic(int64_t) next, prepared;  // row to be prepared, rows that are
   size_t shares;
   share share[MOST_SHARES];
 } work;
 
-// Quantizes rows until all are, by whichever thread.
-static void quantize_some(work *w) {
+// Prepares rows until all are, by whichever thread.
+static void prepare_some(work *w) {
   int64_t row;
   while ((row = atomic_fetch_add(&w->next, 1)) < w->a->rows) {
-    w->kernels->quantize(w->a, row, w->x + row * w->blocks);
-    atomic_fetch_add_explicit(&w->quantized, 1, memory_order_release);
+    w->kernels->of[w->format].prepare(w->a, row, w->x + (size_t)row * w->row_bytes);
+    atomic_fetch_add_explicit(&w->prepared, 1, memory_order_release);
   }
-  for (unsigned i = 0; atomic_load_explicit(&w->quantized, memory_order_acquire) < w->a->rows; i++)
+  for (unsigned i = 0; atomic_load_explicit(&w->prepared, memory_order_acquire) < w->a->rows; i++)
     ls_await(i);
 }
 
@@ -137,12 +146,12 @@ static void multiply_tile(const work *w, int64_t first, int64_t groups, int64_t 
       .w = a->weights + (size_t)first * bytes,
       .next = a->weights + (size_t)(first + groups) * bytes,
       .groups = groups,
-      .blocks = w->blocks,
+      .blocks = blocks_of(a->k),
       .rows = rows,
-      .x = w->x + row * w->blocks,
+      .x = w->x + (size_t)row * w->row_bytes,
       .y = y,
   };
-  (a->bits == 4 ? w->kernels->multiply4 : w->kernels->multiply8)(&part);
+  w->kernels->of[w->format].multiply(&part);
   if (a->activation == LS_PLAIN) {
     for (int64_t i = 0; i < groups * rows; i++)
       finish(a, row + i % rows, (first + i / rows) * LS_GROUP, y + i * LS_GROUP);
@@ -176,8 +185,8 @@ static int take(share *s, int64_t *from, int64_t *to) {
 // in its cache. Who has finished helps the others.
 static void multiply_some(void *data, size_t index) {
   work *w = data;
-  quantize_some(w);
-  int64_t rows = w->a->rows, tile = w->kernels->tile;
+  prepare_some(w);
+  int64_t rows = w->a->rows, tile = w->kernels->of[w->format].tile;
   for (size_t i = 0; i < w->shares; i++) {
     int64_t group, end;
     while (take(&w->share[(index + i) % w->shares], &group, &end)) {
@@ -192,7 +201,8 @@ static void multiply_some(void *data, size_t index) {
 
 void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool) {
   if (a->rows == 0) return;
-  work w = {.a = a, .kernels = kernels(), .x = scratch, .blocks = blocks_of(a->k)};
+  work w = {
+      .a = a, .kernels = kernels(), .format = format_of(a->bits), .x = scratch, .row_bytes = row_bytes(a)};
   int64_t pair = a->activation == LS_SWIGLU ? 2 : 1, groups = groups_of(a->n, a->activation);
   w.shares = pool->threads < MOST_SHARES ? pool->threads : MOST_SHARES;
   for (size_t i = 0; i < w.shares; i++) {

@@ -1,9 +1,10 @@
-// Products of float rows with weights of 8 or 4 bits: y = norm(x)·Wᵀ and what stands around it in a layer, on
-// the CPU. docs/bundle-format.md is the contract of the operator loopserve.QuantLinear, which product_op.c
-// makes of it.
+// Products of float rows with packed weights: y = norm(x)·Wᵀ and what stands around it in a layer, on the
+// CPU. docs/bundle-format.md is the contract of the operator loopserve.PackedLinear, which product_op.c makes
+// of it.
 //
-// Integer sums are exact, and a row's floats are added in one order, that of its blocks, whatever the other
-// rows of the call, the threads and the tile: a row's result is the same to the bit in any company.
+// A row's floats are added in one order whatever the other rows of the call, the threads and the tile: with
+// weights of 4 and 8 bits in that of its blocks, whose integer sums are exact, and with float weights in that
+// of its inputs. A row's result is the same to the bit in any company.
 #ifndef LOOPSERVE_PRODUCT_H
 #define LOOPSERVE_PRODUCT_H
 #include <stddef.h>
@@ -11,25 +12,30 @@
 
 #include "cpu.h"
 
-// Weights are packed in groups of 16 columns (rows of W), each a run of blocks of 32 inputs. A block is 32·16
-// codes, then 16 scales (float16), then, with 4 bits, 16 minima (float16): w = scale·code + minimum with 4
-// bits, and scale·(code − 128) with 8. Codes stand in vectors of 64 bytes, 4 neighbouring inputs of column 0,
-// then of column 1 …; with 4 bits a vector holds inputs 8i … 8i+3 in its low and 8i+4 … 8i+7 in its high
-// nibbles. What a group or a block has beyond n and k is ignored, as long as its scales and minima are zeros.
+// Weights are packed in groups of 16 columns (rows of W), each a run of blocks of 32 inputs. With 32 bits a
+// block is 32 vectors of 16 float32, one for each input; with 16 it is 16 vectors of 16 pairs of bfloat16, of
+// inputs 2i and 2i + 1; what is beyond n and k is zero. With 4 and 8 bits it is 32·16 codes, then 16 scales
+// (float16), then, with 4 bits, 16 minima (float16): w = scale·code + minimum with 4 bits, and scale·(code −
+// 128) with 8. Codes stand in vectors of 64 bytes, 4 neighbouring inputs of column 0, then of column 1 …;
+// with 4 bits a vector holds inputs 8i … 8i+3 in its low and 8i+4 … 8i+7 in its high nibbles. What a group or
+// a block has beyond n and k is ignored, as long as its scales and minima are zeros.
 enum {
   LS_GROUP = 16,
   LS_BLOCK = 32,
   LS_BLOCK_BYTES_4 = LS_BLOCK * LS_GROUP / 2 + 4 * LS_GROUP,
   LS_BLOCK_BYTES_8 = LS_BLOCK * LS_GROUP + 2 * LS_GROUP,
+  LS_BLOCK_BYTES_16 = LS_BLOCK * LS_GROUP * 2,
+  LS_BLOCK_BYTES_32 = LS_BLOCK * LS_GROUP * 4,
 };
 
+enum { LS_BITS_4, LS_BITS_8, LS_BITS_16, LS_BITS_32, LS_FORMATS };
 enum { LS_PLAIN, LS_SWIGLU };  // what is done with the columns
 
 typedef struct {
   int64_t rows, k, n;  // x is [rows, k]; n counts the columns of W
-  int bits;            // 4 or 8
+  int bits;            // 4, 8, 16 (bfloat16) or 32 (float32)
   int activation;      // LS_SWIGLU: groups of gate and up take turns, out is silu(gate)·up, [rows, n/2]
-  float weight_scale;  // of all scales and minima
+  float weight_scale;  // of all scales and minima; with 4 and 8 bits
   const float *x;
   const float *gain;  // [k], or NULL: x enters as x/rms(x)·gain
   float epsilon;      // of that norm
@@ -62,24 +68,29 @@ typedef struct {
   } sum;
 } ls_qblock;
 
+// The floats from one row to the next where they are multiplied as floats: an odd number of lines, so that
+// the rows of a tile do not push each other out of the first cache.
+static inline int64_t ls_float_stride(int64_t blocks) { return blocks * LS_BLOCK + LS_GROUP; }
+
 // Adjacent groups of columns for some rows.
 typedef struct {
   const uint8_t *w;     // of the first group
   const uint8_t *next;  // of what is multiplied afterwards: asked for in time
   int64_t groups, blocks, rows;
-  const ls_qblock *x;  // [rows, blocks]
-  float *y;            // [groups, rows, LS_GROUP], without bias and residual
+  const void *x;  // as prepared: ls_qblock [rows, blocks], or float [rows, ls_float_stride(blocks)]
+  float *y;       // [groups, rows, LS_GROUP], without bias and residual
 } ls_product_part;
 
 // The inner loops of one instruction set; each product_<isa>.c defines one.
 typedef struct {
-  void (*quantize)(const ls_product_args *a, int64_t row, ls_qblock *out);
-  void (*multiply4)(const ls_product_part *p);
-  void (*multiply8)(const ls_product_part *p);
+  struct {
+    void (*prepare)(const ls_product_args *a, int64_t row, void *out);  // norms a row, and quantizes it
+    void (*multiply)(const ls_product_part *p);
+    int64_t tile;  // rows that share one reading of the weights: LS_MOST_TILE at most
+  } of[LS_FORMATS];
   void (*swiglu)(const float *gate, const float *up, float *out, int64_t n);
-  int64_t tile;  // rows that share one reading of the weights: LS_MOST_TILE at most
 } ls_product_kernels;
-enum { LS_MOST_TILE = 8 };
+enum { LS_MOST_TILE = 12 };
 extern const ls_product_kernels ls_product_portable, ls_product_avx2, ls_product_avxvnni,
     ls_product_avx512vnni;
 #endif

@@ -1,7 +1,7 @@
 //go:build cgo
 
-// loopserve.QuantLinear as ONNX Runtime sees it: attributes and tensors in, the kernel of product.h called on
-// the session's own thread pool. docs/bundle-format.md is the contract.
+// loopserve.PackedLinear as ONNX Runtime sees it: attributes and tensors in, the kernel of product.h called
+// on the session's own thread pool. docs/bundle-format.md is the contract.
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static const ls_op_input inputs[INPUTS] = {
     [RESIDUAL] = {"residual", LS_OPTIONAL, LS_TYPE_FLOAT, 2},
 };
 
-#define REFUSE(...) ls_op_refuse(&ls_quant_linear_op, __VA_ARGS__)
+#define REFUSE(...) ls_op_refuse(&ls_packed_linear_op, __VA_ARGS__)
 
 typedef struct {
   int64_t k, n, bits, activation;
@@ -35,7 +35,7 @@ typedef struct {
 } attributes;
 
 static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
-  const ls_op *op = &ls_quant_linear_op;
+  const ls_op *op = &ls_packed_linear_op;
   OrtStatus *s = ls_op_integer(op, info, "K", &a->k);
   if (s == NULL) s = ls_op_integer(op, info, "N", &a->n);
   if (s == NULL) s = ls_op_integer(op, info, "bits", &a->bits);
@@ -45,7 +45,8 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
   if (s != NULL) return s;
   if (a->k < 1 || a->k > MOST_K) return REFUSE("K is %" PRId64 ", must be 1 to %d", a->k, MOST_K);
   if (a->n < 1 || a->n > MOST_N) return REFUSE("N is %" PRId64 ", must be 1 to %d", a->n, MOST_N);
-  if (a->bits != 4 && a->bits != 8) return REFUSE("bits is %" PRId64 ", must be 4 or 8", a->bits);
+  if (a->bits != 4 && a->bits != 8 && a->bits != 16 && a->bits != 32)
+    return REFUSE("bits is %" PRId64 ", must be 4, 8, 16 or 32", a->bits);
   if (a->activation != LS_PLAIN && a->activation != LS_SWIGLU)
     return REFUSE("activation is %" PRId64 ", must be 0 (none) or 1 (SwiGLU)", a->activation);
   if (a->activation == LS_SWIGLU && a->n % 2 != 0)
@@ -60,7 +61,7 @@ static OrtStatus *copy_weights(const OrtKernelInfo *info, attributes *a) {
   OrtStatus *s = ls_ort.KernelInfoGetConstantInput_tensor(info, WEIGHTS, &constant, &value);
   if (s != NULL || !constant) return s;
   ls_tensor t = {.present = 0};
-  s = ls_op_tensor(&ls_quant_linear_op, WEIGHTS, value, &t);
+  s = ls_op_tensor(&ls_packed_linear_op, WEIGHTS, value, &t);
   if (s == NULL) a->weights = ls_weights_take(t.data, (size_t)t.dims[0]);
   return s;
 }
@@ -121,7 +122,7 @@ static OrtStatus *arrange(const attributes *at, const ls_tensor *in, ls_product_
   return NULL;
 }
 
-// The quantized rows of a call. One buffer waits for the next call, whichever product that is: products of a
+// The prepared rows of a call. One buffer waits for the next call, whichever product that is: products of a
 // session follow each other. A second call at the same time makes its own, and the larger one stays.
 typedef struct {
   size_t bytes;
@@ -145,29 +146,28 @@ static void give_scratch(scratch *s) {
   free(other);
 }
 
-void ls_quant_linear_release(void) { free(atomic_exchange(&spare, NULL)); }
+void ls_packed_linear_release(void) { free(atomic_exchange(&spare, NULL)); }
 
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const attributes *at = kernel;
   ls_tensor in[INPUTS];
   ls_product_args a;
-  OrtStatus *s = ls_op_read(&ls_quant_linear_op, context, in);
+  OrtStatus *s = ls_op_read(&ls_packed_linear_op, context, in);
   if (s == NULL) s = arrange(at, in, &a);
   if (s == NULL) s = ls_op_output(context, a.rows, a.activation == LS_SWIGLU ? a.n / 2 : a.n, &a.out);
   if (s != NULL) return s;
   scratch *rows = take_scratch(ls_product_scratch(&a));
-  if (rows == NULL) return ls_ort.CreateStatus(LS_FAIL, "QuantLinear: out of memory");
+  if (rows == NULL) return ls_ort.CreateStatus(LS_FAIL, "PackedLinear: out of memory");
   ls_pool pool = ls_op_pool(context, at->on_crew);
   ls_product(&a, rows->data, &pool);
   give_scratch(rows);
   return NULL;
 }
 
-ls_op ls_quant_linear_op = {
-    .name = "QuantLinear",
-    .inputs = inputs,
-    .input_count = INPUTS,
-    .create = create,
-    .compute = compute,
-    .destroy = destroy,
-};
+// The second name is that of bundles from when there were only weights of 4 and 8 bits.
+#define PACKED_LINEAR(called)                                                                      \
+  {                                                                                                \
+    .name = called, .inputs = inputs, .input_count = INPUTS, .create = create, .compute = compute, \
+    .destroy = destroy,                                                                            \
+  }
+ls_op ls_packed_linear_op = PACKED_LINEAR("PackedLinear"), ls_quant_linear_op = PACKED_LINEAR("QuantLinear");

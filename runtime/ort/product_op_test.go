@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// quantLinear is a graph of one QuantLinear node, with a call that is bound to the product's buffers.
-type quantLinear struct {
+// packedLinear is a graph of one PackedLinear node, with a call that is bound to the product's buffers.
+type packedLinear struct {
 	bound
 	p *product
 }
@@ -26,9 +26,9 @@ func (p *product) attributes() map[string]any {
 	return a
 }
 
-// quantLinearGraph has the product's tensors as inputs; those that it lacks are left out.
-func quantLinearGraph(p *product, attributes map[string]any) graph {
-	n := node{domain: "loopserve", op: "QuantLinear", outputs: []string{"y"}, attributes: attributes}
+// packedLinearGraph has the product's tensors as inputs; those that it lacks are left out.
+func packedLinearGraph(p *product, attributes map[string]any) graph {
+	n := node{domain: "loopserve", op: "PackedLinear", outputs: []string{"y"}, attributes: attributes}
 	g := graph{outputs: []value{{"y", Float32, []any{"rows", "columns"}}}}
 	for _, v := range []struct {
 		value
@@ -51,10 +51,10 @@ func quantLinearGraph(p *product, attributes map[string]any) graph {
 	return g
 }
 
-func newQuantLinear(t *testing.T, p *product) *quantLinear {
+func newPackedLinear(t *testing.T, p *product) *packedLinear {
 	t.Helper()
-	q := &quantLinear{bound: bound{buffers: map[string]*Buffer{}}, p: p}
-	q.s, q.c = quantLinearGraph(p, p.attributes()).load(t)
+	q := &packedLinear{bound: bound{buffers: map[string]*Buffer{}}, p: p}
+	q.s, q.c = packedLinearGraph(p, p.attributes()).load(t)
 	q.floats(t, "x", p.x, p.rows, p.k)
 	q.buffers["weights"] = buffer(t, len(p.weights))
 	copy(q.buffers["weights"].Bytes(), p.weights)
@@ -87,7 +87,7 @@ func withAll(rng *rand.Rand, rows, k, n, bits int) *product {
 }
 
 // Through ONNX Runtime, on its pool, a product is the kernel's on one thread, bit for bit.
-func TestQuantLinearThroughONNXRuntime(t *testing.T) {
+func TestPackedLinearThroughONNXRuntime(t *testing.T) {
 	CheckLeaks(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for name, p := range map[string]*product{
@@ -96,9 +96,11 @@ func TestQuantLinearThroughONNXRuntime(t *testing.T) {
 		"SwiGLU":     newProduct(rng, 9, 96, 2*40, 4, true, true),
 		"everything": withAll(rng, 7, 70, 33, 8),
 		"large":      withAll(rng, 33, 512, 700, 4),
+		"float32":    withAll(rng, 14, 70, 33, 32),
+		"bfloat16":   newProduct(rng, 9, 96, 2*40, 16, true, true),
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := newQuantLinear(t, p)
+			q := newPackedLinear(t, p)
 			if err := q.c.Run(); err != nil {
 				t.Fatal(err)
 			}
@@ -114,9 +116,9 @@ func TestQuantLinearThroughONNXRuntime(t *testing.T) {
 
 // Weights inside the graph are copied into huge pages when it is loaded, where the system has them, and the copies go
 // with the session; each of two nodes that share weights has them whole.
-func TestQuantLinearCopiesItsWeights(t *testing.T) {
+func TestPackedLinearCopiesItsWeights(t *testing.T) {
 	p := newProduct(rand.New(rand.NewPCG(2, 3)), 3, 256, 704, 8, false, false)
-	g := quantLinearGraph(p, p.attributes())
+	g := packedLinearGraph(p, p.attributes())
 	g.inputs = g.inputs[:1]
 	g.weights = []weight{{name: "weights", bytes: p.weights, dims: []int{len(p.weights)}}}
 	second := g.nodes[0]
@@ -152,10 +154,10 @@ func TestQuantLinearCopiesItsWeights(t *testing.T) {
 }
 
 // Tensors that do not fit the attributes are refused by name, and the same call works when it is put right.
-func TestQuantLinearRefusesWrongShapes(t *testing.T) {
+func TestPackedLinearRefusesWrongShapes(t *testing.T) {
 	CheckLeaks(t)
 	p := withAll(rand.New(rand.NewPCG(3, 4)), 2, 64, 32, 4)
-	q := newQuantLinear(t, p)
+	q := newPackedLinear(t, p)
 	for _, test := range []struct {
 		input      string
 		bad, right []int
@@ -179,7 +181,7 @@ func TestQuantLinearRefusesWrongShapes(t *testing.T) {
 }
 
 // What a node declares wrongly is found when its graph is loaded.
-func TestQuantLinearRefusesWrongNodes(t *testing.T) {
+func TestPackedLinearRefusesWrongNodes(t *testing.T) {
 	CheckLeaks(t)
 	e := open(t)
 	p := newProduct(rand.New(rand.NewPCG(5, 6)), 1, 64, 32, 4, false, false)
@@ -191,14 +193,14 @@ func TestQuantLinearRefusesWrongNodes(t *testing.T) {
 		{"K", 0, "K is 0"},
 		{"K", 1 << 60, "K is 1152921504606846976, must be 1 to"},
 		{"N", -1, "N is -1"},
-		{"bits", 5, "bits is 5, must be 4 or 8"},
+		{"bits", 5, "bits is 5, must be 4, 8, 16 or 32"},
 		{"bits", float32(4), "attribute bits must be an integer"},
 		{"activation", 2, "activation is 2"},
 		{"weight_scale", 1, "attribute weight_scale must be a float"},
 	} {
 		attributes := maps.Clone(p.attributes())
 		attributes[test.attribute] = test.v
-		s, err := e.Load(quantLinearGraph(p, attributes).file(t), SessionOptions{})
+		s, err := e.Load(packedLinearGraph(p, attributes).file(t), SessionOptions{})
 		if err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s = %v: error %v, want %q in it", test.attribute, test.v, err, test.says)
 		}

@@ -19,6 +19,7 @@ static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes) {
   return sum;
 }
 
+#include "product_float.h"
 #include "product_row.h"
 
 static float half(const uint8_t *p) {
@@ -39,7 +40,7 @@ static void multiply4(const ls_product_part *p) {
   for (int64_t b = 0; b < p->groups * p->blocks; b++, w += LS_BLOCK_BYTES_4) {
     const uint8_t *scales = w + LS_BLOCK * LS_GROUP / 2;
     for (int64_t r = 0; r < p->rows; r++) {
-      const ls_qblock *in = p->x + r * p->blocks + b % p->blocks;
+      const ls_qblock *in = (const ls_qblock *)p->x + r * p->blocks + b % p->blocks;
       for (int c = 0; c < LS_GROUP; c++) {
         int32_t products = 0;
         for (int i = 0; i < LS_BLOCK; i++) {
@@ -60,7 +61,7 @@ static void multiply8(const ls_product_part *p) {
   for (int64_t b = 0; b < p->groups * p->blocks; b++, w += LS_BLOCK_BYTES_8) {
     const uint8_t *scales = w + LS_BLOCK * LS_GROUP;
     for (int64_t r = 0; r < p->rows; r++) {
-      const ls_qblock *in = p->x + r * p->blocks + b % p->blocks;
+      const ls_qblock *in = (const ls_qblock *)p->x + r * p->blocks + b % p->blocks;
       for (int c = 0; c < LS_GROUP; c++) {
         int32_t products = in->sum.bias;
         for (int i = 0; i < LS_BLOCK; i++) products += w[i / 4 * 64 + 4 * c + i % 4] * in->codes[i];
@@ -71,4 +72,10 @@ static void multiply8(const ls_product_part *p) {
   }
 }
 
-const ls_product_kernels ls_product_portable = {quantize, multiply4, multiply8, swiglu, 4};
+const ls_product_kernels ls_product_portable = {
+    .of = {{quantize, multiply4, 4},
+           {quantize, multiply8, 4},
+           {prepare_floats, multiply16, LS_FLOAT_TILE},
+           {prepare_floats, multiply32, LS_FLOAT_TILE}},
+    .swiglu = swiglu,
+};

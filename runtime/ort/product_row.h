@@ -45,27 +45,40 @@ static inline void quantize_block(const float *x, float weight_scale, int bits, 
   }
 }
 
-static void quantize(const ls_product_args *a, int64_t row, ls_qblock *out) {
+// A block of a row as it enters: normed where there is a gain, filled up with zeros.
+static inline void enter(const ls_product_args *a, const float *x, float inverse, int64_t from,
+                         float *block) {
+  int64_t n = a->k - from < LS_BLOCK ? a->k - from : LS_BLOCK;
+  if (n < LS_BLOCK) memset(block, 0, LS_BLOCK * sizeof *block);
+  if (a->gain == NULL) {
+    memcpy(block, x + from, (size_t)n * sizeof *block);
+  } else if (n == LS_BLOCK) {
+    for (int i = 0; i < LS_BLOCK; i += LS_W)
+      store(block + i, load(x + from + i) * inverse * load(a->gain + from + i));
+  } else {
+    for (int64_t i = 0; i < n; i++) block[i] = x[from + i] * inverse * a->gain[from + i];
+  }
+}
+
+static void quantize(const ls_product_args *a, int64_t row, void *blocks) {
+  ls_qblock *out = blocks;
   const float *x = a->x + row * a->k;
   float inverse = a->gain != NULL ? inverse_rms(x, a->k, a->epsilon) : 1;
   for (int64_t from = 0; from < a->k; from += LS_BLOCK, out++) {
-    int64_t n = a->k - from < LS_BLOCK ? a->k - from : LS_BLOCK;
     float block[LS_BLOCK];
-    if (a->gain == NULL && n == LS_BLOCK) {
+    if (a->gain == NULL && a->k - from >= LS_BLOCK) {
       quantize_block(x + from, a->weight_scale, a->bits, out);
       continue;
     }
-    if (n < LS_BLOCK) memset(block, 0, sizeof block);
-    if (a->gain == NULL) {
-      memcpy(block, x + from, (size_t)n * sizeof *block);
-    } else if (n == LS_BLOCK) {
-      for (int i = 0; i < LS_BLOCK; i += LS_W)
-        store(block + i, load(x + from + i) * inverse * load(a->gain + from + i));
-    } else {
-      for (int64_t i = 0; i < n; i++) block[i] = x[from + i] * inverse * a->gain[from + i];
-    }
+    enter(a, x, inverse, from, block);
     quantize_block(block, a->weight_scale, a->bits, out);
   }
+}
+
+static void prepare_floats(const ls_product_args *a, int64_t row, void *out) {
+  const float *x = a->x + row * a->k;
+  float inverse = a->gain != NULL ? inverse_rms(x, a->k, a->epsilon) : 1;
+  for (int64_t from = 0; from < a->k; from += LS_BLOCK) enter(a, x, inverse, from, (float *)out + from);
 }
 
 // out = silu(gate)·up; n is a multiple of LS_W.

@@ -40,6 +40,9 @@ func float16(h uint16) float64 {
 	return v
 }
 
+// blockBytes is what 32 inputs of 16 columns take, by bits.
+var blockBytes = map[int]int{4: 320, 8: 544, 16: 1024, 32: 2048}
+
 // weight reads W[column, input] of packed weights by the contract of product.h.
 func (p *product) weight(column, input int) float64 {
 	group, inGroup := column/16, column%16
@@ -47,9 +50,15 @@ func (p *product) weight(column, input int) float64 {
 		half := p.n / 2
 		group, inGroup = column%half/16*2+column/half, column%half%16
 	}
-	blockBytes := map[int]int{4: 320, 8: 544}[p.bits]
+	blockBytes := blockBytes[p.bits]
 	block := p.weights[(group*((p.k+31)/32)+input/32)*blockBytes:][:blockBytes]
 	i := input % 32
+	switch p.bits {
+	case 32:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(block[i*64+inGroup*4:])))
+	case 16:
+		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(block[i/2*64+inGroup*4+i%2*2:])) << 16))
+	}
 	half := func(at int) float64 { return float16(binary.LittleEndian.Uint16(block[at:])) * float64(p.weightScale) }
 	if p.bits == 8 {
 		return half(512+2*inGroup) * float64(int(block[i/4*64+inGroup*4+i%4])-128)
@@ -78,7 +87,7 @@ func (p *product) reference(row int) (want, tolerance []float64) {
 		}
 	}
 	step := make([]float64, p.k) // of the codes: where rounding is a near tie the kernel may take the neighbour
-	for from := 0; from < p.k; from += 32 {
+	for from := 0; from < p.k && p.bits < 16; from += 32 {
 		block, most := x[from:min(from+32, p.k)], 0.0
 		for _, v := range block {
 			most = max(most, math.Abs(v))
@@ -143,13 +152,17 @@ func newProduct(rng *rand.Rand, rows, k, n, bits int, swiglu, norm bool) *produc
 		}
 	}
 	p.weights = make([]byte, packedSize(n, k, bits, swiglu))
-	blockBytes, scales := map[int]int{4: 320, 8: 544}[bits], map[int]int{4: 256, 8: 512}[bits]
-	for at := 0; at < len(p.weights); at += blockBytes {
-		block := p.weights[at : at+blockBytes]
+	scales := map[int]int{4: 256, 8: 512}[bits]
+	for at := 0; at < len(p.weights); at += blockBytes[bits] {
+		block := p.weights[at : at+blockBytes[bits]]
+		if bits >= 16 {
+			randomFloats(rng, block, bits)
+			continue
+		}
 		for i := range scales {
 			block[i] = byte(rng.Uint32())
 		}
-		for i := scales; i < blockBytes; i += 2 {
+		for i := scales; i < len(block); i += 2 {
 			h := uint16(rng.Uint32())&0x83ff | uint16(rng.IntN(16))<<10 // below 1, denormals among them
 			if rng.IntN(9) == 0 {
 				h = 0
@@ -163,6 +176,24 @@ func newProduct(rng *rand.Rand, rows, k, n, bits int, swiglu, norm bool) *produc
 	}
 	p.out = make([]float32, rows*width)
 	return p
+}
+
+// randomFloats fills a block with float weights, zeros and denormals among them.
+func randomFloats(rng *rand.Rand, block []byte, bits int) {
+	for i := 0; i < len(block); i += bits / 8 {
+		w := math.Float32bits(float32(rng.NormFloat64()))
+		switch rng.IntN(20) {
+		case 0:
+			w = 0
+		case 1:
+			w &= 0x807fffff
+		}
+		if bits == 16 {
+			binary.LittleEndian.PutUint16(block[i:], uint16(w>>16))
+		} else {
+			binary.LittleEndian.PutUint32(block[i:], w)
+		}
+	}
 }
 
 func (p *product) check(t *testing.T) {
@@ -183,9 +214,9 @@ func TestProductAgainstPlainArithmetic(t *testing.T) {
 	eachProductISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		pick := func(of ...int) int { return of[rng.IntN(len(of))] }
-		for range 150 {
-			p := newProduct(rng, pick(1, 2, 3, 4, 5, 7, 8, 9, 17), pick(1, 4, 31, 32, 33, 64, 100, 256),
-				2*pick(1, 7, 8, 15, 16, 17, 40), pick(4, 8), rng.IntN(3) == 0, rng.IntN(2) == 0)
+		for range 300 {
+			p := newProduct(rng, 1+rng.IntN(28), pick(1, 4, 31, 32, 33, 64, 100, 256),
+				2*pick(1, 7, 8, 15, 16, 17, 40), pick(4, 8, 16, 32), rng.IntN(3) == 0, rng.IntN(2) == 0)
 			if !p.swiglu && rng.IntN(2) == 0 {
 				p.bias = make([]float32, p.n)
 				for i := range p.bias {
@@ -212,9 +243,9 @@ func TestProductOfExtremes(t *testing.T) {
 			for _, code := range []byte{0, 255} {
 				for _, sign := range []float32{1, -1} {
 					p := newProduct(rand.New(rand.NewPCG(3, 4)), 5, 96, 32, bits, false, false)
-					scales, blockBytes := map[int]int{4: 256, 8: 512}[bits], map[int]int{4: 320, 8: 544}[bits]
+					scales := map[int]int{4: 256, 8: 512}[bits]
 					for i := range p.weights {
-						if i%blockBytes < scales {
+						if i%blockBytes[bits] < scales {
 							p.weights[i] = code
 						}
 					}
@@ -232,7 +263,7 @@ func TestProductOfExtremes(t *testing.T) {
 // What is not a number, or infinite, spoils its own row and no other.
 func TestProductKeepsNaNToItsRow(t *testing.T) {
 	eachProductISA(t, func(t *testing.T) {
-		for _, bits := range []int{4, 8} {
+		for _, bits := range []int{4, 8, 16, 32} {
 			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
 				p := newProduct(rand.New(rand.NewPCG(5, 6)), 3, 64, 16, bits, false, false)
 				p.run()
@@ -256,7 +287,7 @@ func TestProductKeepsNaNToItsRow(t *testing.T) {
 func TestProductRowAloneEqualsRowInCompany(t *testing.T) {
 	eachProductISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(7, 8))
-		for _, bits := range []int{4, 8} {
+		for _, bits := range []int{4, 8, 16, 32} {
 			for _, swiglu := range []bool{false, true} {
 				all := newProduct(rng, 37, 320, 96, bits, swiglu, true)
 				width := len(all.out) / all.rows
@@ -264,7 +295,7 @@ func TestProductRowAloneEqualsRowInCompany(t *testing.T) {
 				all.run()
 				for from := 0; from < all.rows; {
 					some := *all
-					some.rows, some.threads = min(1+rng.IntN(11), all.rows-from), 1+rng.IntN(3)
+					some.rows, some.threads = min(1+rng.IntN(14), all.rows-from), 1+rng.IntN(3)
 					some.x = all.x[from*all.k : (from+some.rows)*all.k]
 					some.out = make([]float32, some.rows*width)
 					some.run()
@@ -308,8 +339,8 @@ func TestProductsAtTheSameTime(t *testing.T) {
 // What a row gives is the same to the bit on every instruction set with vectors: they share the order of floats.
 func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
-	for range 40 {
-		p := newProduct(rng, 1+rng.IntN(19), 1+rng.IntN(300), 2*(1+rng.IntN(60)), 4+4*rng.IntN(2), rng.IntN(2) == 0, rng.IntN(2) == 0)
+	for range 80 {
+		p := newProduct(rng, 1+rng.IntN(19), 1+rng.IntN(300), 2*(1+rng.IntN(60)), 4<<rng.IntN(4), rng.IntN(2) == 0, rng.IntN(2) == 0)
 		var want []float32
 		for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI} {
 			if !forceProductISA(isa) {
@@ -329,7 +360,7 @@ func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
 
 // [rows, 1024] × [1024, 5632] as in docs/log.md; GMAC/s counts one multiplication with its addition.
 func BenchmarkProduct(b *testing.B) {
-	for _, bits := range []int{4, 8} {
+	for _, bits := range []int{4, 8, 16, 32} {
 		for _, isa := range []int{productPortable, productAVX2, productAVXVNNI, productAVX512VNNI} {
 			for _, rows := range []int{1, 2, 4, 8, 16, 128} {
 				b.Run(fmt.Sprintf("bits=%d/isa=%d/rows=%d", bits, isa, rows), func(b *testing.B) {

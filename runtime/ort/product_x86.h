@@ -52,6 +52,7 @@ static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes) {
   return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
 }
 
+#include "product_float.h"
 #include "product_row.h"
 
 static inline vw inputs(const ls_qblock *x, int i) {
@@ -60,24 +61,11 @@ static inline vw inputs(const ls_qblock *x, int i) {
   return LS_OP(set1_epi32)(four);
 }
 
-// A group is PARTS vectors of columns. AHEAD is what memory delivers in its latency, and fits the first
-// cache.
-enum { PARTS = LS_GROUP / LS_W, MOST_VECTORS = 2, LINE = 64, AHEAD = 12 << 10 };
+enum { MOST_VECTORS = 2 };
 
-// What a tile reads: the weights of one group or of some adjacent ones, a block of each at a time.
-typedef struct {
-  const uint8_t *w, *next;  // of this tile, of the one that follows
-  size_t group, block;      // bytes
-  int64_t blocks;
-  const ls_qblock *x;
-  float *y;
-} reading;
-
-// Asks for what is read AHEAD bytes later: the core's own prefetching stops at each page and comes late.
+// Asks for what is read AHEAD bytes later.
 static inline __attribute__((always_inline)) void ask(const reading *in, int64_t b, int groups) {
-  int64_t ahead = AHEAD / (int64_t)in->block / groups;
-  b += ahead < in->blocks ? ahead : in->blocks;
-  const uint8_t *p = (b < in->blocks ? in->w : in->next - in->group) + (size_t)b * in->block;
+  const uint8_t *p = later(in, b, groups);
   for (int g = 0; g < groups; g++, p += in->group)
     for (size_t i = 0; i < in->block; i += LINE) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
 }
@@ -194,4 +182,10 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
 LS_MULTIPLY(4)
 LS_MULTIPLY(8)
 
-const ls_product_kernels LS_NAME = {quantize, multiply4, multiply8, swiglu, LS_TILE};
+const ls_product_kernels LS_NAME = {
+    .of = {{quantize, multiply4, LS_TILE},
+           {quantize, multiply8, LS_TILE},
+           {prepare_floats, multiply16, LS_FLOAT_TILE},
+           {prepare_floats, multiply32, LS_FLOAT_TILE}},
+    .swiglu = swiglu,
+};

@@ -45,10 +45,10 @@ func (e *Engine) open(env *ort.Env, b *bundle.Bundle, kv kvcache.Precision) erro
 	if err != nil {
 		return err
 	}
-	session := ort.SessionOptions{OnCrew: bytes.Contains(block, []byte("QuantLinear"))}
+	session := ort.SessionOptions{OnCrew: bytes.Contains(block, []byte("PackedLinear")) || bytes.Contains(block, []byte("QuantLinear"))}
 	shapes := spec.Shapes(e.m, e.limits.PageSize, kv)
 	graphs := [3]bundle.Graph{e.m.Prelude, e.m.Block, e.m.Coda}
-	// ONNX Runtime packs float32 weights on one thread for each session: block and coda are opened at one time. The first session
+	// ONNX Runtime packs an old bundle's float32 weights on one thread for each session: block and coda are opened at one time. The first session
 	// of a process must come alone, since it registers the operators' domain, without a lock of ONNX Runtime's (1.32).
 	var opening sync.WaitGroup
 	var errs [3]error
