@@ -68,17 +68,18 @@ func occupied(j *job) error {
 
 // busy says what the server is doing, if anything.
 func (s *Server) busy() string {
-	running, waiting := 0, 0
+	var what []string
 	for _, m := range s.models() {
-		snap := m.Generator.Snapshot()
-		running, waiting = running+snap.Running, waiting+snap.Waiting
+		if snap := m.Generator.Snapshot(); snap.Running+snap.Waiting > 0 {
+			what = append(what, fmt.Sprintf("model %s has %d sequences that run and %d that wait", m.Name, snap.Running, snap.Waiting))
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if running+waiting+s.open == 0 {
-		return ""
+	if s.open > 0 {
+		what = append(what, fmt.Sprintf("%d requests are open", s.open))
 	}
-	return fmt.Sprintf("%d requests are open, %d sequences run and %d wait", s.open, running, waiting)
+	return strings.Join(what, ", ")
 }
 
 func (s *Server) runBench(ctx context.Context, j *job, plan measure.Plan) (any, error) {

@@ -123,7 +123,7 @@ func TestBenchTakesTurns(t *testing.T) {
 	go func() { open <- post(t, ts, `{"prompt":"x","max_tokens":1}`) }()
 	waitFor(t, 5*time.Second, "a request", func() bool { n, _ := s.count(); return n > 0 })
 	a := send(t, ts, "POST", "/v1/bench", fmt.Sprintf(small, false))
-	if a.status != 503 || !strings.Contains(a.body, "server_busy") || !strings.Contains(a.body, "1 requests are open") || a.header.Get("Retry-After") == "" {
+	if a.status != 503 || !strings.Contains(a.body, "server_busy") || !strings.Contains(a.body, "the server is busy: 1 requests are open: a benchmark") || a.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	first := readBench(t, send(t, ts, "POST", "/v1/bench", fmt.Sprintf(small, true)), 202)

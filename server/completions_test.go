@@ -213,3 +213,23 @@ func TestParametersReachTheRequest(t *testing.T) {
 		t.Errorf("max tokens %d, want the 4 that are left", got)
 	}
 }
+
+// Text outside a small vocabulary runs, and the answer says so: in the first chunk of a stream, and once for all prompts.
+func TestUnknownText(t *testing.T) {
+	unk := int32('?')
+	m := model("adder", &generator{submit: (&script{text: "ab", finish: loopctl.FinishLength}).submit})
+	m.UNK = &unk
+	ts := newTestServer(t, serverOf(t, m))
+	const warning = `prompt[1] has text that is not in the vocabulary of model adder: the model reads 1 of 2 tokens as ?`
+	for body, want := range map[string]int{
+		`{"prompt":"1+2="}`: 0, `{"prompt":[[49],[63]]}`: 0, `{"prompt":["1","¿=","¿"]}`: 1, `{"prompt":["1","¿=","¿"],"stream":true}`: 1,
+	} {
+		a := post(t, ts, body)
+		if a.status != 200 || strings.Count(a.body, `"warnings":["`+warning+`"]`) != want || len(a.header.Values("X-Warning")) != want {
+			t.Errorf("%s: %d %s %v", body, a.status, a.body, a.header)
+		}
+	}
+	if a := send(t, ts, "POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"¿"}]}`); !strings.Contains(a.body, `"warnings":["messages has text`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}

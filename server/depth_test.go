@@ -131,6 +131,11 @@ func TestModelPolicies(t *testing.T) {
 	ts := newTestServer(t, srv)
 	decode(t, post(t, ts, `{"model":"ouro@auto","prompt":"x"}`))
 	decode(t, post(t, ts, `{"model":"plain@auto","prompt":"x"}`))
+	decode(t, post(t, ts, `{"model":"ouro","prompt":"x","exit_policy":"gate"}`)) // its threshold is the model's, too
+	decode(t, post(t, ts, `{"model":"ouro","prompt":"x","exit_policy":"delta"}`))
+	if a, b := s.requests[2].Exit, s.requests[3].Exit; a.Threshold != 0.9 || a.MinLoops != 0 || b.Threshold != 0 {
+		t.Errorf("%+v %+v", a, b)
+	}
 	if r := s.requests[0]; r.Loops != 10 || r.Exit != ouro.Recommended.Exit {
 		t.Errorf("ouro@auto is %+v", r)
 	}

@@ -149,6 +149,9 @@ func (letters) Encode(text string, addSpecial bool) ([]int32, error) {
 		out = append(out, 1)
 	}
 	for _, r := range text {
+		if r == '¿' { // read as unk, where a model has one
+			r = '?'
+		}
 		if r > 255 {
 			return nil, fmt.Errorf("letter %q is unknown", r)
 		}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -103,7 +104,7 @@ func (b bar) end() { _ = b.b.Finish() }
 func report(cmd *cobra.Command, title string, result any, files map[string]string) error {
 	table := tableTo(cmd, slices.Collect(maps.Values(files))...)
 	fmt.Fprintf(table, "%s\n\n", title)
-	err := measure.Write(table, measure.Table, result)
+	err := writeTable(table, result)
 	for _, format := range slices.Sorted(maps.Keys(files)) {
 		err = errors.Join(err, writeResult(cmd, files[format], format, result))
 	}
@@ -116,6 +117,19 @@ func tableTo(cmd *cobra.Command, files ...string) io.Writer {
 		return cmd.ErrOrStderr()
 	}
 	return cmd.OutOrStdout()
+}
+
+// writeTable writes a result for people: on a terminal in columns, elsewhere as it is, which for some is Markdown.
+func writeTable(w io.Writer, result any) error {
+	if !isTerminal(w) {
+		return measure.Write(w, measure.Table, result)
+	}
+	var text strings.Builder
+	if err := measure.Write(&text, measure.Table, result); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, aligned(w, text.String()))
+	return err
 }
 
 // writeResult writes a file; name may be empty for none, and - for standard output.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"os"
 	"os/signal"
@@ -16,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/loopserve/loopserve/internal/measure"
 )
@@ -56,11 +59,16 @@ fails does not end the conversation; when the lines come from a pipe or a file, 
 			defer stop()
 			f, ok := cmd.InOrStdin().(*os.File)
 			person := ok && isTerminal(f)
+			read := bufio.NewReader(cmd.InOrStdin()).ReadString
+			next := func() (string, error) { return read('\n') }
 			if person {
-				c.prompt = "> "
 				fmt.Fprintf(c.errs, "%s. /help for commands, ^C stops an answer, /exit or ^D ends.\n", a.model)
+				if as, err := term.GetState(int(f.Fd())); err == nil {
+					defer func() { _ = term.Restore(int(f.Fd()), as) }() // SIGTERM may come while a line is typed
+				}
+				next = typed(f, c.errs)
 			}
-			if err := c.run(ctx, cmd.InOrStdin()); err != nil {
+			if err := c.run(ctx, next); err != nil {
 				return err
 			}
 			if c.failed && !person {
@@ -102,7 +110,6 @@ type conversation struct {
 	a         *modelClient
 	loops     string
 	plain     bool
-	prompt    string
 	out, errs io.Writer
 	messages  []measure.Message
 	failed    bool // a line was not obeyed or not answered
@@ -117,38 +124,29 @@ func (c *conversation) system(text string) {
 	}
 }
 
-// run reads lines to the end, or until ctx ends: a line that is being typed then is lost.
-func (c *conversation) run(ctx context.Context, in io.Reader) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	lines := make(chan string)
-	var ended error // why there are no more lines, once the channel is closed
-	go func() {
-		defer close(lines)
-		for r := bufio.NewReader(in); ended == nil; {
-			var line string
-			line, ended = r.ReadString('\n')
-			if line == "" {
-				continue
-			}
-			select {
-			case lines <- strings.TrimRight(line, "\r\n"):
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+// run takes lines from next to the end, or until ctx ends: a line that is being typed then is lost.
+func (c *conversation) run(ctx context.Context, next func() (string, error)) error {
+	type input struct {
+		line string
+		err  error
+	}
+	lines := make(chan input, 1) // room for one that nobody waits for any more
 	for {
-		fmt.Fprint(c.errs, c.prompt)
+		go func() {
+			line, err := next()
+			lines <- input{strings.TrimRight(line, "\r\n"), err}
+		}()
 		select {
-		case line, more := <-lines:
-			if !more && errors.Is(ended, io.EOF) {
-				return nil
-			} else if !more {
-				return ended
+		case in := <-lines:
+			if in.line != "" {
+				if over, err := c.line(ctx, in.line); over || err != nil {
+					return err
+				}
 			}
-			if over, err := c.line(ctx, line); over || err != nil {
-				return err
+			if errors.Is(in.err, io.EOF) {
+				return nil
+			} else if in.err != nil {
+				return in.err
 			}
 		case <-c.interrupts:
 			return context.Canceled
@@ -158,13 +156,51 @@ func (c *conversation) run(ctx context.Context, in io.Reader) error {
 	}
 }
 
+// typed reads lines that a person types into f, with editing and a history of the conversation. Only while it reads, the
+// terminal gives each key as it is: while an answer comes, ^C is a signal.
+func typed(f *os.File, echo io.Writer) func() (string, error) {
+	interrupted := false
+	keys := readerFunc(func(p []byte) (int, error) {
+		n, err := f.Read(p)
+		interrupted = interrupted || bytes.IndexByte(p[:n], 3) >= 0 // ^C, which term takes for ^D
+		return n, err
+	})
+	t := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{keys, echo}, "> ")
+	return func() (string, error) {
+		before, err := term.MakeRaw(int(f.Fd()))
+		if err != nil {
+			return "", err
+		}
+		if columns, lines, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			_ = t.SetSize(columns, lines) // it fails only where it cannot draw the line again
+		}
+		line, err := t.ReadLine()
+		err = errors.Join(err, term.Restore(int(f.Fd()), before))
+		if errors.Is(err, io.EOF) {
+			fmt.Fprintln(echo)
+			if interrupted {
+				return "", errInterrupted
+			}
+		}
+		return line, err
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+// Read implements io.Reader.
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // line obeys a command, or answers. An answer that fails does not end the conversation.
 func (c *conversation) line(ctx context.Context, line string) (over bool, err error) {
 	if strings.TrimSpace(line) == "" {
 		return false, nil
 	}
 	if strings.HasPrefix(line, "/") {
-		return c.command(line), nil
+		return c.command(ctx, line), nil
 	}
 	if !c.plain {
 		c.messages = append(c.messages, measure.Message{Role: "user", Content: line})
@@ -176,12 +212,13 @@ func (c *conversation) line(ctx context.Context, line string) (over bool, err er
 		return true, ctx.Err()
 	case err != nil && !stopped:
 		c.failed = true
-		fmt.Fprintln(c.errs, "loopserve:", err)
+		fmt.Fprintln(c.errs, paint(c.errs, red, "loopserve:"), err)
 	case stopped:
 		fmt.Fprintln(c.out)
 		fmt.Fprintln(c.errs, "(stopped)")
 	default:
 		fmt.Fprintln(c.out)
+		tellWarnings(c.errs, r)
 		fmt.Fprintf(c.errs, "(%s)\n", summary(r))
 	}
 	switch {
@@ -221,7 +258,7 @@ func (c *conversation) answer(ctx context.Context, line string) (r *measure.Repl
 	return r, err
 }
 
-func (c *conversation) command(line string) (over bool) {
+func (c *conversation) command(ctx context.Context, line string) (over bool) {
 	name, arg, _ := strings.Cut(line, " ")
 	arg = strings.TrimSpace(arg)
 	say := func(text string) { fmt.Fprintln(c.errs, text) }
@@ -235,10 +272,18 @@ func (c *conversation) command(line string) (over bool) {
 	case "/help":
 		say(chatHelp)
 	case "/loops":
-		if isDepth(arg) {
+		least, most := 1, math.MaxInt
+		if low, high, err := c.a.within(ctx); err == nil { // another server may not tell
+			least, most = low, high
+		}
+		n, err := strconv.Atoi(arg)
+		switch {
+		case arg == "" || arg == "auto" || err == nil && n >= least && n <= most:
 			c.loops = arg
-		} else {
+		case most == math.MaxInt:
 			refuse("/loops takes an integer from 1, or auto")
+		default:
+			refuse(fmt.Sprintf("/loops takes an integer from %d to %d, or auto: %s has no other", least, most, base(c.a.model)))
 		}
 	case "/model":
 		if c.a.model = cmp.Or(arg, c.a.model); arg == "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,10 +60,15 @@ func TestChatInterrupt(t *testing.T) {
 	in, keyboard := io.Pipe()
 	defer keyboard.Close()
 	conv := &conversation{
-		a: &modelClient{model: "m", api: measure.HTTP{URL: ts.URL}}, prompt: "> ", out: all, errs: all, interrupts: interrupts,
+		a: &modelClient{model: "m", api: measure.HTTP{URL: ts.URL}}, out: all, errs: all, interrupts: interrupts,
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- conv.run(t.Context(), in) }()
+	lines := bufio.NewReader(in)
+	next := func() (string, error) {
+		fmt.Fprint(all, "> ")
+		return lines.ReadString('\n')
+	}
+	go func() { ended <- conv.run(t.Context(), next) }()
 
 	all.wait(t, "> ")
 	fmt.Fprintln(keyboard, "long")

@@ -231,7 +231,7 @@ func (e *evaluation) tell(cmd *cobra.Command, curves []*measure.Curve) error {
 			fmt.Fprintf(table, "%s\n\n", c.Title())
 			name = "-" + c.Model
 		}
-		if err := measure.Write(table, measure.Table, c); err != nil {
+		if err := writeTable(table, c); err != nil {
 			return err
 		}
 		plots[name+"-accuracy.svg"] = c.AccuracyPlot(e.logScale)

@@ -108,8 +108,3 @@ func precisionText(m *bundle.Manifest) string {
 	p := m.Precision
 	return fmt.Sprintf("activations %s, weights %s, embedding %s, head %s, for %s", p.Activations, p.Weights, p.Embedding, p.Head, device)
 }
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}

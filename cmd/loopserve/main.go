@@ -30,6 +30,9 @@ var version = "devel"
 // errSaid ends the command with exit code 1 where the output has said why.
 var errSaid = errors.New("said already")
 
+// errInterrupted is a ^C that a terminal gave as a key.
+var errInterrupted = errors.New("interrupted")
+
 // The exit codes, as docs/cli.md has them.
 const (
 	exitOK          = 0
@@ -63,7 +66,7 @@ func execute(args []string, in io.Reader, out, errs io.Writer) int {
 		code = exitUsage
 	}
 	if err != nil && code != exitInterrupted && !errors.Is(err, errSaid) {
-		fmt.Fprintln(errs, "loopserve:", err)
+		fmt.Fprintln(errs, paint(errs, red, "loopserve:"), err)
 	}
 	return code
 }
@@ -73,7 +76,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case interrupted(ctx, err):
+	case interrupted(ctx, err) || errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case mistake(err):
 		return exitUsage

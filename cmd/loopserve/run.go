@@ -111,8 +111,16 @@ func (r *runner) stream(loops string) error {
 		return err
 	}
 	fmt.Fprintln(r.cmd.OutOrStdout())
+	tellWarnings(r.cmd.ErrOrStderr(), reply)
 	fmt.Fprintf(r.cmd.ErrOrStderr(), "%s: %s\n", r.a.model, summary(reply))
 	return nil
+}
+
+// tellWarnings says what the server warned of.
+func tellWarnings(w io.Writer, r *measure.Reply) {
+	for _, text := range r.Warnings {
+		fmt.Fprintln(w, paint(w, yellow, "warning:"), text)
+	}
 }
 
 func summary(r *measure.Reply) string {
@@ -139,11 +147,12 @@ type answer struct {
 func (r *runner) each(depths []string, tell func(answer) error) error {
 	tokens := r.a.tokens
 	r.a.tokens = 1
-	_, err := r.ask(depths[0], nil)
+	first, err := r.ask(depths[0], nil)
 	r.a.tokens = tokens
 	if err != nil {
 		return err
 	}
+	tellWarnings(r.cmd.ErrOrStderr(), first)
 	for _, d := range depths {
 		reply, err := r.ask(d, nil)
 		if err != nil {
@@ -161,12 +170,21 @@ func (r *runner) each(depths []string, tell func(answer) error) error {
 
 func (r *runner) compare(depths []string) error {
 	w := tabwriter.NewWriter(r.cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	room := width(r.cmd.OutOrStdout())
+	if room > 0 {
+		const others = 50 // characters of the other columns
+		room = max(room-others, 20)
+	}
 	fmt.Fprintln(w, "LOOPS\tANSWER\tTOKENS\tFIRST\tMS\tTOKENS/S")
 	err := r.each(depths, func(a answer) error {
 		if a.Loops == "auto" {
 			a.Loops = "auto (" + number(a.MeanLoops) + ")"
 		}
-		_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", a.Loops, strconv.Quote(a.Text), a.Tokens, a.FirstMS, a.MS, a.Rate)
+		text := wrap(strconv.Quote(a.Text), room)
+		_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%.1f\t%.1f\t%.0f\n", a.Loops, text[0], a.Tokens, a.FirstMS, a.MS, a.Rate)
+		for _, more := range text[1:] {
+			fmt.Fprintf(w, "\t%s\t\t\t\t\n", more)
+		}
 		return err
 	})
 	if err != nil {

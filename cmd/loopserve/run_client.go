@@ -132,6 +132,13 @@ func (a *modelClient) ask(ctx context.Context, loops string, q measure.Ask) (*me
 	return r, mistaken(err)
 }
 
+// within is the range of loops that the model takes.
+func (a *modelClient) within(ctx context.Context) (least, most int, err error) {
+	h := a.api
+	h.Model = base(a.model)
+	return h.Range(ctx)
+}
+
 // show writes the pieces of an answer as they come. A thought stands before the answer.
 func show(w io.Writer) func(thought, text string) {
 	thinks := false

@@ -91,6 +91,12 @@ func newLogger(w io.Writer, cfg *configs.Config) *slog.Logger {
 	level := map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[cfg.LogLevel]
 	opt := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "json" {
+		opt.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr { // slog would write nanoseconds and not say so
+			if a.Value.Kind() == slog.KindDuration {
+				return slog.Float64(a.Key+"_ms", milliseconds(a.Value.Duration()))
+			}
+			return a
+		}
 		return slog.New(slog.NewJSONHandler(w, opt))
 	}
 	return slog.New(slog.NewTextHandler(w, opt))

@@ -21,10 +21,12 @@ import (
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
-// settings are those of flags, on a free port.
+// settings are those of flags, on a free port where they name no socket.
 func settings(t *testing.T, flags map[string]string) *configs.Config {
 	t.Helper()
-	flags["listen"] = "127.0.0.1:0"
+	if !strings.HasPrefix(flags["listen"], "unix:") {
+		flags["listen"] = "127.0.0.1:0"
+	}
 	cfg, err := configs.Load(configs.Sources{Flags: flags})
 	if err != nil {
 		t.Fatal(err)

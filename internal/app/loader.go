@@ -68,6 +68,12 @@ func (k *loader) read(dir string) (*model, error) {
 		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(holds.KV), KVTokens: holds.Tokens, ChatTemplate: tok.Config().ChatTemplate,
 		Problems: problemsOf(b),
 	}
+	// Where one token has several meanings it is no sign of text that cannot be read: byte-level vocabularies have all.
+	if c := tok.Config(); c.UNK != "" && c.UNK != c.BOS && c.UNK != c.EOS && c.UNK != c.PAD {
+		if ids, err := tok.Encode(c.UNK, false); err == nil && len(ids) > 0 && out.card.Token(&ids[0]) == c.UNK {
+			out.card.UNK = &ids[0]
+		}
+	}
 	if a := m.Auto; a != nil {
 		kind, _ := loopctl.ParseExitKind(a.ExitPolicy) // the bundle has been checked
 		out.card.Recommended = generate.AutoPolicy{

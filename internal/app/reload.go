@@ -72,6 +72,7 @@ func (a *App) Rescan(ctx context.Context) error {
 
 // serve makes list what the server serves. The hashes of what is fresh in it are compared from now on.
 func (a *App) serve(list []*model, fresh ...*model) error {
+	slices.SortFunc(list, func(a, b *model) int { return strings.Compare(a.name, b.name) })
 	cards := make([]*generate.Model, len(list))
 	for i, m := range list {
 		cards[i] = m.card
@@ -182,5 +183,6 @@ func (a *App) ModelStatus() []server.ModelStatus {
 	for _, dir := range slices.Sorted(maps.Keys(leftOut)) {
 		out = append(out, server.ModelStatus{Name: filepath.Base(dir), Folder: dir, Error: leftOut[dir].Error()})
 	}
+	slices.SortStableFunc(out, func(a, b server.ModelStatus) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

@@ -108,6 +108,7 @@ type Reply struct {
 	Loops    int // of all tokens, summed
 	Drafted  int
 	Accepted int
+	Warnings []string
 	Likelihood
 }
 

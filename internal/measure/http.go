@@ -158,7 +158,8 @@ type answer struct {
 		Drafted  int
 		Accepted int
 	}
-	Error *struct{ Message string }
+	Warnings []string
+	Error    *struct{ Message string }
 }
 
 // piece reads an answer, or one piece of it.
@@ -171,6 +172,7 @@ func (r *Reply) piece(a *Ask, data []byte) error {
 	if in.Error != nil {
 		return fmt.Errorf("the server ended the stream: %s", in.Error.Message)
 	}
+	r.Warnings = append(r.Warnings, in.Warnings...)
 	if u := in.Usage; u != nil {
 		r.Tokens, r.Loops = u.CompletionTokens, u.CompletionTokensDetails.Loops.Total
 	}

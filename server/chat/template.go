@@ -266,6 +266,7 @@ func (p *Prompt) Prompts(ctx context.Context, v *api.Values, plan *generate.Plan
 	if err != nil {
 		return nil, err
 	}
+	plan.Heed(ids, p.text, "messages")
 	prompt, err := plan.ChatPrompt(ids)
 	return []generate.Prompt{prompt}, err
 }

@@ -115,7 +115,11 @@ func (a *text) Events(d *Delta) []*Completion {
 		choices = append(choices, choice{Text: d.Text})
 		a.add(&choices[0], d)
 	}
-	return []*Completion{a.Completion(textObject, choices)}
+	out := a.Completion(textObject, choices)
+	if d != nil && d.first && d.Index == 0 {
+		out.Warnings = a.Warnings
+	}
+	return []*Completion{out}
 }
 
 // Add implements Answer.
@@ -150,8 +154,10 @@ func (a *text) add(ch *choice, d *Delta) {
 // Whole implements Answer. It leaves the n best choices of each prompt, the best first, and numbers them.
 func (a *text) Whole() *Completion {
 	n, of := a.N, a.perPrompt()
+	out := a.Completion(textObject, a.whole)
+	out.Warnings = a.Warnings
 	if of == n {
-		return a.Completion(textObject, a.whole)
+		return out
 	}
 	var best []choice
 	for rivals := range slices.Chunk(a.whole, of) {
@@ -161,5 +167,6 @@ func (a *text) Whole() *Completion {
 			best = append(best, ch)
 		}
 	}
-	return a.Completion(textObject, best)
+	out.Choices = best
+	return out
 }

@@ -122,6 +122,9 @@ func (p *Plan) readPolicy(v *api.Values, t Target) (err error) {
 		if x.Kind, err = ParsePolicy(name, p.Model); err != nil {
 			return err
 		}
+		if own := p.Model.Recommended.Exit; own.Kind == x.Kind {
+			x.Threshold = own.Threshold
+		}
 	}
 	if v.Has("min_loops") {
 		x.MinLoops = v.Int("min_loops")

@@ -29,7 +29,8 @@ type EmbeddingList struct {
 	Model  string         `json:"model"`
 	Usage  embeddingUsage `json:"usage"`
 
-	Timings *Timings `json:"timings"`
+	Timings  *Timings `json:"timings"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 type embedding struct {
@@ -52,7 +53,7 @@ func (e *Embedding) Wait(g *Sequences) (*EmbeddingList, error) {
 	u := g.Usage
 	out := &EmbeddingList{
 		Object: "list", Data: make([]embedding, len(e.means)), Model: e.Model.Name,
-		Usage: embeddingUsage{u.PromptTokens, u.TotalTokens, u.PromptTokensDetails}, Timings: g.Timings(),
+		Usage: embeddingUsage{u.PromptTokens, u.TotalTokens, u.PromptTokensDetails}, Timings: g.Timings(), Warnings: e.Warnings,
 	}
 	for i, mean := range e.means {
 		vector, err := mean.vector(e.normalize)

@@ -59,6 +59,7 @@ type Model struct {
 	Vocab       int
 	StopIDs     []int32 // any of them ends a sequence
 	BOS, PAD    *int32
+	UNK         *int32              // stands for text that the vocabulary has not; nil where it has all, or what stands for it means more
 	KVPolicies  []string            // that the model allows
 	KVPolicy    string              // the one in force
 	KVTokens    func(loops int) int // that fit in the KV pages, all sequences together; nil: unknown

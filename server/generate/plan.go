@@ -3,6 +3,9 @@ package generate
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -51,7 +54,9 @@ type Plan struct {
 	Parser func() Parser
 	Marks  map[int32]string
 
-	Warnings []string // what of the request does not act, for the answer
+	Warnings []string // what of the request does not act as it seems to, for the answer
+
+	unread bool // a warning says that the model cannot read some of the text
 
 	onLatent func(sequence int) func(position int, latent []float32) // of an embedding, which samples nothing
 
@@ -93,6 +98,23 @@ func ReadPlan(b api.Body, route api.Route, t Target, call Call, lim api.Limits) 
 	}
 	p.Stop, err = readStops(v, lim)
 	return p, v, err
+}
+
+// Heed warns of text that the model cannot read. One warning does for all prompts.
+func (p *Plan) Heed(ids []int32, text, where string) {
+	unk := p.Model.UNK
+	if unk == nil || p.unread || !slices.Contains(ids, *unk) || strings.Contains(text, p.Model.Token(unk)) {
+		return
+	}
+	n := 0
+	for _, id := range ids {
+		if id == *unk {
+			n++
+		}
+	}
+	p.unread = true
+	p.Warnings = append(p.Warnings, fmt.Sprintf("%s has text that is not in the vocabulary of model %s: the model reads %d of %d tokens as %s",
+		where, p.Model.Name, n, len(ids), p.Model.Token(unk)))
 }
 
 // readSchedule reads how a request stands among others.

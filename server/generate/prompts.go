@@ -95,6 +95,7 @@ func (p *Plan) tokens(raw json.RawMessage, field, where string) (ids []int32, te
 		if ids, err = m.Tokenizer.Encode(text, p.AddSpecial); err != nil {
 			return nil, "", api.Bad(field, "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", where, err.Error())
 		}
+		p.Heed(ids, text, where)
 	}
 	if len(ids) == 0 {
 		return nil, "", api.Bad(field, "empty_prompt", "%s is empty: model %s needs at least one token to start from", where, m.Name)

@@ -19,7 +19,7 @@ var vllmNames = []string{
 	"prefix_cache_queries_total", "prompt_tokens_cached_total", "prompt_tokens_total", "request_decode_time_seconds",
 	"request_generation_tokens", "request_inference_time_seconds", "request_prefill_time_seconds", "request_prompt_tokens",
 	"request_queue_time_seconds", "request_success_total", "request_time_per_output_token_seconds",
-	"time_to_first_token_seconds", "iteration_tokens_total",
+	"time_to_first_token_seconds", "iteration_tokens",
 }
 
 // gather is the registry's, with the aliases. vLLM's series have a label engine, of which there is one.
@@ -35,6 +35,9 @@ func (m *Registry) gather() ([]*dto.MetricFamily, error) {
 			continue
 		}
 		alias := proto.CloneOf(f)
+		if name == "iteration_tokens" { // a histogram there, too
+			name += "_total"
+		}
 		alias.Name = proto.String("vllm:" + name)
 		for _, metric := range alias.GetMetric() {
 			metric.Label = append([]*dto.LabelPair{engine}, metric.GetLabel()...) // in order of name, as Prometheus wants it

@@ -59,7 +59,7 @@ func (m *Served) collect(ch chan<- prometheus.Metric) {
 		stage, used, cached, size := loopctl.Stage(i).String(), s.PagesUsed[i], s.PagesCached[i], float64(m.PageBytes[i])
 		put(now, float64(used), "kv_pages_used", "KV pages promised to running sequences.", "stage", stage)
 		put(now, float64(cached), "kv_pages_cached", "KV pages that only the prefix cache holds: free, if somebody needs them.", "stage", stage)
-		put(now, float64(total), "kv_pages_total", "KV pages there are.", "stage", stage)
+		put(now, float64(total), "kv_pages", "KV pages there are.", "stage", stage)
 		if total == 0 {
 			continue
 		}
@@ -70,7 +70,7 @@ func (m *Served) collect(ch chan<- prometheus.Metric) {
 	}
 	put(now, fullest, "kv_cache_usage_perc", "Share of the fullest stage's KV pages that is promised, 0 to 1.")
 	put(now, float64(s.LatentsUsed), "latents_used", "Latent slots in use.")
-	put(now, float64(s.LatentsTotal), "latents_total", "Latent slots there are.")
+	put(now, float64(s.LatentsTotal), "latents", "Latent slots there are.")
 	for depth, rows := range s.RowsByDepth {
 		put(now, float64(rows), "depth_occupancy", "Rows between prelude and coda, by loops done.", "depth", strconv.Itoa(depth))
 	}

@@ -43,7 +43,7 @@ var defined = []struct {
 	{"draft_accepted_tokens_total", "Guesses that were right.", nil, "model_name"},
 	{"probe_rows_total", "Rows of coda calls that an exit policy or a lens only looked at.", nil, "model_name"},
 	{"kv_fill_rows_total", "Rows copied to planes that their early exit skipped.", nil, "model_name"},
-	{"iteration_tokens_total", "Prompt rows and generated tokens in one tick.", bucketsRows, "model_name"},
+	{"iteration_tokens", "Prompt rows and generated tokens in one tick.", bucketsRows, "model_name"},
 	{"call_errors_total", "Native calls that failed.", nil, "model_name stage"},
 	{"call_seconds", "Time of one native call.", bucketsCall, "model_name stage"},
 	{"loop_batch_rows", "Rows in one block call.", bucketsRows, "model_name"},

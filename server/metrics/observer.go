@@ -87,7 +87,7 @@ func (m *Registry) Blocks(model string) loopctl.Blocks {
 func (o *observer) Tick(t *loopctl.TickStats) {
 	o.add("ticks_total", 1)
 	o.add("sampled_tokens_total", len(t.Tokens))
-	o.observe("iteration_tokens_total", float64(len(t.Tokens)+t.Prefill))
+	o.observe("iteration_tokens", float64(len(t.Tokens)+t.Prefill))
 	for _, token := range t.Tokens {
 		o.observe("loops_per_token", float64(token.Loops), "decode", token.Exit.String())
 		if !token.First {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -86,5 +88,41 @@ func BenchmarkTick(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		o.Tick(tick)
+	}
+}
+
+// promtool check metrics finds nothing: what ends in _total is a counter, each name has help and a unit, and so on.
+func TestLint(t *testing.T) {
+	for _, aliases := range []bool{false, true} {
+		m := New()
+		if aliases {
+			m.AliasVLLM()
+		}
+		m.Watch(func() []Served {
+			return []Served{{Name: "adder", PageBytes: [3]int64{1, 1, 1}, Loaded: func() (bool, int64) { return true, 1 }, Snapshot: func() loopctl.Snapshot {
+				return loopctl.Snapshot{PagesTotal: [3]int{4, 4, 4}, RowsByDepth: []int{1}}
+			}}}
+		})
+		for _, d := range defined {
+			labels := make([]string, len(strings.Fields(d.labels)))
+			if d.buckets == nil {
+				m.counters[d.name].WithLabelValues(labels...).Inc()
+			} else {
+				m.histograms[d.name].WithLabelValues(labels...).Observe(1)
+			}
+		}
+		families, err := m.gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		problems, err := promlint.NewWithMetricFamilies(families).Lint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problems {
+			if !strings.HasPrefix(p.Metric, "vllm:") { // their names are as they are
+				t.Errorf("%s: %s", p.Metric, p.Text)
+			}
+		}
 	}
 }
