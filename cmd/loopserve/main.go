@@ -166,7 +166,7 @@ func suggestFlag(cmd *cobra.Command, err error) error {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(), runCommand(), chatCommand(), exportCommand(), verifyCommand(), inspectCommand(), evalCommand(), benchCommand(),
-		modelsCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(), versionCommand(),
+		batchCommand(), modelsCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(), versionCommand(),
 	}
 }
 
