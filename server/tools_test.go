@@ -245,6 +245,10 @@ func TestForcedCalls(t *testing.T) {
 		}
 		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[`+addTool+`],"tool_choice":"required","regex":"a"}`), 400,
 			"conflicting_fields", "tool_choice", "tool_choice and regex exclude each other: an answer has one form: leave one of the two out")
+		both := chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[`+addTool+`],"tool_choice":"required","response_format":{"type":"json_object"},"temperature":0}`)
+		if both.status != 200 { // as OpenAI: response_format is about text, of which a call has none
+			t.Errorf("tool_choice beside response_format: %d %s", both.status, both.body)
+		}
 		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"$dynamicRef":"#"}}}],"tool_choice":"required"}`), 400,
 			"invalid_value", "tool_choice", `tool_choice: the schema at #: keyword "$dynamicRef" is not supported here: use $ref (parameters of tool "f")`)
 	}

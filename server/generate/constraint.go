@@ -53,7 +53,7 @@ func (p *Plan) readConstraint(v *api.Values) error {
 func (p *Plan) Hold(w Form) error {
 	m := p.Model
 	switch {
-	case p.form != nil:
+	case p.form != nil && (w.Field != "tool_choice" || !strings.HasPrefix(p.formField, "response_format")): // a call has no text to be of that form
 		return api.Conflict(w.Field, p.formField, "an answer has one form: leave one of the two out")
 	case p.IgnoreEOS:
 		return api.Conflict(w.Field, "ignore_eos", "an answer of a form ends where the form does: leave ignore_eos out")
