@@ -19,13 +19,34 @@ from_pypi() {
     skip "not installed: $(tail -n 1 "$work/install.out")"
 }
 
+# with_uv NAME PACKAGE...: the same into .cache/clients-NAME by uv, which finds versions that fit in seconds where pip takes minutes.
+with_uv() {
+  local client=$1 into=.cache/clients-$1
+  shift
+  CLIENTS_VENV=.cache/uv from_pypi uv==0.13.9
+  [ -x "$into/bin/python" ] || "$python" -m uv venv --quiet "$into" >"$work/install.out" 2>&1 || skip "no virtual environment: $(tail -n 1 "$work/install.out")"
+  timeout 600 "$python" -m uv pip install --quiet --python "$into/bin/python" "$@" >"$work/install.out" 2>&1 </dev/null ||
+    skip "not installed: $(head -n 1 "$work/install.out")"
+  python=$(pwd)/$into/bin/python
+}
+
 # serve FLAG...: a server on a free port until the script ends; $url is its address.
 serve() {
   make --silent build
+  begin bin/loopserve serve --log-level warn "$@" --listen
+}
+
+# serve_scripted: the same of the scripted model of the server's tests, which thinks, calls and fills in forms.
+serve_scripted() {
+  go test -c -o "$work/scripted" ./server
+  begin "$work/scripted" -test.run TestServeScripted -test.timeout 0 -scripted
+}
+
+begin() { # COMMAND..., which the address follows
   local port
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   url=http://127.0.0.1:$port
-  bin/loopserve serve --listen "127.0.0.1:$port" --log-level warn "$@" 2>>"$work/server.log" &
+  "$@" "127.0.0.1:$port" >/dev/null 2>>"$work/server.log" &
   servers+=($!)
   for _ in $(seq 150); do
     curl -sf -o /dev/null "$url/readyz" && return
