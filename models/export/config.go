@@ -275,6 +275,14 @@ func (c *config) rope(theta string, dim, positions int, kinds ...string) (cos, s
 	if scaling.key != "" && err != nil {
 		c.fail("%s %w", scaling.key, err)
 	}
+	var factors []float64 // a GGUF file's, of llama3's rule
+	if c.take("rope_factors", &factors) && (len(factors) != len(inverse) || slices.Min(factors) <= 0) {
+		c.fail("rope_factors (a GGUF file's tensor rope_freqs.weight) are %d, must be %d positive numbers", len(factors), len(inverse))
+	} else {
+		for i, f := range factors {
+			inverse[i] /= f
+		}
+	}
 	return ropeTables(inverse, size, positions)
 }
 

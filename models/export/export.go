@@ -20,10 +20,11 @@ type Options struct {
 	Name string // of the model; default: the output folder's
 	// DType is what activations and the KV cache are: f32 (default), for the CPU; f16 or bf16, for CUDA.
 	DType     string
-	Weights   string // of the layers: f32 (default), bf16, int8 or int4 on the CPU; the dtype on CUDA. Norms stay f32
-	Embedding string // f32 (default), f16, bf16, int8 or int4 on the CPU; the dtype on CUDA
+	Weights   string // of the layers: f32 (default), bf16, int8, int4 or keep on the CPU; the dtype on CUDA. Norms stay f32
+	Embedding string // f32 (default), f16, bf16, int8, int4 or keep (default with weights keep) on the CPU; the dtype on CUDA
 	Head      string // default: as Weights; on CUDA f32 too
 	State     string // of the families that inject: zeros (default) or normal
+	Tokenizer string // folder with the tokenizer of a GGUF file; "": the one in its metadata
 	Loop      string // of plain decoders: the layers of the block, FIRST-LAST, counted from 0; "": all
 	Unfused   bool   // keep norms, additions and activations out of the products, and float32 ones ONNX's own, to compare with
 	Force     bool   // replace an existing bundle
@@ -45,7 +46,7 @@ var companions = []string{
 	"chat_template.jinja", "additional_chat_templates/tool_use.jinja", "README.md", "eval.jsonl",
 }
 
-// Export reads the checkpoint folder hf and writes a bundle to out. It writes beside out and renames at the end: out is
+// Export reads the checkpoint hf, a folder or a GGUF file, and writes a bundle to out. It writes beside out and renames at the end: out is
 // either whole or not there, and a bundle that is replaced is either the old or the new one. An error names the file,
 // key or tensor at fault.
 func Export(ctx context.Context, hf, out string, opt Options) (m *bundle.Manifest, err error) {
@@ -89,7 +90,7 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 		Prelude:   bundle.Graph{File: "prelude.onnx"},
 		Block:     bundle.Graph{File: "block.onnx"},
 		Coda:      bundle.Graph{File: "coda.onnx"},
-		Precision: bundle.Precision{Activations: opt.DType, Weights: opt.Weights, Embedding: opt.Embedding, Head: opt.Head},
+		Precision: opt.precision(s.ckpt),
 	}
 	switch {
 	case opt.emulate:

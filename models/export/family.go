@@ -181,10 +181,13 @@ func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64
 	return g, x
 }
 
+// embedding is the token table in Llama's names.
+const embedding = "model.embed_tokens.weight"
+
 // looped are the graphs of a model in Llama's names, of which all layers are looped, or those in the middle. The final norm is
 // at the end of every loop, or normOnce before the head. more, where not nil, goes on with the block.
 func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *onnx.Graph), norms ...string) (prelude, block, coda *onnx.Graph) {
-	embed := b.tensor("model.embed_tokens.weight", f.vocab, f.hidden)
+	embed := b.tensor(embedding, f.vocab, f.hidden)
 	prelude, x := f.startPrelude(b, embed, 1)
 	b.stack(prelude, f.attention, p, x, f.llamaLayers(b, prelude, 0, f.prelude, norms...), nil, b.inner("hidden"))
 	f.emit(b, prelude, "hidden")

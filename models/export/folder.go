@@ -13,6 +13,7 @@ import (
 type folder struct {
 	root *os.Root
 	at   string // the checkpoint, in root
+	temp string // what close removes; "": nothing
 }
 
 // openFolder opens a checkpoint's folder. One of the Hugging Face cache, models--ORG--NAME/snapshots/REVISION, has links to the
@@ -34,16 +35,21 @@ func openFolder(path string) (*folder, error) {
 		}
 	}
 	if info, err := os.Stat(abs); err == nil && !info.IsDir() {
-		if strings.HasSuffix(abs, ".gguf") {
-			return nil, fmt.Errorf("%s is a GGUF file: export reads the folder of a Hugging Face checkpoint, which it was made from", path)
-		}
-		return nil, fmt.Errorf("%s is a file: export reads the folder of a Hugging Face checkpoint", path)
+		return nil, fmt.Errorf("%s is a file: export reads the folder of a Hugging Face checkpoint, or a GGUF file", path)
 	}
 	root, err := os.OpenRoot(repository)
 	if err != nil {
 		return nil, err
 	}
-	return &folder{root, at}, nil
+	return &folder{root: root, at: at}, nil
+}
+
+func (f *folder) close() error {
+	err := f.root.Close()
+	if f.temp != "" {
+		err = errors.Join(err, os.RemoveAll(f.temp))
+	}
+	return err
 }
 
 func isCached(repository string) bool {
@@ -72,7 +78,7 @@ func (f *folder) fs() fs.FS {
 var otherFormats = []struct{ pattern, found string }{
 	{"adapter_config.json", "a LoRA adapter: merge it into its base model and export that (peft: PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(FOLDER))"},
 	{"pytorch_model-*.bin", "a pytorch_model.bin in shards, of which only a single file is read: save it as safetensors (transformers: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW))"},
-	{"*.gguf", "a GGUF file, which is not read: export the safetensors checkpoint that it was made from"},
+	{"*.gguf", "a GGUF file: give its path instead of the folder's"},
 	{"consolidated*", "a checkpoint in Meta's or Mistral's own layout: take the one in the layout of transformers"},
 	{"snapshots", "a folder of the Hugging Face cache: give snapshots/REVISION in it"},
 	{"checkpoint-*", "a trainer's folder of checkpoints: give one of them"},

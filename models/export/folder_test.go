@@ -75,9 +75,9 @@ func TestOtherFolders(t *testing.T) {
 		{"shards of pytorch_model.bin", []string{"model.safetensors"}, files{"pytorch_model-00001-of-00002.bin": "x", "pytorch_model.bin.index.json": "{}"}, "", []string{"pytorch_model-00001-of-00002.bin", "save_pretrained"}},
 		{"LoRA", []string{"model.safetensors", "config.json"}, files{"adapter_config.json": "{}", "adapter_model.safetensors": "x"}, "", []string{"config.json", "LoRA", "merge_and_unload"}},
 		{"LoRA with the base's config", []string{"model.safetensors"}, files{"adapter_config.json": "{}"}, "", []string{"LoRA", "merge_and_unload"}},
-		{"GGUF", []string{"model.safetensors", "config.json"}, files{"ouro-q4_k_m.gguf": "GGUF"}, "", []string{"ouro-q4_k_m.gguf", "safetensors"}},
-		{"a GGUF file", nil, files{"ouro.gguf": "GGUF"}, "ouro.gguf", []string{"is a GGUF file"}},
-		{"the file of weights", nil, nil, "model.safetensors", []string{"is a file", "folder"}},
+		{"GGUF", []string{"model.safetensors", "config.json"}, files{"ouro-q4_k_m.gguf": "GGUF"}, "", []string{"ouro-q4_k_m.gguf", "give its path"}},
+		{"a GGUF file", nil, files{"ouro.gguf": "GGUF"}, "ouro.gguf", []string{"bad GGUF file", "truncated"}},
+		{"the file of weights", nil, nil, "model.safetensors", []string{"is a file", "folder", "GGUF"}},
 		{"a trainer's folder", []string{"model.safetensors", "config.json"}, files{"checkpoint-500/config.json": "{}"}, "", []string{"checkpoint-500", "give one of them"}},
 		{"nothing", []string{"model.safetensors"}, nil, "", []string{"model.safetensors", "shards with an index"}},
 	} {

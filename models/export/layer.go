@@ -112,9 +112,9 @@ func biased(g *onnx.Graph, y, bias string) string {
 
 // mlp appends one layer's MLP branch on x.
 func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
-	if bits := b.packedBits(b.opt.Weights); bits != 0 && l.activation == swiGLU && l.fcBias == "" && !b.opt.Unfused {
+	if b.packs(b.opt.Weights) && l.activation == swiGLU && l.fcBias == "" && !b.opt.Unfused {
 		b.flush(g)
-		return biased(g, b.linear(g, b.packedLinear(g, x, bits, activationSwiGLU, l.fc), b.opt.Weights, l.proj), l.projBias)
+		return biased(g, b.linear(g, b.packedLinear(g, x, b.opt.Weights, activationSwiGLU, l.fc), b.opt.Weights, l.proj), l.projBias)
 	}
 	wide := biased(g, b.linear(g, x, b.opt.Weights, l.fc...), l.fcBias)
 	if l.activation == halfSquare {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/loopserve/loopserve/internal/float16"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 )
@@ -75,19 +76,16 @@ func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
 // loopserve.PackedLinear, on CUDA by Gemm with the weights as they are laid out, x and y of their type.
 func (b *builder) linear(g *onnx.Graph, x string, weights string, parts ...*safetensors.Tensor) string {
 	b.flush(g)
-	if bits := b.packedBits(weights); bits != 0 {
-		return b.packedLinear(g, x, bits, activationNone, parts)
+	if b.packs(weights) {
+		return b.packedLinear(g, x, weights, activationNone, parts)
 	}
 	return g.Node("", "Gemm", []string{x, b.matrix(g, weights, parts...)}, onnx.Attr{Name: "transB", V: 1})
 }
 
-// packedBits are the bits of a weight of loopserve.PackedLinear, or 0 where it is not used: on CUDA, and for float32 that is
-// to be compared with ONNX's own product.
-func (b *builder) packedBits(weights string) int {
-	if b.act != onnx.Float || weights == F32 && b.opt.Unfused {
-		return 0
-	}
-	return packBits[weights]
+// packs reports whether weights are multiplied by loopserve.PackedLinear: not on CUDA, and not float32 that is to be compared
+// with ONNX's own product.
+func (b *builder) packs(weights string) bool {
+	return b.act == onnx.Float && packBits[weights] != 0 && (weights != F32 || !b.opt.Unfused)
 }
 
 // What loopserve.PackedLinear does with its columns: its attribute activation.
@@ -97,7 +95,11 @@ const (
 )
 
 // packedLinear appends a product with packed weights. With activationSwiGLU the first half of the columns is the gate.
-func (b *builder) packedLinear(g *onnx.Graph, x string, bits, act int, parts []*safetensors.Tensor) string {
+func (b *builder) packedLinear(g *onnx.Graph, x, weights string, act int, parts []*safetensors.Tensor) string {
+	bits, kept := packBits[weights], weights == Keep && sameBlocks(parts)
+	if kept {
+		bits = parts[0].Blocks.Bits
+	}
 	key, n := stacked(parts)
 	key += fmt.Sprintf("/packed%d", bits)
 	if act == activationSwiGLU {
@@ -106,14 +108,26 @@ func (b *builder) packedLinear(g *onnx.Graph, x string, bits, act int, parts []*
 	k := parts[0].Shape[1]
 	p := packer{bits, 1}
 	if bits < 16 {
-		p = newPacker(bits, b.largest(key, parts))
+		if most := b.largest(key, parts); !kept { // else scales and minima stay the float16 that they are
+			p = newPacker(bits, most)
+		}
 	}
-	place := b.put(key, func(w io.Writer) error { return b.pack(w, p, act, parts) })
+	place := b.put(key, func(w io.Writer) error { return b.pack(w, p, act, parts, kept) })
 	inputs := make([]string, linearInputs)
 	inputs[linearX], inputs[linearWeights] = x, g.External(key, onnx.Uint8, place, place.Length)
 	return g.Node(onnx.Loopserve, packedLinear, inputs,
 		onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: bits},
 		onnx.Attr{Name: "activation", V: act}, onnx.Attr{Name: "weight_scale", V: float64(p.unit)})
+}
+
+// sameBlocks reports whether the parts have numbers of few bits that the packed layout holds as they are.
+func sameBlocks(parts []*safetensors.Tensor) bool {
+	for _, t := range parts {
+		if t.Blocks == nil || t.Blocks.Bits != parts[0].Blocks.Bits {
+			return false
+		}
+	}
+	return true
 }
 
 // largest is the largest absolute value of the parts. It refuses what is not a number.
@@ -140,20 +154,26 @@ func (b *builder) largest(key string, parts []*safetensors.Tensor) float32 {
 }
 
 // pack writes the parts' rows, the product's columns, in groups. With activationSwiGLU groups of both halves take turns.
-func (b *builder) pack(w io.Writer, p packer, act int, parts []*safetensors.Tensor) error {
+func (b *builder) pack(w io.Writer, p packer, act int, parts []*safetensors.Tensor, kept bool) error {
 	_, n := stacked(parts)
 	width, turns := n, int64(1)
 	if act == activationSwiGLU {
 		width, turns = n/2, 2
 	}
 	k := parts[0].Shape[1]
-	memory := make([]float32, groupColumns*k)
+	memory := make([]column, groupColumns)
+	for c := range memory {
+		memory[c].values = make([]float32, k)
+		if kept {
+			blocks := blocksOf(k)
+			memory[c].codes, memory[c].scales, memory[c].minima = make([]uint8, k), make([]uint16, blocks), make([]uint16, blocks)
+		}
+	}
 	for from := int64(0); from < width; from += groupColumns {
 		for turn := range turns {
-			columns := make([][]float32, min(groupColumns, width-from))
+			columns := memory[:min(groupColumns, width-from)]
 			for c := range columns {
-				columns[c] = memory[int64(c)*k:][:k]
-				if err := b.stackedRow(parts, turn*width+from+int64(c), columns[c]); err != nil {
+				if err := b.stackedRow(parts, turn*width+from+int64(c), &columns[c]); err != nil {
 					return err
 				}
 			}
@@ -165,11 +185,17 @@ func (b *builder) pack(w io.Writer, p packer, act int, parts []*safetensors.Tens
 	return nil
 }
 
-// stackedRow reads row r of the matrices that are stacked on each other.
-func (b *builder) stackedRow(parts []*safetensors.Tensor, r int64, row []float32) error {
+// stackedRow reads row r of the matrices that are stacked on each other: its codes where the column has room for them.
+func (b *builder) stackedRow(parts []*safetensors.Tensor, r int64, to *column) error {
 	for _, t := range parts {
 		if r < t.Shape[0] {
-			if err := t.Read(row, r*t.Shape[1]); err != nil {
+			var err error
+			if to.codes != nil {
+				err = t.Blocks.Row(r, to.codes, to.scales, to.minima)
+			} else {
+				err = t.Read(to.values, r*t.Shape[1])
+			}
+			if err != nil {
 				return err
 			}
 			return b.advance(t.Shape[1], t.Name)
@@ -189,16 +215,32 @@ func stacked(parts []*safetensors.Tensor) (key string, rows int64) {
 	return strings.Join(names, "+"), rows
 }
 
-// quantized writes the codes and scales of the parts' rows.
-func (b *builder) quantized(q quantizer, key string, parts ...*safetensors.Tensor) (codes, scale onnx.Extent) {
-	k := parts[0].Shape[1]
-	at := fmt.Sprintf("%s/q%d", key, q.bits)
-	_, n := stacked(parts)
+// quantized writes the codes and scales of a table's rows, or takes over those of 8 bits that it has.
+func (b *builder) quantized(q quantizer, t *safetensors.Tensor) (codes, scale onnx.Extent) {
+	n, k := t.Shape[0], t.Shape[1]
+	row := column{values: make([]float32, k)}
+	if b.opt.Embedding == Keep && t.Blocks != nil && t.Blocks.Bits == 8 {
+		row = column{codes: make([]uint8, k), scales: make([]uint16, blocksOf(k)), minima: make([]uint16, blocksOf(k))}
+	}
 	scales := make([]float32, 0, n*blocksOf(k))
-	codes = b.put(at, func(w io.Writer) error {
-		return b.rows(parts, func(row []float32) error { return q.row(w, row, &scales) })
+	codes = b.put(fmt.Sprintf("%s/q%d", t.Name, q.bits), func(w io.Writer) error {
+		for r := range n {
+			err := b.stackedRow([]*safetensors.Tensor{t}, r, &row)
+			if err == nil && row.codes == nil {
+				err = q.row(w, row.values, &scales)
+			} else if err == nil {
+				for _, s := range row.scales {
+					scales = append(scales, float16.Widen(s))
+				}
+				_, err = w.Write(row.codes)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	scale = b.put(fmt.Sprintf("%s/s%d", key, q.bits), func(w io.Writer) error { return writeAs(w, onnx.Float, scales) })
+	scale = b.put(fmt.Sprintf("%s/s%d", t.Name, q.bits), func(w io.Writer) error { return writeAs(w, onnx.Float, scales) })
 	return codes, scale
 }
 
@@ -222,7 +264,7 @@ func (b *builder) put(key string, fill func(w io.Writer) error) onnx.Extent {
 // precision: float, or 8 or 4 bits with a scale for each block of a row.
 func (b *builder) gather(g *onnx.Graph, ids string, table *safetensors.Tensor) string {
 	switch b.opt.Embedding {
-	case Int8, Int4:
+	case Int8, Int4, Keep:
 		return b.down(g, b.gatherQuantized(g, ids, table))
 	}
 	x := g.Node("", "Gather", []string{b.matrix(g, b.opt.Embedding, table), ids}, onnx.Attr{Name: "axis", V: 0})
@@ -238,7 +280,7 @@ func (b *builder) gatherQuantized(g *onnx.Graph, ids string, table *safetensors.
 	if k*int64(bits)%8 != 0 {
 		b.fail("tensor %q has rows of %d numbers, which do not fill whole bytes at %d bits each: choose --embedding f32, bf16 or int8", table.Name, k, bits)
 	}
-	data, scale := b.quantized(quantizer{bits}, table.Name, table)
+	data, scale := b.quantized(quantizer{bits}, table)
 	return g.Node(onnx.Microsoft, "GatherBlockQuantized", []string{
 		g.External(table.Name+".rows", onnx.Uint8, data, n, k*int64(bits)/8),
 		ids,

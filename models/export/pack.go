@@ -37,17 +37,24 @@ func (p packer) blockBytes() int64 {
 	return groupColumns*blockSize + 2*groupColumns
 }
 
+// column is one of a product's: its numbers, or codes that a checkpoint has already.
+type column struct {
+	values         []float32
+	codes          []uint8 // nil: values are to be quantized
+	scales, minima []uint16
+}
+
 // group writes the blocks of up to 16 columns, all of k inputs.
-func (p packer) group(w io.Writer, columns [][]float32) error {
+func (p packer) group(w io.Writer, columns []column) error {
 	if p.bits >= 16 {
 		return p.floats(w, columns)
 	}
-	k := int64(len(columns[0]))
+	k := len(columns[0].values)
 	block := make([]byte, p.blockBytes())
-	for from := int64(0); from < k; from += blockSize {
+	for from := 0; from < k; from += blockSize {
 		clear(block)
-		for c, column := range columns {
-			p.block(block, c, column[from:min(from+blockSize, k)])
+		for c := range columns {
+			p.block(block, c, &columns[c], from)
 		}
 		if _, err := w.Write(block); err != nil {
 			return err
@@ -57,13 +64,13 @@ func (p packer) group(w io.Writer, columns [][]float32) error {
 }
 
 // floats is group for float weights. Two bfloat16 stand for neighbouring inputs of a column.
-func (p packer) floats(w io.Writer, columns [][]float32) error {
+func (p packer) floats(w io.Writer, columns []column) error {
 	each, element := 32/p.bits, map[int]onnx.Type{16: onnx.BFloat16, 32: onnx.Float}[p.bits]
 	block := make([]float32, groupColumns*blockSize)
-	for from, k := 0, len(columns[0]); from < k; from += blockSize {
+	for from, k := 0, len(columns[0].values); from < k; from += blockSize {
 		clear(block)
-		for c, column := range columns {
-			for i, v := range column[from:min(from+blockSize, k)] {
+		for c := range columns {
+			for i, v := range columns[c].values[from:min(from+blockSize, k)] {
 				block[(i/each*groupColumns+c)*each+i%each] = v
 			}
 		}
@@ -74,24 +81,33 @@ func (p packer) floats(w io.Writer, columns [][]float32) error {
 	return nil
 }
 
-// block puts one column's inputs into a block.
-func (p packer) block(block []byte, c int, values []float32) {
+// block puts one column's inputs, those behind `from`, into a block.
+func (p packer) block(block []byte, c int, from *column, at int) {
 	var codes [blockSize]uint8
+	var scale, minimum uint16
+	values := from.values[at:min(at+blockSize, len(from.values))]
+	switch {
+	case from.codes != nil: // whole blocks
+		copy(codes[:], from.codes[at:])
+		scale, minimum = from.scales[at/blockSize], from.minima[at/blockSize]
+	case p.bits == 8:
+		scale = p.quantize8(&codes, values)
+	default:
+		scale, minimum = p.quantize4(&codes, values)
+	}
 	if p.bits == 8 {
-		scale := p.quantize8(&codes, values)
 		for i, code := range codes {
 			block[i/4*64+4*c+i%4] = code
 		}
 		binary.LittleEndian.PutUint16(block[groupColumns*blockSize+2*c:], scale)
 		return
 	}
-	scale, minimum := p.quantize4(&codes, values)
 	for i, code := range codes {
 		block[i/8*64+4*c+i%4] |= code << (i & 4)
 	}
-	at := groupColumns*blockSize/2 + 2*c
-	binary.LittleEndian.PutUint16(block[at:], scale)
-	binary.LittleEndian.PutUint16(block[at+2*groupColumns:], minimum)
+	half := groupColumns*blockSize/2 + 2*c
+	binary.LittleEndian.PutUint16(block[half:], scale)
+	binary.LittleEndian.PutUint16(block[half+2*groupColumns:], minimum)
 }
 
 // widen is what a stored float16 stands for.

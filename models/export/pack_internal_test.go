@@ -27,6 +27,13 @@ func (p packer) packedBytes(n, k int64) int64 {
 	return (n + groupColumns - 1) / groupColumns * blocksOf(k) * p.blockBytes()
 }
 
+func valuesOf(columns [][]float32) (out []column) {
+	for _, v := range columns {
+		out = append(out, column{values: v})
+	}
+	return out
+}
+
 func pack(t *testing.T, bits int, columns [][]float32) (packer, []byte) {
 	t.Helper()
 	most := float32(0)
@@ -39,7 +46,7 @@ func pack(t *testing.T, bits int, columns [][]float32) (packer, []byte) {
 	var b bytes.Buffer
 	w := bufio.NewWriter(&b)
 	for from := 0; from < len(columns); from += 16 {
-		if err := p.group(w, columns[from:min(from+16, len(columns))]); err != nil {
+		if err := p.group(w, valuesOf(columns[from:min(from+16, len(columns))])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,7 +110,7 @@ func TestPackedFloatsComeBack(t *testing.T) {
 		var packed bytes.Buffer
 		p := packer{bits, 1}
 		for from := 0; from < len(columns); from += 16 {
-			if err := p.group(&packed, columns[from:min(from+16, len(columns))]); err != nil {
+			if err := p.group(&packed, valuesOf(columns[from:min(from+16, len(columns))])); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -190,7 +197,7 @@ func BenchmarkPack(b *testing.B) {
 			w := bufio.NewWriter(&bytes.Buffer{})
 			b.SetBytes(16 * 4096 * 4)
 			for b.Loop() {
-				if err := p.group(w, columns); err != nil {
+				if err := p.group(w, valuesOf(columns)); err != nil {
 					b.Fatal(err)
 				}
 			}

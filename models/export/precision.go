@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/internal/float16"
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // Precisions of Options.
@@ -20,24 +22,31 @@ const (
 	BF16 = "bf16"
 	Int8 = "int8"
 	Int4 = "int4"
+	// Keep takes over the 4- and 8-bit numbers that a GGUF file has, where the packed layout holds them as they are; all others
+	// become int8.
+	Keep = "keep"
 )
 
-// elements are the float precisions as ONNX types, quantBits the bits of the others; packBits are those of packed weights.
+// elements are the float precisions as ONNX types, quantBits the bits of the others, which are 8 at Keep unless the checkpoint
+// has others; packBits are those of packed weights.
 var (
 	elements  = map[string]onnx.Type{F32: onnx.Float, F16: onnx.Float16, BF16: onnx.BFloat16}
-	quantBits = map[string]int{Int8: 8, Int4: 4}
-	packBits  = map[string]int{F32: 32, BF16: 16, Int8: 8, Int4: 4}
+	quantBits = map[string]int{Int8: 8, Int4: 4, Keep: 8}
+	packBits  = map[string]int{F32: 32, BF16: 16, Int8: 8, Int4: 4, Keep: 8}
 )
 
 // settle fills in what is not chosen, and refuses what doesn't go together.
 func (o *Options) settle() error {
 	o.DType = cmp.Or(o.DType, F32)
+	if o.Weights == Keep {
+		o.Embedding = cmp.Or(o.Embedding, Keep)
+	}
 	o.Weights, o.Embedding = cmp.Or(o.Weights, o.DType), cmp.Or(o.Embedding, o.DType)
 	if o.Weights == Int4 {
 		o.Head = cmp.Or(o.Head, Int8) // four bits there cost more than in all layers together
 	}
 	o.Head, o.State = cmp.Or(o.Head, o.Weights), cmp.Or(o.State, StateZeros)
-	weights, embeddings := []string{F32, BF16, Int8, Int4}, []string{F32, F16, BF16, Int8, Int4}
+	weights, embeddings := []string{F32, BF16, Int8, Int4, Keep}, []string{F32, F16, BF16, Int8, Int4, Keep}
 	heads := weights
 	where := "with f32 activations, on the CPU,"
 	if o.DType == F16 || o.DType == BF16 {
@@ -59,6 +68,29 @@ func (o *Options) settle() error {
 		}
 	}
 	return nil
+}
+
+// precision is what the manifest calls the numbers: those of Keep are int4 where any has 4 bits, else int8.
+func (o *Options) precision(ckpt *safetensors.Checkpoint) bundle.Precision {
+	head, layers := Int8, Int8
+	for _, name := range ckpt.Names() {
+		if t := ckpt.Tensor(name); t.Blocks != nil && t.Blocks.Bits == 4 {
+			if name == "lm_head.weight" || name == embedding && ckpt.Tensor("lm_head.weight") == nil {
+				head = Int4
+			} else if name != embedding {
+				layers = Int4
+			}
+		}
+	}
+	told := func(precision, kept string) string {
+		if precision == Keep {
+			return kept
+		}
+		return precision
+	}
+	return bundle.Precision{
+		Activations: o.DType, Weights: told(o.Weights, layers), Embedding: told(o.Embedding, Int8), Head: told(o.Head, head),
+	}
 }
 
 // cast appends a change of type.

@@ -2,11 +2,15 @@ package export
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/gguf"
 	"github.com/loopserve/loopserve/models/export/onnx"
 	"github.com/loopserve/loopserve/models/export/safetensors"
 	"github.com/loopserve/loopserve/models/export/torchbin"
@@ -30,7 +34,16 @@ func openSource(hf string, opt Options) (_ *source, err error) {
 			s.close()
 		}
 	}()
-	if s.dir, err = openFolder(hf); err != nil {
+	isGGUF := gguf.Is(hf)
+	switch {
+	case isGGUF:
+		err = s.openGGUF(hf, opt)
+	case opt.Tokenizer != "":
+		err = fmt.Errorf("tokenizer is %q: only a GGUF file takes its tokenizer from another folder: put the files into %s", opt.Tokenizer, hf)
+	default:
+		s.dir, err = openFolder(hf)
+	}
+	if err != nil {
 		return nil, err
 	}
 	c, err := readConfig(s.dir, opt.IgnoreConfig)
@@ -38,10 +51,72 @@ func openSource(hf string, opt Options) (_ *source, err error) {
 		return nil, err
 	}
 	c.loop = opt.Loop
+	if isGGUF {
+		if err := s.choose(c); err != nil {
+			return nil, fmt.Errorf("the file's metadata, as a config.json (model_type is general.architecture): %w", err)
+		}
+		return s, nil
+	}
 	if s.ckpt, err = openWeights(s.dir); err != nil {
 		return nil, err
 	}
 	return s, s.choose(c)
+}
+
+// openGGUF opens a GGUF file as the checkpoint it stands for: what a folder would have beside the weights is written to one, which
+// close removes.
+func (s *source) openGGUF(path string, opt Options) error {
+	m, err := gguf.Open(path)
+	if err != nil {
+		return err
+	}
+	s.ckpt = m.Weights
+	temp, err := os.MkdirTemp("", "loopserve-gguf-")
+	if err != nil {
+		return err
+	}
+	if s.dir, err = openFolder(temp); err != nil {
+		return errors.Join(err, os.RemoveAll(temp))
+	}
+	s.dir.temp = temp
+	files := map[string]any{}
+	switch {
+	case opt.Tokenizer != "":
+		err = s.dir.take(opt.Tokenizer)
+	case opt.Check != nil: // a server will want one
+		files, err = m.Tokenizer()
+	}
+	if err != nil {
+		return err
+	}
+	files["config.json"] = m.Config
+	for name, v := range files {
+		raw, err := json.Marshal(v)
+		if err == nil {
+			err = writeFile(s.dir.root, name, raw)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// take copies a tokenizer from the folder of another checkpoint.
+func (f *folder) take(from string) error {
+	other, err := openFolder(from)
+	if err != nil {
+		return err
+	}
+	defer other.close() //nolint:errcheck // read only
+	found := &bundle.Manifest{Files: map[string]bundle.File{}}
+	if err := copyCompanions(other, f.root, found); err != nil {
+		return err
+	}
+	if _, ok := found.Files["tokenizer.json"]; !ok {
+		return fmt.Errorf("tokenizer is %q: there is no tokenizer.json in that folder", from)
+	}
+	return nil
 }
 
 // openWeights prefers safetensors; a pytorch_model.bin is read where it stands alone.
@@ -61,7 +136,7 @@ func (s *source) close() {
 		_ = s.ckpt.Close() // read only: nothing is lost
 	}
 	if s.dir != nil {
-		_ = s.dir.root.Close()
+		_ = s.dir.close()
 	}
 }
 

@@ -65,12 +65,12 @@ func (d *dataFile) close() error {
 // rows streams a matrix [n, k] made of stored ones stacked on each other, a row at a time. The slice is reused.
 func (b *builder) rows(parts []*safetensors.Tensor, each func(row []float32) error) error {
 	_, n := stacked(parts)
-	row := make([]float32, parts[0].Shape[1])
+	row := column{values: make([]float32, parts[0].Shape[1])}
 	for r := range n {
-		if err := b.stackedRow(parts, r, row); err != nil {
+		if err := b.stackedRow(parts, r, &row); err != nil {
 			return err
 		}
-		if err := each(row); err != nil {
+		if err := each(row.values); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,23 @@ type Tensor struct {
 	Shape  []int64
 	file   *os.File
 	offset int64
+	widen  func(dst []float32, from int64) error // of one that is stored in another format
+
+	// Blocks are its own numbers of few bits, where it has such.
+	Blocks *Blocks
+}
+
+// Blocks are the numbers of a matrix in blocks of 32 of a row: with 4 bits w = scale·code + minimum, with 8 bits
+// w = scale·(code − 128).
+type Blocks struct {
+	Bits int
+	// Row gives the codes of row r, and for each block the bits of its scale and (with 4 bits) its minimum, which are float16.
+	Row func(r int64, codes []uint8, scales, minima []uint16) error
+}
+
+// Widened is a tensor whose numbers read gives as float32, from `from` on.
+func Widened(name string, shape []int64, read func(dst []float32, from int64) error) *Tensor {
+	return &Tensor{Name: name, DType: F32, Shape: shape, widen: read}
 }
 
 // At is a tensor at a place of a file, which the caller has checked to hold it.
@@ -42,6 +59,9 @@ func (t *Tensor) Read(dst []float32, from int64) error {
 	}
 	if from < 0 || from+int64(len(dst)) > t.Len() {
 		return fmt.Errorf("tensor %q: elements %d to %d of %d", t.Name, from, from+int64(len(dst)), t.Len())
+	}
+	if t.widen != nil {
+		return t.widen(dst, from)
 	}
 	var buf [1 << 16]byte
 	for len(dst) > 0 {
