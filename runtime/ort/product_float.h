@@ -1,9 +1,10 @@
 // The products with float32 and bfloat16 weights, over GCC's vectors. Each sum is one chain of LS_MADD over
 // the inputs in their order, in a lane of its own: the same in every tile, and with vectors of any width.
 
-// A group is PARTS vectors of columns. AHEAD is what memory delivers in its latency, and fits the first
-// cache.
-enum { PARTS = LS_GROUP / LS_W, LINE = 64, AHEAD = 12 << 10 };
+// A group is PARTS vectors of columns. One row waits for memory alone: NEAR is what that delivers in its
+// latency, and goes to the first cache. Further rows leave time: what is FAR goes to the second, which has
+// more requests under way.
+enum { PARTS = LS_GROUP / LS_W, LINE = 64, NEAR = 12 << 10, FAR = 32 << 10 };
 
 // What a tile reads: the weights of one group or of some adjacent ones, a block of each at a time.
 typedef struct {
@@ -16,10 +17,19 @@ typedef struct {
 
 // What is to be asked for while block b is read: the core's own prefetching stops at each page and comes
 // late.
-static inline __attribute__((always_inline)) const uint8_t *later(const reading *in, int64_t b, int groups) {
-  int64_t ahead = AHEAD / (int64_t)in->block / groups;
+static inline __attribute__((always_inline)) const uint8_t *later(const reading *in, int64_t b, int groups,
+                                                                  int rows) {
+  int64_t ahead = (rows == 1 ? NEAR : FAR) / (int64_t)in->block / groups;
   b += ahead < in->blocks ? ahead : in->blocks;
   return (b < in->blocks ? in->w : in->next - in->group) + (size_t)b * in->block;
+}
+
+static inline __attribute__((always_inline)) void ask_line(const uint8_t *p, int rows) {
+  if (rows == 1) {
+    __builtin_prefetch(p, 0, 3);
+  } else {
+    __builtin_prefetch(p, 0, 2);
+  }
 }
 
 // Rows of a tile, and of one with two groups: as many sums as registers hold beside weights and an input.
@@ -42,12 +52,12 @@ static inline __attribute__((always_inline)) void float_tile(const reading *in, 
   for (int v = 0; v < vectors; v++)
     for (int r = 0; r < rows; r++) sums[v][r] = (vf){};
   for (int64_t b = 0; b < in->blocks; b++) {
-    const uint8_t *ask = later(in, b, groups);
+    const uint8_t *ask = later(in, b, groups, rows);
     for (int line = 0; line < LS_BLOCK / each; line++, w += LINE, ask += LINE, x += each) {
       vi raw[2 * PARTS];
       for (int v = 0; v < vectors; v++)
         raw[v] = (vi)load((const float *)(w + (size_t)(v / PARTS) * in->group) + v % PARTS * LS_W);
-      for (int g = 0; g < groups; g++) __builtin_prefetch(ask + (size_t)g * in->group);
+      for (int g = 0; g < groups; g++) ask_line(ask + (size_t)g * in->group, rows);
       for (int i = 0; i < each; i++) {
         vf weights[2 * PARTS];
         for (int v = 0; v < vectors; v++)

@@ -63,11 +63,10 @@ static inline vw inputs(const ls_qblock *x, int i) {
 
 enum { MOST_VECTORS = 2 };
 
-// Asks for what is read AHEAD bytes later.
-static inline __attribute__((always_inline)) void ask(const reading *in, int64_t b, int groups) {
-  const uint8_t *p = later(in, b, groups);
+static inline __attribute__((always_inline)) void ask(const reading *in, int64_t b, int groups, int rows) {
+  const uint8_t *p = later(in, b, groups, rows);
   for (int g = 0; g < groups; g++, p += in->group)
-    for (size_t i = 0; i < in->block; i += LINE) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+    for (size_t i = 0; i < in->block; i += LINE) ask_line(p + i, rows);
 }
 
 // Keeps a value in a register where it is: GCC otherwise loads codes again for each row, and reorders sums
@@ -113,7 +112,7 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
   }
   const ls_qblock *x = in->x;
   for (int64_t b = 0; b < in->blocks; b++, x++) {
-    ask(in, b, groups);
+    ask(in, b, groups, rows);
     vw exact[MOST_VECTORS][LS_TILE];
     for (int v = 0; v < vectors; v++)
       for (int r = 0; r < rows; r++)
