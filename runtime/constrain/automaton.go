@@ -17,6 +17,7 @@ type Automaton struct {
 	frames map[frameKey]*frame
 	made   uint32 // frames, for their numbers
 	age    int    // how often everything was forgotten
+	sets   map[string]*set
 	start  *state
 	walk   int      // number of the last walk
 	work   int      // what it took
@@ -32,7 +33,8 @@ type Automaton struct {
 type state struct {
 	positions []position // byte instructions only, in order
 	accept    bool       // the text may end
-	next      []*state   // by class of bytes
+	next      []*state   // by class of bytes; of a state that is watched, by byte
+	watched   bool       // an item of a set began as another one does
 	led       []led
 	age       int
 	walked    int      // the last walk that came here
@@ -41,10 +43,11 @@ type state struct {
 	loop      uint64   // the groups of bytes that lead there, each as a whole
 }
 
-// position is an instruction, and where the rules that it is in go on.
+// position is an instruction, where the rules that it is in go on, and the set that it is in (nil: none).
 type position struct {
 	pc    int32
 	frame *frame
+	set   *set
 }
 
 // frame is a call that has not returned. Equal ones are one.
@@ -96,12 +99,12 @@ func Compile(f *Form, v *Vocabulary) (*Automaton, error) {
 
 // forget empties what is remembered. States that a Matcher still holds are found anew when it moves.
 func (m *Automaton) forget() {
-	m.states, m.frames = map[string]*state{}, map[frameKey]*frame{}
+	m.states, m.frames, m.sets = map[string]*state{}, map[frameKey]*frame{}, map[string]*set{}
 	m.made = 0
 	m.age++
 	m.masked = nil
 	m.begin()
-	m.add(m.p.start, outermost)
+	m.add(m.p.start, outermost, nil)
 	m.start = m.intern()
 }
 
@@ -111,14 +114,14 @@ func (m *Automaton) begin() {
 }
 
 // add follows what takes no byte, and collects the byte instructions that it comes to.
-func (m *Automaton) add(pc int32, f *frame) {
+func (m *Automaton) add(pc int32, f *frame, of *set) {
 	if f.depth+m.p.need[pc] > MaxDepth || len(m.found) >= maxPositions {
 		return
 	}
 	if len(m.seen) >= 4*maxPositions && (m.accept || len(m.found) > 0) {
 		return
 	}
-	at := position{pc, f}
+	at := position{pc, f, of}
 	if _, ok := m.seen[at]; ok {
 		return
 	}
@@ -129,24 +132,30 @@ func (m *Automaton) add(pc int32, f *frame) {
 	case codeAccept:
 		m.accept = true
 	case codeReturn:
-		m.add(f.back, f.parent)
+		m.add(f.back, f.parent, of)
 	case codeCall:
 		if m.p.last(i) {
-			m.add(i.to, f)
+			m.add(i.to, f, of)
 		} else {
-			m.add(i.to, m.frame(i.next, 0, f))
+			m.add(i.to, m.frame(i.next, 0, f), of)
 		}
 	case codeTick:
 		if taken := i.tally.tick(f.taken); i.tally.may(taken, i.to) {
-			m.add(i.next, m.frame(f.back, taken, f.parent))
+			m.add(i.next, m.frame(f.back, taken, f.parent), of)
 		}
 	case codeLeast:
 		if int(f.taken) >= i.tally.least {
-			m.add(i.next, f)
+			m.add(i.next, f, of)
 		}
 	case codeSplit:
 		for _, o := range i.outs {
-			m.add(o, f)
+			m.add(o, f, of)
+		}
+	default:
+		if to, ok := m.mark(i.code, of); ok {
+			m.add(i.next, f, to)
+		} else if i.code == codeItem {
+			m.found = append(m.found, at) // it waits
 		}
 	}
 }
@@ -168,12 +177,17 @@ func (m *Automaton) intern() *state {
 		return dead
 	}
 	slices.SortFunc(m.found, func(a, b position) int {
-		return cmp.Or(cmp.Compare(a.pc, b.pc), a.frame.compare(b.frame))
+		return cmp.Or(cmp.Compare(a.pc, b.pc), a.frame.compare(b.frame), a.set.compare(b.set))
 	})
+	watched := false
 	m.key = m.key[:0]
 	for _, p := range m.found {
 		m.key = binary.LittleEndian.AppendUint32(m.key, uint32(p.pc))
 		m.key = binary.LittleEndian.AppendUint32(m.key, p.frame.number)
+		if p.set != nil {
+			m.key = binary.LittleEndian.AppendUint32(append(m.key, 's'), p.set.number)
+			watched = watched || p.set.phase == itemWatched
+		}
 	}
 	if m.accept {
 		m.key = append(m.key, 1)
@@ -181,8 +195,11 @@ func (m *Automaton) intern() *state {
 	if s, ok := m.states[string(m.key)]; ok {
 		return s
 	}
-	s := &state{positions: slices.Clone(m.found), accept: m.accept, next: make([]*state, m.p.numbers), age: m.age}
+	s := &state{positions: slices.Clone(m.found), accept: m.accept, watched: watched, age: m.age}
 	m.states[string(m.key)] = s
+	if s.next = make([]*state, m.p.numbers); watched {
+		s.next = make([]*state, 256)
+	}
 	return s
 }
 
@@ -192,10 +209,16 @@ func (m *Automaton) step(s *state, b byte) *state {
 		return dead
 	}
 	class := m.p.classes[b]
+	if s.watched {
+		class = b
+	}
 	if n := s.next[class]; n != nil {
 		return n
 	}
 	n := m.lead(s, b)
+	if n.watched && !m.goesOn(n) {
+		n = dead
+	}
 	s.next[class] = n
 	return n
 }
@@ -203,7 +226,7 @@ func (m *Automaton) step(s *state, b byte) *state {
 // lead finds where a byte leads. Bytes that fit the same positions lead to the same one, which is looked for once.
 func (m *Automaton) lead(s *state, b byte) *state {
 	var fits uint64
-	if len(s.positions) <= 64 {
+	if len(s.positions) <= 64 && !s.watched {
 		for j, p := range s.positions {
 			if i := &m.p.code[p.pc]; i.lo <= b && b <= i.hi {
 				fits |= 1 << j
@@ -221,7 +244,7 @@ func (m *Automaton) lead(s *state, b byte) *state {
 	m.begin()
 	for _, p := range s.positions {
 		if i := &m.p.code[p.pc]; i.lo <= b && b <= i.hi {
-			m.add(i.next, p.frame)
+			m.add(i.next, p.frame, m.written(p.set, b))
 		}
 	}
 	n := m.intern()
@@ -251,7 +274,7 @@ func (m *Automaton) current(s *state) *state {
 	}
 	m.begin()
 	for _, p := range s.positions {
-		m.found = append(m.found, position{p.pc, m.again(p.frame)})
+		m.found = append(m.found, position{p.pc, m.again(p.frame), m.known(p.set)})
 	}
 	m.accept = s.accept
 	return m.intern()

@@ -4,15 +4,16 @@ import "github.com/loopserve/loopserve/runtime/sampler"
 
 // Matcher is one sequence's place in a form. It is a sampler.Constraint.
 type Matcher struct {
-	m  *Automaton
-	at *state
+	m    *Automaton
+	at   *state
+	word string // of the item of a set that is written
 }
 
 // Start begins a text.
 func (m *Automaton) Start() *Matcher {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &Matcher{m, m.start}
+	return &Matcher{m: m, at: m.start}
 }
 
 // Prepare finds the tokens that may begin a text, which costs one walk over the vocabulary: done before a request is
@@ -48,7 +49,15 @@ func (x *Matcher) MayEnd() bool { return x.at.accept || x.at == dead }
 // Advance implements sampler.Constraint.
 func (x *Matcher) Advance(id int32) {
 	defer x.lock()()
-	x.at = x.m.after(x.at, id)
+	text := x.m.v.bytes(id)
+	if len(text) == 0 {
+		x.at = dead
+	}
+	for _, b := range text {
+		x.at = x.m.step(x.at, b)
+		x.word = x.at.collect(x.word, b)
+	}
+	x.at, x.word = x.m.settle(x.at, x.word)
 }
 
 // Fork implements sampler.Constraint.

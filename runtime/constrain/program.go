@@ -15,6 +15,10 @@ const (
 	codeAccept             // the text may end
 	codeTick               // one more edge is taken of a counted graph, to a state of it
 	codeLeast              // enough edges were taken
+	codeSet                // a list begins whose items differ
+	codeItem               // an item of it
+	codeItemEnd
+	codeSetEnd
 )
 
 // inst is one instruction.
@@ -110,6 +114,8 @@ func (c *compiler) node(n *node, next int32) int32 {
 		return c.emit(inst{code: codeSplit, outs: outs})
 	case opGraph:
 		return c.graph(n, next)
+	case opMark:
+		return c.emit(inst{code: n.mark, lo: 1, next: next}) // no byte
 	}
 	return c.repeat(n, next)
 }
@@ -213,7 +219,7 @@ func (p *program) measure(alphabet []bool) {
 		case codeCall:
 			before[k.to] = append(before[k.to], int32(i))
 			fallthrough
-		case codeByte, codeTick, codeLeast:
+		case codeByte, codeTick, codeLeast, codeSet, codeItem, codeItemEnd, codeSetEnd:
 			before[k.next] = append(before[k.next], int32(i))
 		}
 	}
@@ -251,7 +257,7 @@ func (p *program) needOf(k *inst, alphabet []bool) int32 {
 		if !k.tally.closed {
 			n = max(p.need[k.next], 1) // where one text of an edge needs a call, all are given room for it
 		}
-	case codeLeast:
+	case codeLeast, codeSet, codeItem, codeItemEnd, codeSetEnd:
 		n = p.need[k.next]
 	}
 	if n > MaxDepth {

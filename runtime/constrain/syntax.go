@@ -55,6 +55,7 @@ const (
 	opRepeat           // kids[0], min to max times
 	opCall             // the rule
 	opGraph            // from the first state to one of ends, along edges
+	opMark             // nothing: what stands around it is an item, or a set of them
 )
 
 // node is a piece of grammar.
@@ -67,6 +68,7 @@ type node struct {
 	edges    [][]edgeTo // of opGraph, by state
 	ends     []bool
 	counted  bool // of opGraph, which must be the whole body of a rule
+	mark     code // of opMark
 }
 
 // edgeTo is a text that leads to a state.

@@ -187,8 +187,8 @@ func (d *document) text(s *shape, mark string) *node {
 	default:
 		if l = languageOf(wants...); l != nil {
 			n = l.node(d.g, w, least, most)
-		} else if n = w.within(wants[0].expression); len(wants) > 1 || least > 0 || most >= 0 {
-			return s.parts[0].refuse("the pattern %s is too large together with other patterns or lengths: make it simpler, or leave those out", shorten(wants[0].expression))
+		} else if attempt(func() { n = w.within(wants[0].expression) }) != nil || len(wants) > 1 || least > 0 || most >= 0 {
+			return s.parts[0].refuse("the pattern %s is too large together with formats, lengths, lookaheads or other patterns: make it simpler, or leave those out", shorten(wants[0].expression))
 		}
 	}
 	if mark == quotes {
@@ -197,8 +197,10 @@ func (d *document) text(s *shape, mark string) *node {
 	return n
 }
 
-// wants are what patterns, formats and excluded values say of a shape's strings.
+// wants are what patterns, formats and excluded values say of a shape's strings. A format that is not known may stand
+// beside a pattern, which says what it is.
 func (s *shape) wants() (wants []want) {
+	explained := slices.ContainsFunc(s.parts, func(p *step) bool { return p.has("pattern") })
 	for _, p := range s.parts {
 		var expression, format string
 		if p.read("pattern", &expression, "a string"); p.has("pattern") {
@@ -208,10 +210,11 @@ func (s *shape) wants() (wants []want) {
 			wants = append(wants, want{expression, true})
 		}
 		if p.read("format", &format, "a string"); p.has("format") && !slices.Contains(formatsOfAnyText, format) {
-			if formats[format] == "" {
+			if formats[format] != "" {
+				wants = append(wants, want{"^(?:" + formats[format] + ")$", false})
+			} else if !explained {
 				p.refuse("format %s is not supported: use pattern", shorten(string(p.fields["format"].raw)))
 			}
-			wants = append(wants, want{"^(?:" + formats[format] + ")$", false})
 		}
 	}
 	for _, v := range s.excluded(stringType) {
@@ -224,7 +227,7 @@ func (s *shape) wants() (wants []want) {
 func (d *document) array(s *shape) *node {
 	least, most := s.counts("minItems", "maxItems", MaxRepeat)
 	var has *value // what some items must be
-	leastHas, mostHas, listed := 0, -1, 0
+	leastHas, mostHas, listed, unique := 0, -1, 0, false
 	for _, p := range s.parts {
 		listed = max(listed, len(p.prefix()))
 		if c := p.fields["contains"]; c != nil {
@@ -236,9 +239,13 @@ func (d *document) array(s *shape) *node {
 				p.refuse("minContains is %d: at most %d is allowed", leastHas, MaxRepeat)
 			}
 		}
-		if p.has("uniqueItems") && !p.fields["uniqueItems"].is("false") {
-			p.unsupported("uniqueItems")
+		unique = unique || p.has("uniqueItems") && !p.fields["uniqueItems"].is("false")
+	}
+	if unique {
+		if listed > 0 || has != nil {
+			return s.parts[0].refuse("uniqueItems together with prefixItems or contains is not supported: leave it out, and check the answer")
 		}
+		return d.differing(s, least, most)
 	}
 	if listed == 0 && least == 0 && most < 0 && has == nil {
 		return d.g.list(d.g.shared(d.values(quotes, s.item(0)...)), 0, -1)
@@ -424,16 +431,12 @@ func (s *shape) member(own func(*step) []*value) (all []*value) {
 // others are the properties beside those with names; nil where none may come.
 func (d *document) others(s *shape, names []string) *node {
 	var patterns []string
-	said := len(names) == 0
+	open := false // to names that fit no pattern
 	for _, p := range s.parts {
-		for _, keyword := range []string{"additionalProperties", "patternProperties", "propertyNames", "unevaluatedProperties"} {
-			said = said || p.has(keyword)
-		}
+		open = open || p.has("additionalProperties") || p.has("propertyNames") || p.has("unevaluatedProperties")
 		patterns = append(patterns, p.patterns()...)
 	}
-	if !said {
-		return nil
-	}
+	open = open || len(names)+len(patterns) == 0
 	slices.Sort(patterns)
 	patterns = slices.Compact(patterns)
 	if len(patterns) > maxPatterns {
@@ -442,6 +445,9 @@ func (d *document) others(s *shape, names []string) *node {
 	var kids []*node
 	for _, key := range d.names(s) {
 		for set := range 1 << len(patterns) { // those that a name fits
+			if set == 0 && !open {
+				continue
+			}
 			wants := slices.Clone(key.wants)
 			for i, e := range patterns {
 				wants = append(wants, want{e, set>>i&1 == 0})
