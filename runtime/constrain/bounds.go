@@ -7,7 +7,7 @@ const (
 	MaxChoices = 1024
 	MaxProgram = 64 << 10 // instructions
 	MaxRepeat  = 1000     // times that a part may be repeated by count
-	MaxLength  = 1 << 20  // characters that a string may be asked to have
+	MaxLength  = 1 << 16  // characters that a string may be asked to have
 	MaxDepth   = 64       // calls inside calls: so deep may any JSON, or a schema that refers to itself, be nested
 
 	maxWhole    = 19      // digits of a number before the point
@@ -22,7 +22,9 @@ const (
 	maxLooks        = 16      // lookaheads in one expression
 	maxGraph        = 4096    // states of one part
 	maxLanguageWork = 1 << 20 // steps to find them
-	maxTally        = 1 << 20 // lengths times states, of one string; eight times that of all
+	maxWork         = 1 << 21 // the same for all of a form
+	maxTally        = 1 << 18 // lengths times states, of one string; so many of all:
+	maxTallies      = 1 << 24
 
 	maxPositions  = 1024    // in one set
 	maxStates     = 2048    // sets that an automaton remembers

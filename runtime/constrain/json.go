@@ -3,6 +3,7 @@ package constrain
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -76,14 +77,10 @@ func (g *grammar) list(item *node, least, most int) *node {
 
 // text is a string of least to most characters.
 func (g *grammar) text(least, most int) *node {
-	write := func() *node {
+	return g.rule(fmt.Sprint("string ", least, most), func() *node {
 		character := g.rule("character", func() *node { return alt(stringRunes([]rune{0, unicode.MaxRune}), pattern(escapeText)) })
 		return quoted(g.times(character, least, most))
-	}
-	if least == 0 && most < 0 {
-		return g.rule("string", write)
-	}
-	return write()
+	})
 }
 
 func quoted(inside *node) *node { return seq(literal(`"`), inside, literal(`"`)) }

@@ -2,6 +2,7 @@ package constrain
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"regexp/syntax"
@@ -25,9 +26,27 @@ type language struct {
 	ends    []bool
 }
 
-// languageOf is nil where the automaton would be too large.
-func languageOf(wants ...want) *language {
-	m := &machine{at: map[string]int{}}
+// language is nil where the automaton would be too large. It is made once in a grammar.
+func (g *grammar) language(wants ...want) *language {
+	key := fmt.Sprint(wants)
+	l, ok := g.languages[key]
+	if !ok {
+		m := &machine{at: map[string]int{}}
+		l = m.language(wants)
+		g.languages[key] = l
+		g.spend(m.work)
+	}
+	return l
+}
+
+// spend counts work, of which a form may take so much.
+func (g *grammar) spend(work int) {
+	if g.work += work; g.work > maxWork {
+		refuse("its patterns, formats and multiples take too long to prepare: use fewer or simpler ones")
+	}
+}
+
+func (m *machine) language(wants []want) *language {
 	var begin thread
 	for _, w := range wants {
 		if start := m.add(w.expression); w.not {
@@ -192,7 +211,7 @@ func (m *machine) add(expression string) int32 {
 	}
 	text, looks := lookaheads(expression)
 	parse(text) // alone, for what it is told of
-	start := m.compile("(?s:.*)(?:"+text+")(?s:.*)", looks, true)
+	start := m.compile(anywhere+text+")(?s:.*)", looks, true)
 	for _, k := range looks {
 		k.start = m.compile(k.expression, nil, false)
 	}
@@ -205,7 +224,7 @@ func (m *machine) compile(expression string, looks []*look, main bool) int32 {
 	prog, err := syntax.Compile(re.Simplify())
 	base := int32(len(m.code))
 	if err != nil || len(prog.Inst)+len(m.code) > maxGraph {
-		refuse("the expression %s is too large: more than %d instructions", shorten(expression), maxGraph)
+		refuse("the expression %s is too large: more than %d instructions", shorten(strings.TrimPrefix(expression, anywhere)), maxGraph)
 	}
 	for i := range prog.Inst {
 		in := instruction{Inst: &prog.Inst[i], base: base, main: main}
@@ -222,7 +241,10 @@ func (m *machine) compile(expression string, looks []*look, main bool) int32 {
 	return base + int32(prog.Start)
 }
 
-const lookName = "_look_"
+const (
+	lookName = "_look_"
+	anywhere = "(?s:.*)(?:" // before an expression that may stand anywhere
+)
 
 // lookaheads takes the lookaheads out of an expression, which RE2 does not have: each leaves an empty group of a name. It
 // also writes \uXXXX as RE2 does.
@@ -296,7 +318,7 @@ func (m *machine) classes() (classes [][]rune) {
 	}
 	slices.Sort(begins)
 	begins = append(slices.Compact(begins), unicode.MaxRune+1)
-	if m.work = len(begins) * len(tests); m.work > maxLanguageWork {
+	if m.work += len(begins) * len(tests); m.work > maxLanguageWork {
 		refuse("an expression has too many classes of characters: use fewer or simpler ones")
 	}
 	order := slices.Collect(maps.Values(tests))
@@ -333,11 +355,20 @@ func (m *machine) state(threads []thread, before rune) int {
 	}
 	slices.SortFunc(threads, thread.compare)
 	threads = slices.CompactFunc(threads, func(t, u thread) bool { return t.compare(u) == 0 })
-	key := fmt.Sprint(before, threads)
-	i, ok := m.at[key]
+	key := binary.AppendVarint(nil, int64(before))
+	for _, t := range threads {
+		for _, pcs := range [][]int32{t.all, t.none} {
+			key = binary.AppendUvarint(key, uint64(len(pcs)))
+			for _, pc := range pcs {
+				key = binary.AppendUvarint(key, uint64(pc))
+			}
+		}
+	}
+	m.work += len(key)
+	i, ok := m.at[string(key)]
 	if !ok {
 		i = len(m.states)
-		m.at[key] = i
+		m.at[string(key)] = i
 		m.states = append(m.states, machineState{threads, before})
 	}
 	return i

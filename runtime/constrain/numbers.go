@@ -75,7 +75,7 @@ func (n numbers) has(r *big.Rat) bool {
 }
 
 // number is the numbers of a shape: those below the first that is excluded, those up to the next, and so on.
-func (s *shape) number() *node {
+func (s *shape) number(g *grammar) *node {
 	n, whole := s.numbers(), s.types&numberTypes == integerType
 	var out []*big.Rat
 	for _, v := range s.excluded(numberTypes) {
@@ -91,14 +91,14 @@ func (s *shape) number() *node {
 	for _, r := range out {
 		below := n
 		below.hi, below.hiOpen = r, true
-		kids = append(kids, below.node(whole, s.parts[0]))
+		kids = append(kids, below.node(g, whole, s.parts[0]))
 		n.lo, n.loOpen = r, true
 	}
-	return alt(append(kids, n.node(whole, s.parts[0]))...)
+	return alt(append(kids, n.node(g, whole, s.parts[0]))...)
 }
 
 // node are the numbers as they are written. In errors they are p's.
-func (n numbers) node(whole bool, p *step) *node {
+func (n numbers) node(g *grammar, whole bool, p *step) *node {
 	if n.lo == nil && n.hi == nil && n.multiples == nil {
 		if whole {
 			return pattern(integerText)
@@ -141,6 +141,7 @@ func (n numbers) node(whole bool, p *step) *node {
 		d.lengths(larger(big.NewInt(1), new(big.Int).Neg(hi)), new(big.Int).Neg(lo), literal("-"))
 	}
 	d.lengths(larger(new(big.Int), lo), hi, empty)
+	g.spend(100 * len(d.n.edges))
 	return d.n
 }
 

@@ -145,7 +145,7 @@ func (c *compiler) graph(n *node, next int32) int32 {
 	var t *tally
 	if n.counted {
 		t = &tally{least: n.min, most: n.max, states: first, edges: n.edges, ends: n.ends}
-		if c.tallied += (t.top() + 1) * len(n.edges); c.tallied > 8*maxTally {
+		if c.tallied += (t.top() + 1) * len(n.edges); c.tallied > maxTallies {
 			refuse("its minLength and maxLength with the patterns and formats beside them are too large: use smaller ones, or less of them")
 		}
 		c.p.tallies = append(c.p.tallies, t)

@@ -19,7 +19,7 @@ func (g *grammar) expression(text string) (n *node) {
 	if plain == nil {
 		return n
 	}
-	l := languageOf(want{"^(?:" + text + ")$", false})
+	l := g.language(want{"^(?:" + text + ")$", false})
 	if l == nil {
 		panic(refusal{plain})
 	}

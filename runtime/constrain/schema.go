@@ -36,6 +36,7 @@ type merging struct {
 	groups   map[asked][]group
 	negated  map[*value][][]*value
 	apart    map[[2]*value]bool
+	tagsOf   map[*value]map[string][]*value
 	expanded map[string][]*shape
 }
 
@@ -58,7 +59,7 @@ func (g *grammar) open(source []byte, scope string) *document {
 		refuse("the schema is not valid JSON")
 	}
 	return &document{g: g, root: root, scope: scope, merging: &merging{
-		numbers: map[*value]int{}, groups: map[asked][]group{}, negated: map[*value][][]*value{}, apart: map[[2]*value]bool{}, expanded: map[string][]*shape{},
+		numbers: map[*value]int{}, groups: map[asked][]group{}, negated: map[*value][][]*value{}, apart: map[[2]*value]bool{}, tagsOf: map[*value]map[string][]*value{}, expanded: map[string][]*shape{},
 	}}
 }
 
@@ -208,9 +209,7 @@ func (d *document) expand(all []*value) []*shape {
 		for len(todo) > 0 {
 			p := todo[0]
 			todo = todo[1:]
-			if d.work++; d.work > maxMerged {
-				p.refuse("allOf, anyOf, oneOf, not, if and $ref give more than %d combinations: use fewer of them, or make branches differ in type or in one const property", maxMerged)
-			}
+			d.spend(p.value, 1)
 			loop, _ := p.up.from(p.value)
 			switch {
 			case loop, p.is("false"): // what refers to nothing but itself has no value
@@ -242,6 +241,13 @@ func (d *document) expand(all []*value) []*shape {
 	walk(shape{types: anyType}, first, nil)
 	d.expanded[key] = out
 	return out
+}
+
+// spend counts schemas that are put together.
+func (d *document) spend(v *value, n int) {
+	if d.work += n; d.work > maxMerged {
+		v.refuse("allOf, anyOf, oneOf, not, if and $ref give more than %d combinations: use fewer of them, or make branches differ in type or in one const property", maxMerged)
+	}
 }
 
 // key names a set of schemas.
@@ -347,6 +353,9 @@ func (d *document) choices(v *value) (out []group) {
 		switch name {
 		case "anyOf", "oneOf":
 			branches := v.list(name, "schemas")
+			if len(branches) > maxAlternatives {
+				v.refuse("%s has %d schemas: at most %d are allowed", name, len(branches), maxAlternatives)
+			}
 			options := make([][]*value, len(branches))
 			for i, b := range branches {
 				options[i] = []*value{b}
@@ -407,7 +416,12 @@ func (d *document) disjoint(a, b *value) bool {
 	key := [2]*value{a, b}
 	apart, ok := d.apart[key]
 	if !ok {
-		apart = d.tagged(a, b) || (&document{g: newGrammar(), root: d.root, merging: d.merging, loose: true}).none(a, b)
+		if apart = d.tagged(a, b); !apart {
+			d.spend(a, maxMerged/400)
+			g := newGrammar()
+			apart = (&document{g: g, root: d.root, merging: d.merging, loose: true}).none(a, b)
+			d.g.spend(g.work)
+		}
 		d.apart[key], d.apart[[2]*value{b, a}] = apart, apart
 	}
 	return apart
@@ -415,33 +429,41 @@ func (d *document) disjoint(a, b *value) bool {
 
 // tagged says whether a property that both schemas require has other values in the one than in the other.
 func (d *document) tagged(a, b *value) bool {
-	tags := func(v *value) map[string][]*value {
-		for depth := 0; v.has("$ref") && depth < MaxDepth; depth++ {
-			v = d.reference(v)
-		}
-		out := map[string][]*value{}
-		if r := v.fields["required"]; r != nil && v.fields["properties"] != nil && (v.has("type") && v.typeNames() == objectType) {
-			for _, name := range r.items {
-				p := v.fields["properties"].fields[name.text()]
-				if p == nil {
-					continue
-				}
-				if e := p.fields["enum"]; e != nil {
-					out[name.text()] = e.items
-				} else if c := p.fields["const"]; c != nil {
-					out[name.text()] = []*value{c}
-				}
-			}
-		}
-		return out
-	}
-	of := tags(b)
-	for name, values := range tags(a) {
+	of := d.tags(b)
+	for name, values := range d.tags(a) {
 		if of[name] != nil && !slices.ContainsFunc(values, func(v *value) bool { return slices.ContainsFunc(of[name], v.equal) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// tags are the values of the properties that are required and are one of some.
+func (d *document) tags(v *value) map[string][]*value {
+	if known, ok := d.tagsOf[v]; ok {
+		return known
+	}
+	out := map[string][]*value{}
+	d.tagsOf[v] = out
+	for depth := 0; v.has("$ref") && depth < MaxDepth; depth++ {
+		v = d.reference(v)
+	}
+	required, properties := v.fields["required"], v.fields["properties"]
+	if required == nil || properties == nil || !v.has("type") || v.typeNames() != objectType {
+		return out
+	}
+	for _, name := range required.items {
+		p := properties.fields[name.text()]
+		if p == nil {
+			continue
+		}
+		if e := p.fields["enum"]; e != nil {
+			out[name.text()] = e.items
+		} else if c := p.fields["const"]; c != nil {
+			out[name.text()] = []*value{c}
+		}
+	}
+	return out
 }
 
 // none says whether no text is of all schemas.

@@ -195,7 +195,7 @@ func (d *document) distinct(s *shape) (n *node, of types, size int) {
 	var kids []*node
 	if of&stringType != 0 {
 		least, most := s.counts("minLength", "maxLength", MaxLength)
-		l := languageOf(append(s.wants(), want{"", false})...)
+		l := d.g.language(append(s.wants(), want{"", false})...)
 		if l == nil {
 			return nil, 0, 0
 		}
@@ -204,7 +204,7 @@ func (d *document) distinct(s *shape) (n *node, of types, size int) {
 	if of&numberTypes != 0 {
 		n := pattern(distinctNumber)
 		if of&fractionType == 0 {
-			n = (&shape{types: of, parts: s.parts}).number()
+			n = (&shape{types: of, parts: s.parts}).number(d.g)
 		}
 		kids, size = append(kids, n), size+numbers.size(len(s.excluded(numberTypes)))
 	}

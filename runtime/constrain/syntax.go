@@ -84,12 +84,17 @@ type grammar struct {
 	named map[string]int
 
 	python bool // true, false and null are Python's words
+
+	languages map[string]*language
+	work      int // to find them
 }
 
 // Form is what text must look like, for any vocabulary.
 type Form struct{ g *grammar }
 
-func newGrammar() *grammar { return &grammar{named: map[string]int{}} }
+func newGrammar() *grammar {
+	return &grammar{named: map[string]int{}, languages: map[string]*language{}}
+}
 
 // rule returns a call of the named rule, which body writes the first time.
 func (g *grammar) rule(name string, body func() *node) *node {

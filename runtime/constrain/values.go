@@ -1,6 +1,7 @@
 package constrain
 
 import (
+	"fmt"
 	"slices"
 	"unicode"
 )
@@ -82,7 +83,7 @@ func (d *document) shape(s *shape, mark string) *node {
 		{objectType, func() *node { return d.object(s) }},
 		{arrayType, func() *node { return d.array(s) }},
 		{stringType, func() *node { return d.text(s, mark) }},
-		{numberTypes, s.number},
+		{numberTypes, func() *node { return s.number(d.g) }},
 		{booleanType, func() *node { return d.words(s, "true", "false") }},
 		{nullType, func() *node { return d.words(s, "null") }},
 	} {
@@ -185,8 +186,8 @@ func (d *document) text(s *shape, mark string) *node {
 	case len(wants) == 0:
 		n = d.g.times(d.g.shared(w([]rune{0, unicode.MaxRune})), least, most)
 	default:
-		if l = languageOf(wants...); l != nil {
-			n = l.node(d.g, w, least, most)
+		if l = d.g.language(wants...); l != nil {
+			n = d.g.rule(fmt.Sprint("strings ", mark, least, most, wants), func() *node { return l.node(d.g, w, least, most) })
 		} else if attempt(func() { n = w.within(wants[0].expression) }) != nil || len(wants) > 1 || least > 0 || most >= 0 {
 			return s.parts[0].refuse("the pattern %s is too large together with formats, lengths, lookaheads or other patterns: make it simpler, or leave those out", shorten(wants[0].expression))
 		}
@@ -389,7 +390,7 @@ func (d *document) property(s *shape, name string) (all []*value) {
 			of = append(of, o.fields[name])
 		}
 		for _, e := range p.patterns() {
-			if l := languageOf(want{e, false}); l == nil || l.takes(name) {
+			if l := d.g.language(want{e, false}); l == nil || l.takes(name) {
 				of = append(of, p.fields["patternProperties"].fields[e])
 			}
 		}
@@ -468,7 +469,7 @@ func (d *document) others(s *shape, names []string) *node {
 			}
 			name := d.g.text(key.least, key.most)
 			if len(wants) > 0 {
-				l := languageOf(wants...)
+				l := d.g.language(wants...)
 				if l == nil {
 					return s.parts[0].refuse("the names of properties that may come beside those listed are too many to tell apart: use simpler patterns, or additionalProperties false")
 				}
@@ -540,8 +541,8 @@ func members(kids []member, others, between *node, least, most int) *node {
 	// One state for each number of members that came before the i-th, and one behind the separator.
 	row := func() (states []int) {
 		for range top + 1 {
-			if len(n.edges) > maxGraph {
-				refuse("the schema: minProperties and maxProperties of objects with so many properties need more than %d states: use smaller ones", maxGraph)
+			if len(n.edges) > MaxProgram {
+				refuse("the schema: objects need more than %d states: use fewer properties, or smaller minProperties and maxProperties", MaxProgram)
 			}
 			states = append(states, state())
 		}
@@ -607,7 +608,7 @@ func (d *document) admits(s *shape, v *value) bool {
 		wants := s.wants()
 		l := &language{}
 		if len(wants) > 0 {
-			l = languageOf(wants...)
+			l = d.g.language(wants...)
 		}
 		return least <= n && (most < 0 || n <= most) && (len(wants) == 0 || l != nil && l.takes(v.text()))
 	case of == arrayType:
