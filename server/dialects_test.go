@@ -150,8 +150,12 @@ func TestResponsesAreKept(t *testing.T) {
 			t.Errorf("%s: %d %s", body, a.status, a.body)
 		}
 	}
-	for range 1001 {
+	oldest := id(ask(`{"input":"a"}`, "other"))
+	for range 1000 {
 		ask(`{"input":"a"}`, "other")
+	}
+	if a := send(t, ts, "GET", "/v1/responses/"+oldest, "", "Authorization", "Bearer other"); a.status != 404 {
+		t.Errorf("the oldest of 1001 is still there: %s", a.body)
 	}
 	if a := ask(`{"input":"c","previous_response_id":"`+id(second)+`"}`, "sesame"); a.status != 200 {
 		t.Errorf("another key's responses pushed one out: %s", a.body)

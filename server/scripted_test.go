@@ -72,7 +72,7 @@ func TestServeScripted(t *testing.T) {
 	if *scripted == "" {
 		t.Skip("scripts/clients gives -scripted ADDRESS")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM)
 	defer stop()
 	m := model("actor", &generator{submit: func(reqs ...*loopctl.Request) (out []*loopctl.Stream, _ error) {
 		for _, r := range reqs {
@@ -90,7 +90,7 @@ func TestServeScripted(t *testing.T) {
 		t.Fatal(err)
 	}
 	context.AfterFunc(ctx, func() {
-		ending, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := srv.Shutdown(ending); err != nil {
 			t.Error(err)

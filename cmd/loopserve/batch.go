@@ -96,14 +96,14 @@ func (b *batch) run(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	if b.api = askedOften(b.url); b.url == "" {
-		cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
-		if err != nil {
-			return err
+		cfg, _, failed := loadConfig(cmd.Flags(), ofEngine)
+		if failed != nil {
+			return failed
 		}
 		cfg.Models = []string{b.models}
-		c, stop, err := inside(cmd, cfg)
-		if err != nil {
-			return err
+		c, stop, failed := inside(cmd, cfg)
+		if failed != nil {
+			return failed
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 		b.api = &c

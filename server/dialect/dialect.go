@@ -120,13 +120,6 @@ func (t *talk) call(where string, id, name, arguments string) {
 	m.calls = append(m.calls, where)
 }
 
-// function is a tool as chats have it.
-func function(name, description, parameters, strict json.RawMessage) fields {
-	f := fields{"name": name, "description": description, "parameters": parameters, "strict": strict}
-	maps.DeleteFunc(f, func(_ string, v any) bool { return v.(json.RawMessage) == nil })
-	return fields{"type": "function", "function": f}
-}
-
 // tools makes the tools of chats of a list of objects. kinds are the types that stand for a function.
 func tools(raw json.RawMessage, parameters string, kinds ...string) (list []fields, err error) {
 	if raw == nil {
@@ -148,7 +141,13 @@ func tools(raw json.RawMessage, parameters string, kinds ...string) (list []fiel
 			return nil, api.Bad("tools", "unsupported_field", "%s.type is %s: the server runs no tools itself: use tools of type %s, which the client runs",
 				where, cmp.Or(string(tool["type"]), "missing"), kinds[0])
 		}
-		list = append(list, function(tool["name"], tool["description"], tool[parameters], tool["strict"]))
+		function := fields{}
+		for name, own := range map[string]string{"name": "name", "description": "description", "parameters": parameters, "strict": "strict"} {
+			if tool.Has(own) {
+				function[name] = tool[own]
+			}
+		}
+		list = append(list, fields{"type": "function", "function": function})
 	}
 	return list, nil
 }
@@ -192,7 +191,7 @@ type part struct {
 // writer makes events of parts.
 type writer interface {
 	begin(p *part) []Event
-	more(p *part, piece string, d *generate.Delta) []Event
+	more(p *part, piece string) []Event
 	end(p *part) []Event
 }
 
@@ -207,10 +206,9 @@ type parts struct {
 
 func (s *parts) add(d *generate.Delta, g *generate.Sequences, w writer) (out []Event) {
 	s.shown.Add(d, g.Plan)
-	out = append(out, s.piece(thought, nil, d.Reasoning, d, w)...)
-	out = append(out, s.piece(words, nil, d.Text, d, w)...)
+	out = append(s.piece(thought, nil, d.Reasoning, w), s.piece(words, nil, d.Text, w)...)
 	for i := range d.Calls {
-		out = append(out, s.piece(call, &d.Calls[i], d.Calls[i].Function.Arguments, d, w)...)
+		out = append(out, s.piece(call, &d.Calls[i], d.Calls[i].Function.Arguments, w)...)
 	}
 	if d.Finish == "" {
 		return out
@@ -224,7 +222,7 @@ func (s *parts) add(d *generate.Delta, g *generate.Sequences, w writer) (out []E
 }
 
 // piece adds to the part that is open, or begins one. A call's first piece has its name.
-func (s *parts) piece(kind int, c *generate.ToolCall, text string, d *generate.Delta, w writer) (out []Event) {
+func (s *parts) piece(kind int, c *generate.ToolCall, text string, w writer) (out []Event) {
 	named := c != nil && c.Function.Name != ""
 	if text == "" && !named {
 		return nil
@@ -234,7 +232,7 @@ func (s *parts) piece(kind int, c *generate.ToolCall, text string, d *generate.D
 	}
 	p := s.list[len(s.list)-1]
 	if p.text += text; text != "" {
-		out = append(out, w.more(p, text, d)...)
+		out = append(out, w.more(p, text)...)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package dialect_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,15 +138,9 @@ func TestRename(t *testing.T) {
 		{"response_format.json_schema", "response_format.json_schema.schema is missing", "text.format", "text.format.schema is missing"},
 		{"loops", "loops is 99", "loops", "loops is 99"},
 	} {
-		var e *api.Error
-		if got := r.Rename(api.Bad(tt.param, "c", "%s", tt.message)); !asError(got, &e) || e.Param != tt.wantParam || e.Message != tt.want {
+		got := r.Rename(api.Bad(tt.param, "c", "%s", tt.message))
+		if e, ok := errors.AsType[*api.Error](got); !ok || e.Param != tt.wantParam || e.Message != tt.want {
 			t.Errorf("%s: %v", tt.message, got)
 		}
 	}
-}
-
-func asError(err error, into **api.Error) bool {
-	e, ok := err.(*api.Error) //nolint:errorlint // it is what Rename returns
-	*into = e
-	return ok
 }

@@ -250,7 +250,7 @@ func (m *messages) begin(p *part) []Event {
 	return []Event{event("content_block_start", fields{"index": p.index, "content_block": m.block(p, "")})}
 }
 
-func (m *messages) more(p *part, piece string, _ *generate.Delta) []Event {
+func (m *messages) more(p *part, piece string) []Event {
 	delta := []fields{
 		thought: {"type": "thinking_delta", "thinking": piece}, words: {"type": "text_delta", "text": piece},
 		call: {"type": "input_json_delta", "partial_json": piece},

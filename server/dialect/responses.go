@@ -41,7 +41,7 @@ func ReadResponse(b api.Body, v *api.Values, kept *Shelf) (_ Request, err error)
 		r.add(&message{Role: "developer", Content: v.Raw("instructions"), where: "instructions"})
 	}
 	if id := v.Text("previous_response_id"); id != "" {
-		if r.items, err = kept.History(id); err != nil {
+		if r.items, err = kept.history(id); err != nil {
 			return nil, err
 		}
 	}
@@ -306,7 +306,7 @@ func (r *response) begin(p *part) []Event {
 	return out
 }
 
-func (r *response) more(p *part, piece string, _ *generate.Delta) []Event {
+func (r *response) more(p *part, piece string) []Event {
 	f := r.at(p, fields{"delta": piece})
 	if p.kind == words {
 		f["logprobs"] = contentOf(r.waiting)

@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"sync"
@@ -15,101 +14,106 @@ const (
 	mostBytes = 32 << 20
 )
 
+// Forgotten is what to tell of a response that is not there.
+const Forgotten = "only the last 1000 responses of a key are kept, in memory, and none with store: false: send the whole history as input"
+
 // Shelf keeps the responses of one key, so that later ones can follow on them. They are gone when the process ends.
 type Shelf struct {
 	mu    sync.Mutex
-	kept  []keptResponse // the oldest first
+	kept  []*keptResponse            // the oldest first
+	items map[string]json.RawMessage // of their outputs, by id
 	bytes int
 }
 
 type keptResponse struct {
-	id     string
-	whole  json.RawMessage
-	items  []json.RawMessage // of the conversation, this response's output at its end
-	output int               // how many of them are that
-	bytes  int
+	id    string
+	whole json.RawMessage
+	items []json.RawMessage // of the conversation, this response's output at its end
+	ids   []string          // of the output
+	bytes int
 }
 
-// Keep puts a response that is done on the shelf.
+// Keep puts an answer that is done on the shelf, where it is a response that wants to be kept.
 func (s *Shelf) Keep(a Answer) {
 	r, ok := a.(*response)
-	if !ok || !r.asked.values.Bool("store") || r.failed != nil {
+	if !ok || !r.asked.values.Bool("store") {
 		return
 	}
-	k := keptResponse{id: r.ID, items: slices.Clone(r.asked.items), output: len(r.items)}
+	k := &keptResponse{id: r.ID, items: slices.Clone(r.asked.items)}
 	k.whole, _ = api.Encode(r.Whole()) // it was sent
-	for _, item := range r.items {
-		data, _ := api.Encode(item)
-		k.items = append(k.items, data)
+	s.Drop(k.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.items == nil {
+		s.items = map[string]json.RawMessage{}
+	}
+	for i, item := range r.items {
+		data, _ := api.Encode(item) // as it was sent
+		k.items, k.ids = append(k.items, data), append(k.ids, r.list[i].id)
+		s.items[r.list[i].id] = data
 	}
 	k.bytes = len(k.whole)
 	for _, item := range k.items {
 		k.bytes += len(item)
 	}
-	s.Drop(k.id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.kept, s.bytes = append(s.kept, k), s.bytes+k.bytes
 	for len(s.kept) > mostKept || s.bytes > mostBytes {
-		s.bytes -= s.kept[0].bytes
-		s.kept = slices.Delete(s.kept, 0, 1)
+		s.drop(0)
 	}
 }
 
-// find is the response of a name, or one that has an item of it.
-func (s *Shelf) find(is func(*keptResponse) bool) (k keptResponse, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := len(s.kept) - 1; i >= 0; i-- {
-		if is(&s.kept[i]) {
-			return s.kept[i], true
-		}
+func (s *Shelf) drop(at int) {
+	s.bytes -= s.kept[at].bytes
+	for _, id := range s.kept[at].ids {
+		delete(s.items, id)
 	}
-	return k, false
+	s.kept = slices.Delete(s.kept, at, at+1)
 }
 
-// Forgotten is what to tell of a response that is not there.
-const Forgotten = "only the last 1000 responses of a key are kept, in memory, and none with store: false: send the whole history as input"
-
-// History are the items of a conversation up to a response's end.
-func (s *Shelf) History(id string) ([]json.RawMessage, error) {
-	k, ok := s.find(func(k *keptResponse) bool { return k.id == id })
-	if !ok {
-		return nil, api.Bad("previous_response_id", "previous_response_not_found", "previous_response_id is %s, which is not kept here: "+Forgotten, api.Quote(id))
-	}
-	return slices.Clone(k.items), nil
-}
-
-// item is one of a response's output.
-func (s *Shelf) item(id, where string) (found json.RawMessage, err error) {
-	_, ok := s.find(func(k *keptResponse) bool {
-		return slices.ContainsFunc(k.items[len(k.items)-k.output:], func(item json.RawMessage) bool {
-			var named struct{ ID string }
-			found = item
-			return bytes.Contains(item, []byte(id)) && json.Unmarshal(item, &named) == nil && named.ID == id
-		})
-	})
-	if !ok {
-		return nil, api.Bad("input", "item_not_found", "%s refers to the item %s, which is not kept here: "+Forgotten, where, api.Quote(id))
-	}
-	return found, nil
-}
-
-// Whole is a response that is kept.
-func (s *Shelf) Whole(id string) (whole json.RawMessage, ok bool) {
-	k, ok := s.find(func(k *keptResponse) bool { return k.id == id })
-	return k.whole, ok
+func (s *Shelf) find(id string) int {
+	return slices.IndexFunc(s.kept, func(k *keptResponse) bool { return k.id == id })
 }
 
 // Drop takes a response off the shelf, and reports whether it was there.
 func (s *Shelf) Drop(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := slices.IndexFunc(s.kept, func(k keptResponse) bool { return k.id == id })
-	if at < 0 {
-		return false
+	at := s.find(id)
+	if at >= 0 {
+		s.drop(at)
 	}
-	s.bytes -= s.kept[at].bytes
-	s.kept = slices.Delete(s.kept, at, at+1)
-	return true
+	return at >= 0
+}
+
+// Whole is a response that is kept.
+func (s *Shelf) Whole(id string) (whole json.RawMessage, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.find(id)
+	if at < 0 {
+		return nil, false
+	}
+	return s.kept[at].whole, true
+}
+
+// history are the items of a conversation up to a response's end.
+func (s *Shelf) history(id string) ([]json.RawMessage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.find(id)
+	if at < 0 {
+		return nil, api.Bad("previous_response_id", "previous_response_not_found", "previous_response_id is %s, which is not kept here: "+Forgotten, api.Quote(id))
+	}
+	return slices.Clone(s.kept[at].items), nil
+}
+
+// item is one of a response's output.
+func (s *Shelf) item(id, where string) (json.RawMessage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.items[id]
+	if !ok {
+		return nil, api.Bad("input", "item_not_found", "%s refers to the item %s, which is not kept here: "+Forgotten, where, api.Quote(id))
+	}
+	return found, nil
 }
