@@ -99,10 +99,21 @@ async function failureOf(response) {
   return new ServerError(response.status, detail, response.headers.get('Retry-After'));
 }
 
+// pause lets the page do what else is due: a long answer may come at once.
+const pause = () => new Promise((go) => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    go();
+  };
+  port2.postMessage(null);
+});
+
 // events are the JSON values of a stream of server-sent events, up to [DONE].
 async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
+  let since = performance.now();
   try {
     for (;;) {
       const { value, done } = await reader.read();
@@ -117,6 +128,9 @@ async function* events(response) {
         const event = JSON.parse(data);
         if (event.error && !event.object) throw new ServerError(0, event.error, null);
         yield event;
+        if (performance.now() - since < 8) continue;
+        await pause();
+        since = performance.now();
       }
     }
   } finally {

@@ -16,6 +16,7 @@ function runCompare() {
     const panes = depths.map((depth) => new Pane(compareName(depth), scale));
     for (const pane of panes) pane.mark('waiting');
     answer.replaceChildren(...panes.map((pane) => pane.node));
+    kept.panes = panes.map((pane) => ({ pane }));
     say(`Running at ${plural(depths.length, 'depth')}.`);
     await warmUp(depths[0], signal);
     for (const [i, pane] of panes.entries()) {

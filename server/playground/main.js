@@ -47,6 +47,8 @@ byId('key').addEventListener('click', async () => {
   if (await apiKey.ask('The key that this page sends with its requests.')) loadModels();
 });
 
+for (const id of ['ask', 'bench', 'model']) for (const kind of ['input', 'change']) byId(id).addEventListener(kind, kept.saveForm);
+
 byId('key').hidden = apiKey.get() === null;
 fitKind();
 loadModels();

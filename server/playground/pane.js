@@ -21,6 +21,12 @@ class Pane {
       el('h3', {}, name, this.state), this.box, el('div', { class: 'gauge total', 'aria-hidden': 'true' }, this.bar), metrics);
     this.totalMS = null;
     this.request = null;
+    this.tail = ''; // text that no token brought
+  }
+
+  async settled() {
+    await this.tokens.settled();
+    this.box.append(this.tail);
   }
 
   mark(state) {
@@ -36,8 +42,10 @@ class Pane {
     try {
       const response = await call('POST', request.path, request.body, signal);
       for await (const event of events(response)) this.take(event);
+      await this.settled();
       this.mark('done');
     } catch (error) {
+      await this.settled();
       if (error.name === 'AbortError') {
         this.mark('stopped');
         throw error;
@@ -57,7 +65,7 @@ class Pane {
       if (loops.length) {
         this.tokens.add({ text, loops: Math.max(...loops), lens: choice.lens && choice.lens.at(-1), end: choice.finish_reason });
       } else if (text !== '') { // what a stop string has held back
-        this.box.append(text);
+        this.tail += text;
       }
       if (choice.finish_reason) this.values.end.textContent = choice.stop_reason ?? choice.finish_reason;
     }
@@ -94,7 +102,6 @@ class Pane {
   // openLens shows a token's lens. Where none came with the answer the same request is made once more, with the lens:
   // the same seed gives the same tokens.
   async openLens(index) {
-    for (const pane of document.querySelectorAll('[aria-current=true]')) pane.removeAttribute('aria-current');
     this.tokens.mark(index);
     const token = this.tokens.list[index];
     const title = `${this.name}, ${this.tokens.line(index)}.`;
@@ -123,13 +130,36 @@ class Pane {
 
   async fetchLens(index) {
     const top = Math.min(Math.max(Math.trunc(Number(byId('lens-top').value)) || 5, 1), 20);
-    const answer = await answerTo(this.request, index + 1, { return_lens: top });
-    const lens = answer.choices[0].lens ?? [];
-    this.tokens.list.forEach((token, i) => {
-      if (i > index || !lens[i] || token.lens) return;
-      Object.assign(token, { lens: lens[i], again: true });
-      this.tokens.describe(i);
-    });
+    const { path, body } = this.request;
+    const response = await call('POST', path, { ...body, ...mostTokens(path, index + 1), return_lens: top });
+    let i = 0;
+    for await (const event of events(response)) {
+      for (const lens of event.choices.flatMap((choice) => choice.lens ?? [])) {
+        const token = this.tokens.list[i];
+        if (i <= index && !token.lens) Object.assign(token, { lens, again: true });
+        if (i <= index) this.tokens.describe(i);
+        i++;
+      }
+    }
+  }
+
+  // kept is what a reload needs of the pane. Lenses are left out: the request brings them again.
+  kept() {
+    const values = Object.fromEntries(metricNames.map(([key]) => [key, this.values[key].textContent]));
+    return {
+      name: this.name, min: this.tokens.scale.min, max: this.tokens.scale.max, state: this.node.dataset.state, request: this.request, values,
+      totalMS: this.totalMS, tail: this.tail, tokens: this.tokens.list.map(({ text, loops, end }) => [text, loops, end]),
+    };
+  }
+
+  static from(kept) {
+    const pane = new Pane(kept.name, new Scale(kept.min, kept.max));
+    Object.assign(pane, { request: kept.request, totalMS: kept.totalMS, tail: kept.tail });
+    for (const [text, loops, end] of kept.tokens) pane.tokens.add({ text, loops, end });
+    for (const [key, value] of Object.entries(kept.values)) pane.values[key].textContent = value;
+    pane.mark(kept.state);
+    pane.settled();
+    return pane;
   }
 }
 

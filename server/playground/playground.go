@@ -29,7 +29,7 @@ var (
 const styleMark, scriptMark = "/* style */", "/* script */"
 
 // scripts are in the order in which they stand in the page: all but the last only define things.
-var scripts = []string{"api", "scale", "tokens", "lens", "settings", "request", "pane", "run", "compare", "bench", "main"}
+var scripts = []string{"api", "scale", "tokens", "lens", "settings", "request", "pane", "run", "compare", "bench", "kept", "main"}
 
 // document is the document, with the headers that hold for it.
 type document struct {

@@ -49,9 +49,10 @@ function depthOf(body, loops) {
   body.min_loops = numberOf('min-loops');
 }
 
+const mostTokens = (path, tokens) => ({ [path === 'v1/completions' ? 'max_tokens' : 'max_completion_tokens']: tokens });
+
 // answerTo is the whole answer to a request, as far as some tokens, with more fields.
 async function answerTo({ path, body }, tokens, fields, signal) {
-  const most = path === 'v1/completions' ? 'max_tokens' : 'max_completion_tokens';
-  const response = await call('POST', path, { ...body, stream: false, stream_options: undefined, [most]: tokens, ...fields }, signal);
+  const response = await call('POST', path, { ...body, stream: false, stream_options: undefined, ...mostTokens(path, tokens), ...fields }, signal);
   return response.json();
 }

@@ -3,6 +3,7 @@
 const running = { controller: null };
 
 function showEmpty() {
+  kept.panes = [];
   byId('answer').className = byId('answer').className.replace(/ ?(chat|compare)\b/g, '');
   byId('answer').replaceChildren(el('p', { class: 'empty' }, "The answer's tokens come here, each coloured by the loops that it took."));
   lensMessage('Choose a token to see what it would have been after each of its loops: click it, or go to it with Tab and the arrow keys and press Enter.');
@@ -17,6 +18,8 @@ async function begin(work) {
   byId('stop').disabled = false;
   lensMessage('Choose a token to see what it would have been after each of its loops.');
   byId('readout').textContent = '\u00a0';
+  const actions = byId('run').parentElement;
+  if (byId('result').getBoundingClientRect().top > innerHeight / 2) actions.scrollIntoView({ block: 'start' }); // on a phone: Stop, and the answer below it
   try {
     await work(running.controller.signal);
   } catch (error) {
@@ -27,6 +30,7 @@ async function begin(work) {
     }
   } finally {
     running.controller = null;
+    kept.saveAnswer();
     const lost = document.activeElement === byId('stop') || document.activeElement === document.body;
     byId('run').disabled = false;
     byId('stop').disabled = true;
@@ -39,6 +43,8 @@ function depthName() {
   const policy = byId('policy').value;
   return policy === 'none' ? plural(Number(loops), 'loop') : `${policy}, up to ${plural(Number(loops), 'loop')}`;
 }
+
+const userBubble = (prompt) => el('p', { class: 'user' }, el('span', { class: 'unseen' }, 'You: '), prompt);
 
 function runOne() {
   return begin(async (signal) => {
@@ -53,12 +59,17 @@ function runOne() {
     const talks = isChat();
     answer.classList.remove('compare');
     if (talks && answer.classList.contains('chat')) {
-      if (!chat.turns.length) answer.replaceChildren();
+      if (!chat.turns.length) {
+        kept.panes = [];
+        answer.replaceChildren();
+      }
     } else {
+      kept.panes = [];
       answer.replaceChildren();
     }
+    kept.panes.push({ pane, prompt });
     answer.classList.toggle('chat', talks);
-    if (talks) answer.append(el('p', { class: 'user' }, el('span', { class: 'unseen' }, 'You: '), prompt));
+    if (talks) answer.append(userBubble(prompt));
     answer.append(pane.node);
     if (talks) pane.node.scrollIntoView({ block: 'nearest' });
     say('Running.');
@@ -70,7 +81,7 @@ function runOne() {
         byId('prompt').value = '';
       }
     }
-    if (!pane.error) say(`Done. ${pane.summary()}. ${pane.tokens.text}`);
+    if (!pane.error) say(`Done. ${pane.summary()}. ${pane.tokens.text.slice(0, 500)}`);
   });
 }
 
@@ -78,5 +89,6 @@ function clearAll() {
   if (running.controller) running.controller.abort();
   chat.turns = [];
   showEmpty();
+  kept.saveAnswer();
   byId('prompt').focus();
 }

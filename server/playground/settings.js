@@ -31,6 +31,7 @@ async function loadModels() {
   if (models.list.some((card) => card.id === wanted)) select.value = wanted;
   showEmpty();
   fitModel();
+  if (!kept.restored) kept.restore(wanted);
 }
 
 // fitModel sets ranges, policies and hints for the chosen model.
@@ -75,7 +76,7 @@ function fitPolicy(chosen) {
   threshold.disabled = none;
   least.disabled = none;
   threshold.value = '';
-  threshold.placeholder = none ? '' : (name === 'auto' ? loops.auto.exit_threshold : defaultThresholds[name]) ?? '';
+  threshold.placeholder = none ? '' : ([loops.auto.exit_policy, 'auto'].includes(name) ? loops.auto.exit_threshold : defaultThresholds[name]) ?? '';
   least.placeholder = none ? '' : name === 'auto' ? loops.auto.min_loops : loops.min;
   if (none) least.value = '';
   if (chosen && name === 'auto') {
