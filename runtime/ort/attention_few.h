@@ -141,7 +141,7 @@ static void attend_few(const ls_task *t) {
   int64_t ahead = 4;  // keys that are asked for in advance: some 64 KiB, into the second-level cache
   int64_t row = kv_row(hd), bytes = t->kv_heads * row * (int64_t)sizeof(kv_t);
   while (ahead < FEW_AHEAD && ahead * bytes < 65536) ahead += 4;
-  int narrow = bytes < 2048;  // longer rows the processor fetches ahead by itself
+  int narrow = bytes < 4096;  // longer rows the processor fetches ahead by itself
   for (int64_t i = 0; i < nq; i++) ones[i] = 1;
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
   for (int64_t i = 0; i < all; i++) {
