@@ -55,6 +55,12 @@ var backends = map[string]func(tokenizerJSON []byte, config Config) (Tokenizer, 
 	"": parseNative, Native: parseNative, Sugarme: parseSugarme,
 }
 
+// Files are those that Open reads, of which only the first must be there.
+var Files = []string{
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+	"additional_chat_templates/tool_use.jinja",
+}
+
 // Open loads tokenizer.json from a folder, with tokenizer_config.json and
 // chat_template.jinja where they lie beside it. backend is Native, Sugarme or
 // "" for Native.
@@ -102,9 +108,7 @@ func OpenDir(path, backend string) (Tokenizer, error) {
 
 func openConfig(dir fs.FS) (Config, error) {
 	var files [5][]byte
-	for i, name := range []string{
-		"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "additional_chat_templates/tool_use.jinja",
-	} {
+	for i, name := range Files[1:] {
 		var err error
 		if files[i], err = optional(dir, name); err != nil {
 			return Config{}, err

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,10 +32,11 @@ type Options struct {
 	// IgnoreConfig are keys of config.json that are taken as absent, because somebody knows that they say nothing.
 	IgnoreConfig []string
 	Exporter     string // "loopserve <version>"
+	Origin       string // what the manifest says that it was made from; default: the checkpoint's folder
 	// Check looks at the checkpoint's folder before any weight is written; nil: nobody looks.
-	Check func(checkpoint fs.FS) error
+	Check func(checkpoint fs.FS) error `json:"-"`
 	// Progress is called now and then; nil: nobody looks.
-	Progress func(Progress)
+	Progress func(Progress) `json:"-"`
 
 	emulate bool // 16-bit graphs with the CPU's attention and float32 ports, for tests
 }
@@ -50,7 +52,7 @@ var companions = []string{
 // either whole or not there, and a bundle that is replaced is either the old or the new one. An error names the file,
 // key or tensor at fault.
 func Export(ctx context.Context, hf, out string, opt Options) (m *bundle.Manifest, err error) {
-	if err := opt.settle(); err != nil {
+	if err := opt.Settle(); err != nil {
 		return nil, err
 	}
 	out = filepath.Clean(out)
@@ -86,7 +88,7 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 	defer target.Close()
 	m := &bundle.Manifest{
 		ManifestVersion: bundle.Version, Name: opt.Name, Kind: bundle.KindPaged, Family: s.modelType,
-		Source:    bundle.Source{ModelType: s.modelType, Checkpoint: filepath.Base(filepath.Clean(hf)), Exporter: opt.Exporter},
+		Source:    bundle.Source{ModelType: s.modelType, Checkpoint: cmp.Or(opt.Origin, filepath.Base(filepath.Clean(hf))), Exporter: opt.Exporter},
 		Prelude:   bundle.Graph{File: "prelude.onnx"},
 		Block:     bundle.Graph{File: "block.onnx"},
 		Coda:      bundle.Graph{File: "coda.onnx"},

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/loopserve/loopserve/models/export/safetensors"
 )
 
 // folder is a checkpoint's folder. Links in it are followed as long as they stay in root.
@@ -17,7 +21,7 @@ type folder struct {
 }
 
 // openFolder opens a checkpoint's folder. One of the Hugging Face cache, models--ORG--NAME/snapshots/REVISION, has links to the
-// cache's blobs: its root is models--ORG--NAME. That folder itself stands for its revision main.
+// cache's blobs: its root is models--ORG--NAME, or the whole cache where repositories share blobs. That folder itself stands for its revision main.
 func openFolder(path string) (*folder, error) {
 	abs, err := filepath.Abs(path)
 	if err == nil {
@@ -36,6 +40,11 @@ func openFolder(path string) (*folder, error) {
 	}
 	if info, err := os.Stat(abs); err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("%s is a file: export reads the folder of a Hugging Face checkpoint, or a GGUF file", path)
+	}
+	if cache := filepath.Dir(repository); isCached(repository) { // which repositories may share blobs of
+		if _, err := os.Lstat(filepath.Join(cache, "blobs", ".huggingface-shared-blobs")); err == nil {
+			repository, at = cache, filepath.Join(filepath.Base(repository), at)
+		}
 	}
 	root, err := os.OpenRoot(repository)
 	if err != nil {
@@ -90,10 +99,61 @@ func (f *folder) explain(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	names, _ := fs.Glob(f.fs(), "*")
+	return instead(err, names)
+}
+
+// instead is explain for a list of what there is.
+func instead(err error, names []string) error {
 	for _, o := range otherFormats {
-		if names, _ := fs.Glob(f.fs(), o.pattern); len(names) > 0 {
-			return fmt.Errorf("%w (%s was found: this is %s)", err, names[0], o.found)
+		if i := slices.IndexFunc(names, func(name string) bool { ok, _ := path.Match(o.pattern, name); return ok }); i >= 0 {
+			return fmt.Errorf("%w (%s was found: this is %s)", err, names[i], o.found)
 		}
 	}
 	return fmt.Errorf("%w (export takes a Hugging Face checkpoint folder: config.json, and model.safetensors, shards with an index, or pytorch_model.bin)", err)
+}
+
+// Wants lists the files that an export reads, of the names that a checkpoint's repository has, as far as is known from those
+// that the folder has already: the index says which shards there are. Weights come last. Without names it is those that the folder
+// has, and those that every checkpoint has that can be served.
+func Wants(dir string, names []string) ([]string, error) {
+	if names == nil {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		names = []string{"config.json", "tokenizer.json"}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+	}
+	has := func(name string) bool { return slices.Contains(names, name) }
+	absent := func(name string) error {
+		return instead(fmt.Errorf("%s: %w", name, fs.ErrNotExist), names)
+	}
+	if !has("config.json") {
+		return nil, absent("config.json")
+	}
+	out := slices.DeleteFunc(slices.Concat([]string{"config.json", safetensors.Index}, companions), func(name string) bool { return !has(name) })
+	switch {
+	case has(safetensors.Index):
+		f, err := openFolder(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer f.root.Close()
+		if _, err := f.root.Stat(filepath.Join(f.at, safetensors.Index)); err != nil {
+			return out, nil // the next time
+		}
+		shards, err := safetensors.Files(f)
+		if i := slices.IndexFunc(shards, func(name string) bool { return !has(name) }); err == nil && i >= 0 {
+			err = absent(shards[i])
+		}
+		return append(out, shards...), err
+	case has("model.safetensors"):
+		return append(out, "model.safetensors"), nil
+	case has("pytorch_model.bin"):
+		return append(out, "pytorch_model.bin"), nil
+	}
+	return nil, absent("model.safetensors")
 }

@@ -50,6 +50,21 @@ func TestHuggingFaceCache(t *testing.T) {
 			t.Errorf("%s: %d files, want %d", from, len(got), len(want))
 		}
 	}
+	// Newer ones keep some blobs once for all repositories; without their mark, a link out of the repository is one.
+	shared := filepath.Join(filepath.Dir(repository), "blobs", "ab")
+	mark := filepath.Join(filepath.Dir(shared), ".huggingface-shared-blobs")
+	blob := filepath.Join(repository, "blobs", "sha-model.safetensors")
+	if err := errors.Join(os.MkdirAll(shared, 0o755), os.WriteFile(mark, []byte("1\n"), 0o644), os.Rename(blob, shared+"/xet"), os.Symlink("../../blobs/ab/xet", blob)); err != nil {
+		t.Fatal(err)
+	}
+	if got := manifestOf(t, snapshot, export.Options{}).Files; got["weights.data"] != want["weights.data"] {
+		t.Error("a shared blob gives other weights")
+	}
+	if err := os.Remove(mark); err != nil {
+		t.Fatal(err)
+	}
+	_, err := export.Export(t.Context(), snapshot, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
+	mentions(t, err, "model.safetensors", "escapes")
 	for link, to := range map[string]string{"config.json": filepath.Join(t.TempDir(), "config.json"), "tokenizer.json": "../../../elsewhere"} {
 		_, snapshot := cached(t)
 		path := filepath.Join(snapshot, link)
@@ -97,5 +112,40 @@ func TestOtherFolders(t *testing.T) {
 				t.Errorf("several lines: %v", err)
 			}
 		})
+	}
+}
+
+// Of a repository's files those are fetched that an export reads, and the shards when the index has told of them.
+func TestWants(t *testing.T) {
+	const index = "model.safetensors.index.json"
+	both := []string{"README.md", ".gitattributes", "config.json", "tokenizer.json", "tokenizer.model", "pytorch_model.bin", "figure.png", "modeling_ouro.py", "original/consolidated.safetensors"}
+	sharded := append(both, index, "model-1.safetensors", "model-2.safetensors", "model.safetensors")
+	for _, c := range []struct {
+		name       string
+		has, names []string
+		want       string
+	}{
+		{"whole", nil, append(both, "model.safetensors", "added_tokens.json", "additional_chat_templates/tool_use.jinja"), "config.json tokenizer.json added_tokens.json additional_chat_templates/tool_use.jinja README.md model.safetensors"},
+		{"only .bin", nil, both, "config.json tokenizer.json README.md pytorch_model.bin"},
+		{"shards, at first", nil, sharded, "config.json " + index + " tokenizer.json README.md"},
+		{"shards, with the index", []string{index}, sharded, "config.json " + index + " tokenizer.json README.md model-1.safetensors model-2.safetensors"},
+		{"what is here, without a list", []string{"config.json", "model.safetensors"}, nil, "config.json tokenizer.json model.safetensors"},
+		{"a part of it, without a list", []string{"config.json", index}, nil, "error: model-1.safetensors: file does not exist"},
+		{"a shard that there is not", []string{index}, sharded[:len(sharded)-2], "error: model-2.safetensors: file does not exist"},
+		{"LoRA", nil, []string{"adapter_config.json", "adapter_model.safetensors"}, "error: config.json: file does not exist (adapter_config.json was found: this is a LoRA adapter"},
+		{"no weights", nil, []string{"config.json"}, "error: model.safetensors: file does not exist"},
+	} {
+		dir := t.TempDir()
+		for _, name := range c.has {
+			put(t, dir, name, `{"weight_map":{"b":"model-2.safetensors","a":"model-1.safetensors"}}`)
+		}
+		list, err := export.Wants(dir, c.names)
+		got := strings.Join(list, " ")
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != c.want && !(err != nil && strings.HasPrefix(got, c.want)) {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
 	}
 }

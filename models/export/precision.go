@@ -35,8 +35,8 @@ var (
 	packBits  = map[string]int{F32: 32, BF16: 16, Int8: 8, Int4: 4, Keep: 8}
 )
 
-// settle fills in what is not chosen, and refuses what doesn't go together.
-func (o *Options) settle() error {
+// Settle fills in the precisions that are not chosen, and refuses what doesn't go together.
+func (o *Options) Settle() error {
 	o.DType = cmp.Or(o.DType, F32)
 	if o.Weights == Keep {
 		o.Embedding = cmp.Or(o.Embedding, Keep)

@@ -65,6 +65,15 @@ func From(f *os.File, tensors []*Tensor) *Checkpoint {
 	return c
 }
 
+// Index is the file that a checkpoint in shards has beside them.
+const Index = index
+
+// Files are the names of the weight files that the folder's index, or the layout without one, asks for. They need not be there.
+func Files(root Folder) ([]string, error) {
+	names, _, err := list(root)
+	return names, err
+}
+
 // list gives the names of the weight files, sorted, and where the index, if there is one, places each tensor.
 func list(root Folder) (names []string, places map[string]string, err error) {
 	raw, err := ReadFile(root, index, 64<<20)
