@@ -49,6 +49,13 @@ type Config struct {
 	Threads         int           `yaml:"threads" least:"0"`
 	ORTLib          string        `yaml:"ort_lib"`
 
+	Cache        string   `yaml:"cache"`
+	Weights      string   `yaml:"weights"`
+	Embedding    string   `yaml:"embedding"`
+	Head         string   `yaml:"head"`
+	DType        string   `yaml:"dtype"`
+	IgnoreConfig []string `yaml:"ignore_config"`
+
 	KVMemory      Bytes         `yaml:"kv_memory" least:"0"`
 	KVPrecision   string        `yaml:"kv_precision" oneof:"f32 f16 int8"`
 	KVPolicy      string        `yaml:"kv_policy"`

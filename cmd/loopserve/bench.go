@@ -84,11 +84,15 @@ of any size first. docs/benchmarks.md has the definitions.`,
 }
 
 // bar is a progress bar on a terminal, and nothing elsewhere.
-type bar struct{ b *progressbar.ProgressBar }
+type bar struct {
+	b        *progressbar.ProgressBar
+	terminal bool
+}
 
 func newBar(w io.Writer, what string) bar {
+	terminal := isTerminal(os.Stderr)
 	return bar{progressbar.NewOptions(-1, progressbar.OptionSetWriter(w), progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetDescription(what), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionSetVisibility(isTerminal(os.Stderr)))}
+		progressbar.OptionSetDescription(what), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionSetVisibility(terminal)), terminal}
 }
 
 // A bar that cannot be drawn fails nothing.

@@ -107,7 +107,11 @@ func (b *benchTarget) openBundle(cmd *cobra.Command, dir string) error {
 	if err != nil {
 		return err
 	}
-	if b.engine, err = app.OpenEngine(cfg, dir); err != nil {
+	cfg.Models = []string{dir}
+	if err := bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), sayTo(cmd.ErrOrStderr())); err != nil {
+		return err
+	}
+	if b.engine, err = app.OpenEngine(cfg, cfg.Models[0]); err != nil {
 		return err
 	}
 	b.free = append(b.free, b.engine.Close)

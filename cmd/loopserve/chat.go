@@ -28,7 +28,7 @@ func chatCommand() *cobra.Command {
 	var loops, system string
 	var plain bool
 	cmd := &cobra.Command{
-		Use:   "chat",
+		Use:   "chat [model]",
 		Short: "Talk to a model line by line, changing the loops on the way",
 		Long: `Chat reads lines from standard input, from a person or a pipe, and streams answers. A model with a chat template
 is told the whole conversation each time; one without, or with --plain, gets each line as a prompt by itself. A line that
@@ -36,10 +36,14 @@ fails does not end the conversation; when the lines come from a pipe or a file, 
 
 ` + chatHelp,
 		Example: `  loopserve chat --model adder --loops 8
+  loopserve chat hf:ByteDance/Ouro-1.4B-Thinking --weights int4
   loopserve chat --url http://127.0.0.1:8080 --model ouro --system "Be brief."
   printf '123+456=\n/loops 1\n123+456=\n' | loopserve chat --model adder`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if err := a.named(args); err != nil {
+				return err
+			}
 			if !isDepth(loops) {
 				return usagef("--loops is %q: must be an integer from 1, or auto", loops)
 			}

@@ -57,14 +57,18 @@ With --origin it prints where each value came from, too.`,
 func everySetting(string) bool { return true }
 
 func ofEngine(name string) bool {
-	return strings.HasPrefix(name, "kv_") || slices.Contains([]string{
+	return ofCheckpoints(name) || strings.HasPrefix(name, "kv_") || slices.Contains([]string{
 		"threads", "provider", "device_id", "ort_lib", "page_size", "max_rows", "max_running", "row_budget", "max_context", "prefix_cache",
 	}, name)
 }
 
-// addConfigFlags makes a flag of each setting that is taken. Their values go through configs.Load.
+// addConfigFlags makes a flag of each setting that is taken, and one for a file. Their values go through configs.Load.
 func addConfigFlags(flags *pflag.FlagSet, takes func(name string) bool) {
 	flags.String("config", "", "YAML file with settings")
+	addSettings(flags, takes)
+}
+
+func addSettings(flags *pflag.FlagSet, takes func(name string) bool) {
 	for _, f := range configs.Fields() {
 		if !takes(f.Name) {
 			continue
@@ -80,19 +84,24 @@ func addConfigFlags(flags *pflag.FlagSet, takes func(name string) bool) {
 // loadConfig reads file, environment and those flags. Others stay out of it: commands have flags of their own under the
 // names of settings. What is wrong there is a mistake of usage.
 func loadConfig(flags *pflag.FlagSet, takes func(name string) bool) (*configs.Config, configs.Origins, error) {
-	given := map[string]string{}
-	for _, f := range configs.Fields() {
-		if takes(f.Name) && flags.Changed(f.Flag()) {
-			given[f.Name] = flags.Lookup(f.Flag()).Value.String()
-		}
-	}
 	file, err := flags.GetString("config")
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, origins, err := configs.LoadWithOrigins(configs.Sources{File: file, Environ: os.Environ(), Flags: given})
+	cfg, origins, err := configs.LoadWithOrigins(configs.Sources{File: file, Environ: os.Environ(), Flags: given(flags, takes)})
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
 	return cfg, origins, nil
+}
+
+// given are the values of the flags that were given, by the names of their settings.
+func given(flags *pflag.FlagSet, takes func(name string) bool) map[string]string {
+	out := map[string]string{}
+	for _, f := range configs.Fields() {
+		if takes(f.Name) && flags.Changed(f.Flag()) {
+			out[f.Name] = flags.Lookup(f.Flag()).Value.String()
+		}
+	}
+	return out
 }

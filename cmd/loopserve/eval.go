@@ -110,7 +110,7 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 			return failed
 		}
 		defer func() { err = errors.Join(err, stop()) }()
-		server = &c
+		server, e.models = &c, cfg.Models[0]
 	}
 	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", strings.Join(e.names, ","), len(e.opt.Problems), e.problems)
 	var curves []*measure.Curve

@@ -4,46 +4,54 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/loopserve/loopserve/internal/store"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
-	"github.com/loopserve/loopserve/tokenizer"
 )
 
 func exportCommand() *cobra.Command {
 	var out string
 	var fused, noTokenizer bool
-	opt := export.Options{Exporter: "loopserve " + versionText()}
+	opt := export.Options{Exporter: exporter()}
 	cmd := &cobra.Command{
 		Use:        "export <checkpoint folder or GGUF file>",
 		SuggestFor: []string{"convert", "create"},
 		Short:      "Turn a Hugging Face checkpoint or a GGUF file into a bundle",
 		Long: `Export reads config.json and the safetensors files of a checkpoint, or a GGUF file, and writes a bundle: three ONNX graphs,
-the tokenizer and a manifest. A tokenizer that serve would refuse is refused before anything is written. No Python is needed, and no tensor is held in memory whole.
+the tokenizer and a manifest. hf:ORG/NAME[@REVISION] and hf:ORG/NAME/FILE.gguf are fetched from the Hugging Face hub, or found in its local cache.
+A tokenizer that serve would refuse is refused before anything is written. No Python is needed, and no tensor is held in memory whole.
 Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		Example: `  loopserve export ./checkpoint -o models/mine
+  loopserve export hf:ByteDance/Ouro-1.4B -o models/ouro --weights int4
   loopserve export ./checkpoint -o models/mine-int4 --weights int4 --embedding bf16 --head int8
   loopserve export ./checkpoint -o models/mine-cuda --dtype bf16
   loopserve export ./model.gguf -o models/mine --weights int8 --loop 13-16`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
+			if err := opt.Settle(); err != nil { // before anything is downloaded
+				return err
+			}
+			from, origin, err := fetched(cmd.Context(), cmd.ErrOrStderr(), args[0], store.Wants)
+			if err != nil {
+				return err
+			}
 			bar := newBar(cmd.ErrOrStderr(), "writing weights")
 			if !noTokenizer {
 				opt.Check = func(checkpoint fs.FS) error {
-					if _, err := tokenizer.Open(checkpoint, tokenizer.Native); err != nil {
+					if err := servable(checkpoint); err != nil {
 						return fmt.Errorf("%w; or export with --no-tokenizer what is to be measured and not served", err)
 					}
 					return nil
 				}
 			}
-			opt.Progress, opt.Unfused = exportProgress(cmd.ErrOrStderr(), bar, isTerminal(os.Stderr)), !fused
-			m, err := export.Export(cmd.Context(), args[0], out, opt)
+			opt.Progress, opt.Unfused, opt.Origin = exportProgress(bar, sayTo(cmd.ErrOrStderr())), !fused, origin
+			m, err := export.Export(cmd.Context(), from, out, opt)
 			bar.end()
 			if err != nil {
 				return err
@@ -79,25 +87,6 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 func warn(w io.Writer, m *bundle.Manifest) {
 	for _, text := range m.Warnings() {
 		fmt.Fprintln(w, "warning:", text)
-	}
-}
-
-// exportProgress shows how far an export is: a bar on a terminal, elsewhere a line every five seconds. A short one says nothing.
-func exportProgress(w io.Writer, b bar, terminal bool) func(export.Progress) {
-	const every = 5 * time.Second
-	next := time.Now().Add(every)
-	return func(p export.Progress) {
-		b.step(int(p.Done), int(p.Total), fmt.Sprintf("%s, %d MB", p.Doing, p.Written/1e6))
-		now := time.Now()
-		switch {
-		case terminal || now.Before(next):
-			return
-		case p.Tensor == "":
-			fmt.Fprintln(w, p.Doing)
-		default:
-			fmt.Fprintf(w, "%s: %3.0f %%, %d MB, %s\n", p.Doing, 100*float64(p.Done)/float64(max(p.Total, 1)), p.Written/1e6, p.Tensor)
-		}
-		next = now.Add(every)
 	}
 }
 

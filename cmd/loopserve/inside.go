@@ -17,6 +17,9 @@ func inside(cmd *cobra.Command, cfg *configs.Config) (c measure.HTTP, stop func(
 		cfg.Verify = "off"
 	}
 	cfg.Listen, cfg.AdminListen, cfg.APIKeys, cfg.APIKeyFile, cfg.ServedModelName = "127.0.0.1:0", "", nil, "", nil
+	if err := bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), sayTo(cmd.ErrOrStderr())); err != nil {
+		return c, nil, err
+	}
 	a, err := app.Load(cfg, versionText(), newLogger(cmd.ErrOrStderr(), &configs.Config{LogLevel: "error"}))
 	if err != nil {
 		return c, nil, err

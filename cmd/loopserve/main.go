@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/internal/app"
+	"github.com/loopserve/loopserve/internal/hub"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/internal/spelling"
 	"github.com/loopserve/loopserve/loopctl"
@@ -105,7 +106,7 @@ func mistake(err error) bool {
 	if errors.As(err, &refused) {
 		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
 	}
-	return errors.As(err, &usage) || errors.As(err, &config) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
+	return errors.As(err, &usage) || errors.As(err, &config) || errors.Is(err, hub.ErrRef) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
 }
 
 func root() *cobra.Command {
@@ -166,7 +167,7 @@ func suggestFlag(cmd *cobra.Command, err error) error {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(), runCommand(), chatCommand(), exportCommand(), verifyCommand(), inspectCommand(), evalCommand(), benchCommand(),
-		batchCommand(), modelsCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(), versionCommand(),
+		batchCommand(), modelsCommand(), listCommand(), rmCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(), versionCommand(),
 	}
 }
 

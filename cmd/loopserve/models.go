@@ -15,7 +15,7 @@ import (
 func modelsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:        "models [folder …]",
-		SuggestFor: []string{"list", "ls", "ps"},
+		SuggestFor: []string{"ls", "ps"},
 		Short:      "List the bundles of folders, with their loops and sizes",
 		Example:    "  loopserve models models",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -21,7 +21,7 @@ func runCommand() *cobra.Command {
 	var loops string
 	var chat, asJSON bool
 	cmd := &cobra.Command{
-		Use:        "run <prompt>",
+		Use:        "run [model] <prompt>",
 		SuggestFor: []string{"generate", "complete"},
 		Short:      "Answer one prompt, or compare the answers at several loop counts",
 		Long: `Run answers a prompt with a model that it runs itself, without a server; or with --url, that a server runs.
@@ -31,14 +31,18 @@ times are of a request alone: MS to the last token, FIRST to the first one, prom
   loopserve run "123+456+789=" --model adder --loops 1,2,4,8
   loopserve run "123+456+789=" --model adder --loops 4,16,auto --json
   echo -n "123+456=" | loopserve run - --model adder@2
+  loopserve run hf:ByteDance/Ouro-1.4B "The capital of France is" --weights int4
   loopserve run "Why is the sky blue?" --chat --url http://127.0.0.1:8080 --model ouro --max-tokens 200`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			depths, err := readDepths(loops)
 			if err != nil {
 				return err
 			}
-			prompt := args[0]
+			if err := a.named(args[:len(args)-1]); err != nil {
+				return err
+			}
+			prompt := args[len(args)-1]
 			if prompt == "-" {
 				text, err := io.ReadAll(cmd.InOrStdin())
 				if err != nil {

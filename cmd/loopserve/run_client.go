@@ -17,6 +17,7 @@ import (
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/measure"
+	"github.com/loopserve/loopserve/internal/store"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
@@ -35,13 +36,24 @@ type modelClient struct {
 func (a *modelClient) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.url, "url", "", "server to ask; empty: the model runs in this process")
 	flags.StringVar(&a.models, "models", "models", "folder of bundles, where there is no --url")
-	flags.StringVar(&a.model, "model", "", "name of a model, or a bundle's folder (default: the only model there is)")
+	flags.StringVar(&a.model, "model", "", "name of a model, a bundle's folder, or a checkpoint: a folder, a GGUF file or hf:ORG/NAME[@REVISION] (default: the only model there is)")
+	addSettings(flags, ofCheckpoints)
 	flags.StringVar(&a.library, "ort-lib", "", "path of ONNX Runtime's shared library, where there is no --url (default: the pinned one)")
 	flags.StringVar(&a.key, "api-key", "", "key for --url (default: LOOPSERVE_API_KEY)")
 	flags.IntVar(&a.tokens, "max-tokens", 0, "tokens of an answer, at most; 0: as many as the context has room for, up to 256 outside a chat")
 	flags.Float64Var(&a.temperature, "temperature", 0, "temperature of sampling; 0: always the most likely token")
 	flags.Int64Var(&a.seed, "seed", 0, "seed of sampling; 0: a random one")
 	flags.StringVar(&a.policy, "exit-policy", "", "let tokens leave the loop early: delta, gate, kl, entropy, argmax")
+}
+
+// named takes the model from the command line, where it is named there.
+func (a *modelClient) named(args []string) error {
+	if len(args) > 0 && a.model != "" {
+		return usagef("--model is %q, and %q is named beside it: give one of them", a.model, args[0])
+	} else if len(args) > 0 {
+		a.model = args[0]
+	}
+	return nil
 }
 
 // open finds the model and what answers for it. close must be called.
@@ -53,6 +65,9 @@ func (a *modelClient) open(cmd *cobra.Command) (closer func() error, err error) 
 		a.api = measure.HTTP{URL: a.url, Key: a.key}
 		return func() error { return nil }, a.choose(cmd.Context())
 	}
+	if store.IsCheckpoint(a.model) { // the only model there is then
+		a.models, a.model = a.model, ""
+	}
 	name := base(a.model)
 	if _, err := os.Stat(filepath.Join(name, bundle.FileName)); err == nil && name != "" {
 		b, err := bundle.Open(name, bundle.Options{SkipHash: true})
@@ -61,7 +76,8 @@ func (a *modelClient) open(cmd *cobra.Command) (closer func() error, err error) 
 		}
 		a.models, a.model = name, b.Manifest.Name+strings.TrimPrefix(a.model, name)
 	}
-	settings := map[string]string{"models": a.models, "preload": "none"}
+	settings := given(cmd.Flags(), ofCheckpoints)
+	settings["models"], settings["preload"] = a.models, "none"
 	if a.library != "" {
 		settings["ort_lib"] = a.library
 	}

@@ -50,7 +50,9 @@ func TestNumber(t *testing.T) {
 func TestExportProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		tell := exportProgress(&out, newBar(io.Discard, ""), false)
+		bar := newBar(io.Discard, "")
+		bar.terminal = false
+		tell := exportProgress(bar, sayTo(&out))
 		tell(export.Progress{Doing: "writing weights", Total: 4, Done: 1})
 		if out.Len() > 0 {
 			t.Errorf("said %q in the first seconds", out.String())

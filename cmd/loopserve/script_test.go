@@ -3,13 +3,17 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
+	"github.com/loopserve/loopserve/internal/hub/hubtest"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -24,15 +28,49 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: "testdata", ContinueOnError: os.Getenv("GOON") != "",
+		Condition: func(name string) (bool, error) {
+			return name == "huggingface_hub" && os.Getenv("HUB_PYTHON") != "", nil
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REPO", repo)
 			env.Setenv("MODELS", filepath.Join(repo, "models"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("LOOPSERVE_ORT_LIB", library(repo))
+			h := hubtest.New(t)
+			env.Values["hub"] = h
+			env.Setenv("HF_ENDPOINT", h.URL)
+			env.Setenv("HUB_PYTHON", os.Getenv("HUB_PYTHON"))
 			return nil
 		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"hub": hubScript},
 	})
+}
+
+// hubScript is the hub of a script: put REPOSITORY FOLDER, token TOKEN, spoil FILE, stall FILE BYTES, stalled (waits until a file is),
+// and requests (those since the last call, to standard output).
+func hubScript(ts *testscript.TestScript, _ bool, args []string) {
+	h := ts.Value("hub").(*hubtest.Hub)
+	change := func(f func()) { h.Change(func(*hubtest.Hub) { f() }) }
+	switch args[0] {
+	case "put":
+		_, err := h.Put(args[1], "main", ts.MkAbs(args[2]), nil)
+		ts.Check(err)
+	case "token":
+		change(func() { h.Token = args[1] })
+	case "spoil":
+		change(func() { h.Spoil[args[1]] = true })
+	case "stall":
+		n, err := strconv.ParseInt(args[2], 10, 64)
+		ts.Check(err)
+		change(func() { h.Stall[args[1]], h.Spoil = n, map[string]bool{} })
+	case "stalled":
+		ts.Check(h.Stalled())
+	case "requests":
+		fmt.Fprintln(ts.Stdout(), strings.Join(h.Requests(), "\n"))
+	default:
+		ts.Fatalf("hub has no command %s", args[0])
+	}
 }
 
 // library is the one that LOOPSERVE_ORT_LIB names, or the pinned one: the scripts run far from both places where the test

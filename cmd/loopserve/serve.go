@@ -20,22 +20,25 @@ import (
 
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:        "serve [bundle or folder of bundles …]",
+		Use:        "serve [model …]",
 		SuggestFor: []string{"server", "start"},
-		Short:      "Serve bundles over HTTP",
-		Long: `Serve answers OpenAI's API for the bundles that are named, or those of --models, until SIGINT or SIGTERM, then lets open requests end.
+		Short:      "Serve bundles and checkpoints over HTTP",
+		Long: `Serve answers OpenAI's API for the models that are named, or those of --models, until SIGINT or SIGTERM, then lets open requests end.
+A model is a bundle, a folder of bundles, or a checkpoint: a folder, a GGUF file or hf:ORG/NAME[@REVISION] on the Hugging Face hub, which
+is fetched, exported with --weights and kept in a cache, so that it is at hand the next time (loopserve list, loopserve rm).
 The port is open while models load: /readyz is 503 until they have. A bundle that cannot be served is left out, unless --strict.
 On SIGHUP it reads bundles again whose manifest has changed, and finds new ones: streams go on.
 Each flag is also a key of the file of --config, and an environment variable (--max-rows: LOOPSERVE_MAX_ROWS).`,
 		Example: `  loopserve serve
   loopserve serve models/adder
+  loopserve serve hf:ByteDance/Ouro-1.4B --weights int4
   loopserve serve ./ouro-1.4b --listen 0.0.0.0:8080 --api-key-file keys.txt
   loopserve serve --models big,small --model-memory 8GiB --preload small --admin-listen 127.0.0.1:8081
   curl 127.0.0.1:8080/v1/completions -d '{"model":"adder","prompt":"123+456+789=","max_tokens":8,"temperature":0,"loops":8}'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				if cmd.Flags().Changed("models") {
-					return usagef("bundles are named both by --models and as %s: name them once", strings.Join(args, " "))
+					return usagef("models are named both by --models and as %s: name them once", strings.Join(args, " "))
 				}
 				if err := cmd.Flags().Set("models", strings.Join(args, ",")); err != nil {
 					return err
@@ -49,6 +52,12 @@ Each flag is also a key of the file of --config, and an environment variable (--
 			l, err := app.Listen(cfg, cfg.Listen, cfg.MaxConnections) // before anything is loaded: it may be in use
 			if err != nil {
 				return fmt.Errorf("listen is %q: %w", cfg.Listen, err)
+			}
+			if err := bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), func(text string) { log.Info(text) }); err != nil {
+				if interrupted(cmd.Context(), err) { // a stop before models are there is a stop
+					err = nil
+				}
+				return errors.Join(err, l.Close())
 			}
 			p, err := app.Open(cfg, versionText(), log)
 			if err != nil {

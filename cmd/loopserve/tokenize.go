@@ -55,10 +55,14 @@ func detokenizeCommand() *cobra.Command {
 // withTokenizer makes a command print what convert makes of its arguments, or of standard input where it has none, with the
 // tokenizer of a folder.
 func withTokenizer(cmd *cobra.Command, convert func(tok tokenizer.Tokenizer, dir, text string) (string, error)) *cobra.Command {
-	dir := cmd.Flags().String("tokenizer", "models/adder", "folder with tokenizer.json: a bundle or a checkpoint")
+	dir := cmd.Flags().String("tokenizer", "models/adder", "folder with tokenizer.json: a bundle or a checkpoint, which may be hf:ORG/NAME[@REVISION]")
 	backend := cmd.Flags().String("backend", tokenizer.Native, "native (exact) or sugarme (for comparison)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		tok, err := tokenizer.OpenDir(*dir, *backend)
+		at, _, err := fetched(cmd.Context(), cmd.ErrOrStderr(), *dir, ofTokenizer)
+		if err != nil {
+			return err
+		}
+		tok, err := tokenizer.OpenDir(at, *backend)
 		if err != nil {
 			return err
 		}

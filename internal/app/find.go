@@ -19,7 +19,7 @@ func FindBundles(paths []string) ([]string, error) {
 		}
 		entries, err := os.ReadDir(path)
 		if err != nil {
-			return nil, fmt.Errorf("models: %w: name a bundle (a folder with %s), or a folder of bundles", err, bundle.FileName)
+			return nil, fmt.Errorf("models: %w: name a bundle (a folder with %s), a folder of bundles, or a checkpoint: a folder or hf:ORG/NAME", err, bundle.FileName)
 		}
 		found := 0
 		for _, e := range entries {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Unmodified clients against a server of this tree, which answers with the shipped adder.
-# usage: run.sh libraries | actor [CLIENT...] | node | harness | aiperf | guidellm
+# usage: run.sh libraries | actor [CLIENT...] | node | harness | aiperf | hub | guidellm
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 client=${1:-libraries}
@@ -52,6 +52,10 @@ aiperf)
   from_pypi aiperf==0.13.0
   serve --models $bundle
   "$python" scripts/clients/load.py aiperf "$url" $bundle "${LIMIT:-100}"
+  ;;
+hub) # the hub and the commands are those of the tests
+  from_pypi huggingface_hub==2.4.0
+  HUB_PYTHON=$python go test -count 1 -run TestScripts/python ./cmd/loopserve
   ;;
 guidellm) # its data loader needs torch, which brings gigabytes of CUDA libraries: for a run by hand
   from_pypi guidellm==0.8.1
