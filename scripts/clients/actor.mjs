@@ -11,7 +11,7 @@ import { z } from "zod";
 
 const baseURL = process.argv[2].replace(/\/$/, "") + "/v1";
 const [echo, told, paris] = ["You said: hi", "The tool says: sunny in Paris", { city: "Paris", degrees: 21 }];
-const Town = z.object({ city: z.string(), degrees: z.number() });
+const Town = z.object({ city: z.string(), degrees: z.number().int() });
 const think = { chat_template_kwargs: { enable_thinking: true } };
 const version = (name) => JSON.parse(require("node:fs").readFileSync(`node_modules/${name}/package.json`)).version;
 const require = createRequire(import.meta.url);
