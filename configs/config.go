@@ -57,7 +57,7 @@ type Config struct {
 	IgnoreConfig []string `yaml:"ignore_config"`
 
 	KVMemory      Bytes         `yaml:"kv_memory" least:"0"`
-	KVPrecision   string        `yaml:"kv_precision" oneof:"f32 f16 int8"`
+	KVPrecision   string        `yaml:"kv_precision" oneof:"auto f32 f16 int8"`
 	KVPolicy      string        `yaml:"kv_policy"`
 	PageSize      int           `yaml:"page_size" least:"1"`
 	MaxRows       int           `yaml:"max_rows" least:"1"`

@@ -90,7 +90,7 @@ func TestMistakes(t *testing.T) {
 		{"no port", "listen: localhost\n", nil, []string{`listen is "localhost": write it as 127.0.0.1:8080`}},
 		{"short key", "api_keys: [abc]\n", nil, []string{"shorter than 8"}},
 		{"page size", "page_size: 12\n", nil, []string{"power of two"}},
-		{"kv precision", "kv_precision: int4\n", nil, []string{`kv_precision is "int4": use one of f32, f16, int8`}},
+		{"kv precision", "kv_precision: int4\n", nil, []string{`kv_precision is "int4": use one of auto, f32, f16, int8`}},
 		{"kv policy", "kv_policy: modulo\n", nil, []string{"kv_policy", "modulo:4"}},
 		{"no models", "models: []\n", nil, []string{"models is empty"}},
 		{"flag", "", map[string]string{"threads": "x"}, []string{`flag --threads: "x" is not an integer`}},

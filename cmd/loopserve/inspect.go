@@ -52,7 +52,7 @@ the KV memory, and the memory that a number of requests of one length take at a 
 	cmd.Flags().IntVar(&load.Length, "length", 0, "tokens of each request, prompt and completion; 0: the model's context")
 	cmd.Flags().IntVar(&load.Loops, "loops", 0, "loops of each token; 0: the model's default")
 	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens in a page")
-	cmd.Flags().StringVar(&load.Precision, "kv-precision", "f32", "numbers in the KV pages: f32, f16 or int8")
+	cmd.Flags().StringVar(&load.Precision, "kv-precision", "auto", "numbers in the KV pages: f32, f16 or int8; auto: f16 for int4 and int8 bundles, else f32")
 	cmd.Flags().TextVar(&kv, "kv-memory", configs.Bytes(0), "memory for KV pages; 0: what a server of this bundle alone would take on this machine now")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

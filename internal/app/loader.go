@@ -14,7 +14,6 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/spec"
-	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
@@ -57,7 +56,7 @@ func (k *loader) read(dir string) (*model, error) {
 	if info, err := os.Stat(filepath.Join(dir, bundle.FileName)); err == nil {
 		created = info.ModTime()
 	}
-	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, bytes: memoryOf(m, &holds, k.cfg)}
+	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, bytes: memoryOf(m, &holds, k.cfg, k.env.Provider())}
 	out.open = func() (*loaded, error) { return k.load(b) }
 	if k.cfg.Verify == "lazy" {
 		out.verify = b.Verify
@@ -85,7 +84,7 @@ func (k *loader) read(dir string) (*model, error) {
 			k.log.Warn("left out of a model's generation_config.json", "model", m.Name, "err", err)
 		}
 	}
-	for i, s := range spec.Shapes(m, k.cfg.PageSize, precision(k.cfg)) {
+	for i, s := range shapes(m, k.cfg, k.env.Provider()) {
 		out.card.PageBytes[i] = s.PageBytes()
 	}
 	return out, nil
@@ -137,7 +136,7 @@ func openRuntime(cfg *configs.Config, log *slog.Logger) (*ort.Env, error) {
 
 // openEngine opens a bundle's engine with the sizes of a configuration.
 func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config) (engine.Engine, error) {
-	opt, err := engineOptions(cfg)
+	opt, err := engineOptions(cfg, &b.Manifest, env.Provider())
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +156,4 @@ func controllerConfig(cfg *configs.Config) loopctl.Config {
 		out.ReserveTokens = 1
 	}
 	return out
-}
-
-// precision is that of the KV pages; the configuration has been checked.
-func precision(cfg *configs.Config) kvcache.Precision {
-	p, _ := kvcache.ParsePrecision(cfg.KVPrecision)
-	return p
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/spec"
+	"github.com/loopserve/loopserve/runtime/kvcache"
 )
 
 // Sizes that the configuration leaves open are shares of what is free, as vLLM takes a share of a device's memory. The rest is
@@ -59,7 +60,7 @@ func weights(dirs []string) (out []int64) {
 // capacity is what the engine of a bundle will hold. The error says what the bundle does not allow, or that the longest
 // sequence would never fit.
 func capacity(m *bundle.Manifest, cfg *configs.Config, provider string) (loopctl.Capacity, error) {
-	opt, err := engineOptions(cfg)
+	opt, err := engineOptions(cfg, m, provider)
 	if err == nil {
 		err = m.RunsOn(provider)
 	}
@@ -80,19 +81,26 @@ func capacity(m *bundle.Manifest, cfg *configs.Config, provider string) (loopctl
 }
 
 // memoryOf is what a bundle takes with an engine of that capacity: the files, and the KV pages.
-func memoryOf(m *bundle.Manifest, c *loopctl.Capacity, cfg *configs.Config) int64 {
+func memoryOf(m *bundle.Manifest, c *loopctl.Capacity, cfg *configs.Config, provider string) int64 {
 	bytes := m.FileBytes()
-	for i, s := range spec.Shapes(m, c.PageSize, precision(cfg)) {
+	for i, s := range shapes(m, cfg, provider) {
 		bytes += int64(c.Pages[i]) * s.PageBytes()
 	}
 	return bytes
 }
 
-// engineOptions are the sizes of a configuration.
-func engineOptions(cfg *configs.Config) (engine.Options, error) {
+// shapes are those of the stages' pages.
+func shapes(m *bundle.Manifest, cfg *configs.Config, provider string) [3]kvcache.Shape {
+	precision, _ := spec.KVPrecision(cfg.KVPrecision, m, provider) // it has been checked
+	return spec.Shapes(m, cfg.PageSize, precision)
+}
+
+// engineOptions are the sizes of a configuration for a bundle.
+func engineOptions(cfg *configs.Config, m *bundle.Manifest, provider string) (engine.Options, error) {
 	policy, err := spec.ParseKVPolicy(cfg.KVPolicy)
+	precision, wrong := spec.KVPrecision(cfg.KVPrecision, m, provider)
 	return engine.Options{
-		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), KVPrecision: precision(cfg),
+		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), KVPrecision: precision,
 		Sequence: cfg.MaxRunning, Context: cfg.MaxContext, KV: policy,
-	}, err
+	}, cmp.Or(err, wrong)
 }

@@ -17,7 +17,7 @@ type Load struct {
 	Length   int `json:"length"`   // tokens of each, prompt and completion; default (and at most) the context
 	Loops    int `json:"loops"`    // default the model's
 	PageSize int `json:"page_size"`
-	// Precision is what the KV pages are kept in: f32 (default), f16 or int8. Bundles for CUDA and of the kind dense have
+	// Precision is what the KV pages are kept in: f32, f16 or int8; auto, the default, is told as what it comes to. Bundles for CUDA and of the kind dense have
 	// their own.
 	Precision string `json:"kv_precision"`
 	KVMemory  int64  `json:"kv_memory"` // of a server, for its KV pages; 0: 1 GiB
@@ -96,16 +96,17 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 	if err := load.complete(m); err != nil {
 		return nil, err
 	}
+	precision, err := spec.KVPrecision(load.Precision, m, cmp.Or(m.Provider, "cpu"))
+	if err != nil {
+		return nil, err
+	}
+	load.Precision = precision.String()
 	f := &Facts{
 		Name: m.Name, Kind: m.Kind, Family: m.Family, Description: m.Description, Provider: cmp.Or(m.Provider, "cpu"),
 		HiddenSize: m.HiddenSize, VocabSize: m.VocabSize, Context: m.Context,
 		Heads: m.Attention.Heads, KVHeads: m.Attention.KVHeads, HeadDim: m.Attention.HeadDim,
 		State: m.State.Kind, Inject: m.Inject, Gate: m.Gate != nil, Loops: m.Loops, Precision: m.Precision, Load: load,
 		FileBytes: m.FileBytes(),
-	}
-	precision, err := kvcache.ParsePrecision(load.Precision)
-	if err != nil {
-		return nil, err
 	}
 	shapes := spec.Shapes(m, load.PageSize, precision)
 	for i, g := range []bundle.Graph{m.Prelude, m.Block, m.Coda} {
@@ -142,7 +143,7 @@ func (l *Load) complete(m *bundle.Manifest) error {
 	l.Requests, l.Length, l.Loops = cmp.Or(l.Requests, 1), cmp.Or(l.Length, m.Context), cmp.Or(l.Loops, m.Loops.Default)
 	l.PageSize = cmp.Or(l.PageSize, engine.Options{}.WithDefaults(m).PageSize)
 	l.KVMemory = cmp.Or(l.KVMemory, engine.Options{}.WithDefaults(m).KVBytes)
-	l.Precision = cmp.Or(l.Precision, kvcache.F32.String())
+	l.Precision = cmp.Or(l.Precision, "auto")
 	switch {
 	case l.Requests < 1 || l.PageSize < 1:
 		return fmt.Errorf("requests is %d and page_size is %d: both must be at least 1", l.Requests, l.PageSize)

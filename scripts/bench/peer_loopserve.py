@@ -11,7 +11,7 @@ from common import each_shape, flags, line
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 a = flags(["f32", "int8", "int4"], via=dict(default="server", choices=["server", "engine"]),
-          port=dict(type=int, default=18082), kv=dict(default="f32", help="--kv-precision"))
+          port=dict(type=int, default=18082), kv=dict(default="auto", help="--kv-precision"))
 BIN = os.environ.get("BENCH_LOOPSERVE", os.path.join(HERE, "../../bin/loopserve"))
 VERSION = os.environ.get("BENCH_VERSION", "")
 source = json.load(open(os.path.join(a.models, "looped/config.json")))
@@ -51,7 +51,7 @@ def measure_engine():
 def measure_server():
     with client_openai.Server([BIN, "serve", "--models", bundle, "--listen", f"127.0.0.1:{a.port}"] + engine,
                               a.port, "/readyz") as s:
-        client_openai.bench(a, "loopserve" + (f", {a.kv} pages" if a.kv != "f32" else ""), VERSION, "looped", s.pid)
+        client_openai.bench(a, "loopserve" + (f", {a.kv} pages" if a.kv != "auto" else ""), VERSION, "looped", s.pid)
 
 
 for _ in each_shape(a):
