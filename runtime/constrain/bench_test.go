@@ -100,3 +100,51 @@ func BenchmarkToken(b *testing.B) {
 		}
 	}
 }
+
+// One token of a schema's answers over a vocabulary of 32,000, where all is remembered that fits, and the compilation.
+func BenchmarkSchema(b *testing.B) {
+	v, tokens := large(32_000)
+	for name, s := range map[string]string{
+		"record": `{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0},"tags":{"type":"array","items":{"type":"string"}}},"required":["name","age","tags"]}`,
+		"url":    `{"type":"string","format":"uri","minLength":1,"maxLength":2083}`,
+		"length": `{"type":"string","maxLength":2083}`,
+		"number": `{"type":"array","items":{"type":"number","minimum":-0.5,"maximum":1000,"multipleOf":0.25},"minItems":50}`,
+		"set":    `{"type":"array","items":{"type":"string"},"uniqueItems":true,"minItems":5}`,
+		"union":  `{"oneOf":[{"type":"object","properties":{"k":{"const":"a"},"d":{"type":"string","format":"date-time"}},"required":["k","d"]},{"type":"object","properties":{"k":{"const":"b"},"n":{"type":["integer","null"]}},"required":["k"]}]}`,
+	} {
+		f, err := constrain.Schema([]byte(s))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name+"/compile", func(b *testing.B) {
+			for b.Loop() {
+				f, _ := constrain.Schema([]byte(s))
+				if _, err := constrain.Compile(f, v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/token", func(b *testing.B) {
+			m, err := constrain.Compile(f, v)
+			if err != nil {
+				b.Fatal(err)
+			}
+			rng := rand.New(rand.NewPCG(1, 2))
+			x, n := m.Start(), 0
+			for b.Loop() {
+				bits := x.Next()
+				n++
+				more := false
+				for i, begin := 0, rng.IntN(len(tokens)); i < len(tokens) && n%100 != 0 && bits != nil && !more; i++ {
+					id := (begin + i) % len(tokens)
+					if more = bits[id>>6]>>(id&63)&1 != 0; more {
+						x.Advance(int32(id))
+					}
+				}
+				if !more {
+					x = m.Start()
+				}
+			}
+		})
+	}
+}

@@ -105,8 +105,10 @@ func (v *value) constant() string {
 	case v.raw[0] == '"':
 		return quote(v.text())
 	}
-	if r := v.rational(); r != nil && r.IsInt() {
-		return r.Num().String()
+	if r := v.rational(); r != nil {
+		if places, exact := r.FloatPrec(); exact && places <= maxFraction {
+			return r.FloatString(places)
+		}
 	}
 	return string(v.raw)
 }

@@ -258,7 +258,9 @@ func (p *program) needOf(k *inst, alphabet []bool) int32 {
 			n = max(p.need[k.next], 1) // where one text of an edge needs a call, all are given room for it
 		}
 	case codeLeast, codeSet, codeItem, codeItemEnd, codeSetEnd:
-		n = p.need[k.next]
+		if k.tally == nil || !k.tally.closed {
+			n = p.need[k.next]
+		}
 	}
 	if n > MaxDepth {
 		return unreachable

@@ -176,10 +176,14 @@ func (d *document) differing(s *shape, least, most int) *node {
 // in several ways.
 func (d *document) distinct(s *shape) (n *node, of types, size int) {
 	if s.enum != nil {
+		seen := map[string]bool{}
 		for _, v := range s.enum {
-			if d.admits(s, v) {
-				of, size = of|v.types(), size+1
+			if text := v.constant(); !seen[text] && d.admits(s, v) {
+				seen[text], of, size = true, of|v.types(), size+1
 			}
+		}
+		if of&(arrayType|objectType) != 0 {
+			return nil, 0, 0
 		}
 		return d.shape(s, quotes), of, size
 	}
