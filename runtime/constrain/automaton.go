@@ -93,7 +93,9 @@ func Compile(f *Form, v *Vocabulary) (*Automaton, error) {
 		return nil, err
 	}
 	m := &Automaton{v: v, p: p, seen: map[position]struct{}{}, path: make([]*state, v.depth+1)}
-	m.forget()
+	if m.forget(); m.start == dead {
+		return nil, attempt(func() { refuse("it is too ambiguous: rules that may be empty begin with each other") })
+	}
 	return m, nil
 }
 
@@ -118,7 +120,7 @@ func (m *Automaton) add(pc int32, f *frame, of *set) {
 	if f.depth+m.p.need[pc] > MaxDepth || len(m.found) >= maxPositions {
 		return
 	}
-	if len(m.seen) >= 4*maxPositions && (m.accept || len(m.found) > 0) {
+	if n := len(m.seen); n >= 4*maxPositions && (m.accept || len(m.found) > 0) || n >= 64*maxPositions {
 		return
 	}
 	at := position{pc, f, of}
