@@ -385,7 +385,7 @@ async function long(page, shoot, pace) {
   await page.evaluate(standIn, { tokens: 4000, pace });
   await page.fill('#prompt', 'long');
   const best = [];
-  for (let attempt = 0; attempt < 5 && Math.max(...best.slice(-1), 51) > 50; attempt++) {
+  for (let attempt = 0; attempt < 5 && (best.at(-1) ?? 51) > 50; attempt++) {
     await page.evaluate(() => {
       window.tasks = [];
       window.watch ??= new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((e) => e.duration)));
