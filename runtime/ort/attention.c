@@ -79,19 +79,19 @@ static int check_spans(const ls_attention_args *a, ls_error *e) {
 // The work of a call: tasks are taken one by one, for lengths differ too much for fixed shares.
 typedef struct {
   ls_plan plan;
+  _Atomic(int64_t) next_row, prepared;
   atomic_size_t next;
   float *parts;
 } work;
 
-static void prepare_some(void *data, size_t unused) {
-  (void)unused;
-  work *w = data;
+// Prepares rows until all are, by whichever thread.
+static void prepare_some(work *w) {
   const ls_attention_args *a = w->plan.a;
-  enum { CHUNK = 8 };
+  const int64_t chunk = a->rows < 64 ? 1 : 8;
   for (;;) {
-    int64_t from = (int64_t)atomic_fetch_add(&w->next, 1) * CHUNK;
-    int64_t to = from + CHUNK < a->rows ? from + CHUNK : a->rows;
-    if (from >= a->rows) return;
+    int64_t from = atomic_fetch_add(&w->next_row, chunk);
+    int64_t to = from + chunk < a->rows ? from + chunk : a->rows;
+    if (from >= a->rows) break;
     int64_t lo = 0, hi = a->spans - 1;  // to the last span that begins at or before `from`
     while (lo < hi) {
       int64_t mid = (lo + hi + 1) / 2;
@@ -105,12 +105,15 @@ static void prepare_some(void *data, size_t unused) {
       while (r >= a->cumulative[lo + 1]) lo++;
       w->plan.k->prepare(a, lo, r);
     }
+    atomic_fetch_add_explicit(&w->prepared, to - from, memory_order_release);
   }
+  for (unsigned i = 0; atomic_load_explicit(&w->prepared, memory_order_acquire) < a->rows; i++) ls_await(i);
 }
 
 static void attend_some(void *data, size_t unused) {
   (void)unused;
   work *w = data;
+  prepare_some(w);
   // Tasks and parts before `span`: this thread's numbers only grow.
   int64_t span = 0, before = 0, used = 0, base = 0;
   ls_cut cut = ls_plan_span(&w->plan, 0, &used);
@@ -127,11 +130,6 @@ static void attend_some(void *data, size_t unused) {
   }
 }
 
-static void spread(work *w, ls_body body, size_t tasks, double cost, const ls_pool *pool) {
-  atomic_store(&w->next, 0);
-  ls_spread(pool, body, tasks, cost, w);
-}
-
 int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error *e) {
   if (check_shapes(a, e) || check_spans(a, e)) return -1;
   if (a->rows == 0) return 0;
@@ -139,8 +137,8 @@ int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error
   work w = {.plan = ls_plan_call(a, kernels(a->kv), pool->threads, PART_FLOATS)};
   if (w.plan.parts > 0) w.parts = malloc((size_t)w.plan.parts * sizeof *w.parts);
   if (w.parts == NULL) w.plan = ls_plan_call(a, w.plan.k, pool->threads, 0);  // slower, and the same
-  spread(&w, prepare_some, (size_t)((a->rows + 7) / 8), (double)a->rows * width * 10, pool);
-  spread(&w, attend_some, w.plan.tasks, w.plan.cost, pool);
+  size_t tasks = w.plan.tasks > (size_t)a->rows ? w.plan.tasks : (size_t)a->rows;
+  ls_spread(pool, attend_some, tasks, w.plan.cost + (double)a->rows * width * 10, &w);
   ls_join_parts(&w.plan, w.parts);
   free(w.parts);
   return 0;
