@@ -43,7 +43,7 @@ type owed struct {
 // Read implements io.Reader. At the end the deadline must be off, since net/http's watch for a client that hangs up is a read.
 func (b *owed) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF && !b.paid { //nolint:errorlint // io.Reader's contract: io.EOF itself
+	if err == io.EOF && !b.paid {
 		b.paid = true
 		b.header.Del("Connection")
 		b.until(time.Time{})

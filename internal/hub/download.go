@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -218,7 +217,7 @@ func digest(f *os.File, as file) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	if len(as.etag) == 2*sha1.Size {
 		h = sha1.New()
 		fmt.Fprintf(h, "blob %d\x00", size)

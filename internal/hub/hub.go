@@ -46,7 +46,7 @@ func Parse(text string) (ref Ref, ok bool, err error) {
 	}
 	ref.Repo, ref.Revision = name, cmp.Or(revision, "main")
 	if !repoRule.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, "--") || at && revision == "" ||
-		!plain(ref.Revision) || ref.File != "" && !(plain(ref.File) && strings.HasSuffix(ref.File, ".gguf")) {
+		!plain(ref.Revision) || ref.File != "" && (!plain(ref.File) || !strings.HasSuffix(ref.File, ".gguf")) {
 		return ref, true, fmt.Errorf("%q %w: write hf:ORG/NAME, hf:ORG/NAME@REVISION or hf:ORG/NAME/FILE.gguf", text, ErrRef)
 	}
 	return ref, true, nil

@@ -108,7 +108,7 @@ func (f *folder) take(from string) error {
 	if err != nil {
 		return err
 	}
-	defer other.close() //nolint:errcheck // read only
+	defer other.close()
 	found := &bundle.Manifest{Files: map[string]bundle.File{}}
 	if err := copyCompanions(other, f.root, found); err != nil {
 		return err

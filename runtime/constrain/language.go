@@ -57,7 +57,7 @@ func (m *machine) language(wants []want) *language {
 	}
 	l := &language{classes: m.classes()}
 	m.state([]thread{begin}, -1)
-	for at := 0; at < len(m.states); at++ { // which grow
+	for at := 0; at < len(m.states); at++ { //nolint:intrange // they grow meanwhile
 		next := make([]int, len(l.classes))
 		for c, class := range l.classes {
 			next[c] = m.step(at, class[0])
@@ -171,7 +171,6 @@ func split(ranges []rune) (signs, rest []rune) {
 // machine runs expressions as RE2 does, on sets of threads.
 type machine struct {
 	code   []instruction
-	looks  []look
 	states []machineState
 	at     map[string]int
 	lines  bool // an expression asks for words or lines

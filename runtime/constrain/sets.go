@@ -71,12 +71,12 @@ func (m *Automaton) known(s *set) *set {
 
 // mark is what a set becomes at a mark, where that may be passed.
 func (m *Automaton) mark(c code, s *set) (*set, bool) {
-	switch {
-	case c == codeSet:
+	switch c {
+	case codeSet:
 		return m.set(nil, "", itemNext), true
-	case c == codeSetEnd:
+	case codeSetEnd:
 		return nil, true
-	case c == codeItem:
+	case codeItem:
 		if s.phase == itemBehind {
 			return nil, false
 		}
