@@ -31,8 +31,8 @@ func (p *parser) binary(level int) expr {
 		p.advance()
 		return not(p.binary(level))
 	}
-	line := p.cur.line
 	operands := []expr{p.binary(level + 1)}
+	line := p.cur.line // of the first operator
 	var ops []string
 	for op := p.operator(); slices.Contains(levels[level], op); op = p.operator() {
 		if op == "not in" {
