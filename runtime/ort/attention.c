@@ -136,7 +136,8 @@ int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error
   double width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
   work w = {.plan = ls_plan_call(a, kernels(a->kv), pool->threads, PART_FLOATS)};
   if (w.plan.parts > 0) w.parts = malloc((size_t)w.plan.parts * sizeof *w.parts);
-  if (w.parts == NULL) w.plan = ls_plan_call(a, w.plan.k, pool->threads, 0);  // slower, and the same
+  if (w.plan.parts > 0 && w.parts == NULL)
+    w.plan = ls_plan_call(a, w.plan.k, pool->threads, 0);  // slower, and the same
   size_t tasks = w.plan.tasks > (size_t)a->rows ? w.plan.tasks : (size_t)a->rows;
   ls_spread(pool, attend_some, tasks, w.plan.cost + (double)a->rows * width * 10, &w);
   ls_join_parts(&w.plan, w.parts);

@@ -6,6 +6,7 @@
 // are.
 #include "weights.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ typedef struct chunk {
 } chunk;
 static chunk *chunks;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int tells_files;  // under the lock: the system knows MADV_WIPEONFORK, since it took it for a chunk
 
 static int has_huge_pages(void) {
 #if defined(MADV_HUGEPAGE)
@@ -54,19 +56,23 @@ static chunk *new_chunk(size_t bytes) {
 #if defined(MADV_HUGEPAGE)
   madvise(p, whole, MADV_HUGEPAGE);
 #endif
+#if defined(MADV_WIPEONFORK)
+  if (madvise(p, whole, MADV_WIPEONFORK) == 0) tells_files = madvise(p, whole, MADV_KEEPONFORK) == 0;
+#endif
   c->next = chunks, chunks = c;
   return c;
 }
 
 // Gives back what a file has of the range: it comes again when somebody reads it. Only a file's pages may go:
-// MADV_WIPEONFORK, which changes nothing here, is refused where there is a file, and accepted elsewhere.
+// MADV_WIPEONFORK, which changes nothing here, is invalid where there is a file, and accepted elsewhere; if
+// it fails for another reason nobody knows, and all stays.
 static void let_go(const void *data, size_t bytes) {
 #if defined(MADV_WIPEONFORK)
   uintptr_t from = ((uintptr_t)data + 4095) / 4096 * 4096, to = ((uintptr_t)data + bytes) / 4096 * 4096;
   if (from >= to) return;
   if (madvise((void *)from, to - from, MADV_WIPEONFORK) == 0) {
     madvise((void *)from, to - from, MADV_KEEPONFORK);
-  } else {
+  } else if (errno == EINVAL) {
     madvise((void *)from, to - from, MADV_DONTNEED);
   }
 #endif
@@ -91,10 +97,11 @@ const void *ls_weights_take(const void *data, size_t bytes) {
     if (c == NULL) c = new_chunk(room);
     if (c != NULL) p = c->at, c->at += room, c->users++;
   }
+  int files = tells_files;
   pthread_mutex_unlock(&lock);
   if (p == NULL) return NULL;
   memcpy(p, data, bytes);
-  let_go(data, bytes);
+  if (files) let_go(data, bytes);
   return p;
 }
 
