@@ -10,6 +10,7 @@ const (
 	MaxLength  = 1 << 16  // characters that a string may be asked to have
 	MaxDepth   = 64       // calls inside calls: so deep may any JSON, or a schema that refers to itself, be nested
 
+	maxNodes    = 1 << 22 // parts of a grammar as they are written, those that take no instruction as well
 	maxWhole    = 19      // digits of a number before the point
 	maxFraction = 17      // and behind
 	maxMultiple = 1 << 31 // of which whole numbers of the last digit are multiples

@@ -108,7 +108,8 @@ func (d *document) marked(s *shape, a ArgumentSyntax) *node {
 	}
 	names, required := d.properties(s)
 	if len(names) == 0 {
-		any := seq(spelled(a.Open), pattern(`[A-Za-z_]\w{0,63}`), spelled(a.Middle), d.g.any(mark), spelled(a.Close))
+		value := d.values(mark, s.member(func(*step) []*value { return nil })...)
+		any := seq(spelled(a.Open), pattern(`[A-Za-z_]\w{0,63}`), spelled(a.Middle), value, spelled(a.Close))
 		return several(any, spelled(a.Between), 0, -1)
 	}
 	kids := make([]member, len(names))

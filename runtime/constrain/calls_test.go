@@ -137,6 +137,23 @@ func TestMarkedArguments(t *testing.T) {
 	}
 }
 
+// Of a tool that lists no properties, additionalProperties says which values there may be.
+func TestMarkedArgumentsOfNoName(t *testing.T) {
+	v, _ := vocabulary()
+	for _, tt := range []struct{ schema, yes, no string }{
+		{`{"type":"object"}`, "<f><p=a>x</p></f>", "<f><a></f>"},
+		{`{"type":"object","properties":{},"additionalProperties":false}`, "<f></f>", "<f><p=a>1</p></f>"},
+		{`{"type":"object","additionalProperties":{"type":"integer"}}`, "<f><p=a>1</p><p=b>2</p></f>", "<f><p=a>x</p></f>"},
+	} {
+		f, err := constrain.Calls([]constrain.Tool{{Name: "f", Parameters: json.RawMessage(tt.schema)}}, constrain.CallSyntax{
+			Open: "<", Middle: ">", Close: "</f>", Most: 1, Arguments: constrain.ArgumentSyntax{Open: "<p=", Middle: ">", Close: "</p>"},
+		})
+		if m := automaton(t, f, err, v); !accepts(m, tt.yes) || accepts(m, tt.no) {
+			t.Errorf("%s: takes %q: %v, %q: %v", tt.schema, tt.yes, accepts(m, tt.yes), tt.no, accepts(m, tt.no))
+		}
+	}
+}
+
 func TestCallsRefuses(t *testing.T) {
 	many := make([]constrain.Tool, constrain.MaxTools+1)
 	for _, tt := range []struct {

@@ -249,14 +249,25 @@ func (c *cfg) atom() *node {
 	case "pattern":
 		c.at++
 		end := strings.LastIndex(t.text, "/")
-		expression, flags := t.text[1:end], strings.NewReplacer("l", "", "u", "", "x", "").Replace(t.text[end+1:])
+		expression, flags := t.text[1:end], strings.NewReplacer("l", "", "u", "").Replace(t.text[end+1:])
+		if strings.Contains(flags, "x") {
+			return refuse("the grammar, line %d: flag x of %s is not supported: leave it out, with the white space and comments inside", t.line, shorten(t.text))
+		}
 		if flags != "" {
 			expression = "(?" + flags + ":" + expression + ")"
 		}
 		return c.ended(c.g.shared(c.g.expression(expression)))
 	case "class":
 		c.at++
-		return pattern(wideEscape.ReplaceAllString(strings.ReplaceAll(t.text, "[", `\[`)[1:], `\x{$1$2}`))
+		return pattern("[" + classSign.ReplaceAllStringFunc(t.text[1:], func(s string) string {
+			switch {
+			case s == "[":
+				return `\[`
+			case len(s) > 2 && s[1]|0x20 == 'u':
+				return `\x{` + s[2:] + "}"
+			}
+			return s
+		}))
 	case ".":
 		c.at++
 		return pattern("(?s:.)")
@@ -347,5 +358,6 @@ func (c *cfg) repeated(n *node) *node {
 	}
 }
 
-// wideEscape is a character by its number, as RE2 does not write it.
-var wideEscape = regexp.MustCompile(`\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))`)
+// classSign is what RE2 writes in another way, and whole escapes, so that no part of one is taken for it: a character by
+// its number, and a bracket.
+var classSign = regexp.MustCompile(`\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)|\[`)

@@ -28,6 +28,11 @@ var grammars = []struct {
 		[]string{"xxC\"\"", "xxxC☃\"\"", "xxé!\"\""},
 		[]string{"xA\"\"", "xxAA\"\"", "xxBB\"\"", "xx\"\""},
 	},
+	{ // what is nothing is nothing, however often
+		"root ::= \"\"{1000}{1000}{1000}{1000}{1000} \"\"{0,1000}{0,1000}{0,1000} [\\[\\]x[\\-]",
+		[]string{"[", "]", "x", "-"},
+		[]string{"", "\\", "[["},
+	},
 	{ // of vLLM's documentation
 		"root ::= select_statement\nselect_statement ::= \"SELECT \" column \" from \" table \" where \" condition\ncolumn ::= \"col_1 \" | \"col_2 \"\ntable ::= \"table_1 \" | \"table_2 \"\ncondition ::= column \"= \" number\nnumber ::= \"1 \" | \"2 \"",
 		[]string{"SELECT col_1  from table_2  where col_2 = 1 "},
@@ -111,6 +116,8 @@ func TestGrammarRefuses(t *testing.T) {
 		{"start: /(/", "missing closing"},
 		{"root ::= " + strings.Repeat("(", 300) + "\"a\"" + strings.Repeat(")", 300), "is nested too deep"},
 		{strings.Repeat("#", constrain.MaxSource+1), "at most 65536"},
+		{"start: /a b/x", "line 1: flag x of /a b/x is not supported"},
+		{"root ::= \"a\" (" + strings.Repeat("\"\" ", 20_000) + "| \"b\"){1000}{60}", "too many parts that may be empty"},
 		{"root ::= ((((\"a\"{30}){30}){30}){30})", "it is too large"},
 	} {
 		f, err := constrain.Grammar(tt.source)

@@ -208,6 +208,9 @@ func (m *machine) add(expression string) int32 {
 	if len(expression) > MaxSource {
 		refuse("the expression has %d bytes: at most %d are allowed", len(expression), MaxSource)
 	}
+	if strings.Contains(expression, "(?P<"+lookName) || strings.Contains(expression, "(?<"+lookName) {
+		refuse("the expression %s has a group whose name begins with %s, which is taken: use another name", shorten(expression), lookName)
+	}
 	text, looks := lookaheads(expression)
 	parse(text) // alone, for what it is told of
 	start := m.compile(anywhere+text+")(?s:.*)", looks, true)
@@ -457,11 +460,13 @@ func (m *machine) follow(at int, next rune, tell func(waits thread)) {
 // none follows what must not be found, and fails where it is.
 func (m *machine) none(pcs []int32, flags syntax.EmptyOp) (waits []int32, ok bool) {
 	todo := slices.Clone(pcs)
+	seen := map[int32]bool{}
 	for at := 0; at < len(todo); at++ { // which grows
 		pc := todo[at]
-		if slices.Contains(todo[:at], pc) {
+		if m.work++; seen[pc] {
 			continue
 		}
+		seen[pc] = true
 		switch i := m.code[pc]; i.Op {
 		case syntax.InstMatch:
 			if !i.main || flags&syntax.EmptyEndText != 0 {

@@ -52,6 +52,7 @@ type compiler struct {
 	calls []call
 	g     *grammar
 
+	nodes   int // that were written, each time
 	tallied int // numbers by states of all counted graphs
 }
 
@@ -94,6 +95,9 @@ func (c *compiler) emit(i inst) int32 {
 
 // node writes a node that goes on at next, and returns where it begins.
 func (c *compiler) node(n *node, next int32) int32 {
+	if c.nodes++; c.nodes > maxNodes {
+		refuse("it is too large: repetitions hold too many parts that may be empty: use fewer or smaller ones")
+	}
 	switch n.op {
 	case opByte:
 		return c.emit(inst{code: codeByte, lo: n.lo, hi: n.hi, next: next})
@@ -128,10 +132,18 @@ func (c *compiler) repeat(n *node, next int32) int32 {
 		c.p.code[at].outs = []int32{body, next}
 	}
 	for range n.max - n.min { // x{0,3} is (x(x(x)?)?)?
-		at = c.emit(inst{code: codeSplit, outs: []int32{c.node(kid, at), next}})
+		to := c.node(kid, at)
+		if to == at { // x is nothing, however often
+			break
+		}
+		at = c.emit(inst{code: codeSplit, outs: []int32{to, next}})
 	}
 	for range n.min {
-		at = c.node(kid, at)
+		to := c.node(kid, at)
+		if to == at {
+			break
+		}
+		at = to
 	}
 	return at
 }

@@ -289,6 +289,8 @@ func TestSchemaRefuses(t *testing.T) {
 		{`{"type":"integer","multipleOf":0}`, `multipleOf must be more than 0`},
 		{`{"type":"integer","multipleOf":123457}`, `multipleOf needs more than 4096 states`},
 		{`{"enum":["a"],"type":"integer"}`, `no text satisfies it`},
+		{`{"type":"array","contains":{},"maxContains":1000000000}`, `need more than 4096 states`},
+		{`{"type":"string","pattern":"(?P<_look_A>a)"}`, `a group whose name begins with _look_`},
 		{`{"enum":[]}`, `no text satisfies it`},
 		{`{"allOf":[` + strings.Repeat(`{"anyOf":[{"type":"string"},{"type":"integer"},{"minLength":1}]},`, 9) + `true]}`, `more than 256 alternatives`},
 		{`{"oneOf":[` + strings.Repeat(`{"type":"string"},`, 256) + `{"type":"null"}]}`, `oneOf has 257 schemas: at most 256 are allowed`},

@@ -256,10 +256,11 @@ func (d *document) array(s *shape) *node {
 	if most < 0 {
 		unrolled = max(unrolled, 1)
 	}
-	n := &node{op: opGraph, edges: make([][]edgeTo, (unrolled+1)*kinds), ends: make([]bool, (unrolled+1)*kinds)}
-	if len(n.edges) > maxGraph {
+	states := (unrolled + 1) * kinds
+	if states > maxGraph {
 		return s.parts[0].refuse("minItems, maxItems, minContains and maxContains need more than %d states: use smaller ones", maxGraph)
 	}
+	n := &node{op: opGraph, edges: make([][]edgeTo, states), ends: make([]bool, states)}
 	var plain, right *node
 	for i := range unrolled + 1 {
 		if i <= listed || i == 1 { // from there on all are alike
