@@ -283,6 +283,10 @@ func (c *config) rope(theta string, dim, positions int, kinds ...string) (cos, s
 			inverse[i] /= f
 		}
 	}
+	if positions*dim > 1<<30 {
+		c.fail("%d positions of heads %d wide: RoPE's tables of them are too large (at most %d numbers)", positions, dim, 1<<30)
+		positions = 1
+	}
 	return ropeTables(inverse, size, positions)
 }
 

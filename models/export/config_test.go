@@ -133,6 +133,7 @@ func TestConfigsThatContradictThemselves(t *testing.T) {
 		{"ouro/tiny-mha", map[string]any{
 			"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 4, "low_freq_factor": 1, "high_freq_factor": 4}, "rope_theta": "-", "rope_parameters": theta,
 		}, []string{"rope_parameters", "rope_scaling"}},
+		{"ouro/tiny-mha", map[string]any{"max_position_embeddings": 1 << 24, "head_dim": 512}, []string{"16777216 positions", "RoPE's tables"}},
 		{"ouro/tiny-mha", map[string]any{"tie_word_embeddings": true}, []string{"tie_word_embeddings", "lm_head.weight has other numbers"}},
 	} {
 		_, err := export.Export(t.Context(), edited(t, c.path, c.keys), filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})

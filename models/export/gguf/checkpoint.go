@@ -215,6 +215,9 @@ func (m *Model) rope(c, own map[string]any, factors *safetensors.Tensor) error {
 		c["rope_scaling"] = scaling
 	}
 	if factors != nil {
+		if n := factors.Len(); n > 256 {
+			return fmt.Errorf("%w: tensor %q has %d numbers, must have half a head's width, at most 256", ErrFormat, ropeFactors, n)
+		}
 		values, err := factors.Floats()
 		if err != nil {
 			return err
@@ -260,10 +263,15 @@ func (t *tensor) raw(r, first, n int64) ([]byte, error) {
 
 // read fills dst with the numbers from `from` on.
 func (t *tensor) read(dst []float32, from int64) error {
-	width := t.shape[len(t.shape)-1]
-	if len(t.shape) == 1 && t.half > 0 {
-		width = 1 // a bias, whose numbers are ordered as rows are
+	if len(t.shape) == 1 && t.half > 0 { // a bias, whose numbers are ordered as rows are
+		all := make([]float32, t.shape[0])
+		err := (&tensor{info: t.info, file: t.file}).read(all, 0)
+		for i := range dst {
+			dst[i] = all[t.row(from+int64(i))]
+		}
+		return err
 	}
+	width := t.shape[len(t.shape)-1]
 	var block [256]float32
 	for len(dst) > 0 {
 		row, col := from/width, from%width

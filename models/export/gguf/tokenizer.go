@@ -47,6 +47,8 @@ func splitAt(number string) []any {
 	}}}
 }
 
+const exportWith = "export it with the model's tokenizer: loopserve export … --tokenizer FOLDER"
+
 // vocabulary is what the metadata says of tokens.
 type vocabulary struct {
 	list   []string
@@ -84,7 +86,7 @@ func (m *Model) Tokenizer() (map[string]any, error) {
 	case "gpt2":
 		p, ok := knownBy[pre]
 		if !ok {
-			return nil, fmt.Errorf("tokenizer.ggml.pre is %q, a pre-tokenizer that is not known by name here (only %s): give the model's tokenizer with --tokenizer FOLDER", pre, strings.Join(slices.Sorted(maps.Keys(knownBy)), ", "))
+			return nil, fmt.Errorf("tokenizer.ggml.pre is %q, a pre-tokenizer that is not known by name here (only %s): %s", pre, strings.Join(slices.Sorted(maps.Keys(knownBy)), ", "), exportWith)
 		}
 		bos, file = p.bos, v.byteLevel(p)
 	case "llama":
@@ -94,7 +96,7 @@ func (m *Model) Tokenizer() (map[string]any, error) {
 		take("add_space_prefix", &space)
 		file = v.sentencePiece(space)
 	default:
-		return nil, fmt.Errorf("tokenizer.ggml.model is %q, which is not read (only gpt2 and llama): give the model's tokenizer with --tokenizer FOLDER", model)
+		return nil, fmt.Errorf("tokenizer.ggml.model is %q, which is not read (only gpt2 and llama): %s", model, exportWith)
 	}
 	eos := false
 	take("add_bos_token", &bos)
@@ -160,9 +162,13 @@ func (v *vocabulary) check() error {
 	if len(v.types) != len(v.list) || v.scores != nil && len(v.scores) != len(v.list) {
 		return fmt.Errorf("%w: tokenizer.ggml.tokens has %d entries, token_type %d, scores %d", ErrFormat, len(v.list), len(v.types), len(v.scores))
 	}
+	work := 0
 	for id, token := range v.list {
 		if !utf8.ValidString(token) {
 			return fmt.Errorf("%w: tokenizer.ggml.tokens: token %d, %q, is not UTF-8", ErrFormat, id, token)
+		}
+		if work += min(len(token), 1<<16) * min(len(token), 1<<16); work > 1<<30 { // all the ways to cut it are hashed
+			return fmt.Errorf("%w: tokenizer.ggml.tokens: token %d, %.20q…, is %d bytes long, and tokens that are so long take hours to read", ErrFormat, id, token, len(token))
 		}
 	}
 	return nil

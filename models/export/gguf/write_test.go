@@ -204,6 +204,26 @@ func TestArchitectures(t *testing.T) {
 	}
 }
 
+// A bias of query or key is ordered as the rows of its matrix are.
+func TestPermutedBias(t *testing.T) {
+	want := []float32{0, 1, 2, 3, 4, 5, 6, 7}
+	m, err := gguf.Open(write(t, encode(map[string]any{
+		"general.architecture": "llama", "llama.block_count": int64(1), "llama.attention.head_count": int64(2), "llama.embedding_length": int64(8),
+	}, []stored{{"token_embd.weight", []int64{5, 8}, make([]float32, 40)}, {"blk.0.attn_q.bias", []int64{8}, permuted(want, 2, 8)}})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Weights.Close()
+	bias := m.Weights.Tensor("model.layers.0.self_attn.q_proj.bias")
+	if got, err := bias.Floats(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	part := make([]float32, 3)
+	if err := bias.Read(part, 4); err != nil || !slices.Equal(part, want[4:7]) {
+		t.Errorf("a part of it: %v, %v", part, err)
+	}
+}
+
 // What a file says that is not read, or that can't be: the error names the key or the tensor.
 func TestFilesThatAreRefused(t *testing.T) {
 	metadata, tensors := asGGUF(t, filepath.Join(goldentest.Dir(t, "golden"), "llama", "tiny-gqa-llama3"))
@@ -221,6 +241,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"llama.attention.head_count", int64(5), []string{"attn_q.weight", "5 heads"}},
 		{"split.count", int64(3), []string{"split.count", "--merge"}},
 		{"tokenizer.ggml.model", "gpt2", []string{"tokenizer.ggml.tokens"}},
+		{"tokenizer.ggml.tokens", []string{"a", strings.Repeat("b", 1<<15)}, []string{"tokenizer.ggml.tokens", "token 1", "32768 bytes"}},
 	} {
 		changed := maps.Clone(metadata)
 		changed[c.key] = c.v
@@ -247,8 +268,11 @@ func TestFilesThatAreRefused(t *testing.T) {
 			t.Fatalf("the first %d bytes: %v", cut*9973, err)
 		}
 	}
+	wide := append(slices.Clone(tensors), stored{"rope_freqs.weight", []int64{257}, make([]float32, 257)})
+	_, err := gguf.Open(write(t, encode(metadata, wide)))
+	mentions(t, "too many factors", err, "rope_freqs.weight", "257")
 	twice := append(slices.Clone(tensors), tensors[0])
-	_, err := gguf.Open(write(t, encode(metadata, twice)))
+	_, err = gguf.Open(write(t, encode(metadata, twice)))
 	mentions(t, "a tensor twice", err, tensors[0].name, "twice")
 	bad := slices.Clone(tensors)
 	bad[0].values = []float32{float32(math.NaN())}
