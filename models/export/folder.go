@@ -115,7 +115,7 @@ func instead(err error, names []string) error {
 
 // Wants lists the files that an export reads, of the names that a checkpoint's repository has, as far as is known from those
 // that the folder has already: the index says which shards there are. Weights come last. Without names it is those that the folder
-// has, and those that every checkpoint has that can be served.
+// has, and those that every checkpoint has that can be served. Before config.json is there, whose model_type may not be supported, there are no weights.
 func Wants(dir string, names []string) ([]string, error) {
 	if names == nil {
 		entries, err := os.ReadDir(dir)
@@ -135,16 +135,26 @@ func Wants(dir string, names []string) ([]string, error) {
 		return nil, absent("config.json")
 	}
 	out := slices.DeleteFunc(slices.Concat([]string{"config.json", safetensors.Index}, companions), func(name string) bool { return !has(name) })
+	if !slices.ContainsFunc([]string{safetensors.Index, "model.safetensors", "pytorch_model.bin"}, has) {
+		return nil, absent("model.safetensors")
+	}
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.root.Close()
+	there := func(name string) bool {
+		_, err := f.root.Stat(filepath.Join(f.at, name))
+		return err == nil
+	}
+	if !there("config.json") || has(safetensors.Index) && !there(safetensors.Index) {
+		return out, nil // the next time
+	}
+	if err := f.supported(); err != nil {
+		return nil, err
+	}
 	switch {
 	case has(safetensors.Index):
-		f, err := openFolder(dir)
-		if err != nil {
-			return nil, err
-		}
-		defer f.root.Close()
-		if _, err := f.root.Stat(filepath.Join(f.at, safetensors.Index)); err != nil {
-			return out, nil // the next time
-		}
 		shards, err := safetensors.Files(f)
 		if i := slices.IndexFunc(shards, func(name string) bool { return !has(name) }); err == nil && i >= 0 {
 			err = absent(shards[i])
@@ -152,8 +162,20 @@ func Wants(dir string, names []string) ([]string, error) {
 		return append(out, shards...), err
 	case has("model.safetensors"):
 		return append(out, "model.safetensors"), nil
-	case has("pytorch_model.bin"):
-		return append(out, "pytorch_model.bin"), nil
 	}
-	return nil, absent("model.safetensors")
+	return append(out, "pytorch_model.bin"), nil
+}
+
+// supported refuses a model_type that no family has, before the weights are fetched. The rest of the config is the export's, which
+// may be told to ignore keys.
+func (f *folder) supported() error {
+	c, err := readConfig(f, nil)
+	if err != nil {
+		return err
+	}
+	var modelType string
+	if class := c.names(&modelType); modelType != "" && families[modelType] == nil && classNames[class] == "" {
+		return unsupported(modelType)
+	}
+	return nil
 }

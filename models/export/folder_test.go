@@ -125,13 +125,14 @@ func TestWants(t *testing.T) {
 		has, names []string
 		want       string
 	}{
-		{"whole", nil, append(both, "model.safetensors", "added_tokens.json", "additional_chat_templates/tool_use.jinja"), "config.json tokenizer.json added_tokens.json additional_chat_templates/tool_use.jinja README.md model.safetensors"},
-		{"only .bin", nil, both, "config.json tokenizer.json README.md pytorch_model.bin"},
+		{"whole, before its config", nil, append(both, "model.safetensors"), "config.json tokenizer.json README.md"},
+		{"whole", []string{"config.json"}, append(both, "model.safetensors", "added_tokens.json", "additional_chat_templates/tool_use.jinja"), "config.json tokenizer.json added_tokens.json additional_chat_templates/tool_use.jinja README.md model.safetensors"},
+		{"only .bin", []string{"config.json"}, both, "config.json tokenizer.json README.md pytorch_model.bin"},
 		{"shards, at first", nil, sharded, "config.json " + index + " tokenizer.json README.md"},
-		{"shards, with the index", []string{index}, sharded, "config.json " + index + " tokenizer.json README.md model-1.safetensors model-2.safetensors"},
+		{"shards, with the index", []string{"config.json", index}, sharded, "config.json " + index + " tokenizer.json README.md model-1.safetensors model-2.safetensors"},
 		{"what is here, without a list", []string{"config.json", "model.safetensors"}, nil, "config.json tokenizer.json model.safetensors"},
 		{"a part of it, without a list", []string{"config.json", index}, nil, "error: model-1.safetensors: file does not exist"},
-		{"a shard that there is not", []string{index}, sharded[:len(sharded)-2], "error: model-2.safetensors: file does not exist"},
+		{"a shard that there is not", []string{"config.json", index}, sharded[:len(sharded)-2], "error: model-2.safetensors: file does not exist"},
 		{"LoRA", nil, []string{"adapter_config.json", "adapter_model.safetensors"}, "error: config.json: file does not exist (adapter_config.json was found: this is a LoRA adapter"},
 		{"no weights", nil, []string{"config.json"}, "error: model.safetensors: file does not exist"},
 	} {
@@ -146,6 +147,16 @@ func TestWants(t *testing.T) {
 		}
 		if got != c.want && (err == nil || !strings.HasPrefix(got, c.want)) {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+	// A model that is not supported is refused before its weights are fetched.
+	for config, refused := range map[string]bool{
+		`{"model_type":"gpt2"}`: true, `{"model_type":"ouro"}`: false, `{"_class_name":"Parcae"}`: false, `{"model_type":"x","model_class_name":"ParcaeConfig"}`: false,
+	} {
+		dir := t.TempDir()
+		put(t, dir, "config.json", config)
+		if _, err := export.Wants(dir, append(both, "model.safetensors")); errors.Is(err, export.ErrUnsupported) != refused || !refused && err != nil {
+			t.Errorf("%s: %v", config, err)
 		}
 	}
 }

@@ -144,10 +144,7 @@ func (s *source) close() {
 var classNames = map[string]string{"ParcaeConfig": "parcae", "Parcae": "parcae"}
 
 func (s *source) choose(c *config) (err error) {
-	var class string
-	c.name("model_type", &s.modelType)
-	c.name("model_class_name", &class)
-	c.name("_class_name", &class)
+	class := c.names(&s.modelType)
 	if len(c.errs) > 0 {
 		return errors.Join(c.errs...)
 	}
@@ -156,10 +153,22 @@ func (s *source) choose(c *config) (err error) {
 	}
 	newFamily, ok := families[s.modelType]
 	if !ok {
-		return fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, s.modelType+class, strings.Join(Families(), ", "))
+		return unsupported(s.modelType + class)
 	}
 	s.family, err = newFamily(c, func(tensor string) bool { return s.ckpt.Tensor(tensor) != nil })
 	return err
+}
+
+// names gives what the config says that it is of.
+func (c *config) names(modelType *string) (class string) {
+	c.name("model_type", modelType)
+	c.name("model_class_name", &class)
+	c.name("_class_name", &class)
+	return class
+}
+
+func unsupported(name string) error {
+	return fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, name, strings.Join(Families(), ", "))
 }
 
 func (s *source) builder(ctx context.Context, data *dataFile, opt Options) *builder {
