@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1" // git's hash, which is what the hub has for small files
 	"crypto/sha256"
@@ -44,7 +45,7 @@ func (s *Snapshot) get(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	s.hub.say("%s: fetching %d files from %s: %.1f MB, of which %.1f are still to come", s.Ref, len(files), s.hub.Endpoint, float64(p.Total)/1e6, float64(rest)/1e6)
+	s.hub.say("%s: fetching %d files from %s: %.1f MB, of which %.1f are still to come", s.Ref, len(files), s.hub.shown(), float64(p.Total)/1e6, float64(rest)/1e6)
 	for _, f := range files {
 		p.File = f.name
 		at := p.Done
@@ -81,7 +82,7 @@ func (s *Snapshot) head(ctx context.Context, name string) (f file, err error) {
 			f.size = n
 		}
 		if !etagRule.MatchString(f.etag) {
-			return false, fmt.Errorf("%s: %w: its ETag is %q, which is neither a sha256 nor git's sha1: is %s a hub, or a mirror of one?", name, errWrong, etag, s.hub.Endpoint)
+			return false, fmt.Errorf("%s: %w: its ETag is %q, which is neither a sha256 nor git's sha1: is %s a hub, or a mirror of one?", name, errWrong, etag, s.hub.shown())
 		}
 		return false, nil
 	})
@@ -90,11 +91,13 @@ func (s *Snapshot) head(ctx context.Context, name string) (f file, err error) {
 // room gives the bytes that are still to come, if the disk has room for them.
 func (s *Snapshot) room(files []file) (need uint64, err error) {
 	for _, f := range files {
-		if has, err := s.root.Stat(s.blob(f) + incomplete); err == nil && has.Size() < f.size {
-			need += uint64(f.size - has.Size())
-		} else if _, err := s.root.Stat(s.blob(f)); err != nil {
-			need += uint64(max(f.size, 0))
+		left := max(f.size, 0)
+		if s.whole(f) {
+			left = 0
+		} else if has, err := s.root.Stat(s.blob(f) + incomplete); err == nil {
+			left = max(left-has.Size(), 0)
 		}
+		need += uint64(left)
 	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(s.hub.Cache, &disk); err != nil {
@@ -111,6 +114,12 @@ const incomplete = ".incomplete"
 
 func (s *Snapshot) blob(f file) string { return path.Join(s.folder, "blobs", f.etag) }
 
+// whole says whether a file's blob is there, and not cut short.
+func (s *Snapshot) whole(f file) bool {
+	has, err := s.root.Stat(s.blob(f))
+	return err == nil && (f.size < 0 || has.Size() == f.size)
+}
+
 // bring makes a file one of the snapshot. tell is told how much of it is here.
 func (s *Snapshot) bring(ctx context.Context, f file, tell func(bytes int64)) (err error) {
 	blob := s.blob(f)
@@ -119,8 +128,7 @@ func (s *Snapshot) bring(ctx context.Context, f file, tell func(bytes int64)) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	has, err := s.root.Stat(blob)
-	if err != nil || f.size >= 0 && has.Size() != f.size { // not there, or cut short
+	if !s.whole(f) {
 		if err := s.download(ctx, f, blob+incomplete, tell); err != nil {
 			return err
 		}
@@ -159,7 +167,7 @@ func (s *Snapshot) download(ctx context.Context, f file, to string, tell func(by
 	if err := out.Sync(); err != nil {
 		return err
 	}
-	sum, err := digest(out, f)
+	sum, err := digest(ctx, out, f)
 	if err != nil || sum == f.etag {
 		return err
 	}
@@ -193,6 +201,9 @@ func (s *Snapshot) part(ctx context.Context, f file, out *os.File, from int64, t
 	for buf := make([]byte, 1<<18); ; {
 		n, err := resp.Body.Read(buf)
 		watch.Reset(s.hub.Patience)
+		if f.size >= 0 && from+int64(n) > f.size { // it may never end
+			return from, fmt.Errorf("%w: more than the %d bytes came that the hub says it has", errWrong, f.size)
+		}
 		if _, err := out.Write(buf[:n]); err != nil {
 			return from, err
 		}
@@ -212,7 +223,7 @@ func (s *Snapshot) part(ctx context.Context, f file, out *os.File, from int64, t
 }
 
 // digest is the hash that a file's ETag should be.
-func digest(f *os.File, as file) (string, error) {
+func digest(ctx context.Context, f *os.File, as file) (string, error) {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return "", err
@@ -222,6 +233,9 @@ func digest(f *os.File, as file) (string, error) {
 		h = sha1.New()
 		fmt.Fprintf(h, "blob %d\x00", size)
 	}
-	_, err = io.Copy(h, io.NewSectionReader(f, 0, size))
+	for at := int64(0); at < size && err == nil && ctx.Err() == nil; at += 64 << 20 { // in parts that a stop needn't wait for
+		_, err = io.Copy(h, io.NewSectionReader(f, at, min(size-at, 64<<20)))
+	}
+	err = cmp.Or(context.Cause(ctx), err)
 	return hex.EncodeToString(h.Sum(nil)), err
 }

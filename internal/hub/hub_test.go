@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -412,6 +414,7 @@ func TestRefused(t *testing.T) {
 		"an absolute path":         {"hf:org/tiny", func(h *hubtest.Hub) { h.Listed = []string{"/etc/passwd"} }, "", []string{`"/etc/passwd"`}},
 		"a path of Windows":        {"hf:org/tiny", func(h *hubtest.Hub) { h.Listed = []string{`..\x`} }, "", []string{`..\\x`}},
 		"a full disk":              {"hf:org/tiny", func(h *hubtest.Hub) { h.Claim = map[string]int64{"model.safetensors": 1 << 60} }, "", []string{"no room", "1152921504606.8 MB", "HF_HUB_CACHE"}},
+		"more than was told":       {"hf:org/tiny", func(h *hubtest.Hub) { h.Claim = map[string]int64{"model.safetensors": 1000} }, "", []string{"model.safetensors", "more than the 1000 bytes"}},
 		"a file that is not there": {"hf:org/tiny", func(h *hubtest.Hub) { h.Listed = []string{"listed.json"} }, "", []string{"no such file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -430,6 +433,41 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withoutCDN is a network on which the CDN is down.
+type withoutCDN struct{}
+
+func (withoutCDN) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.RawQuery != "" {
+		return nil, errors.New("the CDN is down")
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// What is said or reported has neither a CDN's signature nor the endpoint's user and password.
+func TestSecrets(t *testing.T) {
+	_, c, said := open(t)
+	c.Endpoint = strings.Replace(c.Endpoint, "//", "//me:pass@", 1)
+	c.Client = &http.Client{Transport: withoutCDN{}}
+	_, err := fetch(t, c, "hf:org/tiny")
+	mentions(t, err, "the CDN is down")
+	if text := strings.Join(append(*said, err.Error()), "\n"); strings.Contains(text, "X-Signature") || strings.Contains(text, "pass") || strings.Contains(text, "me:") {
+		t.Error(text)
+	}
+}
+
+// A list whose body never comes is given up.
+func TestListThatNeverComes(t *testing.T) {
+	_, c, _ := open(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	c.Endpoint = server.URL
+	_, err := fetch(t, c, "hf:org/tiny")
+	mentions(t, err, "list of files", "has not come for 300ms")
 }
 
 // Links that lead out of the cache are not followed, whoever has laid them.

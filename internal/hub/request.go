@@ -80,6 +80,9 @@ func (h *Hub) do(ctx context.Context, method string, ref Ref, path string, from 
 	}
 	resp, err := client.Do(r)
 	if err != nil {
+		if in := (*url.Error)(nil); errors.As(err, &in) {
+			in.URL, _, _ = strings.Cut(in.URL, "?") // with which anybody may fetch from a CDN
+		}
 		return nil, err
 	}
 	if resp.StatusCode < 400 || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
@@ -89,10 +92,20 @@ func (h *Hub) do(ctx context.Context, method string, ref Ref, path string, from 
 	return nil, h.refused(resp, ref)
 }
 
+// shown is the endpoint without a user and a password.
+func (h *Hub) shown() string {
+	u, err := url.Parse(h.Endpoint)
+	if err != nil || u.User == nil {
+		return h.Endpoint
+	}
+	u.User = nil
+	return u.String()
+}
+
 // refused says what an answer means and what to do about it.
 func (h *Hub) refused(resp *http.Response, ref Ref) error {
 	code, said := resp.Header.Get("X-Error-Code"), resp.Header.Get("X-Error-Message")
-	page := h.Endpoint + "/" + ref.Repo
+	page := h.shown() + "/" + ref.Repo
 	no := func(format string, args ...any) error {
 		return &refusal{resp.StatusCode, fmt.Sprintf("%s: %s", ref, fmt.Sprintf(format, args...))}
 	}
@@ -102,7 +115,7 @@ func (h *Hub) refused(resp *http.Response, ref Ref) error {
 	case code == "EntryNotFound":
 		return no("there is no such file: %s/tree/%s lists them", page, ref.Revision)
 	case strings.HasPrefix(said, "Invalid credentials"):
-		return no("the token is not valid: set HF_TOKEN to one of %s/settings/tokens, or unset it", h.Endpoint)
+		return no("the token is not valid: set HF_TOKEN to one of %s/settings/tokens, or unset it", h.shown())
 	case code == "GatedRepo" || status == http.StatusForbidden:
 		return no("access is restricted (HTTP %d): accept the licence at %s, and set HF_TOKEN to a token of that account", status, page)
 	case status == http.StatusUnauthorized:

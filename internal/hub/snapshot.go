@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,6 +56,8 @@ var errOffline = errors.New("HF_HUB_OFFLINE is set")
 
 // list asks for the commit and the names of the files.
 func (s *Snapshot) list(ctx context.Context, revision string) error {
+	ctx, stop := context.WithTimeoutCause(ctx, s.hub.Patience, fmt.Errorf("it has not come for %v", s.hub.Patience))
+	defer stop()
 	resp, err := s.hub.do(ctx, http.MethodGet, s.Ref, "/api/models/"+s.Repo+"/revision/"+url.PathEscape(revision), 0)
 	if err != nil {
 		return err
@@ -67,7 +70,7 @@ func (s *Snapshot) list(ctx context.Context, revision string) error {
 		} `json:"siblings"`
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, 64<<20)).Decode(&out); err != nil {
-		return fmt.Errorf("%s: the hub's list of files: %w", s.Ref, err)
+		return fmt.Errorf("%s: the hub's list of files: %w", s.Ref, cmp.Or(context.Cause(ctx), err))
 	}
 	if !commitRule.MatchString(out.SHA) || commitRule.MatchString(revision) && out.SHA != revision {
 		return fmt.Errorf("%s: %w: the hub says that its commit is %q", s.Ref, errWrong, out.SHA)
