@@ -75,7 +75,7 @@ folder. What was downloaded stays in the Hugging Face cache, where hf cache rm r
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "remove every bundle of the cache")
+	cmd.Flags().BoolVar(&all, "all", false, "remove every bundle of the cache, and what killed exports have left in it")
 	addConfigFlags(cmd.Flags(), func(name string) bool { return name == "cache" })
 	return cmd
 }

@@ -53,6 +53,7 @@ Each flag is also a key of the file of --config, and an environment variable (--
 			if err != nil {
 				return fmt.Errorf("listen is %q: %w", cfg.Listen, err)
 			}
+			signal.Ignore(syscall.SIGHUP) // until there are models to read again
 			if err := bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), func(text string) { log.Info(text) }); err != nil {
 				if interrupted(cmd.Context(), err) { // a stop before models are there is a stop
 					err = nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export"
 )
 
 // Entry is a bundle of the cache.
@@ -51,7 +52,7 @@ func (e *Entry) is(name string) bool {
 	return name == e.Folder || strings.HasPrefix(e.Commit, commit) && slices.Contains([]string{e.Checkpoint, strings.TrimPrefix(e.Checkpoint, "hf:"), e.Manifest.Name}, checkpoint)
 }
 
-// Remove removes the bundles that names mean, and gives them. A name that means none is an error, before anything is removed.
+// Remove removes the bundles that names mean, and gives them; with all, also what killed exports have left. A name that means none is an error, before anything is removed.
 func (s *Store) Remove(ctx context.Context, all bool, names ...string) (out []Entry, err error) {
 	list, err := s.List()
 	if err != nil {
@@ -68,6 +69,11 @@ func (s *Store) Remove(ctx context.Context, all bool, names ...string) (out []En
 				return out, err
 			}
 			out = append(out, e)
+		}
+	}
+	if all {
+		if err := export.RemoveLeftovers(filepath.Join(s.Dir, "*")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return out, err
 		}
 	}
 	return out, nil

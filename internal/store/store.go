@@ -183,16 +183,18 @@ func local(checkpoint string) (name, id string, err error) {
 	if i := strings.LastIndex(name, "--"); strings.HasPrefix(name, "models--") {
 		name = name[i+2:]
 	}
-	abs := id
-	for _, pattern := range []string{".", "*", "additional_chat_templates/*", "refs/main"} {
-		files, err := filepath.Glob(filepath.Join(abs, pattern))
+	abs, files := id, []string{"."} // a GGUF file itself
+	for _, pattern := range []string{"*", "additional_chat_templates/*", "refs/main"} {
+		found, err := fs.Glob(os.DirFS(abs), pattern) // the path's own * and [ are no pattern
 		if err != nil {
 			return "", "", err
 		}
-		for _, file := range files {
-			if info, err := os.Stat(file); err == nil && !info.IsDir() {
-				id += fmt.Sprintf("\n%s %d %d", file, info.Size(), info.ModTime().UnixNano())
-			}
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		file = filepath.Join(abs, file)
+		if info, err := os.Stat(file); err == nil && !info.IsDir() {
+			id += fmt.Sprintf("\n%s %d %d", file, info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return nameOf(name), id, nil

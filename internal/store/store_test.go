@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,7 +74,7 @@ func TestWhatABundleDependsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	another("another commit", "hf:org/Tiny.Ouro", opt)
-	local := filepath.Join(t.TempDir(), "Tiny.Ouro")
+	local := filepath.Join(t.TempDir(), "Tiny.Ouro [v2]") // no pattern
 	if err := os.CopyFS(local, os.DirFS(golden(t))); err != nil {
 		t.Fatal(err)
 	}
@@ -156,8 +157,15 @@ func TestRemove(t *testing.T) {
 	if err := errors.Join(os.Remove(filepath.Join(s.Dir, folders[0], "manifest.json"))); err != nil {
 		t.Fatal(err)
 	}
+	killed := filepath.Join(s.Dir, "."+folders[0]+".partial-1") // what a killed export has left
+	if err := os.Mkdir(killed, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if removed, err := s.Remove(t.Context(), true); err != nil || len(removed) != 2 {
 		t.Errorf("%d removed, %v", len(removed), err)
+	}
+	if _, err := os.Stat(killed); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", killed, err)
 	}
 }
 

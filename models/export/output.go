@@ -24,7 +24,7 @@ func newOutputFolder(out string, force bool) (*outputFolder, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return nil, err
 	}
-	if err := removeLeftovers(out); err != nil {
+	if err := RemoveLeftovers(out); err != nil {
 		return nil, err
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(out), partial(out))
@@ -54,8 +54,8 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeLeftovers removes the folders of exports to this place that no process is at work on.
-func removeLeftovers(out string) error {
+// RemoveLeftovers removes the folders of exports to this place that no process is at work on; a last part of * is any place there.
+func RemoveLeftovers(out string) error {
 	entries, err := os.ReadDir(filepath.Dir(out))
 	if err != nil {
 		return err
