@@ -3,7 +3,9 @@ package constrain
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +19,7 @@ type value struct {
 	items  []*value // of a list
 	parent *value
 	name   string // in its parent
+	sameAs string // what same returned
 }
 
 func (v *value) has(name string) bool { _, ok := v.fields[name]; return ok }
@@ -114,17 +117,36 @@ func (v *value) constant() string {
 }
 
 // equal says whether two values are the same to JSON Schema: 1.0 is 1, and the order of members does not matter.
-func (v *value) equal(w *value) bool {
-	switch {
-	case v.fields != nil && w.fields != nil:
-		return len(v.names) == len(w.names) && !slices.ContainsFunc(v.names, func(n string) bool { return !w.has(n) || !v.fields[n].equal(w.fields[n]) })
-	case v.items != nil && w.items != nil:
-		return slices.EqualFunc(v.items, w.items, (*value).equal)
-	case (v.fields != nil) != (w.fields != nil) || (v.items != nil) != (w.items != nil):
-		return false
+func (v *value) equal(w *value) bool { return v.same() == w.same() }
+
+// same is a short text that equal values have in common, and no others.
+func (v *value) same() string {
+	if v.sameAs != "" {
+		return v.sameAs
 	}
-	a, b := v.rational(), w.rational()
-	return v.constant() == w.constant() || a != nil && b != nil && a.Cmp(b) == 0
+	text := v.raw
+	switch {
+	case v.fields != nil:
+		text = []byte{'{'}
+		for _, name := range slices.Sorted(slices.Values(v.names)) {
+			text = fmt.Appendf(text, "%s:%s,", quote(name), v.fields[name].same())
+		}
+	case v.items != nil:
+		text = []byte{'['}
+		for _, item := range v.items {
+			text = append(append(text, item.same()...), ',')
+		}
+	case v.raw[0] == '"':
+		text = []byte(quote(v.text()))
+	default:
+		if r := v.rational(); r != nil {
+			text = []byte(r.RatString())
+		}
+	}
+	if v.sameAs = string(text); len(text) > 64 {
+		v.sameAs = fmt.Sprintf("#%x", sha256.Sum256(text))
+	}
+	return v.sameAs
 }
 
 // Resolve follows a JSON pointer, as $ref writes it, from the document's root.

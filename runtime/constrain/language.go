@@ -123,10 +123,15 @@ func (l *language) node(g *grammar, w writer, least, most int) *node {
 	labels := map[string]*node{}
 	for i, next := range l.next {
 		by := map[int][]rune{}
+		ranges := 0
 		for c, to := range next {
-			by[to] = append(by[to], l.classes[c]...)
+			if to >= 0 {
+				by[to] = append(by[to], l.classes[c]...)
+				ranges += len(l.classes[c])
+			}
 		}
-		for to := range len(l.next) { // in order
+		g.spend(1 + ranges/16)
+		for _, to := range slices.Sorted(maps.Keys(by)) {
 			signs, rest := split(by[to])
 			for j, ranges := range [][]rune{signs, rest} {
 				if len(ranges) == 0 {

@@ -83,7 +83,11 @@ func (d *document) opposite(v *value) (out [][]*value) {
 				typed(kind, opposed(name), n-1)
 			}
 		default:
-			if !f.is("true") && !slices.Contains(annotations, name) && !strings.HasPrefix(name, "x-") {
+			nothing := f.is("true") && name != "contains" // says the keyword then, or where uniqueItems is false
+			if name == "uniqueItems" {
+				nothing = !v.unique()
+			}
+			if !nothing && !slices.Contains(annotations, name) && !strings.HasPrefix(name, "x-") {
 				v.refuse("what is not of %q cannot be written, as not, if and branches of oneOf that overlap ask for: use anyOf, or make branches differ in type or in one const property", name)
 			}
 		}

@@ -32,11 +32,12 @@ type document struct {
 // merging is what is known of a document's schemas, whatever grammar they are written in.
 type merging struct {
 	work     int
+	compared int            // values, since they last came to a piece of work
 	numbers  map[*value]int // for names of rules
 	groups   map[asked][]group
 	negated  map[*value][][]*value
 	apart    map[[2]*value]bool
-	tagsOf   map[*value]map[string][]*value
+	tagsOf   map[*value]map[string]map[string]bool
 	expanded map[string][]*shape
 }
 
@@ -59,7 +60,7 @@ func (g *grammar) open(source []byte, scope string) *document {
 		refuse("the schema is not valid JSON")
 	}
 	return &document{g: g, root: root, scope: scope, merging: &merging{
-		numbers: map[*value]int{}, groups: map[asked][]group{}, negated: map[*value][][]*value{}, apart: map[[2]*value]bool{}, tagsOf: map[*value]map[string][]*value{}, expanded: map[string][]*shape{},
+		numbers: map[*value]int{}, groups: map[asked][]group{}, negated: map[*value][][]*value{}, apart: map[[2]*value]bool{}, tagsOf: map[*value]map[string]map[string]bool{}, expanded: map[string][]*shape{},
 	}}
 }
 
@@ -250,6 +251,22 @@ func (d *document) spend(v *value, n int) {
 	}
 }
 
+// compare counts values that are compared, of which a thousand are as much work as a schema.
+func (d *document) compare(v *value, n int) {
+	d.compared += n
+	d.spend(v, d.compared/1000)
+	d.compared %= 1000
+}
+
+// among are the values by what is the same of equal ones.
+func among(values []*value) map[string]bool {
+	out := map[string]bool{}
+	for _, v := range values {
+		out[v.same()] = true
+	}
+	return out
+}
+
 // key names a set of schemas.
 func (d *document) key(all []*value) string {
 	key := fmt.Sprint(d.loose)
@@ -283,7 +300,9 @@ func (d *document) apply(s *shape, p *step) (further []*step, choices []group) {
 				p.refuse("enum has %d values: at most %d are allowed", len(list), MaxChoices)
 			}
 			if s.enum != nil {
-				list = slices.DeleteFunc(slices.Clone(s.enum), func(a *value) bool { return !slices.ContainsFunc(list, a.equal) })
+				d.compare(p.value, len(s.enum)+len(list))
+				both := among(list)
+				list = slices.DeleteFunc(slices.Clone(s.enum), func(a *value) bool { return !both[a.same()] })
 			}
 			s.enum = append([]*value{}, list...)
 		case name == "$ref":
@@ -428,25 +447,29 @@ func (d *document) disjoint(a, b *value) bool {
 }
 
 // tagged says whether a property that both schemas require has other values in the one than in the other.
-func (d *document) tagged(a, b *value) bool {
+func (d *document) tagged(a, b *value) (apart bool) {
 	of := d.tags(b)
-	for name, values := range d.tags(a) {
-		if of[name] != nil && !slices.ContainsFunc(values, func(v *value) bool { return slices.ContainsFunc(of[name], v.equal) }) {
-			return true
+	for name, values := range d.tags(a) { // in any order, so that all are counted
+		d.compare(a, 1+len(values))
+		shared := of[name] == nil
+		for v := range values {
+			shared = shared || of[name][v]
 		}
+		apart = apart || !shared
 	}
-	return false
+	return apart
 }
 
 // tags are the values of the properties that are required and are one of some.
-func (d *document) tags(v *value) map[string][]*value {
+func (d *document) tags(v *value) map[string]map[string]bool {
 	if known, ok := d.tagsOf[v]; ok {
 		return known
 	}
-	out := map[string][]*value{}
+	out := map[string]map[string]bool{}
 	d.tagsOf[v] = out
-	for depth := 0; v.has("$ref") && depth < MaxDepth; depth++ {
-		v = d.reference(v)
+	if v.has("$ref") {
+		d.tagsOf[v] = d.tags(d.reference(v))
+		return d.tagsOf[v]
 	}
 	required, properties := v.fields["required"], v.fields["properties"]
 	if required == nil || properties == nil || !v.has("type") || v.typeNames() != objectType {
@@ -458,9 +481,9 @@ func (d *document) tags(v *value) map[string][]*value {
 			continue
 		}
 		if e := p.fields["enum"]; e != nil {
-			out[name.text()] = e.items
+			out[name.text()] = among(e.items)
 		} else if c := p.fields["const"]; c != nil {
-			out[name.text()] = []*value{c}
+			out[name.text()] = among([]*value{c})
 		}
 	}
 	return out

@@ -94,6 +94,8 @@ var schemas = []string{
 	`{"type":"string","format":"uuid"}`, `{"type":"string","format":"ipv4"}`, `{"type":"string","format":"email"}`,
 	`{"type":"integer","minimum":-12,"maximum":345}`, `{"type":"integer","exclusiveMinimum":9,"exclusiveMaximum":1000.5}`, `{"type":"integer","minimum":100}`,
 	`{"type":"integer","maximum":-7}`, `{"minimum":3,"type":"integer"}`,
+	`{"enum":[[1,1],[1,2],[2,3],[1,2,1]],"contains":{"const":1},"maxContains":1,"uniqueItems":false}`, `{"enum":[[1,1],[1,1.0,2],[2,3]],"uniqueItems":true}`,
+	`{"allOf":[{"enum":[1,{"a":1,"b":[2.0]},3]},{"enum":[{"b":[2],"a":1e0},1.00]}]}`,
 	`{"const":"a\u0022b"}`, `{"enum":["a","ab","b"],"type":"string"}`, `{"enum":[1,"1",1.5,true],"type":["integer","boolean"]}`,
 	`{"anyOf":[{"type":"integer"},{"type":"object","properties":{"n":{"$ref":"#"}},"required":["n"]}]}`,
 	`{"$defs":{"node":{"type":"object","properties":{"value":{"type":"integer"},"next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}},"required":["value","next"]}},"$ref":"#/$defs/node"}`,
@@ -253,11 +255,25 @@ func TestRandomSchemas(t *testing.T) {
 	}
 }
 
+// tagged is a schema of objects whose k is one of many numbers.
+func tagged(from int) string {
+	numbers := make([]int, 2500)
+	for i := range numbers {
+		numbers[i] = from + i
+	}
+	list, _ := json.Marshal(numbers)
+	return `{"type":"object","required":["k"],"properties":{"k":{"enum":` + string(list) + `}}}`
+}
+
 func TestSchemaRefuses(t *testing.T) {
 	for _, tt := range []struct{ schema, says string }{
 		{`{"frobnicate":1}`, `at #: keyword "frobnicate" is not supported here: leave it out`},
 		{`{"type":"object","properties":{"a":{"nullable":true}}}`, `at #/properties/a: keyword "nullable" is not supported here: use "type": ["…", "null"]`},
 		{`{"$dynamicRef":"#a"}`, `keyword "$dynamicRef" is not supported here: use $ref`},
+		{`{"not":{"uniqueItems":true}}`, `what is not of "uniqueItems" cannot be written`},
+		{`{"not":{"contains":true}}`, `what is not of "contains" cannot be written`},
+		{`{"not":{"uniqueItems":false}}`, `no text satisfies it`},
+		{`{"enum":[[2],[1,1]],"contains":{"const":1},"maxContains":1}`, `no text satisfies it`},
 		{`{"not":{"items":{"type":"string"}}}`, `what is not of "items" cannot be written`},
 		{`{"oneOf":[{"items":{"type":"string"}},{"items":{"minLength":3}}]}`, `branches of oneOf that overlap`},
 		{`{"anyOf":[]}`, `anyOf must be a list of schemas`},
@@ -298,6 +314,9 @@ func TestSchemaRefuses(t *testing.T) {
 		{`{"type":"array","uniqueItems":true,"items":{"type":"object"}}`, `uniqueItems is supported for strings`},
 		{strings.Repeat(`{"items":`, 300) + `{}` + strings.Repeat(`}`, 300), `nested 301 levels deep: at most 256`},
 		{`{"type":"array","minItems":1000,"maxItems":1000,"items":{"type":"array","minItems":1000,"items":{"type":"string","minLength":1000}}}`, ``},
+		{`{"allOf":[{"enum":[` + strings.Repeat(`{"a":[1,2],"b":{"c":1e300}},`, 1000) + `1]},{"enum":[` + strings.Repeat(`{"a":[1,2],"b":{"c":2e300}},`, 1000) + `1]}]}`, ``},
+		{`{"oneOf":[` + strings.Repeat(`{"$ref":"#/$defs/a"},{"$ref":"#/$defs/b"},`, 100) + `true],"$defs":{"a":` + tagged(10_000) + `,"b":` + tagged(20_000) + `}}`, `give more than 20000 combinations`},
+		{`{"anyOf":[` + strings.Repeat(`{"type":"array","uniqueItems":true,"items":{"type":"string","minLength":65000,"pattern":"^[a-z]*(a|b)(a|b)(a|b)[a-z]*$"}},`, 60) + `true]}`, ``},
 		{`{"type":"object","properties":` + strings.Repeat(`{"a":{"type":"object","properties":`, 300) + `{}` + strings.Repeat(`}}`, 300) + `}`, ``},
 	} {
 		f, err := constrain.Schema([]byte(tt.schema))

@@ -203,7 +203,7 @@ func (d *document) distinct(s *shape) (n *node, of types, size int) {
 		if l == nil {
 			return nil, 0, 0
 		}
-		kids, size = append(kids, quoted(l.node(d.g, stringRunes, least, most))), l.size(least, most)
+		kids, size = append(kids, quoted(l.node(d.g, stringRunes, least, most))), l.size(d.g, least, most)
 	}
 	if of&numberTypes != 0 {
 		n := pattern(distinctNumber)
@@ -240,7 +240,7 @@ func (n numbers) size(without int) int {
 }
 
 // size is how many texts of least to most characters the language has, up to MaxRepeat.
-func (l *language) size(least, most int) (sum int) {
+func (l *language) size(g *grammar, least, most int) (sum int) {
 	if len(l.next) == 0 {
 		return 0
 	}
@@ -248,18 +248,23 @@ func (l *language) size(least, most int) (sum int) {
 	if most >= 0 {
 		longest = min(longest, most)
 	}
+	wide := make([]int, len(l.classes)) // characters of each class
+	for c, ranges := range l.classes {
+		for of := range slices.Chunk(ranges, 2) {
+			wide[c] += int(of[1]-of[0]) + 1
+		}
+	}
 	counts := map[int]int{0: 1}
 	for length := 0; length <= longest && len(counts) > 0 && sum < MaxRepeat; length++ {
 		next := map[int]int{}
+		g.spend(1 + len(counts)*len(wide)/16)
 		for at, n := range counts {
 			if l.ends[at] && length >= least {
 				sum += n
 			}
 			for c, to := range l.next[at] {
-				for of := range slices.Chunk(l.classes[c], 2) {
-					if to >= 0 {
-						next[to] = min(next[to]+n*(int(of[1]-of[0])+1), MaxRepeat)
-					}
+				if to >= 0 {
+					next[to] = min(next[to]+n*wide[c], MaxRepeat)
 				}
 			}
 		}

@@ -104,7 +104,7 @@ func (s *shape) excluded(of types) (values []*value) {
 	for _, p := range s.parts {
 		if p.has(notEnum) {
 			for _, v := range p.fields[notEnum].items {
-				if v.types()&of != 0 {
+				if of == anyType || v.types()&of != 0 {
 					values = append(values, v)
 				}
 			}
@@ -240,7 +240,7 @@ func (d *document) array(s *shape) *node {
 				p.refuse("minContains is %d: at most %d is allowed", leastHas, MaxRepeat)
 			}
 		}
-		unique = unique || p.has("uniqueItems") && !p.fields["uniqueItems"].is("false")
+		unique = unique || p.unique()
 	}
 	if unique {
 		if listed > 0 || has != nil {
@@ -290,6 +290,9 @@ func (d *document) array(s *shape) *node {
 	}
 	return d.g.brackets("[", n, "]")
 }
+
+// unique says whether a list's items must differ.
+func (v *value) unique() bool { return v.has("uniqueItems") && !v.fields["uniqueItems"].is("false") }
 
 // prefix are the schemas of the first items, one by one.
 func (v *value) prefix() []*value {
@@ -597,8 +600,10 @@ func members(kids []member, others, between *node, least, most int) *node {
 
 // admits says whether a value is of a shape.
 func (d *document) admits(s *shape, v *value) bool {
+	out := s.excluded(anyType)
+	d.compare(v, len(out))
 	switch of := v.types(); {
-	case s.types&of == 0, slices.ContainsFunc(s.excluded(anyType), v.equal):
+	case s.types&of == 0, slices.ContainsFunc(out, v.equal):
 		return false
 	case of&numberTypes != 0:
 		r := v.rational()
@@ -615,7 +620,21 @@ func (d *document) admits(s *shape, v *value) bool {
 	case of == arrayType:
 		least, most := s.counts("minItems", "maxItems", MaxRepeat)
 		for i, item := range v.items {
-			if !d.holds(item, s.item(i)...) || slices.ContainsFunc(v.items[:i], item.equal) && slices.ContainsFunc(s.parts, func(p *step) bool { return p.has("uniqueItems") }) {
+			if !d.holds(item, s.item(i)...) {
+				return false
+			}
+		}
+		for _, p := range s.parts {
+			if p.unique() && len(among(v.items)) < len(v.items) {
+				return false
+			}
+			c, has := p.fields["contains"], 0
+			for _, item := range v.items {
+				if c != nil && d.holds(item, c) {
+					has++
+				}
+			}
+			if c != nil && (has < p.count("minContains", 1) || has > p.count("maxContains", maxCount)) {
 				return false
 			}
 		}
@@ -639,6 +658,7 @@ func (d *document) admits(s *shape, v *value) bool {
 // holds says whether a value is of all schemas.
 func (d *document) holds(v *value, all ...*value) bool {
 	return slices.ContainsFunc(d.expand(all), func(s *shape) bool {
+		d.compare(v, 10+len(s.enum))
 		return (s.enum == nil || slices.ContainsFunc(s.enum, v.equal)) && d.admits(s, v)
 	})
 }
