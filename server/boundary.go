@@ -53,13 +53,13 @@ func (s *Server) cors(c *gin.Context) {
 
 // guard refuses what a page in somebody's browser sends without a key: under a name that is not this server's, which the
 // page's owner made lead here (DNS rebinding), or from an origin that is none of origins, by whatever method, since an image that
-// a page shows is a GET. Who has a key is no such page.
+// a page shows is a GET. Probes answer under any name: gateways and orchestrators have their own for this server.
 func (s *Server) guard(listen string, origins []string) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		r := c.Request
 		switch {
-		case c.GetString(keyTenant) != "":
-		case !answersTo(listen, r.Host, s.cfg.AllowedHosts):
+		case len(s.keys) > 0: // who comes here has a key, or asks for a probe or the page, which tell nothing
+		case !slices.Contains(probes, r.URL.Path) && !answersTo(listen, r.Host, s.cfg.AllowedHosts):
 			fail(c, failure(http.StatusForbidden, "host_not_allowed",
 				"Host is %s, which is no name of this server: add the name to allowed_hosts (--allowed-hosts), or use the address", api.Quote(r.Host)))
 		case r.URL.Path != "/" && foreign(r, origins):

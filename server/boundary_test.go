@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,14 +58,14 @@ func TestBoundary(t *testing.T) {
 		{"rebound name, a key in the air", "POST", "/v1/completions", "attacker.example:8080", headers{"Authorization", "Bearer x"}, "host_not_allowed", ""},
 		{"rebound name, GET", "GET", "/v1/models", "attacker.example", nil, "host_not_allowed", ""},
 		{"rebound name, page", "GET", "/", "attacker.example", nil, "host_not_allowed", ""},
-		{"rebound name, health", "GET", "/livez", "attacker.example", nil, "host_not_allowed", ""},
+		{"a probe by a name of the orchestrator's", "GET", "/livez", "loopserve.default.svc", nil, "", ""},
 		{"rebound name, unknown route", "GET", "/nope", "attacker.example", nil, "host_not_allowed", ""},
 		{"rebound name, profiles", "GET", "/debug/pprof/cmdline", "attacker.example", nil, "host_not_allowed", ""},
-		{"a name that begins like ours", "GET", "/livez", "localhost.attacker.example", nil, "host_not_allowed", ""},
-		{"a name that begins like an address", "GET", "/livez", "127.0.0.1.attacker.example", nil, "host_not_allowed", ""},
-		{"another address than ours", "GET", "/livez", "0.0.0.0:8080", nil, "host_not_allowed", ""},
+		{"a name that begins like ours", "GET", "/version", "localhost.attacker.example", nil, "host_not_allowed", ""},
+		{"a name that begins like an address", "GET", "/version", "127.0.0.1.attacker.example", nil, "host_not_allowed", ""},
+		{"another address than ours", "GET", "/version", "0.0.0.0:8080", nil, "host_not_allowed", ""},
 		{"allowed host", "GET", "/livez", "llm.example:443", nil, "", ""},
-		{"the machine's name", "GET", "/livez", self, nil, "host_not_allowed", ""},
+		{"the machine's name", "GET", "/version", self, nil, "host_not_allowed", ""},
 
 		{"a form", "POST", "/v1/completions", "127.0.0.1:8080", headers{"Origin", evil, "Content-Type", "text/plain"}, "cross_origin", ""},
 		{"a form, new browser", "POST", "/v1/completions", "127.0.0.1:8080", headers{"Sec-Fetch-Site", "cross-site", "Content-Type", "text/plain"}, "cross_origin", ""},
@@ -131,19 +132,22 @@ func TestBoundaryElsewhere(t *testing.T) {
 	tests := []struct {
 		listen, host, key string
 		status            int
+		path              string // /v1/models
 	}{
-		{"0.0.0.0:8080", "attacker.example", "Bearer sesame", 200},
-		{"0.0.0.0:8080", "attacker.example", "Bearer wrong", 401},
-		{"0.0.0.0:8080", "attacker.example", "", 401},
-		{"0.0.0.0:8080", "10.1.2.3:8080", "", 200},
-		{":8080", "[fe80::1%25eth0]:8080", "", 200},
-		{":8080", self, "", 200},
-		{":8080", "attacker.example", "", 403},
-		{"192.168.7.7:8080", "192.168.7.7:8080", "", 200},
-		{"box.example:8080", "Box.example", "", 200},
-		{"box.example:8080", "attacker.example", "", 403},
-		{"localhost:8080", "10.1.2.3", "", 403},
-		{"unix:/run/loopserve.sock", "anything", "", 200},
+		{"0.0.0.0:8080", "attacker.example", "Bearer sesame", 200, ""},
+		{"0.0.0.0:8080", "attacker.example", "Bearer wrong", 401, ""},
+		{"0.0.0.0:8080", "attacker.example", "", 401, ""},
+		{"0.0.0.0:8080", "10.1.2.3:8080", "", 200, ""},
+		{":8080", "[fe80::1%25eth0]:8080", "", 200, ""},
+		{":8080", self, "", 200, ""},
+		{":8080", "attacker.example", "", 403, ""},
+		{"192.168.7.7:8080", "192.168.7.7:8080", "", 200, ""},
+		{"box.example:8080", "Box.example", "", 200, ""},
+		{"box.example:8080", "attacker.example", "", 403, ""},
+		{"localhost:8080", "10.1.2.3", "", 403, ""},
+		{"unix:/run/loopserve.sock", "anything", "", 200, ""},
+		{"0.0.0.0:8080", "loopserve.default.svc", "none", 200, "/readyz"},
+		{"0.0.0.0:8080", "loopserve.default.svc", "none", 200, "/"},
 	}
 	for _, tt := range tests {
 		cfg := server.Config{Listen: tt.listen}
@@ -154,7 +158,7 @@ func TestBoundaryElsewhere(t *testing.T) {
 		if err := srv.SetModels(model("adder", &generator{})); err != nil {
 			t.Fatal(err)
 		}
-		r := httptest.NewRequest("GET", "/v1/models", nil)
+		r := httptest.NewRequest("GET", cmp.Or(tt.path, "/v1/models"), nil)
 		r.Host = tt.host
 		r.Header.Set("Authorization", tt.key)
 		w := httptest.NewRecorder()
