@@ -96,6 +96,10 @@ func TestResponses(t *testing.T) {
 	if got := fmt.Sprint(events[3:7]); got != "[response.reasoning_summary_part.added response.reasoning_summary_text.delta hm response.reasoning_summary_text.done response.reasoning_summary_part.done]" {
 		t.Errorf("got %s", got)
 	}
+	hidden := send(t, ts, "POST", "/v1/responses", `{"input":"q","include_reasoning":false,"include":["message.output_text.logprobs"]}`).body
+	if !strings.Contains(hidden, `"logprobs":[{"token":"s"`) {
+		t.Errorf("probabilities of other tokens than the text's: %s", hidden)
+	}
 	cut := send(t, ts, "POST", "/v1/responses", `{"input":"q","max_output_tokens":13}`).body
 	if !strings.Contains(cut, `"status":"incomplete","store"`) || !strings.Contains(cut, `"incomplete_details":{"reason":"max_output_tokens"}`) || !strings.Contains(cut, `"status":"incomplete","type":"message"`) {
 		t.Errorf("got %s", cut)
@@ -267,6 +271,9 @@ func TestDialectsFail(t *testing.T) {
 	events, last := told(t, send(t, fails(t), "POST", "/v1/responses", `{"input":"q","stream":true}`).body)
 	if events[len(events)-1] != "response.failed" || !strings.Contains(last, `"message":"the model's engine failed on this request`) {
 		t.Errorf("%q %s", events, last)
+	}
+	if a := send(t, fails(t), "POST", "/v1/messages", `{}`, "Sec-Fetch-Site", "cross-site"); a.status != 403 || !strings.Contains(a.body, `"type":"permission_error"`) {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 	a := send(t, fails(t), "POST", "/v1/messages", `{"max_tokens":9,"messages":[{"role":"user","content":"q"}],"stream":true}`)
 	if events, _ := told(t, a.body); events[len(events)-1] != "error" || !strings.Contains(a.body, `"type":"api_error"`) {

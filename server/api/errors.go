@@ -86,7 +86,7 @@ func (e *Error) Body() ErrorBody {
 // Anthropic is the error in Anthropic's shape. id is the request's.
 func (e *Error) Anthropic(id string) any {
 	kinds := map[int]string{
-		http.StatusUnauthorized: "authentication_error", http.StatusNotFound: "not_found_error", http.StatusRequestEntityTooLarge: "request_too_large",
+		http.StatusUnauthorized: "authentication_error", http.StatusForbidden: "permission_error", http.StatusNotFound: "not_found_error", http.StatusRequestEntityTooLarge: "request_too_large",
 		http.StatusServiceUnavailable: "overloaded_error", http.StatusGatewayTimeout: "timeout_error", http.StatusInternalServerError: "api_error",
 	}
 	d := e.Body().Error

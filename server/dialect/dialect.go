@@ -37,7 +37,7 @@ type request struct {
 // fields are a JSON object while it is written.
 type fields = map[string]any
 
-// newChat leaves the fields out that a chat would not know, or take for something else.
+// newRequest leaves the fields out that a chat would not know, or take for something else.
 func newRequest(b api.Body, without ...string) request {
 	c := request{body: maps.Clone(b), talk: talk{messages: []*message{}}}
 	maps.DeleteFunc(c.body, func(name string, _ json.RawMessage) bool { return slices.Contains(without, name) })
@@ -52,6 +52,9 @@ func (r *request) set(name string, value any) {
 }
 
 func (r *request) Chat() api.Body {
+	for _, m := range r.messages {
+		m.Reasoning = string(m.thought)
+	}
 	r.set("messages", r.messages)
 	return r.body
 }
@@ -94,8 +97,9 @@ type message struct {
 	ToolCalls []generate.ToolCall `json:"tool_calls,omitempty"`
 	CallID    string              `json:"tool_call_id,omitempty"`
 
-	where string   // as the client calls it
-	calls []string // the same of each call
+	thought []byte   // Reasoning while it is put together
+	where   string   // as the client calls it
+	calls   []string // the same of each call
 }
 
 func (t *talk) add(m *message) *message {
@@ -255,7 +259,7 @@ func (s *parts) end(w writer) []Event {
 	return w.end(s.list[len(s.list)-1])
 }
 
-// shown adds what is ours to a whole answer.
+// show adds what is ours to a whole answer.
 func (s *parts) show(f fields, g *generate.Sequences) fields {
 	f["timings"] = g.Timings()
 	s.shown.PromptTokenIDs = g.ShownPrompt()

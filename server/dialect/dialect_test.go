@@ -112,6 +112,12 @@ func TestMessagesBecomeChats(t *testing.T) {
 			`"messages":[{"role":"user","content":"q"}],"tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"tool","name":"f","disable_parallel_tool_use":true}`,
 			`max_tokens 9` + "\n" + `messages [{"role":"user","content":"q"}]` + "\nparallel_tool_calls false\n" + `tool_choice {"function":{"name":"f"},"type":"function"}` + "\n" + `tools [{"function":{"name":"f","parameters":{}},"type":"function"}]`,
 		},
+		{`"messages":[{"role":"user","content":"q"},{"role":"assistant","content":""}]`, `max_tokens 9` + "\n" + `messages [{"role":"user","content":"q"}]`},
+		{`"messages":[{"role":"user","content":"q"},{"role":"assistant","content":[]}]`, `max_tokens 9` + "\n" + `messages [{"role":"user","content":"q"}]`},
+		{
+			`"messages":[{"role":"user","content":"q"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm"},{"type":"thinking","thinking":"so"}]}]`,
+			`max_tokens 9` + "\n" + `messages [{"role":"user","content":"q"},{"role":"assistant","reasoning":"hmso"}]`,
+		},
 		{`"messages":[{"role":"system","content":"q"}]`, `messages[0].role is "system": it must be user or assistant; what a system says goes into system`},
 		{`"messages":[{"role":"user","content":[{"type":"image"}]}]`, `messages[0].content[0] is of type "image", which a message of the role user cannot have here: models served here read text only`},
 		{`"messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image"}]}]}]`, `messages[0].content[0].content[0] is of type "image": models served here read text only`},

@@ -124,8 +124,17 @@ func (r *messagesRequest) readMessages(raw json.RawMessage) error {
 			return err
 		}
 	}
-	if n := len(r.messages); n > 0 && r.messages[n-1].Role == "assistant" && r.messages[n-1].ToolCalls == nil && r.body["add_generation_prompt"] == nil {
-		r.set("continue_final_message", true) // the answer goes on with what it says
+	n := len(r.messages) - 1
+	if n < 0 || r.messages[n].Role != "assistant" || r.messages[n].ToolCalls != nil {
+		return nil
+	}
+	switch said := string(r.messages[n].Content); {
+	case said != "" && said != `""`:
+		if r.body["add_generation_prompt"] == nil {
+			r.set("continue_final_message", true) // the answer goes on with what it says
+		}
+	case r.messages[n].thought == nil: // nothing to go on with
+		r.messages = r.messages[:n]
 	}
 	return nil
 }
@@ -153,7 +162,7 @@ func (r *messagesRequest) readBlocks(role string, raw json.RawMessage, where str
 			m.ToolCalls = append(m.ToolCalls, generate.ToolCall{ID: b.ID, Type: "function", Function: generate.Function{Name: b.Name, Arguments: string(b.Input)}})
 			m.calls = append(m.calls, at)
 		case b.Type == "thinking" && role == "assistant":
-			m.Reasoning += b.Thinking
+			m.thought = append(m.thought, b.Thinking...)
 		case b.Type == "redacted_thinking": // what nobody can read
 		default:
 			return api.Bad("messages", "unsupported_field", "%s is of type %s, which a message of the role %s cannot have here: models served here read text only", at, api.Quote(b.Type), role)
@@ -162,7 +171,7 @@ func (r *messagesRequest) readBlocks(role string, raw json.RawMessage, where str
 	if texts != nil {
 		m.Content, _ = api.Encode(strings.Join(texts, "\n")) // a text is never refused
 	}
-	if m.Content != nil || m.ToolCalls != nil || m.Reasoning != "" || len(blocks) == 0 {
+	if m.Content != nil || m.ToolCalls != nil || m.thought != nil || len(blocks) == 0 {
 		r.add(m)
 	}
 	return nil

@@ -28,6 +28,7 @@ type responseRequest struct {
 
 	values *api.Values
 	items  []json.RawMessage // of the conversation so far, and of input
+	bytes  int               // of them that references brought
 }
 
 // ReadResponse makes a chat of a response's body. Earlier responses are looked up in kept.
@@ -120,13 +121,12 @@ func (r *responseRequest) readInput(raw json.RawMessage, kept *Shelf) error {
 
 // item is one of input, of any type.
 type item struct {
-	Type, ID, Role   string
-	Content          json.RawMessage
-	CallID           string `json:"call_id"`
-	Name, Arguments  string
-	Output           json.RawMessage
-	Summary          []struct{ Text string }
-	EncryptedContent string `json:"encrypted_content"`
+	Type, ID, Role  string
+	Content         json.RawMessage
+	CallID          string `json:"call_id"`
+	Name, Arguments string
+	Output          json.RawMessage
+	Summary         []struct{ Text string }
 }
 
 // readItem adds an item to the talk. What refers to another item becomes that.
@@ -140,6 +140,9 @@ func (r *responseRequest) readItem(raw *json.RawMessage, where string, kept *She
 		found, err := kept.item(it.ID, where)
 		if err != nil {
 			return err
+		}
+		if r.bytes += len(found); r.bytes > mostBytes {
+			return api.Bad("input", api.CodeValue, "%s refers to the item %s: with it the items referred to have more than %d bytes: refer to fewer", where, api.Quote(it.ID), mostBytes)
 		}
 		*raw = found
 		read()
@@ -158,7 +161,7 @@ func (r *responseRequest) readItem(raw *json.RawMessage, where string, kept *She
 	case "reasoning":
 		if text := it.thought(); text != "" {
 			m := r.assistant(where, true)
-			m.Reasoning += text
+			m.thought = append(m.thought, text...)
 		}
 	case "function_call":
 		if it.Name == "" || it.CallID == "" {
@@ -231,7 +234,9 @@ func (r *response) Begin() []Event {
 }
 
 func (r *response) Add(d *generate.Delta) []Event {
-	r.waiting = r.logprobs(r.waiting, d)
+	if r.waiting = r.logprobs(r.waiting, d); d.Thinks && d.Text == "" { // a thought may be hidden, so that no part takes them
+		r.waiting = nil
+	}
 	return r.add(d, r.Sequences, r)
 }
 

@@ -41,9 +41,11 @@ func (s *Shelf) Keep(a Answer) {
 	}
 	k := &keptResponse{id: r.ID, items: slices.Clone(r.asked.items)}
 	k.whole, _ = api.Encode(r.Whole()) // it was sent
-	s.Drop(k.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if at := s.find(k.id); at >= 0 { // of a request of the same X-Request-Id
+		s.drop(at)
+	}
 	if s.items == nil {
 		s.items = map[string]json.RawMessage{}
 	}

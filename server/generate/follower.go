@@ -98,7 +98,7 @@ func (f *follower) parse(d *Delta) {
 		return
 	}
 	p := f.parser.Push(d.Text, d.Finish != "")
-	d.Text, d.Reasoning, d.Calls, d.thinks = p.Content, p.Reasoning, p.Calls, p.Thinks
+	d.Text, d.Reasoning, d.Calls, d.Thinks = p.Content, p.Reasoning, p.Calls, p.Thinks
 	f.called = f.called || len(p.Calls) > 0
 	if d.Finish == "stop" && f.called {
 		d.Finish = "tool_calls"

@@ -30,10 +30,10 @@ type Delta struct {
 	Finish    string // "stop", "tool_calls" or "length" on the last delta of the choice
 	Reason    any    // stop string or stop id
 	Stats     *loopctl.Stats
+	Thinks    bool // the token is one of reasoning, shown or not
 
 	id     int32    // of the token
 	first  bool     // of its choice
-	thinks bool     // the token is one of reasoning
 	tokens []scored // with their probabilities, where asked for: the event's, after an echo's
 	prompt []scored // of the choice's first delta, for prompt_logprobs
 	err    error    // the choice, and with it the request, has failed

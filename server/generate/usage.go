@@ -62,7 +62,7 @@ func (u *Usage) Add(d Delta) {
 	if d.Loops > 0 {
 		u.CompletionTokens++
 		u.TotalTokens++
-		if d.thinks {
+		if d.Thinks {
 			u.CompletionTokensDetails.ReasoningTokens++
 		}
 		l := &u.CompletionTokensDetails.Loops

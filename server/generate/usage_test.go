@@ -29,7 +29,7 @@ func asJSON(t *testing.T, v any) string {
 // What the client saw counts at once; what the engine tells at a sequence's end is there when all have ended.
 func TestUsage(t *testing.T) {
 	u := usageOf(1, 2, 4)
-	u.Add(Delta{Index: 0, Loops: 4, thinks: true})
+	u.Add(Delta{Index: 0, Loops: 4, Thinks: true})
 	u.Add(Delta{Index: 1, Loops: 2})
 	u.Add(Delta{Index: 0, Finish: "stop", Stats: &loopctl.Stats{PromptTokens: 3, CachedTokens: 1, PromptRows: 2, PromptLoops: 8, LoopsSaved: 1, LoopsGranted: 3}})
 	const running = `{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":0},` +
