@@ -59,6 +59,9 @@ files it goes on: lines that are answered are left alone. The exit code is 1 whe
 	return cmd
 }
 
+// batchID is what the id of an answer begins with.
+const batchID = "batch_req_"
+
 // request is a line of the input, answered one of the output.
 type (
 	batchRequest struct {
@@ -68,7 +71,7 @@ type (
 		Body   json.RawMessage
 	}
 	batchAnswer struct {
-		ID       string        `json:"id"`
+		ID       string        `json:"id"` // first: resume knows a line by it
 		CustomID string        `json:"custom_id"`
 		Response batchResponse `json:"response"`
 		Error    *struct{}     `json:"error"` // always null: what could not be sent is asked again later
@@ -144,6 +147,10 @@ func (b *batch) read() ([]batchRequest, error) {
 		case r.Method != http.MethodPost || !strings.HasPrefix(r.URL, "/") || len(r.Body) == 0 || r.Body[0] != '{':
 			return nil, usagef(`%s:%d: method, url and body must be "POST", a route as "/v1/chat/completions", and an object`, b.in, number)
 		}
+		var body struct{ Stream any }
+		if _ = json.Unmarshal(r.Body, &body); body.Stream == true { // it is an object; what is wrong in it the server says
+			return nil, usagef("%s:%d: body.stream is true: an answer is one line, leave stream out", b.in, number)
+		}
 		seen[r.ID] = number
 		out = append(out, r)
 	}
@@ -157,12 +164,17 @@ func (b *batch) resume(requests []batchRequest) (rest []batchRequest, err error)
 	if err != nil {
 		return nil, err
 	}
+	foreign := usagef("%s holds something other than a batch's answers: give another --output-file", b.out)
 	end := bytes.LastIndexByte(data, '\n') + 1
+	const start = `{"id":"` + batchID
+	if tail := string(data[end:]); !strings.HasPrefix(tail, start) && !strings.HasPrefix(start, tail) {
+		return nil, foreign
+	}
 	answered := map[string]bool{}
 	for line := range bytes.Lines(data[:end]) {
 		var a batchAnswer
 		if err := json.Unmarshal(line, &a); err != nil || a.Response.Status == 0 {
-			return nil, usagef("%s holds something other than a batch's answers: give another --output-file", b.out)
+			return nil, foreign
 		}
 		answered[a.CustomID] = true
 		b.count(a.Response.Status)
@@ -221,7 +233,7 @@ func (b *batch) ask(cmd *cobra.Command, requests []batchRequest) error {
 // answer asks, again where the server is full.
 func (b *batch) answer(ctx context.Context, r batchRequest) (a batchAnswer, err error) {
 	id := strings.ToLower(rand.Text())
-	a = batchAnswer{ID: "batch_req_" + id, CustomID: r.ID, Response: batchResponse{Status: http.StatusOK, ID: id}}
+	a = batchAnswer{ID: batchID + id, CustomID: r.ID, Response: batchResponse{Status: http.StatusOK, ID: id}}
 	for wait := time.Second; ; wait *= 2 {
 		err = b.api.Post(ctx, r.URL, r.Body, &a.Response.Body)
 		refused, ok := errors.AsType[*measure.StatusError](err)

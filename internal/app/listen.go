@@ -24,8 +24,11 @@ func Listen(cfg *configs.Config, address string, connections int) (net.Listener,
 		network, at = "unix", path
 		if conn, err := net.Dial(network, path); err == nil {
 			conn.Close()
-		} else if errors.Is(err, syscall.ECONNREFUSED) { // left behind by a process that was killed
-			_ = os.Remove(path) // if it cannot go, Listen says so
+		} else if errors.Is(err, syscall.ECONNREFUSED) {
+			if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
+				return nil, &ConfigError{fmt.Errorf("%s exists and is no socket: give the socket another path", address)}
+			}
+			_ = os.Remove(path) // left behind by a process that was killed; if it cannot go, Listen says so
 		}
 	}
 	l, err := net.Listen(network, at)

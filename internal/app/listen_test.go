@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -90,6 +92,15 @@ func TestTLS(t *testing.T) {
 func TestSocketRootAndNames(t *testing.T) {
 	ort.CheckLeaks(t)
 	path := filepath.Join(t.TempDir(), "s")
+	if err := os.WriteFile(path, []byte("somebody's notes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.Listen(&configs.Config{}, "unix:"+path, 1); err == nil || !strings.Contains(err.Error(), "unix:"+path+" exists and is no socket") {
+		t.Errorf("a file in the socket's place: %v", err)
+	}
+	if err := os.Remove(path); err != nil { // it is still there
+		t.Fatal(err)
+	}
 	stale, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
