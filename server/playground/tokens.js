@@ -121,7 +121,7 @@ class Tokens {
       this.box.prepend(this.pages[--this.first].node);
       if (this.until - this.first > shownPages) this.pages[--this.until].node.remove();
     } else {
-      this.box.append(this.pages[this.until++].node);
+      this.pages[this.until - 1].node.after(this.pages[this.until++].node); // an error may stand behind them
       if (this.until - this.first > shownPages) this.pages[this.first++].node.remove();
     }
     this.box.scrollTop += anchor.offsetTop - before;
