@@ -34,6 +34,8 @@ type state struct {
 	positions []position // byte instructions only, in order
 	accept    bool       // the text may end
 	next      []*state   // by class of bytes; of a state that is watched, by byte
+	passed    []uint16   // what a walk pays for each step, of which most are free
+	price     int        // and for finding main
 	watched   bool       // an item of a set began as another one does
 	led       []led
 	age       int
@@ -199,9 +201,11 @@ func (m *Automaton) intern() *state {
 	}
 	s := &state{positions: slices.Clone(m.found), accept: m.accept, watched: watched, age: m.age}
 	m.states[string(m.key)] = s
-	if s.next = make([]*state, m.p.numbers); watched {
-		s.next = make([]*state, 256)
+	edges := m.p.numbers
+	if watched {
+		edges = 256
 	}
+	s.next, s.passed = make([]*state, edges), make([]uint16, edges)
 	return s
 }
 
@@ -210,23 +214,29 @@ func (m *Automaton) step(s *state, b byte) *state {
 	if s == dead {
 		return dead
 	}
-	class := m.p.classes[b]
-	if s.watched {
-		class = b
-	}
+	class := m.class(s, b)
 	if n := s.next[class]; n != nil {
 		return n
 	}
-	n := m.lead(s, b)
+	n, passed := m.lead(s, b)
 	if n.watched && !m.goesOn(n) {
 		n = dead
 	}
-	s.next[class] = n
+	s.next[class], s.passed[class] = n, passed
 	return n
 }
 
+// class is a byte's place among a state's edges.
+func (m *Automaton) class(s *state, b byte) uint8 {
+	if s.watched {
+		return b
+	}
+	return m.p.classes[b]
+}
+
 // lead finds where a byte leads. Bytes that fit the same positions lead to the same one, which is looked for once.
-func (m *Automaton) lead(s *state, b byte) *state {
+// What it passes on the way has a price, which depends on the state and the byte alone.
+func (m *Automaton) lead(s *state, b byte) (*state, uint16) {
 	var fits uint64
 	if len(s.positions) <= 64 && !s.watched {
 		for j, p := range s.positions {
@@ -235,11 +245,11 @@ func (m *Automaton) lead(s *state, b byte) *state {
 			}
 		}
 		if fits == 0 {
-			return dead
+			return dead, 0
 		}
 		for _, k := range s.led {
 			if k.fits == fits {
-				return k.to
+				return k.to, k.passed
 			}
 		}
 	}
@@ -249,17 +259,19 @@ func (m *Automaton) lead(s *state, b byte) *state {
 			m.add(i.next, p.frame, m.written(p.set, b))
 		}
 	}
+	passed := uint16(len(m.seen) / manyPassed * (manyPassed / 32))
 	n := m.intern()
 	if fits != 0 {
-		s.led = append(s.led, led{fits, n})
+		s.led = append(s.led, led{fits, n, passed})
 	}
-	return n
+	return n, passed
 }
 
 // led is where the bytes lead that fit those of a state's first 64 positions.
 type led struct {
-	fits uint64
-	to   *state
+	fits   uint64
+	to     *state
+	passed uint16
 }
 
 // current returns s as the automaton knows it now: after everything was forgotten, an equal one. It forgets when there is

@@ -31,6 +31,7 @@ const (
 	maxStates     = 2048    // sets that an automaton remembers
 	maxMaskBytes  = 2 << 20 // of masks that an automaton remembers
 	walkWork      = 1 << 19 // sets in one walk, each times its positions and the classes of bytes
+	manyPassed    = 1024    // positions on the way to the next byte cost a walk 32 sets, fewer nothing
 	maxCached     = 32      // automata that a Cache keeps
 	maxTokenBytes = 512     // longer tokens are left out of the trie
 )

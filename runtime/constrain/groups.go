@@ -32,7 +32,9 @@ var bytesOf = func() (of [64][]byte) {
 func (m *Automaton) mainOf(s *state) {
 	s.main = dead
 	for _, b := range []byte("ga0 ") {
-		if s.main = m.step(s, b); s.main != dead {
+		s.main = m.step(s, b)
+		s.price += int(s.passed[m.class(s, b)])
+		if s.main != dead {
 			break
 		}
 	}
@@ -43,6 +45,7 @@ func (m *Automaton) mainOf(s *state) {
 		whole := len(bytes) > 0
 		for _, b := range bytes {
 			whole = whole && m.step(s, b) == s.main
+			s.price += int(s.passed[m.class(s, b)])
 		}
 		if whole {
 			s.loop |= 1 << g
@@ -60,6 +63,7 @@ func (m *Automaton) takesAll(s *state, groups uint64, height int) bool {
 		if s.main == nil {
 			m.mainOf(s)
 		}
+		m.work += s.price
 		switch {
 		case groups&^s.loop != 0:
 			return false

@@ -57,6 +57,29 @@ func TestMaskIsEachToken(t *testing.T) {
 	}
 }
 
+// What a grammar passes without a byte counts in a walk, whatever is remembered: here some 60,000 positions for each of
+// many texts, which took seconds.
+func TestWalkCountsWhatItPasses(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	words := make([]string, 10_000)
+	for i := range words {
+		for range 2 + rng.IntN(14) {
+			words[i] += string("aznm"[rng.IntN(4)])
+		}
+	}
+	v, _ := vocabulary(words...)
+	f, err := constrain.Grammar(`root ::= x
+x ::= [a-m] e y "1" | [n-z] e y "2"
+y ::= [a-z] (x | "3")
+e ::= ("" | ""){1000}{60}`)
+	m := automaton(t, f, err, v)
+	for _, text := range []string{"", "az"} {
+		if cold, warm := m.Walk(text, true), m.Walk(text, false); cold <= 1 || cold > 1.1 || warm != cold {
+			t.Errorf("behind %q: %v of the bound, %v when it is remembered; want it just over", text, cold, warm)
+		}
+	}
+}
+
 // Automata forget when they have seen too much. That changes no answer, whoever was where.
 func TestForgetting(t *testing.T) {
 	v, tokens := vocabulary("ab", "ba", "aab", "bbbb")

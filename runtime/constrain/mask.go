@@ -38,19 +38,19 @@ func (m *Automaton) search(start *state) []uint64 {
 			bits[id>>6] |= 1 << (id & 63)
 		}
 	}
+	m.walk++
+	m.work = 0
 	end := int32(len(v.trie))
 	for i := int32(0); i < end; i = v.trie[i].end {
-		if n := &v.trie[i]; n.to > n.from && m.step(start, n.letter) != dead {
+		if n := &v.trie[i]; n.to > n.from && m.pass(start, n.letter) != dead {
 			take(n.from, n.to)
 		}
 	}
-	m.walk++
-	m.work = 0
 	m.path[0] = start
 	m.visit(start)
 	for i := int32(0); i < end && m.work <= walkWork; {
 		n := &v.trie[i]
-		to := m.step(m.path[n.depth-1], n.letter)
+		to := m.pass(m.path[n.depth-1], n.letter)
 		switch {
 		case to == dead:
 			i = n.end
@@ -66,6 +66,13 @@ func (m *Automaton) search(start *state) []uint64 {
 		}
 	}
 	return bits
+}
+
+// pass is a step that the walk pays for each time, whatever is remembered.
+func (m *Automaton) pass(s *state, b byte) *state {
+	to := m.step(s, b)
+	m.work += int(s.passed[m.class(s, b)])
+	return to
 }
 
 // visit counts a state that the walk comes to for the first time: its positions may have to be tried with a byte of each
