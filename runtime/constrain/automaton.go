@@ -95,10 +95,30 @@ func Compile(f *Form, v *Vocabulary) (*Automaton, error) {
 		return nil, err
 	}
 	m := &Automaton{v: v, p: p, seen: map[position]struct{}{}, path: make([]*state, v.depth+1)}
-	if m.forget(); m.start == dead {
+	m.forget()
+	lost := m.start == dead || m.loses()
+	if m.forget(); lost {
 		return nil, attempt(func() { refuse("it is too ambiguous: rules that may be empty begin with each other") })
 	}
 	return m, nil
+}
+
+// loses says whether some rule that is called has texts of which none is found: it passes too much on the way. Not all
+// are tried where that would take long.
+func (m *Automaton) loses() bool {
+	tried, passed := map[int32]bool{}, 0
+	for _, i := range m.p.code {
+		if i.code != codeCall || tried[i.to] || m.p.need[i.to] >= MaxDepth || passed > 1<<20 {
+			continue
+		}
+		tried[i.to] = true
+		m.begin()
+		m.add(i.to, m.frame(0, 0, outermost), m.set(nil, "", itemNext)) // back at 0 the text may end
+		if passed += len(m.seen); len(m.found) == 0 && !m.accept {
+			return true
+		}
+	}
+	return false
 }
 
 // forget empties what is remembered. States that a Matcher still holds are found anew when it moves.

@@ -110,6 +110,7 @@ func TestGrammarRefuses(t *testing.T) {
 		{"root ::= root", "no text satisfies it"},
 		{"root ::= \"a\" root", "no text satisfies it"},
 		{"root ::= a\na ::= b b | \"\"\nb ::= a a", "it is too ambiguous"},
+		{"root ::= \"x\" a\na ::= b b | \"\"\nb ::= a a", "it is too ambiguous"},
 		{"start: A\n%import python.A", "line 2: %import python.A is not supported"},
 		{"start: \"a\"..\"bc\"", "is no range of characters"},
 		{"start: x{a}", "is not understood"},
