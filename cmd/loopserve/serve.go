@@ -54,22 +54,28 @@ Each flag is also a key of the file of --config, and an environment variable (--
 				return fmt.Errorf("listen is %q: %w", cfg.Listen, err)
 			}
 			signal.Ignore(syscall.SIGHUP) // until there are models to read again
-			if err := bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), func(text string) { log.Info(text) }); err != nil {
+			rest, stop, err := app.Meanwhile(cfg, versionText(), log, l)
+			if err != nil {
+				return errors.Join(err, l.Close())
+			}
+			err = bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), func(text string) { log.Info(text) })
+			stop()
+			if err != nil {
 				if interrupted(cmd.Context(), err) { // a stop before models are there is a stop
 					err = nil
 				}
-				return errors.Join(err, l.Close())
+				return errors.Join(err, rest.Close())
 			}
 			p, err := app.Open(cfg, versionText(), log)
 			if err != nil {
-				return errors.Join(err, l.Close())
+				return errors.Join(err, rest.Close())
 			}
 			defer onHangup(cmd.Context(), func(ctx context.Context) {
 				if err := p.Rescan(ctx); err != nil {
 					log.Error("reload after SIGHUP", "error", err)
 				}
 			})()
-			return p.Run(cmd.Context(), l)
+			return p.Run(cmd.Context(), rest)
 		},
 	}
 	addConfigFlags(cmd.Flags(), everySetting)

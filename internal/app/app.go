@@ -107,13 +107,9 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 	if cfg.VLLMAliases {
 		registry.AliasVLLM()
 	}
-	a.server = server.New(server.Config{
-		Listen: cfg.Listen, AdminListen: cfg.AdminListen, RootPath: cfg.RootPath, AllowedHosts: cfg.AllowedHosts, CORSOrigins: cfg.CORSOrigins,
-		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
-		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
-		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs, Trace: a.tracer.Request,
-		Limits: api.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: cfg.MaxSequences, LoopSteps: int64(cfg.MaxLoopSteps)},
-	}, a.log, registry)
+	served := serverConfig(cfg, keys, version)
+	served.Trace = a.tracer.Request
+	a.server = server.New(served, a.log, registry)
 	if err := a.listenAdmin(); err != nil {
 		return a, err
 	}
@@ -130,6 +126,16 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		observer: func(name string) loopctl.Observer { return a.tracer.Observer(name, registry.Observer(name)) },
 	}
 	return a, nil
+}
+
+func serverConfig(cfg *configs.Config, keys []string, version string) server.Config {
+	return server.Config{
+		Listen: cfg.Listen, AdminListen: cfg.AdminListen, RootPath: cfg.RootPath, AllowedHosts: cfg.AllowedHosts, CORSOrigins: cfg.CORSOrigins,
+		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
+		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
+		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs,
+		Limits: api.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: cfg.MaxSequences, LoopSteps: int64(cfg.MaxLoopSteps)},
+	}
 }
 
 // Load is Open and LoadModels.

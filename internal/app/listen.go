@@ -1,9 +1,11 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -14,6 +16,8 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/server"
+	"github.com/loopserve/loopserve/server/metrics"
 )
 
 // Listen opens an address: host:port, or unix:/path. It takes at most so many connections, and speaks TLS where the
@@ -51,6 +55,61 @@ func Listen(cfg *configs.Config, address string, connections int) (net.Listener,
 	// Without HTTP/2: one connection would carry as many requests as max_connections.
 	return tls.NewListener(l, &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
 }
+
+// Meanwhile answers on l as a server whose models are loading, until stop is called: rest has the connections that come then, and
+// closes l. For what takes its time before Open can know which models there are. A *ConfigError is about keys and addresses.
+func Meanwhile(cfg *configs.Config, version string, log *slog.Logger, l net.Listener) (rest net.Listener, stop func(), err error) {
+	keys, err := access(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	early, late := newPipe(), newPipe()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil { // such as too many open files
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+			select {
+			case early.conns <- conn:
+			case <-early.closed:
+				select {
+				case late.conns <- conn:
+				case <-late.closed:
+					conn.Close()
+				}
+			}
+		}
+	}()
+	s := server.New(serverConfig(cfg, keys, version), log, metrics.New())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(early) }()
+	stop = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := errors.Join(s.Shutdown(ctx), <-served); err != nil {
+			log.Warn("requests were cut short that asked for models before there were any", "reason", err)
+		}
+	}
+	return &handedOver{pipe: late, from: l}, stop, nil
+}
+
+// handedOver is a listener whose connections another one accepts.
+type handedOver struct {
+	*pipe
+
+	from net.Listener
+}
+
+// Addr implements net.Listener.
+func (h *handedOver) Addr() net.Addr { return h.from.Addr() }
+
+// Close implements net.Listener.
+func (h *handedOver) Close() error { return errors.Join(h.pipe.Close(), h.from.Close()) }
 
 // where is the address of a listener, for the log.
 func (a *App) where(l net.Listener) string {

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -170,4 +171,62 @@ func TestSocketRootAndNames(t *testing.T) {
 		t.Errorf("another folder: %d", status)
 	}
 	refused(t, small(garden(t, "one", "two"), map[string]string{"served_model_name": "x"}), "served_model_name is for one model")
+}
+
+// While models are fetched the port answers, and what connects afterwards is served by who comes then.
+func TestMeanwhile(t *testing.T) {
+	cfg, err := configs.Load(configs.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := app.Listen(cfg, "127.0.0.1:0", 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, stop, err := app.Meanwhile(cfg, "test", slog.New(slog.DiscardHandler), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Timeout: 10 * time.Second}
+	ask := func(path string) (int, string) {
+		resp, err := client.Get("http://" + rest.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	if status, body := ask("/livez"); status != http.StatusOK {
+		t.Errorf("/livez: %d %s", status, body)
+	}
+	if status, body := ask("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "loading") {
+		t.Errorf("/readyz: %d %s", status, body)
+	}
+	idle, err := net.Dial("tcp", rest.Addr().String()) // says nothing, and holds up nobody
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	stop()
+	next := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") }), ReadHeaderTimeout: time.Second}
+	served := make(chan error, 1)
+	go func() { served <- next.Serve(rest) }()
+	if status, body := ask("/readyz"); status != http.StatusOK || body != "served" {
+		t.Errorf("afterwards: %d %s", status, body)
+	}
+	client.CloseIdleConnections()
+	if err := next.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != http.ErrServerClosed {
+		t.Error(err)
+	}
+	if conn, err := net.Dial("tcp", rest.Addr().String()); err == nil {
+		conn.Close()
+		t.Error("the port is still open")
+	}
 }
