@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -222,7 +223,7 @@ func TestMeanwhile(t *testing.T) {
 	if err := next.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := <-served; err != http.ErrServerClosed {
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		t.Error(err)
 	}
 	if conn, err := net.Dial("tcp", rest.Addr().String()); err == nil {
