@@ -154,13 +154,13 @@ func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer
 	}
 	out := a.Whole()
 	out.Usage, out.Timings = g.Usage, g.Timings()
-	setQueueHeader(c, g)
+	setQueueHeader(c, g, out.Timings)
 	return out, nil
 }
 
 // setQueueHeader goes with an answer that is sent whole.
-func setQueueHeader(c *gin.Context, g *generate.Sequences) {
-	if q := float64(g.Timings().QueueTimeMS); !math.IsNaN(q) {
+func setQueueHeader(c *gin.Context, g *generate.Sequences, t *generate.Timings) {
+	if q := float64(t.QueueTimeMS); !math.IsNaN(q) {
 		c.Writer.Header().Set("X-Queue-Ms", strconv.FormatFloat(q, 'f', 3, 64))
 	}
 	note(c, "tokens", g.Usage.CompletionTokens)

@@ -44,9 +44,9 @@ func (s *Server) translate(c *gin.Context, route api.Route, id string, read func
 		return nil, r.Rename(err)
 	}
 	defer g.Close()
+	told := len(g.Warnings)
 	a := r.Answer(g)
-	c.Writer.Header().Del("X-Warning")
-	warn(c, g.Warnings) // the dialect's, too
+	warn(c, g.Warnings[told:]) // the dialect's own
 	if g.Stream {
 		s.streamTyped(c, g, a)
 		return nil, nil
@@ -60,7 +60,7 @@ func (s *Server) translate(c *gin.Context, route api.Route, id string, read func
 			break
 		}
 	}
-	setQueueHeader(c, g)
+	setQueueHeader(c, g, g.Timings())
 	s.shelf(c).Keep(a)
 	return a.Whole(), nil
 }

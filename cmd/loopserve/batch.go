@@ -98,19 +98,12 @@ func (b *batch) run(cmd *cobra.Command, _ []string) (err error) {
 	if requests, err = b.resume(requests); err != nil {
 		return err
 	}
-	if b.api = askedOften(b.url); b.url == "" {
-		cfg, _, failed := loadConfig(cmd.Flags(), ofEngine)
-		if failed != nil {
-			return failed
-		}
-		cfg.Models = []string{b.models}
-		c, stop, failed := inside(cmd, cfg)
-		if failed != nil {
-			return failed
-		}
-		defer func() { err = errors.Join(err, stop()) }()
-		b.api = &c
+	api, stop, err := asked(cmd, b.url, &b.models)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
+	b.api = api
 	b.bar, b.told = newBar(cmd.ErrOrStderr(), "answering"), time.Now()
 	err = b.ask(cmd, requests)
 	b.bar.end()
@@ -272,7 +265,7 @@ func (b *batch) write(cmd *cobra.Command, a batchAnswer) error {
 	}
 	b.count(a.Response.Status)
 	b.bar.step(b.done, b.total, "answering")
-	if !isTerminal(os.Stderr) && time.Since(b.told) > 10*time.Second {
+	if !b.bar.terminal && time.Since(b.told) > 10*time.Second {
 		b.told = time.Now()
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d\n", b.done, b.total)
 	}

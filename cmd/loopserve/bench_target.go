@@ -71,6 +71,24 @@ func askedOften(url string) *measure.HTTP {
 	return &measure.HTTP{URL: url, Key: os.Getenv("LOOPSERVE_API_KEY"), Client: measure.ManyConnections}
 }
 
+// asked is the server at url, or where that is empty one in this process, of which models is then the folder. stop must be called.
+func asked(cmd *cobra.Command, url string, models *string) (server *measure.HTTP, stop func() error, err error) {
+	if url != "" {
+		return askedOften(url), func() error { return nil }, nil
+	}
+	cfg, _, err := loadConfig(cmd.Flags(), ofEngine)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Models = []string{*models}
+	c, stop, err := inside(cmd, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	*models = cfg.Models[0]
+	return &c, stop, nil
+}
+
 func (b *benchTarget) openURL(ctx context.Context) error {
 	b.http = askedOften(b.url)
 	b.http.Model, b.http.Vocab = b.model, b.vocab

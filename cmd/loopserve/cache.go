@@ -11,9 +11,12 @@ import (
 	"github.com/loopserve/loopserve/internal/store"
 )
 
+// ofCache is the setting that says where the bundles of checkpoints are.
+func ofCache(name string) bool { return name == "cache" }
+
 // cacheOf is the store that a command's settings name.
 func cacheOf(cmd *cobra.Command) (*store.Store, error) {
-	cfg, _, err := loadConfig(cmd.Flags(), func(name string) bool { return name == "cache" })
+	cfg, _, err := loadConfig(cmd.Flags(), ofCache)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +48,7 @@ weights, the bundle's size, when it was made, and its folder. The downloads them
 			return w.Flush()
 		},
 	}
-	addConfigFlags(cmd.Flags(), func(name string) bool { return name == "cache" })
+	addConfigFlags(cmd.Flags(), ofCache)
 	return cmd
 }
 
@@ -76,6 +79,6 @@ folder. What was downloaded stays in the Hugging Face cache, where hf cache rm r
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "remove every bundle of the cache, and what killed exports have left in it")
-	addConfigFlags(cmd.Flags(), func(name string) bool { return name == "cache" })
+	addConfigFlags(cmd.Flags(), ofCache)
 	return cmd
 }

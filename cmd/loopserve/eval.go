@@ -98,20 +98,11 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	if err := e.read(); err != nil {
 		return err
 	}
-	server := askedOften(e.url)
-	if e.url == "" {
-		cfg, _, failed := loadConfig(cmd.Flags(), ofEngine)
-		if failed != nil {
-			return failed
-		}
-		cfg.Models = []string{e.models}
-		c, stop, failed := inside(cmd, cfg)
-		if failed != nil {
-			return failed
-		}
-		defer func() { err = errors.Join(err, stop()) }()
-		server, e.models = &c, cfg.Models[0]
+	server, stop, err := asked(cmd, e.url, &e.models)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
 	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", strings.Join(e.names, ","), len(e.opt.Problems), e.problems)
 	var curves []*measure.Curve
 	for _, server.Model = range e.names {

