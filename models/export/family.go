@@ -181,8 +181,11 @@ func (f *base) startPrelude(b *builder, table *safetensors.Tensor, scale float64
 	return g, x
 }
 
-// embedding is the token table in Llama's names.
-const embedding = "model.embed_tokens.weight"
+// Tables in Llama's names: of the tokens, and a head's that is not tied to it.
+const (
+	embedding = "model.embed_tokens.weight"
+	untied    = "lm_head.weight"
+)
 
 // looped are the graphs of a model in Llama's names, of which all layers are looped, or those in the middle. The final norm is
 // at the end of every loop, or normOnce before the head. more, where not nil, goes on with the block.
@@ -241,11 +244,10 @@ func (f *base) startCoda(b *builder) (g *onnx.Graph, h string) {
 
 // head is the table that a tied model has for both ends, or one of its own. A tied one may be stored too, as the same numbers.
 func (f *base) head(b *builder, embed *safetensors.Tensor) *safetensors.Tensor {
-	const name = "lm_head.weight"
-	if f.tied && b.ckpt.Tensor(name) == nil {
+	if f.tied && b.ckpt.Tensor(untied) == nil {
 		return embed
 	}
-	own := b.tensor(name, f.vocab, f.hidden)
+	own := b.tensor(untied, f.vocab, f.hidden)
 	if !f.tied {
 		return own
 	}
@@ -256,7 +258,7 @@ func (f *base) head(b *builder, embed *safetensors.Tensor) *safetensors.Tensor {
 	case err != nil:
 		b.fail("%v", err)
 	case !same:
-		b.fail("config.json: tie_word_embeddings (or tie_embeddings) is true, but %s has other numbers than %s: set it to false to use that head, or remove the tensor", name, embed.Name)
+		b.fail("config.json: tie_word_embeddings (or tie_embeddings) is true, but %s has other numbers than %s: set it to false to use that head, or remove the tensor", untied, embed.Name)
 	}
 	return embed
 }

@@ -163,11 +163,7 @@ func (b *builder) pack(w io.Writer, p packer, act int, parts []*safetensors.Tens
 	k := parts[0].Shape[1]
 	memory := make([]column, groupColumns)
 	for c := range memory {
-		memory[c].values = make([]float32, k)
-		if kept {
-			blocks := blocksOf(k)
-			memory[c].codes, memory[c].scales, memory[c].minima = make([]uint8, k), make([]uint16, blocks), make([]uint16, blocks)
-		}
+		memory[c] = newColumn(k, kept)
 	}
 	for from := int64(0); from < width; from += groupColumns {
 		for turn := range turns {
@@ -218,10 +214,7 @@ func stacked(parts []*safetensors.Tensor) (key string, rows int64) {
 // quantized writes the codes and scales of a table's rows, or takes over those of 8 bits that it has.
 func (b *builder) quantized(q quantizer, t *safetensors.Tensor) (codes, scale onnx.Extent) {
 	n, k := t.Shape[0], t.Shape[1]
-	row := column{values: make([]float32, k)}
-	if b.opt.Embedding == Keep && t.Blocks != nil && t.Blocks.Bits == 8 {
-		row = column{codes: make([]uint8, k), scales: make([]uint16, blocksOf(k)), minima: make([]uint16, blocksOf(k))}
-	}
+	row := newColumn(k, b.opt.Embedding == Keep && t.Blocks != nil && t.Blocks.Bits == 8)
 	scales := make([]float32, 0, n*blocksOf(k))
 	codes = b.put(fmt.Sprintf("%s/q%d", t.Name, q.bits), func(w io.Writer) error {
 		for r := range n {

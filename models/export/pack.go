@@ -44,6 +44,15 @@ type column struct {
 	scales, minima []uint16
 }
 
+// newColumn has room for k numbers, and for the codes of a checkpoint where they are kept.
+func newColumn(k int64, kept bool) column {
+	c := column{values: make([]float32, k)}
+	if kept {
+		c.codes, c.scales, c.minima = make([]uint8, k), make([]uint16, blocksOf(k)), make([]uint16, blocksOf(k))
+	}
+	return c
+}
+
 // group writes the blocks of up to 16 columns, all of k inputs.
 func (p packer) group(w io.Writer, columns []column) error {
 	if p.bits >= 16 {

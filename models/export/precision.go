@@ -75,7 +75,7 @@ func (o *Options) precision(ckpt *safetensors.Checkpoint) bundle.Precision {
 	head, layers := Int8, Int8
 	for _, name := range ckpt.Names() {
 		if t := ckpt.Tensor(name); t.Blocks != nil && t.Blocks.Bits == 4 {
-			if name == "lm_head.weight" || name == embedding && ckpt.Tensor("lm_head.weight") == nil {
+			if name == untied || name == embedding && ckpt.Tensor(untied) == nil {
 				head = Int4
 			} else if name != embedding {
 				layers = Int4

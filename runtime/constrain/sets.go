@@ -30,17 +30,12 @@ func (s *set) compare(t *set) int {
 	switch {
 	case s == t:
 		return 0
-	case s == nil || t == nil:
-		return cmp.Compare(b2i(s != nil), b2i(t != nil))
-	}
-	return cmp.Or(cmp.Compare(s.phase, t.phase), cmp.Compare(s.begun, t.begun), slices.Compare(s.words, t.words))
-}
-
-func b2i(b bool) int {
-	if b {
+	case s == nil:
+		return -1
+	case t == nil:
 		return 1
 	}
-	return 0
+	return cmp.Or(cmp.Compare(s.phase, t.phase), cmp.Compare(s.begun, t.begun), slices.Compare(s.words, t.words))
 }
 
 // inside says whether an item is being written.

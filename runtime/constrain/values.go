@@ -180,13 +180,13 @@ func (d *document) text(s *shape, mark string) *node {
 		w = func(ranges []rune) *node { return runes(except(ranges, []rune(mark)[0])) }
 	}
 	var n *node
-	switch l := (*language)(nil); {
+	switch {
 	case len(wants) == 0 && least == 0 && most < 0:
 		return d.g.before(mark)
 	case len(wants) == 0:
 		n = d.g.times(d.g.shared(w([]rune{0, unicode.MaxRune})), least, most)
 	default:
-		if l = d.g.language(wants...); l != nil {
+		if l := d.g.language(wants...); l != nil {
 			n = d.g.rule(fmt.Sprint("strings ", mark, least, most, wants), func() *node { return l.node(d.g, w, least, most) })
 		} else if attempt(func() { n = w.within(wants[0].expression) }) != nil || len(wants) > 1 || least > 0 || most >= 0 {
 			return s.parts[0].refuse("the pattern %s is too large together with formats, lengths, lookaheads or other patterns: make it simpler, or leave those out", shorten(wants[0].expression))
@@ -533,9 +533,6 @@ type member struct {
 // name. Most −1: no bound.
 func members(kids []member, others, between *node, least, most int) *node {
 	top := max(1, least, most) // more than least are one number where there is no most
-	if most < 0 {
-		top = max(1, least)
-	}
 	n := &node{op: opGraph}
 	state := func() int {
 		n.edges, n.ends = append(n.edges, nil), append(n.ends, false)

@@ -17,7 +17,8 @@ import (
 // File names of the layout.
 const (
 	single = "model.safetensors"
-	index  = "model.safetensors.index.json"
+	// Index is the file that a checkpoint in shards has beside them.
+	Index = "model.safetensors.index.json"
 )
 
 // Checkpoint is an open folder of weights. Close it when its tensors are read.
@@ -50,7 +51,7 @@ func Open(root Folder) (_ *Checkpoint, err error) {
 	}
 	for tensor, file := range want {
 		if c.tensors[tensor] == nil {
-			return nil, fmt.Errorf("%s: %w: it places tensor %q in %s, which does not hold it", index, ErrFormat, tensor, file)
+			return nil, fmt.Errorf("%s: %w: it places tensor %q in %s, which does not hold it", Index, ErrFormat, tensor, file)
 		}
 	}
 	return c, nil
@@ -65,9 +66,6 @@ func From(f *os.File, tensors []*Tensor) *Checkpoint {
 	return c
 }
 
-// Index is the file that a checkpoint in shards has beside them.
-const Index = index
-
 // Files are the names of the weight files that the folder's index, or the layout without one, asks for. They need not be there.
 func Files(root Folder) ([]string, error) {
 	names, _, err := list(root)
@@ -76,22 +74,22 @@ func Files(root Folder) ([]string, error) {
 
 // list gives the names of the weight files, sorted, and where the index, if there is one, places each tensor.
 func list(root Folder) (names []string, places map[string]string, err error) {
-	raw, err := ReadFile(root, index, 64<<20)
+	raw, err := ReadFile(root, Index, 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return []string{single}, nil, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", index, err)
+		return nil, nil, fmt.Errorf("%s: %w", Index, err)
 	}
 	var in struct {
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(raw, &in); err != nil || len(in.WeightMap) == 0 {
-		return nil, nil, fmt.Errorf("%s: %w: weight_map is missing or empty", index, ErrFormat)
+		return nil, nil, fmt.Errorf("%s: %w: weight_map is missing or empty", Index, ErrFormat)
 	}
 	for tensor, file := range in.WeightMap {
 		if file == "" || strings.ContainsAny(file, `/\`) || file == ".." || file == "." {
-			return nil, nil, fmt.Errorf("%s: %w: tensor %q is placed in %q, which is not a file of the folder", index, ErrFormat, tensor, file)
+			return nil, nil, fmt.Errorf("%s: %w: tensor %q is placed in %q, which is not a file of the folder", Index, ErrFormat, tensor, file)
 		}
 		if !slices.Contains(names, file) {
 			names = append(names, file)
@@ -103,7 +101,7 @@ func list(root Folder) (names []string, places map[string]string, err error) {
 	}
 	if f, err := root.Open(single); err == nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("%s is there, and %s, which places all tensors in %d other files: remove the one that is older (transformers reads the former)", single, index, len(names))
+		return nil, nil, fmt.Errorf("%s is there, and %s, which places all tensors in %d other files: remove the one that is older (transformers reads the former)", single, Index, len(names))
 	}
 	return names, in.WeightMap, nil
 }
