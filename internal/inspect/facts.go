@@ -196,18 +196,19 @@ const (
 func (f *Facts) memory(m *bundle.Manifest) {
 	l := f.Load
 	tokens := int64((l.Length+l.PageSize-1)/l.PageSize) * int64(l.PageSize) * int64(l.Requests)
-	element, kept := int64(2), int64(1)
+	element, kept := int64(2), int64(0)
 	if m.Precision.Activations == "f32" {
 		element = 4
 	}
 	if m.Inject {
-		kept = 2
+		kept = 1
 	}
+	state := int64(m.StateWidth()) * element
 	vector := int64(m.HiddenSize) * element
 	def := engine.Options{}.WithDefaults(m)
 	latents, rows := int64(def.Latents), int64(def.MaxRows)
 	f.Memory.Weights, f.Memory.Cache = f.FileBytes, tokens*f.Policies[0].TokenBytes
-	f.Memory.Rows = latents*kept*vector + rows*((2+kept)*vector+4*int64(m.VocabSize))
+	f.Memory.Rows = latents*(state+kept*vector) + rows*(2*state+(1+kept)*vector+4*int64(m.VocabSize))
 	f.Memory.Total = f.Memory.Weights + f.Memory.Cache + f.Memory.Rows
 	touched := min(rows, int64(l.Requests)*int64(l.Length))
 	f.Memory.Resident += processBytes + f.Memory.Cache + touched*rowVectors*vector + int64(l.Requests)*4*int64(m.VocabSize)

@@ -36,6 +36,7 @@ func (m *Manifest) Check() error {
 		low, high int
 	}{
 		{"hidden_size", m.HiddenSize, 1, 1 << 20},
+		{"state.width", m.StateWidth(), m.HiddenSize, 1 << 20},
 		{"vocab_size", m.VocabSize, 1, 1 << 24},
 		{"context", m.Context, 1, 1 << 24},
 		{"attention.heads", m.Attention.Heads, low, 1 << 12},

@@ -91,9 +91,10 @@ func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
 	row := func(name string, elem int64, why string, optional bool) port {
 		return port{name, elem, rows, "[" + form + "]", why, optional}
 	}
-	vector := func(name, why string) port {
-		return port{name, act, append(slices.Clone(rows), int64(m.HiddenSize)), fmt.Sprintf("[%s, %d]", form, m.HiddenSize), why, false}
+	vector := func(name string, width int, why string) port {
+		return port{name, act, append(slices.Clone(rows), int64(width)), fmt.Sprintf("[%s, %d]", form, width), why, false}
 	}
+	state := m.StateWidth()
 	add := func(to *[]port, when bool, p port) {
 		if when {
 			*to = append(*to, p)
@@ -102,22 +103,22 @@ func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
 	switch g.stage {
 	case "prelude":
 		add(&inputs, true, row("input_ids", elemInt64, "the tokens", false))
-		add(&outputs, m.State.Kind == "prelude", vector("hidden", "the state before the first loop (state.kind is prelude)"))
-		add(&outputs, m.Inject, vector("inject", "what every loop reads (inject is true)"))
+		add(&outputs, m.State.Kind == "prelude", vector("hidden", state, "the state before the first loop (state.kind is prelude)"))
+		add(&outputs, m.Inject, vector("inject", m.HiddenSize, "what every loop reads (inject is true)"))
 	case "block":
-		add(&inputs, true, vector("hidden", "the state that the last loop left"))
-		add(&inputs, m.Inject, vector("inject", "what the prelude injects (inject is true)"))
+		add(&inputs, true, vector("hidden", state, "the state that the last loop left"))
+		add(&inputs, m.Inject, vector("inject", m.HiddenSize, "what the prelude injects (inject is true)"))
 		add(&inputs, !dense, row("input_ids", elemInt64, "the tokens", true))
 		depth := row("depth", elemInt64, "the loops done before", true)
 		if dense {
 			depth.dims, depth.form = []int64{dynamicOrOne}, "[batch]"
 		}
 		add(&inputs, true, depth)
-		add(&outputs, true, vector("hidden_out", "the state after this loop"))
+		add(&outputs, true, vector("hidden_out", state, "the state after this loop"))
 		add(&outputs, true, row("delta", elemFloat, "the relative change of the state, for exit policies", dense))
 		add(&outputs, m.Gate != nil, row("gate", elemFloat, "the exit gate's logit (the manifest has a gate)", false))
 	case "coda":
-		add(&inputs, true, vector("hidden", "the state after the last loop"))
+		add(&inputs, true, vector("hidden", state, "the state after the last loop"))
 		if !dense { // logits are of chosen rows
 			add(&inputs, true, port{"logit_rows", elemInt64, []int64{dynamic}, "[m]", "the rows of which logits are wanted", false})
 			add(&inputs, true, row("input_ids", elemInt64, "the tokens", true))

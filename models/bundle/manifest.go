@@ -1,5 +1,7 @@
 package bundle
 
+import "cmp"
+
 // Version is the manifest version that this code reads and writes.
 const Version = 1
 
@@ -91,7 +93,13 @@ type State struct {
 	Kind  string  `json:"kind"`
 	Std   float64 `json:"std,omitempty"`   // of the normal before truncation at ±3 std
 	Scale float64 `json:"scale,omitempty"` // multiplies the drawn value
+	// Width is how many numbers a row's state has: hidden_size where it is 0, and never fewer. The first hidden_size are what the model
+	// calls its state (a latent, an embedding, what delta is of); what stands behind them only the graphs know.
+	Width int `json:"width,omitempty"`
 }
+
+// StateWidth is how many numbers a row's state has.
+func (m *Manifest) StateWidth() int { return cmp.Or(m.State.Width, m.HiddenSize) }
 
 // Auto is an exit policy, its threshold, and the loops that it may choose from. A zero means the server's default.
 type Auto struct {

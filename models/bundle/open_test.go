@@ -128,6 +128,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"loops from 0", set("loops.min", 0), "loops.min is 0"},
 		{"default over max", set("loops.default", 99), "loops.max"},
 		{"state", set("state.kind", "random"), "state.kind"},
+		{"state narrower than hidden", set("state.width", 31), "state.width is 31, must be 32"},
 		{"normal state without std", set("state.kind", "normal"), "state.std"},
 		{"gate", set("gate", map[string]any{"kind": "softmax"}), "gate.kind"},
 		{"no policy", set("kv_policies", []string{}), "kv_policies"},
@@ -159,6 +160,7 @@ func TestOpenRefuses(t *testing.T) {
 			return os.Mkdir(in(d, "weights.data"), 0o755)
 		}), "not a regular file"},
 		{"wrong hidden size", set("hidden_size", 64), `float32 [rows, 64]`},
+		{"wider state", set("state.width", 48), `float32 [rows, 48]`},
 		{"wrong vocabulary", set("vocab_size", 17), `[m, 17]`},
 		{"a layer too many", set("coda.layers", 2), "1 PagedAttention"},
 		{"inject asked for", set("inject", true), "inject is missing"},

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,7 @@ func Families() []string { return slices.Sorted(maps.Keys(families)) }
 // base is what every family has: sizes, layers by stage, loops, tokens. A family embeds it and builds on its graphs.
 type base struct {
 	hidden, ffn, vocab, context int
+	width                       int // of a row's state; 0: hidden
 	prelude, loop, coda         int // attention layers
 	eps                         float64
 	attention                   attentionSpec
@@ -275,13 +277,21 @@ func (f *base) finishCoda(b *builder, g *onnx.Graph, h string, norm, head *safet
 	g.Output("final_hidden", onnx.Float, onnx.Dynamic("logits"), onnx.Fixed(f.hidden))
 }
 
-// state declares an input [rows, hidden] and gives what stands for it inside the graph; emit declares an output.
+// state declares an input [rows, width] and gives what stands for it inside the graph; emit declares an output. Of what is
+// injected the width is always hidden.
 func (f *base) state(b *builder, g *onnx.Graph, name string) string {
-	return b.take(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
+	return b.take(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.widthOf(name)))
 }
 
 func (f *base) emit(b *builder, g *onnx.Graph, name string) {
-	b.emit(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.hidden))
+	b.emit(g, name, onnx.Dynamic("rows"), onnx.Fixed(f.widthOf(name)))
+}
+
+func (f *base) widthOf(name string) int {
+	if name == "inject" {
+		return f.hidden
+	}
+	return cmp.Or(f.width, f.hidden)
 }
 
 // States of Options.
@@ -299,7 +309,7 @@ func (f *base) initial(kind string) (bundle.State, error) {
 	case !f.inject && kind == StateNormal:
 		return bundle.State{}, fmt.Errorf("state is %q, but this family starts from the prelude's output", kind)
 	case !f.inject:
-		return bundle.State{Kind: "prelude"}, nil
+		return bundle.State{Kind: "prelude", Width: f.width}, nil
 	case kind == StateZeros:
 		return bundle.State{Kind: "zeros"}, nil
 	case f.noise == nil:

@@ -22,11 +22,11 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 			}
 		}
 	}
-	d := e.m.HiddenSize
+	d, state := e.m.HiddenSize, e.m.StateWidth()
 	hidden, inject := s.Gives("hidden"), s.Gives("inject")
 	return e.groups(s, func(group []seq, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
-		s.Out("hidden", e.out.hidden, shape[0], shape[1], int64(d))
+		s.Out("hidden", e.out.hidden, shape[0], shape[1], int64(state))
 		s.Out("inject", e.out.inject, shape[0], shape[1], int64(d))
 		if err := s.Run(); err != nil {
 			return err
@@ -34,12 +34,12 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 		results(group, seqLen, func(q *seq, own, at int) {
 			slot := q.span.Rows[own]
 			if hidden {
-				copy(e.slot(e.hidden, slot), e.out.hidden.F32()[at*d:(at+1)*d])
+				copy(e.state(slot), e.out.hidden.F32()[at*state:])
 			} else {
-				clear(e.slot(e.hidden, slot)) // state.kind zeros
+				clear(e.state(slot)) // state.kind zeros
 			}
 			if inject {
-				copy(e.slot(e.inject, slot), e.out.inject.F32()[at*d:(at+1)*d])
+				copy(e.injected(slot), e.out.inject.F32()[at*d:])
 			}
 		})
 		return nil
@@ -54,12 +54,12 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 	}
 	e.list(s, b)
 	e.keep(s)
-	d := e.m.HiddenSize
+	d, state := e.m.HiddenSize, e.m.StateWidth()
 	next := e.next.F32()
 	delta, gate := s.Gives("delta"), s.Gives("gate")
 	err := e.groups(s, func(group []seq, seqLen int) error {
 		shape := e.bind(s, group, seqLen)
-		s.Out("hidden_out", e.out.hidden, shape[0], shape[1], int64(d))
+		s.Out("hidden_out", e.out.hidden, shape[0], shape[1], int64(state))
 		s.Out("delta", e.out.delta, shape[0], shape[1])
 		s.Out("gate", e.out.gate, shape[0], shape[1])
 		if err := s.Run(); err != nil {
@@ -67,12 +67,12 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		}
 		results(group, seqLen, func(q *seq, own, at int) {
 			row := q.first + own
-			now := next[row*d : (row+1)*d]
-			copy(now, e.out.hidden.F32()[at*d:])
+			now := next[row*state : (row+1)*state]
+			copy(now, e.out.hidden.F32()[at*state:])
 			if delta {
 				e.delta[row] = e.out.delta.F32()[at]
 			} else {
-				e.delta[row] = change(e.slot(e.hidden, q.span.Rows[own]), now)
+				e.delta[row] = change(e.state(q.span.Rows[own])[:d], now[:d])
 			}
 			if gate {
 				e.gate[row] = e.out.gate.F32()[at]
@@ -85,7 +85,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 	}
 	for _, q := range e.seqs {
 		for i, slot := range q.span.Rows {
-			copy(e.slot(e.hidden, slot), next[(q.first+i)*d:])
+			copy(e.state(slot), next[(q.first+i)*state:])
 		}
 	}
 	info := loopctl.RowInfo{Delta: e.delta[:b.Rows:b.Rows]}
@@ -149,13 +149,11 @@ func (e *Engine) keep(s *stage) {
 	if s.pages.mem == nil {
 		return
 	}
-	d := e.m.HiddenSize
 	for _, q := range e.seqs {
 		for i, slot := range q.span.Rows {
 			row := s.pages.floats(q.span.Pages, q.past+i)
-			copy(row, e.slot(e.hidden, slot))
-			if len(row) > d {
-				copy(row[d:], e.slot(e.inject, slot))
+			if n := copy(row, e.state(slot)); n < len(row) {
+				copy(row[n:], e.injected(slot))
 			}
 		}
 	}
@@ -163,7 +161,7 @@ func (e *Engine) keep(s *stage) {
 
 // bind lays a group's sequences side by side, each filled up with its last row, and binds the graph's inputs to them.
 func (e *Engine) bind(s *stage, group []seq, seqLen int) [2]int64 {
-	d := e.m.HiddenSize
+	d, state := e.m.HiddenSize, e.m.StateWidth()
 	hidden, inject, injects := e.in.hidden.F32(), e.in.inject.F32(), s.Reads("inject")
 	ids, positions, mask := e.in.ids.I64(), e.in.positions.I64(), e.in.mask.I64()
 	for b := range group {
@@ -182,13 +180,13 @@ func (e *Engine) bind(s *stage, group []seq, seqLen int) [2]int64 {
 				ids[at] = int64(q.span.Tokens[q.own(fed)])
 			case s.pages.mem != nil:
 				row := s.pages.floats(q.span.Pages, fed)
-				copy(hidden[at*d:], row[:d])
-				copy(inject[at*d:], row[d:])
+				copy(hidden[at*state:], row[:state])
+				copy(inject[at*d:], row[state:])
 			default:
 				slot := q.span.Rows[q.own(fed)]
-				copy(hidden[at*d:], e.slot(e.hidden, slot))
+				copy(hidden[at*state:], e.state(slot))
 				if injects {
-					copy(inject[at*d:], e.slot(e.inject, slot))
+					copy(inject[at*d:], e.injected(slot))
 				}
 			}
 		}
@@ -198,7 +196,7 @@ func (e *Engine) bind(s *stage, group []seq, seqLen int) [2]int64 {
 	s.In("position_ids", e.in.positions, batch, length)
 	s.In("attention_mask", e.in.mask, batch, length)
 	s.In("depth", e.in.depth, batch)
-	s.In("hidden", e.in.hidden, batch, length, int64(d))
+	s.In("hidden", e.in.hidden, batch, length, int64(state))
 	s.In("inject", e.in.inject, batch, length, int64(d))
 	return [2]int64{batch, length}
 }

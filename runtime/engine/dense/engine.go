@@ -18,7 +18,7 @@ type Engine struct {
 	prelude, block, coda stage
 
 	memory         native.Memory // what the buffers stand on
-	hidden, inject *ort.Buffer   // each row's latent, and what is injected, between calls: [latents, d]
+	hidden, inject *ort.Buffer   // each row's latent, and what is injected, between calls: [latents, state width], [latents, d]
 	in             inputs
 	out            outputs
 	logits         *ort.Buffer // Coda's result: [rows, vocab]
@@ -52,18 +52,18 @@ func (e *Engine) open(env *ort.Env, b *bundle.Bundle) error {
 
 // allocate makes every buffer. The system gives physical memory only to what is written.
 func (e *Engine) allocate() error {
-	l, d := e.limits, e.m.HiddenSize
+	l, d, state := e.limits, e.m.HiddenSize, e.m.StateWidth()
 	rows := max(l.Context, leastRows)
 	m := &e.memory
 	floats := func(n int) *ort.Buffer { return m.New(n * 4) }
-	e.hidden, e.inject = floats(l.Latents*d), floats(l.Latents*d)
-	e.next, e.logits = floats(l.MaxRows*d), floats(l.MaxRows*l.Vocab)
+	e.hidden, e.inject = floats(l.Latents*state), floats(l.Latents*d)
+	e.next, e.logits = floats(l.MaxRows*state), floats(l.MaxRows*l.Vocab)
 	e.in = inputs{
 		ids: m.New(rows * 8), positions: m.New(rows * 8), mask: m.New(rows * 8), depth: m.New(rows * 8),
-		hidden: floats(rows * d), inject: floats(rows * d),
+		hidden: floats(rows * state), inject: floats(rows * d),
 	}
 	e.out = outputs{
-		hidden: floats(rows * d), inject: floats(rows * d), delta: floats(rows), gate: floats(rows), logits: floats(rows * l.Vocab),
+		hidden: floats(rows * state), inject: floats(rows * d), delta: floats(rows), gate: floats(rows), logits: floats(rows * l.Vocab),
 	}
 	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
 		s.rows = rows
@@ -83,22 +83,24 @@ func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
 // Manifest is the bundle's.
 func (e *Engine) Manifest() *bundle.Manifest { return e.m }
 
-// Latent copies a slot's state, as the last call left it, into dst of hidden_size float32.
+// Latent copies the first hidden_size numbers of a slot's state, as the last call left it, into dst.
 func (e *Engine) Latent(slot int32, dst []float32) error {
 	if err := spec.CheckLatent(slot, dst, &e.limits, e.m); err != nil {
 		return err
 	}
-	copy(dst, e.slot(e.hidden, slot))
+	copy(dst, e.state(slot))
 	return nil
 }
 
 // FinalHidden is nil: the graphs of the kind dense do not show it.
 func (e *Engine) FinalHidden(int) []float32 { return nil }
 
-// slot is a slot's vector.
-func (e *Engine) slot(of *ort.Buffer, slot int32) []float32 {
-	d := e.m.HiddenSize
-	return of.F32()[int(slot)*d : (int(slot)+1)*d : (int(slot)+1)*d]
+// state is a slot's latent, and injected what its loops read beside it.
+func (e *Engine) state(slot int32) []float32    { return vector(e.hidden, slot, e.m.StateWidth()) }
+func (e *Engine) injected(slot int32) []float32 { return vector(e.inject, slot, e.m.HiddenSize) }
+
+func vector(of *ort.Buffer, slot int32, n int) []float32 {
+	return of.F32()[int(slot)*n : (int(slot)+1)*n : (int(slot)+1)*n]
 }
 
 // Close frees sessions and buffers. It is safe on a nil or half-made engine, and more than once.

@@ -23,9 +23,9 @@ import (
 // injection, a state of zeros, the depth, positions, a mask, a gate. Its attention is a running sum. With e_i what the
 // prelude injects at row i, and h the state, one loop after t others is
 //
-//	h'_i = ½·h_i + 0.1·Σ_{j≤i} h_j + e_i + 0.001·t + 0.0001·i,  e_i = Σ_{j≤i} id_j · (0.01, 0.02, 0.03)
+//	h'_i = ½·h_i + 0.1·Σ_{j≤i} h_j + e_i + 0.002·t + 0.0001·i,  e_i = Σ_{j≤i} id_j · (0.01, 0.02, 0.03)
 //
-// and the logits are Σ_{j≤i} h_j · W.
+// and the logits are Σ_{j≤i} h_j · W. The state is wider than h: one number more counts the loops, and half of 0.002·t is its.
 const sumsHidden, sumsVocab = 3, 10
 
 func sumsHead(k, v int) float64 { return math.Sin(float64(1 + 3*k + 7*v)) }
@@ -58,6 +58,11 @@ func writeSums(t *testing.T, batch onnx.Dim) string {
 		return total
 	}
 
+	parts := func(g *onnx.Graph, state string) (h, count string) {
+		p := g.NodeN("", "Split", []string{state, g.Ints("parts", []int64{sumsHidden, 1}, 2)}, 2, onnx.Attr{Name: "axis", V: 2})
+		return p[0], p[1]
+	}
+
 	g := onnx.NewGraph("prelude")
 	ids := g.Input("input_ids", onnx.Int64, batch, seq)
 	scaled := g.Node("", "Mul", []string{number(g, ids, 2), g.Floats("scale", []float32{0.01, 0.02, 0.03}, 1, 1, 3)})
@@ -66,19 +71,22 @@ func writeSums(t *testing.T, batch onnx.Dim) string {
 	save("prelude.onnx", g)
 
 	g = onnx.NewGraph("block")
-	hidden, inject := g.Input("hidden", onnx.Float, batch, seq, d), g.Input("inject", onnx.Float, batch, seq, d)
+	wide := onnx.Fixed(sumsHidden + 1)
+	state, inject := g.Input("hidden", onnx.Float, batch, seq, wide), g.Input("inject", onnx.Float, batch, seq, d)
+	hidden, count := parts(g, state)
 	depth, places := g.Input("depth", onnx.Int64, batch), g.Input("position_ids", onnx.Int64, batch, seq)
 	mask := g.Input("attention_mask", onnx.Int64, batch, seq)
 	masked := g.Node("", "Mul", []string{hidden, number(g, mask, 2)})
-	next := add(g, times(g, hidden, 0.5), times(g, sum(g, masked), 0.1), inject, times(g, number(g, depth, 1, 2), 0.001), times(g, number(g, places, 2), 0.0001))
-	g.NodeTo("", "Identity", []string{next}, []string{"hidden_out"})
+	next := add(g, times(g, hidden, 0.5), times(g, sum(g, masked), 0.1), inject, times(g, number(g, depth, 1, 2), 0.001), times(g, count, 0.001), times(g, number(g, places, 2), 0.0001))
+	counted := add(g, count, g.Floats("one", []float32{1}, 1))
+	g.NodeTo("", "Concat", []string{next, counted}, []string{"hidden_out"}, onnx.Attr{Name: "axis", V: 2})
 	g.NodeTo("", "ReduceSum", []string{next, g.Ints("last", []int64{2}, 1)}, []string{"gate"}, onnx.Attr{Name: "keepdims", V: 0})
-	g.Output("hidden_out", onnx.Float, batch, seq, d)
+	g.Output("hidden_out", onnx.Float, batch, seq, wide)
 	g.Output("gate", onnx.Float, batch, seq)
 	save("block.onnx", g)
 
 	g = onnx.NewGraph("coda")
-	hidden = g.Input("hidden", onnx.Float, batch, seq, d)
+	hidden, _ = parts(g, g.Input("hidden", onnx.Float, batch, seq, wide))
 	var head []float32
 	for k := range sumsHidden {
 		for v := range sumsVocab {
@@ -93,7 +101,7 @@ func writeSums(t *testing.T, batch onnx.Dim) string {
 		ManifestVersion: bundle.Version, Name: "sums", Kind: bundle.KindDense, Family: "test", Source: bundle.Source{ModelType: "test", Exporter: "test"},
 		HiddenSize: sumsHidden, VocabSize: sumsVocab, Context: 40,
 		Prelude: bundle.Graph{File: "prelude.onnx", Layers: 1}, Block: bundle.Graph{File: "block.onnx", Layers: 1}, Coda: bundle.Graph{File: "coda.onnx", Layers: 1},
-		Loops: bundle.LoopRange{Min: 1, Default: 3, Trained: 3, Max: 6}, State: bundle.State{Kind: "zeros"}, Inject: true, Gate: &bundle.Gate{Kind: "hazard"},
+		Loops: bundle.LoopRange{Min: 1, Default: 3, Trained: 3, Max: 6}, State: bundle.State{Kind: "zeros", Width: sumsHidden + 1}, Inject: true, Gate: &bundle.Gate{Kind: "hazard"},
 		KVPolicies: []string{"depth", "latest"}, Precision: bundle.Precision{Activations: "f32", Weights: "f32", Embedding: "f32", Head: "f32"},
 		Tokens: bundle.Tokens{Stop: []int32{}}, Files: map[string]bundle.File{"prelude.onnx": {}, "block.onnx": {}, "coda.onnx": {}},
 	}
@@ -112,7 +120,7 @@ func sums(ids []int32, loops int) []float64 {
 			for k := range sumsHidden {
 				injected[k] += float64(ids[i]) * 0.01 * float64(k+1)
 				before[k] += h[i][k]
-				h[i][k] = 0.5*h[i][k] + 0.1*before[k] + injected[k] + 0.001*float64(t) + 0.0001*float64(i)
+				h[i][k] = 0.5*h[i][k] + 0.1*before[k] + injected[k] + 0.002*float64(t) + 0.0001*float64(i)
 			}
 		}
 	}

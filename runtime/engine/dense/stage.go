@@ -33,11 +33,11 @@ func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, file s
 type inputs struct {
 	ids, positions, mask *ort.Buffer // int64 [batch, seq]
 	depth                *ort.Buffer // int64 [batch]
-	hidden, inject       *ort.Buffer // [batch, seq, d]
+	hidden, inject       *ort.Buffer // [batch, seq, state width], [batch, seq, d]
 }
 
 type outputs struct {
-	hidden, inject *ort.Buffer // [batch, seq, d]
+	hidden, inject *ort.Buffer // [batch, seq, state width], [batch, seq, d]
 	delta, gate    *ort.Buffer // [batch, seq]
 	logits         *ort.Buffer // [batch, seq, vocab]
 }

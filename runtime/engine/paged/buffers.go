@@ -6,7 +6,7 @@ import "github.com/loopserve/loopserve/runtime/ort"
 // writes the inputs, the native call the outputs; both are good until the next call of any stage.
 type rowBuffers struct {
 	ids, depth, logitRows *ort.Buffer // int64 [rows]
-	hiddenIn, hiddenOut   *ort.Buffer // [rows, d]
+	hiddenIn, hiddenOut   *ort.Buffer // [rows, state width]
 	inject                *ort.Buffer // [rows, d]
 	delta, gate           *ort.Buffer // float32 [rows]
 	logits                *ort.Buffer // float32 [rows, vocab]
@@ -16,17 +16,17 @@ type rowBuffers struct {
 // allocate makes every buffer, for the largest call. The system gives physical memory only to what is written, so a
 // large vocabulary costs no more than the rows that are sampled.
 func (e *Engine) allocate() error {
-	vector := e.m.HiddenSize * e.elementSize()
+	state, vector := e.m.StateWidth()*e.elementSize(), e.m.HiddenSize*e.elementSize()
 	l, rows := &e.limits, e.limits.MaxRows
 	pages := (l.Context + l.PageSize - 1) / l.PageSize
 	m := &e.memory
-	e.hidden = slots{mem: m.New(l.Latents * vector), bytes: vector}
+	e.hidden = slots{mem: m.New(l.Latents * state), bytes: state}
 	if e.m.Inject {
 		e.inject = slots{mem: m.New(l.Latents * vector), bytes: vector}
 	}
 	e.rows = rowBuffers{
 		ids: m.New(rows * 8), depth: m.New(rows * 8), logitRows: m.New(rows * 8),
-		hiddenIn: m.New(rows * vector), hiddenOut: m.New(rows * vector), inject: m.New(rows * vector),
+		hiddenIn: m.New(rows * state), hiddenOut: m.New(rows * state), inject: m.New(rows * vector),
 		delta: m.New(rows * 4), gate: m.New(rows * 4),
 		logits: m.New(rows * e.m.VocabSize * 4), finalHidden: m.New(rows * e.m.HiddenSize * 4),
 	}

@@ -10,11 +10,11 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 	if err := spec.CheckBatch(loopctl.StagePrelude, b, &e.limits, true); err != nil {
 		return err
 	}
-	rows, d := int64(b.Rows), int64(e.m.HiddenSize)
+	rows, d, state := int64(b.Rows), int64(e.m.HiddenSize), int64(e.m.StateWidth())
 	s := &e.prelude
 	packTokens(b, e.rows.ids.I64())
 	s.In("input_ids", e.rows.ids, rows)
-	s.Out("hidden", e.rows.hiddenOut, rows, d)
+	s.Out("hidden", e.rows.hiddenOut, rows, state)
 	s.Out("inject", e.rows.inject, rows, d)
 	if err := s.run(b, &e.meta); err != nil {
 		return err
@@ -35,10 +35,10 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 	if err := spec.CheckBatch(loopctl.StageBlock, b, &e.limits, e.block.Reads("input_ids")); err != nil {
 		return loopctl.RowInfo{}, err
 	}
-	rows, d := int64(b.Rows), int64(e.m.HiddenSize)
+	rows, d, state := int64(b.Rows), int64(e.m.HiddenSize), int64(e.m.StateWidth())
 	s := &e.block
 	e.hidden.gather(b, e.rows.hiddenIn)
-	s.In("hidden", e.rows.hiddenIn, rows, d)
+	s.In("hidden", e.rows.hiddenIn, rows, state)
 	if s.Reads("inject") {
 		e.inject.gather(b, e.rows.inject)
 		s.In("inject", e.rows.inject, rows, d)
@@ -51,7 +51,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		packDepth(b, e.rows.depth.I64())
 		s.In("depth", e.rows.depth, rows)
 	}
-	s.Out("hidden_out", e.rows.hiddenOut, rows, d)
+	s.Out("hidden_out", e.rows.hiddenOut, rows, state)
 	s.Out("delta", e.rows.delta, rows)
 	s.Out("gate", e.rows.gate, rows)
 	if err := s.run(b, &e.meta); err != nil {
@@ -78,7 +78,7 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		return e.views[:0], nil // nothing to write and nothing to read
 	}
 	e.hidden.gather(b, e.rows.hiddenIn)
-	s.In("hidden", e.rows.hiddenIn, rows, d)
+	s.In("hidden", e.rows.hiddenIn, rows, int64(e.m.StateWidth()))
 	if s.Reads("input_ids") { // value embeddings look the token up again
 		packTokens(b, e.rows.ids.I64())
 		s.In("input_ids", e.rows.ids, rows)

@@ -6,7 +6,7 @@ import (
 	"github.com/loopserve/loopserve/runtime/engine/spec"
 )
 
-// Latent copies a slot's state, as the last call left it, into dst of hidden_size float32.
+// Latent copies the first hidden_size numbers of a slot's state, as the last call left it, into dst.
 func (e *Engine) Latent(slot int32, dst []float32) error {
 	if e.elementSize() != 4 {
 		return fmt.Errorf("latents of type %s cannot be read, only those of type f32", e.m.Precision.Activations)
@@ -14,7 +14,7 @@ func (e *Engine) Latent(slot int32, dst []float32) error {
 	if err := spec.CheckLatent(slot, dst, &e.limits, e.m); err != nil {
 		return err
 	}
-	copy(dst, e.hidden.mem.F32()[int(slot)*e.m.HiddenSize:])
+	copy(dst, e.hidden.mem.F32()[int(slot)*e.m.StateWidth():])
 	return nil
 }
 

@@ -25,7 +25,7 @@ type initialState struct {
 func newInitialState(m *bundle.Manifest) initialState {
 	pcg := rand.NewPCG(0, 0)
 	return initialState{
-		kind: m.State.Kind, std: m.State.Std, scale: m.State.Scale, size: m.HiddenSize,
+		kind: m.State.Kind, std: m.State.Std, scale: m.State.Scale, size: m.StateWidth(),
 		pcg: pcg, rng: rand.New(pcg),
 		half: m.Precision.Activations != "f32", bf16: m.Precision.Activations == "bf16",
 	}

@@ -40,7 +40,7 @@ func RowWidth(m *bundle.Manifest, s loopctl.Stage) int {
 	case s == loopctl.StagePrelude:
 		return 1
 	case s == loopctl.StageBlock && m.Inject:
-		return 2 * m.HiddenSize
+		return m.StateWidth() + m.HiddenSize
 	}
-	return m.HiddenSize
+	return m.StateWidth()
 }
