@@ -11,17 +11,21 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/app"
+	"github.com/loopserve/loopserve/internal/store"
 )
 
 func configCommand() *cobra.Command {
-	var defaults, origin bool
+	var defaults, origin, check bool
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Print the effective configuration: flags over environment over file over defaults",
 		Long: `Config prints what serve would use, given the same flags: a YAML file that --config reads. API keys are left out.
-With --origin it prints where each value came from, too.`,
+With --origin it prints where each value came from, too. With --check it prints nothing but whether serve would begin: keys,
+certificate and bundles are looked at, and the exit code is 2 where something is wrong.`,
 		Example: `  loopserve config --default > loopserve.yaml
-  LOOPSERVE_MAX_ROWS=128 loopserve config --config loopserve.yaml --threads 2 --origin`,
+  LOOPSERVE_MAX_ROWS=128 loopserve config --config loopserve.yaml --threads 2 --origin
+  loopserve config --config /etc/loopserve/loopserve.yaml --check`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if defaults {
@@ -30,6 +34,16 @@ With --origin it prints where each value came from, too.`,
 			}
 			cfg, origins, err := loadConfig(cmd.Flags(), everySetting)
 			if err != nil {
+				return err
+			}
+			if check {
+				if slices.ContainsFunc(cfg.Models, store.IsCheckpoint) { // how many bundles they are is known once they are exported
+					cfg.Models, cfg.ServedModelName = slices.DeleteFunc(cfg.Models, store.IsCheckpoint), nil
+				}
+				if err := app.Check(cfg); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
 				return err
 			}
 			if origin {
@@ -48,6 +62,7 @@ With --origin it prints where each value came from, too.`,
 		},
 	}
 	cmd.Flags().BoolVar(&defaults, "default", false, "print the annotated defaults instead")
+	cmd.Flags().BoolVar(&check, "check", false, "say whether serve would begin with it, instead")
 	cmd.Flags().BoolVar(&origin, "origin", false, "print a table of settings, values and where they came from")
 	addConfigFlags(cmd.Flags(), everySetting)
 	return cmd

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,15 +84,9 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 			a = nil
 		}
 	}()
-	keys, err := access(cfg)
-	if err != nil {
+	var keys []string
+	if keys, a.dirs, err = look(cfg); err != nil {
 		return a, err
-	}
-	if a.dirs, err = FindBundles(cfg.Models); err != nil {
-		return a, &ConfigError{err}
-	}
-	if n := len(a.dirs); len(cfg.ServedModelName) > 0 && n != 1 {
-		return a, &ConfigError{fmt.Errorf("served_model_name is for one model, and models leads to %d bundles: name one of them", n)}
 	}
 	here := host.Here()
 	cfg = Sized(cfg, here, weights(a.dirs)...)
@@ -126,6 +121,31 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		observer: func(name string) loopctl.Observer { return a.tracer.Observer(name, registry.Observer(name)) },
 	}
 	return a, nil
+}
+
+// look reads the keys and finds the bundles that a configuration names.
+func look(cfg *configs.Config) (keys, dirs []string, err error) {
+	if keys, err = access(cfg); err != nil {
+		return nil, nil, err
+	}
+	if dirs, err = FindBundles(cfg.Models); err != nil {
+		return nil, nil, &ConfigError{err}
+	}
+	if n := len(dirs); len(cfg.ServedModelName) > 0 && n != 1 {
+		return nil, nil, &ConfigError{fmt.Errorf("served_model_name is for one model, and models leads to %d bundles: name one of them", n)}
+	}
+	return keys, dirs, nil
+}
+
+// Check finds what is wrong with a configuration whose models are bundles, without opening anything: its error is a *ConfigError.
+func Check(cfg *configs.Config) error {
+	_, _, err := look(cfg)
+	if cfg.TLSCert != "" {
+		if _, e := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey); e != nil {
+			err = errors.Join(err, &ConfigError{fmt.Errorf("tls_cert and tls_key: %w", e)})
+		}
+	}
+	return err
 }
 
 func serverConfig(cfg *configs.Config, keys []string, version string) server.Config {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"debug/elf"
 	_ "embed"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -47,13 +48,15 @@ func arch() string {
 }
 
 // places are where `make ort` and an installed copy put the library, in order: beside the executable (bin/../.cache, lib),
-// this module's own .cache, the user's cache.
+// in the site-packages that pip fills beside it, this module's own .cache, the user's cache, an active virtual environment
+// and the user's site-packages.
 func places(p Pin) []string {
 	cached := filepath.Join("ort", p.Version, arch(), p.Files[arch()].Member)
 	var out []string
 	if exe, err := os.Executable(); err == nil {
 		home := filepath.Dir(filepath.Dir(exe))
 		out = append(out, filepath.Join(home, ".cache", cached), filepath.Join(home, "lib", filepath.Base(cached)))
+		out = append(out, sitePackages(home, p)...)
 	}
 	if root, ok := moduleRoot(); ok {
 		out = append(out, filepath.Join(root, ".cache", cached))
@@ -61,7 +64,44 @@ func places(p Pin) []string {
 	if dir, err := os.UserCacheDir(); err == nil {
 		out = append(out, filepath.Join(dir, "loopserve", cached))
 	}
+	if venv := os.Getenv("VIRTUAL_ENV"); venv != "" {
+		out = append(out, sitePackages(venv, p)...)
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		out = append(out, sitePackages(filepath.Join(home, ".local"), p)...)
+	}
 	return out
+}
+
+// sitePackages are the libraries of the pinned version below the folder that pip installed to, whichever Python it is of.
+func sitePackages(prefix string, p Pin) []string {
+	var out []string
+	for _, packages := range []string{"site-packages", "dist-packages"} { // Debian's pip has the second
+		found, _ := filepath.Glob(filepath.Join(prefix, "lib", "python3*", packages, filepath.FromSlash(p.Files[arch()].Member)))
+		out = append(out, found...)
+	}
+	return out
+}
+
+// recorded is the sha256 that pip noted for a wheel's file when it unpacked it, or "": the wheels of one release hold a
+// library for each version of Python, of which one is pinned.
+func recorded(path string, p Pin) string {
+	member := p.Files[arch()].Member
+	root := strings.TrimSuffix(path, filepath.FromSlash(member))
+	lines, err := os.ReadFile(filepath.Join(root, "onnxruntime-"+p.Version+".dist-info", "RECORD"))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(lines)) {
+		if rest, ok := strings.CutPrefix(line, member+",sha256="); ok {
+			digest, _, _ := strings.Cut(rest, ",")
+			sum, err := base64.RawURLEncoding.DecodeString(digest)
+			if err == nil {
+				return hex.EncodeToString(sum)
+			}
+		}
+	}
+	return ""
 }
 
 // moduleRoot is the folder of this module's source, where the working folder is in it: a test runs in its package's folder.
@@ -109,13 +149,13 @@ func findLibrary(option string) (string, error) {
 		}
 		sum, err := fileSHA256(f)
 		f.Close()
-		if err != nil || sum != want.SHA256 {
+		if err != nil || sum != want.SHA256 && sum != recorded(path, pin) {
 			return "", fmt.Errorf("%w: %s is damaged: its sha256 is %s, expected %s: delete it and run `make ort`", ErrLibrary, path, sum, want.SHA256)
 		}
 		return path, nil
 	}
-	return "", fmt.Errorf("%w: version %s was not found in %v: run `make ort`, or set %s to a libonnxruntime.so",
-		ErrLibrary, pin.Version, tried, LibraryEnv)
+	return "", fmt.Errorf("%w: version %s was not found in %v: run `make ort` in the source tree, or `pip install onnxruntime==%s` in a virtual environment beside which loopserve runs, or set %s to a libonnxruntime.so",
+		ErrLibrary, pin.Version, tried, pin.Version, LibraryEnv)
 }
 
 // checkELF finds a file that is not a shared library, or is truncated, before the loader maps it: reading past the end of a

@@ -4,6 +4,8 @@ package ort
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"os"
@@ -193,5 +195,40 @@ func TestProviders(t *testing.T) {
 	}
 	if hold.Provider() != ProviderCPU {
 		t.Errorf("provider %s", hold.Provider())
+	}
+}
+
+// What pip unpacked is taken where the wheel's own RECORD has its hash: the wheels of a release differ by version of Python.
+func TestLibraryInSitePackages(t *testing.T) {
+	pin := Pinned()
+	venv := t.TempDir()
+	for name, value := range map[string]string{"VIRTUAL_ENV": venv, "XDG_CACHE_HOME": venv, "HOME": venv, LibraryEnv: ""} {
+		t.Setenv(name, value)
+	}
+	t.Chdir(venv)
+	site := filepath.Join(venv, "lib", "python3.9", "site-packages")
+	library := filepath.Join(site, pin.Files[arch()].Member)
+	record := filepath.Join(site, "onnxruntime-"+pin.Version+".dist-info", "RECORD")
+	for path, content := range map[string]string{
+		library: "hello\n",
+		record:  "a,sha256=b,1\n" + pin.Files[arch()].Member + ",sha256=WJG2sSkCjPsS8UzMgUFvhAsLFgGZ1tSR8bJc1uYrl7I,6\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := findLibrary(""); err == nil || !strings.Contains(err.Error(), "is damaged") || !strings.Contains(err.Error(), library) {
+		t.Errorf("another file than RECORD has: %v", err)
+	}
+	sum := sha256.Sum256([]byte("hello\n"))
+	good := "a,sha256=b,1\n" + pin.Files[arch()].Member + ",sha256=" + base64.RawURLEncoding.EncodeToString(sum[:]) + ",6\n"
+	if err := os.WriteFile(record, []byte(good), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := findLibrary(""); err != nil || got != library {
+		t.Errorf("found %q, %v; want %s", got, err, library)
 	}
 }
