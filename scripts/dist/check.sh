@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# The packages as their users have them: two builds are the same bytes; the wheel serves in a clean virtual environment, the
+# tarball in a folder, the .deb's unit is hardened; the arm64 binary runs under qemu where there is one.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+arches=amd64
+command -v aarch64-linux-gnu-gcc >/dev/null && arches+=" arm64" || echo "arm64: not built, aarch64-linux-gnu-gcc is missing (Debian: gcc-aarch64-linux-gnu)"
+[ "$(uname -m)" = x86_64 ] || { echo "the packages are checked on x86_64"; exit 77; }
+work=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+
+ARCHES=$arches scripts/dist/dist.sh v0.0.1 >/dev/null
+cp dist/SHA256SUMS "$work/first"
+ARCHES=$arches scripts/dist/dist.sh v0.0.1 >/dev/null
+diff "$work/first" dist/SHA256SUMS && echo "two builds: the same bytes"
+
+serves() { # NAME COMMAND...: serves a shipped model, is ready, answers, and stops
+  local name=$1 socket=$work/$1.sock; shift
+  "$@" serve --listen "unix:$socket" --models "$PWD/models/adder" 2>"$work/$name.log" &
+  local pid=$!
+  for _ in $(seq 300); do "$@" health --listen "unix:$socket" >/dev/null 2>&1 && break; sleep 0.1; done
+  "$@" health --listen "unix:$socket" >/dev/null || { cat "$work/$name.log"; exit 1; }
+  curl -fsS --unix-socket "$socket" localhost/v1/completions \
+    -d '{"model":"adder","prompt":"123+456+789=","max_tokens":8,"temperature":0,"loops":8}' | grep -q '"text":"1368"'
+  kill -TERM "$pid" && wait "$pid" && echo "$name: serves, answers, stops"
+}
+clean=(env -i HOME="$work") # no Go, no LOOPSERVE_*, no cache of ours
+
+python3 -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check dist/loopserve-*x86_64.whl
+serves wheel "${clean[@]}" PATH="$work/venv/bin:/usr/bin:/bin" loopserve
+tar -xzf dist/loopserve_*_linux_amd64.tar.gz -C "$work"
+serves tarball "${clean[@]}" "$work"/loopserve-*/bin/loopserve
+dpkg-deb -x dist/loopserve_*_amd64.deb "$work/deb"
+serves deb "${clean[@]}" "$work/deb/opt/loopserve/bin/loopserve"
+python3 -c 'import json, sys; b = json.load(open(sys.argv[1])); n = {c["name"] for c in b["components"]}; assert {"onnxruntime", "github.com/gin-gonic/gin"} <= n, n' dist/*amd64.cdx.json
+if command -v systemd-analyze >/dev/null; then
+  systemd-analyze security --offline=true --threshold=20 deploy/systemd/loopserve.service | tail -1
+else
+  echo "systemd-analyze: not here, the unit's exposure is not checked"
+fi
+if [[ $arches == *arm64* ]] && command -v qemu-aarch64-static >/dev/null; then
+  dpkg-deb -x dist/loopserve_*_arm64.deb "$work/arm64"
+  # Not a model: ONNX Runtime's cpuinfo crashes where qemu shows it the processors of this machine.
+  env -i HOME="$work" QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64-static "$work/arm64/opt/loopserve/bin/loopserve" version | grep 'linux/arm64'
+  env -i HOME="$work" QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64-static "$work/arm64/opt/loopserve/bin/loopserve" inspect models/adder >/dev/null
+fi
