@@ -17,6 +17,7 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		case StagePrelude:
 		case StageBlock:
 			span.Depth = k.depth
+			span.Time, span.Step = s.req.Trajectory.At(k.depth, s.loops)
 		case StageCoda:
 			switch {
 			case k.scores() && !k.probed:

@@ -31,7 +31,9 @@ type Capacity struct {
 	Gate     bool           // Block gives RowInfo.Gate
 	Seeded   bool           // the initial state depends on Span.Seed
 	KV       KVPolicy       // of the block
-	Hidden   int            // numbers of a latent; 0 where Latent cannot read them
+	// Trajectories says whether Span.Time and Span.Step count.
+	Trajectories Trajectories
+	Hidden       int // numbers of a latent; 0 where Latent cannot read them
 }
 
 // Tokens is how many tokens fit in the pages, of all sequences together, at so many loops; 0 where no stage keeps KV.
@@ -60,6 +62,8 @@ type LoopRange struct {
 type Span struct {
 	// Depth is how many loops these rows have done before the call (0 outside the block).
 	Depth int
+	// Time and Step are the share of its way that these rows have behind them, and that this loop goes (block only).
+	Time, Step float32
 	// Past is the position of the first row, which is also how many tokens the plane holds before it.
 	Past int
 	// Rows has one latent slot for each row, in order of position.

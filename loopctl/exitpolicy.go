@@ -46,8 +46,12 @@ func ExitKinds() (all []ExitKind) {
 	return all
 }
 
-// Allows says whether the model emits what a policy looks at. Every model gives logits.
+// Allows says whether a policy may end a row's loops: whether the model emits what it looks at, which is no question of logits,
+// and whether the state before the last loop means anything.
 func (l *Capacity) Allows(k ExitKind) bool {
+	if l.Trajectories != TrajectoryNone {
+		return k == ExitNone
+	}
 	switch k {
 	case ExitDelta:
 		return l.Delta

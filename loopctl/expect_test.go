@@ -94,6 +94,10 @@ func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 				continue
 			}
 			hs[i] = loopctltest.Loop(m.attend(loopctl.StageBlock, plane, first+i, hs[i]), injects[i], d)
+			if m.l.Trajectories != loopctl.TrajectoryNone {
+				time, step := m.r.Trajectory.At(d, m.loops)
+				hs[i] = loopctltest.Way(hs[i], time, step)
+			}
 		}
 		for i := range n {
 			if gone[i] > 0 || !rules[i].leaves(d+1, hs[i]) {

@@ -81,7 +81,23 @@ func randomMix(rng *rand.Rand) mix {
 			m.cancel[i] = m.at[i] + rng.IntN(40)
 		}
 	}
+	if n := len(m.reqs); n%4 == 3 { // no further draw: the mixes of the fuzzer's seeds stay as they are
+		m.onTheirWay(loopctl.TrajectoryEven + loopctl.Trajectories(n/4%2))
+	}
 	return m
+}
+
+// onTheirWay makes the mix one of a model whose state depends on where each request is going.
+func (m *mix) onTheirWay(kind loopctl.Trajectories) {
+	m.limits.Trajectories = kind
+	for i, r := range m.reqs {
+		r.Exit, r.Replay = loopctl.ExitPolicy{}, nil
+		for j := range r.Loops {
+			if kind == loopctl.TrajectoryAny && i%3 > 0 {
+				r.Trajectory = append(r.Trajectory, float64(1+(i+j)%3))
+			}
+		}
+	}
 }
 
 // depth draws what a request says about its loops.

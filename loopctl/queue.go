@@ -148,8 +148,8 @@ func (s *sequence) leftEarly() int {
 }
 
 // root is what K and V of s depend on beside tokens; nil where that is too much to share them. Without layers in the
-// coda, pages of a fixed depth serve any lower one. With them, or under a policy that lets prompt rows leave, they serve
-// their like alone.
+// coda, pages of a fixed depth serve any lower one. With them, under a policy that lets prompt rows leave, or where the
+// trajectory counts, they serve their like alone.
 func (c *Controller) root(s *sequence) []byte {
 	if s.req.NoCache || len(s.req.Replay) > 0 {
 		return nil
@@ -158,9 +158,12 @@ func (c *Controller) root(s *sequence) []byte {
 	if c.capacity.Seeded {
 		b = fmt.Appendf(b, " seed %d", s.req.Seed)
 	}
-	free := s.exit.free()
-	if free || c.capacity.Pages[StageCoda] > 0 {
+	free, target := s.exit.free(), c.capacity.Trajectories != TrajectoryNone
+	if free || target || c.capacity.Pages[StageCoda] > 0 {
 		b = fmt.Appendf(b, " loops %d", s.loops)
+	}
+	if target {
+		b = fmt.Appendf(b, " trajectory %v", s.req.Trajectory)
 	}
 	if free {
 		b = fmt.Appendf(b, " exit %+v", s.exit)

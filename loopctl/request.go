@@ -41,6 +41,9 @@ type Request struct {
 	// Loops is how many times the block is applied to each token, or the most that Exit allows; 0 means the model's
 	// default.
 	Loops int
+	// Trajectory says how far each loop goes, one step for each of Loops; nil: all equally far. For models with
+	// Capacity.Trajectories TrajectoryAny.
+	Trajectory Trajectory
 	// Exit lets a row leave before Loops. The zero value never does.
 	Exit ExitPolicy
 	// Replay gives the loops of each generated token, in order, instead of Exit: an earlier answer's depths, run again.
@@ -113,10 +116,13 @@ func (r *Request) Check(l *Capacity) error {
 }
 
 // CheckDepth checks all that a request says of its loops, and nothing else: neither prompt nor sampler need be there
-// yet. Of l it reads Loops, Delta, Gate, Vocab and KV, which are known before an engine is open.
+// yet. Of l it reads Loops, Trajectories, Delta, Gate, Vocab and KV, which are known before an engine is open.
 func (r *Request) CheckDepth(l *Capacity) error {
 	if r.Loops != 0 && (r.Loops < l.Loops.Min || r.Loops > l.Loops.Max) {
 		return outside("loops", r.Loops, l.Loops.Min, l.Loops.Max, fmt.Sprintf("this model takes %d to %d", l.Loops.Min, l.Loops.Max))
+	}
+	if err := r.checkTrajectory(l); err != nil {
+		return err
 	}
 	if err := r.checkExit(l); err != nil {
 		return err
@@ -178,6 +184,8 @@ func (r *Request) checkExit(l *Capacity) error {
 	switch {
 	case x.Kind >= numExits:
 		return &FieldError{Field: "exit_policy", Value: uint8(x.Kind), Why: "it is not a known policy"}
+	case l.Trajectories != TrajectoryNone && x.Kind != ExitNone:
+		return &FieldError{Field: "exit_policy", Value: x.Kind, Why: targetCounts + "; use none"}
 	case !l.Allows(x.Kind):
 		lacks := map[ExitKind]string{ExitDelta: "the latent's change", ExitGate: "a gate"}[x.Kind]
 		use := ""

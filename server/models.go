@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/chat"
 	"github.com/loopserve/loopserve/server/generate"
@@ -132,7 +133,7 @@ func card(t generate.Target) modelCard {
 		Root: t.Name, MaxModelLen: t.Context, KVPolicies: t.KVPolicies, Description: t.Description,
 		Loops: cardLoops{
 			Min: t.Loops.Min, Max: t.Loops.Max, Default: t.Loops.Default, Trained: t.Loops.Trained,
-			ExitPolicies: t.ExitPolicies(), ReasoningEffort: generate.Efforts(t.Model),
+			Trajectory: t.Trajectories == loopctl.TrajectoryAny, ExitPolicies: t.ExitPolicies(), ReasoningEffort: generate.Efforts(t.Model),
 		},
 		KVPolicy: t.KVPolicy, Embeddings: t.HiddenSize, Defaults: t.Defaults,
 	}
@@ -183,7 +184,8 @@ type cardLoops struct {
 	Default      int      `json:"default"`
 	Trained      int      `json:"trained"`
 	ExitPolicies []string `json:"exit_policies"`
-	Auto         cardAuto `json:"auto"` // what @auto stands for
+	Trajectory   bool     `json:"trajectory,omitempty"` // a request may say how far each loop goes
+	Auto         cardAuto `json:"auto"`                 // what @auto stands for
 	// ReasoningEffort is what each reasoning_effort stands for.
 	ReasoningEffort map[string]int `json:"reasoning_effort"`
 }

@@ -65,7 +65,10 @@ func (k *loader) read(dir string) (*model, error) {
 		Name: m.Name, Names: names, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
 		Loops: holds.Loops, Context: holds.Context, Vocab: holds.Vocab, HiddenSize: holds.Hidden, Delta: holds.Delta, Gate: holds.Gate, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
 		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(holds.KV), KVTokens: holds.Tokens, ChatTemplate: tok.Config().ChatTemplate,
-		Problems: problemsOf(b),
+		Problems: problemsOf(b), Trajectories: holds.Trajectories,
+	}
+	if t := m.Trajectory; t != nil {
+		out.card.Grid = t.Grid
 	}
 	// Where one token has several meanings it is no sign of text that cannot be read: byte-level vocabularies have all.
 	if c := tok.Config(); c.UNK != "" && c.UNK != c.BOS && c.UNK != c.EOS && c.UNK != c.PAD {

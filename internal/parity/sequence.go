@@ -27,6 +27,7 @@ type sequence struct {
 	planes   [3][][]int32 // page tables by stage and plane; depth t of the block has plane t mod their number
 	done     int          // tokens in the cache
 	seed     uint64       // of its initial states, where they are drawn
+	way      loopctl.Trajectory
 }
 
 func newSequence(e Engine, planes int) *sequence {
@@ -69,8 +70,8 @@ type watch struct {
 	stop func(loop int) bool
 }
 
-// batch is a call's: the tokens at one stage and depth.
-func (s *sequence) batch(stage loopctl.Stage, depth int, tokens []int32) (*loopctl.Batch, error) {
+// batch is a call's: the tokens at one stage and depth, on their way to so many loops.
+func (s *sequence) batch(stage loopctl.Stage, depth, loops int, tokens []int32) (*loopctl.Batch, error) {
 	table, err := s.cover(stage, depth%len(s.planes[stage]), s.done+len(tokens))
 	span := loopctl.Span{Past: s.done, Tokens: tokens, Seed: s.seed, Pages: table, Rows: make([]int32, len(tokens))}
 	for i := range span.Rows {
@@ -79,6 +80,7 @@ func (s *sequence) batch(stage loopctl.Stage, depth int, tokens []int32) (*loopc
 	switch stage {
 	case loopctl.StageBlock:
 		span.Depth = depth
+		span.Time, span.Step = s.way.At(depth, loops)
 	case loopctl.StageCoda:
 		span.LogitRows = span.Rows
 	}
@@ -87,7 +89,7 @@ func (s *sequence) batch(stage loopctl.Stage, depth int, tokens []int32) (*loopc
 
 // feed runs tokens through all stages, up to loops loops, and returns the logits of each, which are the caller's, and the loops done.
 func (s *sequence) feed(tokens []int32, loops int, w watch) (logits [][]float32, done int, err error) {
-	b, err := s.batch(loopctl.StagePrelude, 0, tokens)
+	b, err := s.batch(loopctl.StagePrelude, 0, 0, tokens)
 	if err == nil {
 		err = s.e.Prelude(b)
 	}
@@ -101,7 +103,7 @@ func (s *sequence) feed(tokens []int32, loops int, w watch) (logits [][]float32,
 			}
 			w.probe(logits)
 		}
-		err = s.loop(tokens, done, w)
+		err = s.loop(tokens, done, loops, w)
 		done++
 	}
 	if err == nil {
@@ -111,9 +113,9 @@ func (s *sequence) feed(tokens []int32, loops int, w watch) (logits [][]float32,
 	return logits, done, err
 }
 
-// loop is the loop after depth others.
-func (s *sequence) loop(tokens []int32, depth int, w watch) error {
-	b, err := s.batch(loopctl.StageBlock, depth, tokens)
+// loop is the loop after depth others of so many.
+func (s *sequence) loop(tokens []int32, depth, loops int, w watch) error {
+	b, err := s.batch(loopctl.StageBlock, depth, loops, tokens)
 	if err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func (s *sequence) loop(tokens []int32, depth int, w watch) error {
 
 // coda gives the logits of all tokens. Asking more than once changes nothing but the coda's own keys and values of these rows.
 func (s *sequence) coda(tokens []int32) ([][]float32, error) {
-	b, err := s.batch(loopctl.StageCoda, 0, tokens)
+	b, err := s.batch(loopctl.StageCoda, 0, 0, tokens)
 	if err != nil {
 		return nil, err
 	}

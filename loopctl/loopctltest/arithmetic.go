@@ -1,6 +1,10 @@
 package loopctltest
 
-import "github.com/loopserve/loopserve/loopctl"
+import (
+	"math"
+
+	"github.com/loopserve/loopserve/loopctl"
+)
 
 // Modulus keeps latents readable; it is prime, so that few mistakes cancel out.
 const Modulus = 10007
@@ -18,6 +22,12 @@ func Sees(k int64, distance int) int64 { return k * int64(distance+1) }
 
 // Loop is the block, applied to a latent that has done depth loops.
 func Loop(h, inject int64, depth int) int64 { return (h*5 + inject + int64(depth)*11) % Modulus }
+
+// Way is what a latent takes of where it is on its way, in the models whose loops count that.
+func Way(h int64, time, step float32) int64 {
+	const parts = 5040 // which all small numbers divide
+	return (h + 13*int64(math.Round(float64(time)*parts)) + 17*int64(math.Round(float64(step)*parts))) % Modulus
+}
 
 // Says is the token of a latent.
 func Says(h int64, vocab int) int { return int(h % int64(vocab)) }

@@ -101,6 +101,9 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		for r, slot := range s.Rows {
 			l := &e.latents[slot]
 			l.h = Loop(e.attend(loopctl.StageBlock, s, s.Past+r, l.h), l.inject, l.depth)
+			if e.capacity.Trajectories != loopctl.TrajectoryNone {
+				l.h = Way(l.h, s.Time, s.Step)
+			}
 			l.depth++
 			e.info.Delta = append(e.info.Delta, Change(l.h))
 			e.info.Gate = append(e.info.Gate, Gate(l.h))

@@ -49,6 +49,7 @@ func (m *Manifest) Check() error {
 		{"loops.default", m.Loops.Default, m.Loops.Min, 1 << 16},
 		{"loops.trained", m.Loops.Trained, 1, 1 << 16},
 		{"loops.max", m.Loops.Max, m.Loops.Default, 1 << 16},
+		{"trajectory.grid", m.grid(), 0, 1 << 16},
 	} {
 		if f.v < f.low || f.v > f.high {
 			return fmt.Errorf("%s is %d, must be %d to %d", f.field, f.v, f.low, f.high)
@@ -76,6 +77,9 @@ func (m *Manifest) Check() error {
 	}
 	if m.State.Kind == "normal" && !(m.State.Std > 0 && m.State.Scale > 0) {
 		return fmt.Errorf("state.std is %v and state.scale is %v: a normal state needs both positive", m.State.Std, m.State.Scale)
+	}
+	if m.Trajectory != nil && m.Auto != nil {
+		return fmt.Errorf("auto is set, but with a trajectory no token leaves before its last loop: remove the field")
 	}
 	if m.Gate != nil && m.Gate.Kind != "hazard" {
 		return fmt.Errorf("gate.kind is %q, must be \"hazard\"", m.Gate.Kind)
@@ -109,10 +113,20 @@ func (m *Manifest) checkDense() error {
 	if m.State.Kind == "normal" {
 		return fmt.Errorf("state.kind is \"normal\", but a dense bundle supports prelude and zeros only: let the prelude output the state")
 	}
+	if m.Trajectory != nil {
+		return fmt.Errorf("trajectory is set, but the block of a dense bundle gets no step: remove the field")
+	}
 	if m.Attention != (Attention{}) {
 		return fmt.Errorf("attention is set, but a dense bundle has no KV cache: remove the field")
 	}
 	return nil
+}
+
+func (m *Manifest) grid() int {
+	if m.Trajectory == nil {
+		return 0
+	}
+	return m.Trajectory.Grid
 }
 
 var exitPolicies = []string{"delta", "gate", "kl", "entropy", "argmax"}

@@ -114,6 +114,8 @@ func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
 			depth.dims, depth.form = []int64{dynamicOrOne}, "[batch]"
 		}
 		add(&inputs, true, depth)
+		add(&inputs, m.Trajectory != nil, row("time", elemFloat, "the share of its way that a row has behind it", true))
+		add(&inputs, m.Trajectory != nil, row("step", elemFloat, "the share that this loop goes", true))
 		add(&outputs, true, vector("hidden_out", state, "the state after this loop"))
 		add(&outputs, true, row("delta", elemFloat, "the relative change of the state, for exit policies", dense))
 		add(&outputs, m.Gate != nil, row("gate", elemFloat, "the exit gate's logit (the manifest has a gate)", false))
@@ -130,9 +132,9 @@ func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
 		add(&outputs, true, logits("logits", m.VocabSize, "what is sampled from", false))
 		add(&outputs, !dense, logits("final_hidden", m.HiddenSize, "what the head is applied to", true))
 	}
+	add(&inputs, true, row("position_ids", elemInt64, "each row's place in its sequence", true))
 	switch {
 	case dense:
-		add(&inputs, true, row("position_ids", elemInt64, "each row's place in its sequence", true))
 		add(&inputs, true, row("attention_mask", elemInt64, "1 for a row, 0 for what only fills the batch up", true))
 	case g.Layers > 0:
 		more, caches := m.paging(act)

@@ -40,7 +40,10 @@ type Manifest struct {
 	Coda      Graph     `json:"coda"`
 
 	Loops LoopRange `json:"loops"`
-	State State     `json:"state"`
+	// Trajectory says that the state after a loop depends on the steps of the request, and what they may be; absent: on the
+	// loops done alone.
+	Trajectory *Trajectory `json:"trajectory,omitempty"`
+	State      State       `json:"state"`
 	// Inject says that the prelude emits "inject" and the block reads it at each loop.
 	Inject bool  `json:"inject"`
 	Gate   *Gate `json:"gate,omitempty"`
@@ -85,6 +88,12 @@ type LoopRange struct {
 	Default int `json:"default"`
 	Trained int `json:"trained"`
 	Max     int `json:"max"`
+}
+
+// Trajectory is the way to the last loop: a loop goes 1/loops of it, or as far as the request says.
+type Trajectory struct {
+	Choice bool `json:"choice,omitempty"` // a request may say how far each loop goes
+	Grid   int  `json:"grid,omitempty"`   // the model was trained on multiples of 1/grid; 0: nothing is known of others
 }
 
 // State says what a row's latent is before its first loop.

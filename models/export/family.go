@@ -37,7 +37,8 @@ type base struct {
 	eps                         float64
 	attention                   attentionSpec
 	loops                       bundle.LoopRange
-	auto                        *bundle.Auto // what name@auto stands for; nil leaves it to the server
+	trajectory                  *bundle.Trajectory // nil: the state depends on the loops done alone
+	auto                        *bundle.Auto       // what name@auto stands for; nil leaves it to the server
 	tokens                      bundle.Tokens
 	inject                      bool
 	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
@@ -54,7 +55,7 @@ func (f *base) describe(m *bundle.Manifest) {
 	m.HiddenSize, m.VocabSize, m.Context = f.hidden, f.vocab, f.context
 	m.Attention = f.attention.shape()
 	m.Prelude.Layers, m.Block.Layers, m.Coda.Layers = f.prelude, f.loop, f.coda
-	m.Loops, m.Tokens, m.Inject, m.Auto = f.loops, f.tokens, f.inject, f.auto
+	m.Loops, m.Tokens, m.Inject, m.Auto, m.Trajectory = f.loops, f.tokens, f.inject, f.auto, f.trajectory
 	if f.gate {
 		m.Gate = &bundle.Gate{Kind: "hazard"}
 	}

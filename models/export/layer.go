@@ -47,6 +47,7 @@ type activation int
 const (
 	swiGLU     activation = iota // silu(first half) ⊙ second half
 	halfSquare                   // ½·relu²
+	gelu                         // exact: of the error function
 )
 
 // stack appends layers on h. after, where not nil, is a norm applied to what the last layer leaves. The result gets
@@ -117,6 +118,10 @@ func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
 		return biased(g, b.linear(g, b.packedLinear(g, x, b.opt.Weights, activationSwiGLU, l.fc), b.opt.Weights, l.proj), l.projBias)
 	}
 	wide := biased(g, b.linear(g, x, b.opt.Weights, l.fc...), l.fcBias)
+	if l.activation == gelu {
+		act := g.Node("", "Gelu", []string{b.up(g, wide)})
+		return biased(g, b.linear(g, b.down(g, act), b.opt.Weights, l.proj), l.projBias)
+	}
 	if l.activation == halfSquare {
 		r := b.up(g, g.Node("", "Relu", []string{wide})) // a square leaves float16's range at 256
 		half := g.Node("", "Mul", []string{r, g.Floats("half", []float32{0.5})})
@@ -150,7 +155,8 @@ func (b *builder) addValues(g *onnx.Graph, a attentionSpec, v valueEmbedding, x,
 // attentionSpec is what all layers of a model share.
 type attentionSpec struct {
 	heads, kvHeads, headDim int
-	cos, sin                []float32 // [context, head_dim/2]
+	cos, sin                []float32 // [context, head_dim/2]; nil: no RoPE, or one outside the operator
+	window                  int       // a row sees itself and window − 1 before it; 0: all
 	interleaved             bool      // RoPE turns neighbours instead of halves
 	headNorm                float64   // epsilon of a gainless RMSNorm per head after RoPE; 0: none
 
@@ -186,9 +192,10 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 		{Name: "kv_num_heads", V: a.kvHeads},
 		{Name: "layer", V: layer},
 		{Name: "num_layers", V: layers},
-		{Name: "do_rotary", V: 1},
+		{Name: "do_rotary", V: flag[a.cos != nil]},
 		{Name: "rotary_interleaved", V: flag[a.interleaved]},
 	}
+	attrs = append(attrs, a.windowed()...)
 	when, eps := 2, a.headNorm // after RoPE
 	if a.headGains != nil {
 		when, eps = 1, b.eps
@@ -199,6 +206,9 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 		attrs = append(attrs, onnx.Attr{Name: "qk_norm", V: when}, onnx.Attr{Name: "qk_norm_epsilon", V: eps})
 	}
 	cos, sin := b.ropeTables(g, a)
+	if cos != "" {
+		cos, sin = b.up(g, cos), b.up(g, sin)
+	}
 	inputs := make([]string, 0, 12)
 	for _, x := range qkv {
 		if x != "" {
@@ -206,15 +216,26 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 		}
 		inputs = append(inputs, x)
 	}
-	inputs = append(inputs, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", "block_table", b.up(g, cos), b.up(g, sin))
+	inputs = append(inputs, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", "block_table", cos, sin)
 	for _, gain := range a.headGains {
 		inputs = append(inputs, b.vector(g, gain))
 	}
 	return b.down(g, g.Node(onnx.Loopserve, "PagedAttention", inputs, attrs...))
 }
 
-// ropeTables are cos and sin in the activations' type.
+// windowed is the attribute of a window, where there is one.
+func (a attentionSpec) windowed() []onnx.Attr {
+	if a.window == 0 {
+		return nil
+	}
+	return []onnx.Attr{{Name: "local_window_size", V: a.window}}
+}
+
+// ropeTables are cos and sin in the activations' type, nothing where the operator turns nothing.
 func (b *builder) ropeTables(g *onnx.Graph, a attentionSpec) (cos, sin string) {
+	if a.cos == nil {
+		return "", ""
+	}
 	half := int64(a.headDim / 2)
 	positions := int64(len(a.cos)) / half
 	return b.numbers(g, b.act, "rope_cos", a.cos, positions, half), b.numbers(g, b.act, "rope_sin", a.sin, positions, half)
@@ -248,9 +269,10 @@ func (b *builder) attendCUDA(g *onnx.Graph, a attentionSpec, qkv []string, layer
 	attrs := []onnx.Attr{
 		{Name: "num_heads", V: a.heads},
 		{Name: "kv_num_heads", V: a.kvHeads},
-		{Name: "do_rotary", V: 1},
+		{Name: "do_rotary", V: flag[a.cos != nil]},
 		{Name: "rotary_interleaved", V: flag[a.interleaved]},
 	}
+	attrs = append(attrs, a.windowed()...)
 	cos, sin := b.ropeTables(g, a)
 	inputs := append(qkv, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", slabs(g, layer, layers), cos, sin)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/loopserve/loopserve/internal/float16"
@@ -29,21 +30,31 @@ func (b *builder) flush(g *onnx.Graph) {
 	}
 }
 
-// norm appends x·rsqrt(mean x² + eps)·gain, together with the addition that makes x where that has just been added.
+// norm appends x·rsqrt(mean x² + eps)·gain (nil: without one), together with the addition that makes x where that has just been added.
 // With 16-bit activations it is float32 between two casts: the runtime's node for both sums the squares of float16 in
 // float16, and the casts also keep its optimizer from making that node.
 func (b *builder) norm(g *onnx.Graph, x string, gain *safetensors.Tensor) string {
-	eps := onnx.Attr{Name: "epsilon", V: b.eps}
+	return b.normBy(g, x, b.vector(g, gain), b.eps)
+}
+
+// normBy is norm with an initializer as gain, and an epsilon of its own.
+func (b *builder) normBy(g *onnx.Graph, x, gain string, epsilon float64) string {
+	eps := onnx.Attr{Name: "epsilon", V: epsilon}
 	if s := b.pending; s != nil && s.output == x && b.act == onnx.Float {
 		b.pending = nil
 		out := g.Name("SkipSimplifiedLayerNormalization")
-		g.NodeTo(onnx.Microsoft, "SkipSimplifiedLayerNormalization", []string{s.x, s.branch, b.vector(g, gain)},
+		g.NodeTo(onnx.Microsoft, "SkipSimplifiedLayerNormalization", []string{s.x, s.branch, gain},
 			[]string{out, "", "", s.output}, eps)
 		return out
 	}
 	b.flush(g)
-	return b.down(g, g.Node("", "SimplifiedLayerNormalization", []string{b.up(g, x), b.vector(g, gain)},
+	return b.down(g, g.Node("", "SimplifiedLayerNormalization", []string{b.up(g, x), gain},
 		onnx.Attr{Name: "axis", V: -1}, eps, onnx.Attr{Name: "stash_type", V: 1}))
+}
+
+// constant is a float32 vector of one number: the gain of a norm that has none is 1.
+func (b *builder) constant(g *onnx.Graph, width int, v float32) string {
+	return b.floats(g, fmt.Sprintf("constant_%d_%g", width, v), slices.Repeat([]float32{v}, width), int64(width))
 }
 
 // vector is a one-dimensional float32 initializer.

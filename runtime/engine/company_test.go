@@ -101,6 +101,7 @@ func (c *company) span() loopctl.Span {
 		plane = c.depth
 	}
 	s := loopctl.Span{Past: c.done, Depth: plane}
+	s.Time, s.Step = loopctl.Trajectory(nil).At(plane, c.loops)
 	size := c.Engine.Capacity().PageSize
 	if table := c.planes[stage][plane]; len(table) > 0 {
 		s.Pages = table[:(c.done+c.rows+size-1)/size]

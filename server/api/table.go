@@ -30,6 +30,7 @@ var depthRows = []Field{
 			"num_recursions", "recursion_depth", "ponder_steps", "num_iterations", "n_iterations", "num_passes", "halt_max_steps",
 		},
 	},
+	{Name: "trajectory", Routes: looped, Ours: true, Aliases: []string{"step_sizes", "loop_trajectory"}},
 	{Name: "loops_clamp", Kind: Bool, Routes: looped, Ours: true, Aliases: []string{"loop_clamp", "clamp_loops"}},
 	{
 		Name: "reasoning_effort", Kind: Text, Routes: looped | Tokenize, Words: efforts, Remedy: "or set loops",

@@ -40,6 +40,7 @@ func (p *Plan) readDepth(v *api.Values, t Target, header string) error {
 	if err := r.CheckDepth(m.capacity()); err != nil {
 		return depthError(err, v, from)
 	}
+	p.warnOfSteps()
 	if p.Budget > 0 && p.Budget < r.Loops {
 		return api.Bad("loop_budget", api.CodeValue, "loop_budget is %d and one token may take %d loops: raise loop_budget or lower loops", p.Budget, r.Loops)
 	}
@@ -70,6 +71,16 @@ func (p *Plan) readLoops(v *api.Values, t Target, header string) (origin, error)
 			from.raw = json.RawMessage(strconv.Quote(header))
 		}
 	}
+	if v.Has("trajectory") {
+		way, err := readTrajectory(v.Raw("trajectory"))
+		if err != nil {
+			return from, err
+		}
+		p.Request.Trajectory = way
+		if !v.Has("loops") {
+			from = origin{"the number of steps in trajectory", json.RawMessage(strconv.Itoa(len(way)))}
+		}
+	}
 	p.Request.Loops = cmp.Or(p.Requested, m.Loops.Default)
 	if from.raw == nil {
 		return from, nil
@@ -84,6 +95,28 @@ func (p *Plan) readLoops(v *api.Values, t Target, header string) (origin, error)
 		p.Request.Loops = min(max(p.Requested, m.Loops.Min), m.Loops.Max)
 	}
 	return from, nil
+}
+
+// readTrajectory reads the steps of a request's loops.
+func readTrajectory(raw json.RawMessage) (loopctl.Trajectory, error) {
+	var way loopctl.Trajectory
+	if json.Unmarshal(raw, &way) != nil || len(way) == 0 {
+		return nil, api.Bad("trajectory", api.CodeType, "trajectory is %s: give a list of positive numbers, a step for each loop, as [4, 2, 1, 1]", api.Show(raw))
+	}
+	return way, nil
+}
+
+// warnOfSteps tells of steps that the model has never seen.
+func (p *Plan) warnOfSteps() {
+	m := p.Model
+	for depth := range p.Request.Loops {
+		_, step := p.Request.Trajectory.At(depth, p.Request.Loops)
+		if share := float64(step) * float64(m.Grid); m.Grid > 0 && math.Abs(share-math.Round(share)) > 1e-4 {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("model %s was trained on steps that are multiples of 1/%d, and loop %d of %d goes %.4g of the way: "+
+				"set loops to a divisor of %[2]d", m.Name, m.Grid, depth+1, p.Request.Loops, step))
+			return
+		}
+	}
 }
 
 // Efforts are OpenAI's reasoning efforts, each as a place in the model's range of loops. A looped model has no other knob for
@@ -155,6 +188,9 @@ func (p *Plan) withoutPolicy(v *api.Values) error {
 		}
 		if field == "min_loops" && (v.Has("elastic") || v.Has("target_itl_ms") || v.Has("replay_loops") || r.Exit.MinLoops >= r.Loops) {
 			continue
+		}
+		if len(p.Model.ExitPolicies()) == 1 {
+			return api.Bad(field, api.CodeValue, "%[1]s has no effect: model %[2]s has no exit policies: leave %[1]s out", field, p.Model.Name)
 		}
 		return api.Bad(field, api.CodeMissing, "%[1]s has no effect without exit_policy: set exit_policy to one of %[2]s, or leave %[1]s out",
 			field, strings.Join(p.Model.ExitPolicies()[1:], ", "))

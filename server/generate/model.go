@@ -63,6 +63,9 @@ type Model struct {
 	KVPolicies  []string            // that the model allows
 	KVPolicy    string              // the one in force
 	KVTokens    func(loops int) int // that fit in the KV pages, all sequences together; nil: unknown
+	// Trajectories says whether a request's loops count beside those done, Grid that the model knows multiples of 1/Grid.
+	Trajectories loopctl.Trajectories
+	Grid         int
 	// Delta and Gate say what the block emits for exit policies.
 	Delta, Gate bool
 	// Recommended is what name@auto stands for; the zero value leaves it to the server.
@@ -121,7 +124,7 @@ func (m *Model) Bounds(lim api.Limits) *api.Bounds {
 
 // capacity is what the scheduler has to know of the model to check a request's depth.
 func (m *Model) capacity() *loopctl.Capacity {
-	return &loopctl.Capacity{Loops: m.Loops, Vocab: m.Vocab, Context: m.Context, Delta: m.Delta, Gate: m.Gate}
+	return &loopctl.Capacity{Loops: m.Loops, Vocab: m.Vocab, Context: m.Context, Delta: m.Delta, Gate: m.Gate, Trajectories: m.Trajectories}
 }
 
 // ExitPolicies names what the model allows.
@@ -135,11 +138,11 @@ func (m *Model) ExitPolicies() []string {
 	return out
 }
 
-// AutoDepth is the policy that name@auto stands for: the model's own recommendation, its gate, or the cheapest that it allows, at its
+// AutoDepth is the policy that name@auto stands for, none where no token may leave early: the model's own recommendation, its gate, or the cheapest that it allows, at its
 // default threshold and up to the depth that the model was trained at.
 func (m *Model) AutoDepth() AutoPolicy {
 	a := m.Recommended
-	if a.Exit.Kind == loopctl.ExitNone {
+	if a.Exit.Kind == loopctl.ExitNone && m.Trajectories == loopctl.TrajectoryNone {
 		a.Exit.Kind = loopctl.ExitKL
 		switch {
 		case m.Gate: // trained to tell

@@ -5,7 +5,9 @@ import "github.com/loopserve/loopserve/runtime/ort"
 // rowBuffers are the packed inputs and outputs of calls, one entry for each row of the largest call. A call's method
 // writes the inputs, the native call the outputs; both are good until the next call of any stage.
 type rowBuffers struct {
-	ids, depth, logitRows *ort.Buffer // int64 [rows]
+	ids, depth, positions *ort.Buffer // int64 [rows]
+	logitRows             *ort.Buffer // int64 [rows]
+	time, step            *ort.Buffer // float32 [rows]
 	hiddenIn, hiddenOut   *ort.Buffer // [rows, state width]
 	inject                *ort.Buffer // [rows, d]
 	delta, gate           *ort.Buffer // float32 [rows]
@@ -25,7 +27,8 @@ func (e *Engine) allocate() error {
 		e.inject = slots{mem: m.New(l.Latents * vector), bytes: vector}
 	}
 	e.rows = rowBuffers{
-		ids: m.New(rows * 8), depth: m.New(rows * 8), logitRows: m.New(rows * 8),
+		ids: m.New(rows * 8), depth: m.New(rows * 8), positions: m.New(rows * 8), logitRows: m.New(rows * 8),
+		time: m.New(rows * 4), step: m.New(rows * 4),
 		hiddenIn: m.New(rows * state), hiddenOut: m.New(rows * state), inject: m.New(rows * vector),
 		delta: m.New(rows * 4), gate: m.New(rows * 4),
 		logits: m.New(rows * e.m.VocabSize * 4), finalHidden: m.New(rows * e.m.HiddenSize * 4),

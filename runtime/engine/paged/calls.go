@@ -14,6 +14,7 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 	s := &e.prelude
 	packTokens(b, e.rows.ids.I64())
 	s.In("input_ids", e.rows.ids, rows)
+	e.positions(s, b)
 	s.Out("hidden", e.rows.hiddenOut, rows, state)
 	s.Out("inject", e.rows.inject, rows, d)
 	if err := s.run(b, &e.meta); err != nil {
@@ -48,9 +49,18 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		s.In("input_ids", e.rows.ids, rows)
 	}
 	if s.Reads("depth") {
-		packDepth(b, e.rows.depth.I64())
+		packRows(b, e.rows.depth.I64(), func(s *loopctl.Span, _ int) int64 { return int64(s.Depth) })
 		s.In("depth", e.rows.depth, rows)
 	}
+	if s.Reads("time") {
+		packRows(b, e.rows.time.F32(), func(s *loopctl.Span, _ int) float32 { return s.Time })
+		s.In("time", e.rows.time, rows)
+	}
+	if s.Reads("step") {
+		packRows(b, e.rows.step.F32(), func(s *loopctl.Span, _ int) float32 { return s.Step })
+		s.In("step", e.rows.step, rows)
+	}
+	e.positions(s, b)
 	s.Out("hidden_out", e.rows.hiddenOut, rows, state)
 	s.Out("delta", e.rows.delta, rows)
 	s.Out("gate", e.rows.gate, rows)
@@ -83,6 +93,7 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		packTokens(b, e.rows.ids.I64())
 		s.In("input_ids", e.rows.ids, rows)
 	}
+	e.positions(s, b)
 	s.In("logit_rows", e.rows.logitRows, int64(m))
 	s.Out("logits", e.rows.logits, int64(m), int64(vocab))
 	s.Out("final_hidden", e.rows.finalHidden, int64(m), d)
@@ -95,4 +106,12 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		e.views = append(e.views, all[i*vocab:(i+1)*vocab:(i+1)*vocab])
 	}
 	return e.views, nil
+}
+
+// positions gives a graph that reads them the rows' places in their sequences.
+func (e *Engine) positions(s *stage, b *loopctl.Batch) {
+	if s.Reads("position_ids") {
+		packRows(b, e.rows.positions.I64(), func(s *loopctl.Span, i int) int64 { return int64(s.Past + i) })
+		s.In("position_ids", e.rows.positions, int64(b.Rows))
+	}
 }

@@ -43,11 +43,12 @@ func packTokens(b *loopctl.Batch, dst []int64) {
 	}
 }
 
-func packDepth(b *loopctl.Batch, dst []int64) {
+// packRows writes a number for each row: of makes it of the row's span and its place there.
+func packRows[T int64 | float32](b *loopctl.Batch, dst []T, of func(s *loopctl.Span, i int) T) {
 	at := 0
 	for i := range b.Spans {
-		for range b.Spans[i].Rows {
-			dst[at] = int64(b.Spans[i].Depth)
+		for j := range b.Spans[i].Rows {
+			dst[at] = of(&b.Spans[i], j)
 			at++
 		}
 	}

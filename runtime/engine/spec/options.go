@@ -76,6 +76,12 @@ func (o Options) Capacity(m *bundle.Manifest, provider string) (loopctl.Capacity
 		Vocab: m.VocabSize, Loops: loopctl.LoopRange(m.Loops),
 		Delta: true, Gate: m.Gate != nil, Seeded: m.State.Kind == "normal", KV: o.KV,
 	}
+	if t := m.Trajectory; t != nil {
+		l.Trajectories = loopctl.TrajectoryEven
+		if t.Choice {
+			l.Trajectories = loopctl.TrajectoryAny
+		}
+	}
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		l.Hidden = m.HiddenSize
 	}
