@@ -1,7 +1,6 @@
 package sampler
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -128,7 +127,7 @@ func (s *Sampler) permits(id int32) bool {
 }
 
 func (s *Sampler) draw(logits []float32) int32 {
-	u := float64(s.rng.Uint64()<<11>>11) / (1 << 53) // 53 random bits: uniform in [0, 1), as math/rand/v2 Float64
+	noise := s.rng.Uint64()
 	top := s.best(logits)
 	maxLogit := float64(logits[top])
 	if math.IsInf(maxLogit, 0) || math.IsNaN(maxLogit) {
@@ -136,17 +135,13 @@ func (s *Sampler) draw(logits []float32) int32 {
 	}
 	s.collect(logits, maxLogit)
 	cand := s.scratch.cand
-	selected := false // selection shuffles the candidates
 	if k := s.p.TopK; k > 0 && k < len(cand) {
-		cand, selected = keep(cand, candidate{id: math.MaxInt32, w: kth(cand, k).w}), true // equals of the last one stay, as vLLM
+		cand = keep(cand, candidate{id: math.MaxInt32, w: kth(cand, k).w}) // equals of the last one stay, as vLLM
 	}
 	if p := s.p.TopP; p > 0 && p < 1 {
-		cand, selected = keep(cand, nucleus(cand, p)), true
+		cand = keep(cand, nucleus(cand, p))
 	}
-	if selected {
-		slices.SortFunc(cand, func(a, b candidate) int { return cmp.Compare(a.id, b.id) })
-	}
-	return walk(cand, u)
+	return race(cand, noise)
 }
 
 // collect fills the scratch with the tokens that min-p leaves, or a top-k of 1.
@@ -171,17 +166,27 @@ func (s *Sampler) collect(logits []float32, maxLogit float64) {
 	s.scratch.cand = cand
 }
 
-// walk finds the candidate in which u, in [0, 1), falls.
-func walk(cand []candidate, u float64) int32 {
-	total := 0.0
+// race draws a candidate by its weight: each has a clock that rings after −ln(1−v)/w, and the first to ring is drawn. That is
+// Gumbel-max without its second logarithm. v is the candidate's own, so another answer takes a near tie of the first two
+// clocks: neither the last bits of the weights nor a filter that lets another candidate through change it otherwise.
+func race(cand []candidate, noise uint64) int32 {
+	drawn, first := candidate{id: math.MaxInt32}, math.Inf(1)
 	for _, c := range cand {
-		total += c.w
-	}
-	u *= total
-	for _, c := range cand {
-		if u -= c.w; u < 0 {
-			return c.id
+		v := uniform(noise, c.id)
+		if v > first*c.w {
+			continue // −ln(1−v) ≥ v: it comes too late
+		}
+		if rings := -math.Log1p(-v) / c.w; rings < first || rings == first && c.id < drawn.id {
+			drawn, first = c, rings
 		}
 	}
-	return cand[len(cand)-1].id // rounding left a rest
+	return drawn.id
+}
+
+// uniform is a token's number in [0, 1) of a pick: the draw of SplitMix64 that has the token's place, in 53 bits.
+func uniform(noise uint64, id int32) float64 {
+	z := noise + (uint64(id)+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return float64((z^z>>31)>>11) / (1 << 53)
 }
