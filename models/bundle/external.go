@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 
@@ -14,19 +15,26 @@ type external struct {
 	offset, length int64
 }
 
-// tensor reads a TensorProto. keep says that it is an initializer of the main graph.
-func (g *ONNX) tensor(raw []byte, keep bool) error {
-	var name string
+// fewInts is how many int64 of a tensor are kept: a shape has less.
+const fewInts = 16
+
+// tensor reads a TensorProto.
+func (g *ONNX) tensor(raw []byte) (name string, t Initializer, err error) {
 	var entries [][]byte
-	var dims []int64
+	var dims, ints []int64
 	var elem int64
+	var stored []byte
 	outside := false
-	err := protofield.Each(raw, func(f protofield.Field) (err error) {
+	err = protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
 		case 1:
 			dims, err = f.Varints(dims)
 		case 2:
 			elem, err = f.Varint()
+		case 7:
+			ints, err = f.Varints(ints)
+		case 9:
+			stored, err = f.Sub()
 		case 8, 13:
 			var b []byte
 			if b, err = f.Sub(); f.Tag == 8 {
@@ -42,35 +50,41 @@ func (g *ONNX) tensor(raw []byte, keep bool) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("tensor %q: %w", name, err)
+		return name, t, fmt.Errorf("tensor %q: %w", name, err)
 	}
 	n, err := elements(dims)
 	if err != nil {
-		return fmt.Errorf("tensor %q: %w", name, err)
+		return name, t, fmt.Errorf("tensor %q: %w", name, err)
 	}
-	if keep {
-		g.Initializers[name] = Initializer{Type: elem, Bits: bitsOf(elem), Elements: n, Rank: len(dims)}
+	if elem == elemInt64 && n <= fewInts && len(stored) == int(8*n) {
+		for ; len(stored) > 0; stored = stored[8:] {
+			ints = append(ints, int64(binary.LittleEndian.Uint64(stored)))
+		}
+	}
+	t = Initializer{Type: elem, Bits: bitsOf(elem), Elements: n, Rank: len(dims), dims: dims}
+	if elem == elemInt64 && n == int64(len(ints)) {
+		t.ints = ints
 	}
 	if !outside && len(entries) == 0 {
-		return nil
+		return name, t, nil
 	}
 	e, err := readExternal(entries)
 	if err != nil {
-		return fmt.Errorf("tensor %q: external data: %w", name, err)
+		return name, t, fmt.Errorf("tensor %q: external data: %w", name, err)
 	}
 	if bitsOf(elem) == 0 {
-		return fmt.Errorf("tensor %q: external data: element type %d cannot be stored outside the graph", name, elem)
+		return name, t, fmt.Errorf("tensor %q: external data: element type %d cannot be stored outside the graph", name, elem)
 	}
 	size := (n*bitsOf(elem) + 7) / 8
 	if e.length < 0 {
 		e.length = size
 	}
 	if e.length != size {
-		return fmt.Errorf("tensor %q: external data: length is %d, but its type and shape %v take %d bytes", name, e.length, dims, size)
+		return name, t, fmt.Errorf("tensor %q: external data: length is %d, but its type and shape %v take %d bytes", name, e.length, dims, size)
 	}
 	e.tensor = name
 	g.external = append(g.external, e)
-	return nil
+	return name, t, nil
 }
 
 // readExternal reads the key-value pairs. A key that is not known, or stands twice, is refused: the runtime might

@@ -1,19 +1,17 @@
 package bundle
 
 import (
+	"encoding/binary"
 	"fmt"
-	"slices"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/loopserve/loopserve/models/protofield"
 )
 
-// Limits of the reader. Graphs of ours nest one level and have some hundred nodes.
-const (
-	maxNesting = 16
-	maxNodes   = 1 << 20
-)
+// maxNodes bounds a graph; ours have some hundred.
+const maxNodes = 1 << 20
 
 // Field numbers of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 const (
@@ -22,9 +20,8 @@ const (
 	graphNode, graphInitializer, graphInput, graphOutput, graphSparse = 1, 5, 11, 12, 15
 
 	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute, nodeDomain = 1, 2, 3, 4, 5, 7
-	functionNode, functionAttribute                                    = 7, 11
 
-	attrName, attrInt                                                       = 1, 3
+	attrName, attrFloat, attrInt, attrInts                                  = 1, 2, 3, 8
 	attrTensor, attrGraph, attrTensors, attrGraphs, attrSparse, attrSparses = 5, 6, 10, 11, 22, 23
 
 	valueName, valueType, typeTensor = 1, 2, 1
@@ -32,18 +29,14 @@ const (
 	tensorElement, tensorShape, shapeDimension, dimensionValue = 1, 2, 1, 1
 )
 
-// domains are those whose operators a bundle may use. Anything else would be a kernel that we did not register.
-var domains = []string{"", "ai.onnx", "com.microsoft", "loopserve"}
-
 // ONNX is what the reader keeps of an ONNX file.
 type ONNX struct {
-	Nodes        []Node                 // of the main graph
-	Initializers map[string]Initializer // of the main graph
+	Nodes        []Node // in order
+	Initializers map[string]Initializer
 
 	inputs, outputs []tensorInfo
 	external        []external
-	attention       map[string]int // PagedAttention nodes by domain, subgraphs included
-	nodes           int            // subgraphs included
+	attention       map[string]int // PagedAttention nodes by domain
 }
 
 // Node is an operator at its place.
@@ -53,6 +46,8 @@ type Node struct {
 	Ints            map[string]int64 // attributes that are one integer
 
 	name, domain string
+	floats       map[string]float32 // attributes that are one float
+	value        Initializer        // of a Constant
 }
 
 // Initializer is a tensor that is stored with the graph.
@@ -61,6 +56,9 @@ type Initializer struct {
 	Bits     int64 // of an element; 0 for strings and complex numbers
 	Elements int64
 	Rank     int
+
+	dims []int64
+	ints []int64 // its numbers, where it has few and they are int64
 }
 
 // tensorInfo is a graph's declared input or output. A dimension is −1 where it is dynamic.
@@ -71,8 +69,8 @@ type tensorInfo struct {
 	dims   []int64
 }
 
-// ReadONNX reads an ONNX file: graph, subgraphs in attributes, and functions. It refuses what could make the runtime
-// read or run something else than what is checked here.
+// ReadONNX reads an ONNX file. It refuses what could make the runtime read or run something else than what is checked
+// here: a graph within the graph, a function, an operator that is not in the list.
 func ReadONNX(raw []byte) (*ONNX, error) {
 	g := &ONNX{Initializers: map[string]Initializer{}, attention: map[string]int{}}
 	graphs := 0
@@ -82,11 +80,11 @@ func ReadONNX(raw []byte) (*ONNX, error) {
 			if graphs++; graphs > 1 {
 				return fmt.Errorf("%w: two graphs", protofield.ErrDamaged) // parsers merge them
 			}
-			return g.graph(b, 0)
+			return g.graph(b)
 		case modelTraining:
 			return fmt.Errorf("it holds training information: only inference graphs are served")
 		}
-		return g.function(b)
+		return fmt.Errorf("it has functions of its own: export it with them inlined (Python: onnx.inliner.inline_local_functions)")
 	}, modelGraph, modelTraining, modelFunction)
 	if err == nil && graphs == 0 {
 		err = fmt.Errorf("%w: no graph", protofield.ErrDamaged)
@@ -94,39 +92,24 @@ func ReadONNX(raw []byte) (*ONNX, error) {
 	return g, err
 }
 
-func (g *ONNX) graph(raw []byte, depth int) error {
-	if depth > maxNesting {
-		return fmt.Errorf("graphs nest more than %d deep", maxNesting)
-	}
+func (g *ONNX) graph(raw []byte) error {
 	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
-		switch {
-		case tag == graphNode:
-			return g.node(b, depth)
-		case tag == graphInitializer:
-			return g.tensor(b, depth == 0)
-		case tag == graphSparse:
+		switch tag {
+		case graphNode:
+			return g.node(b)
+		case graphInitializer:
+			name, t, err := g.tensor(b)
+			g.Initializers[name] = t
+			return err
+		case graphSparse:
 			return fmt.Errorf("it has a sparse initializer: store it dense")
-		case depth == 0:
-			return g.value(b, tag == graphInput)
 		}
-		return nil
+		return g.value(b, tag == graphInput)
 	}, graphNode, graphInitializer, graphInput, graphOutput, graphSparse)
 }
 
-func (g *ONNX) function(raw []byte) error {
-	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
-		if tag == functionAttribute {
-			return g.attribute(b, 1)
-		}
-		return g.node(b, 1)
-	}, functionNode, functionAttribute)
-}
-
-func (g *ONNX) node(raw []byte, depth int) error {
-	if g.nodes++; g.nodes > maxNodes {
-		return fmt.Errorf("more than %d nodes", maxNodes)
-	}
-	n := Node{Ints: map[string]int64{}}
+func (g *ONNX) node(raw []byte) error {
+	n := Node{Ints: map[string]int64{}, floats: map[string]float32{}}
 	err := protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
 		switch tag {
 		case nodeInput:
@@ -138,65 +121,68 @@ func (g *ONNX) node(raw []byte, depth int) error {
 		case nodeOp:
 			n.Op = string(b)
 		case nodeAttribute:
-			name, value, err := integer(b)
-			if err != nil {
-				return err
-			}
-			n.Ints[name] = value
-			return g.attribute(b, depth)
+			return g.attribute(&n, b)
 		case nodeDomain:
 			n.domain = string(b)
 		}
 		return nil
 	}, nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute, nodeDomain)
+	if err == nil {
+		err = n.known()
+	}
 	if err != nil {
 		return fmt.Errorf("node %q (%s): %w", n.name, n.Op, err)
-	}
-	if !slices.Contains(domains, n.domain) {
-		return fmt.Errorf("node %q is the operator %s of the domain %q: a bundle may use ONNX's own, com.microsoft and loopserve",
-			n.name, n.Op, n.domain)
 	}
 	if n.Op == "PagedAttention" {
 		g.attention[n.domain]++
 	}
-	if depth == 0 {
-		g.Nodes = append(g.Nodes, n)
+	if g.Nodes = append(g.Nodes, n); len(g.Nodes) > maxNodes {
+		return fmt.Errorf("more than %d nodes", maxNodes)
 	}
 	return nil
 }
 
-// integer is an attribute's name, and its integer where it is one.
-func integer(attribute []byte) (name string, value int64, err error) {
-	err = protofield.Each(attribute, func(f protofield.Field) error {
+func (g *ONNX) attribute(n *Node, raw []byte) error {
+	var name string
+	var number int64
+	var real float32
+	var tensors, ints int
+	err := protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
 		case attrName:
 			name = string(f.Bytes)
+		case attrFloat:
+			if f.Kind == protowire.Fixed32Type {
+				real = math.Float32frombits(binary.LittleEndian.Uint32(f.Raw[len(f.Raw)-4:]))
+			}
 		case attrInt:
-			value = int64(f.Number)
-		}
-		return nil
-	})
-	return name, value, err
-}
-
-func (g *ONNX) attribute(raw []byte, depth int) error {
-	seen := map[protowire.Number]int{}
-	return protofield.EachOf(raw, func(tag protowire.Number, b []byte) error {
-		seen[tag]++
-		switch tag {
+			number = int64(f.Number)
+		case attrInts:
+			n.value.ints, err = f.Varints(n.value.ints)
+			ints = len(n.value.ints)
 		case attrTensor, attrTensors:
-			if seen[attrTensor] > 1 {
+			var b []byte
+			if b, err = f.Sub(); err == nil {
+				_, n.value, err = g.tensor(b)
+			}
+			if tensors++; f.Tag == attrTensor && tensors > 1 {
 				return fmt.Errorf("%w: an attribute with two tensors", protofield.ErrDamaged)
 			}
-			return g.tensor(b, false)
 		case attrGraph, attrGraphs:
-			if seen[attrGraph] > 1 {
-				return fmt.Errorf("%w: an attribute with two graphs", protofield.ErrDamaged)
-			}
-			return g.graph(b, depth+1)
+			return fmt.Errorf("it has a graph of its own: If, Loop and Scan are refused, since nothing bounds what they do")
+		case attrSparse, attrSparses:
+			return fmt.Errorf("it has a sparse tensor: store it dense")
 		}
-		return fmt.Errorf("it has a sparse tensor: store it dense")
-	}, attrTensor, attrGraph, attrTensors, attrGraphs, attrSparse, attrSparses)
+		return err
+	})
+	if _, twice := n.Ints[name]; twice && err == nil {
+		return fmt.Errorf("it has the attribute %q twice", name)
+	}
+	n.Ints[name], n.floats[name] = number, real
+	if tensors == 0 {
+		n.value.Elements = max(n.value.Elements, int64(ints), int64(len(raw)/4))
+	}
+	return err
 }
 
 // value reads a ValueInfoProto of the main graph.

@@ -107,6 +107,7 @@ enum { LS_MEM_DEFAULT = 0 };
   X(147, OrtStatus *, SetGlobalIntraOpNumThreads, (OrtThreadingOptions *, int))                              \
   X(148, OrtStatus *, SetGlobalInterOpNumThreads, (OrtThreadingOptions *, int))                              \
   X(149, OrtStatus *, SetGlobalSpinControl, (OrtThreadingOptions *, int))                                    \
+  X(232, OrtStatus *, KernelInfo_GetInputName, (const OrtKernelInfo *, size_t, char *, size_t *))            \
   X(249, OrtStatus *, KernelInfoGetConstantInput_tensor,                                                     \
     (const OrtKernelInfo *, size_t, int *, const OrtValue **))                                               \
   X(274, OrtStatus *, KernelContext_ParallelFor,                                                             \

@@ -23,17 +23,37 @@ static const ls_kernels *kernels(int kv) {
   return tables[ls_isa()][kv];
 }
 
+// Whether so many numbers, of 8 bytes at most, can be in memory.
+static int fits(int64_t a, int64_t b, int64_t c, int64_t d) {
+  int64_t n;
+  return !__builtin_mul_overflow(a, b, &n) && !__builtin_mul_overflow(n, c, &n) &&
+         !__builtin_mul_overflow(n, d, &n) && n <= INT64_MAX / 8;
+}
+
 static int check_shapes(const ls_attention_args *a, ls_error *e) {
   if (a->head_dim < 1 || a->head_dim > LS_MAX_HEAD_DIM)
     return ls_refuse(e, "head_dim is %" PRId64 ", must be 1..%d", a->head_dim, LS_MAX_HEAD_DIM);
-  if (a->q_heads < 1 || a->kv_heads < 1 || a->q_heads % a->kv_heads)
-    return ls_refuse(e, "num_heads %" PRId64 " is not a multiple of kv_num_heads %" PRId64, a->q_heads,
-                     a->kv_heads);
-  if (a->rows < 0 || a->spans < 0 || a->page_size < 1 || a->slabs < 0 || a->columns < 0)
-    return ls_refuse(e, "rows, spans, page_size, slabs or columns is negative");
+  if (a->q_heads < 1 || a->kv_heads < 1 || a->q_heads > LS_MAX_HEADS || a->q_heads % a->kv_heads)
+    return ls_refuse(e, "num_heads %" PRId64 " is not a multiple of kv_num_heads %" PRId64 ", or beyond %d",
+                     a->q_heads, a->kv_heads, LS_MAX_HEADS);
+  if (a->rows < 0 || a->spans < 0 || a->page_size < 1 || a->slabs < 0 || a->columns < 0 || a->positions < 0)
+    return ls_refuse(e, "rows, spans, page_size, slabs, columns or positions is negative");
+  if (a->rows > INT32_MAX || a->spans > INT32_MAX || a->page_size > LS_MAX_PAGE || a->window > LS_MAX_WINDOW)
+    return ls_refuse(
+        e, "%" PRId64 " rows, %" PRId64 " spans, page_size %" PRId64 " or window %" PRId64 " is too large",
+        a->rows, a->spans, a->page_size, a->window);
+  if (!fits(a->slabs, a->page_size, a->kv_heads, a->head_dim + LS_KV_SCALE) ||
+      !fits(a->spans + 1, a->columns, 1, 1) || !fits(a->positions, a->rotary_dim, 1, 1) ||
+      !fits(a->rows, a->q_stride + 1, 1, 1) || !fits(a->rows, a->k_stride + 1, 1, 1) ||
+      !fits(a->rows, a->v_stride + 1, 1, 1))
+    return ls_refuse(e, "the caches, block_table, RoPE tables or rows are larger than memory can be");
   if (a->kv < 0 || a->kv >= LS_KV_KINDS)
     return ls_refuse(e, "the caches are of kind %d, must be 0..%d", a->kv, LS_KV_KINDS - 1);
-  if (a->num_layers < 1 || a->layer < 0 || a->layer >= a->num_layers)
+  if (a->num_layers < 1 || a->num_layers > LS_MAX_LAYERS || a->slabs % a->num_layers)
+    return ls_refuse(
+        e, "num_layers is %" PRId64 ", must be 1..%d and divide the %" PRId64 " slabs of the caches",
+        a->num_layers, LS_MAX_LAYERS, a->slabs);
+  if (a->layer < 0 || a->layer >= a->num_layers)
     return ls_refuse(e, "layer is %" PRId64 ", must be 0..%" PRId64, a->layer, a->num_layers - 1);
   if (a->cos && (a->rotary_dim < 2 || a->rotary_dim % 2 || a->rotary_dim > a->head_dim))
     return ls_refuse(e, "rotary_dim is %" PRId64 ", must be even and at most head_dim %" PRId64,

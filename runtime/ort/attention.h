@@ -10,6 +10,8 @@
 #include "cpu.h"
 
 enum { LS_MAX_HEAD_DIM = 512 };  // bounds the stack scratch of a task
+// Beyond any model, and so small that no product of them and a tensor's length leaves 64 bits.
+enum { LS_MAX_HEADS = 1 << 12, LS_MAX_LAYERS = 1 << 16, LS_MAX_WINDOW = 1 << 24, LS_MAX_PAGE = 1 << 24 };
 
 // What a row and head gets is defined by positions of the row's own sequence alone, whichever kernel computes
 // it, in whatever company, on however many threads, from pages of any size. Keys are cut at fixed positions:

@@ -61,10 +61,19 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
   for (size_t i = 0; s == NULL && i < sizeof reals / sizeof *reals; i++)
     s = ls_op_float(op, info, reals[i].name, reals[i].to);
   if (s != NULL) return s;
-  if (a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads)
-    return REFUSE("num_heads and kv_num_heads are required and positive, and kv_num_heads divides num_heads");
-  if (a->layers < 1 || a->layer < 0 || a->layer >= a->layers)
-    return REFUSE("layer must be 0 to num_layers - 1");
+  if (a->heads < 1 || a->kv_heads < 1 || a->heads > LS_MAX_HEADS || a->heads % a->kv_heads)
+    return REFUSE("num_heads and kv_num_heads are required, 1 to %d, and kv_num_heads divides num_heads",
+                  LS_MAX_HEADS);
+  if (a->layers < 1 || a->layers > LS_MAX_LAYERS)
+    return REFUSE("num_layers is %" PRId64 ", must be 1 to %d", a->layers, LS_MAX_LAYERS);
+  if (a->layer < 0 || a->layer >= a->layers) return REFUSE("layer must be 0 to num_layers - 1");
+  if (a->window < -1 || a->window > LS_MAX_WINDOW)
+    return REFUSE("local_window_size is %" PRId64 ", must be -1 to %d", a->window, LS_MAX_WINDOW);
+  if (a->rotary < 0 || a->rotary > 1 || a->interleaved < 0 || a->interleaved > 1)
+    return REFUSE("do_rotary and rotary_interleaved must be 0 or 1");
+  if (!isfinite(a->scale) || !isfinite(a->softcap) || !isfinite(a->epsilon) || a->softcap < 0 ||
+      a->epsilon < 0)
+    return REFUSE("scale, softcap and qk_norm_epsilon must be finite, and the last two not negative");
   if (a->qk_norm < 0 || a->qk_norm > 2)
     return REFUSE("qk_norm must be 0 (none), 1 (before RoPE) or 2 (after)");
   return NULL;
@@ -75,6 +84,7 @@ static OrtStatus *create(const OrtKernelInfo *info, void **kernel) {
   if (a == NULL) return ls_ort.CreateStatus(LS_FAIL, "out of memory");
   a->layers = 1, a->window = -1, a->epsilon = 1e-6f, a->on_crew = ls_op_on_crew();
   OrtStatus *s = read_attributes(info, a);
+  for (size_t i = KEYS; s == NULL && i <= VALUES; i++) s = ls_op_fed(&ls_paged_attention_op, info, i);
   if (s != NULL) {
     free(a);
     return s;
@@ -112,6 +122,8 @@ static OrtStatus *arrange_caches(const attributes *at, const ls_tensor *in, ls_a
   if (memcmp(cache, in[VALUES].dims, 4 * sizeof *cache) != 0)
     return REFUSE("key_cache and value_cache differ in shape");
   if (in[KEYS].type != in[VALUES].type) return REFUSE("key_cache and value_cache differ in type");
+  if (a->head_dim < 1 || a->head_dim > LS_MAX_HEAD_DIM)
+    return REFUSE("head_dim is %" PRId64 ", must be 1..%d", a->head_dim, LS_MAX_HEAD_DIM);
   if (cache[2] != at->kv_heads)
     return REFUSE("the caches have %" PRId64 " KV heads, kv_num_heads is %" PRId64, cache[2], at->kv_heads);
   if (in[CUMULATIVE].dims[0] != a->spans + 1)
@@ -148,7 +160,8 @@ static OrtStatus *arrange_turn(const attributes *at, const ls_tensor *in, ls_att
     if (!in[COS].present || !in[SIN].present) return REFUSE("do_rotary needs cos_cache and sin_cache");
     if (memcmp(in[COS].dims, in[SIN].dims, 2 * sizeof(int64_t)) != 0)
       return REFUSE("cos_cache and sin_cache differ in shape");
-    if (in[COS].dims[0] < 1) return REFUSE("cos_cache is empty");
+    if (in[COS].dims[0] < 1 || in[COS].dims[1] > LS_MAX_HEAD_DIM)
+      return REFUSE("cos_cache is empty, or wider than a head can be");
     a->cos = in[COS].data, a->sin = in[SIN].data;
     a->positions = in[COS].dims[0], a->rotary_dim = 2 * in[COS].dims[1];
   }

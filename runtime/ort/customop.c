@@ -180,3 +180,16 @@ OrtStatus *ls_op_float(const ls_op *op, const OrtKernelInfo *info, const char *n
   if (failed(ls_ort.KernelInfoGetAttribute_int64(info, name, &other))) return NULL;
   return ls_op_refuse(op, "attribute %s must be a float", name);
 }
+
+OrtStatus *ls_op_fed(const ls_op *op, const OrtKernelInfo *info, size_t i) {
+  int constant = 0;
+  char name[64] = "";
+  size_t size = sizeof name;
+  const OrtValue *value = NULL;
+  OrtStatus *s = ls_ort.KernelInfoGetConstantInput_tensor(info, i, &constant, &value);
+  if (s != NULL) return s;
+  if (failed(ls_ort.KernelInfo_GetInputName(info, i, name, &size))) name[0] = 0;  // longer than any of ours
+  if (!constant && strcmp(name, op->inputs[i].name) == 0) return NULL;
+  return ls_op_refuse(op, "%s must be the graph's input of that name, not %s", op->inputs[i].name,
+                      constant ? "a constant" : "another value");
+}

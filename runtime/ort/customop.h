@@ -64,6 +64,9 @@ ls_pool ls_op_pool(OrtKernelContext *context, int on_crew);
 // An attribute that the node does not have leaves the default that *v has. One of another type is an error.
 OrtStatus *ls_op_integer(const ls_op *op, const OrtKernelInfo *info, const char *name, int64_t *v);
 OrtStatus *ls_op_float(const ls_op *op, const OrtKernelInfo *info, const char *name, float *v);
+// Refuses an input that is not the graph's own of that name: what the operator writes, the caller must have
+// given it.
+OrtStatus *ls_op_fed(const ls_op *op, const OrtKernelInfo *info, size_t i);
 // An invalid argument: the message begins with the operator's name.
 OrtStatus *ls_op_refuse(const ls_op *op, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

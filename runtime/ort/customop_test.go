@@ -5,6 +5,7 @@ package ort
 import (
 	"errors"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -290,7 +291,10 @@ func TestPagedAttentionRefusesWrongNodes(t *testing.T) {
 		}
 		return g
 	}
-	none := pagedGraph(nil)
+	none, renamed, constant := pagedGraph(nil), pagedGraph(right), pagedGraph(right)
+	renamed.inputs[3].name, renamed.nodes[0].inputs[3] = "mine", "mine"
+	constant.inputs = slices.Delete(constant.inputs, 3, 4)
+	constant.weights = []weight{{name: "key_cache", bytes: make([]byte, 64), dims: []int{1, 4, 1, 16}}}
 	for _, test := range []struct {
 		name string
 		g    graph
@@ -306,6 +310,12 @@ func TestPagedAttentionRefusesWrongNodes(t *testing.T) {
 		{"float16 queries", retyped("query", Float16), "float16"},
 		{"int64 lengths", retyped("past_seqlens", Int64), "int64"},
 		{"no cache", pagedGraph(right, "key_cache"), "input 3"},
+		{"heads that wrap", pagedGraph(with("num_heads", 1<<60+8)), "num_heads"},
+		{"layers that wrap", pagedGraph(with("num_layers", math.MaxInt64)), "num_layers is 9223372036854775807"},
+		{"a window that wraps", pagedGraph(with("local_window_size", math.MinInt64)), "local_window_size"},
+		{"an infinite scale", pagedGraph(with("scale", float32(math.Inf(1)))), "finite"},
+		{"a cache of another name", renamed, "not another value"},
+		{"a constant as cache", constant, "not a constant"},
 	} {
 		s, err := e.Load(test.g.file(t), SessionOptions{})
 		var full *Error

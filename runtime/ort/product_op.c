@@ -3,6 +3,7 @@
 // loopserve.PackedLinear as ONNX Runtime sees it: attributes and tensors in, the kernel of product.h called
 // on the session's own thread pool. docs/bundle-format.md is the contract.
 #include <inttypes.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -51,7 +52,17 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
     return REFUSE("activation is %" PRId64 ", must be 0 (none) or 1 (SwiGLU)", a->activation);
   if (a->activation == LS_SWIGLU && a->n % 2 != 0)
     return REFUSE("N is %" PRId64 ", must be even with SwiGLU", a->n);
+  if (!isfinite(a->weight_scale) || !isfinite(a->epsilon) || a->epsilon < 0)
+    return REFUSE("weight_scale and epsilon must be finite, and epsilon not negative");
   return NULL;
+}
+
+static OrtStatus *check_weights(const attributes *a, int64_t bytes) {
+  int64_t want = (int64_t)ls_product_weights(a->n, a->k, (int)a->bits, (int)a->activation);
+  if (bytes == want) return NULL;
+  return REFUSE("weights have %" PRId64 " bytes, [%" PRId64 ", %" PRId64 "] in %" PRId64
+                " bits takes %" PRId64,
+                bytes, a->n, a->k, a->bits, want);
 }
 
 // Weights that are an initializer are the same in every call.
@@ -62,6 +73,7 @@ static OrtStatus *copy_weights(const OrtKernelInfo *info, attributes *a) {
   if (s != NULL || !constant) return s;
   ls_tensor t = {.present = 0};
   s = ls_op_tensor(&ls_packed_linear_op, WEIGHTS, value, &t);
+  if (s == NULL) s = check_weights(a, t.dims[0]);
   if (s == NULL) a->weights = ls_weights_take(t.data, (size_t)t.dims[0]);
   return s;
 }
@@ -89,13 +101,11 @@ static void destroy(void *kernel) {
 // Checks the tensors against the attributes and fills the kernel's arguments.
 static OrtStatus *arrange(const attributes *at, const ls_tensor *in, ls_product_args *a) {
   if (!in[X].present || !in[WEIGHTS].present) return REFUSE("%s is missing", in[X].present ? "weights" : "x");
-  int64_t rows = in[X].dims[0],
-          bytes = (int64_t)ls_product_weights(at->n, at->k, (int)at->bits, (int)at->activation);
+  int64_t rows = in[X].dims[0];
+  if (rows > INT32_MAX) return REFUSE("x has %" PRId64 " rows, at most %d", rows, INT32_MAX);
   if (in[X].dims[1] != at->k) return REFUSE("x has %" PRId64 " columns, K is %" PRId64, in[X].dims[1], at->k);
-  if (in[WEIGHTS].dims[0] != bytes)
-    return REFUSE("weights have %" PRId64 " bytes, [%" PRId64 ", %" PRId64 "] in %" PRId64
-                  " bits takes %" PRId64,
-                  in[WEIGHTS].dims[0], at->n, at->k, at->bits, bytes);
+  OrtStatus *wrong = check_weights(at, in[WEIGHTS].dims[0]);
+  if (wrong != NULL) return wrong;
   if (in[GAIN].present && in[GAIN].dims[0] != at->k)
     return REFUSE("gain has %" PRId64 " entries, K is %" PRId64, in[GAIN].dims[0], at->k);
   if (at->activation == LS_SWIGLU && (in[BIAS].present || in[RESIDUAL].present))
