@@ -31,7 +31,10 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		}
 		end := first + len(slots)
 		span.Past, span.Rows, span.Tokens = first, slots, s.tokens[first:end:end]
-		span.Pages = c.memory.Pages(&s.holding, int(st), span.Depth, end)
+		if c.capacity.Whole {
+			span.Visible = len(s.req.Prompt)
+		}
+		span.Pages = c.memory.Pages(&s.holding, int(st), span.Depth, max(end, span.Visible))
 		b.Spans = append(b.Spans, span)
 		b.Rows += len(slots)
 	}

@@ -28,7 +28,11 @@ func (c *Controller) choose() {
 	c.blocked = false
 	for _, s := range c.running {
 		if s.ready && room > 0 {
-			n := c.choosePrompt(s, room)
+			most := room
+			if c.capacity.Whole && c.together(s) {
+				most = left // a prompt that cannot be cut may be longer than RowBudget
+			}
+			n := c.choosePrompt(s, most)
 			room, left = room-n, left-n
 		}
 	}
@@ -125,7 +129,7 @@ func (c *Controller) mayEnter(s *sequence) bool {
 	switch {
 	case b == nil:
 		return len(s.chunks) == 0 || !c.solo(s, s.computed)
-	case s.wraps || c.solo(s, s.computed):
+	case c.together(s) || c.solo(s, s.computed):
 		return false
 	default:
 		return b.depth > 0
@@ -141,9 +145,19 @@ func (c *Controller) solos(s *sequence) bool {
 	return s.ordered && (s.req.Lens > 0 || s.exit.Kind.Probes())
 }
 
+// together says that rows of s go through the loop in one call or not at all: always where planes are written more than
+// once, and while a prompt loops whose rows see each other.
+func (c *Controller) together(s *sequence) bool {
+	b := s.before(len(s.chunks))
+	return s.wraps || c.capacity.Whole && (s.computed == 0 || b != nil && b.first < len(s.req.Prompt))
+}
+
 // entrance is how many rows the next chunk of a prompt has, if there is room for it.
 func (c *Controller) entrance(s *sequence) int {
 	n := min(c.cfg.ChunkRows, s.known-s.computed)
+	if c.capacity.Whole && s.computed == 0 {
+		return len(s.req.Prompt)
+	}
 	if s.wraps { // always the same cut, since rows of a chunk see each other at their own depth
 		switch prompt := len(s.req.Prompt); {
 		case s.computed >= prompt:
@@ -187,7 +201,7 @@ func (c *Controller) enterOne(s *sequence) {
 // choosePrompt plans a prompt's chunks, the deepest first, then one that enters. A chunk is cut only where it could
 // not run otherwise: pieces march on apart.
 func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
-	if s.wraps && s.inLoop() > room { // its rows are at one depth and stay together
+	if c.together(s) && s.inLoop() > room { // its rows are at one depth and stay together
 		c.blocked = true
 		return 0
 	}
@@ -209,7 +223,7 @@ func (c *Controller) choosePrompt(s *sequence, room int) (used int) {
 	}
 	whole := c.entrance(s)
 	n := min(whole, room-used, c.latents.spare(s.latents))
-	if s.wraps && n < whole {
+	if c.together(s) && n < whole {
 		c.blocked = true // whoever comes behind it must not take what it waits for
 		return used
 	}

@@ -55,7 +55,11 @@ func (c Config) withDefaults(l Capacity) Config {
 	}
 	const many = 1 << 30
 	def(&c.QueueLimit, 256, many)
-	def(&c.MaxRunning, 64, l.Latents)
+	latents := l.Latents
+	if l.Whole { // the longest prompt finds its latents while all others have theirs
+		latents = max(latents-l.MaxRows+1, 1)
+	}
+	def(&c.MaxRunning, 64, latents)
 	def(&c.RowBudget, l.MaxRows/2, l.MaxRows)
 	def(&c.ChunkRows, c.RowBudget, l.MaxRows)
 	def(&c.WrapRows, 32, min(c.ChunkRows, c.RowBudget, max(l.MaxRows/4, 1), l.Latents-c.MaxRunning+1))

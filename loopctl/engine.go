@@ -29,6 +29,7 @@ type Capacity struct {
 	Loops    LoopRange      // loops that a request may ask for
 	Delta    bool           // Block gives RowInfo.Delta
 	Gate     bool           // Block gives RowInfo.Gate
+	Whole    bool           // a prompt goes in one call, and each of its rows sees all of it
 	Seeded   bool           // the initial state depends on Span.Seed
 	KV       KVPolicy       // of the block
 	// Trajectories says whether Span.Time and Span.Step count.
@@ -71,8 +72,11 @@ type Span struct {
 	// Tokens has one id for each row (the same length as Rows) in every stage: the prelude embeds them,
 	// and a block that needs ids at each loop (value embeddings) finds them here.
 	Tokens []int32
+	// Visible is how many tokens each row sees at least, whatever its position; others of them may be in the same call.
+	// It is the prompt's length where Capacity.Whole, and 0 elsewhere: rows see up to themselves.
+	Visible int
 	// Pages is the page table of (sequence, plane): page i holds tokens [i*PageSize, (i+1)*PageSize).
-	// It covers Past+len(Rows) tokens. Empty where the stage has no layers.
+	// It covers Past+len(Rows) tokens, and Visible. Empty where the stage has no layers.
 	Pages []int32
 	// Seed is the sequence's: a random initial state depends on (Seed, position) alone.
 	Seed uint64

@@ -26,7 +26,9 @@ func expect(l loopctl.Capacity, r *loopctl.Request, wrap int) answer {
 	var out answer
 	for pos := 0; ; {
 		n := 1
-		if p := l.KV.Planes; p > 0 && p < m.loops && pos < len(r.Prompt) {
+		if l.Whole && pos == 0 {
+			n = len(r.Prompt)
+		} else if p := l.KV.Planes; p > 0 && p < m.loops && pos < len(r.Prompt) {
 			n = min(wrap-pos%wrap, len(r.Prompt)-pos)
 			if l.Pages[loopctl.StageCoda] > 0 && r.Exit.Kind.Probes() && pos+n == len(r.Prompt) && n > 1 {
 				n--
@@ -67,7 +69,11 @@ func (m *model) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
 		return h
 	}
 	m.write(st, plane, pos, h)
-	for i, k := range m.planes[[2]int{int(st), plane}][:pos+1] {
+	seen := pos + 1
+	if m.l.Whole {
+		seen = max(seen, len(m.r.Prompt))
+	}
+	for i, k := range m.planes[[2]int{int(st), plane}][:seen] {
 		h += loopctltest.Sees(k, pos-i)
 	}
 	return h % loopctltest.Modulus
@@ -78,6 +84,15 @@ func (m *model) attend(st loopctl.Stage, plane, pos int, h int64) int64 {
 func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 	hs, injects, gone := make([]int64, n), make([]int64, n), make([]int, n)
 	rules := make([]rule, n)
+	ahead := func(st loopctl.Stage, plane int, h func(i int) int64) { // rows of a whole prompt see those behind them
+		for i := 0; m.l.Whole && i < n; i++ {
+			if gone[i] == 0 {
+				m.write(st, plane, first+i, h(i))
+			}
+		}
+	}
+	state := func(i int) int64 { return hs[i] }
+	ahead(loopctl.StagePrelude, 0, func(i int) int64 { return loopctltest.Embed(tokens[first+i], first+i, m.r.Seed) })
 	for i := range n {
 		pos := first + i
 		hs[i] = m.attend(loopctl.StagePrelude, 0, pos, loopctltest.Embed(tokens[pos], pos, m.r.Seed))
@@ -89,6 +104,7 @@ func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 		if p := m.l.KV.Planes; p > 0 {
 			plane, last = d%p, min(p, m.loops)
 		}
+		ahead(loopctl.StageBlock, plane, state)
 		for i := range n {
 			if gone[i] > 0 {
 				continue

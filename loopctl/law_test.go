@@ -45,6 +45,10 @@ func randomMix(rng *rand.Rand) mix {
 		}
 	}
 	m.limits.KV.Planes = max(rng.IntN(8)-3, 0)
+	if m.limits.Whole = rng.IntN(5) == 0; m.limits.Whole {
+		m.limits.MaxRows, m.limits.Latents = m.limits.MaxRows+30, m.limits.Latents+60
+		m.limits.Pages[loopctl.StageCoda] = 0
+	}
 	m.cfg = loopctl.Config{
 		MaxRunning: upTo(12), RowBudget: upTo(24), ChunkRows: upTo(12), WrapRows: upTo(8), StreamBuffer: upTo(8), QueueLimit: 100, Logger: quiet,
 		ReserveTokens: rng.IntN(12) - 1, NoPrefixCache: rng.IntN(4) == 0, Scheduling: loopctl.Scheduling(rng.IntN(8) / 7),
@@ -141,6 +145,9 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 	got := make([][]int32, len(m.reqs))
 	loops := make([][]int, len(m.reqs))
 	wrap := c.WrapRows()
+	if m.limits.Whole {
+		seen["whole prompts"] += len(m.reqs)
+	}
 	last := make([]loopctl.Event, len(m.reqs))
 	pending := 0
 	for tick := 0; tick <= 70 || pending > 0; tick++ {
@@ -262,7 +269,7 @@ func TestLaw(t *testing.T) {
 	}
 	t.Logf("%d mixes: %v", n, all)
 	for _, name := range []string{
-		"preemptions", "drafts", "accepted drafts", "cached tokens", "fills", "probes", "early exits", "parked readers", "recomputed rows", "calls of mixed depth",
+		"preemptions", "drafts", "accepted drafts", "cached tokens", "fills", "probes", "early exits", "parked readers", "recomputed rows", "calls of mixed depth", "whole prompts",
 	} {
 		if all[name] == 0 {
 			t.Errorf("no %s in %d mixes: the law was not tried on them", name, n)

@@ -151,7 +151,7 @@ func (s *sequence) leftEarly() int {
 // coda, pages of a fixed depth serve any lower one. With them, under a policy that lets prompt rows leave, or where the
 // trajectory counts, they serve their like alone.
 func (c *Controller) root(s *sequence) []byte {
-	if s.req.NoCache || len(s.req.Replay) > 0 {
+	if s.req.NoCache || len(s.req.Replay) > 0 || c.capacity.Whole { // a whole prompt's rows depend on those behind them
 		return nil
 	}
 	b := fmt.Appendf(nil, "%q", s.req.CacheSalt)

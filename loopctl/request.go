@@ -99,6 +99,9 @@ func (r *Request) Check(l *Capacity) error {
 	if err := r.checkTokens(l); err != nil {
 		return err
 	}
+	if err := r.checkWhole(l); err != nil {
+		return err
+	}
 	if r.OnLatent != nil && l.Hidden == 0 {
 		return &FieldError{Field: "embedding", Why: "is not possible: the latents of this model cannot be read"}
 	}
@@ -237,6 +240,23 @@ func (r *Request) checkTokens(l *Capacity) error {
 	if len(r.Prompt) > l.Context-r.MaxTokens { // so written, a huge MaxTokens cannot overflow
 		return fmt.Errorf("%w: %d prompt tokens and max_tokens %d exceed the context of %d; shorten one of them",
 			ErrPromptTooLong, len(r.Prompt), r.MaxTokens, l.Context)
+	}
+	return nil
+}
+
+// checkWhole checks what a model that reads a prompt whole cannot do.
+func (r *Request) checkWhole(l *Capacity) error {
+	n := len(r.Prompt)
+	switch {
+	case !l.Whole:
+		return nil
+	case n > min(l.MaxRows, l.Latents):
+		return fmt.Errorf("%w: %d prompt tokens, but this model reads a prompt in one call, which takes %d rows: shorten it, or raise max_rows",
+			ErrPromptTooLong, n, min(l.MaxRows, l.Latents))
+	case r.Scorer != nil:
+		return &FieldError{Field: "prompt_logprobs", Why: "is not possible: this model reads a prompt in both directions, so that logits there predict nothing"}
+	case r.OnLatent != nil && r.Exit.Kind.Probes():
+		return &FieldError{Field: "exit_policy", Value: r.Exit.Kind, Why: "this model reads a prompt whole, and a latent's row is not probed: use delta, gate or none"}
 	}
 	return nil
 }

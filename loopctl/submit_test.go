@@ -3,6 +3,7 @@ package loopctl_test
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -123,6 +124,31 @@ func TestCheckDepth(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A prompt that is read whole must fit a call, has no logits that predict it, and no row that is looked at alone.
+func TestWholePromptRefuses(t *testing.T) {
+	l := smallLimits()
+	l.Whole, l.Hidden = true, 1
+	scored, probed := request(4, 1, 1), request(4, 0, 2)
+	scored.Scorer = nobodyScores{}
+	probed.OnLatent, probed.Exit.Kind = func(int, []float32) {}, loopctl.ExitKL
+	for want, r := range map[string]*loopctl.Request{
+		"17 prompt tokens, but this model reads a prompt in one call, which takes 16 rows": request(17, 1, 1),
+		"prompt_logprobs is not possible: this model reads a prompt in both directions":    scored,
+		"exit_policy is kl: this model reads a prompt whole":                               probed,
+	} {
+		if err := r.Check(&l); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if err := request(16, 1, 1).Check(&l); err != nil {
+		t.Error(err)
+	}
+}
+
+type nobodyScores struct{}
+
+func (nobodyScores) Score(int, []float32) {}
 
 func TestQueueBound(t *testing.T) {
 	c := loopctl.New(loopctltest.New(smallLimits()), loopctl.Config{QueueLimit: 3, MaxRunning: 1, Logger: quiet})

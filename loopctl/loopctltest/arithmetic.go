@@ -18,7 +18,7 @@ func Embed(token int32, pos int, seed uint64) int64 {
 func Key(h int64, pos int) int64 { return (h*3 + int64(pos)) % Modulus }
 
 // Sees is what a later row, so many positions behind, takes of it.
-func Sees(k int64, distance int) int64 { return k * int64(distance+1) }
+func Sees(k int64, distance int) int64 { return k * int64(max(distance, -distance)+1) }
 
 // Loop is the block, applied to a latent that has done depth loops.
 func Loop(h, inject int64, depth int) int64 { return (h*5 + inject + int64(depth)*11) % Modulus }

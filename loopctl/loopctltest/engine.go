@@ -78,6 +78,7 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 	if err := e.begin(loopctl.StagePrelude, b); err != nil {
 		return err
 	}
+	e.write(loopctl.StagePrelude, b, func(s *loopctl.Span, r int) int64 { return Embed(s.Tokens[r], s.Past+r, s.Seed) })
 	for i := range b.Spans {
 		s := &b.Spans[i]
 		for r, slot := range s.Rows {
@@ -96,6 +97,7 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 		return loopctl.RowInfo{}, err
 	}
 	e.info.Delta, e.info.Gate = e.info.Delta[:0], e.info.Gate[:0]
+	e.write(loopctl.StageBlock, b, e.latentOf)
 	for i := range b.Spans {
 		s := &b.Spans[i]
 		for r, slot := range s.Rows {
@@ -118,6 +120,7 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 		return nil, err
 	}
 	n := 0
+	e.write(loopctl.StageCoda, b, e.latentOf)
 	for i := range b.Spans {
 		s := &b.Spans[i]
 		next := 0
@@ -152,14 +155,28 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 	return nil
 }
 
-// attend writes the row's K and V into its page and adds what it sees: all rows up to its own.
+func (e *Engine) latentOf(s *loopctl.Span, r int) int64 { return e.latents[s.Rows[r]].h }
+
+// write puts K and V of all rows of a call into their pages, before any of them looks.
+func (e *Engine) write(st loopctl.Stage, b *loopctl.Batch, of func(s *loopctl.Span, r int) int64) {
+	size := e.capacity.PageSize
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		for r := range s.Rows {
+			if pos := s.Past + r; e.capacity.Pages[st] > 0 {
+				e.arena[st][int(s.Pages[pos/size])*size+pos%size] = Key(of(s, r), pos)
+			}
+		}
+	}
+}
+
+// attend adds what the row sees: all rows up to its own, and the visible ones behind it.
 func (e *Engine) attend(st loopctl.Stage, s *loopctl.Span, pos int, h int64) int64 {
 	if e.capacity.Pages[st] == 0 {
 		return h
 	}
 	size := e.capacity.PageSize
-	e.arena[st][int(s.Pages[pos/size])*size+pos%size] = Key(h, pos)
-	for i := range pos + 1 {
+	for i := range max(pos+1, s.Visible) {
 		h += Sees(e.arena[st][int(s.Pages[i/size])*size+i%size], pos-i)
 	}
 	return h % Modulus
@@ -201,11 +218,13 @@ func (e *Engine) checkSpan(st loopctl.Stage, s *loopctl.Span) error {
 		return fmt.Errorf("%d rows and %d tokens", len(s.Rows), len(s.Tokens))
 	case s.Past < 0 || end > e.capacity.Context:
 		return fmt.Errorf("positions %d to %d of a context of %d", s.Past, end, e.capacity.Context)
+	case (s.Visible > 0) != e.capacity.Whole || s.Visible > e.capacity.Context:
+		return fmt.Errorf("%d tokens visible", s.Visible)
 	case st != loopctl.StageBlock && s.Depth != 0:
 		return fmt.Errorf("depth %d", s.Depth)
 	case e.capacity.Pages[st] == 0 && len(s.Pages) != 0:
 		return errors.New("pages for a stage without layers")
-	case e.capacity.Pages[st] > 0 && len(s.Pages)*e.capacity.PageSize < end:
+	case e.capacity.Pages[st] > 0 && len(s.Pages)*e.capacity.PageSize < max(end, s.Visible):
 		return fmt.Errorf("%d pages for %d tokens", len(s.Pages), end)
 	}
 	for _, p := range s.Pages {

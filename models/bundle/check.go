@@ -87,6 +87,10 @@ func (m *Manifest) Check() error {
 	if err := m.checkAuto(); err != nil {
 		return err
 	}
+	if m.PrefixLM && (m.Kind == KindDense || m.Provider != "" || m.Coda.Layers > 0) {
+		return fmt.Errorf("prefix_lm is true, but a prompt is read in both directions only by bundles of kind paged for the CPU whose coda.layers is 0: " +
+			"set it to false to read prompts in one direction")
+	}
 	if len(m.KVPolicies) == 0 {
 		return fmt.Errorf("kv_policies is empty, must list at least \"depth\"")
 	}

@@ -143,6 +143,7 @@ func (m *Manifest) contract(g namedGraph) (inputs, outputs []port) {
 	case dense:
 		add(&inputs, true, row("attention_mask", elemInt64, "1 for a row, 0 for what only fills the batch up", true))
 	case g.Layers > 0:
+		add(&inputs, m.PrefixLM, port{"visible_seqlens", elemInt32, []int64{dynamic}, "[spans]", "how many keys a row sees at least (prefix_lm is true)", false})
 		more, caches := m.paging(act)
 		inputs, outputs = append(inputs, more...), append(outputs, caches...)
 	}

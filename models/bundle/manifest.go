@@ -47,6 +47,8 @@ type Manifest struct {
 	// Inject says that the prelude emits "inject" and the block reads it at each loop.
 	Inject bool  `json:"inject"`
 	Gate   *Gate `json:"gate,omitempty"`
+	// PrefixLM says that a prompt is read in both directions: its rows see all of it, so it goes in one call and shares nothing.
+	PrefixLM bool `json:"prefix_lm,omitempty"`
 	// Auto is the adaptive depth that the model does well with: what name@auto stands for.
 	Auto *Auto `json:"auto,omitempty"`
 	// KVPolicies lists what the model allows, the default first: depth, latest, modulo:m.

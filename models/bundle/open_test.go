@@ -131,6 +131,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"state narrower than hidden", set("state.width", 31), "state.width is 31, must be 32"},
 		{"normal state without std", set("state.kind", "normal"), "state.std"},
 		{"gate", set("gate", map[string]any{"kind": "softmax"}), "gate.kind"},
+		{"prefix_lm with layers in the coda", set("prefix_lm", true), "coda.layers is 0"},
 		{"no policy", set("kv_policies", []string{}), "kv_policies"},
 		{"bad policy", set("kv_policies", []string{"modulo:0"}), "modulo:0"},
 		{"precision", set("precision.weights", "int2"), "precision.weights"},
@@ -163,6 +164,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"wider state", set("state.width", 48), `float32 [rows, 48]`},
 		{"wrong vocabulary", set("vocab_size", 17), `[m, 17]`},
 		{"a layer too many", set("coda.layers", 2), "1 PagedAttention"},
+		{"prefix_lm asked for", edit(func(m map[string]any) { m["prefix_lm"], m["coda"].(map[string]any)["layers"] = true, 0 }), "visible_seqlens is missing"},
 		{"inject asked for", set("inject", true), "inject is missing"},
 		{"gate asked for", set("gate", map[string]any{"kind": "hazard"}), "gate is missing"},
 	} {

@@ -58,6 +58,9 @@ static int check_shapes(const ls_attention_args *a, ls_error *e) {
   if (a->cos && (a->rotary_dim < 2 || a->rotary_dim % 2 || a->rotary_dim > a->head_dim))
     return ls_refuse(e, "rotary_dim is %" PRId64 ", must be even and at most head_dim %" PRId64,
                      a->rotary_dim, a->head_dim);
+  if (a->visible && a->window > 0)
+    return ls_refuse(e, "visible_seqlens and a local_window_size of %" PRId64 " exclude each other",
+                     a->window);
   if (a->qk_norm < 0 || a->qk_norm > 2) return ls_refuse(e, "qk_norm is %d, must be 0..2", a->qk_norm);
   return 0;
 }
@@ -76,7 +79,7 @@ static int check_spans(const ls_attention_args *a, ls_error *e) {
     if (a->cos && end > a->positions)
       return ls_refuse(e, "span %" PRId64 " reaches position %" PRId64 ", the RoPE table ends at %" PRId64, s,
                        end - 1, a->positions - 1);
-    int64_t pages = (end + a->page_size - 1) / a->page_size, page = 0;
+    int64_t keys = ls_sees(a, s, end - 1), pages = (keys + a->page_size - 1) / a->page_size, page = 0;
     if (pages > a->columns)
       return ls_refuse(e, "span %" PRId64 " needs %" PRId64 " pages, block_table has %" PRId64 " columns", s,
                        pages, a->columns);

@@ -27,6 +27,7 @@ type attention struct {
 	kv                        int       // kvF32, kvF16, kvInt8
 	rawKeys, rawValues        []byte    // the caches, where it is not
 	cumulative, past, table   []int32
+	visible                   []int32 // nil: rows see up to themselves
 	cos, sin                  []float32
 	positions, rotary         int
 	interleaved               bool
@@ -55,6 +56,7 @@ func (a *attention) run() error {
 		args.key_cache, args.value_cache = pin.raw(a.rawKeys), pin.raw(a.rawValues)
 	}
 	args.cumulative, args.past, args.table = pin.ints(a.cumulative), pin.ints(a.past), pin.ints(a.table)
+	args.visible = pin.ints(a.visible)
 	args.cos, args.sin = pin.floats(a.cos), pin.floats(a.sin)
 	args.positions, args.rotary_dim = C.int64_t(a.positions), C.int64_t(a.rotary)
 	args.interleaved = truth(a.interleaved)

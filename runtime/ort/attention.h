@@ -39,6 +39,7 @@ typedef struct {
   const int32_t *cumulative;  // [spans+1] first packed row of each span, then rows
   const int32_t *past;        // [spans] tokens in the cache before the span's first row
   const int32_t *table;       // [spans, columns] pages; -1: unmapped
+  const int32_t *visible;     // [spans] keys that each row sees at least, written by then; NULL: up to itself
   const float *cos, *sin;     // [positions, rotary_dim/2]; NULL: no RoPE
   int64_t positions, rotary_dim;
   int interleaved;               // RoPE pairs (2i, 2i+1) instead of (i, i+rotary_dim/2)
@@ -49,6 +50,12 @@ typedef struct {
   int64_t window;        // <= 0: none; otherwise a row sees itself and the window-1 tokens before it
   float *out;            // [rows, q_heads*head_dim]; also holds the rotated queries meanwhile
 } ls_attention_args;
+
+// How many keys a row at that position of a span sees.
+static inline int64_t ls_sees(const ls_attention_args *a, int64_t span, int64_t position) {
+  int64_t least = a->visible ? a->visible[span] : 0;
+  return position + 1 > least ? position + 1 : least;
+}
 
 // Writes K and V of the rows into the caches and the attention into out. Checks all metadata before it
 // touches any memory: on an error it returns -1, with a message in e that names the field and the value.

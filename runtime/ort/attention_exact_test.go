@@ -21,6 +21,7 @@ type play struct {
 	pageSize int
 	threads  int
 	kv       int
+	whole    bool        // half of each sequence is its prompt: in one call, and its rows see all of it
 	chunk    func() int  // rows of the next span
 	joins    func() bool // whether a sequence is in the next call
 }
@@ -71,10 +72,13 @@ func (p *play) run(t *testing.T, rng *rand.Rand, all []*sequence) (out [][]float
 		type part struct{ sequence, rows int }
 		var parts []part
 		left := 0
-		a.q, a.k, a.v, a.table, a.past, a.cumulative = nil, nil, nil, nil, nil, []int32{0}
+		a.q, a.k, a.v, a.table, a.past, a.visible, a.cumulative = nil, nil, nil, nil, nil, nil, []int32{0}
 		for _, i := range rng.Perm(len(all)) {
 			s := all[i]
 			rows := min(p.chunk(), s.length-done[i])
+			if p.whole && done[i] == 0 {
+				rows = (s.length + 1) / 2
+			}
 			if left += s.length - done[i]; rows == 0 || !p.joins() {
 				continue
 			}
@@ -82,6 +86,9 @@ func (p *play) run(t *testing.T, rng *rand.Rand, all []*sequence) (out [][]float
 			a.q, a.k, a.v = append(a.q, s.q[from*qw:to*qw]...), append(a.k, s.k[from*kw:to*kw]...), append(a.v, s.v[from*kw:to*kw]...)
 			a.past, a.table = append(a.past, int32(from)), append(a.table, tables[i]...)
 			a.cumulative = append(a.cumulative, a.cumulative[len(a.cumulative)-1]+int32(rows))
+			if p.whole {
+				a.visible = append(a.visible, int32(s.length+1)/2)
+			}
 			parts = append(parts, part{i, rows})
 		}
 		if left == 0 {
@@ -113,6 +120,10 @@ func TestAttentionIsExactInAnyCompany(t *testing.T) {
 					rng := rand.New(rand.NewPCG(seed, 31))
 					shape := anyShape(rng)
 					shape.spans, shape.packed = []span{{0, 1500}}, false
+					whole := seed%2 == 1
+					if whole {
+						shape.window = 0
+					}
 					if shape.window > 0 && rng.IntN(2) == 0 {
 						shape.window = 200 + rng.IntN(400)
 					}
@@ -129,13 +140,13 @@ func TestAttentionIsExactInAnyCompany(t *testing.T) {
 					always := func() bool { return true }
 					want := make([][]float32, len(all))
 					for i := range all {
-						alone := &play{of: of, pageSize: 16, threads: 1, kv: kv, chunk: one, joins: always}
+						alone := &play{of: of, pageSize: 16, threads: 1, kv: kv, whole: whole, chunk: one, joins: always}
 						want[i] = alone.run(t, rng, all[i:i+1])[0]
 					}
 					for range 2 {
 						most := 1 + rng.IntN(200)
 						mixed := &play{
-							of: of, pageSize: 1 + rng.IntN(40), threads: 1 + rng.IntN(9), kv: kv,
+							of: of, pageSize: 1 + rng.IntN(40), threads: 1 + rng.IntN(9), kv: kv, whole: whole,
 							chunk: func() int { return 1 + rng.IntN(most) }, joins: func() bool { return rng.IntN(3) > 0 },
 						}
 						for i, got := range mixed.run(t, rng, all) {

@@ -172,7 +172,7 @@ static void attend_few(const ls_task *t) {
       float *line = s + i * LS_KEYS;
       if (a->softcap > 0)
         for (int64_t j = 0; j < LS_KEYS; j += LS_W) store(line + j, cap(load(line + j), a->softcap));
-      few_mask(t, line, block, from, first + i % nq / t->heads);
+      few_mask(t, line, block, from, ls_sees(a, t->span, first + i % nq / t->heads) - 1);
       fix[i] = few_softmax(line, segment + i);
       scale_weights(line + from, v + from, i / nq * row, n - from, hd);
     }

@@ -11,7 +11,7 @@
 #include "customop.h"
 #include "shim.h"
 
-enum { QUERY, KEY, VALUE, KEYS, VALUES, CUMULATIVE, PAST, TABLE, COS, SIN, Q_NORM, K_NORM, INPUTS };
+enum { QUERY, KEY, VALUE, KEYS, VALUES, CUMULATIVE, PAST, TABLE, COS, SIN, Q_NORM, K_NORM, VISIBLE, INPUTS };
 
 static const ls_op_input inputs[INPUTS] = {
     [QUERY] = {"query", LS_REQUIRED, LS_TYPE_FLOAT, 2},
@@ -26,6 +26,7 @@ static const ls_op_input inputs[INPUTS] = {
     [SIN] = {"sin_cache", LS_OPTIONAL, LS_TYPE_FLOAT, 2},
     [Q_NORM] = {"q_norm_weight", LS_OPTIONAL, LS_TYPE_FLOAT, 1},
     [K_NORM] = {"k_norm_weight", LS_OPTIONAL, LS_TYPE_FLOAT, 1},
+    [VISIBLE] = {"visible_seqlens", LS_OPTIONAL, LS_TYPE_INT32, 1},
 };
 
 #define REFUSE(...) ls_op_refuse(&ls_paged_attention_op, __VA_ARGS__)
@@ -119,6 +120,10 @@ static OrtStatus *arrange_caches(const attributes *at, const ls_tensor *in, ls_a
   a->spans = in[PAST].dims[0], a->columns = in[TABLE].dims[1];
   a->key_cache = in[KEYS].data, a->value_cache = in[VALUES].data;
   a->cumulative = in[CUMULATIVE].data, a->past = in[PAST].data, a->table = in[TABLE].data;
+  a->visible = in[VISIBLE].data;
+  if (in[VISIBLE].present && in[VISIBLE].dims[0] != a->spans)
+    return REFUSE("visible_seqlens has %" PRId64 " entries for %" PRId64 " spans", in[VISIBLE].dims[0],
+                  a->spans);
   if (memcmp(cache, in[VALUES].dims, 4 * sizeof *cache) != 0)
     return REFUSE("key_cache and value_cache differ in shape");
   if (in[KEYS].type != in[VALUES].type) return REFUSE("key_cache and value_cache differ in type");

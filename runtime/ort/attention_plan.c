@@ -13,6 +13,10 @@ static int64_t span_rows(const ls_attention_args *a, int64_t s) {
   return a->cumulative[s + 1] - a->cumulative[s];
 }
 
+static int64_t span_keys(const ls_attention_args *a, int64_t s) {
+  return ls_sees(a, s, a->past[s] + span_rows(a, s) - 1);
+}
+
 static int64_t span_low(const ls_attention_args *a, int64_t s) {
   int64_t low = a->window > 0 ? a->past[s] - a->window + 1 : 0;
   return low > 0 ? low : 0;
@@ -22,6 +26,7 @@ static int64_t span_low(const ls_attention_args *a, int64_t s) {
 static double head_cost(const ls_attention_args *a, int64_t s) {
   double rows = (double)span_rows(a, s), group = (double)(a->q_heads / a->kv_heads);
   double keys = (double)(a->past[s] - span_low(a, s)) + rows / 2;
+  if (a->visible && keys < a->visible[s]) keys = a->visible[s];
   if (a->window > 0 && keys > (double)a->window) keys = (double)a->window;
   return rows > 0 ? (rows * group * 2 + 8) * keys * (double)a->head_dim : 0;
 }
@@ -44,7 +49,7 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   double cost = head_cost(a, s);
   ls_cut c = {.tiles = 0, .chunks = 1, .parts = 1, .segment = span_low(a, s) / LS_SEGMENT};
   if (rows == 0) return c;
-  c.segments = parted(a->past[s] + rows, LS_SEGMENT) - c.segment;
+  c.segments = parted(span_keys(a, s), LS_SEGMENT) - c.segment;
   c.few = rows * group <= p->k->few && rows * group * a->head_dim <= LS_FEW_FLOATS;
   if (c.few) {  // by keys, and by heads only for two tasks a thread: rows of all heads stream in much faster
     int64_t wanted = at_least_1(cost * (double)a->kv_heads / p->target + 0.5);
@@ -79,7 +84,7 @@ ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t numbe
   t.heads = group - within < c->head_chunk ? group - within : c->head_chunk;
   int64_t oldest = a->window > 0 ? a->past[s] + t.first - a->window + 1 : 0;
   t.from = oldest > 0 ? oldest : 0;
-  t.to = a->past[s] + t.first + t.count;
+  t.to = ls_sees(a, s, a->past[s] + t.first + t.count - 1);
   if (c->parts > 1) {
     int64_t from = c->segment + part * c->segments / c->parts,
             to = c->segment + (part + 1) * c->segments / c->parts;

@@ -30,7 +30,7 @@ type span struct{ past, rows int }
 type shape struct {
 	qHeads, kvHeads, headDim, pageSize, layers, layer int
 	rotary, qkNorm, window                            int
-	interleaved, packed, gains                        bool
+	interleaved, packed, gains, visible               bool
 	softcap                                           float32
 	spans                                             []span
 }
@@ -53,6 +53,7 @@ func anyShape(rng *rand.Rand) shape {
 		s.spans = append(s.spans, span{past: pick(0, 1, rng.IntN(200)), rows: pick(0, 1, 1, 1+rng.IntN(70))})
 	}
 	s.spans = append(s.spans, span{past: s.pageSize - 1, rows: 2})
+	s.visible = s.window == 0 && rng.IntN(3) == 0
 	return s
 }
 
@@ -71,9 +72,16 @@ func newCase(rng *rand.Rand, s shape) *attention {
 		return v
 	}
 	rows, pages := 0, 0
+	var columns []int
 	for _, sp := range s.spans {
 		rows += sp.rows
-		n := (sp.past + sp.rows + s.pageSize - 1) / s.pageSize
+		keys := sp.past + sp.rows
+		if s.visible { // from no more than before the span to beyond its end
+			a.visible = append(a.visible, int32(rng.IntN(keys+10)))
+			keys = max(keys, int(a.visible[len(a.visible)-1]))
+		}
+		n := (keys + s.pageSize - 1) / s.pageSize
+		columns = append(columns, n)
 		pages += n
 		a.columns = max(a.columns, n)
 		a.positions = max(a.positions, sp.past+sp.rows)
@@ -83,8 +91,7 @@ func newCase(rng *rand.Rand, s shape) *attention {
 	a.columns++ // one column that nobody needs
 	free := rng.Perm(pages + 3)
 	a.slabs = len(free) * s.layers
-	for _, sp := range s.spans {
-		n := (sp.past + sp.rows + s.pageSize - 1) / s.pageSize
+	for _, n := range columns {
 		for c := range a.columns {
 			if c < n {
 				a.table = append(a.table, int32(free[0]))
@@ -148,7 +155,7 @@ func (a *attention) reference() (out, keys, values []float64) {
 			for h := range a.qHeads {
 				q := wide(a.q[r*a.qStride+h*hd:][:hd])
 				turn(q, a.qNorm, position)
-				a.attendOne(q, keys, values, out[(r*a.qHeads+h)*hd:][:hd], position, func(p int) int { return slot(s, p, h/(a.qHeads/a.kvHeads)) })
+				a.attendOne(q, keys, values, out[(r*a.qHeads+h)*hd:][:hd], position, a.last(s, position), func(p int) int { return slot(s, p, h/(a.qHeads/a.kvHeads)) })
 			}
 		}
 	}
@@ -187,13 +194,21 @@ func (a *attention) turn(x []float64, gain []float32, position int) {
 	}
 }
 
-func (a *attention) attendOne(q, keys, values, out []float64, position int, slot func(int) int) {
+// last is the last position that a row sees.
+func (a *attention) last(span, position int) int {
+	if a.visible != nil {
+		return max(position, int(a.visible[span])-1)
+	}
+	return position
+}
+
+func (a *attention) attendOne(q, keys, values, out []float64, position, last int, slot func(int) int) {
 	low := 0
 	if a.window > 0 {
 		low = max(0, position-a.window+1)
 	}
-	scores, top := make([]float64, position+1), math.Inf(-1)
-	for p := low; p <= position; p++ {
+	scores, top := make([]float64, last+1), math.Inf(-1)
+	for p := low; p <= last; p++ {
 		s := 0.0
 		for d, k := range keys[slot(p):][:a.headDim] {
 			s += q[d] * k
@@ -205,11 +220,11 @@ func (a *attention) attendOne(q, keys, values, out []float64, position int, slot
 		scores[p], top = s, max(top, s)
 	}
 	total := 0.0
-	for p := low; p <= position; p++ {
+	for p := low; p <= last; p++ {
 		scores[p] = math.Exp(scores[p] - top)
 		total += scores[p]
 	}
-	for p := low; p <= position; p++ {
+	for p := low; p <= last; p++ {
 		for d, v := range values[slot(p):][:a.headDim] {
 			out[d] += scores[p] / total * v
 		}
@@ -251,10 +266,12 @@ func TestAttentionOverLongSequences(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		for _, spans := range [][]span{{{2999, 1}}, {{0, 700}}, {{1500, 33}, {3, 1}, {2047, 1}}} {
-			s := shape{qHeads: 4, kvHeads: 2, headDim: 32, pageSize: 16, layers: 2, layer: 1, rotary: 32, spans: spans}
-			a := newCase(rng, s)
-			a.threads = 2
-			a.compare(t, fmt.Sprint(spans))
+			for _, visible := range []bool{false, true} {
+				s := shape{qHeads: 4, kvHeads: 2, headDim: 32, pageSize: 16, layers: 2, layer: 1, rotary: 32, spans: spans, visible: visible}
+				a := newCase(rng, s)
+				a.threads = 2
+				a.compare(t, fmt.Sprint(spans, a.visible))
+			}
 		}
 	})
 }
@@ -286,6 +303,8 @@ func TestMalformedMetadataTouchesNoMemory(t *testing.T) {
 		"lengths negative":    {func(a *attention) { a.cumulative[1] = -4 }, "cumulative_sequence_length[1] is -4"},
 		"lengths begin late":  {func(a *attention) { a.cumulative[0] = 1 }, "cumulative_sequence_length[0] is 1"},
 		"beyond RoPE table":   {func(a *attention) { a.positions = 5 }, "RoPE table ends at 4"},
+		"visible unmapped":    {func(a *attention) { a.visible = []int32{0, 13} }, "span 1 needs 4 pages"},
+		"visible in a window": {func(a *attention) { a.visible, a.window = []int32{0, 0}, 3 }, "local_window_size of 3 exclude"},
 		"odd rotary":          {func(a *attention) { a.rotary = 3 }, "rotary_dim is 3"},
 		"heads do not divide": {func(a *attention) { a.kvHeads = 3 }, "not a multiple"},
 		"layer outside":       {func(a *attention) { a.layer = 2 }, "layer is 2"},

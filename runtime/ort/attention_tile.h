@@ -187,7 +187,8 @@ static void attend_tile(const ls_task *t) {
       memset(fix, 0, sizeof fix);  // lanes beyond `lanes` are summed and dropped: no stale numbers there
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
   transpose_queries(t, nq, lanes, factor, qt);
-  for (int64_t i = 0; i < TILE_QUERIES; i++) position[i] = (int32_t)(first + (i < nq ? i / t->heads : 0));
+  for (int64_t i = 0; i < TILE_QUERIES; i++)
+    position[i] = (int32_t)ls_sees(a, t->span, first + (i < nq ? i / t->heads : 0)) - 1;  // its last key's
   for (int64_t block = t->from - t->from % LS_KEYS; block < t->to; block += LS_KEYS) {
     if (begins(t, block)) {
       memset(acc, 0, (size_t)(TILE_QUERIES * hd) * sizeof *acc);

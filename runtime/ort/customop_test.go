@@ -26,6 +26,7 @@ var opInputs = []value{
 	{"sin_cache", Float32, []any{"positions", "half"}},
 	{"q_norm_weight", Float32, []any{"dim"}},
 	{"k_norm_weight", Float32, []any{"dim"}},
+	{"visible_seqlens", Int32, []any{"spans"}},
 }
 
 // pagedGraph is one PagedAttention node; inputs named in without are left out.
@@ -55,6 +56,7 @@ func opCases() map[string]shape {
 		"interleaved": {qHeads: 4, kvHeads: 4, headDim: 16, pageSize: 16, layers: 2, rotary: 8, interleaved: true, spans: spans},
 		"norm":        {qHeads: 4, kvHeads: 2, headDim: 24, pageSize: 4, layers: 1, rotary: 24, qkNorm: 1, gains: true, spans: spans},
 		"norm after":  {qHeads: 4, kvHeads: 2, headDim: 24, pageSize: 4, layers: 1, rotary: 24, qkNorm: 2, packed: true, spans: spans},
+		"visible":     {qHeads: 4, kvHeads: 2, headDim: 16, pageSize: 4, layers: 1, rotary: 16, visible: true, spans: spans},
 		"window":      {qHeads: 2, kvHeads: 1, headDim: 16, pageSize: 4, layers: 1, window: 6, softcap: 5, spans: spans},
 		"long":        {qHeads: 8, kvHeads: 2, headDim: 64, pageSize: 16, layers: 1, rotary: 64, spans: []span{{past: 900, rows: 40}, {past: 0, rows: 70}}},
 		"no rows":     {qHeads: 2, kvHeads: 2, headDim: 16, pageSize: 4, layers: 1, spans: []span{{past: 5, rows: 0}}},
@@ -96,6 +98,9 @@ func newPaged(t *testing.T, a *attention, packed bool) *paged {
 	if a.qNorm == nil {
 		without = append(without, "q_norm_weight", "k_norm_weight")
 	}
+	if a.visible == nil {
+		without = append(without, "visible_seqlens")
+	}
 	p := &paged{bound: bound{buffers: map[string]*Buffer{}}, a: a, packed: packed}
 	g := pagedGraph(attributes, without...)
 	element, width := [...]ElementType{kvF32: Float32, kvF16: Float16, kvInt8: Uint8}[a.kv], a.headDim
@@ -131,6 +136,9 @@ func newPaged(t *testing.T, a *attention, packed bool) *paged {
 	p.ints(t, "cumulative_sequence_length", a.cumulative, len(a.cumulative))
 	p.ints(t, "past_seqlens", a.past, len(a.past))
 	p.ints(t, "block_table", a.table, len(a.past), a.columns)
+	if a.visible != nil {
+		p.ints(t, "visible_seqlens", a.visible, len(a.visible))
+	}
 	if a.cos != nil {
 		p.floats(t, "cos_cache", a.cos, a.positions, a.rotary/2)
 		p.floats(t, "sin_cache", a.sin, a.positions, a.rotary/2)

@@ -33,7 +33,7 @@ func (e *Engine) allocate() error {
 		delta: m.New(rows * 4), gate: m.New(rows * 4),
 		logits: m.New(rows * e.m.VocabSize * 4), finalHidden: m.New(rows * e.m.HiddenSize * 4),
 	}
-	e.meta = metadata{cumulative: m.New((rows + 1) * 4), past: m.New(rows * 4), table: m.New(rows * pages * 4)}
+	e.meta = metadata{cumulative: m.New((rows + 1) * 4), past: m.New(rows * 4), visible: m.New(rows * 4), table: m.New(rows * pages * 4)}
 	e.state = newInitialState(e.m)
 	e.views = make([][]float32, 0, rows)
 	return m.Err()

@@ -10,6 +10,7 @@ type metadata struct {
 	cumulative *ort.Buffer // [spans+1]
 	past       *ort.Buffer // [spans]
 	table      *ort.Buffer // [spans, columns]
+	visible    *ort.Buffer // [spans]
 }
 
 // pack writes the batch's spans and returns the columns of the page table.
@@ -17,13 +18,13 @@ func (m *metadata) pack(b *loopctl.Batch) (columns int) {
 	for i := range b.Spans {
 		columns = max(columns, len(b.Spans[i].Pages))
 	}
-	cumulative, past, table := m.cumulative.I32(), m.past.I32(), m.table.I32()
+	cumulative, past, table, visible := m.cumulative.I32(), m.past.I32(), m.table.I32(), m.visible.I32()
 	rows := int32(0)
 	for i := range b.Spans {
 		s := &b.Spans[i]
 		cumulative[i] = rows
 		rows += int32(len(s.Rows))
-		past[i] = int32(s.Past)
+		past[i], visible[i] = int32(s.Past), int32(s.Visible)
 		line := table[i*columns : (i+1)*columns]
 		for j := copy(line, s.Pages); j < columns; j++ {
 			line[j] = -1

@@ -53,6 +53,7 @@ func (s *stage) run(b *loopctl.Batch, meta *metadata) error {
 		s.In("value_cache", s.arena.Value, slabs, size, heads, dim)
 		s.In("cumulative_sequence_length", meta.cumulative, spans+1)
 		s.In("past_seqlens", meta.past, spans)
+		s.In("visible_seqlens", meta.visible, spans)
 		s.In("block_table", meta.table, spans, columns)
 		s.Out("key_cache_out", s.arena.Key, slabs, size, heads, dim) // CUDA's op returns the caches: the same memory
 		s.Out("value_cache_out", s.arena.Value, slabs, size, heads, dim)

@@ -11,8 +11,8 @@ import (
 
 // Options size an engine. A zero field means its default.
 type Options struct {
-	MaxRows  int   // rows of a call, default 256
-	Latents  int   // rows between prelude and coda at one time, default 2·MaxRows
+	MaxRows  int   // rows of a call, default 256; those of one whole prompt come on top where the bundle reads it in one call
+	Latents  int   // rows between prelude and coda at one time, default 2·MaxRows; the same
 	PageSize int   // tokens of a page, default 16
 	KVBytes  int64 // memory of all KV pages, default 1 GiB
 	Sequence int   // sequences that may run at one time, default 64: KV beyond what they can use is not allocated
@@ -81,6 +81,9 @@ func (o Options) Capacity(m *bundle.Manifest, provider string) (loopctl.Capacity
 		if t.Choice {
 			l.Trajectories = loopctl.TrajectoryAny
 		}
+	}
+	if l.Whole = m.PrefixLM; l.Whole { // room for the longest prompt beside what there is room for
+		l.MaxRows, l.Latents = l.MaxRows+l.Context, l.Latents+l.Context
 	}
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		l.Hidden = m.HiddenSize
