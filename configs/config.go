@@ -73,6 +73,7 @@ type Config struct {
 	MaxContext    int           `yaml:"max_context" least:"0"`
 
 	BodyLimit    Bytes    `yaml:"body_limit" least:"1KiB"`
+	BodyBudget   Bytes    `yaml:"body_budget" least:"1MiB"`
 	MaxPrompts   int      `yaml:"max_prompts" least:"1"`
 	MaxChoices   int      `yaml:"max_choices" least:"1"`
 	MaxSequences int      `yaml:"max_sequences" least:"1"`

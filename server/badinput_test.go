@@ -69,6 +69,7 @@ func TestBadInput(t *testing.T) {
 		code, param string
 		message     string
 	}{
+		{`"prompt_embeds":"x"`, bad, "unsupported_field", "prompt_embeds", gone("prompt_embeds", `"x", a string`, "send text or token ids")},
 		// loops
 		{`"loops":0`, bad, "loops_out_of_range", "loops", loops("0", "")},
 		{`"loops":-1`, bad, "loops_out_of_range", "loops", loops("-1", "")},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -21,7 +22,11 @@ func (s *Server) readBody(c *gin.Context) (api.Body, error) {
 		// its bytes would be called broken JSON
 		return nil, failure(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Encoding is %s: send the body uncompressed", api.Quote(coding))
 	}
-	data, err := readBounded(c.Request, s.cfg.BodyLimit)
+	h := holdOf(c)
+	data, err := readBounded(c.Request, h, s.cfg.BodyLimit)
+	if err == nil {
+		err = h.begin(c.Request.Context())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -56,14 +61,17 @@ func (b *owed) until(t time.Time) { _ = b.rc.SetReadDeadline(t) }
 
 // readBounded reads a body of at most limit bytes. Of a longer one it swallows a little more, because a client that
 // is still sending when the connection closes sees a reset instead of the answer.
-func readBounded(r *http.Request, limit int64) ([]byte, error) {
+func readBounded(r *http.Request, h *hold, limit int64) ([]byte, error) {
 	tooLarge := failure(http.StatusRequestEntityTooLarge, "body_too_large",
 		"request body is larger than %d bytes: send less, or raise body_limit in the configuration", limit)
 	if r.ContentLength > limit && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
 		return nil, tooLarge // the client has not begun to send
 	}
 	if r.ContentLength <= limit {
-		data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+		data, err := io.ReadAll(io.LimitReader(&metered{Reader: r.Body, hold: h}, limit+1))
+		if errors.Is(err, errCrowded) {
+			return nil, err
+		}
 		if err != nil {
 			e := failure(http.StatusBadRequest, "body_incomplete", "request body could not be read to its end: it stopped or came too slowly")
 			e.Cause = err

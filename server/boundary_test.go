@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -233,6 +234,15 @@ func TestBodyThatNeverComes(t *testing.T) {
 		{"DELETE /v1/bench/x", "Content-Length: 100"},
 		{"OPTIONS /v1/models", "Content-Length: 100"},
 		{"POST /admin/rescan", "Content-Length: 100"},
+	}
+	var doc struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal([]byte(send(t, newTestServer(t, srv), "GET", "/openapi.json", "").body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, operations := range doc.Paths { // all of them, as TestOpenAPIHasEveryRoute knows
+		for method := range operations {
+			tests = append(tests, struct{ line, header string }{strings.ToUpper(method) + " " + path, "Content-Length: 100"})
+		}
 	}
 	for name, h := range handlers {
 		ts := httptest.NewServer(h)

@@ -117,6 +117,7 @@ func (s *Server) start(c *gin.Context, p *generate.Plan, prompts []generate.Prom
 	if err := p.CheckCost(len(prompts), s.cfg.Limits); err != nil {
 		return nil, err
 	}
+	holdOf(c).pause() // the model may have to be loaded first
 	g, err := generate.Start(c.Request.Context(), host{s}, s.call(c), p, prompts)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type Config struct {
 	Trace func(*http.Request) (traced *http.Request, end func(status int, header http.Header))
 
 	BodyLimit     int64         // bytes of a request body; 4 MiB
+	BodyBudget    int64         // bytes of all bodies over 64 KiB that are open at the same time; 64 MiB
 	HeaderTimeout time.Duration // for a request's header; 10 s
 	BodyTimeout   time.Duration // for its body; 30 s
 	WriteTimeout  time.Duration // for one write: a client that takes nothing for so long is gone; 30 s
@@ -39,6 +40,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.BodyLimit = api.OrElse(c.BodyLimit, 4<<20)
+	c.BodyBudget = api.OrElse(c.BodyBudget, 64<<20)
 	c.HeaderTimeout = api.OrElse(c.HeaderTimeout, 10*time.Second)
 	c.BodyTimeout = api.OrElse(c.BodyTimeout, 30*time.Second)
 	c.WriteTimeout = api.OrElse(c.WriteTimeout, 30*time.Second)

@@ -35,6 +35,7 @@ var statuses = []struct {
 	text   string
 }{
 	{loopctl.ErrQueueFull, http.StatusServiceUnavailable, "queue_full", "", ""},
+	{errCrowded, http.StatusServiceUnavailable, "too_many_bytes", "", ""},
 	{loopctl.ErrDraining, http.StatusServiceUnavailable, "draining", "", "the server is shutting down and accepts no new requests: try another instance, or retry when it is back"},
 	{generate.ErrModelUnavailable, http.StatusServiceUnavailable, "model_unavailable", "model", "the model could not be brought into memory in time: try again, or ask for another model"},
 	{ErrNoModel, http.StatusNotFound, "model_not_found", "", ""},

@@ -164,6 +164,7 @@ func respondBytes(c *gin.Context, status int, kind string, data []byte) {
 	h := c.Writer.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(data)))
+	holdOf(c).pause()
 	setProcessing(c)
 	extendWrite(c)
 	c.Writer.WriteHeader(status)

@@ -27,6 +27,7 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics.Registry
 	router  *gin.Engine
+	work    *work // before the engine
 	http    *http.Server
 
 	jobs   jobs                   // benchmarks and depth curves
@@ -55,6 +56,7 @@ func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 	for _, k := range cfg.APIKeys {
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
 	}
+	s.work = newWork(s.cfg.BodyBudget)
 	s.LeaveOut()
 	registry.Watch(s.watched)
 	s.stop, s.halt = context.WithCancelCause(context.Background())
@@ -122,7 +124,7 @@ func (s *Server) routes() *gin.Engine {
 	r.UseRawPath = true
 	r.ContextWithFallback = true
 	guard := s.guard(s.cfg.Listen, s.cfg.CORSOrigins)
-	r.Use(s.identify, s.trace, s.account, s.recover, s.cors)
+	r.Use(s.identify, s.meter, s.trace, s.account, s.recover, s.cors)
 	r.GET("/", guard, s.getPlayground) // before authorize: the page asks for the key
 	r.HEAD("/", guard, s.getPlayground)
 	r.Use(s.authorize, guard)

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -9,12 +10,13 @@ import (
 	"github.com/dlclark/regexp2/v2"
 )
 
-// An expression comes with the file, but the text comes from anyone: matchTimeout bounds the search for one match, and
-// that with byteTimeout for each byte of the text bounds all of them. A text without malice takes a hundredth of it; what
-// is left is for a machine under load.
+// An expression comes with the file, but the text comes from anyone: textTime and byteTime for each byte bound the processor time of
+// all searches in one. A text without malice takes a tenth of it, however busy the machine is: no clock decides. Only one search that
+// alone takes matchTimeout, a million times what one takes, is ended by the clock, since the library has no other way.
 const (
-	matchTimeout = 2 * time.Second
-	byteTimeout  = 10 * time.Microsecond
+	matchTimeout = 10 * time.Second
+	textTime     = 2 * time.Second
+	byteTime     = 2 * time.Microsecond
 )
 
 // expression is a regular expression of Oniguruma (Ruby syntax), rewritten for regexp2 with Unicode 16 classes.
@@ -62,8 +64,9 @@ func (e *expression) find(dst []span, text []byte) ([]span, error) {
 		}
 		return offset
 	}
-	began, last, late := time.Now(), -1, false
-	limit := matchTimeout + time.Duration(len(text))*byteTimeout
+	w := watch{began: time.Now(), limit: textTime + time.Duration(len(text))*byteTime}
+	defer w.end()
+	last, late := -1, false
 	err := e.re.FindRunesMatches(runes, 0, func(m regexp2.MatchView) bool {
 		start, length, _ := m.GroupRange(0)
 		if length > 0 || start != last {
@@ -71,13 +74,39 @@ func (e *expression) find(dst []span, text []byte) ([]span, error) {
 			from := advance(start)
 			dst = append(dst, span{from, advance(last)})
 		}
-		late = time.Since(began) > limit
+		late = w.late()
 		return !late
 	})
 	if err != nil || late {
 		return dst, errTimeout
 	}
 	return dst, nil
+}
+
+// watch bounds the processor time of the searches in one text.
+type watch struct {
+	began time.Time
+	limit time.Duration
+	found int           // matches so far
+	from  time.Duration // the thread's time when the watch began in earnest; 0: not yet
+}
+
+// late says after each match whether the limit is over. To ask for a thread's time is dear, and most texts take no second.
+func (w *watch) late() bool {
+	if w.found++; w.found%64 != 0 || time.Since(w.began) < time.Second {
+		return false
+	}
+	if w.from == 0 {
+		runtime.LockOSThread() // its time is this work's alone from here on
+		w.from = threadTime()
+	}
+	return threadTime()-w.from > w.limit
+}
+
+func (w *watch) end() {
+	if w.from > 0 {
+		runtime.UnlockOSThread()
+	}
 }
 
 // gpt2Pattern is what ByteLevel splits by.

@@ -151,7 +151,7 @@ func Check(cfg *configs.Config) error {
 func serverConfig(cfg *configs.Config, keys []string, version string) server.Config {
 	return server.Config{
 		Listen: cfg.Listen, AdminListen: cfg.AdminListen, RootPath: cfg.RootPath, AllowedHosts: cfg.AllowedHosts, CORSOrigins: cfg.CORSOrigins,
-		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), HeaderTimeout: cfg.HeaderTimeout,
+		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), BodyBudget: int64(cfg.BodyBudget), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs,
 		Limits: api.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: cfg.MaxSequences, LoopSteps: int64(cfg.MaxLoopSteps)},

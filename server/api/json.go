@@ -15,8 +15,8 @@ import (
 // maxNesting bounds how deep a body's JSON may go: no field of this API needs more than a few levels.
 const maxNesting = 64
 
-// maxFields bounds how many fields an object of the body has: fields that nobody knows are kept until the request ends.
-const maxFields = 256
+// MaxFields bounds how many fields an object of the body has: fields that nobody knows are kept until the request ends.
+const MaxFields = 256
 
 // Body is a JSON object, split into its fields.
 type Body map[string]json.RawMessage
@@ -76,8 +76,8 @@ func Parse(data []byte) (Body, error) {
 		if _, twice := b[name]; twice {
 			return nil, Bad(name, "duplicate_field", "field %s is given twice: give it once", Quote(name))
 		}
-		if len(b) == maxFields {
-			return nil, Bad("", "too_many_fields", "request body has more than %d fields: send fewer", maxFields)
+		if len(b) == MaxFields {
+			return nil, Bad("", "too_many_fields", "request body has more than %d fields: send fewer", MaxFields)
 		}
 		b[name] = value
 	}

@@ -24,15 +24,18 @@ type conversation struct {
 // one string, the arguments of calls are objects, a thought has both of its names, and what is null is left out. Every
 // other field stays, in its place: templates print whole messages.
 func readMessages(raw json.RawMessage, developer string) (conversation, error) {
-	var list []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+	if raw[0] != '[' {
 		return conversation{}, api.Bad("messages", api.CodeType, `messages is %s: it must be a list of {"role", "content"}`, api.Show(raw))
 	}
-	switch {
-	case len(list) == 0:
+	var list []json.RawMessage
+	for _, item := range api.Members(raw) {
+		if len(list) == mostMessages {
+			return conversation{}, api.Bad("messages", "request_too_large", "messages has more than %d entries: send fewer", mostMessages)
+		}
+		list = append(list, item)
+	}
+	if len(list) == 0 {
 		return conversation{}, api.Bad("messages", "empty_prompt", "messages is an empty list: give at least one message")
-	case len(list) > mostMessages:
-		return conversation{}, api.Bad("messages", "request_too_large", "messages has %d entries: at most %d are allowed", len(list), mostMessages)
 	}
 	out := conversation{messages: list, asked: len(list) - 1}
 	for i, item := range list {
@@ -249,6 +252,9 @@ func edited(raw json.RawMessage, where string, edits map[string]edit) (fields []
 	for name, value := range api.Members(raw) {
 		if seen[name] {
 			return nil, api.Bad("messages", "duplicate_field", "%s.%s is given twice: give it once", where, name)
+		}
+		if len(seen) == api.MaxFields {
+			return nil, api.Bad("messages", "too_many_fields", "%s has more than %d fields: send fewer", where, api.MaxFields)
 		}
 		seen[name] = true
 		if change := edits[name]; change != nil {

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
@@ -22,9 +21,6 @@ import (
 const plainTemplate = `{%- set ns = namespace(start=0) -%}
 {%- for m in messages -%}{%- if m.role == 'user' -%}{%- set ns.start = loop.index0 -%}{%- endif -%}{%- endfor -%}
 {%- for m in messages[ns.start:] -%}{{ m.content or '' }}{%- endfor -%}`
-
-// renderTime bounds a template's run, beside the interpreter's own bounds on steps and memory.
-const renderTime = 2 * time.Second
 
 // Template is a model's chat template, compiled when it is first used.
 type Template struct {
@@ -185,9 +181,7 @@ func (t *Template) render(ctx context.Context, chat jinja.Chat) (string, error) 
 	if err != nil {
 		return "", api.Bad("messages", "chat_template_failed", "the chat template of model %s cannot be run here: %s: send the text itself to /v1/completions", model, err.Error())
 	}
-	bounded, cancel := context.WithTimeout(ctx, renderTime)
-	defer cancel()
-	text, err := parsed.RenderChat(bounded, chat)
+	text, err := parsed.RenderChat(ctx, chat)
 	var over *jinja.LimitError
 	raised, isRaised := jinja.Raised(err)
 	switch {
@@ -197,7 +191,7 @@ func (t *Template) render(ctx context.Context, chat jinja.Chat) (string, error) 
 		return "", context.Cause(ctx)
 	case isRaised:
 		return "", api.Bad("messages", api.CodeValue, "the chat template of model %s refuses the conversation: %s", model, raised)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &over):
+	case errors.As(err, &over): // of steps, memory or output: no clock decides
 		return "", api.Bad("messages", "request_too_large", "the chat template of model %s exceeded its limits: send a shorter conversation", model)
 	}
 	return "", api.Bad("messages", "chat_template_failed", "the chat template of model %s failed on the conversation: %s: change the messages, or send the text itself to /v1/completions", model, err.Error())
@@ -261,6 +255,9 @@ func (p *Prompt) Prompts(ctx context.Context, v *api.Values, plan *generate.Plan
 	}
 	if form.calls != nil {
 		maps.Copy(plan.Marks, marksOf(p.template.model.Tokenizer, form.calls.tags()...))
+	}
+	if err := plan.Model.CheckLength(p.text, "messages", "messages"); err != nil {
+		return nil, err
 	}
 	ids, err := p.IDs(plan.AddSpecial)
 	if err != nil {

@@ -3,6 +3,7 @@ package generate
 import (
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/loopserve/loopserve/server/api"
 )
@@ -92,6 +93,9 @@ func (p *Plan) tokens(raw json.RawMessage, field, where string) (ids []int32, te
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return nil, "", api.Bad(field, api.CodeType, "%s is %s: it must be a string", where, api.Show(raw))
 		}
+		if err = m.CheckLength(text, field, where); err != nil {
+			return nil, "", err
+		}
 		if ids, err = m.Tokenizer.Encode(text, p.AddSpecial); err != nil {
 			return nil, "", api.Bad(field, "cannot_tokenize", "%s cannot be tokenized: %s: change the text, or send token ids", where, err.Error())
 		}
@@ -101,6 +105,27 @@ func (p *Plan) tokens(raw json.RawMessage, field, where string) (ids []int32, te
 		return nil, "", api.Bad(field, "empty_prompt", "%s is empty: model %s needs at least one token to start from", where, m.Name)
 	}
 	return ids, text, nil
+}
+
+// CheckLength refuses a text that is far over the context by its beginning, which costs what the model could take and not what was sent: by
+// 16 bytes for each token of the context, or four times as many, until all are as cheap. Where the beginning has twice as many
+// tokens as the context, no end makes them few enough.
+func (m *Model) CheckLength(text, field, where string) error {
+	for n := max(16*m.Context, 4096); n <= len(text)/2; n *= 4 {
+		cut := n
+		for cut > 0 && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		ids, err := m.Tokenizer.Encode(text[:cut], false)
+		if err != nil { // which the whole text has, too
+			return nil
+		}
+		if len(ids) > 2*m.Context {
+			return api.Bad(field, "context_length_exceeded", "%s has more than %d tokens: model %s has a context of %d tokens for prompt and completion together: shorten the prompt",
+				where, 2*m.Context, m.Name, m.Context)
+		}
+	}
+	return nil
 }
 
 // fit returns how many tokens may follow a prompt of n tokens. What was not asked for by name is cut to the room that
