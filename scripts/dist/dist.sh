@@ -44,6 +44,11 @@ for arch in ${ARCHES:-amd64 arm64}; do
   go run ./cmd/loopserve completion bash >"$home/share/bash-completion/completions/loopserve"
   chmod -R u=rwX,go=rX "$home"
 
+  # The oldest glibc whose symbols the binary needs is what the wheel's tag and the .deb's dependency promise.
+  glibc=$(objdump -T "$home/bin/loopserve" 2>/dev/null | grep -oE 'GLIBC_2\.[0-9]+' | sort -Vu | tail -1 | cut -d. -f2 || true)
+  glibc=${glibc:-34}
+  [ "$glibc" -le 36 ] || { echo "the binary needs glibc 2.$glibc, but Debian 12 has 2.36" >&2; exit 1; }
+
   cp -r "$home" "$work/loopserve-$number"
   pack "$work/loopserve-$number" "$out/loopserve_${number}_linux_$arch.tar.gz"
   rm -r "$work/loopserve-$number"
@@ -57,13 +62,9 @@ for arch in ${ARCHES:-amd64 arm64}; do
   rm -r "$home/share"
   install -m 644 deploy/systemd/loopserve.yaml "$deb/etc/loopserve/loopserve.yaml"
   echo /etc/loopserve/loopserve.yaml >"$deb/DEBIAN/conffiles"
-  sed -e "s/@version@/$debian/; s/@arch@/$arch/; s/@size@/$(du -sk "$deb" | cut -f1)/" deploy/debian/control >"$deb/DEBIAN/control"
+  sed -e "s/@version@/$debian/; s/@arch@/$arch/; s/@glibc@/2.$glibc/; s/@size@/$(du -sk "$deb" | cut -f1)/" deploy/debian/control >"$deb/DEBIAN/control"
   dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/loopserve_${debian}_$arch.deb" >/dev/null
 
-  # The oldest glibc whose symbols the binary needs is what its tag promises.
-  glibc=$(objdump -T "$home/bin/loopserve" 2>/dev/null | grep -oE 'GLIBC_2\.[0-9]+' | sort -Vu | tail -1 | cut -d. -f2 || true)
-  glibc=${glibc:-34}
-  [ "$glibc" -le 36 ] || { echo "the binary needs glibc 2.$glibc, but Debian 12 has 2.36" >&2; exit 1; }
   tree=$work/wheel-$arch
   mkdir -p "$tree/loopserve-$python.data/scripts" "$tree/loopserve-$python.dist-info/licenses"
   cp "$home/bin/loopserve" "$tree/loopserve-$python.data/scripts/"
