@@ -25,8 +25,8 @@ crd github.com/kserve/kserve@v0.16.0 config/crd/full/serving.kserve.io_servingru
 chart=deploy/helm/loopserve
 keyed=(--set 'apiKeys={a-long-key,another-key}')
 check() { # NAME VALUES...
-  "$helm" lint --strict --quiet "$chart" "${@:2}" >"$work/log" || { cat "$work/log"; exit 1; }
-  "$helm" template "$1" "$chart" --namespace ai "${@:2}" >"$work/$1.yaml"
+  "$helm" lint --kube-version 1.34 --strict --quiet "$chart" "${@:2}" >"$work/log" || { cat "$work/log"; exit 1; }
+  "$helm" template "$1" "$chart" --kube-version 1.34 --namespace ai "${@:2}" >"$work/$1.yaml"
   echo "$1: $("$work/kubecheck" "${crds[@]}" <"$work/$1.yaml")"
   # What the replica will read, with models that are here and keys in a file that is here.
   sed -n '/^  loopserve.yaml: |/,/^---/ { s/^    //p }' "$work/$1.yaml" | sed "s#/opt/loopserve/models#models#; s#/etc/loopserve-keys/keys#$work/keys#" >"$work/settings.yaml"
@@ -34,7 +34,7 @@ check() { # NAME VALUES...
   bin/loopserve config --config "$work/settings.yaml" --check >/dev/null
 }
 refused() { # VALUES...
-  if "$helm" template x "$chart" "$@" >"$work/log" 2>&1; then echo "not refused: $*" >&2; exit 1; fi
+  if "$helm" template x "$chart" --kube-version 1.34 "$@" >"$work/log" 2>&1; then echo "not refused: $*" >&2; exit 1; fi
 }
 check plain "${keyed[@]}"
 check open --set settings.insecure=true --set networkPolicy.enabled=false --set topologyKey= --set preStopSeconds=0
@@ -44,10 +44,11 @@ check scaled "${keyed[@]}" --set autoscaling.kind=hpa --set serviceMonitor.enabl
 check keda "${keyed[@]}" --set autoscaling.kind=keda --set cache.size=50Gi
 check gateway "${keyed[@]}" --set inferencePool.enabled=true --set servingRuntime.enabled=true
 check bundles "${keyed[@]}" --set bundles.claim=bundles --set 'verify={/bundles/mine}' --set 'models={/opt/loopserve/models}' --set 'image.pullSecrets[0].name=registry' \
-  --set nodeSelector.zone=a --set 'tolerations[0].key=gpu' --set disruptionBudget.maxUnavailable=null --set disruptionBudget.minAvailable=1
+  --set nodeSelector.zone=a --set 'tolerations[0].key=gpu' --set disruptionBudget.minAvailable=1
 refused
 refused --set 'apiKeys={short}'
 refused "${keyed[@]}" --set autoscaling.kind=vpa
 refused "${keyed[@]}" --set replica=3
-refused "${keyed[@]}" --set 'models=null'
+refused "${keyed[@]}" --set-json 'models=[]'
 echo "chart: refuses a start without keys, short keys, unknown values"
+if sed 's/maxUnavailable: 0/maxUnavailabl: 0/' "$work/plain.yaml" | "$work/kubecheck" 2>/dev/null; then echo "an unknown field passed" >&2; exit 1; fi
