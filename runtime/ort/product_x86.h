@@ -8,8 +8,8 @@ typedef __m512i vw;
 #define LS_OP(name) _mm512_##name
 #define LS_CODES(p) _mm512_loadu_si512(p)
 #define LS_AND(a, b) _mm512_and_si512(a, b)
+#define LS_ANDNOT(a, b) _mm512_andnot_si512(a, b)
 #define LS_HALFS(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p)))
-#define LS_DOT(sum, w, x) _mm512_dpbusd_epi32(sum, w, x)
 #define LS_FLOATS __m512
 #define LS_ZERO _mm512_setzero_si512()
 #else
@@ -17,8 +17,8 @@ typedef __m256i vw;
 #define LS_OP(name) _mm256_##name
 #define LS_CODES(p) _mm256_loadu_si256((const __m256i *)(p))
 #define LS_AND(a, b) _mm256_and_si256(a, b)
+#define LS_ANDNOT(a, b) _mm256_andnot_si256(a, b)
 #define LS_HALFS(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p)))
-#define LS_DOT(sum, w, x) _mm256_dpbusd_avx_epi32(sum, w, x)
 #define LS_FLOATS __m256
 #define LS_ZERO _mm256_setzero_si256()
 #endif
@@ -55,11 +55,13 @@ static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes) {
 #include "product_float.h"
 #include "product_row.h"
 
+#if LS_W == 8
 static inline vw inputs(const ls_qblock *x, int i) {
   int32_t four;
   memcpy(&four, x->codes + 4 * i, sizeof four);
   return LS_OP(set1_epi32)(four);
 }
+#endif
 
 enum { MOST_VECTORS = 2 };
 
@@ -73,9 +75,10 @@ static inline __attribute__((always_inline)) void ask(const reading *in, int64_t
 // until they spill.
 static inline __attribute__((always_inline)) void hold(vw *v) { __asm__("" : "+v"(*v)); }
 
-// The codes of a vector's columns with inputs 4i to 4i+3, and 4i+4 to 4i+7.
-static inline __attribute__((always_inline)) void load_codes(const uint8_t *w, int bits, int i, vw *even,
-                                                             vw *odd) {
+// The codes of a vector's columns with inputs 4i to 4i+3, and 4i+4 to 4i+7; these 16-fold where they stay
+// apart.
+static inline __attribute__((always_inline)) void load_codes(const uint8_t *w, int bits, int apart, int i,
+                                                             vw *even, vw *odd) {
   if (bits == 8) {
     *even = LS_CODES(w + 64 * i), *odd = LS_CODES(w + 64 * (i + 1));
     hold(even), hold(odd);
@@ -84,26 +87,36 @@ static inline __attribute__((always_inline)) void load_codes(const uint8_t *w, i
   const vw low = LS_OP(set1_epi8)(15);
   vw both = LS_CODES(w + 32 * i);
   hold(&both);
-  *even = LS_AND(both, low), *odd = LS_AND(LS_OP(srli_epi16)(both, 4), low);
+  *even = LS_AND(both, low);
+  *odd = apart ? LS_ANDNOT(low, both) : LS_AND(LS_OP(srli_epi16)(both, 4), low);
 }
 
 // sum + Σ codes·inputs. Without VNNI, the 32 products of 4-bit codes with inputs, 15·127·2·8 = 30,480 for a
 // pair, are added in 16 bits; an 8-bit code's sign goes to the input, so that a pair, 128·127·2, fits.
-static inline __attribute__((always_inline)) vw multiply_add(vw sum, int bits, vw codes, vw inputs) {
-#if LS_VNNI
+static inline __attribute__((always_inline)) vw multiply_add(vw sum, int bits, vw codes, const ls_qblock *x,
+                                                             int i) {
+#if LS_W == 16  // by hand: GCC spreads the inputs to a register first
   (void)bits;
-  return LS_DOT(sum, codes, inputs);
+  __asm__("vpdpbusd %2%{1to16%}, %1, %0"
+          : "+v"(sum)
+          : "v"(codes), "m"(*(const int8_t(*)[4])(x->codes + 4 * i)));
+  return sum;
+#elif LS_VNNI
+  (void)bits;
+  return _mm256_dpbusd_avx_epi32(sum, codes, inputs(x, i));
 #else
-  if (bits == 4) return LS_OP(add_epi16)(sum, LS_OP(maddubs_epi16)(codes, inputs));
+  vw four = inputs(x, i);
+  if (bits == 4) return LS_OP(add_epi16)(sum, LS_OP(maddubs_epi16)(codes, four));
   codes = LS_OP(xor_si256)(codes, LS_OP(set1_epi8)(-128));
-  vw pairs = LS_OP(maddubs_epi16)(LS_OP(abs_epi8)(codes), LS_OP(sign_epi8)(inputs, codes));
+  vw pairs = LS_OP(maddubs_epi16)(LS_OP(abs_epi8)(codes), LS_OP(sign_epi8)(four, codes));
   return LS_OP(add_epi32)(sum, LS_OP(madd_epi16)(pairs, LS_OP(set1_epi16)(1)));
 #endif
 }
 
 // Some groups of columns for some rows: constants, so that sums stay in registers.
 static inline __attribute__((always_inline)) void tile(const reading *in, int bits, int groups, int rows) {
-  const int vectors = groups * PARTS;
+  // One row has a chain of sums to itself: with two of them fewer steps wait, and one shift serves for four.
+  const int vectors = groups * PARTS, apart = LS_W == 16 && bits == 4 && rows == 1;
   const uint8_t *w[MOST_VECTORS];
   LS_FLOATS sums[MOST_VECTORS][LS_TILE];
   for (int v = 0; v < vectors; v++) {
@@ -113,17 +126,18 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
   const ls_qblock *x = in->x;
   for (int64_t b = 0; b < in->blocks; b++, x++) {
     ask(in, b, groups, rows);
-    vw exact[MOST_VECTORS][LS_TILE];
+    vw exact[MOST_VECTORS][LS_TILE], high[MOST_VECTORS] = {LS_ZERO, LS_ZERO};
     for (int v = 0; v < vectors; v++)
       for (int r = 0; r < rows; r++)
         exact[v][r] = bits == 8 && LS_VNNI ? LS_OP(set1_epi32)(x[r * in->blocks].sum.bias) : LS_ZERO;
     for (int i = 0; i < VECTORS; i += 2) {
       for (int v = 0; v < vectors; v++) {
         vw even, odd;
-        load_codes(w[v] + v % PARTS * LS_W * 4, bits, i, &even, &odd);
+        load_codes(w[v] + v % PARTS * LS_W * 4, bits, apart, i, &even, &odd);
         for (int r = 0; r < rows; r++) {
-          exact[v][r] = multiply_add(exact[v][r], bits, even, inputs(x + r * in->blocks, i));
-          exact[v][r] = multiply_add(exact[v][r], bits, odd, inputs(x + r * in->blocks, i + 1));
+          vw *to = apart ? &high[v] : &exact[v][r];
+          exact[v][r] = multiply_add(exact[v][r], bits, even, x + r * in->blocks, i);
+          *to = multiply_add(*to, bits, odd, x + r * in->blocks, i + 1);
           if (!LS_VNNI) hold(&exact[v][r]);
         }
       }
@@ -133,7 +147,7 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
       LS_FLOATS scale = LS_HALFS(scales), minimum = bits == 4 ? LS_HALFS(scales + 2 * LS_GROUP) : scale;
       for (int r = 0; r < rows; r++) {
         const ls_qblock *row = x + r * in->blocks;
-        vw sum = exact[v][r];
+        vw sum = apart ? LS_OP(add_epi32)(exact[v][r], LS_OP(srai_epi32)(high[v], 4)) : exact[v][r];
 #if !LS_VNNI
         if (bits == 4) sum = LS_OP(madd_epi16)(sum, LS_OP(set1_epi16)(1));
 #endif
