@@ -94,7 +94,7 @@ type Config struct {
 	TraceRatio    float64 `yaml:"trace_ratio"`
 }
 
-var kvPolicy = regexp.MustCompile(`^(depth|latest|modulo:[1-9][0-9]{0,3})$`)
+var kvPolicy = regexp.MustCompile(`^(auto|depth|latest|first|last_loop|modulo:[1-9][0-9]{0,3})$`)
 
 // Validate returns every mistake at once, each with field, value and remedy.
 func (c *Config) Validate() error {
@@ -169,7 +169,7 @@ func (c *Config) Validate() error {
 		bad("page_size", c.PageSize, "must be a power of two, for example 16")
 	}
 	if !kvPolicy.MatchString(c.KVPolicy) {
-		bad("kv_policy", fmt.Sprintf("%q", c.KVPolicy), "use one of depth, latest, modulo:m (modulo:4)")
+		bad("kv_policy", fmt.Sprintf("%q", c.KVPolicy), "use one of auto, depth, latest, first, last_loop, modulo:m (modulo:4)")
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)

@@ -12,12 +12,13 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 	for _, k := range chunks {
 		s := k.seq
 		first, slots := k.first, k.slots
-		span := Span{Seed: s.req.Seed}
+		span, loops := Span{Seed: s.req.Seed}, 0
 		switch st {
 		case StagePrelude:
 		case StageBlock:
 			span.Depth = k.depth
-			span.Time, span.Step = s.req.Trajectory.At(k.depth, s.loops)
+			loops, _ = s.target(k.first)
+			span.Time, span.Step = s.req.Trajectory.At(k.depth, loops)
 		case StageCoda:
 			switch {
 			case k.scores() && !k.probed:
@@ -34,7 +35,7 @@ func (c *Controller) pack(st Stage, chunks []*chunk) {
 		if c.capacity.Whole {
 			span.Visible = len(s.req.Prompt)
 		}
-		span.Pages = c.memory.Pages(&s.holding, int(st), span.Depth, max(end, span.Visible))
+		span.Pages = c.memory.Pages(&s.holding, int(st), span.Depth, loops, first, max(end, span.Visible))
 		b.Spans = append(b.Spans, span)
 		b.Rows += len(slots)
 	}

@@ -14,7 +14,7 @@ func (c *Controller) choose() {
 	room := c.capacity.MaxRows - c.rowsForCoda()
 	kept := 0
 	if prompts > 0 && decodes >= room && c.promptStarvedTicks >= starvedLimit {
-		kept = min(room, max(1, min(c.cfg.RowBudget, c.capacity.MaxRows/4)))
+		kept = min(room, max(1, min(c.cfg.RowBudget, max(c.capacity.MaxRows/4, c.cfg.wrapRows(c.capacity.KV)))))
 	}
 	for _, s := range c.running {
 		if s.ready && room > kept {
@@ -163,7 +163,7 @@ func (c *Controller) entrance(s *sequence) int {
 		case s.computed >= prompt:
 			n = 1
 		default:
-			n = min(c.cfg.WrapRows-s.computed%c.cfg.WrapRows, prompt-s.computed)
+			n = c.piece(s)
 			if n > 1 && s.computed+n == prompt && c.solos(s) {
 				n-- // also when it is computed again and will not be probed
 			}
@@ -174,6 +174,18 @@ func (c *Controller) entrance(s *sequence) int {
 		n--
 	}
 	return n
+}
+
+// piece is how many rows of the prompt, from the next one on, are in one chunk where planes are written more than once.
+func (c *Controller) piece(s *sequence) int {
+	first, rows := 0, c.cfg.wrapRows(c.capacity.KV)
+	for _, end := range s.req.Cut {
+		if s.computed < end {
+			return end - s.computed
+		}
+		first = end
+	}
+	return min(rows-(s.computed-first)%rows, len(s.req.Prompt)-s.computed)
 }
 
 // chooseDecode plans the newest known row of a sequence that decodes.

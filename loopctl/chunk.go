@@ -64,6 +64,9 @@ func (c *Controller) enter(s *sequence, n int) *chunk {
 		}
 	}
 	s.latents += n
+	if c.memory.Begin(&s.holding, s.computed) {
+		c.filled = append(c.filled, s)
+	}
 	s.enters(n)
 	s.computed += n
 	s.chunks = append(s.chunks, k)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"log/slog"
 	"time"
+
+	"github.com/loopserve/loopserve/loopctl/kv"
 )
 
 // Config bounds what the controller takes on. A zero field means its default, a value beyond what the engine can do is
@@ -21,7 +23,8 @@ type Config struct {
 	ChunkRows int
 	// WrapRows is how many prompt rows travel together under a KV policy that writes planes more than once (latest,
 	// modulo): rows of a chunk see each other at their own depth, so the cut is always the same. At most ChunkRows and
-	// a quarter of MaxRows. Default 32.
+	// a quarter of MaxRows. Default 32. Under those that keep one loop's alone (first, last_loop), whose models were made for prompts in
+	// one piece, a chunk is as large as it can be and always find room beside MaxRunning others.
 	WrapRows int
 	// ReserveTokens is how many tokens beyond its prompt a request gets pages for when it is admitted. Those that grow
 	// beyond get theirs page by page; when none are left the youngest is preempted. Negative: for all its MaxTokens, so
@@ -44,6 +47,15 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+
+	pieceRows int // WrapRows under a policy that keeps one loop's
+}
+
+func (c *Config) wrapRows(p KVPolicy) int {
+	if p.Keep != kv.KeepAny {
+		return c.pieceRows
+	}
+	return c.WrapRows
 }
 
 func (c Config) withDefaults(l Capacity) Config {
@@ -63,6 +75,7 @@ func (c Config) withDefaults(l Capacity) Config {
 	def(&c.RowBudget, l.MaxRows/2, l.MaxRows)
 	def(&c.ChunkRows, c.RowBudget, l.MaxRows)
 	def(&c.WrapRows, 32, min(c.ChunkRows, c.RowBudget, max(l.MaxRows/4, 1), l.Latents-c.MaxRunning+1))
+	def(&c.pieceRows, max(l.MaxRows-c.MaxRunning, c.WrapRows), min(c.ChunkRows, c.RowBudget, l.Latents-c.MaxRunning+1))
 	def(&c.StreamBuffer, 64, many)
 	c.ReserveTokens = cmp.Or(c.ReserveTokens, 64)
 	c.Elastic = c.Elastic.withDefaults()

@@ -69,6 +69,9 @@ func (c *Controller) Submit(reqs ...*Request) ([]*Stream, error) {
 		if err := r.Check(&c.capacity); err != nil {
 			return nil, err
 		}
+		if err := r.checkCut(c.cfg.wrapRows(c.capacity.KV)); err != nil {
+			return nil, err
+		}
 		group[i] = c.newSequence(r)
 		streams[i] = group[i].stream
 	}

@@ -71,15 +71,16 @@ func (c *Controller) count(k *chunk) {
 	}
 }
 
-// fill makes rows that left before the last plane visible at the depths that they skipped. Where it fails those whose
-// rows they are cannot go on.
-func (c *Controller) fill() {
+// fill makes the copies that are noted: rows that left before the last plane become visible at the depths that they skipped. Where it
+// fails, which it reports, those whose rows they are cannot go on.
+func (c *Controller) fill() (failed bool) {
 	fills := c.memory.TakeFills()
 	if len(fills) == 0 {
-		return
+		return false
 	}
 	c.stats.Fills += len(fills)
 	if err := c.guardFill(fills); err != nil {
+		failed = true
 		c.cfg.Logger.Error("fill failed", "err", err)
 		for _, s := range c.filled {
 			if !s.ended {
@@ -89,6 +90,7 @@ func (c *Controller) fill() {
 	}
 	clear(c.filled)
 	c.filled = c.filled[:0]
+	return failed
 }
 
 // settle lists who goes through the coda, as many rows as a call takes: first those that are only looked at, since they

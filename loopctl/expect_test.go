@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
@@ -29,7 +30,7 @@ func expect(l loopctl.Capacity, r *loopctl.Request, wrap int) answer {
 		if l.Whole && pos == 0 {
 			n = len(r.Prompt)
 		} else if p := l.KV.Planes; p > 0 && p < m.loops && pos < len(r.Prompt) {
-			n = min(wrap-pos%wrap, len(r.Prompt)-pos)
+			n = piece(r, pos, wrap)
 			if l.Pages[loopctl.StageCoda] > 0 && r.Exit.Kind.Probes() && pos+n == len(r.Prompt) && n > 1 {
 				n--
 			}
@@ -46,6 +47,18 @@ func expect(l loopctl.Capacity, r *loopctl.Request, wrap int) answer {
 			return out
 		}
 	}
+}
+
+// piece is how many rows of a prompt stay together from pos on.
+func piece(r *loopctl.Request, pos, wrap int) int {
+	first := 0
+	for _, end := range r.Cut {
+		if end > pos {
+			return end - pos
+		}
+		first = end
+	}
+	return min(wrap-(pos-first)%wrap, len(r.Prompt)-pos)
 }
 
 // model is one sequence, computed the plain way.
@@ -104,6 +117,12 @@ func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 		if p := m.l.KV.Planes; p > 0 {
 			plane, last = d%p, min(p, m.loops)
 		}
+		writer := map[kv.Keep]int{kv.KeepAny: d, kv.KeepFirst: 0, kv.KeepLast: rules[0].most() - 1}[m.l.KV.Keep]
+		if d != writer { // nothing is kept: what it sees of itself is forgotten
+			plane = 1
+			at := [2]int{int(loopctl.StageBlock), plane}
+			m.planes[at] = append(m.planes[at][:0], m.planes[[2]int{int(loopctl.StageBlock), 0}][:first]...)
+		}
 		ahead(loopctl.StageBlock, plane, state)
 		for i := range n {
 			if gone[i] > 0 {
@@ -148,16 +167,19 @@ type rule struct {
 	seen        bool
 }
 
-func (u *rule) leaves(depth int, h int64) bool {
-	x, r := u.m.r.Exit, u.m.r
-	if n := len(r.Replay); n > 0 {
-		if t := u.position - len(r.Prompt) + 1; t >= 0 {
-			return depth >= r.Replay[min(t, n-1)]
-		}
-		return depth >= u.m.loops
+// most is the loops that a row does at most.
+func (u *rule) most() int {
+	r := u.m.r
+	if t, n := u.position-len(r.Prompt)+1, len(r.Replay); n > 0 && t >= 0 {
+		return r.Replay[min(t, n-1)]
 	}
-	if depth >= u.m.loops {
-		return true
+	return u.m.loops
+}
+
+func (u *rule) leaves(depth int, h int64) bool {
+	x := u.m.r.Exit
+	if len(u.m.r.Replay) > 0 || depth >= u.m.loops {
+		return depth >= u.most()
 	}
 	threshold := x.Threshold
 	if threshold == 0 {

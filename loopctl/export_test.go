@@ -13,7 +13,7 @@ func (c *Controller) Turn() bool { return c.tick() }
 func (c *Controller) Check() error { return c.check() }
 
 // WrapRows is the configured number, with its default and bounds.
-func (c *Controller) WrapRows() int { return c.cfg.WrapRows }
+func (c *Controller) WrapRows() int { return c.cfg.wrapRows(c.capacity.KV) }
 
 // CheckEmpty also wants everything given back.
 func (c *Controller) CheckEmpty() error {

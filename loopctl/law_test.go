@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
@@ -26,6 +27,7 @@ type mix struct {
 	reqs   []*loopctl.Request
 	at     []int // tick of arrival
 	cancel []int // tick of cancellation; 0: none
+	wrap   int   // rows of a prompt that stay together where that matters
 }
 
 func randomMix(rng *rand.Rand) mix {
@@ -49,10 +51,14 @@ func randomMix(rng *rand.Rand) mix {
 		m.limits.MaxRows, m.limits.Latents = m.limits.MaxRows+30, m.limits.Latents+60
 		m.limits.Pages[loopctl.StageCoda] = 0
 	}
+	if m.limits.KV.Planes == 1 {
+		m.limits.KV.Keep = kv.Keep(rng.IntN(3))
+	}
 	m.cfg = loopctl.Config{
 		MaxRunning: upTo(12), RowBudget: upTo(24), ChunkRows: upTo(12), WrapRows: upTo(8), StreamBuffer: upTo(8), QueueLimit: 100, Logger: quiet,
 		ReserveTokens: rng.IntN(12) - 1, NoPrefixCache: rng.IntN(4) == 0, Scheduling: loopctl.Scheduling(rng.IntN(8) / 7),
 	}
+	m.wrap = loopctl.New(loopctltest.New(m.limits), m.cfg).WrapRows()
 	seeds, priorities := 1+rng.IntN(1000), upTo(3)
 	for i := range upTo(16) {
 		r := &loopctl.Request{
@@ -78,6 +84,10 @@ func randomMix(rng *rand.Rand) mix {
 			copy(r.Prompt, m.reqs[rng.IntN(i)].Prompt[:])
 		}
 		depth(r, m.limits, rng)
+		for at := 0; m.limits.KV.Planes > 0 && !m.limits.Whole && at+1 < len(r.Prompt) && rng.IntN(2) == 0; {
+			at += 1 + rng.IntN(min(len(r.Prompt)-at-1, m.wrap))
+			r.Cut = append(r.Cut, at)
+		}
 		m.reqs = append(m.reqs, r)
 		m.at = append(m.at, rng.IntN(30))
 		m.cancel = append(m.cancel, 0)
@@ -110,6 +120,7 @@ func depth(r *loopctl.Request, l loopctl.Capacity, rng *rand.Rand) {
 	if loops == 0 {
 		loops = l.Loops.Default
 	}
+	keeps := l.KV.Keep != kv.KeepAny && loops > 1
 	switch rng.IntN(4) {
 	case 0: // a fixed depth
 	case 1:
@@ -120,7 +131,13 @@ func depth(r *loopctl.Request, l loopctl.Capacity, rng *rand.Rand) {
 		for range rng.IntN(6) {
 			r.Replay = append(r.Replay, 1+rng.IntN(loops))
 		}
+		if keeps && len(r.Replay) > 0 {
+			r.Replay[0] = loops
+		}
 	default:
+		if keeps {
+			return
+		}
 		r.Exit = loopctl.ExitPolicy{Kind: loopctl.ExitKind(rng.IntN(6)), MinLoops: rng.IntN(loops + 1), Agree: rng.IntN(3)}
 		switch r.Exit.Kind {
 		case loopctl.ExitDelta, loopctl.ExitGate:
@@ -144,7 +161,6 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 	streams := make([]*loopctl.Stream, len(m.reqs))
 	got := make([][]int32, len(m.reqs))
 	loops := make([][]int, len(m.reqs))
-	wrap := c.WrapRows()
 	if m.limits.Whole {
 		seen["whole prompts"] += len(m.reqs)
 	}
@@ -199,14 +215,14 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 			continue
 		}
 		checkAccount(t, r, last[i], loops[i])
-		alone := expect(m.limits, r, wrap)
+		alone := expect(m.limits, r, m.wrap)
 		if last[i].Finish == loopctl.FinishCancelled {
 			n := min(len(got[i]), len(alone.Tokens))
 			alone.Tokens, alone.Loops = alone.Tokens[:n], alone.Loops[:n]
 		}
 		if !slices.Equal(got[i], alone.Tokens) || !slices.Equal(loops[i], alone.Loops) {
-			t.Fatalf("%s (%d loops, %+v, replay %v, draft %d, %d planes): tokens %v in the mix, %v alone; loops %v, %v (end: %v %v)", r.ID, r.Loops,
-				r.Exit, r.Replay, r.Draft, m.limits.KV.Planes, got[i], alone.Tokens, loops[i], alone.Loops, last[i].Finish, last[i].Err)
+			t.Fatalf("%s (%d loops, %+v, replay %v, draft %d, %+v, cut %v): tokens %v in the mix, %v alone; loops %v, %v (end: %v %v)", r.ID, r.Loops,
+				r.Exit, r.Replay, r.Draft, m.limits.KV, r.Cut, got[i], alone.Tokens, loops[i], alone.Loops, last[i].Finish, last[i].Err)
 		}
 	}
 	if err := c.CheckEmpty(); err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/loopserve/loopserve/loopctl/kv"
 )
 
 // Sampler turns logits into a token. Each sequence has its own, which may keep state (a random source, penalties);
@@ -49,6 +51,10 @@ type Request struct {
 	// Replay gives the loops of each generated token, in order, instead of Exit: an earlier answer's depths, run again.
 	// Where it ends, the last entry holds. Each is in the model's range; nil means none.
 	Replay []int
+	// Cut has the positions, ascending, at which the prompt is cut into pieces that go through the loops one after the other. What follows
+	// the last is one piece, or as few as there can be. Only where planes are written more than once (latest, modulo, first, last_loop)
+	// does an answer depend on it.
+	Cut []int
 	// Elastic lets the controller lower Loops, never below Exit.MinLoops (or the model's least), when the backlog is
 	// long (Config.Elastic) or where TargetITL asks for it. Stats.LoopsGranted says what it was.
 	Elastic bool
@@ -108,7 +114,7 @@ func (r *Request) Check(l *Capacity) error {
 	if _, forks := r.Sampler.(Forking); r.Draft > 0 && !forks {
 		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs a sampler that can be copied"}
 	}
-	need := l.geometry().Worst(r.rows(), r.loopsIn(l))
+	need := l.geometry().Worst(r.rows(), r.loopsIn(l), r.largestCall(l))
 	for s := range numStages {
 		if need[s] > l.Pages[s] {
 			return fmt.Errorf("%w: %s needs %d pages and has %d in all; lower max_tokens or loops, or give the server more pages",
@@ -141,8 +147,17 @@ func (r *Request) CheckDepth(l *Capacity) error {
 			return e
 		}
 	}
-	planes := l.KV.Planes
+	wraps := l.KV.Planes > 0 && l.KV.Planes < loops
+	keepsOne := wraps && l.KV.Keep != kv.KeepAny
 	switch {
+	case len(r.Cut) > 0 && (l.KV.Planes == 0 || l.Whole):
+		return &FieldError{Field: "prompt_cut", Why: "changes no answer of this model under this server's KV policy: leave it out"}
+	case keepsOne && r.Exit.Kind != ExitNone:
+		return &FieldError{Field: "exit_policy", Value: r.Exit.Kind, Why: "it needs a KV policy that keeps every loop, and this server's keeps one: use none"}
+	case keepsOne && r.Lens > 0:
+		return &FieldError{Field: "return_lens", Value: r.Lens, Why: "it would cut the prompt and so change the answer, under a KV policy that keeps one loop: leave it out"}
+	case keepsOne && len(r.Replay) > 0 && r.Replay[0] != loops:
+		return &FieldError{Field: "replay_loops", Item: "[0]", Value: r.Replay[0], Why: fmt.Sprintf("the prompt's rows go together under a KV policy that keeps one loop: it must be loops, which is %d", loops)}
 	case r.Lens < 0 || r.Lens > l.Vocab:
 		return outside("return_lens", r.Lens, 0, l.Vocab, fmt.Sprintf("it must be from 0 to the size of the vocabulary, %d", l.Vocab))
 	case r.Draft == 0:
@@ -151,7 +166,7 @@ func (r *Request) CheckDepth(l *Capacity) error {
 		return outside("draft_loops", r.Draft, 0, loops-1, fmt.Sprintf("it must be below loops, which is %d, or 0 for no guesses", loops))
 	case r.Draft < l.Loops.Min:
 		return outside("draft_loops", r.Draft, l.Loops.Min, l.Loops.Max-1, fmt.Sprintf("it must be from %d to %d, or 0 for no guesses", l.Loops.Min, l.Loops.Max-1))
-	case planes > 0 && planes < loops:
+	case wraps:
 		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs the KV policy depth, and this server keeps fewer planes"}
 	}
 	return nil
@@ -259,6 +274,30 @@ func (r *Request) checkWhole(l *Capacity) error {
 		return &FieldError{Field: "exit_policy", Value: r.Exit.Kind, Why: "this model reads a prompt whole, and a latent's row is not probed: use delta, gate or none"}
 	}
 	return nil
+}
+
+// checkCut checks the pieces of the prompt, of which each is in one call of so many rows.
+func (r *Request) checkCut(rows int) error {
+	first := 0
+	for i, end := range r.Cut {
+		if most := min(first+rows, len(r.Prompt)-1); end <= first || end > most {
+			e := outside("prompt_cut", end, first+1, most, fmt.Sprintf("positions ascend inside the prompt of %d tokens, and a piece has at most %d: it must be from %d to %d",
+				len(r.Prompt), rows, first+1, most))
+			e.Item = fmt.Sprintf("[%d]", i)
+			return e
+		}
+		first = end
+	}
+	return nil
+}
+
+// largestCall is how many rows of the request are in one call at most where the cut is the request's.
+func (r *Request) largestCall(l *Capacity) int {
+	first, most := 0, 1
+	for _, end := range r.Cut {
+		most, first = max(most, end-first), end
+	}
+	return min(max(most, len(r.Prompt)-first), l.MaxRows)
 }
 
 // outside is an integer that is out of its bounds.

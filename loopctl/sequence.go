@@ -59,7 +59,7 @@ func (c *Controller) newSequence(r *Request) *sequence {
 	s.varies = s.exit.Kind != ExitNone || len(r.Replay) > 0
 	s.ordered = c.capacity.Pages[StageCoda] > 0 || r.Scorer != nil || r.OnLatent != nil
 	s.stats = Stats{Arrived: r.Arrived, PromptTokens: len(r.Prompt)}
-	s.holding = kv.Holding{Loops: s.loops, Rows: r.rows(), Fresh: r.Scorer != nil || r.OnLatent != nil}
+	s.holding = kv.Holding{Loops: s.loops, Rows: r.rows(), Call: r.largestCall(&c.capacity), Fresh: r.Scorer != nil || r.OnLatent != nil}
 	s.owed = int64(r.rows()) * int64(s.loops)
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
@@ -68,6 +69,7 @@ func play(t *testing.T, setup string) string {
 			over(&l.PageSize, v["pagesize"])
 			over(&l.Vocab, v["vocab"])
 			over(&l.KV.Planes, v["planes"])
+			l.KV.Keep = kv.Keep(v["keep"])
 			for st, name := range []string{"prelude", "block", "coda"} {
 				over(&l.Pages[st], v[name])
 			}
@@ -106,6 +108,9 @@ func play(t *testing.T, setup string) string {
 				r := &loopctl.Request{
 					ID: name, Seed: uint64(name[0]), Prompt: make([]int32, v["prompt"]), MaxTokens: v["max"], Loops: v["loops"],
 					Sampler: loopctltest.Greedy{}, Priority: v["prio"], Draft: v["draft"],
+				}
+				if v["cut"] > 0 {
+					r.Cut = []int{v["cut"]}
 				}
 				if v["delta"] > 0 { // in hundredths
 					r.Exit = loopctl.ExitPolicy{Kind: loopctl.ExitDelta, Threshold: float64(v["delta"]) / 100}

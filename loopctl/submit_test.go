@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 )
 
@@ -72,6 +73,8 @@ func TestCheckDepth(t *testing.T) {
 	l.Loops.Min, l.Delta = 2, true
 	latest := l
 	latest.KV.Planes = 1
+	first := latest
+	first.KV.Keep = kv.KeepFirst
 	exit := func(k loopctl.ExitKind, threshold float64) loopctl.ExitPolicy {
 		return loopctl.ExitPolicy{Kind: k, Threshold: threshold}
 	}
@@ -104,6 +107,10 @@ func TestCheckDepth(t *testing.T) {
 		{&l, loopctl.Request{Loops: 4, Draft: 2, Elastic: true}, "draft_loops", 0, 0, "elastic", ""},
 		{&l, loopctl.Request{Loops: 4, Draft: 2, Replay: []int{3}}, "draft_loops", 0, 0, "replay_loops", ""},
 		{&l, loopctl.Request{Loops: 4, Draft: 2, Exit: exit(loopctl.ExitArgmax, 0)}, "draft_loops", 0, 0, "exit_policy", ""},
+		{&l, loopctl.Request{Cut: []int{2}}, "prompt_cut", 0, 0, "", "prompt_cut changes no answer of this model under this server's KV policy: leave it out"},
+		{&first, loopctl.Request{Exit: exit(loopctl.ExitDelta, 0)}, "exit_policy", 0, 0, "", "exit_policy is delta: it needs a KV policy that keeps every loop, and this server's keeps one: use none"},
+		{&first, loopctl.Request{Lens: 1}, "return_lens", 0, 0, "", ""},
+		{&first, loopctl.Request{Loops: 4, Replay: []int{3, 4}}, "replay_loops", 0, 0, "", "replay_loops[0] is 3: the prompt's rows go together under a KV policy that keeps one loop: it must be loops, which is 4"},
 		{&latest, loopctl.Request{Loops: 4, Draft: 2}, "draft_loops", 0, 0, "", "draft_loops is 2: it needs the KV policy depth, and this server keeps fewer planes"},
 	} {
 		err := tc.r.CheckDepth(tc.l)
@@ -149,6 +156,26 @@ func TestWholePromptRefuses(t *testing.T) {
 type nobodyScores struct{}
 
 func (nobodyScores) Score(int, []float32) {}
+
+// The pieces of a prompt ascend inside it, and each is in one call.
+func TestPromptCut(t *testing.T) {
+	l := smallLimits()
+	l.KV = loopctl.KVPolicy{Planes: 1, Keep: kv.KeepLast}
+	c := loopctl.New(loopctltest.New(l), loopctl.Config{MaxRunning: 1, Logger: quiet})
+	for _, cut := range [][]int{{0}, {3, 3}, {5}, {1 << 40}} {
+		r := request(5, 1, 2)
+		r.Cut = cut
+		_, err := c.Submit(r)
+		if fe, ok := errors.AsType[*loopctl.FieldError](err); !ok || fe.Field != "prompt_cut" {
+			t.Errorf("%v: %v", cut, err)
+		}
+	}
+	r := request(5, 1, 2)
+	r.Cut = []int{1, 4}
+	if _, err := c.Submit(r); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestQueueBound(t *testing.T) {
 	c := loopctl.New(loopctltest.New(smallLimits()), loopctl.Config{QueueLimit: 3, MaxRunning: 1, Logger: quiet})

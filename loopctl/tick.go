@@ -56,6 +56,9 @@ func (c *Controller) prelude() {
 
 // block is the one hot call: rows of all depths together.
 func (c *Controller) block() {
+	if c.fill() { // what those who enter are shown of a plane that they do not write
+		c.looping = slices.DeleteFunc(c.looping, func(k *chunk) bool { return k.seq == nil })
+	}
 	if !c.runStage(StageBlock, c.looping) {
 		c.looping = c.looping[:0]
 	}

@@ -97,7 +97,11 @@ func shapes(m *bundle.Manifest, cfg *configs.Config, provider string) [3]kvcache
 
 // engineOptions are the sizes of a configuration for a bundle.
 func engineOptions(cfg *configs.Config, m *bundle.Manifest, provider string) (engine.Options, error) {
-	policy, err := spec.ParseKVPolicy(cfg.KVPolicy)
+	word := cfg.KVPolicy
+	if word == "auto" {
+		word = m.KVPolicies[0]
+	}
+	policy, err := spec.ParseKVPolicy(word)
 	precision, wrong := spec.KVPrecision(cfg.KVPrecision, m, provider)
 	return engine.Options{
 		MaxRows: cfg.MaxRows, PageSize: cfg.PageSize, KVBytes: int64(cfg.KVMemory), KVPrecision: precision,

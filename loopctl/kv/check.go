@@ -40,6 +40,9 @@ func (m *Memory) check(stage int, held iter.Seq[*Holding]) error {
 	for h := range held {
 		t := &h.tables[stage]
 		promised += t.promised
+		if err := mark(t.scratch, "sequence %d, scratch,", number); err != nil {
+			return err
+		}
 		for plane, ids := range t.planes {
 			if err := mark(ids[min(len(h.shared), len(ids)):], "sequence %d, plane %d,", number, plane); err != nil {
 				return err

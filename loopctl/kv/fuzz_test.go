@@ -70,6 +70,7 @@ func (d *model) compute(h *holder, n int) {
 	for ; n > 0 && h.computed < len(h.tokens) && h.computed < h.Covers(); n-- {
 		p := h.computed
 		depth := h.depth(p)
+		d.m.Begin(&h.Holding, p)
 		d.write(h, kv.Prelude, 0, p)
 		for loop := range depth {
 			d.write(h, kv.Block, loop, p)
@@ -87,7 +88,7 @@ func (d *model) compute(h *holder, n int) {
 }
 
 func (d *model) write(h *holder, stage, depth, p int) {
-	pages := d.m.Pages(&h.Holding, stage, depth, p+1)
+	pages := d.m.Pages(&h.Holding, stage, depth, h.depth(p), p, p+1)
 	if d.g.Pages[stage] == 0 {
 		if pages != nil {
 			d.t.Fatalf("stage %d has no layers and was given pages %v", stage, pages)
@@ -109,7 +110,7 @@ func (d *model) write(h *holder, stage, depth, p int) {
 // held are the pages that hold the computed tokens of a sequence, in all planes.
 func (d *model) held(h *holder, stage int) (pages []int32) {
 	for plane := range d.planes(stage, h) {
-		pages = append(pages, d.m.Pages(&h.Holding, stage, plane, h.computed)...)
+		pages = append(pages, d.m.Pages(&h.Holding, stage, plane, 1, h.computed, h.computed)...)
 	}
 	return pages
 }
@@ -118,7 +119,7 @@ func (d *model) held(h *holder, stage int) (pages []int32) {
 func (d *model) read(h *holder) {
 	for stage := range kv.Stages {
 		for plane := range d.planes(stage, h) {
-			pages := d.m.Pages(&h.Holding, stage, plane, h.computed)
+			pages := d.m.Pages(&h.Holding, stage, plane, 1, h.computed, h.computed)
 			for p := range h.computed {
 				wrote := plane
 				if stage == kv.Block {
@@ -134,6 +135,14 @@ func (d *model) read(h *holder) {
 			}
 		}
 	}
+}
+
+// scratch is how many pages hold rows that are not kept.
+func (d *model) scratch(h *holder) (need [kv.Stages]int) {
+	if d.g.Policy.Keep != kv.KeepAny && h.Loops > 1 {
+		need[kv.Block] = 1 + (h.Call+d.g.PageSize-2)/d.g.PageSize // the first row may be its page's last
+	}
+	return need
 }
 
 // need is how many pages cover so many tokens.
@@ -153,7 +162,7 @@ func (d *model) used() (used [kv.Stages]int) {
 				continue
 			}
 			planes := d.planes(s, h)
-			used[s] += d.need(h, h.Covers())[s] - h.Shared()*planes
+			used[s] += d.need(h, h.Covers())[s] - h.Shared()*planes + d.scratch(h)[s]
 			for _, p := range d.firsts(h) {
 				common[p] = true
 			}
@@ -172,12 +181,12 @@ func (d *model) used() (used [kv.Stages]int) {
 
 // firsts are the pages of the block's first plane that h shares.
 func (d *model) firsts(h *holder) []int32 {
-	return slices.Clone(d.m.Pages(&h.Holding, kv.Block, 0, h.Shared()*d.g.PageSize))
+	return slices.Clone(d.m.Pages(&h.Holding, kv.Block, 0, 1, 0, h.Shared()*d.g.PageSize))
 }
 
 // share gives what is computed to the cache, and notes which columns are new there.
 func (d *model) share(h *holder) {
-	before := slices.Clone(d.m.Pages(&h.Holding, kv.Block, 0, h.computed))
+	before := slices.Clone(d.m.Pages(&h.Holding, kv.Block, 0, 1, 0, h.computed))
 	d.m.Share(&h.Holding, h.tokens, h.computed)
 	for i, p := range d.firsts(h) {
 		if p == before[i] && i >= h.common {
@@ -213,7 +222,9 @@ func (d *model) admit(h *holder) {
 		want = h.Rows
 	}
 	cached, ok := d.m.Admit(&h.Holding, h.tokens)
-	if fits := d.fits(d.need(h, want), before); fits && !ok {
+	need := d.need(h, want)
+	need[kv.Block] += d.scratch(h)[kv.Block]
+	if fits := d.fits(need, before); fits && !ok {
 		d.t.Fatalf("not admitted: needs %v beside %v of %v", d.need(h, want), before, d.g.Pages)
 	} else if !fits && ok && cached == 0 {
 		d.t.Fatalf("admitted: needs %v beside %v of %v", d.need(h, want), before, d.g.Pages)
@@ -244,6 +255,9 @@ func FuzzMemory(f *testing.F) {
 			}
 		}
 		g.Policy.Planes = max(rng.IntN(6)-3, 0)
+		if g.Policy.Planes == 1 {
+			g.Policy.Keep = kv.Keep(rng.IntN(3))
+		}
 		d := newModel(t, g)
 		for range 200 {
 			d.step(rng)
@@ -315,7 +329,7 @@ func (d *model) newHolder(rng *rand.Rand) *holder {
 	for i := range h.tokens {
 		h.tokens[i] = int32(rng.IntN(8) / 7)
 	}
-	h.Loops, h.Rows, h.Fresh = 1+rng.IntN(4), len(h.tokens)+rng.IntN(12), rng.IntN(8) == 0
+	h.Loops, h.Rows, h.Call, h.Fresh = 1+rng.IntN(4), len(h.tokens)+rng.IntN(12), 1+rng.IntN(5), rng.IntN(8) == 0
 	if rng.IntN(6) > 0 {
 		h.Root = []byte{byte(rng.IntN(2))}
 		if h.early { // depths follow from the root, too

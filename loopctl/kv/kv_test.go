@@ -28,7 +28,7 @@ func mustAdmit(t *testing.T, m *kv.Memory, h *kv.Holding, known int, want int) {
 // use writes all planes of the first tokens.
 func use(m *kv.Memory, h *kv.Holding, known int) (pages []int32) {
 	for depth := range h.Loops {
-		pages = append(pages, m.Pages(h, kv.Block, depth, known)...)
+		pages = append(pages, m.Pages(h, kv.Block, depth, h.Loops, 0, known)...)
 	}
 	return pages
 }
@@ -67,11 +67,53 @@ func TestWorst(t *testing.T) {
 		{[kv.Stages]int{0, 9, 0}, kv.Policy{Planes: 1}, [kv.Stages]int{0, 3, 0}},
 		{[kv.Stages]int{0, 9, 0}, kv.Policy{Planes: 2}, [kv.Stages]int{0, 6, 0}},
 		{[kv.Stages]int{0, 9, 0}, kv.Policy{Planes: 8}, [kv.Stages]int{0, 15, 0}},
+		{[kv.Stages]int{0, 9, 0}, kv.Policy{Planes: 1, Keep: kv.KeepFirst}, [kv.Stages]int{0, 5, 0}}, // 3 rows may lie in 2 pages
 		{[kv.Stages]int{0, 0, 0}, kv.Policy{}, [kv.Stages]int{}},
 	} {
 		g := kv.Geometry{Pages: tc.pages, PageSize: 4, Policy: tc.policy}
-		if got := g.Worst(9, 5); got != tc.want {
+		if got := g.Worst(9, 5, 3); got != tc.want {
 			t.Errorf("%v %+v: %v, want %v", tc.pages, tc.policy, got, tc.want)
+		}
+	}
+}
+
+// TestKeep: loops that keep nothing read the plane's full pages and write pages that are theirs, the first of which has the plane's
+// rows before the call's.
+func TestKeep(t *testing.T) {
+	for keep, writes := range map[kv.Keep]int{kv.KeepFirst: 0, kv.KeepLast: 2} {
+		g := plain()
+		g.Policy = kv.Policy{Planes: 1, Keep: keep}
+		m := kv.New(g)
+		h := &kv.Holding{Loops: 3, Rows: 20, Call: 6}
+		mustAdmit(t, m, h, 10, 0)
+		if u := m.Usage(); u.Used[kv.Block] != 4+3 { // 14 tokens, and 6 rows from anywhere in a page
+			t.Errorf("%d pages", u.Used[kv.Block])
+		}
+		for _, call := range []struct{ first, end, copies, own int }{{0, 6, 0, 2}, {6, 10, 2, 2}, {10, 11, 2, 1}, {11, 12, 1, 1}, {12, 13, 0, 1}} {
+			m.Begin(h, call.first)
+			fills := m.TakeFills()
+			plane := slices.Clone(m.Pages(h, kv.Block, writes, 3, call.first, call.end))
+			loop := slices.Clone(m.Pages(h, kv.Block, 1, 3, call.first, call.end))
+			past := call.first / 4
+			if len(fills) != call.copies || len(loop) != len(plane) || !slices.Equal(loop[:past], plane[:past]) || len(loop)-past != call.own {
+				t.Errorf("keep %d, %+v: copies %v, pages %v beside %v", keep, call, fills, loop, plane)
+			}
+			for i, f := range fills {
+				if f.Position != call.first-call.copies+i || f.From != plane[past] || !slices.Equal(f.To, loop[past:past+1]) {
+					t.Errorf("keep %d, %+v: copy %+v, pages %v beside %v", keep, call, f, loop, plane)
+				}
+			}
+			for _, p := range loop[past:] {
+				if slices.Contains(plane, p) {
+					t.Errorf("keep %d, %+v: page %d is written", keep, call, p)
+				}
+			}
+			if err := m.Check(all(h)); err != nil {
+				t.Error(err)
+			}
+		}
+		if m.Release(h); m.Usage().Used[kv.Block] != 0 || m.Check(all()) != nil {
+			t.Error("pages are left")
 		}
 	}
 }
@@ -95,7 +137,7 @@ func TestGrow(t *testing.T) {
 	if got := m.Usage(); got != before || h.Covers() != 12 {
 		t.Errorf("a growth that failed changed %+v to %+v", before, got)
 	}
-	if got := m.Pages(h, kv.Block, 1, 12); len(got) != 3 {
+	if got := m.Pages(h, kv.Block, 1, h.Loops, 0, 12); len(got) != 3 {
 		t.Errorf("pages %v", got)
 	}
 }
@@ -109,12 +151,12 @@ func TestPlanes(t *testing.T) {
 	mustAdmit(t, m, h, 8, 0)
 	var got [][]int32
 	for depth := range 4 {
-		got = append(got, m.Pages(h, kv.Block, depth, 5))
+		got = append(got, m.Pages(h, kv.Block, depth, h.Loops, 0, 5))
 	}
 	if !slices.Equal(got[0], got[2]) || !slices.Equal(got[1], got[3]) || slices.Equal(got[0], got[1]) {
 		t.Errorf("pages by depth %v", got)
 	}
-	if p := m.Pages(h, kv.Prelude, 0, 5); p != nil {
+	if p := m.Pages(h, kv.Prelude, 0, 0, 0, 5); p != nil {
 		t.Errorf("the prelude keeps no KV and has pages %v", p)
 	}
 	if m.Skip(h, 0, 1, 2) {
@@ -127,7 +169,7 @@ func TestFills(t *testing.T) {
 	m := kv.New(plain())
 	h := &kv.Holding{Loops: 3, Rows: 8}
 	mustAdmit(t, m, h, 6, 0)
-	m.Pages(h, kv.Block, 0, 6) // pages 0 and 1
+	m.Pages(h, kv.Block, 0, h.Loops, 0, 6) // pages 0 and 1
 	if !m.Skip(h, 3, 5, 1) {
 		t.Fatal("nothing to copy")
 	}

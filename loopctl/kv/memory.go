@@ -26,6 +26,7 @@ func New(g Geometry) *Memory {
 type Holding struct {
 	Loops int // that its rows do at most: the planes of the block
 	Rows  int // tokens that it may come to hold
+	Call  int // rows of its largest call, where a Policy has a Keep
 	// Root is what K and V depend on beside tokens and depth. Sequences of equal Root share pages; nil shares none.
 	Root []byte
 	// Fresh takes nothing from the cache: all rows are to be computed. What is computed goes there nevertheless.
@@ -38,6 +39,9 @@ type Holding struct {
 	covers int
 	shared []*cached // leading pages that belong to the cache
 	keys   []key     // of the full pages of tokens, as far as computed; the same after each Admit
+
+	view  []int32 // the page table of a loop that keeps nothing
+	alike int     // rows of the first scratch page that are the plane's, by position
 }
 
 // Covers is how many tokens the pages promised to h hold.
@@ -72,6 +76,9 @@ func (m *Memory) Admit(h *Holding, tokens []int32) (cached int, ok bool) {
 			h.tables[s] = newTable(n, m.g.pagesFor(h.Rows), need[s])
 		}
 	}
+	for t := &h.tables[Block]; len(t.scratch) < m.g.scratch(h.Loops, h.Call); t.promised-- {
+		t.scratch = append(t.scratch, m.free[Block].take())
+	}
 	h.covers = m.coversAt(h, len(tokens))
 	m.adopt(h, hit, len(tokens))
 	return hit * m.g.PageSize, true
@@ -82,7 +89,7 @@ func (m *Memory) promiseBeside(h *Holding, tokens, hit int) (need [Stages]int, o
 	for _, k := range h.keys[:hit] { // what it will use must not be evicted for it
 		m.cache.use(m.cache.byKey[k])
 	}
-	need = m.g.Worst(m.coversAt(h, tokens), h.Loops)
+	need = m.g.Worst(m.coversAt(h, tokens), h.Loops, h.Call)
 	for s := range Stages {
 		need[s] -= hit * m.g.planesIn(s, h.Loops)
 	}
@@ -135,18 +142,38 @@ func (m *Memory) Grow(h *Holding) bool {
 	return true
 }
 
-// Pages is the page table of h that a call of a stage needs for its first tokens, at most Covers, at a depth (in the
-// block: loops done before the call). It is nil where the stage keeps no KV, and good until h is released.
-func (m *Memory) Pages(h *Holding, stage, depth, tokens int) []int32 {
+// Pages is the page table of h that a call of a stage needs for its rows from first to before end, at most Covers, at a depth (in
+// the block: loops done before the call) of loops. It is nil where the stage keeps no KV, and good until the next call of h.
+func (m *Memory) Pages(h *Holding, stage, depth, loops, first, end int) []int32 {
 	t := &h.tables[stage]
 	if t.planes == nil {
 		return nil
 	}
-	plane := 0
+	n, plane := m.g.pagesFor(end), 0
 	if stage == Block {
 		plane = m.g.Policy.planeOf(depth)
+		if past := first / m.g.PageSize; !m.g.Policy.writes(depth, loops) {
+			h.view = append(append(h.view[:0], t.planes[0][:past]...), t.scratch[:n-past]...)
+			return h.view
+		}
 	}
-	return t.first(m.g.pagesFor(tokens), plane, &m.free[stage])
+	return t.first(n, plane, &m.free[stage])
+}
+
+// Begin notes the copies that show a call whose first row is at a position, and whose loops keep nothing, the plane's rows in that
+// row's page. All rows before it have left the block. It reports whether there are any.
+func (m *Memory) Begin(h *Holding, first int) bool {
+	t, size := &h.tables[Block], m.g.PageSize
+	if len(t.scratch) == 0 {
+		return false
+	}
+	from := max(first/size*size, h.alike)
+	for p := from; p < first; p++ {
+		m.fillTo = append(m.fillTo, t.scratch[0])
+		m.fills = append(m.fills, Fill{Position: p, From: t.planes[0][p/size], To: m.fillTo[len(m.fillTo)-1:]})
+	}
+	h.alike = first
+	return from < first
 }
 
 // Skip notes the copies that make the rows from first to before end, which left the block after depth loops, visible in
@@ -184,12 +211,12 @@ func (m *Memory) Release(h *Holding) {
 		m.cache.drop(h.shared[i])
 	}
 	clear(h.shared)
-	h.shared, h.covers = h.shared[:0], 0
+	h.shared, h.covers, h.alike = h.shared[:0], 0, 0
 }
 
 // Room says whether h could be admitted with these tokens if the others were released. There must be others.
 func (m *Memory) Room(h *Holding, tokens int, others iter.Seq[*Holding]) bool {
-	need := m.g.Worst(m.coversAt(h, tokens), h.Loops)
+	need := m.g.Worst(m.coversAt(h, tokens), h.Loops, h.Call)
 	for s := range Stages {
 		need[s] -= m.free[s].available() + m.cache.evictable[s]
 	}

@@ -13,6 +13,30 @@ type Policy struct {
 	// Planes is how many planes a sequence has at most: plane = depth mod Planes. 0 is the policy `depth`, one plane for
 	// each depth and exact; 1 is `latest`; others are `modulo:m`.
 	Planes int
+	// Keep, where it is set, says which loop writes the one plane (Planes is 1). The others read that plane up to their call's first
+	// row, and from there their own call's rows, which lie in pages that nobody reads afterwards.
+	Keep Keep
+}
+
+// Keep is the loop that writes the plane of a policy with one plane.
+type Keep uint8
+
+// KeepAny has each loop write over what the one before it wrote; KeepFirst and KeepLast are the policies `first` and `last_loop`.
+const (
+	KeepAny Keep = iota
+	KeepFirst
+	KeepLast
+)
+
+// writes says whether a row at a depth, of so many loops in all, writes the plane that it reads.
+func (p Policy) writes(depth, loops int) bool {
+	switch p.Keep {
+	case KeepFirst:
+		return depth == 0
+	case KeepLast:
+		return depth == loops-1
+	}
+	return true
 }
 
 // PlanesAt is how many planes of the block's KV memory a sequence of so many loops has.
@@ -44,12 +68,22 @@ type Geometry struct {
 	NoSharing bool
 }
 
-// Worst is how many pages of each stage a sequence of so many tokens and loops comes to hold.
-func (g *Geometry) Worst(tokens, loops int) (need [Stages]int) {
+// Worst is how many pages of each stage a sequence of so many tokens and loops comes to hold, of which at most `call` are in one
+// call.
+func (g *Geometry) Worst(tokens, loops, call int) (need [Stages]int) {
 	for s := range Stages {
 		need[s] = g.pagesFor(tokens) * g.planesIn(s, loops)
 	}
+	need[Block] += g.scratch(loops, call)
 	return need
+}
+
+// scratch is how many pages hold the rows of a call, wherever in a page it begins, that are not kept.
+func (g *Geometry) scratch(loops, call int) int {
+	if g.Policy.Keep == KeepAny || loops == 1 || g.Pages[Block] == 0 {
+		return 0
+	}
+	return g.pagesFor(call + g.PageSize - 1)
 }
 
 // pagesFor is how many pages hold that many tokens.
@@ -99,7 +133,8 @@ func (f *freeList) give(ids []int32) { f.ids = append(f.ids, ids...) }
 // pages of each list may be the cache's; how many is the Holding's to know.
 type table struct {
 	planes   [][]int32
-	promised int // pages not yet taken
+	promised int     // pages not yet taken
+	scratch  []int32 // of rows that a loop does not keep
 }
 
 func newTable(planes, perPlane, promised int) table {
@@ -129,13 +164,14 @@ func (t *table) release(shared int, f *freeList) {
 			f.give(pages[shared:])
 		}
 	}
+	f.give(t.scratch)
 	f.promised -= t.promised
 	*t = table{}
 }
 
 // own is how many pages release would free.
 func (t *table) own(shared int) int {
-	n := t.promised
+	n := t.promised + len(t.scratch)
 	for _, pages := range t.planes {
 		n += max(len(pages)-shared, 0)
 	}

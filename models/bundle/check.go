@@ -8,7 +8,7 @@ import (
 
 var (
 	nameRule   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	policyRule = regexp.MustCompile(`^(depth|latest|modulo:[1-9][0-9]{0,3})$`)
+	policyRule = regexp.MustCompile(`^(depth|latest|first|last_loop|modulo:[1-9][0-9]{0,3})$`)
 	hexRule    = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 	weightTypes = []string{"f32", "f16", "bf16", "int8", "int4"}
@@ -96,7 +96,7 @@ func (m *Manifest) Check() error {
 	}
 	for _, p := range m.KVPolicies {
 		if !policyRule.MatchString(p) {
-			return fmt.Errorf("kv_policies has %q, must be depth, latest or modulo:m", p)
+			return fmt.Errorf("kv_policies has %q, must be depth, latest, first, last_loop or modulo:m", p)
 		}
 	}
 	if err := m.checkTokens(); err != nil {

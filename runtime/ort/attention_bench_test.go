@@ -5,11 +5,13 @@ package ort
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
 // One layer of 16 heads × 64 (hidden 1024): GFLOP/s counts 4 operations for each (query, key, number); GB/s the K and
-// V that must be read once. Threads beyond one are plain threads, started for each call.
+// V that must be read once. Threads beyond one are plain threads, started for each call. unkept: a loop that does not write its
+// plane, and the copy of one row for each sequence that comes before it.
 func BenchmarkAttention(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -22,6 +24,8 @@ func BenchmarkAttention(b *testing.B) {
 		{"decode/8x128", 16, repeat(8, span{127, 1})},
 		{"decode/8x512", 16, repeat(8, span{511, 1})},
 		{"decode/8x2048", 16, repeat(8, span{2047, 1})},
+		{"decode-unkept/8x512", 16, repeat(8, span{511, 1})},
+		{"decode-unkept/8x2048", 16, repeat(8, span{2047, 1})},
 		{"decode-gqa4/8x2048", 4, repeat(8, span{2047, 1})},
 		{"prefill/128", 16, []span{{0, 128}}},
 		{"prefill/1024", 16, []span{{0, 1024}}},
@@ -37,6 +41,10 @@ func BenchmarkAttention(b *testing.B) {
 					a := newCase(rand.New(rand.NewPCG(1, 2)), shape{
 						qHeads: 16, kvHeads: c.kvHeads, headDim: 64, pageSize: 16, layers: 1, rotary: 64, spans: c.spans,
 					})
+					refresh := func(bool) {}
+					if strings.Contains(c.name, "unkept") {
+						a, refresh = a.unkept()
+					}
 					a.threads = threads
 					pairs, keys := 0.0, 0.0
 					for _, s := range c.spans {
@@ -44,6 +52,7 @@ func BenchmarkAttention(b *testing.B) {
 						keys += float64(s.past + s.rows)
 					}
 					for b.Loop() {
+						refresh(false)
 						if err := a.run(); err != nil {
 							b.Fatal(err)
 						}

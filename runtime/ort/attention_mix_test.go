@@ -3,6 +3,7 @@
 package ort
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -99,6 +100,84 @@ func TestAttentionIsTheSameInAnyMix(t *testing.T) {
 				t.Fatal(err)
 			}
 			sameBits(t, fmt.Sprintf("span %d", i), together.out[from*width:to*width], alone.out, width)
+		}
+	})
+}
+
+// unkept gives each span a table whose full pages before its first row are the same, and whose others are new: what a loop that keeps
+// nothing reads (loopctl/kv). refresh copies the plane's rows of a new page: all, or the newest of each span, which is what one more
+// token takes.
+func (a *attention) unkept() (b *attention, refresh func(all bool)) {
+	c := *a
+	b = &c
+	b.table, b.out = slices.Clone(a.table), make([]float32, len(a.out))
+	var from, to, newest []int // places of rows
+	pages := a.slabs / a.layers
+	for i, past := range a.past {
+		first := int(past) / a.pageSize
+		for column := first; column < a.columns && a.table[i*a.columns+column] >= 0; column++ {
+			b.table[i*a.columns+column] = int32(pages)
+			for row := 0; column == first && row < int(past)%a.pageSize; row++ {
+				from = append(from, (int(a.table[i*a.columns+column])*a.layers+a.layer)*a.pageSize+row)
+				to = append(to, (pages*a.layers+a.layer)*a.pageSize+row)
+				if row == int(past)%a.pageSize-1 {
+					newest = append(newest, len(from)-1)
+				}
+			}
+			pages++
+		}
+	}
+	rows := a.slabs * a.pageSize // of the caches as they were
+	b.slabs = pages * a.layers
+	grown := b.slabs * a.pageSize
+	b.keys, b.values = widened(a.keys, rows, grown), widened(a.values, rows, grown)
+	b.rawKeys, b.rawValues = widened(a.rawKeys, rows, grown), widened(a.rawValues, rows, grown)
+	move := func(i int) {
+		copyRow(b.keys, grown, from[i], to[i])
+		copyRow(b.values, grown, from[i], to[i])
+		copyRow(b.rawKeys, grown, from[i], to[i])
+		copyRow(b.rawValues, grown, from[i], to[i])
+	}
+	return b, func(all bool) {
+		for i := range from {
+			if all || slices.Contains(newest, i) {
+				move(i)
+			}
+		}
+	}
+}
+
+func widened[T any](cache []T, rows, grown int) []T {
+	return append(slices.Clone(cache), make([]T, len(cache)/rows*(grown-rows))...)
+}
+
+func copyRow[T any](cache []T, rows, from, to int) {
+	n := len(cache) / rows
+	copy(cache[to*n:(to+1)*n], cache[from*n:])
+}
+
+// A loop that keeps nothing gets what one that writes the plane gets, to the bit, and leaves the plane as it is, in each kind of cache.
+// (What that is, the other tests compare with plain arithmetic.)
+func TestAttentionOfRowsThatAreNotKept(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(17, 18))
+		for i := range 60 {
+			s := anyShape(rng)
+			a := newCase(rng, s)
+			if a.kv = i % 3; a.kv != kvF32 {
+				a.quantise(a.kv)
+			}
+			b, refresh := a.unkept()
+			refresh(true)
+			a.threads, b.threads = 1, 1+i%3
+			keys, rawKeys := slices.Clone(a.keys), slices.Clone(a.rawKeys)
+			if err := errors.Join(a.run(), b.run()); err != nil {
+				t.Fatal(err)
+			}
+			sameBits(t, fmt.Sprintf("case %d %+v", i, s), b.out, a.out, a.qHeads*a.headDim)
+			if !slices.Equal(b.keys[:len(keys)], keys) || !slices.Equal(b.rawKeys[:len(rawKeys)], rawKeys) {
+				t.Fatalf("case %d %+v: the plane was written", i, s)
+			}
 		}
 	})
 }

@@ -43,6 +43,7 @@ var depthRows = []Field{
 	{Name: "exit_agree", Kind: Int, Lo: 1, Hi: noBound, Routes: looped, Ours: true, Aliases: []string{"exit_consecutive", "exit_patience"}},
 	{Name: "exit_threshold", Routes: looped, Ours: true, Aliases: []string{"early_exit_threshold"}},
 	{Name: "replay_loops", Kind: DepthList, Lo: 1, Most: entries(1 << 20), Routes: generating, Ours: true, Aliases: []string{"loops_replay"}},
+	{Name: "prompt_cut", Kind: IntList, Lo: 1, Hi: noBound, Most: entries(mostNumbers), Routes: looped, Ours: true},
 	{
 		Name: "target_itl_ms", Kind: Number, Above: true, Hi: 3_600_000, Routes: generating, Ours: true, Aliases: []string{"target_itl"},
 		Remedy: "the milliseconds between two tokens to aim at",

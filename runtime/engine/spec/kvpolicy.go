@@ -6,24 +6,32 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/models/bundle"
 )
 
 // maxPlanes is the m of modulo:m at most, as in manifests.
 const maxPlanes = 9999
 
-// ParseKVPolicy reads a policy as configuration and manifests spell it: depth, latest or modulo:m.
+// KVPolicies are the words of ParseKVPolicy.
+const KVPolicies = "depth, latest, first, last_loop or modulo:m"
+
+// ParseKVPolicy reads a policy as configuration and manifests spell it.
 func ParseKVPolicy(s string) (loopctl.KVPolicy, error) {
 	switch s {
 	case "depth":
 		return loopctl.KVPolicy{}, nil
 	case "latest":
 		return loopctl.KVPolicy{Planes: 1}, nil
+	case "first":
+		return loopctl.KVPolicy{Planes: 1, Keep: kv.KeepFirst}, nil
+	case "last_loop":
+		return loopctl.KVPolicy{Planes: 1, Keep: kv.KeepLast}, nil
 	}
 	digits, ok := strings.CutPrefix(s, "modulo:")
 	m, err := strconv.Atoi(digits)
 	if !ok || err != nil || m < 1 || m > maxPlanes || digits != strconv.Itoa(m) {
-		return loopctl.KVPolicy{}, fmt.Errorf("kv policy %q: must be depth, latest or modulo:m with m from 1 to %d", s, maxPlanes)
+		return loopctl.KVPolicy{}, fmt.Errorf("kv policy %q: must be %s with m from 1 to %d", s, KVPolicies, maxPlanes)
 	}
 	return loopctl.KVPolicy{Planes: m}, nil
 }
@@ -34,7 +42,7 @@ func KVPolicyName(p loopctl.KVPolicy) string {
 	case 0:
 		return "depth"
 	case 1:
-		return "latest"
+		return [...]string{"latest", "first", "last_loop"}[p.Keep]
 	}
 	return fmt.Sprintf("modulo:%d", p.Planes)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestKVPolicyWords(t *testing.T) {
-	for word, want := range map[string]int{"depth": 0, "latest": 1, "modulo:4": 4, "modulo:9999": 9999} {
+	for word, want := range map[string]int{"depth": 0, "latest": 1, "first": 1, "last_loop": 1, "modulo:4": 4, "modulo:9999": 9999} {
 		p, err := ParseKVPolicy(word)
 		if err != nil || p.Planes != want || KVPolicyName(p) != word {
 			t.Errorf("%s: %+v, %v; written %s", word, p, err, KVPolicyName(p))
@@ -19,7 +19,7 @@ func TestKVPolicyWords(t *testing.T) {
 		t.Errorf("modulo:1: %+v, %v", p, err)
 	}
 	for _, word := range []string{"", "Depth", "modulo", "modulo:", "modulo:0", "modulo:-1", "modulo:04", "modulo:+4", "modulo:10000", "modulo:4 ", "latest:2"} {
-		if _, err := ParseKVPolicy(word); err == nil || !strings.Contains(err.Error(), "depth, latest or modulo:m") {
+		if _, err := ParseKVPolicy(word); err == nil || !strings.Contains(err.Error(), KVPolicies) {
 			t.Errorf("%q: %v", word, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
@@ -90,6 +91,10 @@ func (o Options) Capacity(m *bundle.Manifest, provider string) (loopctl.Capacity
 	}
 	shapes := Shapes(m, o.PageSize, o.KVPrecision)
 	var err error
-	l.Pages, err = kvcache.Plan(o.KVBytes, shapes, o.KV.PlanesAt(l.Loops.Default), o.KV.PlanesAt(l.Loops.Max), o.Sequence*o.Context)
+	most := o.KV.PlanesAt(l.Loops.Max)
+	if o.KV.Keep != kv.KeepAny {
+		most++ // for the rows that are not kept
+	}
+	l.Pages, err = kvcache.Plan(o.KVBytes, shapes, o.KV.PlanesAt(l.Loops.Default), most, o.Sequence*o.Context)
 	return l, err
 }
