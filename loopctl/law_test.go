@@ -1,6 +1,7 @@
 package loopctl_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -105,7 +106,11 @@ func randomMix(rng *rand.Rand) mix {
 func (m *mix) onTheirWay(kind loopctl.Trajectories) {
 	m.limits.Trajectories = kind
 	for i, r := range m.reqs {
-		r.Exit, r.Replay = loopctl.ExitPolicy{}, nil
+		if r.Exit = (loopctl.ExitPolicy{}); kind == loopctl.TrajectoryAny {
+			r.Replay = nil
+		} else if len(r.Replay) > 0 { // the prompt has one target
+			r.Replay[0] = cmp.Or(r.Loops, m.limits.Loops.Default)
+		}
 		for j := range r.Loops {
 			if kind == loopctl.TrajectoryAny && i%3 > 0 {
 				r.Trajectory = append(r.Trajectory, float64(1+(i+j)%3))

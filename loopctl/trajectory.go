@@ -39,8 +39,8 @@ func (t Trajectory) At(depth, loops int) (time, step float32) {
 // checkTrajectory checks the request's own steps, and refuses what takes a state for one of another target.
 func (r *Request) checkTrajectory(l *Capacity) error {
 	switch n := len(r.Trajectory); {
-	case l.Trajectories != TrajectoryNone && len(r.Replay) > 0:
-		return &FieldError{Field: "replay_loops", Value: r.Replay, Why: targetCounts + "; leave it out"}
+	case l.Trajectories != TrajectoryNone && len(r.Replay) > 0 && (r.Trajectory != nil || r.Replay[0] != r.loopsIn(l)):
+		return &FieldError{Field: "replay_loops", Value: r.Replay, Why: targetCounts + fmt.Sprintf("; begin it with loops, %d, which the prompt does, and leave trajectory out", r.loopsIn(l))}
 	case l.Trajectories != TrajectoryNone && r.Elastic:
 		return &FieldError{Field: "elastic", Value: true, Why: targetCounts + "; leave it out, and target_itl_ms"}
 	case r.Trajectory == nil:

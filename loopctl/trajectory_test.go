@@ -36,6 +36,8 @@ func TestTrajectory(t *testing.T) {
 		{loopctl.TrajectoryAny, loopctl.Request{Loops: 2, Trajectory: loopctl.Trajectory{1, 0}}, "must be a positive number"},
 		{loopctl.TrajectoryEven, loopctl.Request{Loops: 4, Elastic: true}, "elastic is true: the state"},
 		{loopctl.TrajectoryEven, loopctl.Request{Loops: 4, Replay: []int{1}}, "replay_loops is [1]: the state"},
+		{loopctl.TrajectoryEven, loopctl.Request{Loops: 4, Replay: []int{4, 1}}, ""},
+		{loopctl.TrajectoryAny, loopctl.Request{Loops: 4, Replay: []int{4, 1}, Trajectory: way}, "replay_loops is [4 1]: the state"},
 		{loopctl.TrajectoryEven, loopctl.Request{Loops: 4, Exit: loopctl.ExitPolicy{Kind: loopctl.ExitKL}}, "exit_policy is kl: the state"},
 	} {
 		l := loopctl.Capacity{Loops: loopctl.LoopRange{Min: 1, Default: 4, Trained: 4, Max: 8}, Vocab: 8, Delta: true, Trajectories: c.kind}

@@ -30,7 +30,8 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
   loopserve export hf:ByteDance/Ouro-1.4B -o models/ouro --weights int4
   loopserve export ./checkpoint -o models/mine-int4 --weights int4 --embedding bf16 --head int8
   loopserve export ./checkpoint -o models/mine-cuda --dtype bf16
-  loopserve export ./model.gguf -o models/mine --weights int8 --loop 13-16`,
+  loopserve export ./model.gguf -o models/mine --weights int8 --loop 13-16
+  loopserve export ./qwen3 -o models/looped --loop 15-18 --loop-steps 3 --loop-beta 0.5`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := time.Now()
@@ -73,7 +74,11 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.BoolVar(&fused, "fuse", true, "take norms, additions and activations into the quantized products")
 	flags.StringVar(&opt.State, "state", "", "state before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
 	flags.StringVar(&opt.Tokenizer, "tokenizer", "", "folder with the tokenizer of a GGUF file (default: the one that the file's metadata describes)")
-	flags.StringVar(&opt.Loop, "loop", "", "layers of a plain decoder (llama, qwen2, …) that are the block, as 15-18, counted from 0 (default: all)")
+	flags.StringVar(&opt.Loop, "loop", "", "layers of a plain decoder (llama, qwen2, …) that are looped without training, as 15-18, counted from 0 (default: no loop)")
+	flags.IntVar(&opt.LoopSteps, "loop-steps", 0, "with --loop: loops of requests that don't say (default: 1, the model itself)")
+	flags.StringVar(&opt.LoopBeta, "loop-beta", "", "with --loop: share of the first loop's output in what the layers after the window read, 0 to 1 (default: 0.5)")
+	flags.StringVar(&opt.LoopKV, "loop-kv", "", "with --loop: planes, KV of each loop (default), or first, the first loop's alone")
+	flags.BoolVar(&opt.LoopNaive, "loop-naive", false, "with --loop: repeat the layers, and nothing else")
 	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "take this key of config.json as absent (may be repeated)")
 	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export although no server could open the checkpoint's tokenizer: to measure and to verify")
 	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is in the folder")

@@ -143,6 +143,12 @@ func (k *checker) ids(name string) []int32 {
 var reasons = []struct{ part, why string }{
 	{"/cache_full/", "later tokens do not see a row at depths that it skipped: no KV policy of a bundle"},
 	{"cache_compress-r", "all layers of a loop share a slot: no KV policy of a bundle"},
+	{"cache_first-full", "of the KV policy first, whose rows only the scheduler places"},
+	{"cache_first-bypass", "the same, and generated tokens pass the window once"},
+	{"euler", "of a bundle that is exported with --loop-beta 0"},
+	{"naive", "of a bundle that is exported with --loop-naive"},
+	{"/natural", "an engine does not show the first loop's output, on which every logit depends"},
+	{"/loop_out", "an engine does not show what the coda reads, on which every logit depends"},
 	{"/given_state/", "an engine takes no initial state from outside"},
 	{"/prelude", "an engine does not show what the prelude injects; every hidden state depends on it"},
 	{"/latents_returned_by_forward", "a norm of a hidden state, which is compared itself"},

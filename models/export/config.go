@@ -22,7 +22,8 @@ type config struct {
 	keys map[string]json.RawMessage // none is null: that is as good as absent
 	errs []error
 	dir  *folder
-	loop string // of Options, until a family takes it
+	loop string  // of Options, until a family takes it
+	opt  Options // of the window
 }
 
 // readConfig reads config.json as if the keys to ignore were not in it.

@@ -19,7 +19,11 @@ func TestCUDAGraphsType(t *testing.T) {
 		for dtype, elem := range map[string]onnx.Type{export.F16: onnx.Float16, export.BF16: onnx.BFloat16} {
 			for _, head := range []string{dtype, export.F32} {
 				out := filepath.Join(t.TempDir(), "out")
-				m, err := export.Export(t.Context(), from, out, export.Options{DType: dtype, Head: head, Exporter: "test"})
+				opt := export.Options{DType: dtype, Head: head, Exporter: "test"}
+				if slices.Contains([]string{"llama", "qwen2", "qwen3"}, name) { // looped without training they have nodes of their own
+					opt.Loop = "1-1"
+				}
+				m, err := export.Export(t.Context(), from, out, opt)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}

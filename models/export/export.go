@@ -26,7 +26,11 @@ type Options struct {
 	Head      string // default: as Weights; on CUDA f32 too
 	State     string // of the families that inject: zeros (default) or normal
 	Tokenizer string // folder with the tokenizer of a GGUF file; "": the one in its metadata
-	Loop      string // of plain decoders: the layers of the block, FIRST-LAST, counted from 0; "": all
+	Loop      string // of plain decoders: the layers of the block, FIRST-LAST, counted from 0; "": all, which are passed once
+	LoopSteps int    // loops of a request that doesn't say; 0: 1, the model itself
+	LoopBeta  string // share of the first loop's output in what the layers after the window read, 0 to 1; default 0.5
+	LoopKV    string // planes (default) or first
+	LoopNaive bool   // the window is repeated, and that is all
 	Unfused   bool   // keep norms, additions and activations out of the products, and float32 ones ONNX's own, to compare with
 	Force     bool   // replace an existing bundle
 	// IgnoreConfig are keys of config.json that are taken as absent, because somebody knows that they say nothing.
@@ -38,7 +42,8 @@ type Options struct {
 	// Progress is called now and then; nil: nobody looks.
 	Progress func(Progress) `json:"-"`
 
-	emulate bool // 16-bit graphs with the CPU's attention and float32 ports, for tests
+	beta    float64 // of LoopBeta
+	emulate bool    // 16-bit graphs with the CPU's attention and float32 ports, for tests
 }
 
 // companions are copied beside the graphs where the checkpoint has them, under the last part of their names: a bundle has no

@@ -43,10 +43,11 @@ type base struct {
 	inject                      bool
 	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
 	gate                        bool
-	tied                        bool     // the head is the embedding
-	biases                      biases   // of the families in Llama's names
-	headNorms                   bool     // of those: a norm on each head of query and key
-	policies                    []string // of the KV cache, beside depth and latest
+	tied                        bool       // the head is the embedding
+	biases                      biases     // of the families in Llama's names
+	headNorms                   bool       // of those: a norm on each head of query and key
+	policies                    []string   // of the KV cache, beside depth and latest
+	free                        *trainFree // nil: the loop is the block, and nothing else
 }
 
 func (f *base) epsilon() float64 { return f.eps }
@@ -195,7 +196,14 @@ const (
 func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *onnx.Graph), norms ...string) (prelude, block, coda *onnx.Graph) {
 	embed := b.tensor(embedding, f.vocab, f.hidden)
 	prelude, x := f.startPrelude(b, embed, 1)
-	b.stack(prelude, f.attention, p, x, f.llamaLayers(b, prelude, 0, f.prelude, norms...), nil, b.inner("hidden"))
+	entry := b.inner("hidden")
+	if f.width > 0 { // the anchor's place is filled by the first loop
+		entry = "entry"
+	}
+	b.stack(prelude, f.attention, p, x, f.llamaLayers(b, prelude, 0, f.prelude, norms...), nil, entry)
+	if f.width > 0 {
+		prelude.NodeTo("", "Concat", []string{entry, entry}, []string{b.inner("hidden")}, onnx.Attr{Name: "axis", V: 1})
+	}
 	f.emit(b, prelude, "hidden")
 
 	inLoop := b.tensor("model.norm.weight", f.hidden)
@@ -204,13 +212,22 @@ func (f *base) looped(b *builder, p placement, normOnce bool, more func(block *o
 		inLoop, inCoda = nil, inLoop
 	}
 	block, h := f.startBlock(b)
-	b.stack(block, f.attention, p, h, f.llamaLayers(b, block, f.prelude, f.loop, norms...), inLoop, b.inner("hidden_out"))
-	f.finishBlock(b, block, h)
+	h, anchor := f.parts(block, h)
+	layers := f.llamaLayers(b, block, f.prelude, f.loop, norms...)
+	if f.free != nil {
+		b.stack(block, f.attention, p, h, layers, nil, "natural")
+		f.step(b, block, h, "natural", anchor)
+	} else {
+		b.stack(block, f.attention, p, h, layers, inLoop, b.inner("hidden_out"))
+		f.finishBlock(b, block, h)
+	}
 	if more != nil {
 		more(block)
 	}
 
 	coda, h = f.startCoda(b)
+	h, anchor = f.parts(coda, h)
+	h = f.blend(b, coda, h, anchor)
 	if f.coda > 0 {
 		b.stack(coda, f.attention, p, h, f.llamaLayers(b, coda, f.prelude+f.loop, f.coda, norms...), nil, "last")
 		h = "last"

@@ -4,13 +4,15 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
 )
 
 // decoder is Llama and what differs from it by a line: p layers once, k layers in the loop, c layers once, then the norm and an
 // untied or tied head. Pre-norm, SwiGLU, RoPE on halves, nothing injected.
-type decoder struct{ base }
+type decoder struct {
+	base
+	kvFirst bool // the policy `first` is the first listed
+}
 
 func init() {
 	families["looped_llama"] = newLoopedLlama
@@ -50,7 +52,7 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 }
 
 // newPlain is an ordinary decoder, which was trained to pass each layer once: all of them are the block, or those that --loop
-// names, and one loop is the model itself.
+// names, which are then looped without training. One loop is the model itself.
 func newPlain(c *config, kind plainKind) (family, error) {
 	m := &decoder{}
 	m.biases, m.headNorms = kind.biases, kind.headNorms
@@ -68,7 +70,7 @@ func newPlain(c *config, kind plainKind) (family, error) {
 	}
 	m.llama(c)
 	m.window(c, c.size("num_hidden_layers", 1, 1000, -1))
-	m.loops, m.auto = c.hinted(bundle.LoopRange{Min: 1, Default: 1, Trained: 1, Max: 1})
+	m.loops, m.auto = c.hinted(m.untrained(&c.opt))
 	return m, c.done()
 }
 

@@ -67,7 +67,7 @@ func (o *Options) Settle() error {
 			return fmt.Errorf("%s is %q: %s must be %s", c.flag, c.v, c.why, strings.Join(c.of, ", "))
 		}
 	}
-	return nil
+	return o.settleLoop()
 }
 
 // precision is what the manifest calls the numbers: those of Keep are int4 where any has 4 bits, else int8.

@@ -50,7 +50,7 @@ func openSource(hf string, opt Options) (_ *source, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c.loop = opt.Loop
+	c.loop, c.opt = opt.Loop, opt
 	if isGGUF {
 		if err := s.choose(c); err != nil {
 			return nil, fmt.Errorf("the file's metadata, as a config.json (model_type is general.architecture): %w", err)

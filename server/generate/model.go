@@ -62,6 +62,7 @@ type Model struct {
 	UNK         *int32              // stands for text that the vocabulary has not; nil where it has all, or what stands for it means more
 	KVPolicies  []string            // that the model allows
 	KVPolicy    string              // the one in force
+	KV          loopctl.KVPolicy    // the same
 	KVTokens    func(loops int) int // that fit in the KV pages, all sequences together; nil: unknown
 	// Trajectories says whether a request's loops count beside those done, Grid that the model knows multiples of 1/Grid.
 	Trajectories loopctl.Trajectories
@@ -124,7 +125,7 @@ func (m *Model) Bounds(lim api.Limits) *api.Bounds {
 
 // capacity is what the scheduler has to know of the model to check a request's depth.
 func (m *Model) capacity() *loopctl.Capacity {
-	return &loopctl.Capacity{Loops: m.Loops, Vocab: m.Vocab, Context: m.Context, Delta: m.Delta, Gate: m.Gate, Trajectories: m.Trajectories}
+	return &loopctl.Capacity{Loops: m.Loops, Vocab: m.Vocab, Context: m.Context, Delta: m.Delta, Gate: m.Gate, Trajectories: m.Trajectories, KV: m.KV}
 }
 
 // ExitPolicies names what the model allows.
