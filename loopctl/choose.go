@@ -49,21 +49,23 @@ func (c *Controller) choose() {
 	c.rotate()
 }
 
-// census marks who can run, parks those whose reader is behind, and counts the runnable rows.
+// census marks who can run, parks those whose reader is behind, lets cohorts gather, and counts the runnable rows.
 func (c *Controller) census() (decodes, prompts int) {
 	c.open = c.cfg.Scheduling != ScheduleLockstep ||
 		!slices.ContainsFunc(c.running, func(s *sequence) bool { return s.inLoop() > 0 })
 	for _, s := range c.running {
-		s.served, s.ready, s.held = false, true, false
+		s.served, s.ready, s.held, s.aside = false, true, false, false
 		if s.known > len(s.req.Prompt) && s.computed < s.known && s.stream.park() {
 			c.stats.Parked++
 			s.held, s.ready = true, len(s.chunks) > 0 // rows of its prompt may still loop
 		}
-		if !s.ready {
-			continue
+	}
+	c.align()
+	for _, s := range c.running {
+		if s.ready {
+			d, p := c.runnable(s)
+			decodes, prompts = decodes+d, prompts+p
 		}
-		d, p := c.runnable(s)
-		decodes, prompts = decodes+d, prompts+p
 	}
 	c.stats.Runnable = decodes + prompts
 	return decodes, prompts

@@ -34,6 +34,7 @@
 //   - whether a row leaves depends on its own numbers alone: the graph's, or its logits after each loop;
 //   - what is taken back (a wrong guess) lies behind the newest row, where no row looks before it is written over; what is
 //     computed again (after a preemption) leaves at the depths that it left at before;
+//   - what sequences ever wait for others of their loops (cohort.go) is bounded, and only where such a one moves;
 //   - the oldest request is never preempted by its equals and every running sequence owns one latent slot: so the first
 //     in line can always end, and each becomes the first.
 //

@@ -43,9 +43,12 @@ type sequence struct {
 
 	running bool
 	ended   bool
-	ready   bool // this tick: can run
-	served  bool // this tick: has rows in the block call
-	held    bool // this tick: no row may enter, its reader is behind
+	ready   bool   // this tick: can run
+	served  bool   // this tick: has rows in the block call
+	held    bool   // this tick: no row may enter, its reader is behind
+	aside   bool   // this tick: its next token waits for others of its loops
+	cohort  uint64 // the tick in which that was decided last
+	waited  int    // ticks that its tokens have waited so
 }
 
 func (c *Controller) newSequence(r *Request) *sequence {

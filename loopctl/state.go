@@ -15,10 +15,11 @@ type engineState struct {
 	plan               // what runs in this tick
 	buffers            // of the native call that is being made
 
-	turns   uint64    // ticks tried
-	audited uint64    // turns at the last audit
-	began   time.Time // this tick
-	stats   TickStats // this tick
+	turns   uint64          // ticks tried
+	audited uint64          // turns at the last audit
+	began   time.Time       // this tick
+	stats   TickStats       // this tick
+	costs   [numStages]line // measured
 }
 
 // queue is the sequences that have not ended.
@@ -41,6 +42,8 @@ type plan struct {
 	visits   []*chunk    // all of the coda call
 	going    []bool      // which rows of a chunk leave
 	filled   []*sequence // whose rows are to be copied
+
+	phases []int // for align
 
 	open    bool // rows may enter
 	blocked bool // no prompt may enter any more

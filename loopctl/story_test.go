@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/kv"
@@ -47,14 +48,14 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// play obeys the lines of a setup: limits, config, fail, and "at TICK NAME prompt=N max=N loops=N …" or
+// play obeys the lines of a setup: limits, config, cost, fail, and "at TICK NAME prompt=N max=N loops=N …" or
 // "at TICK cancel NAME".
 func play(t *testing.T, setup string) string {
 	t.Helper()
 	l := loopctl.Capacity{MaxRows: 16, Latents: 32, PageSize: 4, Context: 64, Vocab: 50, Loops: loopctl.LoopRange{Min: 1, Default: 2, Trained: 4, Max: 8}}
 	l.Pages[loopctl.StageBlock] = 100
 	told := &story{}
-	cfg := loopctl.Config{Observer: told, Logger: quiet}
+	cfg := loopctl.Config{Observer: told, Logger: quiet, Now: func() time.Time { return time.Unix(0, 0).Add(told.clock) }}
 	var fault func(loopctl.Stage, int) error
 	events := map[int][]string{}
 	lastEvent := 0
@@ -81,6 +82,8 @@ func play(t *testing.T, setup string) string {
 			over(&cfg.ReserveTokens, v["reserve"])
 			over(&cfg.WrapRows, v["wrap"])
 			cfg.Scheduling = loopctl.Scheduling(v["lockstep"])
+		case "cost": // of a call, in milliseconds
+			told.cost = map[loopctl.Stage]int{loopctl.StageBlock: v["block"], loopctl.StageCoda: v["coda"]}
 		case "fail":
 			fault = failAt(loopctl.StageBlock, v["block"])
 		case "at":

@@ -3,6 +3,7 @@ package loopctl_test
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
 )
@@ -21,6 +22,9 @@ import (
 type story struct {
 	text strings.Builder
 	tick strings.Builder // the lines of the tick that goes on
+
+	clock time.Duration
+	cost  map[loopctl.Stage]int // of a call, in milliseconds
 }
 
 // String is the story so far.
@@ -28,6 +32,7 @@ func (s *story) String() string { return s.text.String() + s.tick.String() }
 
 // Call writes a line of rows, those with logits left to Says.
 func (s *story) Call(st loopctl.Stage, b *loopctl.Batch) {
+	s.clock += time.Duration(s.cost[st]) * time.Millisecond
 	fmt.Fprintf(&s.tick, "  %-7s", st)
 	if st == loopctl.StageCoda { // says writes the rows that have logits
 		for i := range b.Spans {
