@@ -84,6 +84,7 @@ type Config struct {
 	BodyTimeout   time.Duration `yaml:"body_timeout"`
 	WriteTimeout  time.Duration `yaml:"write_timeout"`
 	IdleTimeout   time.Duration `yaml:"idle_timeout"`
+	DrainDelay    time.Duration `yaml:"drain_delay" least:"0s"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout"`
 
 	LogLevel      string  `yaml:"log_level" oneof:"debug info warn error"`
@@ -106,13 +107,14 @@ func (c *Config) Validate() error {
 		if allowed := strings.Fields(f.tag.Get("oneof")); len(allowed) > 0 && !slices.Contains(allowed, f.String()) {
 			bad(f.Name, fmt.Sprintf("%q", f), "use one of "+strings.Join(allowed, ", "))
 		}
-		if text, ok := f.tag.Lookup("least"); ok {
+		text, bounded := f.tag.Lookup("least")
+		if bounded {
 			least := Field{value: reflect.New(f.value.Type()).Elem()}
 			if err := least.Set(text); err != nil || f.value.Int() < least.value.Int() {
 				bad(f.Name, f, "must be at least "+text)
 			}
 		}
-		if f.Type() == "duration" && f.value.Int() <= 0 {
+		if f.Type() == "duration" && !bounded && f.value.Int() <= 0 {
 			bad(f.Name, f, "must be more than 0, for example 30s")
 		}
 	}

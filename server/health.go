@@ -25,7 +25,7 @@ type readiness struct {
 // getReady says whether new requests are taken.
 func (s *Server) getReady(*gin.Context) (any, error) {
 	switch {
-	case s.isDraining():
+	case s.leaving.Load() || s.isDraining():
 		return nil, loopctl.ErrDraining
 	case s.served.Load() == nil:
 		return nil, errLoading

@@ -30,12 +30,13 @@ type Server struct {
 	work    *work // before the engine
 	http    *http.Server
 
-	jobs   jobs                   // benchmarks and depth curves
-	kept   sync.Map               // responses, a *dialect.Shelf for each key's digest
-	served atomic.Pointer[models] // nil while loading
-	left   atomic.Pointer[[]LeftOut]
-	stop   context.Context //nolint:containedctx // its end is the server's end, not a request's
-	halt   context.CancelCauseFunc
+	jobs    jobs                   // benchmarks and depth curves
+	kept    sync.Map               // responses, a *dialect.Shelf for each key's digest
+	served  atomic.Pointer[models] // nil while loading
+	left    atomic.Pointer[[]LeftOut]
+	leaving atomic.Bool
+	stop    context.Context //nolint:containedctx // its end is the server's end, not a request's
+	halt    context.CancelCauseFunc
 
 	mu       sync.Mutex
 	draining bool
@@ -216,6 +217,9 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	return nil
 }
+
+// Leave makes /readyz answer 503 while requests are still taken, so that balancers stop sending them before Shutdown refuses them.
+func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Shutdown drains: /readyz and new requests get 503 while what is open goes on to its end; then the listener closes.
 // When ctx ends first, open streams get an error event and end. It returns nil if nothing had to be cut short.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,12 +80,9 @@ func library(repo string) string {
 	if named := os.Getenv("LOOPSERVE_ORT_LIB"); named != "" {
 		return named
 	}
-	pin := ort.Pinned()
-	for _, f := range pin.Files {
-		found, err := filepath.Glob(filepath.Join(repo, ".cache", "ort", pin.Version, "*", f.Member))
-		if err == nil && len(found) > 0 {
-			return found[0]
-		}
+	pin, machine := ort.Pinned(), map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
+	if path := filepath.Join(repo, ".cache", "ort", pin.Version, machine, pin.Files[machine].Member); exists(path) {
+		return path
 	}
 	return ""
 }
@@ -112,4 +110,9 @@ func run(t *testing.T, args ...string) {
 	if err := cmd.ExecuteContext(t.Context()); err != nil {
 		t.Fatalf("loopserve %v: %v", args, err)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -214,7 +214,13 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		case err = <-served:
 			served <- nil
 		case <-ctx.Done():
-			a.log.Info("draining", "at_most", a.cfg.DrainTimeout)
+			a.log.Info("draining", "after", a.cfg.DrainDelay, "at_most", a.cfg.DrainTimeout)
+			a.server.Leave()
+			select {
+			case err = <-served:
+				served <- nil
+			case <-time.After(a.cfg.DrainDelay):
+			}
 		}
 	}
 	drain, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), a.cfg.DrainTimeout, errors.New("drain_timeout has expired"))

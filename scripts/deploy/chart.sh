@@ -37,7 +37,7 @@ refused() { # VALUES...
   if "$helm" template x "$chart" --kube-version 1.34 "$@" >"$work/log" 2>&1; then echo "not refused: $*" >&2; exit 1; fi
 }
 check plain "${keyed[@]}"
-check open --set settings.insecure=true --set networkPolicy.enabled=false --set topologyKey= --set preStopSeconds=0
+check open --set settings.insecure=true --set networkPolicy.enabled=false --set topologyKey= --set drainDelaySeconds=0
 check hub --set existingSecret=mine --set 'models={hf:ByteDance/Ouro-1.4B}' --set cache.size=50Gi --set cache.storageClass=fast --set settings.weights=int4 \
   --set 'env[0].name=HF_TOKEN,env[0].valueFrom.secretKeyRef.name=hub,env[0].valueFrom.secretKeyRef.key=token'
 check scaled "${keyed[@]}" --set autoscaling.kind=hpa --set serviceMonitor.enabled=true --set serviceMonitor.labels.release=prometheus
