@@ -42,7 +42,7 @@ func New(e Engine, cfg Config) *Controller {
 		idle:     make(chan struct{}),
 		gone:     make(chan struct{}),
 	}
-	c.shown.Snapshot = Snapshot{PagesTotal: l.Pages, LatentsTotal: l.Latents, RowsByDepth: make([]int, max(l.Loops.Max, 1)+1)}
+	c.shown.Snapshot = Snapshot{PagesTotal: l.Pages, PageSize: l.PageSize, LatentsTotal: l.Latents, RowsByDepth: make([]int, max(l.Loops.Max, 1)+1)}
 	c.engineState = newEngineState(l, cfg)
 	return c
 }

@@ -81,6 +81,7 @@ type Snapshot struct {
 	Mismatches       int64          // checks that failed
 	SecondsPerTick   float64        // a running mean: a decode row does one loop in that time
 	PagesTotal       [numStages]int
+	PageSize         int // tokens in a page
 	LatentsUsed      int
 	LatentsTotal     int
 	RowsByDepth      []int // rows between prelude and coda, by loops done

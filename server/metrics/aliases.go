@@ -14,7 +14,8 @@ func (m *Registry) AliasVLLM() { m.aliases = true }
 
 // vllmNames are those that vLLM 0.33 has under "vllm:" and we under "loopserve_".
 var vllmNames = []string{
-	"e2e_request_latency_seconds", "generation_tokens_total", "inter_token_latency_seconds", "kv_cache_usage_perc",
+	"cache_config_info", "e2e_request_latency_seconds", "generation_tokens_total", "inter_token_latency_seconds", "kv_cache_usage_perc",
+	"lora_requests_info", "num_requests_waiting_by_reason", "request_params_max_tokens",
 	"num_preemptions_total", "num_requests_running", "num_requests_waiting", "prefix_cache_hits_total",
 	"prefix_cache_queries_total", "prompt_tokens_cached_total", "prompt_tokens_total", "request_decode_time_seconds",
 	"request_generation_tokens", "request_inference_time_seconds", "request_prefill_time_seconds", "request_prompt_tokens",

@@ -53,6 +53,7 @@ func (m *Served) collect(ch chan<- prometheus.Metric) {
 	s := m.Snapshot()
 	put(now, float64(s.Running), "num_requests_running", "Sequences that run.")
 	put(now, float64(s.Waiting), "num_requests_waiting", "Requests that wait to run.")
+	put(now, float64(s.Waiting), "num_requests_waiting_by_reason", "Requests that wait to run, by why: capacity, for slots or KV pages.", "reason", "capacity")
 	put(now, float64(s.Parked), "num_requests_parked", "Sequences that wait for their reader.")
 	fullest := 0.0
 	for i, total := range s.PagesTotal {
@@ -68,6 +69,11 @@ func (m *Served) collect(ch chan<- prometheus.Metric) {
 			put(now, float64(pages)*size, "kv_bytes", "Memory of the KV pages, by what it is used for: running, cached, free.", "stage", stage, "use", use)
 		}
 	}
+	block := loopctl.StageBlock
+	put(now, 1, "cache_config_info", "Always 1: its labels are the tokens of a KV page, and the pages of the block.",
+		"block_size", strconv.Itoa(s.PageSize), "num_gpu_blocks", strconv.Itoa(s.PagesTotal[block]))
+	put(now, 0, "lora_requests_info", "Always 0: there are no adapters, and endpoint pickers ask.",
+		"max_lora", "0", "running_lora_adapters", "", "waiting_lora_adapters", "")
 	put(now, fullest, "kv_cache_usage_perc", "Share of the fullest stage's KV pages that is promised, 0 to 1.")
 	put(now, float64(s.LatentsUsed), "latents_used", "Latent slots in use.")
 	put(now, float64(s.LatentsTotal), "latents", "Latent slots there are.")

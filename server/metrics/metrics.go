@@ -67,6 +67,8 @@ var defined = []struct {
 	{"inter_token_latency_seconds", "Time between two tokens of a sequence.", bucketsITL, "model_name"},
 	{"request_prompt_tokens", "Prompt tokens per sequence.", bucketsTokens, "model_name"},
 	{"request_generation_tokens", "Generated tokens per sequence.", bucketsTokens, "model_name"},
+	{"request_params_max_tokens", "Tokens that a sequence was allowed to generate.", bucketsTokens, "model_name"},
+	{"request_params_loops", "Loops that a sequence was allowed for each token.", bucketsLoops, "model_name"},
 	{"loops_per_request", "Mean loops per generated token of a sequence.", bucketsLoops, "model_name"},
 	{"loops_per_token", "Loops done for a token: of decode for each generated one, of prefill the mean over a sequence's prompt.", bucketsLoops, "model_name phase policy"},
 }

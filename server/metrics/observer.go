@@ -142,6 +142,8 @@ func (o *observer) Finished(r *loopctl.Request, last loopctl.Event) {
 	if s == nil {
 		return
 	}
+	o.observe("request_params_max_tokens", float64(r.MaxTokens))
+	o.observe("request_params_loops", float64(r.Loops))
 	o.add("prompt_tokens_total", s.PromptTokens)
 	o.add("generation_tokens_total", s.CompletionTokens)
 	o.add("loops_saved_total", s.LoopsSaved)
