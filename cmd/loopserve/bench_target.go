@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/app"
 	"github.com/loopserve/loopserve/internal/measure"
 	"github.com/loopserve/loopserve/internal/measure/random"
@@ -125,6 +126,10 @@ func (b *benchTarget) openBundle(cmd *cobra.Command, dir string) error {
 	if err != nil {
 		return err
 	}
+	return b.openConfigured(cmd, dir, cfg)
+}
+
+func (b *benchTarget) openConfigured(cmd *cobra.Command, dir string, cfg *configs.Config) (err error) {
 	cfg.Models = []string{dir}
 	if err := bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), sayTo(cmd.ErrOrStderr())); err != nil {
 		return err

@@ -17,15 +17,19 @@ func inspectCommand() *cobra.Command {
 	var load inspect.Load
 	var kv configs.Bytes
 	var asJSON bool
+	var plan string
 	cmd := &cobra.Command{
 		Use:   "inspect <bundle>",
 		Short: "Print a page of facts: layers, parameters, loops, KV bytes, FLOPs, memory",
 		Long: `Inspect reads the manifest and the graphs, not the weights, and prints layers and parameters of each stage, the loops and
 KV policies, the KV bytes of a token in a plane, the floating-point operations of a token, the tokens that fit in
-the KV memory, and the memory that a number of requests of one length take at a depth. Sizes of files are checked; their hashes are what verify is for.`,
+the KV memory, and the memory that a number of requests of one length take at a depth. Sizes of files are checked; their hashes are what verify is for.
+With --plan it runs the model instead: what this machine does of such requests at several loop counts, and so how many replicas
+a load wants, their memory, and with a price for an hour of one the cost of a million tokens.`,
 		Example: `  loopserve inspect models/adder
   loopserve inspect models/adder --requests 64 --length 64 --loops 12
-  loopserve inspect models/adder --json`,
+  loopserve inspect models/adder --json
+  loopserve inspect models/adder --plan rps=200,prompt=12,tokens=8,loops=8,price=0.10`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b, err := bundle.Open(args[0], bundle.Options{SkipHash: true})
@@ -34,6 +38,13 @@ the KV memory, and the memory that a number of requests of one length take at a 
 			}
 			if err != nil {
 				return err
+			}
+			if plan != "" {
+				p, err := readPlan(plan, &b.Manifest)
+				if err != nil {
+					return err
+				}
+				return p.run(cmd, args[0], load)
 			}
 			load.KVMemory = int64(app.Sized(&configs.Config{Provider: ort.ProviderCPU, KVMemory: kv}, host.Here(), b.Manifest.FileBytes()).KVMemory)
 			facts, err := inspect.Bundle(b, load)
@@ -54,6 +65,7 @@ the KV memory, and the memory that a number of requests of one length take at a 
 	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens in a page")
 	cmd.Flags().StringVar(&load.Precision, "kv-precision", "auto", "numbers in the KV pages: f32, f16 or int8; auto: f16 for int4 and int8 bundles, else f32")
 	cmd.Flags().TextVar(&kv, "kv-memory", configs.Bytes(0), "memory for KV pages; 0: what a server of this bundle alone would take on this machine now")
+	cmd.Flags().StringVar(&plan, "plan", "", "a load to plan replicas for: rps=…,prompt=…,tokens=… and, if you like, loops=…,price=…")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
