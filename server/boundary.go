@@ -15,7 +15,7 @@ import (
 )
 
 // exposed are the headers of an answer that a page of another origin may read, in addition to those that every page may.
-const exposed = "Content-Length, Location, Retry-After, X-Request-Id, X-Model, X-Loops-Requested, X-Loops-Applied, X-Queue-Ms, " +
+const exposed = "Content-Length, Location, Retry-After, X-Request-Id, X-Model, X-Loops-Requested, X-Loops-Applied, X-Prefix-Key, X-Queue-Ms, " +
 	"openai-processing-ms, retry-after-ms, x-should-retry"
 
 // among says whether name is in a list, or everything is.

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"strconv"
 
@@ -124,7 +127,24 @@ func (s *Server) start(c *gin.Context, p *generate.Plan, prompts []generate.Prom
 	}
 	g.ID = prefix + c.GetString(keyRequestID)
 	setLoopHeaders(c, p)
+	c.Writer.Header().Set(prefixHeader, prefixKey(c.GetHeader(prefixHeader), p.Model.Name, prompts[0].IDs))
 	return g, nil
+}
+
+// prefixHeader has what a balancer hashes to send requests with one beginning to one replica.
+const prefixHeader = "X-Prefix-Key"
+
+// prefixKey is the key that the client chose, or one of the beginning of its prompt, which the next turns of a conversation share.
+func prefixKey(given, model string, ids []int32) string {
+	if given != "" && len(given) <= 128 {
+		return given
+	}
+	h := sha256.New()
+	h.Write([]byte(model))
+	for _, id := range ids[:min(len(ids), 64)] {
+		h.Write(binary.LittleEndian.AppendUint32(nil, uint32(id)))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 func setLoopHeaders(c *gin.Context, p *generate.Plan) {

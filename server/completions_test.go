@@ -91,6 +91,9 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("header %s is %q, want %q", name, got, want)
 		}
 	}
+	if a.header.Get("X-Prefix-Key") == "" || send(t, ts, "POST", "/v1/completions", `{"model":"adder","prompt":"1+2=","max_tokens":1}`, "X-Prefix-Key", "mine").header.Get("X-Prefix-Key") != "mine" {
+		t.Error("no key for balancers, or not the client's own")
+	}
 	if a.header.Get("openai-processing-ms") == "" {
 		t.Error("no openai-processing-ms")
 	}

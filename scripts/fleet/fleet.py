@@ -31,14 +31,14 @@ def free_port():
 
 
 class Replica:
-    def __init__(self, log):
-        self.port, self.log = free_port(), log
+    def __init__(self, log, *flags):
+        self.port, self.log, self.flags = free_port(), log, flags
         self.start()
 
-    def start(self, *flags):
+    def start(self):
         self.process = subprocess.Popen(
             [ROOT / "bin/loopserve", "serve", "--listen", f"127.0.0.1:{self.port}", "--models", ROOT / "models", "--threads", "1",
-             "--drain-delay", "2s", "--drain-timeout", "10s", "--log-level", "warn", *flags], stdout=self.log, stderr=self.log)
+             "--drain-delay", "2s", "--drain-timeout", "10s", "--log-level", "warn", *self.flags], stdout=self.log, stderr=self.log)
 
     def ready(self):
         deadline = time.monotonic() + 60
@@ -209,4 +209,5 @@ def main(kind):
     sys.exit(failed)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])
