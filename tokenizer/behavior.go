@@ -157,6 +157,7 @@ type scratch struct {
 	// head: the text under way comes from the start of the caller's, and no
 	// normalizer has cut that start off.
 	head    bool
+	limit   int       // of text
 	normal  []byte    // a normal form that added tokens are cut out of
 	text    []byte    // what pieces point into
 	spare   []byte    // the buffer that a rewriting step fills

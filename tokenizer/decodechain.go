@@ -36,7 +36,15 @@ func parseDecoder(raw json.RawMessage) (ops []decodeOp, err error) {
 	if absent(raw) {
 		return []decodeOp{{kind: opSpaces}}, nil
 	}
+	var g growth
 	err = eachComponent("decoder", "decoders", raw, func(kind string, v decoderSettings) error {
+		times := 1
+		if kind == "Replace" {
+			times = v.Pattern.times(v.Content)
+		}
+		if err := g.add("decoder", times); err != nil {
+			return err
+		}
 		op, err := v.op(kind)
 		ops = append(ops, op)
 		return err

@@ -21,12 +21,16 @@ type normChain []normStep
 // run leaves the normal form of src in s.text; src is not one of s's buffers,
 // or is s.text itself.
 func (c normChain) run(s *scratch, src []byte) error {
+	s.limit = maxLonger*len(src) + 4096
 	if len(c) == 0 {
 		s.text = append(s.text[:0], src...)
 		return nil
 	}
 	for _, step := range c {
 		out, err := step.apply(s, s.spare[:0], src)
+		if err == nil {
+			err = s.bounded(len(out))
+		}
 		if err != nil {
 			return err
 		}
@@ -37,7 +41,18 @@ func (c normChain) run(s *scratch, src []byte) error {
 }
 
 func parseNormalizer(raw json.RawMessage) (c normChain, err error) {
+	var g growth
 	err = eachComponent("normalizer", "normalizers", raw, func(kind string, v normSettings) error {
+		times := 1
+		switch kind {
+		case "Prepend":
+			times += len(v.Prepend)
+		case "Replace":
+			times = v.Pattern.times(v.Content)
+		}
+		if err := g.add("normalizer", times); err != nil {
+			return err
+		}
 		step, err := v.step(kind)
 		c = append(c, step)
 		return err
@@ -142,6 +157,13 @@ func (r replaceStep) apply(s *scratch, dst, src []byte) (out []byte, err error) 
 	if len(s.found) > 0 && s.found[0].start == 0 && s.found[0].end > runeLen(src) {
 		// A replacement is aligned with the last character it replaces.
 		s.head = false
+	}
+	n := len(src) + len(s.found)*len(r.content)
+	for _, m := range s.found {
+		n -= m.end - m.start
+	}
+	if err := s.bounded(n); err != nil {
+		return dst, err
 	}
 	return replaceAll(dst, src, s.found, r.content), nil
 }

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,8 +29,16 @@ func newPrecompiled(charsmap []byte) (*precompiled, error) {
 	for i := range p.units {
 		p.units[i] = binary.LittleEndian.Uint32(rest[4*i:])
 	}
+	for _, text := range bytes.Split(p.texts, []byte{0}) {
+		if len(text) > maxReplacement {
+			return nil, fmt.Errorf("charsmap has a replacement of %d bytes, at most %d are taken", len(text), maxReplacement)
+		}
+	}
 	return p, nil
 }
+
+// maxReplacement bounds a replacement; the longest of Unicode's own has 33 bytes.
+const maxReplacement = 256
 
 func offset(unit uint32) uint32 { return unit >> 10 << (unit & (1 << 9) >> 6) }
 

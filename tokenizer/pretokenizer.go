@@ -19,7 +19,11 @@ type preChain struct {
 
 func (c *preChain) run(s *scratch) error {
 	for _, step := range c.steps {
-		if err := step.split(s); err != nil {
+		err := step.split(s)
+		if err == nil {
+			err = s.bounded(len(s.text))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -27,8 +31,13 @@ func (c *preChain) run(s *scratch) error {
 }
 
 func parsePreTokenizer(raw json.RawMessage) (*preChain, error) {
-	c := &preChain{}
-	return c, eachComponent("pre_tokenizer", "pretokenizers", raw, c.append)
+	c, g := &preChain{}, growth{}
+	return c, eachComponent("pre_tokenizer", "pretokenizers", raw, func(kind string, v preSettings) error {
+		if err := g.add("pre-tokenizer", 1); err != nil {
+			return err
+		}
+		return c.append(kind, v)
+	})
 }
 
 // preSettings are those of all kinds of pre-tokenizers.

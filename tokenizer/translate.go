@@ -44,8 +44,8 @@ const (
 )
 
 func translate(source string) (string, error) {
-	if len(source) > 1<<16 {
-		return "", fmt.Errorf("longer than %d bytes", 1<<16)
+	if len(source) > maxExpression {
+		return "", fmt.Errorf("longer than %d bytes", maxExpression)
 	}
 	if !utf8.ValidString(source) {
 		return "", fmt.Errorf("not UTF-8")
@@ -57,6 +57,8 @@ func translate(source string) (string, error) {
 		switch {
 		case err != nil:
 			return "", err
+		case t.out.Len() > maxTranslated:
+			return "", errLong
 		case is == quantifier && before == nothing:
 			return "", fmt.Errorf("the quantifier at character %d has nothing to repeat", utf8.RuneCountInString(source[:at]))
 		case is == quantifier && before == quantifier:
@@ -261,6 +263,8 @@ func (t *translator) bracket() error {
 	for first := true; ; first = false {
 		token := t.nextMember()
 		switch {
+		case t.out.Len() > maxTranslated:
+			return errLong
 		case token == "":
 			return fmt.Errorf("a character class is not closed")
 		case token == "]" && !first:
