@@ -31,7 +31,7 @@ type loader struct {
 
 // read opens a bundle without its graphs. Hashes are compared as verify says.
 func (k *loader) read(dir string) (*model, error) {
-	digest, err := digestOf(dir)
+	digest, err := bundle.Digest(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -2,11 +2,9 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,14 +17,6 @@ import (
 
 // grace is how long a replaced model still takes requests that had found it before.
 const grace = 2 * time.Second
-
-func digestOf(dir string) ([32]byte, error) {
-	data, err := os.ReadFile(filepath.Join(dir, bundle.FileName))
-	if err != nil {
-		return [32]byte{}, fmt.Errorf("bundle %s: %w", dir, err)
-	}
-	return sha256.Sum256(data), nil
-}
 
 // Reload reads a model's bundle again. New requests get the new one; the old one generates what it has accepted to the
 // end, then goes. Where the new bundle cannot be opened, the old one stays. While both are in memory the budget may be
@@ -61,7 +51,7 @@ func (a *App) Rescan(ctx context.Context) error {
 			errs = append(errs, err)
 			continue
 		}
-		digest, err := digestOf(dir)
+		digest, err := bundle.Digest(dir)
 		if err == nil && digest != a.models[i].digest {
 			err = a.take(ctx, dir, a.models[i])
 		}

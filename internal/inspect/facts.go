@@ -86,7 +86,7 @@ type Memory struct {
 	Cache   int64 `json:"cache"`
 	Rows    int64 `json:"rows"` // latents and the buffers of a call, at the default number of rows
 	Total   int64 `json:"total"`
-	// Resident is what a server's VmRSS comes to: what of weights and rows is touched, the cache, and the process itself.
+	// Resident is what a server's VmRSS comes to: the weights, what of rows is touched, the cache, and the process itself.
 	Resident int64 `json:"resident"`
 }
 
@@ -122,7 +122,6 @@ func Bundle(b *bundle.Bundle, load Load) (*Facts, error) {
 		s.Name, s.Layers, s.TokenBytes = loopctl.Stage(i).String(), g.Layers, shapes[i].TokenBytes()
 		s.Parameters, s.RowFLOPs = read.counts()
 		f.Parameters += s.Parameters
-		f.Memory.Resident += read.resident()
 	}
 	for _, name := range m.KVPolicies {
 		f.Policies = append(f.Policies, f.policy(name, shapes, m))
@@ -211,5 +210,5 @@ func (f *Facts) memory(m *bundle.Manifest) {
 	f.Memory.Rows = latents*(state+kept*vector) + rows*(2*state+(1+kept)*vector+4*int64(m.VocabSize))
 	f.Memory.Total = f.Memory.Weights + f.Memory.Cache + f.Memory.Rows
 	touched := min(rows, int64(l.Requests)*int64(l.Length))
-	f.Memory.Resident += processBytes + f.Memory.Cache + touched*rowVectors*vector + int64(l.Requests)*4*int64(m.VocabSize)
+	f.Memory.Resident = processBytes + f.Memory.Weights + f.Memory.Cache + touched*rowVectors*vector + int64(l.Requests)*4*int64(m.VocabSize)
 }

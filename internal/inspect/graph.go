@@ -73,22 +73,5 @@ func (g graph) counts() (parameters, flops int64) {
 	return parameters, flops
 }
 
-// resident is the bytes of initializers that a server keeps in memory: all but the tables that rows are looked up in, which are
-// mapped, and come in row by row. Products that are packed anew give the mapped original back.
-func (g graph) resident() (bytes int64) {
-	table := map[string]bool{}
-	for _, n := range g.Nodes {
-		if (n.Op == "Gather" || n.Op == "GatherBlockQuantized") && len(n.Inputs) > 0 {
-			table[n.Inputs[0]] = true
-		}
-	}
-	for name, t := range g.Initializers {
-		if !table[name] {
-			bytes += t.Elements * t.Bits / 8
-		}
-	}
-	return bytes
-}
-
 // weight has the element types that parameters are stored in: float, uint8, int8, float16, double, bfloat16, uint4, int4.
 var weight = map[int64]bool{1: true, 2: true, 3: true, 10: true, 11: true, 16: true, 21: true, 22: true}

@@ -39,14 +39,14 @@ const (
 )
 
 // checkGraph compares a graph with what the manifest promises of it.
-func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
+func checkGraph(raw []byte, g namedGraph, m *Manifest) (*ONNX, error) {
 	info, err := ReadONNX(raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range info.external {
 		if err := e.check(m); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	nodes := 0
@@ -55,21 +55,21 @@ func checkGraph(raw []byte, g namedGraph, m *Manifest) error {
 	}
 	switch {
 	case m.Kind == KindDense && nodes > 0:
-		return fmt.Errorf("it has %d PagedAttention nodes, but a dense bundle has no KV pages: set kind to paged", nodes)
+		return nil, fmt.Errorf("it has %d PagedAttention nodes, but a dense bundle has no KV pages: set kind to paged", nodes)
 	case m.Kind != KindDense && nodes != g.Layers:
-		return fmt.Errorf("it has %d PagedAttention nodes, but %s.layers is %d: there must be one node per layer", nodes, g.stage, g.Layers)
+		return nil, fmt.Errorf("it has %d PagedAttention nodes, but %s.layers is %d: there must be one node per layer", nodes, g.stage, g.Layers)
 	}
 	if err := m.checkAttention(info.attention); err != nil {
-		return err
+		return nil, err
 	}
 	if err := info.checkOurs(g.Layers, m); err != nil {
-		return err
+		return nil, err
 	}
 	if err := info.checkConstants(); err != nil {
-		return err
+		return nil, err
 	}
 	inputs, outputs := m.contract(g)
-	return errors.Join(
+	return info, errors.Join(
 		compare("input", inputs, withoutDefaults(info)),
 		compare("output", outputs, info.outputs),
 	)

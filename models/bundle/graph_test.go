@@ -146,7 +146,7 @@ func TestContractSaysAllThatIsMissing(t *testing.T) {
 	g.Output("hidden_out", onnx.Float, rows, onnx.Fixed(9))
 	g.Node(onnx.Loopserve, "PagedAttention", []string{"hidden", "", "", "key_cache", "value_cache"},
 		onnx.Attr{Name: "num_heads", V: 2}, onnx.Attr{Name: "kv_num_heads", V: 1})
-	err := checkGraph(g.Encode("test"), namedGraph{Graph{File: "block.onnx", Layers: 1}, "block"}, m)
+	_, err := checkGraph(g.Encode("test"), namedGraph{Graph{File: "block.onnx", Layers: 1}, "block"}, m)
 	if err == nil {
 		t.Fatal("no error")
 	}

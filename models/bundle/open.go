@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,13 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Errors that callers branch on. Each is wrapped with the file and what is wrong with it.
@@ -31,10 +34,14 @@ var (
 // maxManifest bounds manifest.json.
 const maxManifest = 1 << 20
 
-// Bundle is a verified folder.
+// Bundle is a verified folder. What is read from it later is held to the manifest again: files may have changed.
 type Bundle struct {
 	Manifest Manifest
 	Dir      string // absolute
+
+	opt   Options
+	mu    sync.Mutex
+	known map[string]look // of each file, as it was the last time
 }
 
 // Options of Open.
@@ -48,9 +55,6 @@ type Options struct {
 // Path is where a file of the bundle is.
 func (b *Bundle) Path(file string) string { return filepath.Join(b.Dir, file) }
 
-// ReadFile reads a listed file whole, or gives fs.ErrNotExist.
-func (b *Bundle) ReadFile(name string) ([]byte, error) { return fs.ReadFile(b.FS(), name) }
-
 // Open reads the bundle in dir and checks all of it.
 func Open(dir string, opt Options) (*Bundle, error) {
 	abs, err := filepath.Abs(dir)
@@ -62,7 +66,7 @@ func Open(dir string, opt Options) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle %s: %w (a bundle is a folder that `loopserve export` makes)", dir, err)
 	}
 	defer root.Close()
-	b := &Bundle{Dir: abs}
+	b := &Bundle{Dir: abs, opt: opt, known: map[string]look{}}
 	if err := b.read(root, opt); err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", dir, err)
 	}
@@ -82,33 +86,128 @@ func (b *Bundle) read(root *os.Root, opt Options) error {
 	hash := func(file os.FileInfo) bool {
 		return !opt.SkipHash || opt.HashNewer && file.ModTime().After(written.ModTime())
 	}
-	for name, want := range m.Files {
-		if err := checkFile(context.Background(), root, name, want, hash); err != nil {
+	for name := range m.Files {
+		if err := b.checkFile(context.Background(), name, hash); err != nil {
 			return err
 		}
 	}
 	var errs []error
 	for _, g := range m.graphs() {
-		raw, _, err := readPlain(root, g.File, 1<<30)
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrFile, g.File, err)
+		_, _, err := b.Graph(g.File)
+		if err != nil && len(GraphErrors(err)) == 0 {
+			return err
 		}
-		if err := checkGraph(raw, g, m); err != nil {
-			errs = append(errs, &GraphError{g.File, err})
-		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// Verify compares the hashes of all files with the manifest's. It ends early with ctx.
-func (b *Bundle) Verify(ctx context.Context) error {
-	root, err := os.OpenRoot(b.Dir)
+// Graph reads a graph's file and checks it, hash and contract. What it gives is what was checked, with the names of the
+// files that have the graph's tensors.
+func (b *Bundle) Graph(file string) (raw []byte, files []string, err error) {
+	if raw, err = b.ReadFile(file); err != nil {
+		return nil, nil, err
+	}
+	all := b.Manifest.graphs()
+	info, err := checkGraph(raw, all[slices.IndexFunc(all, func(g namedGraph) bool { return g.File == file })], &b.Manifest)
 	if err != nil {
-		return fmt.Errorf("bundle %s: %w", b.Dir, err)
+		return nil, nil, &GraphError{file, err}
+	}
+	for _, e := range info.external {
+		files = append(files, e.location)
+	}
+	return raw, slices.Compact(slices.Sorted(slices.Values(files))), nil
+}
+
+// hashes says whether hashes are ever compared.
+func (b *Bundle) hashes() bool { return !b.opt.SkipHash || b.opt.HashNewer }
+
+// compare says whether a file's size and, where it is known, its hash are the manifest's.
+func (b *Bundle) compare(name string, size int64, sum string) error {
+	want := b.Manifest.Files[name]
+	if size != want.Size {
+		return fmt.Errorf("%w: %s has %d bytes, but the manifest says %d: copy or export it again", ErrFile, name, size, want.Size)
+	}
+	if sum != "" && sum != want.SHA256 {
+		return fmt.Errorf("%w: %s has sha256 %s, but the manifest says %s: copy or export it again", ErrFile, name, sum, want.SHA256)
+	}
+	return nil
+}
+
+// Load reads a listed file into memory of its size. A file that is no longer the one that was looked at before is hashed,
+// unless hashes are never compared; one that changes meanwhile is an error. What the memory then holds nobody changes,
+// whatever becomes of the file.
+func (b *Bundle) Load(name string, into []byte) error {
+	return b.with(name, func(root *os.Root) error {
+		f, info, err := openPlain(root, name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := b.compare(name, info.Size(), ""); err != nil {
+			return err
+		}
+		before, err := identify(f)
+		if err == nil {
+			_, err = io.ReadFull(f, into)
+		}
+		if after, again := identify(f); err != nil || after != before {
+			return fmt.Errorf("it changed while it was read: %w", cmp.Or(err, again, io.ErrUnexpectedEOF))
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.known[name].identity != before && b.hashes() {
+			sum := sha256.Sum256(into)
+			if err := b.compare(name, info.Size(), hex.EncodeToString(sum[:])); err != nil {
+				return err
+			}
+		}
+		b.known[name] = look{before, true}
+		return nil
+	})
+}
+
+// look is what a file was, and whether that was loaded.
+type look struct {
+	identity
+
+	loaded bool
+}
+
+// identity tells one content of a file from another, without reading it: whoever writes to a file cannot choose the time of
+// its last change.
+type identity struct {
+	dev, ino, size    uint64
+	written, attended unix.Timespec // its content; that, or its name, owner or mode
+}
+
+func identify(f *os.File) (identity, error) {
+	var s unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &s); err != nil {
+		return identity{}, err
+	}
+	return identity{uint64(s.Dev), s.Ino, uint64(s.Size), s.Mtim, s.Ctim}, nil
+}
+
+// Digest is the hash of a folder's manifest, by which a bundle that changed is noticed.
+func Digest(dir string) (sum [sha256.Size]byte, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return sum, fmt.Errorf("bundle %s: %w", dir, err)
 	}
 	defer root.Close()
-	for name, want := range b.Manifest.Files {
-		if err := checkFile(ctx, root, name, want, func(os.FileInfo) bool { return true }); err != nil {
+	raw, _, err := readPlain(root, FileName, maxManifest)
+	if err != nil {
+		return sum, fmt.Errorf("bundle %s: %w: %s: %w", dir, ErrManifest, FileName, err)
+	}
+	return sha256.Sum256(raw), nil
+}
+
+// Verify compares the hashes of all files with the manifest's, and says whether any has changed since it was opened or
+// loaded. It ends early with ctx.
+func (b *Bundle) Verify(ctx context.Context) error {
+	for name := range b.Manifest.Files {
+		if err := b.checkFile(ctx, name, func(os.FileInfo) bool { return true }); err != nil {
 			return fmt.Errorf("bundle %s: %w", b.Dir, err)
 		}
 	}
@@ -150,20 +249,32 @@ func plainName(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\x00")
 }
 
-// openPlain opens a regular file of the folder that is no link of any kind.
+// openPlain opens a regular file of the folder that is no link of any kind. It does not wait, whatever is there; what it
+// says of the file is true of the one that is open.
 func openPlain(root *os.Root, name string) (*os.File, os.FileInfo, error) {
-	info, err := root.Lstat(name)
+	link, err := root.Lstat(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !info.Mode().IsRegular() {
+	if !link.Mode().IsRegular() {
 		return nil, nil, errors.New("not a regular file (links are refused)")
 	}
-	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Nlink != 1 {
-		return nil, nil, errors.New("it has more than one hard link")
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
 	}
-	f, err := root.Open(name)
-	return f, info, err
+	info, err := f.Stat()
+	switch s, ok := link.Sys().(*syscall.Stat_t); {
+	case err != nil:
+	case !os.SameFile(link, info):
+		err = errors.New("it was replaced while it was opened")
+	case ok && s.Nlink != 1:
+		err = errors.New("it has more than one hard link")
+	default:
+		return f, info, nil
+	}
+	f.Close()
+	return nil, nil, err
 }
 
 func readPlain(root *os.Root, name string, most int64) ([]byte, os.FileInfo, error) {
@@ -180,26 +291,33 @@ func readPlain(root *os.Root, name string, most int64) ([]byte, os.FileInfo, err
 }
 
 // checkFile compares a file's size and, where hash says so, its hash with the manifest's.
-func checkFile(ctx context.Context, root *os.Root, name string, want File, hash func(os.FileInfo) bool) error {
-	f, info, err := openPlain(root, name)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
-	}
-	defer f.Close()
-	if info.Size() != want.Size {
-		return fmt.Errorf("%w: %s has %d bytes, but the manifest says %d: copy or export it again", ErrFile, name, info.Size(), want.Size)
-	}
-	if !hash(info) {
+func (b *Bundle) checkFile(ctx context.Context, name string, hash func(os.FileInfo) bool) error {
+	return b.with(name, func(root *os.Root) error {
+		f, info, err := openPlain(root, name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		is, err := identify(f)
+		sum := ""
+		if err == nil && hash(info) && info.Size() == b.Manifest.Files[name].Size {
+			sum, err = digest(ctx, f)
+		}
+		if err == nil {
+			err = b.compare(name, info.Size(), sum)
+		}
+		if err != nil {
+			return err
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		before := b.known[name]
+		b.known[name] = look{is, before.loaded}
+		if before.attended = is.attended; before.loaded && before.identity != is {
+			return fmt.Errorf("%w: %s was written after it was loaded: reload the model", ErrFile, name)
+		}
 		return nil
-	}
-	sum, err := digest(ctx, f)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrFile, name, err)
-	}
-	if sum != want.SHA256 {
-		return fmt.Errorf("%w: %s has sha256 %s, but the manifest says %s: copy or export it again", ErrFile, name, sum, want.SHA256)
-	}
-	return nil
+	})
 }
 
 // digest is the sha256 of what r gives, in hex. It ends early with ctx.

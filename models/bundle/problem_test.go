@@ -83,7 +83,7 @@ func TestProblemsInPlainWords(t *testing.T) {
 		})},
 	} {
 		m := &Manifest{Kind: KindDense, HiddenSize: 8, VocabSize: 10, Precision: Precision{Activations: "f32"}}
-		err := checkGraph(c.raw, namedGraph{Graph{File: "block.onnx", Layers: 1}, "block"}, m)
+		_, err := checkGraph(c.raw, namedGraph{Graph{File: "block.onnx", Layers: 1}, "block"}, m)
 		fmt.Fprintf(&text, "# %s\n", c.name)
 		problems := Problems(err)
 		switch {

@@ -149,7 +149,7 @@ func TestPrecisionIsRefused(t *testing.T) {
 	for want, spoil := range map[string]func(m *bundle.Manifest){
 		"absent.onnx":             func(m *bundle.Manifest) { m.Block.File = "absent.onnx" },
 		"set kv_precision to f32": func(m *bundle.Manifest) { m.Precision.Activations = "bf16" },
-		"key_cache":               func(m *bundle.Manifest) { m.Block.File = "coda.onnx" },
+		"0 PagedAttention nodes":  func(m *bundle.Manifest) { m.Block.File = "coda.onnx" },
 	} {
 		b, err := bundle.Open(adder, bundle.Options{SkipHash: true})
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/enginetest"
+	"github.com/loopserve/loopserve/runtime/engine/native"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -44,7 +45,16 @@ func unroll(tb testing.TB, env *ort.Env, e engine.Engine, dir string, loops, row
 	if err := writeUnrolled(b, file, loops); err != nil {
 		tb.Fatal(err)
 	}
-	session, err := env.Load(file, ort.SessionOptions{})
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var memory native.Memory
+	_, files, err := memory.Read(b)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	session, err := env.LoadBytes(file, raw, ort.SessionOptions{Files: files})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,6 +67,7 @@ func unroll(tb testing.TB, env *ort.Env, e engine.Engine, dir string, loops, row
 		u.call.Close()
 		u.arena.Close()
 		session.Close()
+		memory.Close()
 	})
 	must := func(err error) {
 		tb.Helper()

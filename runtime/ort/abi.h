@@ -7,6 +7,7 @@
 #ifndef LOOPSERVE_ORT_ABI_H
 #define LOOPSERVE_ORT_ABI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,6 +68,9 @@ enum { LS_MEM_DEFAULT = 0 };
   X(34, OrtStatus *, SessionGetOutputTypeInfo, (const OrtSession *, size_t, OrtTypeInfo **))                 \
   X(36, OrtStatus *, SessionGetInputName, (const OrtSession *, size_t, OrtAllocator *, char **))             \
   X(37, OrtStatus *, SessionGetOutputName, (const OrtSession *, size_t, OrtAllocator *, char **))            \
+  X(39, OrtStatus *, CreateRunOptions, (OrtRunOptions **))                                                   \
+  X(46, OrtStatus *, RunOptionsSetTerminate, (OrtRunOptions *))                                              \
+  X(47, OrtStatus *, RunOptionsUnsetTerminate, (OrtRunOptions *))                                            \
   X(49, OrtStatus *, CreateTensorWithDataAsOrtValue,                                                         \
     (const OrtMemoryInfo *, void *, size_t, const int64_t *, size_t, ls_type, OrtValue **))                  \
   X(51, OrtStatus *, GetTensorMutableData, (OrtValue *, void **))                                            \
@@ -92,6 +96,7 @@ enum { LS_MEM_DEFAULT = 0 };
   X(94, void, ReleaseMemoryInfo, (OrtMemoryInfo *))                                                          \
   X(95, void, ReleaseSession, (OrtSession *))                                                                \
   X(96, void, ReleaseValue, (OrtValue *))                                                                    \
+  X(97, void, ReleaseRunOptions, (OrtRunOptions *))                                                          \
   X(98, void, ReleaseTypeInfo, (OrtTypeInfo *))                                                              \
   X(99, void, ReleaseTensorTypeAndShapeInfo, (OrtTensorTypeAndShapeInfo *))                                  \
   X(101, void, ReleaseCustomOpDomain, (OrtCustomOpDomain *))                                                 \
@@ -111,7 +116,10 @@ enum { LS_MEM_DEFAULT = 0 };
   X(249, OrtStatus *, KernelInfoGetConstantInput_tensor,                                                     \
     (const OrtKernelInfo *, size_t, int *, const OrtValue **))                                               \
   X(274, OrtStatus *, KernelContext_ParallelFor,                                                             \
-    (const OrtKernelContext *, void (*)(void *, size_t), size_t, size_t, void *))
+    (const OrtKernelContext *, void (*)(void *, size_t), size_t, size_t, void *))                            \
+  X(279, OrtStatus *, AddExternalInitializersFromFilesInMemory,                                              \
+    (OrtSessionOptions *, const char *const *, char *const *, const size_t *, size_t))                       \
+  X(293, OrtStatus *, SessionOptionsSetLoadCancellationFlag, (OrtSessionOptions *, bool))
 
 // ls_api holds the entries by name; ls_library_load fills it from the library's table.
 typedef struct ls_api {

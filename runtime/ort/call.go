@@ -156,6 +156,9 @@ func (c *Call) Run() error {
 	return nil
 }
 
+// Interrupt has the Run under way, if there is one, fail before its next node. Any goroutine may call it until Close.
+func (c *Call) Interrupt() { C.ls_call_interrupt(c.ptr) }
+
 // Close frees the call. The buffers stay.
 func (c *Call) Close() error {
 	if c == nil || c.ptr == nil {

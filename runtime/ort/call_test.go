@@ -4,8 +4,10 @@ package ort
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCallRunsAtTheShapeOfTheMoment(t *testing.T) {
@@ -163,5 +165,38 @@ func BenchmarkRun(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A run that takes too long ends with an error when it is asked to, and the same call runs again.
+func TestInterrupt(t *testing.T) {
+	CheckLeaks(t)
+	const steps = 400
+	g := sum()
+	g.inputs[0].dims, g.outputs[0].dims = []any{"rows", "columns"}, []any{"rows", "columns"}
+	for i := range steps { // one node after the other
+		from, to := "y"+strconv.Itoa(i-1), "y"+strconv.Itoa(i)
+		if i == 0 {
+			from, g.nodes = "x", nil
+		}
+		if i == steps-1 {
+			to = "y"
+		}
+		g.nodes = append(g.nodes, node{op: "MatMul", inputs: []string{from, "x"}, outputs: []string{to}})
+	}
+	_, c := g.load(t)
+	const n = 768
+	in, out := buffer(t, 4*n*n), buffer(t, 4*n*n)
+	c.In(0, in, n, n)
+	c.Out(0, out, n, n)
+	time.AfterFunc(20*time.Millisecond, c.Interrupt)
+	if err := c.Run(); err == nil || !strings.Contains(strings.ToLower(err.Error()), "terminate") {
+		t.Errorf("interrupted: %v", err)
+	}
+	small, less := buffer(t, 16), buffer(t, 16)
+	c.In(0, small, 2, 2)
+	c.Out(0, less, 2, 2)
+	if err := c.Run(); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }

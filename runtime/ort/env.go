@@ -165,7 +165,7 @@ func (e *Env) tryCUDA() error {
 		model := C.CBytes(movingGraph)
 		defer C.free(model)
 		var probe *C.OrtSession
-		if err = failed("open the device", C.ls_session_create_from(handle, model, C.size_t(len(movingGraph)), optionsPointer(o), 0, &probe)); err == nil {
+		if err = failed("open the device", C.ls_session_create(handle, model, C.size_t(len(movingGraph)), optionsPointer(o), 0, &probe)); err == nil {
 			C.ls_session_release(probe)
 		}
 	}

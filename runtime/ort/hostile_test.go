@@ -109,7 +109,11 @@ func TestHostileAttention(t *testing.T) {
 			dims := map[string][]int{
 				"query": {rows, a.qHeads * a.headDim}, "key": {rows, kv}, "value": {rows, kv}, "key_cache": cache, "value_cache": slices.Clone(cache),
 				"cumulative_sequence_length": {spans + 1}, "past_seqlens": {spans}, "block_table": {spans, a.columns},
-				"cos_cache": {a.positions, a.rotary / 2}, "sin_cache": {a.positions, a.rotary / 2}, "q_norm_weight": {a.headDim}, "k_norm_weight": {a.headDim},
+				"cos_cache": {a.positions, a.rotary / 2}, "sin_cache": {a.positions, a.rotary / 2}, "q_norm_weight": {a.headDim}, "k_norm_weight": {a.headDim}, "visible_seqlens": {spans},
+			}
+			visible := make([]int32, spans)
+			for s := range visible {
+				visible[s] = a.past[s] + int32(rng.IntN(2+a.columns*a.pageSize/2))
 			}
 			switch rng.IntN(4) {
 			case 0:
@@ -127,12 +131,15 @@ func TestHostileAttention(t *testing.T) {
 					dims["value_cache"] = slices.Clone(dims["key_cache"])
 				}
 			case 2:
-				of := [][]int32{a.cumulative, a.past, a.table}[rng.IntN(3)]
+				of := [][]int32{a.cumulative, a.past, a.table, visible}[rng.IntN(4)]
 				of[rng.IntN(len(of))] = int32(hostile(rng, 1+rng.IntN(70)))
 			}
 			var without []string
 			if a.cos == nil {
 				without = []string{"cos_cache", "sin_cache"}
+			}
+			if a.window > 0 || rng.IntN(2) == 0 {
+				without = append(without, "visible_seqlens")
 			}
 			g := pagedGraph(attributes, without...)
 			for i := range g.inputs { // nothing is known before the call
@@ -141,7 +148,7 @@ func TestHostileAttention(t *testing.T) {
 				}
 			}
 			loaded, ran := playHostile(t, e, g, dims, func(name string, b *Buffer) {
-				if of, ok := map[string][]int32{"cumulative_sequence_length": a.cumulative, "past_seqlens": a.past, "block_table": a.table}[name]; ok {
+				if of, ok := map[string][]int32{"cumulative_sequence_length": a.cumulative, "past_seqlens": a.past, "block_table": a.table, "visible_seqlens": visible}[name]; ok {
 					copy(b.I32(), of)
 				}
 			}, []int{max(rows, 0), a.qHeads * a.headDim})

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 )
 
@@ -91,16 +92,21 @@ type weight struct {
 	rows, columns int
 	data          []float32
 	bytes         []byte
-	dims          []int // of bytes
+	dims          []int  // of bytes
+	file          string // that has them, from offset on
+	offset        int
 }
 
 func (w weight) encode() proto {
-	if w.bytes != nil {
+	if w.bytes != nil || w.file != "" {
 		var p proto
 		for _, d := range w.dims {
 			p = p.varint(1, int64(d))
 		}
-		return p.varint(2, int64(Uint8)).text(8, w.name).bytes(9, w.bytes)
+		if p = p.varint(2, int64(Uint8)).text(8, w.name); w.file == "" {
+			return p.bytes(9, w.bytes)
+		}
+		return p.bytes(13, proto{}.text(1, "location").text(2, w.file)).bytes(13, proto{}.text(1, "offset").text(2, strconv.Itoa(w.offset))).varint(14, 1)
 	}
 	raw := make([]byte, 0, 4*len(w.data))
 	for _, f := range w.data {
@@ -153,6 +159,15 @@ func open(t testing.TB) *Env {
 		}
 	})
 	return e
+}
+
+// Load is LoadBytes of a file.
+func (e *Env) Load(path string, opt SessionOptions) (*Session, error) {
+	model, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return e.LoadBytes(path, model, opt)
 }
 
 // load loads a graph and a call of it for a test.

@@ -10,8 +10,7 @@ package ort
 type Env struct{ env }
 
 type env interface {
-	Load(path string, opt SessionOptions) (*Session, error)
-	LoadBytes(path string, model []byte, opt SessionOptions) (*Session, error)
+	LoadBytes(name string, model []byte, opt SessionOptions) (*Session, error)
 	Version() string
 	Provider() string
 	Threads() int
@@ -36,6 +35,7 @@ type call interface {
 	In(i int, b *Buffer, shape ...int64)
 	Out(i int, b *Buffer, shape ...int64)
 	Run() error
+	Interrupt()
 	Close() error
 }
 

@@ -1,6 +1,9 @@
 package ort
 
-import "log/slog"
+import (
+	"log/slog"
+	"time"
+)
 
 // Providers that Options takes.
 const (
@@ -17,10 +20,16 @@ type Options struct {
 	Provider string // cpu (default), cuda or auto
 	DeviceID int    // of the CUDA device
 	Logger   *slog.Logger
+
+	// LoadTimeout is how long a graph may take to load, 0 for an hour: beyond it loading fails with ModelLoadCanceled.
+	LoadTimeout time.Duration
 }
 
 // SessionOptions of one graph.
 type SessionOptions struct {
+	// Files are the graph's external data by their names: memory that must stay until the session is closed.
+	Files map[string]*Buffer
+
 	// NoOptimize keeps the graph as it is written: for tests that look at single nodes.
 	NoOptimize bool
 

@@ -5,7 +5,6 @@ package ort
 /*
 #include <stdlib.h>
 #include "product.h"
-#include "weights.h"
 */
 import "C"
 
@@ -60,9 +59,6 @@ const (
 
 // setCrewSpin is whether the threads of our own wait awake for the next call, for tests.
 func setCrewSpin(spin bool) { C.ls_crew_spin(truth(spin)) }
-
-// copiedWeights is how many weights are held in huge pages.
-func copiedWeights() int { return int(C.ls_weights_live()) }
 
 // forceProductISA makes the products use one instruction set (−1: the best), and reports whether the processor has it.
 func forceProductISA(isa int) bool { return C.ls_product_force_isa(C.int(isa)) == 0 }

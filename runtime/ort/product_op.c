@@ -10,7 +10,6 @@
 #include "customop.h"
 #include "product.h"
 #include "shim.h"
-#include "weights.h"
 
 enum { X, WEIGHTS, GAIN, BIAS, RESIDUAL, INPUTS };
 enum {
@@ -32,7 +31,6 @@ typedef struct {
   int64_t k, n, bits, activation;
   float weight_scale, epsilon;
   int on_crew;
-  const void *weights;  // a copy of the initializer, or NULL
 } attributes;
 
 static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
@@ -65,17 +63,15 @@ static OrtStatus *check_weights(const attributes *a, int64_t bytes) {
                 bytes, a->n, a->k, a->bits, want);
 }
 
-// Weights that are an initializer are the same in every call.
-static OrtStatus *copy_weights(const OrtKernelInfo *info, attributes *a) {
+// Weights that are an initializer are known before the first call.
+static OrtStatus *check_initializer(const OrtKernelInfo *info, const attributes *a) {
   int constant = 0;
   const OrtValue *value = NULL;
   OrtStatus *s = ls_ort.KernelInfoGetConstantInput_tensor(info, WEIGHTS, &constant, &value);
   if (s != NULL || !constant) return s;
   ls_tensor t = {.present = 0};
   s = ls_op_tensor(&ls_packed_linear_op, WEIGHTS, value, &t);
-  if (s == NULL) s = check_weights(a, t.dims[0]);
-  if (s == NULL) a->weights = ls_weights_take(t.data, (size_t)t.dims[0]);
-  return s;
+  return s != NULL ? s : check_weights(a, t.dims[0]);
 }
 
 static OrtStatus *create(const OrtKernelInfo *info, void **kernel) {
@@ -83,19 +79,13 @@ static OrtStatus *create(const OrtKernelInfo *info, void **kernel) {
   if (a == NULL) return ls_ort.CreateStatus(LS_FAIL, "out of memory");
   a->weight_scale = 1, a->epsilon = 1e-6f, a->on_crew = ls_op_on_crew();
   OrtStatus *s = read_attributes(info, a);
-  if (s == NULL) s = copy_weights(info, a);
+  if (s == NULL) s = check_initializer(info, a);
   if (s != NULL) {
     free(a);
     return s;
   }
   *kernel = a;
   return NULL;
-}
-
-static void destroy(void *kernel) {
-  attributes *a = kernel;
-  ls_weights_give(a->weights);
-  free(a);
 }
 
 // Checks the tensors against the attributes and fills the kernel's arguments.
@@ -125,7 +115,7 @@ static OrtStatus *arrange(const attributes *at, const ls_tensor *in, ls_product_
       .epsilon = at->epsilon,
       .x = in[X].data,
       .gain = in[GAIN].data,
-      .weights = at->weights != NULL ? at->weights : in[WEIGHTS].data,
+      .weights = in[WEIGHTS].data,
       .bias = in[BIAS].data,
       .residual = in[RESIDUAL].data,
   };
@@ -178,6 +168,6 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
 #define PACKED_LINEAR(called)                                                                      \
   {                                                                                                \
     .name = called, .inputs = inputs, .input_count = INPUTS, .create = create, .compute = compute, \
-    .destroy = destroy,                                                                            \
+    .destroy = free,                                                                               \
   }
 ls_op ls_packed_linear_op = PACKED_LINEAR("PackedLinear"), ls_quant_linear_op = PACKED_LINEAR("QuantLinear");

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -114,42 +113,47 @@ func TestPackedLinearThroughONNXRuntime(t *testing.T) {
 	}
 }
 
-// Weights inside the graph are copied into huge pages when it is loaded, where the system has them, and the copies go
-// with the session; each of two nodes that share weights has them whole.
-func TestPackedLinearCopiesItsWeights(t *testing.T) {
+// Weights that are a graph's external data are read where the caller has them, without a copy, and what is too short for
+// the attributes is refused before a call.
+func TestPackedLinearReadsFilesInPlace(t *testing.T) {
 	p := newProduct(rand.New(rand.NewPCG(2, 3)), 3, 256, 704, 8, false, false)
 	g := packedLinearGraph(p, p.attributes())
 	g.inputs = g.inputs[:1]
-	g.weights = []weight{{name: "weights", bytes: p.weights, dims: []int{len(p.weights)}}}
-	second := g.nodes[0]
-	second.outputs = []string{"again"}
-	g.nodes, g.outputs = append(g.nodes, second), append(g.outputs, value{"again", Float32, []any{"rows", "columns"}})
-	before := copiedWeights()
-	t.Run("", func(t *testing.T) {
-		CheckLeaks(t)
-		s, c := g.load(t)
-		q := bound{s: s, c: c, buffers: map[string]*Buffer{}}
-		q.floats(t, "x", p.x, p.rows, p.k)
-		outputs := [2]*Buffer{buffer(t, 4*len(p.out)), buffer(t, 4*len(p.out))}
-		for i, out := range outputs {
-			c.Out(i, out, int64(p.rows), int64(p.n))
-		}
-		enabled, _ := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
-		if n := copiedWeights() - before; n != 2 && len(enabled) > 0 && !strings.Contains(string(enabled), "[never]") {
-			t.Errorf("%d copies, want 2", n)
-		}
+	g.weights = []weight{{name: "weights", file: "w.data", offset: 4096, dims: []int{len(p.weights)}}}
+	CheckLeaks(t)
+	file := buffer(t, 4096+len(p.weights))
+	copy(file.Bytes()[4096:], p.weights)
+	e := open(t)
+	s, err := e.LoadBytes("g", g.encode(), SessionOptions{Files: map[string]*Buffer{"w.data": file, "unused": file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c, err := s.NewCall()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	q := bound{s: s, c: c, buffers: map[string]*Buffer{}}
+	q.floats(t, "x", p.x, p.rows, p.k)
+	out := buffer(t, 4*len(p.out))
+	c.Out(0, out, int64(p.rows), int64(p.n))
+	for range 2 {
 		if err := c.Run(); err != nil {
 			t.Fatal(err)
 		}
 		p.run()
-		for i, out := range outputs {
-			if !slices.Equal(out.F32(), p.out) {
-				t.Errorf("output %d differs from the bare kernel's", i)
-			}
+		if !slices.Equal(out.F32(), p.out) {
+			t.Error("the output differs from the bare kernel's")
 		}
-	})
-	if n := copiedWeights() - before; n != 0 {
-		t.Errorf("%d copies are left", n)
+		for i := range p.weights { // what the session reads is this memory
+			p.weights[i] ^= byte(i) & 1
+		}
+		copy(file.Bytes()[4096:], p.weights)
+	}
+	g.weights[0].dims[0] -= 64
+	if _, err := e.LoadBytes("g", g.encode(), SessionOptions{Files: map[string]*Buffer{"w.data": file}}); err == nil || !strings.Contains(err.Error(), "weights have") {
+		t.Errorf("weights that are too short: %v", err)
 	}
 }
 

@@ -68,7 +68,7 @@ func (m *mover) open(e *Env) error {
 	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
 	model := C.CBytes(movingGraph)
 	defer C.free(model)
-	if err := failed("make a copier", C.ls_session_create_from(handle, model, C.size_t(len(movingGraph)), optionsPointer(o), 0, &m.session)); err != nil {
+	if err := failed("make a copier", C.ls_session_create(handle, model, C.size_t(len(movingGraph)), optionsPointer(o), 0, &m.session)); err != nil {
 		return err
 	}
 	slots := []TensorInfo{{Name: "cache", Type: Uint8}, {Name: "from", Type: Int64}, {Name: "to", Type: Int64}, {Name: "moved", Type: Uint8}}

@@ -9,10 +9,11 @@ package ort
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	binding "github.com/yalue/onnxruntime_go"
@@ -29,16 +30,6 @@ type Session struct {
 	users   atomic.Int64 // calls and device buffers that are open
 }
 
-// Load loads a graph from disk, with its external data beside it.
-func (e *Env) Load(path string, opt SessionOptions) (*Session, error) {
-	return e.load(path, opt, "", func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
-		cpath := C.CString(path)
-		defer C.free(unsafe.Pointer(cpath))
-		status = C.ls_session_create(handle, cpath, options, truth(opt.OnCrew), &out)
-		return out, status
-	})
-}
-
 // truth is what C takes for a bool.
 func truth(b bool) C.int {
 	if b {
@@ -47,46 +38,42 @@ func truth(b bool) C.int {
 	return 0
 }
 
-// externalFolder is where a graph that comes as bytes has its external data.
-// Upstream: kOrtSessionOptionsModelExternalInitializersFileFolderPath of onnxruntime_session_options_config_keys.h
-const externalFolder = "session.model_external_initializers_file_folder_path"
+// Keys of session options.
+// Upstream: onnxruntime_session_options_config_keys.h
+const (
+	filesDirectly = "session.use_external_initializer_file_buffers_directly" // tensors stay in the buffers of Files
+	foldedBytes   = "optimization.constant_folding_max_output_size_in_bytes" // what is larger is computed in each call
+)
 
-// LoadBytes loads a graph that was changed after it was read from path; its external data lie beside path. The bytes are
-// no longer needed when it returns.
-func (e *Env) LoadBytes(path string, model []byte, opt SessionOptions) (*Session, error) {
-	if len(model) == 0 {
-		return nil, fmt.Errorf("load %s: no bytes", path)
-	}
-	return e.load(path, opt, filepath.Dir(path), func(options *C.OrtSessionOptions) (out *C.OrtSession, status *C.OrtStatus) {
-		status = C.ls_session_create_from(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), options, truth(opt.OnCrew), &out)
-		return out, status
-	})
-}
-
-// load makes a session with create. folder is where external data are, where create cannot know it.
-func (e *Env) load(path string, opt SessionOptions, folder string,
-	create func(*C.OrtSessionOptions) (*C.OrtSession, *C.OrtStatus),
-) (s *Session, err error) {
-	if e.closed {
-		return nil, fmt.Errorf("load %s: the environment is closed", path)
+// LoadBytes loads a graph; name stands in errors. The bytes are no longer needed when it returns, those of opt.Files are.
+func (e *Env) LoadBytes(name string, model []byte, opt SessionOptions) (s *Session, err error) {
+	switch {
+	case e.closed:
+		return nil, fmt.Errorf("load %s: the environment is closed", name)
+	case len(model) == 0:
+		return nil, fmt.Errorf("load %s: no bytes", name)
 	}
 	o, err := e.options(opt)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	defer o.Destroy() //nolint:errcheck // fails only where the options were never made
-	if folder != "" {
-		if err := o.AddSessionConfigEntry(externalFolder, folder); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", path, externalFolder, err)
-		}
+	fired := make(chan struct{})
+	late := time.AfterFunc(cmp.Or(e.opt.LoadTimeout, time.Hour), func() {
+		C.ls_options_cancel(optionsPointer(o))
+		close(fired)
+	})
+	var session *C.OrtSession
+	status := C.ls_session_create(handle, unsafe.Pointer(unsafe.SliceData(model)), C.size_t(len(model)), optionsPointer(o), truth(opt.OnCrew), &session)
+	if !late.Stop() {
+		<-fired // it must not come after the options
 	}
-	session, status := create(optionsPointer(o))
-	if err := failed("load "+path, status); err != nil {
+	if err := failed("load "+name, status); err != nil {
 		return nil, err
 	}
-	s = &Session{env: e, path: path, ptr: session}
+	s = &Session{env: e, path: name, ptr: session}
 	sessions.Add(1)
-	trace.opened(s, "session "+path)
+	trace.opened(s, "session "+name)
 	if s.inputs, err = s.describe(0); err == nil {
 		s.outputs, err = s.describe(1)
 	}
@@ -112,6 +99,14 @@ func (e *Env) options(opt SessionOptions) (*binding.SessionOptions, error) {
 	err = o.SetGraphOptimizationLevel(level)
 	if err == nil {
 		err = o.SetMemPattern(false) // the pattern is of one shape, and ours change from call to call
+	}
+	if err == nil {
+		err = errors.Join(o.AddSessionConfigEntry(filesDirectly, "1"), o.AddSessionConfigEntry(foldedBytes, "67108864"))
+	}
+	for name, b := range opt.Files {
+		cname := C.CString(name)
+		err = errors.Join(err, failed("read "+name, C.ls_options_file(optionsPointer(o), cname, b.ptr, C.size_t(b.size))))
+		C.free(unsafe.Pointer(cname))
 	}
 	ops := C.int(1)
 	if err == nil && e.provider == ProviderCUDA {

@@ -4,11 +4,13 @@ package ort
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSessionDescribesItsGraph(t *testing.T) {
@@ -45,20 +47,17 @@ func TestLoadErrorsKeepTheirCode(t *testing.T) {
 	whole := sum().encode()
 	for _, test := range []struct {
 		name string
-		file []byte // nil: there is none
+		file []byte
 		code Code
 	}{
-		{"no file", nil, NoSuchFile},
 		{"no protobuf", []byte("not a graph at all"), InvalidProtobuf},
 		{"cut short", whole[:len(whole)/2], InvalidProtobuf},
 		{"an unknown op", unknown.encode(), InvalidGraph},
 		{"an op that the domain lacks", foreign.encode(), Fail},
 	} {
 		path := filepath.Join(t.TempDir(), "graph.onnx")
-		if test.file != nil {
-			if err := os.WriteFile(path, test.file, 0o600); err != nil {
-				t.Fatal(err)
-			}
+		if err := os.WriteFile(path, test.file, 0o600); err != nil {
+			t.Fatal(err)
 		}
 		s, err := e.Load(path, SessionOptions{})
 		var full *Error
@@ -92,5 +91,46 @@ func TestEnvironmentIsSharedAndOutlivesItsSessions(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A load that takes too long is cancelled, and one that would compute much beforehand, from the declared shape of an input,
+// leaves it to the calls.
+func TestLoadsAreBounded(t *testing.T) {
+	CheckLeaks(t)
+	g := sum()
+	for range 3000 {
+		g.nodes = append(g.nodes, node{op: "Add", inputs: []string{g.nodes[len(g.nodes)-1].outputs[0], "x"}, outputs: []string{fmt.Sprint("y", len(g.nodes))}})
+	}
+	hasty, err := Open(Options{LoadTimeout: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hasty.LoadBytes("slow", g.encode(), SessionOptions{}); !errors.Is(err, ModelLoadCanceled) {
+		t.Errorf("beyond its time: %v", err)
+	}
+	if err := hasty.Close(); err != nil {
+		t.Error(err)
+	}
+	const side = 8000 // a product takes 10 s and more, and 256 MB
+	g = graph{
+		nodes: []node{
+			{op: "Shape", inputs: []string{"x"}, outputs: []string{"shape"}},
+			{op: "ConstantOfShape", inputs: []string{"shape"}, outputs: []string{"a"}},
+			{op: "MatMul", inputs: []string{"a", "a"}, outputs: []string{"b"}},
+			{op: "MatMul", inputs: []string{"b", "a"}, outputs: []string{"c"}},
+			{op: "MatMul", inputs: []string{"c", "x"}, outputs: []string{"y"}},
+		},
+		inputs:  []value{{"x", Float32, []any{side, side}}},
+		outputs: []value{{"y", Float32, []any{side, side}}},
+	}
+	began := time.Now()
+	s, err := open(t).LoadBytes("folded", g.encode(), SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v to load", took)
 	}
 }

@@ -92,14 +92,21 @@ OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_
   return s;
 }
 
-OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
-                             int on_crew, OrtSession **out) {
-  ls_custom_ops_crew(on_crew);
-  return ls_ort.CreateSession(env, path, options, out);
+static void ignore(OrtStatus *s) {
+  if (s != NULL) ls_ort.ReleaseStatus(s);
 }
 
-OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes,
-                                  const OrtSessionOptions *options, int on_crew, OrtSession **out) {
+OrtStatus *ls_options_file(OrtSessionOptions *options, const char *name, void *data, size_t bytes) {
+  char *buffer = data;
+  return ls_ort.AddExternalInitializersFromFilesInMemory(options, &name, &buffer, &bytes, 1);
+}
+
+void ls_options_cancel(OrtSessionOptions *options) {
+  ignore(ls_ort.SessionOptionsSetLoadCancellationFlag(options, true));
+}
+
+OrtStatus *ls_session_create(const OrtEnv *env, const void *model, size_t bytes,
+                             const OrtSessionOptions *options, int on_crew, OrtSession **out) {
   ls_custom_ops_crew(on_crew);
   return ls_ort.CreateSessionFromArray(env, model, bytes, options, out);
 }
@@ -169,7 +176,8 @@ ls_call *ls_call_new(OrtSession *session, size_t inputs, size_t outputs) {
   c->slots = calloc(n + 1, sizeof *c->slots);
   c->names = calloc(n + 1, sizeof *c->names);
   c->values = calloc(n + 1, sizeof *c->values);
-  if (c->slots == NULL || c->names == NULL || c->values == NULL) {
+  ignore(ls_ort.CreateRunOptions(&c->options));
+  if (c->slots == NULL || c->names == NULL || c->values == NULL || c->options == NULL) {
     ls_call_release(c);
     return NULL;
   }
@@ -195,6 +203,7 @@ static OrtStatus *refresh(ls_slot *slot) {
 OrtStatus *ls_call_run(ls_call *c) {
   // Only the bound slots are passed on: an output that nobody wants is not fetched.
   size_t in = 0, out = 0;
+  ignore(ls_ort.RunOptionsUnsetTerminate(c->options));
   for (size_t i = 0; i < c->inputs + c->outputs; i++) {
     ls_slot *slot = &c->slots[i];
     if (!slot->bound) continue;
@@ -208,12 +217,15 @@ OrtStatus *ls_call_run(ls_call *c) {
       out++;
     }
   }
-  return ls_ort.Run(c->session, NULL, c->names, (const OrtValue *const *)c->values, in, c->names + in, out,
-                    c->values + in);
+  return ls_ort.Run(c->session, c->options, c->names, (const OrtValue *const *)c->values, in, c->names + in,
+                    out, c->values + in);
 }
+
+void ls_call_interrupt(ls_call *c) { ignore(ls_ort.RunOptionsSetTerminate(c->options)); }
 
 void ls_call_release(ls_call *c) {
   if (c == NULL) return;
+  if (c->options != NULL) ls_ort.ReleaseRunOptions(c->options);
   if (c->slots != NULL) {
     for (size_t i = 0; i < c->inputs + c->outputs; i++) {
       release_value(&c->slots[i].value);

@@ -29,11 +29,14 @@ OrtStatus *ls_has_provider(const char *name, int *found);
 // ls_options_prepare takes the session's own pool away, unless own_pool, and, for CPU sessions, adds the
 // domain `loopserve`.
 OrtStatus *ls_options_prepare(OrtSessionOptions *options, int with_ops, int own_pool);
+// ls_options_file has a graph's external data of that name read from memory, which outlives the session.
+OrtStatus *ls_options_file(OrtSessionOptions *options, const char *name, void *data, size_t bytes);
+// ls_options_cancel has a session that is being made with the options fail soon. It may be called from any
+// thread.
+void ls_options_cancel(OrtSessionOptions *options);
 // on_crew: operators of ours run on threads of our own (cpu.h), not on ONNX Runtime's.
-OrtStatus *ls_session_create(const OrtEnv *env, const char *path, const OrtSessionOptions *options,
-                             int on_crew, OrtSession **out);
-OrtStatus *ls_session_create_from(const OrtEnv *env, const void *model, size_t bytes,
-                                  const OrtSessionOptions *options, int on_crew, OrtSession **out);
+OrtStatus *ls_session_create(const OrtEnv *env, const void *model, size_t bytes,
+                             const OrtSessionOptions *options, int on_crew, OrtSession **out);
 void ls_session_release(OrtSession *session);
 
 typedef struct ls_slot_info {
@@ -70,12 +73,15 @@ typedef struct ls_call {
   ls_slot *slots;  // inputs, then outputs
   const char **names;
   OrtValue **values;
+  OrtRunOptions *options;
 } ls_call;
 
 // ls_call_new returns NULL when memory runs out. Names are copied in by ls_call_name.
 ls_call *ls_call_new(OrtSession *session, size_t inputs, size_t outputs);
 int ls_call_name(ls_call *c, size_t slot, const char *name, ls_type type);
 OrtStatus *ls_call_run(ls_call *c);
+// ls_call_interrupt has the run under way fail before its next node. It may be called from any thread.
+void ls_call_interrupt(ls_call *c);
 void ls_call_release(ls_call *c);
 
 // ls_space is memory that the session's provider allocates from. name is "Cpu" or "Cuda".

@@ -41,9 +41,13 @@ func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity) (*Engine, erro
 }
 
 func (e *Engine) open(env *ort.Env, b *bundle.Bundle) error {
-	files := [3]string{e.m.Prelude.File, e.m.Block.File, e.m.Coda.File}
+	names := [3]string{e.m.Prelude.File, e.m.Block.File, e.m.Coda.File}
+	raw, files, err := e.memory.Read(b)
+	if err != nil {
+		return err
+	}
 	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
-		if err := s.open(env, b, loopctl.Stage(i), files[i]); err != nil {
+		if err := s.open(env, names[i], raw[i], files, loopctl.Stage(i)); err != nil {
 			return err
 		}
 	}
@@ -79,6 +83,9 @@ func (e *Engine) allocate() error {
 
 // Capacity says what the engine holds.
 func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
+
+// Interrupt implements loopctl.Interrupter.
+func (e *Engine) Interrupt() { native.Interrupt(&e.prelude.Graph, &e.block.Graph, &e.coda.Graph) }
 
 // Manifest is the bundle's.
 func (e *Engine) Manifest() *bundle.Manifest { return e.m }

@@ -2,7 +2,6 @@ package dense
 
 import (
 	"github.com/loopserve/loopserve/loopctl"
-	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine/native"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
@@ -16,9 +15,9 @@ type stage struct {
 	pages  arena
 }
 
-func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, file string) error {
+func (s *stage) open(env *ort.Env, name string, raw []byte, files map[string]*ort.Buffer, which loopctl.Stage) error {
 	s.which = which
-	err := s.Open(which, func() (*ort.Session, error) { return env.Load(b.Path(file), ort.SessionOptions{}) })
+	err := s.Open(which, func() (*ort.Session, error) { return env.LoadBytes(name, raw, ort.SessionOptions{Files: files}) })
 	if err != nil {
 		return err
 	}

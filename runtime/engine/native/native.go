@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -25,6 +26,13 @@ func (g *Graph) Open(which loopctl.Stage, load func() (*ort.Session, error)) (er
 		return fmt.Errorf("%s: %w", which, err)
 	}
 	return nil
+}
+
+// Interrupt has the run of any of the graphs end early with an error. Any goroutine may call it until they are closed.
+func Interrupt(graphs ...*Graph) {
+	for _, g := range graphs {
+		g.call.Interrupt()
+	}
 }
 
 // Reads says whether the graph has an input of that name.
@@ -68,6 +76,31 @@ func (m *Memory) New(bytes int) *ort.Buffer {
 	b, err := ort.NewBuffer(bytes)
 	m.buffers, m.err = append(m.buffers, b), err
 	return b
+}
+
+// Read reads a bundle's graphs, held to the contract once more, and the files of their tensors into memory: what becomes of
+// the files later changes nothing.
+func (m *Memory) Read(b *bundle.Bundle) (graphs [3][]byte, files map[string]*ort.Buffer, err error) {
+	files = map[string]*ort.Buffer{}
+	for i, g := range []bundle.Graph{b.Manifest.Prelude, b.Manifest.Block, b.Manifest.Coda} {
+		var names []string
+		if graphs[i], names, err = b.Graph(g.File); err != nil {
+			return graphs, nil, err
+		}
+		for _, name := range names {
+			if files[name] != nil {
+				continue
+			}
+			files[name] = m.New(int(b.Manifest.Files[name].Size))
+			if m.err != nil {
+				return graphs, nil, m.err
+			}
+			if err := b.Load(name, files[name].Bytes()); err != nil {
+				return graphs, nil, err
+			}
+		}
+	}
+	return graphs, files, nil
 }
 
 // Err is the first error of New.

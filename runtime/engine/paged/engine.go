@@ -3,7 +3,6 @@ package paged
 import (
 	"bytes"
 	"errors"
-	"os"
 	"sync"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -41,11 +40,12 @@ func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity, kv kvcache.Pre
 }
 
 func (e *Engine) open(env *ort.Env, b *bundle.Bundle, kv kvcache.Precision) error {
-	block, err := os.ReadFile(b.Path(e.m.Block.File))
+	raw, files, err := e.memory.Read(b)
 	if err != nil {
 		return err
 	}
-	session := ort.SessionOptions{OnCrew: bytes.Contains(block, []byte("PackedLinear")) || bytes.Contains(block, []byte("QuantLinear"))}
+	block := raw[loopctl.StageBlock]
+	session := ort.SessionOptions{OnCrew: bytes.Contains(block, []byte("PackedLinear")) || bytes.Contains(block, []byte("QuantLinear")), Files: files}
 	shapes := spec.Shapes(e.m, e.limits.PageSize, kv)
 	graphs := [3]bundle.Graph{e.m.Prelude, e.m.Block, e.m.Coda}
 	// ONNX Runtime packs an old bundle's float32 weights on one thread for each session: block and coda are opened at one time. The first session
@@ -53,7 +53,9 @@ func (e *Engine) open(env *ort.Env, b *bundle.Bundle, kv kvcache.Precision) erro
 	var opening sync.WaitGroup
 	var errs [3]error
 	for i, s := range []*stage{&e.prelude, &e.block, &e.coda} {
-		opening.Go(func() { errs[i] = s.open(env, b, loopctl.Stage(i), graphs[i], e.limits.Pages[i], shapes[i], session) })
+		opening.Go(func() {
+			errs[i] = s.open(env, raw[i], loopctl.Stage(i), graphs[i], e.limits.Pages[i], shapes[i], session)
+		})
 		if loopctl.Stage(i) == loopctl.StagePrelude {
 			opening.Wait()
 		}
@@ -74,6 +76,9 @@ func (e *Engine) elementSize() int {
 
 // Capacity says what the engine holds.
 func (e *Engine) Capacity() loopctl.Capacity { return e.limits }
+
+// Interrupt implements loopctl.Interrupter.
+func (e *Engine) Interrupt() { native.Interrupt(&e.prelude.Graph, &e.block.Graph, &e.coda.Graph) }
 
 // Manifest is the bundle's.
 func (e *Engine) Manifest() *bundle.Manifest { return e.m }

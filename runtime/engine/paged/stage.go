@@ -3,7 +3,6 @@ package paged
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -18,8 +17,8 @@ type stage struct {
 	arena *kvcache.Arena // nil where the stage has no layers
 }
 
-func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bundle.Graph, pages int, shape kvcache.Shape, opt ort.SessionOptions) error {
-	err := s.Open(which, func() (*ort.Session, error) { return load(env, b.Path(g.File), g.Layers, shape.Precision, opt) })
+func (s *stage) open(env *ort.Env, raw []byte, which loopctl.Stage, g bundle.Graph, pages int, shape kvcache.Shape, opt ort.SessionOptions) error {
+	err := s.Open(which, func() (*ort.Session, error) { return load(env, g.File, raw, g.Layers, shape.Precision, opt) })
 	if err == nil && g.Layers > 0 {
 		if s.arena, err = kvcache.New(s.Session, pages, shape); err != nil {
 			err = fmt.Errorf("%s: %w", which, err)
@@ -29,18 +28,13 @@ func (s *stage) open(env *ort.Env, b *bundle.Bundle, which loopctl.Stage, g bund
 }
 
 // load loads a graph as it is, or with its caches declared in another precision than float32.
-func load(env *ort.Env, path string, layers int, p kvcache.Precision, opt ort.SessionOptions) (*ort.Session, error) {
-	if layers == 0 || env.Provider() != ort.ProviderCPU || p == kvcache.F32 {
-		return env.Load(path, opt)
+func load(env *ort.Env, name string, raw []byte, layers int, p kvcache.Precision, opt ort.SessionOptions) (s *ort.Session, err error) {
+	if layers > 0 && env.Provider() == ort.ProviderCPU && p != kvcache.F32 {
+		if raw, err = kvcache.Retype(raw, p); err != nil {
+			return nil, err
+		}
 	}
-	model, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if model, err = kvcache.Retype(model, p); err != nil {
-		return nil, err
-	}
-	return env.LoadBytes(path, model, opt)
+	return env.LoadBytes(name, raw, opt)
 }
 
 // run packs what the attention nodes need, where there are any, and runs the graph once.
