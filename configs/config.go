@@ -86,6 +86,8 @@ type Config struct {
 	IdleTimeout   time.Duration `yaml:"idle_timeout"`
 	DrainDelay    time.Duration `yaml:"drain_delay" least:"0s"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout"`
+	CallTimeout   time.Duration `yaml:"call_timeout"`
+	LoadTimeout   time.Duration `yaml:"load_timeout"`
 
 	LogLevel      string  `yaml:"log_level" oneof:"debug info warn error"`
 	LogFormat     string  `yaml:"log_format" oneof:"text json"`

@@ -46,7 +46,9 @@ func (c *Controller) call(st Stage) error {
 	t := &c.stats.Calls[st]
 	t.Rows, t.Spans = c.batch.Rows, len(c.batch.Spans)
 	start := c.cfg.Now()
+	c.calls.begin(st, c.batch.Rows)
 	err := c.guard(st)
+	c.calls.end()
 	t.Took = c.cfg.Now().Sub(start)
 	c.costs[st].add(t.Rows, t.Took)
 	if err != nil {

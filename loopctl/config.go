@@ -38,6 +38,8 @@ type Config struct {
 	NoPrefixCache bool
 	// StreamBuffer is how many events a stream holds before its sequence is parked. Default 64.
 	StreamBuffer int
+	// CallTimeout is how long a native call may take before it is interrupted. Default 2 minutes.
+	CallTimeout time.Duration
 	// Idle, where set, is called on the engine goroutine whenever it is about to sleep with no request running or
 	// waiting, more than once where it was woken for nothing. It must not block, and Snapshot says the same inside it.
 	Idle func()
@@ -80,6 +82,9 @@ func (c Config) withDefaults(l Capacity) Config {
 	c.ReserveTokens = cmp.Or(c.ReserveTokens, 64)
 	c.Elastic = c.Elastic.withDefaults()
 	c.Observer, c.Logger = cmp.Or[Observer](c.Observer, nobody{}), cmp.Or(c.Logger, slog.Default())
+	if c.CallTimeout <= 0 {
+		c.CallTimeout = 2 * time.Minute
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

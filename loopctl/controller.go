@@ -25,6 +25,7 @@ type Controller struct {
 	gone     chan struct{} // closed when the engine goroutine has returned
 	backlog  atomic.Int64  // loop-steps accepted and not yet done
 	shown    shown
+	calls    watched
 
 	engineState // what only the engine goroutine touches
 }
@@ -41,6 +42,7 @@ func New(e Engine, cfg Config) *Controller {
 		wake:     make(chan struct{}, 1),
 		idle:     make(chan struct{}),
 		gone:     make(chan struct{}),
+		calls:    watched{stuck: make(chan struct{})},
 	}
 	c.shown.Snapshot = Snapshot{PagesTotal: l.Pages, PageSize: l.PageSize, LatentsTotal: l.Latents, RowsByDepth: make([]int, max(l.Loops.Max, 1)+1)}
 	c.engineState = newEngineState(l, cfg)
@@ -58,10 +60,10 @@ func (c *Controller) Start() {
 }
 
 // Submit checks the requests and queues them all, or none. Each stream then gets tokens and, whatever happens, a last
-// event. The errors: ErrBadRequest (a *FieldError), ErrPromptTooLong, ErrPagesExhausted, ErrQueueFull, ErrDraining.
+// event. The errors: ErrBadRequest (a *FieldError), ErrPromptTooLong, ErrPagesExhausted, ErrQueueFull, ErrDraining, ErrStuck.
 func (c *Controller) Submit(reqs ...*Request) ([]*Stream, error) {
-	if len(reqs) == 0 {
-		return nil, nil
+	if err := c.Stuck(); err != nil || len(reqs) == 0 {
+		return nil, err
 	}
 	group := make([]*sequence, len(reqs))
 	streams := make([]*Stream, len(reqs))
@@ -74,6 +76,7 @@ func (c *Controller) Submit(reqs ...*Request) ([]*Stream, error) {
 		}
 		group[i] = c.newSequence(r)
 		streams[i] = group[i].stream
+		streams[i].lost = c.calls.stuck
 	}
 	if err := c.enqueue(group); err != nil {
 		return nil, err
@@ -152,6 +155,7 @@ func (c *Controller) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(c.gone)
+	defer c.watchCalls()()
 	for !c.closing.Load() {
 		if c.tick() {
 			continue

@@ -21,6 +21,8 @@ var (
 	ErrDeadline = errors.New("deadline exceeded")
 	// ErrEngine says that a native call failed: the rows of that call are lost, the engine goes on.
 	ErrEngine = errors.New("engine call failed")
+	// ErrStuck says that a native call does not return: the controller serves nobody any more.
+	ErrStuck = errors.New("engine call does not return")
 )
 
 // FieldError says which field of a request is wrong, and what would be right. It is ErrBadRequest to errors.Is.

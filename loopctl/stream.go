@@ -13,8 +13,9 @@ type Stream struct {
 	events    chan Event    // one place more than the bound, so that the end of the sequence always fits
 	done      chan struct{} // closed by Cancel
 	cancelled atomic.Bool
-	parked    atomic.Bool // set by the engine goroutine while it waits for the reader
-	wake      func()      // tells the engine goroutine that something changed
+	parked    atomic.Bool     // set by the engine goroutine while it waits for the reader
+	wake      func()          // tells the engine goroutine that something changed
+	lost      <-chan struct{} // closed when nobody pushes any more
 }
 
 // NewStream makes a stream that holds buffer events (at least 1) and that nobody fills but by Push. Submit makes its
@@ -42,6 +43,8 @@ func (s *Stream) Next(ctx context.Context) (Event, error) {
 	select {
 	case e, ok := <-s.events:
 		return s.took(e, ok)
+	case <-s.lost:
+		return Event{Finish: FinishError, Err: ErrStuck}, nil
 	case <-ctx.Done():
 		return Event{}, context.Cause(ctx)
 	}

@@ -25,6 +25,8 @@ type Config struct {
 	TemplateArgs []string
 	// Version stands in GET /version.
 	Version string
+	// Alive says what of the process hangs for good, for GET /livez; nil means nothing does.
+	Alive func() error
 	// Trace is told of each request of the API. It gives the request back with its own context, and is told how it ended: the
 	// status, 0 for a connection that was ended, and the answer's header. Nil means none.
 	Trace func(*http.Request) (traced *http.Request, end func(status int, header http.Header))
@@ -47,6 +49,9 @@ func (c Config) withDefaults() Config {
 	c.IdleTimeout = api.OrElse(c.IdleTimeout, 2*time.Minute)
 	c.Version = cmp.Or(c.Version, "devel")
 	c.Limits = c.Limits.WithDefaults()
+	if c.Alive == nil {
+		c.Alive = func() error { return nil }
+	}
 	if c.Trace == nil {
 		c.Trace = func(r *http.Request) (*http.Request, func(int, http.Header)) { return r, func(int, http.Header) {} }
 	}

@@ -44,6 +44,7 @@ var statuses = []struct {
 	{loopctl.ErrPromptTooLong, http.StatusBadRequest, "context_length_exceeded", "prompt", ""},
 	{loopctl.ErrPagesExhausted, http.StatusBadRequest, "kv_memory_exceeded", "max_tokens", ""},
 	{loopctl.ErrDeadline, http.StatusGatewayTimeout, "deadline_exceeded", "timeout_ms", "timeout_ms passed before the answer was complete: raise it, or ask for fewer tokens or loops"},
+	{loopctl.ErrStuck, http.StatusServiceUnavailable, "engine_stuck", "", "the model's engine does not return from a call: try another instance, or retry when this one was started again"},
 	{loopctl.ErrEngine, http.StatusInternalServerError, "engine_error", "", "the model's engine failed on this request; other requests are not affected"},
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/loopserve/loopserve/server/playground"
 )
 
-// getLive says that the process answers.
-func (s *Server) getLive(*gin.Context) (any, error) { return gin.H{"status": "alive"}, nil }
+// getLive says that the process answers, and that nothing in it hangs for good.
+func (s *Server) getLive(*gin.Context) (any, error) { return gin.H{"status": "alive"}, s.cfg.Alive() }
 
 // readiness is what /readyz answers when it is well.
 type readiness struct {

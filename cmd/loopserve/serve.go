@@ -49,6 +49,7 @@ Each flag is also a key of the file of --config, and an environment variable (--
 				return err
 			}
 			log := newLogger(cmd.ErrOrStderr(), cfg)
+			defer app.EndWithin(cmd.Context(), cfg.DrainDelay+cfg.DrainTimeout, log, os.Exit)()
 			l, err := app.Listen(cfg, cfg.Listen, cfg.MaxConnections) // before anything is loaded: it may be in use
 			if err != nil {
 				return fmt.Errorf("listen is %q: %w", cfg.Listen, err)

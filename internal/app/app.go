@@ -103,7 +103,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		registry.AliasVLLM()
 	}
 	served := serverConfig(cfg, keys, version)
-	served.Trace = a.tracer.Request
+	served.Trace, served.Alive = a.tracer.Request, a.alive
 	a.server = server.New(served, a.log, registry)
 	if err := a.listenAdmin(); err != nil {
 		return a, err
@@ -233,6 +233,43 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 	a.log.Info("stopped")
 	return err
 }
+
+// alive says what hangs for good: a native call that does not return, or a load.
+func (a *App) alive() error {
+	if a.fleet == nil {
+		return nil
+	}
+	return a.fleet.hanging(a.cfg.LoadTimeout + time.Minute) // three graphs, and the cancelling of one
+}
+
+// EndWithin ends the process when ctx has ended for as long and a little more, whatever hangs in it, until the function that it
+// returns is called.
+func EndWithin(ctx context.Context, limit time.Duration, log *slog.Logger, exit func(code int)) (done func()) {
+	var late *time.Timer
+	var mu sync.Mutex
+	ended := false
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if ended {
+			return
+		}
+		late = time.AfterFunc(limit+lateness, func() {
+			log.Error("the process is ended although something in it has not: requests are lost", "after", limit+lateness)
+			exit(1)
+		})
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if ended = true; !stop() && late != nil {
+			late.Stop()
+		}
+	}
+}
+
+// lateness is what the process may take beyond drain_timeout.
+const lateness = 900 * time.Millisecond
 
 // Close ends what still generates and frees everything. Run does it itself: it is for a process that never ran.
 func (a *App) Close() error {

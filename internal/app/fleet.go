@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server"
 	"github.com/loopserve/loopserve/server/generate"
 )
@@ -27,10 +28,11 @@ type fleet struct {
 	tell    func(model, event string, took time.Duration) // for metrics
 
 	mu       sync.Mutex
-	changed  chan struct{} // closed, and made anew, when a waiter should look again
-	wanted   []*model      // first come first
-	inMemory []*model      // in memory, or being unloaded
-	used     int64         // by what is loaded, being loaded and being unloaded
+	changed  chan struct{}        // closed, and made anew, when a waiter should look again
+	wanted   []*model             // first come first
+	inMemory []*model             // in memory, or being unloaded
+	began    map[string]time.Time // of the loads under way, by model
+	used     int64                // by what is loaded, being loaded and being unloaded
 	working  bool
 	closed   bool
 	wg       sync.WaitGroup
@@ -61,7 +63,7 @@ func (e *unavailable) Unwrap() []error { return []error{generate.ErrModelUnavail
 func (e *unavailable) RetryAfter() time.Duration { return e.again }
 
 func newFleet(budget int64, wait time.Duration, waiters int, log *slog.Logger, tell func(model, event string, took time.Duration)) *fleet {
-	return &fleet{budget: budget, wait: wait, waiters: waiters, log: log, tell: tell, changed: make(chan struct{})}
+	return &fleet{budget: budget, wait: wait, waiters: waiters, log: log, tell: tell, changed: make(chan struct{}), began: map[string]time.Time{}}
 }
 
 // acquire returns what m has in memory and counts a user in, until release. It waits for it to be loaded.
@@ -196,10 +198,12 @@ func (f *fleet) room(bytes int64) (victims []*model, ok bool) {
 func (f *fleet) load(m *model) error {
 	m.loading = true
 	f.used += m.bytes
-	f.mu.Unlock()
 	start := time.Now()
+	f.began[m.name] = start
+	f.mu.Unlock()
 	l, err := m.opened()
 	f.mu.Lock()
+	delete(f.began, m.name)
 	defer f.wake()
 	m.loading, m.took = false, time.Since(start)
 	if !m.ended {
@@ -215,6 +219,26 @@ func (f *fleet) load(m *model) error {
 	f.log.Info("model loaded", "name", m.name, "took", m.took.Round(time.Millisecond), "bytes", m.bytes, "all_models", configs.Bytes(f.used).About())
 	if m.ended { // it was found out meanwhile
 		_ = f.unload(context.Background(), (*loaded).cut, m)
+	}
+	return nil
+}
+
+// hanging says which model's native call, or load, has not returned for longer than it can take.
+func (f *fleet) hanging(load time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, began := range f.began {
+		if took := time.Since(began); took > load {
+			return fmt.Errorf("%w: model %s is loading for %v", loopctl.ErrStuck, name, took.Round(time.Second))
+		}
+	}
+	for _, m := range f.inMemory {
+		if m.loaded == nil {
+			continue
+		}
+		if err := m.loaded.controller.Stuck(); err != nil {
+			return fmt.Errorf("model %s: %w", m.name, err)
+		}
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
 
 // openRuntime opens ONNX Runtime as a configuration wants it.
 func openRuntime(cfg *configs.Config, log *slog.Logger) (*ort.Env, error) {
-	return ort.Open(ort.Options{Library: cfg.ORTLib, Threads: cfg.Threads, Spin: true, Provider: cfg.Provider, DeviceID: cfg.DeviceID, Logger: log})
+	return ort.Open(ort.Options{Library: cfg.ORTLib, Threads: cfg.Threads, Spin: true, Provider: cfg.Provider, DeviceID: cfg.DeviceID, Logger: log, LoadTimeout: cfg.LoadTimeout})
 }
 
 // openEngine opens a bundle's engine with the sizes of a configuration.
@@ -150,7 +150,7 @@ func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config) (engine.Eng
 func controllerConfig(cfg *configs.Config) loopctl.Config {
 	out := loopctl.Config{
 		QueueLimit: cfg.QueueLimit, MaxRunning: cfg.MaxRunning, RowBudget: cfg.RowBudget, ReserveTokens: cfg.ReserveTokens,
-		NoPrefixCache: !cfg.PrefixCache, Elastic: loopctl.Elastic{After: cfg.ElasticAfter, Steps: cfg.ElasticSteps},
+		NoPrefixCache: !cfg.PrefixCache, CallTimeout: cfg.CallTimeout, Elastic: loopctl.Elastic{After: cfg.ElasticAfter, Steps: cfg.ElasticSteps},
 	}
 	if cfg.Scheduling == loopctl.ScheduleLockstep.String() {
 		out.Scheduling = loopctl.ScheduleLockstep
