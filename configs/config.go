@@ -38,6 +38,7 @@ type Config struct {
 	Models          []string      `yaml:"models"`
 	ServedModelName []string      `yaml:"served_model_name"`
 	Strict          bool          `yaml:"strict"`
+	Trust           []string      `yaml:"trust"`
 	Verify          string        `yaml:"verify" oneof:"lazy start off"`
 	Preload         []string      `yaml:"preload"`
 	ModelMemory     Bytes         `yaml:"model_memory"`
@@ -156,6 +157,9 @@ func (c *Config) Validate() error {
 	}
 	if len(c.ElasticSteps) == 0 {
 		bad("elastic_steps", "empty", "give 1 to leave the loops as they are")
+	}
+	if len(c.Trust) > 0 && c.Verify == "off" {
+		bad("verify", "off", "with trust it must be start or lazy, which compares before as start does: a signature is that of the hashes")
 	}
 	if n := len(c.Preload); n > 1 && (slices.Contains(c.Preload, "all") || slices.Contains(c.Preload, "none")) {
 		bad("preload", c.Preload, "all and none stand alone")

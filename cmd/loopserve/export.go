@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,7 +16,7 @@ import (
 )
 
 func exportCommand() *cobra.Command {
-	var out string
+	var out, sign string
 	var fused, noTokenizer bool
 	opt := export.Options{Exporter: exporter()}
 	cmd := &cobra.Command{
@@ -38,6 +39,13 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 			if err := opt.Settle(); err != nil { // before anything is downloaded
 				return err
 			}
+			var private ed25519.PrivateKey
+			if sign != "" {
+				var err error
+				if private, err = bundle.PrivateKey(sign); err != nil {
+					return err
+				}
+			}
 			from, origin, err := fetched(cmd.Context(), cmd.ErrOrStderr(), args[0], store.Wants)
 			if err != nil {
 				return err
@@ -54,6 +62,9 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 			opt.Progress, opt.Unfused, opt.Origin = exportProgress(bar, sayTo(cmd.ErrOrStderr())), !fused, origin
 			m, err := export.Export(cmd.Context(), from, out, opt)
 			bar.end()
+			if err == nil && sign != "" {
+				err = bundle.Sign(out, private)
+			}
 			if err != nil {
 				return err
 			}
@@ -81,6 +92,7 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.BoolVar(&opt.LoopNaive, "loop-naive", false, "with --loop: repeat the layers, and nothing else")
 	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "take this key of config.json as absent (may be repeated)")
 	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export although no server could open the checkpoint's tokenizer: to measure and to verify")
+	flags.StringVar(&sign, "sign", "", "sign the bundle with this private key (PEM, ed25519), so that serve --trust takes it")
 	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is in the folder")
 	if err := cmd.MarkFlagRequired("output"); err != nil {
 		panic(err) // a typing mistake in the line above

@@ -3,6 +3,9 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,17 +90,34 @@ func library(repo string) string {
 	return ""
 }
 
-// The golden case, exported and verified by the commands themselves.
+// The golden case, exported, signed and verified by the commands themselves.
 func TestExportAndVerifyGolden(t *testing.T) {
 	cases, err := goldentest.Find(goldentest.Dir(t, "golden/looped-llama"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("LOOPSERVE_ORT_LIB", library("../.."))
+	private, public := filepath.Join(t.TempDir(), "key.pem"), filepath.Join(t.TempDir(), "key.pub")
+	pub, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(path, kind string, der []byte, err error) {
+		if err == nil {
+			err = os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	write(private, "PRIVATE KEY", der, err)
+	der, err = x509.MarshalPKIXPublicKey(pub)
+	write(public, "PUBLIC KEY", der, err)
 	for _, dir := range cases {
 		out := filepath.Join(t.TempDir(), "tiny")
-		run(t, "export", dir, "-o", out, "--no-tokenizer")
-		run(t, "verify", out, "--golden", dir)
+		run(t, "export", dir, "-o", out, "--no-tokenizer", "--sign", private)
+		run(t, "verify", out, "--golden", dir, "--trust", public)
 	}
 }
 

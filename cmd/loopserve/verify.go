@@ -38,6 +38,7 @@ comes last. The exit code is 1 where anything fails.`,
 	}
 	cmd.Flags().StringVar(&v.vectors, "golden", "", "folder with golden.json and golden.safetensors")
 	cmd.Flags().BoolVar(&v.summary, "summary", false, "print only the worst of each kind of number")
+	cmd.Flags().StringSliceVar(&v.trust, "trust", nil, "files with public keys (PEM, ed25519), of which one must have signed the bundle")
 	cmd.Flags().StringVar(&v.library, "ort-lib", "", "path of ONNX Runtime's shared library (default: the pinned one)")
 	cmd.Flags().IntVar(&v.threads, "threads", 0, "threads of the pool; 0: one for each core")
 	return cmd
@@ -47,10 +48,15 @@ type verification struct {
 	vectors, library string
 	summary          bool
 	threads          int
+	trust            []string
 }
 
 func (v *verification) run(w io.Writer, dir string) error {
-	b, err := bundle.Open(dir, bundle.Options{})
+	trust, err := bundle.PublicKeys(v.trust)
+	if err != nil {
+		return err
+	}
+	b, err := bundle.Open(dir, bundle.Options{Trust: trust})
 	if explain(w, dir, err) {
 		return errSaid
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/loopserve/loopserve/internal/host"
 	"github.com/loopserve/loopserve/internal/tracing"
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/ort"
 	"github.com/loopserve/loopserve/server"
 	"github.com/loopserve/loopserve/server/api"
@@ -98,6 +99,10 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		}
 		a.log = slog.New(a.tracer.LogHandler(log.Handler()))
 	}
+	trust, err := bundle.PublicKeys(cfg.Trust)
+	if err != nil {
+		return a, err
+	}
 	registry := metrics.New()
 	if cfg.VLLMAliases {
 		registry.AliasVLLM()
@@ -117,7 +122,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		"model_memory", cfg.ModelMemory.About(), "kv_memory", cfg.KVMemory.About())
 	a.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, a.log, registry.Model)
 	a.loader = &loader{
-		cfg: cfg, log: a.log, env: a.env, fleet: a.fleet,
+		cfg: cfg, log: a.log, env: a.env, fleet: a.fleet, trust: trust,
 		observer: func(name string) loopctl.Observer { return a.tracer.Observer(name, registry.Observer(name)) },
 	}
 	return a, nil
@@ -127,6 +132,9 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 func look(cfg *configs.Config) (keys, dirs []string, err error) {
 	if keys, err = access(cfg); err != nil {
 		return nil, nil, err
+	}
+	if _, err = bundle.PublicKeys(cfg.Trust); err != nil {
+		return nil, nil, &ConfigError{fmt.Errorf("trust: %w", err)}
 	}
 	if dirs, err = FindBundles(cfg.Models); err != nil {
 		return nil, nil, &ConfigError{err}

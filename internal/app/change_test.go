@@ -4,6 +4,9 @@ package app_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -64,6 +67,36 @@ func TestWeightsThatChangeUnderLoad(t *testing.T) {
 	if got := add(t, url, "good"); got != "1368" {
 		t.Errorf("the good one says %q", got)
 	}
+}
+
+// With trust, what is not signed is not served, and what is signed is held to its hashes before it is.
+func TestTrust(t *testing.T) {
+	ort.CheckLeaks(t)
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(t.TempDir(), "key.pub")
+	if err := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := garden(t, "signed", "unsigned")
+	if err := bundle.Sign(filepath.Join(dir, "signed"), private); err != nil {
+		t.Fatal(err)
+	}
+	url, _ := startMany(t, dir, map[string]string{"trust": key})
+	if got := add(t, url, "signed"); got != "1368" {
+		t.Errorf("the signed one says %q", got)
+	}
+	if body := get(t, url+"/readyz"); !strings.Contains(body, "bundle unsigned: bundle is not trusted: it has no manifest.sig") {
+		t.Errorf("/readyz: %s", body)
+	}
+	refused(t, small(filepath.Join(dir, "unsigned"), map[string]string{"trust": key}), "it has no manifest.sig")
+	refused(t, small(dir, map[string]string{"trust": key + "x"}), "trust: key: open")
 }
 
 // The process ends when it should have, whatever hangs in it, and not when it has ended by itself.

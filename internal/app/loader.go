@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,7 @@ type loader struct {
 	env      *ort.Env
 	observer func(model string) loopctl.Observer
 	fleet    *fleet
+	trust    []ed25519.PublicKey
 }
 
 // read opens a bundle without its graphs. Hashes are compared as verify says.
@@ -35,7 +37,8 @@ func (k *loader) read(dir string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := bundle.Open(dir, bundle.Options{SkipHash: k.cfg.Verify != "start", HashNewer: k.cfg.Verify == "lazy"})
+	early := k.cfg.Verify == "start" || len(k.trust) > 0
+	b, err := bundle.Open(dir, bundle.Options{SkipHash: !early, HashNewer: k.cfg.Verify == "lazy", Trust: k.trust})
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func (k *loader) read(dir string) (*model, error) {
 	}
 	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, bytes: memoryOf(m, &holds, k.cfg, k.env.Provider())}
 	out.open = func() (*loaded, error) { return k.load(b) }
-	if k.cfg.Verify == "lazy" {
+	if k.cfg.Verify == "lazy" && !early {
 		out.verify = b.Verify
 	}
 	out.card = &generate.Model{

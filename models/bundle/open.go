@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -50,6 +51,9 @@ type Options struct {
 	// HashNewer compares the hashes of files that were changed after the manifest, also with SkipHash: an export writes the
 	// manifest last, and copies that keep times keep that order.
 	HashNewer bool
+	// Trust are the keys of which one must have signed the manifest; none: nobody needs to. Hashes are its business only if
+	// they are compared.
+	Trust []ed25519.PublicKey
 }
 
 // Path is where a file of the bundle is.
@@ -77,6 +81,11 @@ func (b *Bundle) read(root *os.Root, opt Options) error {
 	raw, written, err := readPlain(root, FileName, maxManifest)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrManifest, FileName, err)
+	}
+	if len(opt.Trust) > 0 {
+		if err := checkTrust(root, raw, opt.Trust); err != nil {
+			return err
+		}
 	}
 	m, err := Parse(raw)
 	if err != nil {
