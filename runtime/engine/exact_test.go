@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/enginetest"
@@ -63,11 +65,11 @@ func TestBundlesAreExact(t *testing.T) {
 			var sum script
 			tokens := 0
 			for seed := range uint64(exactMixes(t)) {
-				tokens += exactMix(t, dir, seed, &sum)
+				tokens += exactMix(t, dir, seed, &sum, mixOf{longest: 300, vocab: 320})
 			}
 			// Here a request whose prompt's last row left early is preempted, and another one, whose row there did all loops, has put
 			// that page into the prefix cache: it was taken from there once, and the rest of the answer had other logits.
-			tokens += exactMix(t, dir, 237, &sum)
+			tokens += exactMix(t, dir, 237, &sum, mixOf{longest: 300, vocab: 320})
 			d := &sum.did
 			t.Logf("%d tokens; %d out of the prefix cache, %d preemptions, %d rows filled, %d guesses right, up to %d depths in a call, %d waiting",
 				tokens, d.Cached, d.Preempted, d.Fills, d.Accepted, sum.depths, sum.waiting)
@@ -109,24 +111,59 @@ func TestFamiliesAreExact(t *testing.T) {
 	})
 }
 
+// A decoder that is looped without training keeps the promise among requests of different K, with a plane for each loop and with the
+// first loop's alone, where the cut of prompts is the configuration's.
+func TestTrainFreeIsExact(t *testing.T) {
+	c := openCase(t, filepath.Join(goldentest.Dir(t, "golden"), "llama", "tiny-gqa-llama3"))
+	dir := filepath.Join(t.TempDir(), "case")
+	if _, err := export.Export(t.Context(), c.Dir, dir, export.Options{Loop: "1-2", Exporter: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, policy := range []loopctl.KVPolicy{{}, {Planes: 1, Keep: kv.KeepFirst}} {
+		var sum script
+		tokens := 0
+		for seed := range uint64(6) {
+			tokens += exactMix(t, dir, seed, &sum, mixOf{longest: 90, vocab: 256, policy: policy, fixed: true})
+		}
+		if tokens < 200 || sum.depths < 4 {
+			t.Errorf("%+v: %d tokens at up to %d depths in a call prove too little", policy, tokens, sum.depths)
+		}
+	}
+}
+
+// mixOf says what a mix is drawn from.
+type mixOf struct {
+	longest, vocab int
+	policy         loopctl.KVPolicy
+	fixed          bool // no policies that end a row's loops, and calls of one size
+}
+
 // exactMix plays one mix and each of its requests alone, and gives the tokens compared.
-func exactMix(t *testing.T, dir string, seed uint64, sum *script) (tokens int) {
+func exactMix(t *testing.T, dir string, seed uint64, sum *script, of mixOf) (tokens int) {
 	rng := rand.New(rand.NewPCG(seed, 41))
-	kv := []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8}[seed%3]
-	mixed := &script{players: exactPlayers(rng, seed%2 == 1)}
+	precision := []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8}[seed%3]
+	mixed := &script{players: exactPlayers(rng, seed%2 == 1 && !of.fixed, of.longest, of.vocab)}
 	t.Run("mixed", func(t *testing.T) {
 		most := 24 + rng.IntN(200)
-		e := openEngine(t, enginetest.Env(t, 2), dir, engine.Options{MaxRows: most, PageSize: 1 + rng.IntN(24), Sequence: 3, KVPrecision: kv})
-		mixed.run(t, e, loopctl.Config{
+		cfg := loopctl.Config{
 			MaxRunning: 4 + rng.IntN(8), RowBudget: 2 + rng.IntN(most-2), ChunkRows: 1 + rng.IntN(most), WrapRows: 4,
 			ReserveTokens: rng.IntN(8) - 1, NoPrefixCache: rng.IntN(4) == 0,
-		})
+		}
+		if of.fixed {
+			most, cfg.RowBudget, cfg.ChunkRows = 256, 40, 40
+		}
+		e := openEngine(t, enginetest.Env(t, 2), dir, engine.Options{MaxRows: most, PageSize: 1 + rng.IntN(24), Sequence: 3, KVPrecision: precision, KV: of.policy})
+		mixed.run(t, e, cfg)
 	})
 	t.Run("alone", func(t *testing.T) {
-		e := openEngine(t, enginetest.Env(t, 1), dir, engine.Options{Sequence: 1, KVPrecision: kv})
+		e := openEngine(t, enginetest.Env(t, 1), dir, engine.Options{Sequence: 1, KVPrecision: precision, KV: of.policy})
+		cfg := loopctl.Config{WrapRows: 4, MaxRunning: 1, NoPrefixCache: true}
+		if of.fixed {
+			cfg.RowBudget, cfg.ChunkRows = 40, 40
+		}
 		for _, p := range mixed.players {
 			alone := &player{prompt: p.prompt, loops: p.loops, most: p.most, sampling: p.sampling, exit: p.exit}
-			(&script{players: []*player{alone}}).run(t, e, loopctl.Config{WrapRows: 4, MaxRunning: 1, NoPrefixCache: true})
+			(&script{players: []*player{alone}}).run(t, e, cfg)
 			n := min(len(p.tokens), len(alone.tokens))
 			if p.last.Finish != loopctl.FinishCancelled && len(p.tokens) != len(alone.tokens) {
 				t.Errorf("seed %d: %d tokens in the mix, %d alone", seed, len(p.tokens), len(alone.tokens))
@@ -152,12 +189,12 @@ func exactMix(t *testing.T, dir string, seed uint64, sum *script) (tokens int) {
 
 // exactPlayers are requests with prompts of 1 to 300 tokens, some of which begin as an earlier one does; with policies, some
 // leave early or guess.
-func exactPlayers(rng *rand.Rand, policies bool) (players []*player) {
+func exactPlayers(rng *rand.Rand, policies bool, longest, vocab int) (players []*player) {
 	at := 0
 	for i := range 12 {
 		p := &player{loops: 1 + rng.IntN(6), most: 1 + rng.IntN(12), at: at}
-		for range 1 + rng.IntN([]int{8, 100, 300}[rng.IntN(3)]) {
-			p.prompt = append(p.prompt, int32(rng.IntN(320)))
+		for range 1 + rng.IntN([]int{8, longest / 3, longest}[rng.IntN(3)]) {
+			p.prompt = append(p.prompt, int32(rng.IntN(vocab)))
 		}
 		if i > 0 && rng.IntN(2) == 0 {
 			other := players[rng.IntN(i)]
