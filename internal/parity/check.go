@@ -29,6 +29,10 @@ func Check(e Engine, c *golden.Case, opt Options) (Report, error) {
 	return k.r, nil
 }
 
+// prefix begins the names of answers to prompts that are read in both directions. A bundle that reads them so gives the others, too,
+// when its rows are told to see no further than themselves.
+const prefix = "prefix/"
+
 // rank is the order of a report: prompts, plain continuations, the rest.
 func rank(folder string) int {
 	switch {
@@ -66,6 +70,16 @@ func (k *checker) folder(folder string) {
 		k.compressed(folder)
 	case folder == "adaptive":
 		k.adaptives()
+	case folder+"/" == prefix && k.e.Manifest().PrefixLM:
+		for _, inner := range k.c.Folders(prefix) {
+			k.eachLoops(prefix+inner, func(at string, loops int) {
+				if inner == "greedy" {
+					k.greedy(at, "greedy logits and tokens, prompt read in both directions", loops, loops)
+				} else {
+					k.prompt(inner, at, loops)
+				}
+			})
+		}
 	}
 }
 
@@ -150,6 +164,8 @@ var reasons = []struct{ part, why string }{
 	{"/natural", "an engine does not show the first loop's output, on which every logit depends"},
 	{"/loop_out", "an engine does not show what the coda reads, on which every logit depends"},
 	{"/given_state/", "an engine takes no initial state from outside"},
+	{prefix, "the manifest's prefix_lm is false"},
+	{"/z_L_step_", "an engine shows the first hidden_size numbers of a state; each later one depends on the others"},
 	{"/prelude", "an engine does not show what the prelude injects; every hidden state depends on it"},
 	{"/latents_returned_by_forward", "a norm of a hidden state, which is compared itself"},
 }

@@ -21,6 +21,9 @@ func (k *checker) greedy(at, label string, loops, planes int) {
 	vocab := int(shape[1])
 	line := Line{What: at + "tokens", Kind: label, Tolerance: k.c.Within("logits"), Compared: len(tokens)}
 	seq := newSequence(k.e, planes)
+	if strings.HasPrefix(at, prefix) {
+		seq.visible = len(input)
+	}
 	for i, token := range tokens {
 		logits, _, err := seq.feed(input, loops, watch{})
 		if err != nil {

@@ -26,6 +26,7 @@ type sequence struct {
 	next     [3]int32     // the next page, by stage
 	planes   [3][][]int32 // page tables by stage and plane; depth t of the block has plane t mod their number
 	done     int          // tokens in the cache
+	visible  int          // tokens that each row sees at least
 	seed     uint64       // of its initial states, where they are drawn
 	way      loopctl.Trajectory
 }
@@ -72,8 +73,8 @@ type watch struct {
 
 // batch is a call's: the tokens at one stage and depth, on their way to so many loops.
 func (s *sequence) batch(stage loopctl.Stage, depth, loops int, tokens []int32) (*loopctl.Batch, error) {
-	table, err := s.cover(stage, depth%len(s.planes[stage]), s.done+len(tokens))
-	span := loopctl.Span{Past: s.done, Tokens: tokens, Seed: s.seed, Pages: table, Rows: make([]int32, len(tokens))}
+	table, err := s.cover(stage, depth%len(s.planes[stage]), max(s.done+len(tokens), s.visible))
+	span := loopctl.Span{Past: s.done, Visible: s.visible, Tokens: tokens, Seed: s.seed, Pages: table, Rows: make([]int32, len(tokens))}
 	for i := range span.Rows {
 		span.Rows[i] = int32(i)
 	}
@@ -181,9 +182,11 @@ type row struct {
 // last is the logits after the last loop.
 func (r *row) last() []float32 { return r.logits[len(r.logits)-1] }
 
-// record runs a prompt, so many tokens in a call, and keeps what it leaves behind; with probe also the logits after each loop.
-func record(e Engine, tokens []int32, chunk, loops int, probe bool) ([]row, error) {
+// record runs a prompt, so many tokens in a call, and keeps what it leaves behind; with probe also the logits after each loop. Each
+// row sees the first visible tokens at least.
+func record(e Engine, tokens []int32, chunk, visible, loops int, probe bool) ([]row, error) {
 	seq := newSequence(e, loops)
+	seq.visible = visible
 	all := make([]row, len(tokens))
 	left := all
 	for part := range slices.Chunk(tokens, chunk) {

@@ -15,9 +15,10 @@ type builder struct {
 	opt  Options
 	ckpt *safetensors.Checkpoint
 	data *dataFile
-	used map[string]bool // tensors that the family asked for
-	ctx  context.Context //nolint:containedctx // one export's, looked at before each tensor
-	err  error           // the first one
+	used map[string]bool    // tensors that the family asked for
+	most map[string]float32 // the largest values that largest has found
+	ctx  context.Context    //nolint:containedctx // one export's, looked at before each tensor
+	err  error              // the first one
 
 	act  onnx.Type // of activations inside the graphs
 	port onnx.Type // of hidden, inject, final_hidden and the caches: act, but for a graph that emulates CUDA's

@@ -20,10 +20,13 @@ import (
 // config is a checkpoint's config.json. A family takes the keys that it knows; what is left must be inert.
 type config struct {
 	keys map[string]json.RawMessage // none is null: that is as good as absent
+	null map[string]bool            // which were
 	errs []error
 	dir  *folder
 	loop string  // of Options, until a family takes it
 	opt  Options // of the window
+
+	theta float64 // RoPE's base where no key says one; 0: one must
 }
 
 // readConfig reads config.json as if the keys to ignore were not in it.
@@ -42,12 +45,17 @@ func readConfig(dir *folder, ignore []string) (*config, error) {
 		}
 		delete(c.keys, key)
 	}
-	dropNulls(c.keys)
+	c.null = dropNulls(c.keys)
 	return c, nil
 }
 
-func dropNulls(keys map[string]json.RawMessage) {
-	maps.DeleteFunc(keys, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
+func dropNulls(keys map[string]json.RawMessage) (dropped map[string]bool) {
+	dropped = map[string]bool{}
+	maps.DeleteFunc(keys, func(key string, v json.RawMessage) bool {
+		dropped[key] = string(v) == "null"
+		return dropped[key]
+	})
+	return dropped
 }
 
 func (c *config) fail(format string, args ...any) {
@@ -58,6 +66,13 @@ func (c *config) fail(format string, args ...any) {
 func (c *config) lacks(key string) bool {
 	_, ok := c.keys[key]
 	return !ok
+}
+
+// orElse puts a value, in JSON, where the key is absent: upstream's default.
+func (c *config) orElse(key, v string) {
+	if c.lacks(key) {
+		c.keys[key] = []byte(v)
+	}
 }
 
 // take decodes a key into v and strikes it off; it reports whether v has it.
@@ -269,6 +284,9 @@ func (c *config) rope(theta string, dim, positions int, kinds ...string) (cos, s
 	if s := scaling.v; scaling.key != "" && !slices.Contains(kinds, s.Kind) {
 		c.fail("%s of type %q is not implemented (only %s)", scaling.key, s.Kind, strings.Join(kinds, ", "))
 		scaling = agreed[ropeScaling]{}
+	}
+	if base.key == "" {
+		base.v = c.theta
 	}
 	b := c.positive(cmp.Or(base.key, theta), base.v)
 	inverse := inverseFrequencies(b, dim)

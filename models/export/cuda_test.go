@@ -59,7 +59,7 @@ func (g *graph) checkPaging(t *testing.T, layers int) {
 	at := slices.Clone(g.nodes)
 	at = slices.DeleteFunc(at, func(n node) bool { return n.op != "PagedAttention" })
 	for i, n := range at {
-		if n.domain != onnx.Microsoft || n.inputs[3] != "key_cache" || n.inputs[4] != "value_cache" || n.attrs["do_rotary"] != 1 {
+		if n.domain != onnx.Microsoft || n.inputs[3] != "key_cache" || n.inputs[4] != "value_cache" || (n.attrs["do_rotary"] == 1) != (n.inputs[8] != "") {
 			t.Errorf("layer %d's attention is %s.%s of %v", i, n.domain, n.op, n.inputs)
 		}
 		tables = append(tables, n.inputs[7])

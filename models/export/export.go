@@ -121,6 +121,13 @@ func write(ctx context.Context, hf, to string, opt Options) (*bundle.Manifest, e
 	if err := copyCompanions(s.dir, target, m); err != nil {
 		return nil, err
 	}
+	if text := s.family.chatTemplate(); text != "" {
+		const file = "chat_template.jinja"
+		m.Files[file] = bundle.File{}
+		if err := writeFile(target, file, []byte(text)); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
 	return m, bundle.Save(to, m)
 }
 

@@ -68,7 +68,8 @@ func (s Size) Families(tied bool) map[string]*Checkpoint {
 		"looped_llama": {Config: llama.Config(), Tensors: llama.Tensors()},
 		"ouro":         s.Ouro(), "nanbeige": s.Nanbeige(), "huginn": s.Huginn(), "parcae": s.Parcae(),
 		"retrofit llama": s.Retrofit(false), "retrofit olmo": s.Retrofit(true),
-		"llama": s.Plain("llama"), "qwen2": s.Plain("qwen2"), "qwen3": s.Plain("qwen3"),
+		"hrm": s.HRM(), "llama": s.Plain("llama"), "qwen2": s.Plain("qwen2"), "qwen3": s.Plain("qwen3"),
+		"mistral": s.Plain("mistral"), "smollm3": s.Plain("smollm3"),
 	}
 }
 
@@ -92,6 +93,21 @@ func (s Size) Nanbeige() *Checkpoint {
 func (s Size) Plain(modelType string) *Checkpoint {
 	c := s.llama(modelType, "input_layernorm", "post_attention_layernorm")
 	c.Config["loopserve"] = map[string]any{"loops": map[string]int{"max": s.Loops}}
+	c.Config["sliding_window"], c.Config["use_sliding_window"], c.Config["max_window_layers"] = 5, true, s.Loop-1 // the last layer's
+	switch modelType {
+	case "llama":
+		delete(c.Config, "sliding_window")
+		delete(c.Config, "use_sliding_window")
+	case "mistral":
+		delete(c.Config, "use_sliding_window")
+		return c
+	case "smollm3":
+		turned := make([]int, s.Loop) // all but the last layer
+		for i := range s.Loop - 1 {
+			turned[i] = 1
+		}
+		c.Config["no_rope_layers"] = turned
+	}
 	for i := range s.Loop {
 		at := fmt.Sprintf("model.layers.%d.", i)
 		c.add(random.Vector, at+"self_attn.q_proj.bias", s.Heads*s.HeadDim)
@@ -102,7 +118,7 @@ func (s Size) Plain(modelType string) *Checkpoint {
 			c.add(random.Vector, at+"self_attn.o_proj.bias", s.Hidden)
 		}
 		switch modelType {
-		case "llama":
+		case "llama", "smollm3":
 			c.Config["mlp_bias"] = true
 			c.add(random.Vector, at+"mlp.gate_proj.bias", s.FFN)
 			c.add(random.Vector, at+"mlp.up_proj.bias", s.FFN)
@@ -110,6 +126,30 @@ func (s Size) Plain(modelType string) *Checkpoint {
 		case "qwen3":
 			c.add(random.Gain, at+"self_attn.q_norm.weight", s.HeadDim)
 			c.add(random.Gain, at+"self_attn.k_norm.weight", s.HeadDim)
+		}
+	}
+	return c
+}
+
+// HRM is an HRM-Text checkpoint in the release's names, two passes of stack L in a loop; its prompts are read in one direction.
+func (s Size) HRM() *Checkpoint {
+	c := &Checkpoint{Config: map[string]any{
+		"model_type": "hrm_text", "hidden_size": s.Hidden, "intermediate_size": s.FFN, "vocab_size": s.Vocab,
+		"max_position_embeddings": s.Context, "num_attention_heads": s.Heads, "num_key_value_heads": s.KVHeads, "head_dim": s.HeadDim,
+		"num_hidden_layers": s.Loop, "H_cycles": s.Loops, "L_cycles": 2, "L_bp_steps": []int{0, 2}, "embedding_scale": 3.0,
+		"rms_norm_eps": 1e-6, "rope_theta": s.Theta, "prefix_lm": false, "bos_token_id": 0, "eos_token_id": 0,
+	}}
+	q := s.Heads * s.HeadDim
+	c.add(random.Matrix, "model.embed_tokens.weight", s.Vocab, s.Hidden)
+	c.add(random.Vector, "model.z_L_init", s.Hidden)
+	c.add(random.Matrix, "lm_head.weight", s.Vocab, s.Hidden)
+	for _, stack := range []string{"L", "H"} {
+		for i := range s.Loop {
+			at := fmt.Sprintf("model.%s_module.layers.%d.", stack, i)
+			c.add(random.Matrix, at+"attn.gqkv_proj.weight", 4*q, s.Hidden)
+			c.add(random.Matrix, at+"attn.o_proj.weight", s.Hidden, q)
+			c.add(random.Matrix, at+"mlp.gate_up_proj.weight", 2*s.FFN, s.Hidden)
+			c.add(random.Matrix, at+"mlp.down_proj.weight", s.Hidden, s.FFN)
 		}
 	}
 	return c

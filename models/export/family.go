@@ -17,6 +17,7 @@ type family interface {
 	describe(m *bundle.Manifest)
 	initial(kind string) (bundle.State, error)
 	epsilon() float64 // of its norms
+	chatTemplate() string
 	build(b *builder) (prelude, block, coda *onnx.Graph)
 }
 
@@ -46,11 +47,16 @@ type base struct {
 	tied                        bool       // the head is the embedding
 	biases                      biases     // of the families in Llama's names
 	headNorms                   bool       // of those: a norm on each head of query and key
+	windows                     []int      // of those: what each layer's rows see, themselves included; 0, nil: all before them
+	unturned                    []bool     // of those: layers without RoPE; nil: none
+	template                    string     // for chats, where the checkpoint has none
 	policies                    []string   // of the KV cache, beside depth and latest
 	free                        *trainFree // nil: the loop is the block, and nothing else
 }
 
 func (f *base) epsilon() float64 { return f.eps }
+
+func (f *base) chatTemplate() string { return f.template }
 
 func (f *base) describe(m *bundle.Manifest) {
 	m.HiddenSize, m.VocabSize, m.Context = f.hidden, f.vocab, f.context
@@ -150,18 +156,26 @@ func (f *base) llamaLayers(b *builder, g *onnx.Graph, from, n int, norms ...stri
 		if f.headNorms {
 			l.headNorms = []*safetensors.Tensor{t("self_attn.q_norm", f.attention.headDim), t("self_attn.k_norm", f.attention.headDim)}
 		}
-		if f.biases.qkv {
-			l.bias = b.biasOf(g, l.qkv...)
+		if f.windows != nil {
+			l.window, l.unturned = f.windows[from+i], f.unturned[from+i]
 		}
-		if f.biases.o {
-			l.oBias = b.biasOf(g, l.o)
-		}
-		if f.biases.mlp {
-			l.fcBias, l.projBias = b.biasOf(g, l.fc...), b.biasOf(g, l.proj)
-		}
+		f.bias(b, g, &l)
 		layers[i] = l
 	}
 	return layers
+}
+
+// bias adds a layer's biases.
+func (f *base) bias(b *builder, g *onnx.Graph, l *layer) {
+	if f.biases.qkv {
+		l.bias = b.biasOf(g, l.qkv...)
+	}
+	if f.biases.o {
+		l.oBias = b.biasOf(g, l.o)
+	}
+	if f.biases.mlp {
+		l.fcBias, l.projBias = b.biasOf(g, l.fc...), b.biasOf(g, l.proj)
+	}
 }
 
 // biasOf are the stored biases of products that are stacked to one, as an initializer of the activations' type.

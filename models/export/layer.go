@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -32,6 +33,8 @@ type layer struct {
 	o            *safetensors.Tensor
 	oBias        string
 	value        *valueEmbedding // nil: none
+	window       int             // that its rows see, themselves included; 0: the model's
+	unturned     bool            // no RoPE
 
 	activation activation
 	fc         []*safetensors.Tensor // gate and up stacked, or what is squared
@@ -88,7 +91,10 @@ func (b *builder) stack(g *onnx.Graph, a attentionSpec, p placement, h string, l
 // attention appends one layer's attention branch on x.
 func (b *builder) attention(g *onnx.Graph, a attentionSpec, l layer, x string, i, n int) string {
 	qkv := biased(g, b.linear(g, x, b.opt.Weights, l.qkv...), l.bias)
-	a.headGains = l.headNorms
+	a.headGains, a.window = l.headNorms, cmp.Or(l.window, a.window)
+	if l.unturned {
+		a.cos, a.sin = nil, nil
+	}
 	if l.qNorm == nil && l.value == nil {
 		return biased(g, b.linear(g, b.attend(g, a, []string{qkv, "", ""}, i, n), b.opt.Weights, l.o), l.oBias)
 	}
@@ -160,6 +166,8 @@ type attentionSpec struct {
 	interleaved             bool      // RoPE turns neighbours instead of halves
 	headNorm                float64   // epsilon of a gainless RMSNorm per head after RoPE; 0: none
 
+	whole bool // rows of a prompt see all of it
+
 	headGains []*safetensors.Tensor // of one before RoPE, a layer's own
 }
 
@@ -174,6 +182,9 @@ func (a attentionSpec) paging(b *builder, g *onnx.Graph) {
 	}
 	g.Input("cumulative_sequence_length", onnx.Int32, onnx.Dynamic("spans_plus_1"))
 	g.Input("past_seqlens", onnx.Int32, onnx.Dynamic("spans"))
+	if a.whole {
+		g.Input("visible_seqlens", onnx.Int32, onnx.Dynamic("spans"))
+	}
 	g.Input("block_table", onnx.Int32, onnx.Dynamic("spans"), onnx.Dynamic("max_pages"))
 }
 
@@ -219,6 +230,9 @@ func (b *builder) attend(g *onnx.Graph, a attentionSpec, qkv []string, layer, la
 	inputs = append(inputs, "key_cache", "value_cache", "cumulative_sequence_length", "past_seqlens", "block_table", cos, sin)
 	for _, gain := range a.headGains {
 		inputs = append(inputs, b.vector(g, gain))
+	}
+	if a.whole {
+		inputs = append(append(inputs, "", "")[:12], "visible_seqlens") // behind the gains
 	}
 	return b.down(g, g.Node(onnx.Loopserve, "PagedAttention", inputs, attrs...))
 }

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -23,18 +24,24 @@ func init() {
 
 // plain are the ordinary decoders: in how they differ from each other.
 var plain = map[string]plainKind{
-	"llama":   {biasKeys: true},
-	"mistral": {},
-	"qwen2":   {windows: true, biases: biases{qkv: true}},
-	"qwen3":   {windows: true, biasKeys: true, headNorms: true, headDim: 128},
+	"llama":   {biasKeys: true, mlpBias: true},
+	"mistral": {window: 4096},
+	"qwen2":   {switched: true, window: 4096, biases: biases{qkv: true}},
+	"qwen3":   {switched: true, window: 4096, biasKeys: true, headNorms: true, headDim: 128},
+	"smollm3": {switched: true, biasKeys: true, mlpBias: true, theta: 2e6, unturned: true, tied: "true"},
 }
 
 type plainKind struct {
-	biasKeys  bool // attention_bias and mlp_bias say which products have a bias
+	biasKeys  bool // attention_bias says whether products have a bias
+	mlpBias   bool // and so does mlp_bias
 	biases    biases
 	headNorms bool
 	headDim   int  // where config.json has none; 0: hidden_size / num_attention_heads
-	windows   bool // use_sliding_window is false where it is absent
+	switched  bool // use_sliding_window says whether there are windows: in the later layers, or where layer_types has them
+	window    int  // where config.json has no sliding_window; 0: none
+	theta     float64
+	unturned  bool   // no_rope_layers has a 0 for each layer without RoPE, else each no_rope_layer_interval-th is one
+	tied      string // where config.json does not say; "": false
 }
 
 // biases says which products of a layer have a stored bias: of query, key and value, of the attention's output, of the MLP.
@@ -56,22 +63,75 @@ func newLoopedLlama(c *config, _ hasTensor) (family, error) {
 func newPlain(c *config, kind plainKind) (family, error) {
 	m := &decoder{}
 	m.biases, m.headNorms = kind.biases, kind.headNorms
-	if on := false; kind.biasKeys && c.take("attention_bias", &on) {
-		m.biases.qkv, m.biases.o = on, on
+	c.theta = cmp.Or(kind.theta, 10000)
+	c.orElse("rms_norm_eps", "1e-06")
+	c.orElse("tie_word_embeddings", cmp.Or(kind.tied, "false"))
+	m.biasKeys(c, kind.biasKeys, kind.mlpBias)
+	layers := c.size("num_hidden_layers", 1, 1000, -1)
+	if kind.switched || kind.window > 0 {
+		m.layerKinds(c, kind, layers)
 	}
-	if kind.biasKeys && !kind.headNorms {
-		c.take("mlp_bias", &m.biases.mlp)
-	}
-	if kind.windows && c.lacks("use_sliding_window") {
-		c.ignore("sliding_window")
-	}
-	if kind.headDim > 0 && c.lacks("head_dim") {
-		c.keys["head_dim"] = []byte(strconv.Itoa(kind.headDim))
+	if kind.headDim > 0 {
+		c.orElse("head_dim", strconv.Itoa(kind.headDim))
 	}
 	m.llama(c)
-	m.window(c, c.size("num_hidden_layers", 1, 1000, -1))
+	m.window(c, layers)
 	m.loops, m.auto = c.hinted(m.untrained(&c.opt))
 	return m, c.done()
+}
+
+// layerKinds takes which of n layers have windows, and which have no RoPE.
+func (f *base) layerKinds(c *config, kind plainKind, n int) {
+	f.windows, f.unturned = make([]int, n), make([]bool, n)
+	if kind.unturned {
+		turned, every := []int{}, c.size("no_rope_layer_interval", 1, 1000, 4)
+		if c.take("no_rope_layers", &turned) && len(turned) < n {
+			c.fail("no_rope_layers has %d entries for num_hidden_layers %d", len(turned), n)
+		}
+		for i := range n {
+			f.unturned[i] = len(turned) == 0 && (i+1)%every == 0 || i < len(turned) && turned[i] == 0
+		}
+	}
+	on, first := true, 0
+	if kind.switched {
+		on = false
+		c.take("use_sliding_window", &on)
+		first = c.size("max_window_layers", 0, 1<<20, 28)
+	}
+	size := kind.window
+	if !c.take("sliding_window", &size) && c.null["sliding_window"] {
+		size = 0
+	}
+	var types []string
+	if c.take("layer_types", &types) && len(types) != n {
+		c.fail("layer_types has %d entries for num_hidden_layers %d", len(types), n)
+		types = nil
+	}
+	for i := range n {
+		windowed := on && i >= first
+		if kind.unturned {
+			windowed = on && f.unturned[i]
+		}
+		if types != nil {
+			windowed = types[i] == "sliding_attention"
+			if !windowed && types[i] != "full_attention" || windowed && (!on || size <= 0) {
+				c.fail("layer_types[%d] is %q, with use_sliding_window %v and sliding_window %d: must be full_attention, or sliding_attention where there is a window", i, types[i], on, size)
+			}
+		}
+		if windowed {
+			f.windows[i] = max(size, 0)
+		}
+	}
+}
+
+// biasKeys takes the keys that say which products have a bias.
+func (f *base) biasKeys(c *config, attention, mlp bool) {
+	if on := false; attention && c.take("attention_bias", &on) {
+		f.biases.qkv, f.biases.o = on, on
+	}
+	if mlp {
+		c.take("mlp_bias", &f.biases.mlp)
+	}
 }
 
 // window makes a block of the layers first-last, counted from 0, of n; of all where nothing was said.

@@ -143,7 +143,10 @@ func sameBlocks(parts []*safetensors.Tensor) bool {
 
 // largest is the largest absolute value of the parts. It refuses what is not a number.
 func (b *builder) largest(key string, parts []*safetensors.Tensor) float32 {
-	most := float32(0)
+	most, known := b.most[key]
+	if known {
+		return most
+	}
 	for _, t := range parts {
 		row := make([]float32, t.Shape[1])
 		for r := range t.Shape[0] {
@@ -161,6 +164,7 @@ func (b *builder) largest(key string, parts []*safetensors.Tensor) float32 {
 	if math.IsNaN(float64(most)) || math.IsInf(float64(most), 0) {
 		b.fail("write %s: a weight is %v: the checkpoint is damaged", key, most)
 	}
+	b.most[key] = most
 	return most
 }
 

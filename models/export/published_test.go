@@ -14,7 +14,7 @@ import (
 	"github.com/loopserve/loopserve/internal/measure/random"
 )
 
-var checkpointTo = flag.String("checkpoint", "", "checkpoint that TestBigCheckpoint writes: ouro-1.4b=FOLDER or huginn-3.5b=FOLDER")
+var checkpointTo = flag.String("checkpoint", "", "checkpoint that TestBigCheckpoint writes: ouro-1.4b=FOLDER, or huginn-3.5b, hrm-text-1b, qwen3-4b")
 
 // TestBigCheckpoint writes a random checkpoint of a released model's exact size, to measure exports of that size:
 //
@@ -45,7 +45,7 @@ func TestBigCheckpoint(t *testing.T) {
 // published are checkpoints with the configs, tensor names, shapes and types of released models, by name: their weights
 // are random, and so they say something of sizes and times alone.
 func published(name string) (*Checkpoint, error) {
-	all := map[string]func() *Checkpoint{"ouro-1.4b": ouro14, "huginn-3.5b": huginn35}
+	all := map[string]func() *Checkpoint{"ouro-1.4b": ouro14, "huginn-3.5b": huginn35, "hrm-text-1b": hrm1, "qwen3-4b": qwen4}
 	checkpoint, ok := all[name]
 	if !ok {
 		names := slices.Sorted(maps.Keys(all))
@@ -95,6 +95,36 @@ func huginn35() *Checkpoint {
 	return c
 }
 
+// hrm1 is sapientinc/HRM-Text-1B: 1,182,795,264 parameters.
+func hrm1() *Checkpoint {
+	c := Size{Hidden: 1536, Heads: 12, KVHeads: 12, HeadDim: 128, FFN: 4096, Vocab: 65536, Context: 4096, Loop: 16, Loops: 2, Theta: 10000}.HRM()
+	for key, v := range map[string]any{
+		"architectures": []string{"HrmTextForCausalLM"}, "L_cycles": 3, "embedding_scale": 50.0, "initializer_range": 0.02, "prefix_lm": true, "pad_token_id": 0,
+	} {
+		c.Config[key] = v
+	}
+	return c
+}
+
+// qwen4 is Qwen/Qwen3-4B: 4,022,468,096 parameters, tied.
+func qwen4() *Checkpoint {
+	s := Size{Hidden: 2560, Heads: 32, KVHeads: 8, HeadDim: 128, FFN: 9728, Vocab: 151936, Context: 40960, Loop: 36, Loops: 1, Theta: 1e6}
+	c := s.llama("qwen3", "input_layernorm", "post_attention_layernorm")
+	for i := range s.Loop {
+		for _, name := range []string{"q", "k"} {
+			c.add(random.Gain, fmt.Sprintf("model.layers.%d.self_attn.%s_norm.weight", i, name), s.HeadDim)
+		}
+	}
+	c.Tensors = slices.DeleteFunc(c.Tensors, func(t random.Tensor) bool { return t.Name == "lm_head.weight" })
+	for key, v := range map[string]any{
+		"architectures": []string{"Qwen3ForCausalLM"}, "tie_word_embeddings": true, "attention_bias": false, "max_window_layers": 36,
+		"use_sliding_window": false, "sliding_window": nil, "torch_dtype": "bfloat16",
+	} {
+		c.Config[key] = v
+	}
+	return c
+}
+
 // writeShards is random.Write with the tensors in several files of at most so many bytes each (or of one tensor), and an index.
 func writeShards(dir string, config map[string]any, tensors []random.Tensor, dtype string, seed uint64, most int64) error {
 	if err := random.WriteJSON(dir, "config.json", config); err != nil {
@@ -130,7 +160,7 @@ func TestPublishedSizes(t *testing.T) {
 	for name, want := range map[string]struct {
 		tensors  int
 		elements int64
-	}{"ouro-1.4b": {269, 1_434_652_673}, "huginn-3.5b": {0, 0}} {
+	}{"ouro-1.4b": {269, 1_434_652_673}, "huginn-3.5b": {0, 0}, "hrm-text-1b": {131, 1_182_795_264}, "qwen3-4b": {398, 4_022_468_096}} {
 		c, err := published(name)
 		if err != nil {
 			t.Fatal(err)

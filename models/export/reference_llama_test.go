@@ -70,9 +70,16 @@ func (m *reference) llamaLayer(h []vector, i int) []vector {
 		})
 	}
 	x := rms(h, t("input_layernorm"), m.eps)
-	q := m.turned(normed("self_attn.q_norm", linear("self_attn.q_proj", x)), m.heads, 0)
-	k := m.turned(normed("self_attn.k_norm", linear("self_attn.k_proj", x)), m.kvHeads, 0)
-	branch := linear("self_attn.o_proj", attend(q, k, linear("self_attn.v_proj", x), m.heads, m.kvHeads))
+	q, k := normed("self_attn.q_norm", linear("self_attn.q_proj", x)), normed("self_attn.k_norm", linear("self_attn.k_proj", x))
+	turned := m.config.Turned == nil || m.config.Turned[i] == 1
+	if turned {
+		q, k = m.turned(q, m.heads, 0), m.turned(k, m.kvHeads, 0)
+	}
+	window := len(h)
+	if c := m.config; c.Window > 0 && (m.family == "mistral" || c.Windows && i >= c.Full && (m.family != "smollm3" || !turned)) {
+		window = c.Window
+	}
+	branch := linear("self_attn.o_proj", attendWithin(window, q, k, linear("self_attn.v_proj", x), m.heads, m.kvHeads))
 	if m.family == "ouro" {
 		branch = rms(branch, t("input_layernorm_2"), m.eps)
 	}

@@ -104,6 +104,11 @@ func (r rope) turn(head vector, position int) vector {
 
 // attend is causal attention; heads of query share the key-value heads in order.
 func attend(q, k, v []vector, heads, kvHeads int) []vector {
+	return attendWithin(len(q), q, k, v, heads, kvHeads)
+}
+
+// attendWithin is attend with a window: a row sees itself and those right before it.
+func attendWithin(window int, q, k, v []vector, heads, kvHeads int) []vector {
 	dim := len(q[0]) / heads
 	out := make([]vector, len(q))
 	for row := range q {
@@ -111,7 +116,7 @@ func attend(q, k, v []vector, heads, kvHeads int) []vector {
 		for h := range heads {
 			at := h / (heads / kvHeads) * dim
 			weights, total := make(vector, row+1), 0.0
-			for past := range weights {
+			for past := max(0, row-window+1); past <= row; past++ {
 				score := 0.0
 				for i := range dim {
 					score += q[row][h*dim+i] * k[past][at+i]

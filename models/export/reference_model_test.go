@@ -45,15 +45,21 @@ type config struct {
 		High     float64 `json:"high_freq_factor"`
 		Original float64 `json:"original_max_position_embeddings"`
 	} `json:"rope_scaling"`
-	Layers  int  `json:"num_hidden_layers"`
-	P       int  `json:"num_prelude_layers"`
-	K       int  `json:"num_loop_layers"`
-	C       int  `json:"num_coda_layers"`
-	RP      int  `json:"n_layers_in_prelude"`
-	RK      int  `json:"n_layers_in_recurrent_block"`
-	RC      int  `json:"n_layers_in_coda"`
-	Tied    bool `json:"tie_word_embeddings"`
-	TiedToo bool `json:"tie_embeddings"`
+	Windows bool    `json:"use_sliding_window"`
+	Window  int     `json:"sliding_window"`
+	Full    int     `json:"max_window_layers"`
+	Turned  []int   `json:"no_rope_layers"`
+	Layers  int     `json:"num_hidden_layers"`
+	LCycles int     `json:"L_cycles"`
+	Embed   float64 `json:"embedding_scale"`
+	P       int     `json:"num_prelude_layers"`
+	K       int     `json:"num_loop_layers"`
+	C       int     `json:"num_coda_layers"`
+	RP      int     `json:"n_layers_in_prelude"`
+	RK      int     `json:"n_layers_in_recurrent_block"`
+	RC      int     `json:"n_layers_in_coda"`
+	Tied    bool    `json:"tie_word_embeddings"`
+	TiedToo bool    `json:"tie_embeddings"`
 	Init    struct {
 		Scale float64 `json:"embed_scale"`
 	} `json:"init_values"`
@@ -103,7 +109,8 @@ func (m *reference) settle() error {
 		m.family, m.eps, m.rope = "huginn", c.EpsRaven, rope{theta: c.Base, interleaved: true}
 	case c.ModelType == "huginn_raven":
 		m.family, m.eps = "retrofit", c.EpsRaven
-	case c.ModelType == "llama" || c.ModelType == "qwen2" || c.ModelType == "qwen3": // plain: all layers are looped
+	case c.ModelType == "hrm_text":
+	case c.ModelType == "llama" || c.ModelType == "qwen2" || c.ModelType == "qwen3" || c.ModelType == "smollm3" || c.ModelType == "mistral": // plain: all layers are looped
 		m.rope.theta = max(c.Theta, c.Parameters.Theta)
 	case c.ModelType != "looped_llama" && c.ModelType != "ouro" && c.ModelType != "nanbeige":
 		return fmt.Errorf("no reference for model_type %q", c.ModelType)
@@ -140,6 +147,8 @@ func (m *reference) Run(ids []int, loops int) answer {
 	switch m.family {
 	case "huginn", "retrofit", "parcae":
 		return m.raven(ids, loops)
+	case "hrm_text":
+		return m.hrm(ids, loops)
 	}
 	return m.llama(ids, loops)
 }

@@ -172,7 +172,7 @@ func unsupported(name string) error {
 }
 
 func (s *source) builder(ctx context.Context, data *dataFile, opt Options) *builder {
-	b := &builder{opt: opt, ckpt: s.ckpt, data: data, ctx: ctx, eps: s.family.epsilon(), used: map[string]bool{}}
+	b := &builder{opt: opt, ckpt: s.ckpt, data: data, ctx: ctx, eps: s.family.epsilon(), used: map[string]bool{}, most: map[string]float32{}}
 	b.progress = s.progress(opt)
 	b.act = elements[opt.DType]
 	b.port = b.act

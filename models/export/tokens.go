@@ -110,6 +110,11 @@ func (c *config) vocabulary() *vocabulary {
 	return v
 }
 
+// knows says whether all of these are tokens.
+func (v *vocabulary) knows(contents ...string) bool {
+	return !slices.ContainsFunc(contents, func(s string) bool { _, ok := v.ids[s]; return !ok })
+}
+
 func (v *vocabulary) find(content tokenContent) []int32 {
 	if id, ok := v.ids[string(content)]; ok && content != "" {
 		return []int32{id}
