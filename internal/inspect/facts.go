@@ -205,9 +205,12 @@ func (f *Facts) memory(m *bundle.Manifest) {
 	state := int64(m.StateWidth()) * element
 	vector := int64(m.HiddenSize) * element
 	def := engine.Options{}.WithDefaults(m)
-	latents, rows := int64(def.Latents), int64(def.MaxRows)
+	latents, rows, logits := int64(def.Latents), int64(def.MaxRows), int64(def.MaxRows)
+	if m.PrefixLM { // a prompt in one call: its rows come on top
+		latents, rows = latents+int64(l.Length), rows+int64(l.Length)
+	}
 	f.Memory.Weights, f.Memory.Cache = f.FileBytes, tokens*f.Policies[0].TokenBytes
-	f.Memory.Rows = latents*(state+kept*vector) + rows*(2*state+(1+kept)*vector+4*int64(m.VocabSize))
+	f.Memory.Rows = latents*(state+kept*vector) + rows*(2*state+(1+kept)*vector) + logits*4*int64(m.VocabSize)
 	f.Memory.Total = f.Memory.Weights + f.Memory.Cache + f.Memory.Rows
 	touched := min(rows, int64(l.Requests)*int64(l.Length))
 	f.Memory.Resident = processBytes + f.Memory.Weights + f.Memory.Cache + touched*rowVectors*vector + int64(l.Requests)*4*int64(m.VocabSize)
