@@ -11,6 +11,7 @@ import (
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 	"github.com/loopserve/loopserve/runtime/engine"
+	"github.com/loopserve/loopserve/runtime/engine/native"
 	"github.com/loopserve/loopserve/runtime/ort"
 )
 
@@ -32,9 +33,17 @@ func TestCUDABundleOnTheCPU(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		mentions(t, err, "f16", "CUDA", "provider: cuda", "--dtype f32")
-		_, err = env.Load(b.Path("block.onnx"), ort.SessionOptions{})
+		var memory native.Memory
+		graphs, files, err := memory.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = env.LoadBytes("block.onnx", graphs[1], ort.SessionOptions{Files: files})
 		if err == nil || !strings.Contains(err.Error(), "Could not find an implementation for PagedAttention") {
 			t.Errorf("%s: the runtime says %v", name, err)
+		}
+		if err := memory.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
