@@ -8,7 +8,7 @@ import (
 // check proves the accounting: every page and every latent slot has one owner, every promise a sequence, every chunk its
 // place in the wavefront. It holds between ticks.
 func (c *Controller) check() error {
-	if err := c.memory.Check(c.holdings(anybody)); err != nil {
+	if err := c.memory.Check(holdings(c.running)); err != nil {
 		return err
 	}
 	seen := make([]bool, c.capacity.Latents)

@@ -1,15 +1,22 @@
 package loopctl
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // starvedLimit is how many ticks prompts may find no room beside decode rows before some is kept for them.
 const starvedLimit = 8
 
 // choose plans the block call. Decode rows go first, one for each sequence that decodes; prompts take turns at what is
 // left, at most RowBudget rows while somebody decodes; guesses get what nobody else wants. Where there is not room for
-// all, those who were served go to the back: with n sequences that can run, each is served within n ticks, whatever
+// all, clients that have had less come first, and of one client those who were served go to the back: with n sequences that can run, each is served within n ticks, whatever
 // the depths.
 func (c *Controller) choose() {
+	if len(c.clients) > 1 {
+		slices.SortStableFunc(c.running, func(a, b *sequence) int { return cmp.Compare(a.client.used, b.client.used) })
+	}
 	decodes, prompts := c.census()
 	room := c.capacity.MaxRows - c.rowsForCoda()
 	kept := 0
@@ -55,9 +62,12 @@ func (c *Controller) census() (decodes, prompts int) {
 		!slices.ContainsFunc(c.running, func(s *sequence) bool { return s.inLoop() > 0 })
 	for _, s := range c.running {
 		s.served, s.ready, s.held, s.aside = false, true, false, false
-		if s.known > len(s.req.Prompt) && s.computed < s.known && s.stream.park() {
+		if s.behind() {
 			c.stats.Parked++
 			s.held, s.ready = true, len(s.chunks) > 0 // rows of its prompt may still loop
+			s.parked = cmp.Or(s.parked, c.began)
+		} else {
+			s.parked = time.Time{}
 		}
 	}
 	c.align()
@@ -274,6 +284,7 @@ func (c *Controller) choosePiece(s *sequence, k *chunk) int {
 
 func (c *Controller) take(s *sequence, k *chunk) {
 	s.served, k.chosen = true, c.turns
+	s.client.used += float64(k.rows()) / s.client.weight
 	c.looping = append(c.looping, k)
 }
 

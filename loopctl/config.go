@@ -40,6 +40,12 @@ type Config struct {
 	StreamBuffer int
 	// CallTimeout is how long a native call may take before it is interrupted. Default 2 minutes.
 	CallTimeout time.Duration
+	// ParkTime is how long a sequence whose stream is full keeps its pages and its place while nobody else wants them; whoever
+	// does gets them at once. Default 10 s.
+	ParkTime time.Duration
+	// Patience is how long a request that waits for pages lets others pass it that need fewer; then those who passed it are
+	// preempted, where that is enough. Default 1 s.
+	Patience time.Duration
 	// Idle, where set, is called on the engine goroutine whenever it is about to sleep with no request running or
 	// waiting, more than once where it was woken for nothing. It must not block, and Snapshot says the same inside it.
 	Idle func()
@@ -79,6 +85,7 @@ func (c Config) withDefaults(l Capacity) Config {
 	def(&c.WrapRows, 32, min(c.ChunkRows, c.RowBudget, max(l.MaxRows/4, 1), l.Latents-c.MaxRunning+1))
 	def(&c.pieceRows, max(l.MaxRows-c.MaxRunning, c.WrapRows), min(c.ChunkRows, c.RowBudget, l.Latents-c.MaxRunning+1))
 	def(&c.StreamBuffer, 64, many)
+	c.ParkTime, c.Patience = cmp.Or(c.ParkTime, 10*time.Second), cmp.Or(c.Patience, time.Second)
 	c.ReserveTokens = cmp.Or(c.ReserveTokens, 64)
 	c.Elastic = c.Elastic.withDefaults()
 	c.Observer, c.Logger = cmp.Or[Observer](c.Observer, nobody{}), cmp.Or(c.Logger, slog.Default())

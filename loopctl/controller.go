@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // Controller schedules requests on an engine. Its engine goroutine, started by Start and joined by Close, alone
@@ -15,7 +16,8 @@ type Controller struct {
 	capacity Capacity
 	cfg      Config
 
-	submit   chan []*sequence // never blocks: queued bounds what is in it
+	submit   chan []*sequence // hardly ever blocks: queued bounds what is in it
+	sleeping atomic.Int64     // of queued, those that wait for their readers alone
 	queued   atomic.Int64     // requests accepted and not yet running, those inside submit too
 	draining atomic.Bool
 	closing  atomic.Bool
@@ -88,7 +90,7 @@ func (c *Controller) Submit(reqs ...*Request) ([]*Stream, error) {
 // queued after it has decided to leave.
 func (c *Controller) enqueue(group []*sequence) error {
 	n := int64(len(group))
-	if now := c.queued.Add(n); now > int64(c.cfg.QueueLimit) {
+	if now := c.queued.Add(n) - c.sleeping.Load(); now > int64(c.cfg.QueueLimit) {
 		c.queued.Add(-n)
 		c.nudge()
 		return fmt.Errorf("%w: %d requests wait and %d more would exceed the limit of %d; try again later",
@@ -114,6 +116,21 @@ func (c *Controller) nudge() {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// sleep waits until somebody wakes the engine goroutine, or rouse has something to take.
+func (c *Controller) sleep() {
+	var first time.Time // who is parked
+	for _, s := range c.running {
+		if !s.parked.IsZero() && (first.IsZero() || s.parked.Before(first)) {
+			first = s.parked
+		}
+	}
+	if !first.IsZero() {
+		alarm := time.AfterFunc(first.Add(c.cfg.ParkTime).Sub(c.cfg.Now())+time.Millisecond, c.nudge)
+		defer alarm.Stop()
+	}
+	<-c.wake
 }
 
 // Drain refuses new requests and waits until the accepted ones have ended, or until ctx does. Once called, the
@@ -167,7 +184,7 @@ func (c *Controller) run() {
 		if c.cfg.Idle != nil && c.empty() {
 			c.cfg.Idle()
 		}
-		<-c.wake
+		c.sleep()
 	}
 	c.abandon()
 	close(c.idle)

@@ -35,12 +35,12 @@
 //   - what is taken back (a wrong guess) lies behind the newest row, where no row looks before it is written over; what is
 //     computed again (after a preemption) leaves at the depths that it left at before;
 //   - what sequences ever wait for others of their loops (cohort.go) is bounded, and only where such a one moves;
-//   - the oldest request is never preempted by its equals and every running sequence owns one latent slot: so the first
-//     in line can always end, and each becomes the first.
+//   - a client's oldest is the last of its sequences to go, and its last one goes for no other client; every running sequence
+//     owns one latent slot: so the first in line can always end, and each becomes the first.
 //
 // Decode rows go first; prompts take turns at the rest, RowBudget rows at most; guesses get what is left. A request that
-// does not fit waits, by priority and arrival; one that never will is refused. A slow reader parks its own sequence. A
-// failed call ends its own rows.
+// does not fit waits, and smaller ones pass it for a while; one that never will is refused. Clients get places and rows by
+// weight. A slow reader parks its own sequence, which gives way first. A failed call ends its own rows.
 //
 // One engine goroutine, started by Start and joined by Close, alone touches sequences, page tables and the Engine:
 // there is no lock. Other goroutines meet it at the submit channel, at the streams, at a few atomic numbers, and at the

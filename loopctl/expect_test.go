@@ -41,6 +41,9 @@ func expect(l loopctl.Capacity, r *loopctl.Request, wrap int) answer {
 			continue
 		}
 		id := int32(loopctltest.Says(h, l.Vocab))
+		if _, shifts := r.Sampler.(*shifting); shifts {
+			id = shifted(int(id), len(out.Tokens), l.Vocab)
+		}
 		tokens = append(tokens, id)
 		out.Tokens, out.Loops = append(out.Tokens, id), append(out.Loops, loops)
 		if len(tokens) == len(r.Prompt)+r.MaxTokens || slices.Contains(r.StopIDs, id) || r.Ends != nil && r.Ends(id, loops, loopctl.FinishNone) != loopctl.FinishNone {
@@ -242,3 +245,22 @@ func (u *rule) probe(h int64, threshold float64) bool {
 		return kl-math.Exp(-z)*logit < threshold
 	}
 }
+
+// shifting is a sampler with a state: from the largest logit it moves on, by how many tokens it has picked. One that was asked
+// once too often, or whose copy was, picks others.
+type shifting struct{ picked int }
+
+// Fork returns a copy.
+func (s *shifting) Fork() loopctl.Forking {
+	c := *s
+	return &c
+}
+
+// Sample picks the next token.
+func (s *shifting) Sample(logits []float32) loopctl.Sampled {
+	s.picked++
+	return loopctl.Sampled{ID: shifted(loopctl.Argmax(logits), s.picked-1, len(logits))}
+}
+
+// shifted is what shifting makes of a token after so many others.
+func shifted(id, picked, vocab int) int32 { return int32((id + picked*picked) % vocab) }

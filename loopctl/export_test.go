@@ -2,6 +2,7 @@ package loopctl
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl/kv"
 )
@@ -9,15 +10,33 @@ import (
 // Turn makes one tick on the caller's goroutine: for tests that don't Start.
 func (c *Controller) Turn() bool { return c.tick() }
 
-// Check is the invariants' check.
-func (c *Controller) Check() error { return c.check() }
+// Check is the invariants' check, and counts the sequences of clients.
+func (c *Controller) Check() error { return errors.Join(c.check(), c.checkClients()) }
+
+// checkClients counts the sequences of each client.
+func (c *Controller) checkClients() error {
+	has := map[*client][2]int{}
+	for i, list := range [][]*sequence{c.running, c.waiting} {
+		for _, s := range list {
+			n := has[s.client]
+			n[i]++
+			has[s.client] = n
+		}
+	}
+	for id, k := range c.clients {
+		if n := has[k]; n != [2]int{k.running, k.waiting} || n == [2]int{} {
+			return fmt.Errorf("client %q: %d sequences run and wait, %d and %d are recorded", id, n, k.running, k.waiting)
+		}
+	}
+	return nil
+}
 
 // WrapRows is the configured number, with its default and bounds.
 func (c *Controller) WrapRows() int { return c.cfg.wrapRows(c.capacity.KV) }
 
 // CheckEmpty also wants everything given back.
 func (c *Controller) CheckEmpty() error {
-	err := c.check()
+	err := c.Check()
 	if !c.empty() {
 		err = errors.Join(err, errors.New("controller: sequences left"))
 	}

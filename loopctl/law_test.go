@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/kv"
@@ -60,11 +61,17 @@ func randomMix(rng *rand.Rand) mix {
 		ReserveTokens: rng.IntN(12) - 1, NoPrefixCache: rng.IntN(4) == 0, Scheduling: loopctl.Scheduling(rng.IntN(8) / 7),
 	}
 	m.wrap = loopctl.New(loopctltest.New(m.limits), m.cfg).WrapRows()
+	m.cfg.ParkTime, m.cfg.Patience = time.Duration(upTo(30))*time.Millisecond, time.Duration(upTo(30))*time.Millisecond
+	clients := upTo(4)
 	seeds, priorities := 1+rng.IntN(1000), upTo(3)
 	for i := range upTo(16) {
 		r := &loopctl.Request{
 			ID: fmt.Sprint("r", i), Seed: uint64(rng.IntN(seeds)), Loops: rng.IntN(9), MaxTokens: upTo(10), Priority: rng.IntN(priorities),
 			Prompt: make([]int32, upTo(30)), Sampler: loopctltest.Greedy{},
+		}
+		r.Client, r.Weight = fmt.Sprint(rng.IntN(clients)), float64(rng.IntN(3))
+		if rng.IntN(2) == 0 {
+			r.Sampler = &shifting{}
 		}
 		if rng.IntN(4) == 0 { // an end that only the reader can see
 			at, reason := int32(rng.IntN(4)), loopctl.FinishReason(1+rng.IntN(2))
@@ -162,6 +169,11 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 	book := &ledger{coverage: seen, by: map[loopctl.FinishReason]int{}}
 	accepted := 0
 	m.cfg.Observer = book
+	now := time.Unix(0, 0)
+	m.cfg.Now = func() time.Time { // each call takes its time, which cohorts look at
+		now = now.Add(20 * time.Microsecond)
+		return now
+	}
 	c := loopctl.New(e, m.cfg)
 	streams := make([]*loopctl.Stream, len(m.reqs))
 	got := make([][]int32, len(m.reqs))
@@ -190,6 +202,7 @@ func (m mix) play(t *testing.T, rng *rand.Rand, seen coverage) {
 			}
 		}
 		c.Turn()
+		now = now.Add(time.Millisecond)
 		if err := c.Check(); err != nil {
 			t.Fatalf("after tick %d: %v", tick, err)
 		}
@@ -241,7 +254,7 @@ type coverage map[string]int
 func (v coverage) Tick(t *loopctl.TickStats) {
 	for name, n := range map[string]int{
 		"preemptions": t.Preempted, "drafts": t.Drafted, "accepted drafts": t.Accepted, "cached tokens": t.Cached, "fills": t.Fills,
-		"probes": t.Probes, "parked readers": t.Parked,
+		"probes": t.Probes, "parked readers": t.Parked, "given back by slow readers": t.Released, "given to another client": t.Yielded, "passed": t.Passed,
 	} {
 		v[name] += n
 	}
@@ -291,6 +304,7 @@ func TestLaw(t *testing.T) {
 	t.Logf("%d mixes: %v", n, all)
 	for _, name := range []string{
 		"preemptions", "drafts", "accepted drafts", "cached tokens", "fills", "probes", "early exits", "parked readers", "recomputed rows", "calls of mixed depth", "whole prompts",
+		"given back by slow readers", "given to another client", "passed",
 	} {
 		if all[name] == 0 {
 			t.Errorf("no %s in %d mixes: the law was not tried on them", name, n)

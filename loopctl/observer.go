@@ -52,10 +52,13 @@ type TickStats struct {
 	Accepted int                  // guesses that were right
 	Cached   int                  // tokens whose pages came from the prefix cache
 
-	Preempted int           // sequences that lost their pages and wait again
+	Preempted int           // sequences that lost their pages and wait again: of them
+	Released  int           // those whose readers were behind, and
+	Yielded   int           // those that gave way to another client
+	Passed    int           // sequences admitted while one before them waited for pages
 	Running   int           // sequences running when the tick ended
 	Waiting   int           // requests waiting when the tick ended
-	Parked    int           // sequences that waited for their reader
+	Parked    int           // sequences that waited for their reader, preempted or not
 	Took      time.Duration // the whole tick
 }
 

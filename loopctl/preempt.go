@@ -3,12 +3,13 @@ package loopctl
 import (
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/loopserve/loopserve/loopctl/kv"
 )
 
 // grow promises each sequence that is about to feed a row beyond its pages the next ones, the oldest first. Where none
-// are left the youngest is preempted: it waits again, keeps its tokens, and its K and V are computed again later.
+// are left the first to yield is preempted: it waits again, keeps its tokens, and its K and V are computed again later.
 func (c *Controller) grow() {
 	for {
 		s := c.oldestInNeed()
@@ -16,7 +17,7 @@ func (c *Controller) grow() {
 			return
 		}
 		for !c.memory.Grow(&s.holding) {
-			v := c.youngest(anybody)
+			v := c.firstToYield()
 			c.preempt(v)
 			if v == s {
 				break
@@ -25,44 +26,38 @@ func (c *Controller) grow() {
 	}
 }
 
-// oldestInNeed is the first, by priority and arrival, whose next row has no promised page. Only decode rows get there:
+// oldestInNeed is the first in order whose next row has no promised page. Only decode rows get there:
 // what a prompt needs is promised at admission.
 func (c *Controller) oldestInNeed() (oldest *sequence) {
 	for _, s := range c.running {
-		if s.computed >= s.holding.Covers() && s.computed < s.known && (oldest == nil || s.comesBefore(oldest)) {
+		if s.computed >= s.holding.Covers() && s.computed < s.known && (oldest == nil || s.order(oldest, false) < 0) {
 			oldest = s
 		}
 	}
 	return oldest
 }
 
-// comesBefore orders sequences: by priority, then by arrival.
-func (s *sequence) comesBefore(o *sequence) bool {
-	if s.req.Priority != o.req.Priority {
-		return s.req.Priority < o.req.Priority
-	}
-	return s.serial < o.serial
-}
-
-func anybody(*sequence) bool { return true }
-
-// youngest is the last in that order among running sequences that fit; nil if none does.
-func (c *Controller) youngest(fits func(*sequence) bool) (last *sequence) {
+// firstToYield is who is preempted where a page is needed.
+func (c *Controller) firstToYield() (first *sequence) {
 	for _, s := range c.running {
-		if fits(s) && (last == nil || last.comesBefore(s)) {
-			last = s
+		if s.held = s.behind(); first == nil || s.yields(first) < 0 {
+			first = s
 		}
 	}
-	return last
+	return first
 }
 
 // preempt takes all that s holds and lets it wait again.
 func (c *Controller) preempt(s *sequence) {
 	c.strip(s, true) // what is computed may still be there when it comes back
 	more := int64(s.computed) * int64(s.loops)
-	s.running = false
+	s.running, s.parked = false, time.Time{}
+	s.client.running--
 	s.stats.Preemptions++
 	c.stats.Preempted++
+	if s.held {
+		c.stats.Released++
+	}
 	s.owed += more
 	c.backlog.Add(more)
 	s.computed = 0
@@ -103,21 +98,58 @@ func (c *Controller) strip(s *sequence, good bool) {
 	c.latents.withoutLatent-- // it held its last latent until now
 }
 
-// makeRoom preempts the youngest running sequence of lower rank than s, if preempting all of them is enough to admit it.
+// makeRoom preempts sequences that give way to s, one after the other until it is admitted, if all of them are enough for that.
 func (c *Controller) makeRoom(s *sequence) bool {
-	lower := func(v *sequence) bool { return v.req.Priority > s.req.Priority }
-	if !c.memory.Room(&s.holding, s.known, c.holdings(lower)) {
+	list := c.givingWay(s)
+	if !c.memory.Room(&s.holding, s.known, holdings(list)) {
 		return false
 	}
-	c.preempt(c.youngest(lower))
-	return true
+	for _, v := range list {
+		if v.client != s.client && !v.held {
+			c.stats.Yielded++
+		}
+		c.preempt(v)
+		if c.fits() && c.reserve(s) {
+			return true
+		}
+	}
+	return false
 }
 
-// holdings are the pages of the running sequences that fit.
-func (c *Controller) holdings(fits func(*sequence) bool) iter.Seq[*kv.Holding] {
+// givingWay lists the running sequences that may be preempted for s, in that order: those that wait for a reader; those of
+// lower priority; of clients that hold more, as many as leave them no less than s would make its own; and those that came
+// later and passed s, once its patience is over. None of them can do the same to s, which is why this ends.
+func (c *Controller) givingWay(s *sequence) []*sequence {
+	overdue := !s.blocked.IsZero() && c.began.Sub(s.blocked) >= c.cfg.Patience
+	list := append(c.victims[:0], c.running...)
+	for _, v := range list {
+		v.held, v.client.left = v.behind(), v.client.running
+	}
+	slices.SortFunc(list, (*sequence).yields)
+	share := s.client.share(1)
+	list = slices.DeleteFunc(list, func(v *sequence) bool {
+		k, gives := v.client, v.held || v.background() > s.background()
+		switch {
+		case gives || v.background() < s.background():
+		case k == s.client && v.req.Priority > s.req.Priority, overdue && v.passed && v.serial > s.serial:
+			gives = true
+		case k != s.client:
+			gives = float64(k.left-1)/k.weight >= share
+		}
+		if gives {
+			k.left--
+		}
+		return !gives
+	})
+	c.victims = list
+	return list
+}
+
+// holdings are the pages of sequences.
+func holdings(of []*sequence) iter.Seq[*kv.Holding] {
 	return func(yield func(*kv.Holding) bool) {
-		for _, s := range c.running {
-			if fits(s) && !yield(&s.holding) {
+		for _, s := range of {
+			if !yield(&s.holding) {
 				return
 			}
 		}

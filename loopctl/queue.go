@@ -17,6 +17,7 @@ func (c *Controller) receive() {
 			for _, s := range group {
 				c.arrivals++
 				s.serial = c.arrivals
+				c.join(s)
 				c.wait(s)
 			}
 		default:
@@ -25,13 +26,33 @@ func (c *Controller) receive() {
 	}
 }
 
-// wait puts s into the queue: by priority, then by arrival.
+// wait puts s among those who wait.
 func (c *Controller) wait(s *sequence) {
-	at := len(c.waiting)
-	for at > 0 && s.comesBefore(c.waiting[at-1]) {
-		at--
+	if s.client.waiting == 0 {
+		s.client.used = max(s.client.used, c.level())
 	}
-	c.waiting = slices.Insert(c.waiting, at, s)
+	s.client.waiting++
+	c.waiting = append(c.waiting, s)
+	s.asleep = s.stream.park(c.cfg.StreamBuffer / 2)
+}
+
+// rouse takes pages and places from those who have kept them for too long while their readers were behind, and finds out who
+// of the preempted still waits for a reader: it comes back when half of what it has made is read, so that it isn't computed
+// again for each token.
+func (c *Controller) rouse() {
+	for i := len(c.running) - 1; i >= 0; i-- {
+		s := c.running[i]
+		if !s.parked.IsZero() && c.began.Sub(s.parked) >= c.cfg.ParkTime && s.behind() {
+			s.held = true
+			c.preempt(s)
+		}
+	}
+	for _, s := range c.waiting {
+		if s.asleep = s.stream.park(c.cfg.StreamBuffer / 2); s.asleep {
+			c.stats.Parked++
+		}
+	}
+	c.sleeping.Store(int64(c.stats.Parked))
 }
 
 // reap ends those whose client is gone or whose deadline has come, waiting or running.
@@ -70,21 +91,54 @@ func (s *sequence) cause() error {
 	return context.Cause(s.req.Context)
 }
 
-// admit lets waiting requests run, in order. The first one that does not fit holds up the rest: passing it would let a
-// stream of small requests starve it (docs/adr/0002). It may preempt those of lower rank.
+// Of requests that find no pages, a tick looks for sequences that give way to the first mostHelped, and tries mostTried.
+const (
+	mostHelped = 8
+	mostTried  = 64
+)
+
+// admit lets waiting requests run, in order. Where one finds no pages, those behind it that do pass it. That costs it nothing
+// but Config.Patience: then those who passed it give way (docs/adr/0002).
 func (c *Controller) admit() {
-	for len(c.waiting) > 0 {
-		s := c.waiting[0]
-		for !c.fits() || !c.reserve(s) {
-			if !c.makeRoom(s) {
-				return
-			}
+	c.rouse()
+	refused := 0
+	for s := c.next(); s != nil; s = c.next() {
+		if c.fits() && c.reserve(s) || refused < mostHelped && c.makeRoom(s) {
+			c.place(s, refused > 0)
+			continue
 		}
-		c.waiting = slices.Delete(c.waiting, 0, 1)
-		c.queued.Add(-1)
-		c.latents.withoutLatent++
-		s.running = true
-		c.running = append(c.running, s)
+		if !c.fits() || refused == mostTried {
+			return
+		}
+		s.refused = c.turns
+		if refused++; s.blocked.IsZero() {
+			s.blocked = c.began
+		}
+	}
+}
+
+// next is the first in order who waits for a place and has not been refused in this tick.
+func (c *Controller) next() (first *sequence) {
+	for _, s := range c.waiting {
+		if !s.asleep && s.refused != c.turns && (first == nil || s.order(first, true) < 0) {
+			first = s
+		}
+	}
+	return first
+}
+
+// place lets s run, which has its pages.
+func (c *Controller) place(s *sequence, passed bool) {
+	i := slices.Index(c.waiting, s)
+	c.waiting = slices.Delete(c.waiting, i, i+1)
+	c.queued.Add(-1)
+	c.latents.withoutLatent++
+	s.client.waiting--
+	s.client.running++
+	s.running, s.passed, s.blocked = true, passed, time.Time{}
+	c.running = append(c.running, s)
+	if passed {
+		c.stats.Passed++
 	}
 }
 
@@ -122,16 +176,22 @@ func (c *Controller) grant(s *sequence) {
 // it takes from there.
 func (c *Controller) reserve(s *sequence) bool {
 	c.grant(s)
-	if s.tokens == nil {
-		s.tokens = append(make([]int32, 0, len(s.req.Prompt)+s.req.MaxTokens), s.req.Prompt...)
-		s.holding.Loops, s.holding.Root = s.loops, c.root(s)
+	tokens := s.tokens
+	if tokens == nil {
+		tokens = s.req.Prompt
+		if s.holding.Loops = s.loops; s.holding.Root == nil {
+			s.holding.Root = c.root(s)
+		}
 	}
 	if n := s.leftEarly(); n >= 0 && !s.exit.free() { // it was preempted, and others' rows there need not have left
 		s.holding.Bound = cmp.Or(n, -1)
 	}
-	cached, ok := c.memory.Admit(&s.holding, s.tokens[:s.known])
+	cached, ok := c.memory.Admit(&s.holding, tokens[:s.known])
 	if !ok {
 		return false
+	}
+	if s.tokens == nil {
+		s.tokens = append(make([]int32, 0, len(tokens)+s.req.MaxTokens), tokens...)
 	}
 	s.computed = cached
 	c.stats.Cached += cached
@@ -179,6 +239,12 @@ func (c *Controller) end(s *sequence, e Event) {
 	if s.running {
 		c.strip(s, e.Finish != FinishError)
 		c.ended++
+		s.client.running--
+	} else {
+		s.client.waiting--
+	}
+	if s.client.running+s.client.waiting == 0 {
+		delete(c.clients, s.req.Client)
 	}
 	s.ended = true
 	s.stop()

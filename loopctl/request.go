@@ -64,9 +64,12 @@ type Request struct {
 	// still loops. The answer is the same as without, token for token: a guess that was wrong is taken back.
 	// It must be below Loops; it holds for a fixed depth only.
 	Draft int
-	// Priority orders waiting requests, lower first (as in vLLM); equal ones by arrival. A waiting request may preempt
-	// running ones of a higher number.
+	// Priority orders a client's waiting requests, lower first (as in vLLM); equal ones by arrival. A waiting request may preempt
+	// running ones of a higher number. Beside other clients' requests a priority below 0 counts as 0.
 	Priority int
+	// Client is whose request it is: those of one client share what a client gets, by Weight beside the others' (0: 1).
+	Client string
+	Weight float64
 	// Deadline, where set, ends the request with ErrDeadline when it has not ended by then.
 	Deadline time.Time
 	// CacheSalt separates prefix caches: only requests of equal salt share pages. NoCache keeps the request from them.

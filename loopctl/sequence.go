@@ -17,6 +17,7 @@ type sequence struct {
 	timer  *time.Timer // wakes the engine goroutine at the deadline; nil without one
 	stats  Stats
 	serial uint64     // order of arrival
+	client *client    // once it has arrived
 	exit   ExitPolicy // with its defaults filled in
 	loops  int        // depth at which its rows leave the block at the latest
 	draft  int        // depth at which the next token is guessed; 0: never
@@ -49,6 +50,12 @@ type sequence struct {
 	aside   bool   // this tick: its next token waits for others of its loops
 	cohort  uint64 // the tick in which that was decided last
 	waited  int    // ticks that its tokens have waited so
+
+	parked  time.Time // since when its reader is behind
+	asleep  bool      // waiting: for its reader, not for a place
+	blocked time.Time // waiting: since when it finds no pages
+	refused uint64    // waiting: the tick in which it found none last
+	passed  bool      // running: admitted while one before it waited for pages
 }
 
 func (c *Controller) newSequence(r *Request) *sequence {

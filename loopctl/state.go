@@ -25,7 +25,9 @@ type engineState struct {
 // queue is the sequences that have not ended.
 type queue struct {
 	arrivals uint64
-	waiting  []*sequence // by priority and arrival; the first waits for its pages and nobody passes it
+	clients  map[string]*client
+	waiting  []*sequence // next says who is the first
+	victims  []*sequence // for givingWay
 	running  []*sequence // those served longest ago come first, once there is not room for all
 	ended    int         // of running, those that forget must remove
 	served   []*sequence // for rotate
@@ -65,6 +67,7 @@ func newEngineState(l Capacity, cfg Config) engineState {
 	g.Ahead, g.NoSharing = cfg.ReserveTokens, cfg.NoPrefixCache
 	e := engineState{memory: kv.New(*g), latents: newSlots(l.Latents)}
 	e.latent = make([]float32, l.Hidden)
+	e.clients = map[string]*client{}
 	e.running = make([]*sequence, 0, cfg.MaxRunning)
 	e.identity = make([]int32, l.MaxRows)
 	for i := range e.identity {

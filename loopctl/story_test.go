@@ -2,6 +2,7 @@ package loopctl_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -110,7 +111,7 @@ func play(t *testing.T, setup string) string {
 			default:
 				r := &loopctl.Request{
 					ID: name, Seed: uint64(name[0]), Prompt: make([]int32, v["prompt"]), MaxTokens: v["max"], Loops: v["loops"],
-					Sampler: loopctltest.Greedy{}, Priority: v["prio"], Draft: v["draft"],
+					Sampler: loopctltest.Greedy{}, Priority: v["prio"], Draft: v["draft"], Client: fmt.Sprint(v["client"]),
 				}
 				if v["cut"] > 0 {
 					r.Cut = []int{v["cut"]}

@@ -89,13 +89,15 @@ func (s *Stream) Push(e Event) bool {
 // room reports whether n tokens fit. Only the pusher may ask: nobody else makes the answer worse.
 func (s *Stream) room(n int) bool { return len(s.events)+n < cap(s.events) }
 
-// park reports whether the sequence must wait for its reader, and arranges that the reader wakes the engine.
-func (s *Stream) park() bool {
-	if s.room(1) {
+// park reports whether fewer than n tokens fit, at least 1, so that the sequence must wait for its reader, and arranges that the
+// reader wakes the engine.
+func (s *Stream) park(n int) bool {
+	n = max(n, 1)
+	if s.room(n) {
 		return false
 	}
 	s.parked.Store(true)
-	if s.room(1) { // the reader came between the two lines and saw no flag
+	if s.room(n) { // the reader came between the two lines and saw no flag
 		s.parked.Store(false)
 		return false
 	}
