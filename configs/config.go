@@ -4,12 +4,14 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -192,10 +194,48 @@ func isAddress(text string) bool {
 	return err == nil
 }
 
+// Key is an API key with its limits, of which 0 is none.
+type Key struct {
+	Text      string
+	LoopSteps int64 // in a minute
+	Sequences int   // under way at one time
+	Weight    float64
+	Operator  bool
+}
+
+// readKey reads a line of api_key_file: the key, and its limits. What is no limit may be a part of the key: no error has it.
+func readKey(line string) (Key, error) {
+	words := strings.Fields(line)
+	k := Key{Text: words[0]}
+	for _, w := range words[1:] {
+		name, value, _ := strings.Cut(w, "=")
+		n, err := strconv.ParseFloat(value, 64)
+		whole := err == nil && n >= 1 && n < 1<<53 && n == math.Trunc(n)
+		switch {
+		case name == "loop_steps_per_minute" && whole:
+			k.LoopSteps = int64(n)
+		case name == "sequences" && whole:
+			k.Sequences = int(n)
+		case name == "weight" && n >= 0.001 && n <= 1000:
+			k.Weight = n
+		case w == "operator":
+			k.Operator = true
+		case name == "loop_steps_per_minute" || name == "sequences" || name == "weight":
+			return k, fmt.Errorf("%s is %q: give a whole number above 0, or as weight a number from 0.001 to 1000", name, value)
+		default:
+			return k, errors.New("a word behind the key is no limit: use loop_steps_per_minute=N, sequences=N, weight=X or operator")
+		}
+	}
+	return k, nil
+}
+
 // Keys returns api_keys and the lines of api_key_file. A file that is named and has no key is an error: the server
 // would be open although somebody meant it to be closed.
-func (c *Config) Keys() ([]string, error) {
-	keys := slices.Clone(c.APIKeys)
+func (c *Config) Keys() ([]Key, error) {
+	keys := make([]Key, 0, len(c.APIKeys))
+	for _, k := range c.APIKeys {
+		keys = append(keys, Key{Text: k})
+	}
 	if c.APIKeyFile == "" {
 		return keys, nil
 	}
@@ -203,10 +243,15 @@ func (c *Config) Keys() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api_key_file: %w", err)
 	}
-	n := len(keys)
+	n, at := len(keys), 0
 	for line := range strings.Lines(string(data)) {
+		at++
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			keys = append(keys, line)
+			k, err := readKey(line)
+			if err != nil {
+				return nil, fmt.Errorf("api_key_file %s, line %d: %w", c.APIKeyFile, at, err)
+			}
+			keys = append(keys, k)
 		}
 	}
 	if len(keys) == n {

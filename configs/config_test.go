@@ -160,8 +160,24 @@ func TestTypes(t *testing.T) {
 func TestKeys(t *testing.T) {
 	c := &configs.Config{APIKeys: []string{"one-long-key"}, APIKeyFile: write(t, "# keys\n\n  two-long-key \n")}
 	keys, err := c.Keys()
-	if err != nil || !reflect.DeepEqual(keys, []string{"one-long-key", "two-long-key"}) {
+	if err != nil || !reflect.DeepEqual(keys, []configs.Key{{Text: "one-long-key"}, {Text: "two-long-key"}}) {
 		t.Errorf("%v %v", keys, err)
+	}
+	c.APIKeyFile = write(t, "three-long-key  loop_steps_per_minute=1000 sequences=4\tweight=0.5 operator\n")
+	want := configs.Key{Text: "three-long-key", LoopSteps: 1000, Sequences: 4, Weight: 0.5, Operator: true}
+	if keys, err := c.Keys(); err != nil || keys[1] != want {
+		t.Errorf("%v %v", keys, err)
+	}
+	for line, says := range map[string]string{
+		"sequences=0":              `line 2: sequences is "0": give a whole number above 0, or as weight a number from 0.001 to 1000`,
+		"loop_steps_per_minute=1k": `line 2: loop_steps_per_minute is "1k": give a whole number above 0, or as weight a number from 0.001 to 1000`,
+		"weight=NaN":               `line 2: weight is "NaN": give a whole number above 0, or as weight a number from 0.001 to 1000`,
+		"my secret":                "line 2: a word behind the key is no limit: use loop_steps_per_minute=N, sequences=N, weight=X or operator",
+	} {
+		c.APIKeyFile = write(t, "\nfour-long-key "+line)
+		if _, err := c.Keys(); err == nil || !strings.HasSuffix(err.Error(), says) {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 	c.APIKeyFile = write(t, "# none\n")
 	if _, err := c.Keys(); err == nil {

@@ -27,16 +27,22 @@ func (s *Server) postBench(c *gin.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := benchPlan(v, t, s.cfg.Limits)
+	plan, steps, err := benchPlan(v, t, s.cfg.Limits)
 	if err != nil {
 		return nil, err
+	}
+	if v.Bool("force") && !s.operates(c) {
+		e := failure(http.StatusForbidden, "operator_only",
+			"force is true: it slows down everybody's requests, and this API key is no operator's: leave force out, or ask the operator of this server")
+		e.Param = "force"
+		return nil, e
 	}
 	if s.isDraining() {
 		return nil, loopctl.ErrDraining
 	}
 	// First, since its requests keep the server busy, and waiting for them or force would not help.
 	if running := s.jobs.current(); running != nil {
-		return nil, occupied(running)
+		return nil, s.occupied(c, running)
 	}
 	if reason := s.busy(); reason != "" && !v.Bool("force") {
 		e := failure(http.StatusServiceUnavailable, "server_busy",
@@ -45,9 +51,13 @@ func (s *Server) postBench(c *gin.Context) (any, error) {
 		return nil, e
 	}
 	j := newJob(jobBench, "bench-"+strings.ToLower(rand.Text()[:16]), t.Model, len(plan.Shapes())*(plan.Runs+plan.WarmUp))
-	plan.Progress = j.progress
+	j.owner, plan.Progress = c.GetString(keyTenant), j.progress
+	if err := s.tenant(c).take(steps, 0, c.Writer.Header()); err != nil {
+		return nil, err
+	}
 	if running := s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) { return s.runBench(ctx, j, plan) }); running != nil {
-		return nil, occupied(running)
+		s.tenant(c).giveBack(steps, 0)
+		return nil, s.occupied(c, running)
 	}
 	note(c, "bench", j.id)
 	c.Writer.Header().Set("Location", s.cfg.RootPath+"/v1/bench/"+j.id)
@@ -56,12 +66,15 @@ func (s *Server) postBench(c *gin.Context) (any, error) {
 }
 
 // occupied is the answer while another measurement runs.
-func occupied(j *job) error {
+func (s *Server) occupied(c *gin.Context, j *job) error {
 	if j.kind == jobCurve {
 		return curveRunning("a depth curve of model " + j.model.Name + " is being computed")
 	}
 	e := failure(http.StatusConflict, "bench_running",
 		"another benchmark is running, and concurrent benchmarks distort each other: wait for %s, or delete it", j.id)
+	if !s.sees(c, j) {
+		e.Message = "another key's benchmark is running, and concurrent benchmarks distort each other: wait until it is done"
+	}
 	e.NoRetry = true
 	return e
 }
@@ -96,13 +109,19 @@ func (s *Server) runBench(ctx context.Context, j *job, plan measure.Plan) (any, 
 	return r, nil
 }
 
-// getBenches lists what is remembered, newest first.
-func (s *Server) getBenches(*gin.Context) (any, error) {
+// sees says whether a job is its own, or the request an operator's.
+func (s *Server) sees(c *gin.Context, j *job) bool {
+	return s.operates(c) || j.owner == c.GetString(keyTenant)
+}
+
+// getBenches lists what is remembered of the key's own, newest first.
+func (s *Server) getBenches(c *gin.Context) (any, error) {
 	list := []jobState{}
 	for _, j := range s.jobs.all(jobBench) {
-		state := j.look()
-		state.Result = nil // which is long
-		list = append(list, state)
+		if state := j.look(); s.sees(c, j) {
+			state.Result = nil // which is long
+			list = append(list, state)
+		}
 	}
 	return gin.H{"object": "list", "data": list}, nil
 }
@@ -110,7 +129,7 @@ func (s *Server) getBenches(*gin.Context) (any, error) {
 // ofBench finds the job of the path, or answers 404.
 func (s *Server) ofBench(handle func(*gin.Context, *job) (any, error)) handler {
 	return func(c *gin.Context) (any, error) {
-		if j := s.jobs.find(jobBench, c.Param("id"), nil); j != nil {
+		if j := s.jobs.find(jobBench, c.Param("id"), nil); j != nil && s.sees(c, j) {
 			return handle(c, j)
 		}
 		return nil, failure(http.StatusNotFound, "bench_not_found", "benchmark %s is not known: GET /v1/bench lists the last %d", api.Quote(c.Param("id")), mostJobs)

@@ -10,8 +10,8 @@ import (
 // mostBenchPoints is what one benchmark may ask for, beside what the table of fields says.
 const mostBenchPoints = 128
 
-// benchPlan is what the body of POST /v1/bench asks for.
-func benchPlan(v *api.Values, t target, lim api.Limits) (p measure.Plan, err error) {
+// benchPlan is what the body of POST /v1/bench asks for, and the loop-steps that it takes.
+func benchPlan(v *api.Values, t target, lim api.Limits) (p measure.Plan, steps int64, err error) {
 	m := t.Model
 	p = measure.Plan{
 		Loops: v.Ints("loops"), Concurrency: v.Ints("concurrency"), PromptTokens: v.Ints("prompt_tokens"), MaxTokens: v.Ints("max_tokens"),
@@ -27,21 +27,20 @@ func benchPlan(v *api.Values, t target, lim api.Limits) (p measure.Plan, err err
 	}
 	shapes := p.Shapes()
 	if len(shapes) > mostBenchPoints {
-		return p, api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", len(shapes), mostBenchPoints)
+		return p, 0, api.Bad("", "too_many_points", "loops × concurrency × prompt_tokens × max_tokens gives %d points: at most %d are allowed", len(shapes), mostBenchPoints)
 	}
 	if prompt, tokens := slices.Max(p.PromptTokens), slices.Max(p.MaxTokens); prompt+tokens > m.Context {
-		return p, api.Bad("prompt_tokens", "context_length_exceeded",
+		return p, 0, api.Bad("prompt_tokens", "context_length_exceeded",
 			"prompt_tokens %d and max_tokens %d make %d: model %s has a context of %d tokens", prompt, tokens, prompt+tokens, m.Name, m.Context)
 	}
-	steps := int64(0)
 	for _, s := range shapes {
 		steps += int64(s.PromptTokens+s.MaxTokens) * int64(s.Loops) * int64(s.Concurrency) * int64(p.Runs+p.WarmUp)
 	}
 	if steps > lim.LoopSteps {
-		return p, api.Bad("", "too_many_loop_steps", "the benchmark takes %d loop-steps (tokens × loops × clients × runs): at most %d are allowed: "+
+		return p, 0, api.Bad("", "too_many_loop_steps", "the benchmark takes %d loop-steps (tokens × loops × clients × runs): at most %d are allowed: "+
 			"sweep fewer points, or fewer runs", steps, lim.LoopSteps)
 	}
-	return p, nil
+	return p, steps, nil
 }
 
 // sweptLoops are a name's own, or powers of two up to the most loops.

@@ -16,7 +16,8 @@ import (
 
 // exposed are the headers of an answer that a page of another origin may read, in addition to those that every page may.
 const exposed = "Content-Length, Location, Retry-After, X-Request-Id, X-Model, X-Loops-Requested, X-Loops-Applied, X-Prefix-Key, X-Queue-Ms, " +
-	"openai-processing-ms, retry-after-ms, x-should-retry"
+	"openai-processing-ms, retry-after-ms, x-should-retry, x-ratelimit-limit-loop-steps, x-ratelimit-remaining-loop-steps, " +
+	"x-ratelimit-reset-loop-steps, x-ratelimit-limit-sequences, x-ratelimit-remaining-sequences"
 
 // among says whether name is in a list, or everything is.
 func among(list []string, name string) bool {

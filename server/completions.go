@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -109,6 +110,7 @@ func (s *Server) readRequest(c *gin.Context) (api.Body, target, error) {
 // call is what a request brings beside its body.
 func (s *Server) call(c *gin.Context) generate.Call {
 	out := generate.Call{ID: c.GetString(keyRequestID), Arrived: c.GetTime(keyArrived), Loops: c.GetHeader("X-Loops")}
+	out.Client, out.Weight = cmp.Or(c.GetString(keyTenant), c.Request.RemoteAddr), s.tenant(c).Weight
 	if !s.cfg.SharePrefixes {
 		out.Tenant = c.GetString(keyTenant)
 	}
@@ -121,7 +123,7 @@ func (s *Server) start(c *gin.Context, p *generate.Plan, prompts []generate.Prom
 		return nil, err
 	}
 	holdOf(c).pause() // the model may have to be loaded first
-	g, err := generate.Start(c.Request.Context(), host{s}, s.call(c), p, prompts)
+	g, err := generate.Start(c.Request.Context(), host{s, c}, s.call(c), p, prompts)
 	if err != nil {
 		return nil, err
 	}

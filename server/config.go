@@ -18,6 +18,8 @@ type Config struct {
 	RootPath string
 	// APIKeys are the bearer tokens that may come in; none means that no key is asked for.
 	APIKeys []string
+	// KeyLimits are those of single keys; a key that is not among them has none.
+	KeyLimits map[string]KeyLimits
 	// SharePrefixes lets requests of different API keys use each other's prefix cache. Off, a key cannot measure what
 	// another one has sent.
 	SharePrefixes bool

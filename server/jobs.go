@@ -39,6 +39,7 @@ type jobs struct {
 // job is one measurement. Its fields below mu change while it runs.
 type job struct {
 	kind, id string // of a curve, what was asked for
+	owner    string // tenant, of a benchmark: a curve is everybody's
 	model    *generate.Model
 	cancel   context.CancelFunc
 	finished chan struct{}

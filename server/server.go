@@ -24,6 +24,7 @@ import (
 type Server struct {
 	cfg     Config
 	keys    [][sha256.Size]byte
+	tenants map[string]*tenant // by a key's digest
 	log     *slog.Logger
 	metrics *metrics.Registry
 	router  *gin.Engine
@@ -53,9 +54,11 @@ func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 	if registry == nil {
 		registry = metrics.New()
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log, metrics: registry, idle: make(chan struct{})}
+	s := &Server{cfg: cfg.withDefaults(), log: log, metrics: registry, idle: make(chan struct{}), tenants: map[string]*tenant{}}
 	for _, k := range cfg.APIKeys {
-		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
+		sum := sha256.Sum256([]byte(k))
+		s.keys = append(s.keys, sum)
+		s.tenants[string(sum[:])] = &tenant{KeyLimits: cfg.KeyLimits[k]}
 	}
 	s.work = newWork(s.cfg.BodyBudget)
 	s.LeaveOut()
@@ -253,28 +256,39 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return cut
 }
 
-// host is the server as generating requests see it.
-type host struct{ *Server }
+// host is the server as a generating request sees it.
+type host struct {
+	*Server
+	c *gin.Context
+}
 
-// Enter implements generate.Host. It fails while the server drains.
-func (s host) Enter(ctx context.Context) (context.Context, func(), error) {
+// Enter implements generate.Host. It fails while the server drains, and where the key's limits don't allow it.
+func (s host) Enter(ctx context.Context, cost int64, sequences int) (context.Context, func(int64), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
 		return nil, nil, loopctl.ErrDraining
 	}
+	t := s.tenant(s.c)
+	if err := t.take(cost, sequences, s.c.Writer.Header()); err != nil {
+		return nil, nil, err
+	}
 	s.open++
 	ctx, cancel := context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(s.stop, func() { cancel(context.Cause(s.stop)) })
-	return ctx, sync.OnceFunc(func() {
-		unhook()
-		cancel(context.Canceled)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.open--; s.open == 0 && s.draining {
-			close(s.idle)
-		}
-	}), nil
+	var once sync.Once
+	return ctx, func(used int64) {
+		once.Do(func() {
+			unhook()
+			cancel(context.Canceled)
+			t.giveBack(max(cost-used, 0), sequences)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.open--; s.open == 0 && s.draining {
+				close(s.idle)
+			}
+		})
+	}, nil
 }
 
 func (s *Server) isDraining() bool {

@@ -57,7 +57,7 @@ type ConfigError struct{ error }
 func (e *ConfigError) Unwrap() error { return e.error }
 
 // access returns the keys, if they suffice for the addresses.
-func access(cfg *configs.Config) ([]string, error) {
+func access(cfg *configs.Config) ([]configs.Key, error) {
 	keys, err := cfg.Keys()
 	if err != nil {
 		return nil, &ConfigError{err}
@@ -85,7 +85,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 			a = nil
 		}
 	}()
-	var keys []string
+	var keys []configs.Key
 	if keys, a.dirs, err = look(cfg); err != nil {
 		return a, err
 	}
@@ -129,7 +129,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 }
 
 // look reads the keys and finds the bundles that a configuration names.
-func look(cfg *configs.Config) (keys, dirs []string, err error) {
+func look(cfg *configs.Config) (keys []configs.Key, dirs []string, err error) {
 	if keys, err = access(cfg); err != nil {
 		return nil, nil, err
 	}
@@ -156,10 +156,14 @@ func Check(cfg *configs.Config) error {
 	return err
 }
 
-func serverConfig(cfg *configs.Config, keys []string, version string) server.Config {
+func serverConfig(cfg *configs.Config, keys []configs.Key, version string) server.Config {
+	texts, limits := make([]string, len(keys)), map[string]server.KeyLimits{}
+	for i, k := range keys {
+		texts[i], limits[k.Text] = k.Text, server.KeyLimits{LoopSteps: k.LoopSteps, Sequences: k.Sequences, Weight: k.Weight, Operator: k.Operator}
+	}
 	return server.Config{
 		Listen: cfg.Listen, AdminListen: cfg.AdminListen, RootPath: cfg.RootPath, AllowedHosts: cfg.AllowedHosts, CORSOrigins: cfg.CORSOrigins,
-		APIKeys: keys, Version: version, BodyLimit: int64(cfg.BodyLimit), BodyBudget: int64(cfg.BodyBudget), HeaderTimeout: cfg.HeaderTimeout,
+		APIKeys: texts, KeyLimits: limits, Version: version, BodyLimit: int64(cfg.BodyLimit), BodyBudget: int64(cfg.BodyBudget), HeaderTimeout: cfg.HeaderTimeout,
 		BodyTimeout: cfg.BodyTimeout, WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		SharePrefixes: cfg.SharePrefixes, TemplateArgs: cfg.TemplateArgs,
 		Limits: api.Limits{Prompts: cfg.MaxPrompts, Choices: cfg.MaxChoices, Sequences: cfg.MaxSequences, LoopSteps: int64(cfg.MaxLoopSteps)},

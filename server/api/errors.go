@@ -71,6 +71,8 @@ func (e *Error) Body() ErrorBody {
 	switch {
 	case e.Status == http.StatusUnauthorized:
 		d.Type = "authentication_error"
+	case e.Status == http.StatusTooManyRequests:
+		d.Type = "rate_limit_error"
 	case e.Status >= 500:
 		d.Type = "server_error"
 	}
@@ -87,6 +89,7 @@ func (e *Error) Body() ErrorBody {
 func (e *Error) Anthropic(id string) any {
 	kinds := map[int]string{
 		http.StatusUnauthorized: "authentication_error", http.StatusForbidden: "permission_error", http.StatusNotFound: "not_found_error", http.StatusRequestEntityTooLarge: "request_too_large",
+		http.StatusTooManyRequests:    "rate_limit_error",
 		http.StatusServiceUnavailable: "overloaded_error", http.StatusGatewayTimeout: "timeout_error", http.StatusInternalServerError: "api_error",
 	}
 	d := e.Body().Error

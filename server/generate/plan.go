@@ -20,6 +20,8 @@ type Call struct {
 	Arrived time.Time
 	Tenant  string // whose prefix caches are kept apart; empty: everybody's are one
 	Loops   string // header X-Loops
+	Client  string // whose part of the engine it takes
+	Weight  float64
 }
 
 // Plan is what a request asks for beside its prompt: the loopctl.Request that each of its sequences begins as, and what no
@@ -124,6 +126,7 @@ func (p *Plan) readSchedule(v *api.Values, call Call) {
 	if v.Has("timeout_ms") {
 		r.Deadline = r.Arrived.Add(time.Duration(v.Int("timeout_ms")) * time.Millisecond)
 	}
+	r.Client, r.Weight = call.Client, call.Weight
 	r.CacheSalt = cacheSalt(call.Tenant, v.Text("cache_salt"))
 }
 
@@ -212,8 +215,7 @@ func (p *Plan) CheckCost(prompts int, lim api.Limits) error {
 			entries, sequences, tokens, p.Request.Loops, p.Request.Lens, mostLensEntries, many)
 	}
 	twice := ""
-	if p.Request.Lens > 0 {
-		cost *= 2 // the coda runs after each loop, beside the block
+	if cost *= float64(p.each()); p.Request.Lens > 0 {
 		twice = " × 2 for return_lens"
 	}
 	if cost > float64(lim.LoopSteps) {
@@ -222,4 +224,21 @@ func (p *Plan) CheckCost(prompts int, lim api.Limits) error {
 			cost, sequences, tokens, p.Request.Loops, twice, lim.LoopSteps, many)
 	}
 	return nil
+}
+
+// cost is what the sequences of prompts come to at worst, in loop-steps.
+func (p *Plan) cost(prompts []Prompt) (steps int64) {
+	for _, prompt := range prompts {
+		rows := len(prompt.IDs) + max(p.tokensWithin(prompt.MaxTokens)-1, 0)
+		steps += int64(rows) * int64(p.Request.Loops) * int64(p.perPrompt()) * p.each()
+	}
+	return steps
+}
+
+// each is what a loop of a row counts for: the coda runs beside the block for a lens.
+func (p *Plan) each() int64 {
+	if p.Request.Lens > 0 {
+		return 2
+	}
+	return 1
 }

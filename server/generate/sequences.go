@@ -15,9 +15,13 @@ import (
 
 // Host is the server that a request came to.
 type Host interface {
-	// Enter counts a generating request in. Its context ends with ctx and with the server; leave counts it out.
-	Enter(ctx context.Context) (_ context.Context, leave func(), err error)
+	// Enter counts a generating request in, with its sequences and the loop-steps that they come to at worst. Its context ends
+	// with ctx and with the server; leave counts it out, with the loop-steps that it used.
+	Enter(ctx context.Context, cost int64, sequences int) (_ context.Context, leave func(used int64), err error)
 }
+
+// ErrOverBudget says that a request costs more than its sender ever has.
+var ErrOverBudget = errors.New("over budget")
 
 // Delta is what one event of the engine adds to a choice.
 type Delta struct {
@@ -55,7 +59,7 @@ type Sequences struct {
 
 	ctx     context.Context //nolint:containedctx // lives as long as the handler
 	cancel  context.CancelFunc
-	leave   func()
+	leave   func(used int64)
 	streams []*loopctl.Stream
 	prompts []Prompt
 	deltas  chan Delta
@@ -68,8 +72,8 @@ const leastDefault = 16
 // Start submits the plan's sequences for each prompt.
 func Start(ctx context.Context, host Host, call Call, p *Plan, prompts []Prompt) (*Sequences, error) {
 	g, err := p.start(ctx, host, call, prompts)
-	// Nobody asked for so many tokens: what the KV memory cannot hold is no reason to refuse a chat.
-	for errors.Is(err, loopctl.ErrPagesExhausted) && !p.maxGiven && p.MaxTokens > leastDefault {
+	// Nobody asked for so many tokens: what the KV memory cannot hold, or a key's budget, is no reason to refuse a chat.
+	for (errors.Is(err, loopctl.ErrPagesExhausted) || errors.Is(err, ErrOverBudget)) && !p.maxGiven && p.MaxTokens > leastDefault {
 		p.MaxTokens = max(p.MaxTokens/2, leastDefault)
 		for i := range prompts {
 			prompts[i].MaxTokens = min(prompts[i].MaxTokens, p.MaxTokens)
@@ -88,7 +92,7 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 	}
 	g := &Sequences{Plan: p, Created: time.Now().Unix(), deltas: make(chan Delta), prompts: prompts, Usage: newUsage(p, prompts)}
 	var err error
-	if g.ctx, g.leave, err = host.Enter(ctx); err != nil {
+	if g.ctx, g.leave, err = host.Enter(ctx, p.cost(prompts), len(prompts)*p.perPrompt()); err != nil {
 		return nil, err
 	}
 	g.ctx, g.cancel = context.WithCancel(g.ctx)
@@ -219,7 +223,11 @@ func (g *Sequences) Close() {
 		s.Cancel()
 	}
 	g.wg.Wait()
-	g.leave()
+	if g.streams == nil {
+		g.leave(0)
+		return
+	}
+	g.leave(g.Usage.steps() * g.each())
 }
 
 var errStreamEnded = errors.New("stream ended without its last event")

@@ -63,9 +63,9 @@ func (g *runes) Submit(reqs ...*loopctl.Request) (streams []*loopctl.Stream, err
 // gate counts who is inside.
 type gate struct{ inside int }
 
-func (g *gate) Enter(ctx context.Context) (context.Context, func(), error) {
+func (g *gate) Enter(ctx context.Context, _ int64, _ int) (context.Context, func(int64), error) {
 	g.inside++
-	return ctx, func() { g.inside-- }, nil
+	return ctx, func(int64) { g.inside-- }, nil
 }
 
 // begin starts what a body of POST /v1/completions asks for.

@@ -103,6 +103,15 @@ func (u *Usage) complete() {
 	u.PromptTokensDetails = PromptDetails{CachedTokens: u.cached, Loops: prompt}
 }
 
+// steps are the loop-steps so far. Until all sequences have ended their prompts count as computed, whole.
+func (u *Usage) steps() int64 {
+	prompt := u.PromptTokens * u.perPrompt * u.loops
+	if l := u.PromptTokensDetails.Loops; l != nil {
+		prompt = l.Total
+	}
+	return int64(prompt + u.CompletionTokensDetails.Loops.Total)
+}
+
 func mean(total, n int) float64 {
 	if n <= 0 {
 		return 0
