@@ -61,10 +61,10 @@ func Entropy(logits []float32) float64 {
 
 // Argmax is the index of the largest logit, the first one of equal ones; 0 where there is none.
 func Argmax(logits []float32) int {
-	best, high := 0, math.Inf(-1)
+	best, high := 0, float32(math.Inf(-1))
 	for i, l := range logits {
-		if float64(l) > high {
-			best, high = i, float64(l)
+		if l > high {
+			best, high = i, l
 		}
 	}
 	return best

@@ -22,7 +22,7 @@ type Sampler struct {
 type scratch struct {
 	cand   []candidate
 	logits []float32
-	ends   []float32
+	ends   []float32 // or other numbers of a pick
 }
 
 func (s *scratch) clone(logits []float32) []float32 {
@@ -129,11 +129,38 @@ func (s *Sampler) permits(id int32) bool {
 func (s *Sampler) draw(logits []float32) int32 {
 	noise := s.rng.Uint64()
 	top := s.best(logits)
-	maxLogit := float64(logits[top])
-	if math.IsInf(maxLogit, 0) || math.IsNaN(maxLogit) {
+	high := logits[top]
+	if math.IsInf(float64(high), 0) || high != high {
 		return top // nothing to choose from, or one logit beats all others outright
 	}
-	s.collect(logits, maxLogit)
+	if s.p.TopK > 0 || s.p.MinP > 0 {
+		return race(s.filter(logits, float64(high)), noise)
+	}
+	// A filter changes no draw that it keeps, and each keeps the most likely token.
+	drawn := s.raceAll(logits, high, noise)
+	if drawn == top || s.p.TopP <= 0 || s.p.TopP >= 1 || s.inNucleus(logits, drawn, float64(high)) {
+		return drawn
+	}
+	return race(s.filter(logits, float64(high)), noise)
+}
+
+// inNucleus says whether top-p surely leaves a token, by those that rank above it alone.
+func (s *Sampler) inNucleus(logits []float32, id int32, high float64) bool {
+	l := logits[id]
+	room := s.weight(l, high) * s.p.TopP / (1 - s.p.TopP) * (1 - 1e-9) // weight above it beyond which it may be outside
+	for i, x := range logits {
+		if x >= l && i != int(id) {
+			if room -= s.weight(x, high); room <= 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// filter is what min-p, top-k and top-p leave.
+func (s *Sampler) filter(logits []float32, high float64) []candidate {
+	s.collect(logits, high)
 	cand := s.scratch.cand
 	if k := s.p.TopK; k > 0 && k < len(cand) {
 		cand = keep(cand, candidate{id: math.MaxInt32, w: kth(cand, k).w}) // equals of the last one stay, as vLLM
@@ -141,24 +168,44 @@ func (s *Sampler) draw(logits []float32) int32 {
 	if p := s.p.TopP; p > 0 && p < 1 {
 		cand = keep(cand, nucleus(cand, p))
 	}
-	return race(cand, noise)
+	return cand
 }
 
-// collect fills the scratch with the tokens that min-p leaves, or a top-k of 1.
+// drawBlock is how many logits are looked at together.
+const drawBlock = 128
+
+// least is a bound of the logits that min-p and top-k leave, a little below: the largest of k blocks are k logits.
+func (s *Sampler) least(logits []float32, high float64) float64 {
+	least := math.Inf(-1)
+	if s.p.MinP > 0 {
+		least = high + s.p.Temperature*math.Log(s.p.MinP)
+	}
+	if k := s.p.TopK; k > 0 && k*drawBlock <= len(logits) {
+		best := s.scratch.ends[:0]
+		for part := range slices.Chunk(logits, drawBlock) {
+			best = append(best, max(part[loopctl.Argmax(part)], minusInf))
+		}
+		slices.Sort(best)
+		if l := float64(best[len(best)-k]); l == l {
+			least = max(least, l)
+		}
+		s.scratch.ends = best
+	}
+	return least - s.p.Temperature*1e-9
+}
+
+// collect fills the scratch with the tokens that min-p leaves, and of those that top-k doesn't some.
 func (s *Sampler) collect(logits []float32, maxLogit float64) {
 	cand := s.scratch.cand[:0]
 	if cap(cand) < len(logits) {
 		cand = make([]candidate, 0, len(logits))
 	}
-	least := math.Inf(-1)
-	if s.p.TopK == 1 {
-		least = maxLogit
-	}
+	least := s.least(logits, maxLogit)
 	for i, l := range logits {
 		if float64(l) < least {
 			continue
 		}
-		w := math.Exp((float64(l) - maxLogit) / s.p.Temperature)
+		w := s.weight(l, maxLogit)
 		if w > 0 && w >= s.p.MinP {
 			cand = append(cand, candidate{int32(i), w})
 		}
@@ -166,13 +213,50 @@ func (s *Sampler) collect(logits []float32, maxLogit float64) {
 	s.scratch.cand = cand
 }
 
+// weight is a token's probability before it is normalised: the most likely one's is 1.
+func (s *Sampler) weight(l float32, high float64) float64 {
+	return math.Exp((float64(l) - high) / s.p.Temperature)
+}
+
+// raceAll is race over all tokens, almost always without their weights: nearly every token of a block comes too late even
+// with the weight of the block's best.
+func (s *Sampler) raceAll(logits []float32, high float32, noise uint64) int32 {
+	drawn, first := int32(math.MaxInt32), math.Inf(1)
+	for start := 0; start < len(logits); start += drawBlock {
+		part := logits[start:min(start+drawBlock, len(logits))]
+		best := s.weight(part[loopctl.Argmax(part)], float64(high))
+		if !(best > 0) {
+			continue
+		}
+		late := tooLate(first * best)
+		for i, l := range part {
+			id := int32(start + i)
+			bits := mixed(noise, id)
+			if bits > late {
+				continue
+			}
+			v, w := uniform(bits), s.weight(l, float64(high))
+			if !(w > 0) || v > first*w {
+				continue
+			}
+			if rings := -math.Log1p(-v) / w; rings < first || rings == first && id < drawn {
+				drawn, first, late = id, rings, tooLate(rings*best)
+			}
+		}
+	}
+	return drawn
+}
+
+// tooLate is the largest bits of which uniform is at most v.
+func tooLate(v float64) uint64 { return uint64(min(v, 1) * (1 << 53)) }
+
 // race draws a candidate by its weight: each has a clock that rings after −ln(1−v)/w, and the first to ring is drawn. That is
 // Gumbel-max without its second logarithm. v is the candidate's own, so another answer takes a near tie of the first two
 // clocks: neither the last bits of the weights nor a filter that lets another candidate through change it otherwise.
 func race(cand []candidate, noise uint64) int32 {
 	drawn, first := candidate{id: math.MaxInt32}, math.Inf(1)
 	for _, c := range cand {
-		v := uniform(noise, c.id)
+		v := uniform(mixed(noise, c.id))
 		if v > first*c.w {
 			continue // −ln(1−v) ≥ v: it comes too late
 		}
@@ -183,10 +267,13 @@ func race(cand []candidate, noise uint64) int32 {
 	return drawn.id
 }
 
-// uniform is a token's number in [0, 1) of a pick: the draw of SplitMix64 that has the token's place, in 53 bits.
-func uniform(noise uint64, id int32) float64 {
+// mixed is a token's number of a pick, in 53 bits: the draw of SplitMix64 that has the token's place.
+func mixed(noise uint64, id int32) uint64 {
 	z := noise + (uint64(id)+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return float64((z^z>>31)>>11) / (1 << 53)
+	return (z ^ z>>31) >> 11
 }
+
+// uniform makes a number in [0, 1) of the bits.
+func uniform(bits uint64) float64 { return float64(bits) / (1 << 53) }
