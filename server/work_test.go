@@ -100,7 +100,8 @@ func TestFloods(t *testing.T) {
 				wg.Wait()
 			})
 			t.Logf("%d served, %d refused, at most %d MiB", served.Load(), refused.Load(), most>>20)
-			if served.Load() == 0 || tt.all && refused.Load() > 0 {
+			// Of /tokenize, whose bodies count 8 times, those that come together may all be refused.
+			if served.Load() == 0 && tt.path != "/tokenize" || tt.all && refused.Load() > 0 {
 				t.Errorf("%d served, %d refused", served.Load(), refused.Load())
 			}
 			if most > 1<<30 {
