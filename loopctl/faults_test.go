@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
@@ -244,5 +245,35 @@ func TestThousandInFewPages(t *testing.T) {
 	}
 	if count["right"] < 900 {
 		t.Errorf("%v", count)
+	}
+}
+
+// A clock that jumps by hours, forth and back, changes no answer and loses none.
+func TestClockSteps(t *testing.T) {
+	l := smallLimits()
+	rng, now := rand.New(rand.NewPCG(1, 2)), time.Unix(1_700_000_000, 0)
+	c := loopctl.New(loopctltest.New(l), loopctl.Config{Logger: quiet, QueueLimit: 100, Now: func() time.Time {
+		now = now.Add(time.Duration(rng.Int64N(int64(4*time.Hour))) - 2*time.Hour)
+		return now
+	}})
+	var reqs []*loopctl.Request
+	var streams []*loopctl.Stream
+	for range 40 {
+		r := request(1+rng.IntN(10), 1+rng.IntN(6), 1+rng.IntN(5))
+		s, err := c.Submit(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reqs, streams = append(reqs, r), append(streams, s...)
+	}
+	for c.Turn() {
+	}
+	for i, s := range streams {
+		if ids, last := drainAll(t, s); !slices.Equal(ids, expect(l, reqs[i], c.WrapRows()).Tokens) || last.Finish != loopctl.FinishLength {
+			t.Errorf("%d: %v %v", i, ids, last.Finish)
+		}
+	}
+	if err := c.CheckEmpty(); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -298,4 +299,31 @@ func TestFacts(t *testing.T) {
 			t.Errorf("%s: %s", tt.path, a.body)
 		}
 	}
+}
+
+// Whatever the body, on the other routes that take one: no 5xx, and an answer in JSON, or a stream.
+func FuzzDialects(f *testing.F) {
+	routes := []string{"/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/v1/embeddings", "/tokenize", "/detokenize"}
+	for _, seed := range []string{
+		`{"input":"a","max_tokens":2,"messages":[{"role":"user","content":"a"}],"prompt":"a","tokens":[97]}`,
+		`{"input":["a",[1]],"stream":true,"max_tokens":2,"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"system":"b","return_token_strs":true}`,
+		`{"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"a"}]}],` + flatTools + `,"tool_choice":"required"}`,
+		`{"input":[{"type":"function_call","call_id":"c","name":"add","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"1"}],"instructions":"x"}`,
+		`{"max_tokens":2,` + schemaTools + `,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"1"}]}],"thinking":{"type":"enabled","budget_tokens":9}}`,
+		`{"previous_response_id":"x","input":[{"type":"item_reference","id":"y"}]}`,
+	} {
+		for i := range routes {
+			f.Add(uint(i), []byte(seed))
+		}
+	}
+	f.Fuzz(func(t *testing.T, route uint, body []byte) {
+		s := &script{text: "ab\x00", finish: loopctl.FinishStop}
+		w := httptest.NewRecorder()
+		srv := serverOf(t, model("adder", &generator{submit: s.submit}))
+		srv.ServeHTTP(w, httptest.NewRequest("POST", routes[route%uint(len(routes))], bytes.NewReader(body)))
+		s.wg.Wait()
+		if stream := strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream"); w.Code >= 500 || !stream && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+	})
 }

@@ -16,7 +16,7 @@ func TestSecurityNamesItsTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := 0
-	for _, at := range regexp.MustCompile(`([\w/.-]+_test\.(?:go|py))((?: (?:Test|Fuzz|test_)\w+)+)`).FindAllStringSubmatch(string(text), -1) {
+	for _, at := range regexp.MustCompile(`([\w/.-]+_test\.(?:go|py))((?:\s(?:Test|Fuzz|test_)\w+)+)`).FindAllStringSubmatch(string(text), -1) {
 		source, err := os.ReadFile(filepath.Join(root, at[1]))
 		if err != nil {
 			t.Errorf("docs/security.md: %v", err)

@@ -514,3 +514,24 @@ func TestTogether(t *testing.T) {
 	}
 	has(t, must(t, c, "hf:org/tiny"), files())
 }
+
+// Whatever stands behind hf:, what is taken names a place below the cache, and is read again as the same.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"hf:a/b", "hf:a/b@v1", "hf:a/b/x.gguf", "hf://a/b@c/d/x.gguf", "hf:../b", "hf:a/b@../../x", "hf:a/b/../x.gguf"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		ref, ok, err := hub.Parse(text)
+		if !ok || err != nil {
+			return
+		}
+		for _, path := range []string{ref.Repo, ref.Revision, ref.File} {
+			if path != "" && !filepath.IsLocal(path) {
+				t.Errorf("%q leads to %q", text, path)
+			}
+		}
+		if again, _, err := hub.Parse(ref.String()); err != nil || again != ref {
+			t.Errorf("%q is %+v, and %q %+v, %v", text, ref, ref, again, err)
+		}
+	})
+}

@@ -65,3 +65,21 @@ func TestEvents(t *testing.T) {
 		t.Errorf("refused: %v", err)
 	}
 }
+
+// Whatever a server sends: each event is one line without its end, and without [DONE] the stream was cut.
+func FuzzEvents(f *testing.F) {
+	for _, seed := range []string{"data: {}\n\ndata: [DONE]\n\n", "data:a\r\n\r\n: note\nevent: x\ndata: b", "data: [DONE", "data: \n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		err := measure.Events(strings.NewReader(text), func(data []byte) error {
+			if strings.ContainsAny(string(data), "\n") || string(data) == "[DONE]" {
+				t.Errorf("event %q", data)
+			}
+			return nil
+		})
+		if err == nil && !strings.Contains(text, "[DONE]") || err != nil && !errors.Is(err, measure.ErrCut) {
+			t.Errorf("%v of %q", err, text)
+		}
+	})
+}

@@ -194,3 +194,23 @@ func TestInertKeysAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// Whatever config.json says, a folder without weights is no bundle, and what is wrong is an error.
+func FuzzConfig(f *testing.F) {
+	for _, kind := range []string{"looped_llama", "ouro", "huginn_raven", "llama", "qwen3", "nanbeige", "parcae"} {
+		f.Add([]byte(`{"model_type":"` + kind + `","hidden_size":8,"num_attention_heads":2,"num_hidden_layers":2,"vocab_size":9,"rope_scaling":{"type":"yarn","factor":2}}`))
+	}
+	f.Fuzz(func(t *testing.T, config []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(dir, "out")
+		if _, err := export.Export(t.Context(), dir, out, export.Options{}); err == nil {
+			t.Errorf("%s became a bundle", config)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%s left something", config)
+		}
+	})
+}

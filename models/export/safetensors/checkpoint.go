@@ -87,15 +87,14 @@ func list(root Folder) (names []string, places map[string]string, err error) {
 	if err := json.Unmarshal(raw, &in); err != nil || len(in.WeightMap) == 0 {
 		return nil, nil, fmt.Errorf("%s: %w: weight_map is missing or empty", Index, ErrFormat)
 	}
+	files := map[string]bool{}
 	for tensor, file := range in.WeightMap {
 		if file == "" || strings.ContainsAny(file, `/\`) || file == ".." || file == "." {
 			return nil, nil, fmt.Errorf("%s: %w: tensor %q is placed in %q, which is not a file of the folder", Index, ErrFormat, tensor, file)
 		}
-		if !slices.Contains(names, file) {
-			names = append(names, file)
-		}
+		files[file] = true
 	}
-	slices.Sort(names)
+	names = slices.Sorted(maps.Keys(files))
 	if slices.Contains(names, single) {
 		return names, in.WeightMap, nil
 	}
