@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/loopserve/loopserve/internal/golden"
+	"github.com/loopserve/loopserve/loopctl"
 )
 
 // Options say how the sequences are fed.
@@ -63,7 +64,9 @@ func (k *checker) fail(err error) {
 func (k *checker) folder(folder string) {
 	switch {
 	case strings.HasPrefix(folder, "prompt_"):
-		k.eachLoops(folder, func(at string, loops int) { k.prompt(folder, at, loops) })
+		k.eachLoops(folder, func(at string, loops int) { k.prompt(folder, at, loops, nil) })
+	case strings.HasPrefix(folder, "steps_"):
+		k.steps(folder)
 	case folder == "greedy":
 		k.eachLoops(folder, func(at string, loops int) { k.greedy(at, "greedy logits and tokens", loops, loops) })
 	case strings.HasPrefix(folder, "cache_compress-s"):
@@ -76,7 +79,7 @@ func (k *checker) folder(folder string) {
 				if inner == "greedy" {
 					k.greedy(at, "greedy logits and tokens, prompt read in both directions", loops, loops)
 				} else {
-					k.prompt(inner, at, loops)
+					k.prompt(inner, at, loops, nil)
 				}
 			})
 		}
@@ -97,6 +100,21 @@ func (k *checker) eachLoops(folder string, check func(at string, loops int)) {
 		if check(at, loops); k.err != nil {
 			k.err = fmt.Errorf("%d loops: %w", loops, k.err)
 			return
+		}
+	}
+}
+
+// steps runs prompts on a way of their own: steps_4-2-1-1/prompt_1/….
+func (k *checker) steps(folder string) {
+	var way loopctl.Trajectory
+	for _, number := range strings.Split(strings.TrimPrefix(folder, "steps_"), "-") {
+		step, err := strconv.ParseFloat(number, 64)
+		k.fail(err)
+		way = append(way, step)
+	}
+	for _, prompt := range k.c.Folders(folder + "/") {
+		if k.err == nil {
+			k.prompt(prompt, folder+"/"+prompt+"/", len(way), way)
 		}
 	}
 }
@@ -157,6 +175,7 @@ func (k *checker) ids(name string) []int32 {
 var reasons = []struct{ part, why string }{
 	{"/cache_full/", "later tokens do not see a row at depths that it skipped: no KV policy of a bundle"},
 	{"cache_compress-r", "all layers of a loop share a slot: no KV policy of a bundle"},
+	{"cache_last-loop", "of the KV policy last_loop, whose rows only the scheduler places"},
 	{"cache_first-full", "of the KV policy first, whose rows only the scheduler places"},
 	{"cache_first-bypass", "the same, and generated tokens pass the window once"},
 	{"euler", "of a bundle that is exported with --loop-beta 0"},

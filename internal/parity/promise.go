@@ -38,11 +38,11 @@ func Promises(e Engine) ([]Promise, error) {
 		tokens[i] = int32((5*i*i + 7*i + 1) % l.Vocab)
 	}
 	loops := l.Loops.Min
-	whole, err := record(e, tokens, len(tokens), 0, loops, false)
+	whole, err := record(e, tokens, len(tokens), 0, loops, false, nil)
 	if err != nil {
 		return nil, err
 	}
-	single, err := record(e, tokens, 1, 0, loops, false)
+	single, err := record(e, tokens, 1, 0, loops, false, nil)
 	if err != nil {
 		return nil, err
 	}

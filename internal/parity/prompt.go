@@ -6,17 +6,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/loopserve/loopserve/loopctl"
 )
 
-// prompt runs one prompt at one loop count and compares all that the case says about it.
-func (k *checker) prompt(prompt, at string, loops int) {
+// prompt runs one prompt at one loop count, on a way of its own where there is one, and compares all that the case says about it.
+func (k *checker) prompt(prompt, at string, loops int, way loopctl.Trajectory) {
 	r := &promptRun{checker: k, at: at, ids: k.ids(prompt + "/ids"), loops: loops}
 	chunk, visible := cmp.Or(k.opt.Chunk, len(r.ids)), 0
 	if strings.HasPrefix(at, prefix) {
 		chunk, visible = len(r.ids), len(r.ids)
 	}
 	if k.err == nil {
-		r.rows, k.err = record(k.e, r.ids, chunk, visible, loops, r.probes())
+		r.rows, k.err = record(k.e, r.ids, chunk, visible, loops, r.probes(), way)
 	}
 	if k.err != nil {
 		return

@@ -184,9 +184,9 @@ func (r *row) last() []float32 { return r.logits[len(r.logits)-1] }
 
 // record runs a prompt, so many tokens in a call, and keeps what it leaves behind; with probe also the logits after each loop. Each
 // row sees the first visible tokens at least.
-func record(e Engine, tokens []int32, chunk, visible, loops int, probe bool) ([]row, error) {
+func record(e Engine, tokens []int32, chunk, visible, loops int, probe bool, way loopctl.Trajectory) ([]row, error) {
 	seq := newSequence(e, loops)
-	seq.visible = visible
+	seq.visible, seq.way = visible, way
 	all := make([]row, len(tokens))
 	left := all
 	for part := range slices.Chunk(tokens, chunk) {

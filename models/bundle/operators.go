@@ -26,7 +26,7 @@ const samesize = `Abs Acos Acosh ArgMax ArgMin Asin Asinh Atan Atanh BitwiseNot 
 	QuantizeLinear RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
 	ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign
 	SimplifiedLayerNormalization Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Swish Tan Tanh
-	ThresholdedRelu TopK Transpose Trilu Unsqueeze `
+	ThresholdedRelu TopK Transpose Trilu Unique Unsqueeze `
 
 // elementwise are those whose results have the larger of each dimension.
 const elementwise = `Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min

@@ -26,7 +26,8 @@ type config struct {
 	loop string  // of Options, until a family takes it
 	opt  Options // of the window
 
-	theta float64 // RoPE's base where no key says one; 0: one must
+	theta float64           // RoPE's base where no key says one; 0: one must
+	seen  map[string]string // what the family makes of each key, for docs/families.md
 }
 
 // readConfig reads config.json as if the keys to ignore were not in it.
@@ -96,6 +97,7 @@ func (c *config) strict(key string, v any) bool {
 }
 
 func (c *config) decode(key string, into func(raw []byte) error) bool {
+	c.note(key, keyHonoured)
 	raw, ok := c.keys[key]
 	delete(c.keys, key)
 	if !ok {
@@ -151,6 +153,7 @@ func (c *config) positive(what string, v float64) float64 {
 
 // must refuses a key with any value but those: another one would change the math.
 func (c *config) must(key string, allowed ...string) {
+	c.note(key, cmp.Or(strings.Join(allowed, ", "), "null"))
 	raw, ok := c.keys[key]
 	delete(c.keys, key)
 	if ok && !slices.ContainsFunc(allowed, func(v string) bool { return sameJSON(raw, []byte(v)) }) {
@@ -167,9 +170,22 @@ func sameJSON(a, b []byte) bool {
 // ignore strikes off keys that say nothing while the options they belong to are off.
 func (c *config) ignore(keys ...string) {
 	for _, key := range keys {
+		c.note(key, keyInert)
 		delete(c.keys, key)
 	}
 }
+
+// note says what the family makes of a key; that it says nothing gives way to anything else.
+func (c *config) note(key, how string) {
+	if c.seen == nil {
+		c.seen = map[string]string{}
+	}
+	if was := c.seen[key]; was == "" || was == keyInert {
+		c.seen[key] = how
+	}
+}
+
+const keyHonoured, keyInert = "honoured", "inert"
 
 // done returns every error found, and one for each key that nobody took.
 func (c *config) done() error {

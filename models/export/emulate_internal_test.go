@@ -12,6 +12,31 @@ func Emulated(o Options) Options {
 	return o
 }
 
+// KeysOf is what a checkpoint's family makes of the keys of a config.json, save those that are inert in all: "honoured", "inert",
+// or the only values that it takes.
+func KeysOf(dir string) (map[string]string, error) {
+	s := &source{}
+	defer s.close()
+	var err error
+	if s.dir, err = openFolder(dir); err != nil {
+		return nil, err
+	}
+	c, err := readConfig(s.dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	if s.ckpt, err = openWeights(s.dir); err != nil {
+		return nil, err
+	}
+	err = s.choose(c)
+	for _, of := range inert {
+		for _, key := range of.keys {
+			delete(c.seen, key)
+		}
+	}
+	return c.seen, err
+}
+
 // InertKeys are the rows of the table in docs/export.md.
 func InertKeys() []string {
 	rows := make([]string, len(inert))

@@ -3,6 +3,8 @@ package export_test
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/measure/random"
@@ -271,9 +273,73 @@ func (s Size) Parcae() *Checkpoint {
 
 // everyFamily is a random checkpoint of each family, at sizes that both the CPU's and CUDA's attention take.
 func everyFamily() map[string]*Checkpoint {
-	return Size{
+	s := Size{
 		Hidden: 96, Heads: 6, KVHeads: 3, HeadDim: 16, FFN: 128, Vocab: 80, Context: 64, Prelude: 1, Loop: 2, Coda: 1, Loops: 4, Theta: 10000,
-	}.Families(false)
+	}
+	all := s.Families(false)
+	all["loopformer"], all["dory"] = s.LoopFormer(), s.Dory()
+	return all
+}
+
+// LoopFormer is a LoopFormer checkpoint of s.Loop layers, with all biases.
+func (s Size) LoopFormer() *Checkpoint {
+	d := s.Hidden
+	c := &Checkpoint{Config: map[string]any{
+		"model_type": "loopformer", "n_embd": d, "n_head": s.Heads, "n_layer": s.Loop, "n_inner": s.FFN, "vocab_size": s.Vocab,
+		"n_positions": s.Context, "bias": true,
+	}}
+	c.add(random.Matrix, "lm_head.weight", s.Vocab, d) // one of the tied pair
+	c.add(random.Matrix, "transformer.wpe.weight", s.Context, d)
+	c.add(random.Gain, "transformer.norm_f.weight", d)
+	affine := func(name string, out, in int) {
+		c.add(random.Matrix, name+".weight", out, in)
+		c.add(random.Vector, name+".bias", out)
+	}
+	for _, name := range []string{"time_embedder", "dt_embedder"} {
+		affine(name+".mlp.0", d, 256)
+		affine(name+".mlp.2", d, d)
+	}
+	for i := range s.Loop {
+		at := fmt.Sprintf("transformer.h.blocks.%d.", i)
+		affine(at+"adaLN_modulation.1", 4*d, d)
+		affine(at+"attn.c_attn", 3*d, d)
+		affine(at+"attn.c_proj", d, d)
+		affine(at+"mlp.c_fc", s.FFN, d)
+		affine(at+"mlp.c_proj", d, s.FFN)
+	}
+	return c
+}
+
+// Dory is a Dory checkpoint as transformers saves it, with the second set of keys alone.
+func (s Size) Dory() *Checkpoint {
+	n := s.Prelude + s.Loop + s.Coda
+	c := &Checkpoint{Config: map[string]any{
+		"model_type": "dory", "hidden_size": s.Hidden, "intermediate_size": s.FFN, "vocab_size": s.Vocab, "max_position_embeddings": s.Context,
+		"num_attention_heads": s.Heads, "num_key_value_heads": s.KVHeads, "attention_head_dim": s.HeadDim, "swa_window_size": 8,
+		"hybrid_layer_pattern": strings.Repeat("S-*-", n/2), "num_hidden_layers": 2 * n, "n_input_layers": 2 * s.Prelude, "n_output_layers": 2 * s.Coda,
+		"n_recurrent_loops": s.Loops, "init_method_std": 1.0, "ngpt_alpha_init": 0.2,
+		"rope_theta": s.Theta, "rope_theta_2": 100 * s.Theta, "rope_profile_layers": slices.Repeat([]int{1, 1, 2, 2}, n/2),
+	}}
+	q, kv := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
+	c.add(random.Matrix, "backbone.embeddings.weight", s.Vocab, s.Hidden)
+	c.add(random.Matrix, "lm_head.weight", s.Vocab, s.Hidden)
+	c.add(random.Gain, "lm_head.logit_scale", s.Vocab)
+	for i := range n {
+		at := fmt.Sprintf("backbone.layers.%d.", i)
+		for name, out := range map[string]int{"q": q, "k": kv, "v": kv, "g": q} {
+			c.add(random.Matrix, at+"self_attn."+name+"_proj.weight", out, s.Hidden)
+		}
+		c.add(random.Matrix, at+"self_attn.o_proj.weight", s.Hidden, q)
+		c.add(random.Matrix, at+"mlp.gate_proj.weight", s.FFN, s.Hidden)
+		c.add(random.Matrix, at+"mlp.up_proj.weight", s.FFN, s.Hidden)
+		c.add(random.Matrix, at+"mlp.down_proj.weight", s.Hidden, s.FFN)
+		for name, width := range map[string]int{
+			"self_attn.sqk": q, "self_attn.s_gate": q, "mlp.suv_gate": s.FFN, "mlp.suv_up": s.FFN, "lambda_1": s.Hidden, "lambda_2": s.Hidden,
+		} {
+			c.add(random.Gain, at+name, width)
+		}
+	}
+	return c
 }
 
 // written puts a checkpoint in a folder.

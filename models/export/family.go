@@ -44,6 +44,7 @@ type base struct {
 	inject                      bool
 	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
 	gate                        bool
+	prefix                      string     // of all tensors' names, where some checkpoints have one
 	tied                        bool       // the head is the embedding
 	biases                      biases     // of the families in Llama's names
 	headNorms                   bool       // of those: a norm on each head of query and key
@@ -119,6 +120,20 @@ func (f *base) lit(c *config) {
 	f.coda = c.size("n_layers_in_coda", 0, 1000, -1)
 	f.eps = c.number("norm_eps")
 	f.inject = true
+}
+
+// either takes a size under one of several names; def is as in size.
+func (c *config) either(keys []string, high, def int) int {
+	var a agreed[int]
+	for _, key := range keys {
+		if !c.lacks(key) {
+			a.say(c, key, c.size(key, 1, high, -1))
+		}
+	}
+	if a.key == "" {
+		return c.size(keys[0], 1, high, def)
+	}
+	return a.v
 }
 
 // same takes a size that may only repeat n; else the message goes on with why.
@@ -278,10 +293,10 @@ func (f *base) startCoda(b *builder) (g *onnx.Graph, h string) {
 
 // head is the table that a tied model has for both ends, or one of its own. A tied one may be stored too, as the same numbers.
 func (f *base) head(b *builder, embed *safetensors.Tensor) *safetensors.Tensor {
-	if f.tied && b.ckpt.Tensor(untied) == nil {
+	if f.tied && b.ckpt.Tensor(f.prefix+untied) == nil {
 		return embed
 	}
-	own := b.tensor(untied, f.vocab, f.hidden)
+	own := b.tensor(f.prefix+untied, f.vocab, f.hidden)
 	if !f.tied {
 		return own
 	}
@@ -292,7 +307,7 @@ func (f *base) head(b *builder, embed *safetensors.Tensor) *safetensors.Tensor {
 	case err != nil:
 		b.fail("%v", err)
 	case !same:
-		b.fail("config.json: tie_word_embeddings (or tie_embeddings) is true, but %s has other numbers than %s: set it to false to use that head, or remove the tensor", untied, embed.Name)
+		b.fail("config.json: tie_word_embeddings (or tie_embeddings) is true, but %s has other numbers than %s: set it to false to use that head, or remove the tensor", own.Name, embed.Name)
 	}
 	return embed
 }
@@ -303,8 +318,13 @@ func (f *base) finishCoda(b *builder, g *onnx.Graph, h string, norm, head *safet
 	if norm != nil {
 		h = b.norm(g, h, norm)
 	}
+	f.readOut(b, g, h, head, "")
+}
+
+// readOut appends the head on the rows h, and where scale names a vector, that times the logits.
+func (f *base) readOut(b *builder, g *onnx.Graph, h string, head *safetensors.Tensor, scale string) {
 	g.NodeTo("", "Identity", []string{b.up(g, h)}, []string{"final_hidden"})
-	b.logits(g, h, head)
+	b.logits(g, h, head, scale)
 	g.Output("logits", onnx.Float, onnx.Dynamic("logits"), onnx.Fixed(f.vocab))
 	g.Output("final_hidden", onnx.Float, onnx.Dynamic("logits"), onnx.Fixed(f.hidden))
 }

@@ -139,10 +139,13 @@ var operators = map[string]operator{
 	"Sigmoid": {all: true, most: 1, kernel: floats}, "Identity": {all: true, most: 1, kernel: floats}, "Concat": {all: true, most: 2, kernel: floats},
 	"Gemm": {all: true, most: 2, kernel: floats}, "Cast": {most: 1, kernel: floats},
 	"Split": {ints: []int{1}, most: 2, kernel: floats}, "Slice": {ints: []int{1, 2, 3}, most: 4, kernel: floats},
-	"Unsqueeze": {ints: []int{1}, most: 2, kernel: floats}, "Reshape": {ints: []int{1}, most: 2, kernel: floats},
+	"Unsqueeze": {ints: []int{1}, most: 2, kernel: append(slices.Clone(floats), onnx.Int64)}, "Reshape": {ints: []int{1}, most: 2, kernel: floats},
 	"ReduceL2": {ints: []int{1}, most: 2, kernel: single}, "Gather": {ints: []int{1}, most: 2, kernel: floats},
 	"SimplifiedLayerNormalization": {all: true, most: 2, kernel: single}, // float32 alone, by our own rule
-	"com.microsoft.QuickGelu":      {all: true, most: 1, kernel: floats, attrs: []string{"alpha"}},
+	"Cos":                          {all: true, most: 1, kernel: single}, "Sin": {all: true, most: 1, kernel: single},
+	"Gelu":                          {all: true, most: 1, kernel: single},
+	"com.microsoft.RotaryEmbedding": {same: []int{0, 2, 3}, ints: []int{1}, most: 4, kernel: floats},
+	"com.microsoft.QuickGelu":       {all: true, most: 1, kernel: floats, attrs: []string{"alpha"}},
 	"com.microsoft.PagedAttention": {
 		same: []int{0, 1, 2, 3, 4, 8, 9, 12, 13}, ints: []int{5, 6, 7, 10}, most: 17, kernel: halves,
 		attrs: []string{

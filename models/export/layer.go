@@ -80,6 +80,11 @@ func (b *builder) stack(g *onnx.Graph, a attentionSpec, p placement, h string, l
 	if after != nil {
 		h = b.norm(g, h, after)
 	}
+	b.named(g, h, output)
+}
+
+// named gives a result a name.
+func (b *builder) named(g *onnx.Graph, h, output string) {
 	if s := b.pending; s != nil && s.output == h {
 		s.output = output
 		b.flush(g)
@@ -134,9 +139,12 @@ func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
 		return b.linear(g, b.down(g, g.Node("", "Mul", []string{r, half})), b.opt.Weights, l.proj)
 	}
 	halves := g.NodeN("", "Split", []string{wide}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2})
-	// QuickGelu with alpha 1 is x·σ(x), silu, in one node.
-	act := g.Node(onnx.Microsoft, "QuickGelu", []string{halves[0]}, onnx.Attr{Name: "alpha", V: 1.0})
-	return biased(g, b.linear(g, g.Node("", "Mul", []string{act, halves[1]}), b.opt.Weights, l.proj), l.projBias)
+	return biased(g, b.linear(g, g.Node("", "Mul", []string{b.silu(g, halves[0]), halves[1]}), b.opt.Weights, l.proj), l.projBias)
+}
+
+// silu appends x·σ(x), which is QuickGelu with alpha 1, in one node.
+func (b *builder) silu(g *onnx.Graph, x string) string {
+	return g.Node(onnx.Microsoft, "QuickGelu", []string{x}, onnx.Attr{Name: "alpha", V: 1.0})
 }
 
 // valueEmbedding adds 2σ(gate·x[:k]) ⊙ table[ids] to the values of a layer, one gate for each key-value head.

@@ -299,7 +299,7 @@ func (b *builder) gatherQuantized(g *onnx.Graph, ids string, table *safetensors.
 
 // logits appends the head on h, and the output logits, which are float32: computed in the head's precision, and
 // widened where that is less.
-func (b *builder) logits(g *onnx.Graph, h string, head *safetensors.Tensor) {
+func (b *builder) logits(g *onnx.Graph, h string, head *safetensors.Tensor, scale string) {
 	x := h
 	if b.opt.Head == F32 {
 		x = b.up(g, h)
@@ -307,6 +307,9 @@ func (b *builder) logits(g *onnx.Graph, h string, head *safetensors.Tensor) {
 	y := b.linear(g, x, b.opt.Head, head)
 	if b.opt.Head == F16 || b.opt.Head == BF16 {
 		y = b.up(g, y)
+	}
+	if scale != "" {
+		y = g.Node("", "Mul", []string{y, scale})
 	}
 	g.NodeTo("", "Identity", []string{y}, []string{"logits"})
 }

@@ -18,7 +18,10 @@ type parcae struct {
 	has         hasTensor
 }
 
-func init() { families["parcae"] = newParcae }
+func init() {
+	families["parcae"] = newParcae
+	classNames["ParcaeConfig"], classNames["Parcae"] = "parcae", "parcae"
+}
 
 // torchEpsilon is what torch's rms_norm takes where none is given, in float32.
 const torchEpsilon = 1.1920929e-07

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/golden"
@@ -14,6 +16,9 @@ import (
 // The reference gives upstream's own numbers, within the vectors' tolerance: it may then judge other sizes.
 func TestAgreesWithUpstream(t *testing.T) {
 	for _, path := range goldentest.Cases(t) {
+		if slices.Contains([]string{"dory", "hrm-text", "loopformer"}, filepath.Base(filepath.Dir(path))) {
+			continue // their graphs meet the vectors alone, in runtime/engine
+		}
 		c, err := golden.Open(path)
 		if err != nil {
 			t.Fatal(err)

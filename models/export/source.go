@@ -140,8 +140,9 @@ func (s *source) close() {
 	}
 }
 
-// classNames are the families whose configs have a _class_name or a model_class_name, and no model_type.
-var classNames = map[string]string{"ParcaeConfig": "parcae", "Parcae": "parcae"}
+// classNames are the families whose configs have a _class_name or a model_class_name, and no model_type; each family's file adds
+// its own.
+var classNames = map[string]string{}
 
 func (s *source) choose(c *config) (err error) {
 	class := c.names(&s.modelType)
@@ -168,6 +169,9 @@ func (c *config) names(modelType *string) (class string) {
 }
 
 func unsupported(name string) error {
+	if why := notYet[name]; why != "" {
+		return fmt.Errorf("config.json: %w %q: %s", ErrUnsupported, name, why)
+	}
 	return fmt.Errorf("config.json: %w %q (this version exports %s)", ErrUnsupported, name, strings.Join(Families(), ", "))
 }
 

@@ -203,6 +203,39 @@ func keptOnce(t *testing.T, env *ort.Env, c *golden.Case, dir string, policy loo
 	}
 }
 
+// Dory with one plane, which its last loop alone writes: greedily, and a prompt in two pieces, which is another answer.
+func TestGoldenLastLoop(t *testing.T) {
+	env := openEnv(t)
+	c := openCase(t, filepath.Join(goldentest.Dir(t, "golden"), "dory", "tiny-1-3-1-bf16"))
+	dir, policy := exported(t, c), loopctl.KVPolicy{Planes: 1, Keep: kv.KeepLast}
+	keptOnce(t, env, c, dir, policy, "cache_last-loop")
+	ctl := loopctl.New(openEngine(t, env, dir, engine.Options{PageSize: 16, KVBytes: 64 << 20, KV: policy}), loopctl.Config{})
+	ctl.Start()
+	defer ctl.Close(t.Context())
+	ids, err := c.IDs("prompt_2/ids")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, loops := range c.Loops("cache_last-loop/prompt_2") {
+		f := &follower{tokens: []int32{0}, margin: []float32{0}}
+		if f.want, _, err = c.Floats(fmt.Sprintf("cache_last-loop/prompt_2/T_%d/chunks_25_35/logits", loops)); err != nil {
+			t.Fatal(err)
+		}
+		streams, err := ctl.Submit(&loopctl.Request{Prompt: ids, MaxTokens: 1, Loops: loops, Cut: []int{25}, Sampler: f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ev := (loopctl.Event{}); ev.Finish == loopctl.FinishNone; {
+			if ev, err = streams[0].Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if f.next != 1 || !(f.worst <= c.Within("logits")) {
+			t.Errorf("%d loops, in two pieces: logits are off by %g", loops, f.worst)
+		}
+	}
+}
+
 // follower samples a reference's tokens and compares the logits that each was taken from.
 type follower struct {
 	at           string

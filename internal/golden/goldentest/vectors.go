@@ -61,7 +61,7 @@ func root(named string) (string, error) {
 // NoExporterYet are the folders of families whose vectors wait for an exporter.
 // A test of models/export proves the list: what is in it is refused, and all
 // else is exported. (smollm2 has figures of a model, and no checkpoint.)
-var NoExporterYet = []string{"dory", "loopformer"}
+var NoExporterYet []string
 
 // Cases lists the folders of all cases that this version exports, sorted.
 func Cases(t testing.TB) []string {

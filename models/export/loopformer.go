@@ -1,0 +1,154 @@
+package export
+
+import (
+	"math"
+
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/models/export/onnx"
+	"github.com/loopserve/loopserve/models/export/safetensors"
+)
+
+// loopFormer is LoopFormer (arXiv 2602.11451): a GPT of which all layers are looped, and each layer's norms are scaled and its
+// branches gated by vectors made of where the row is on its way (t) and how far this loop goes (dt). Positions are learned; the
+// head is the embedding.
+type loopFormer struct {
+	base
+	biased bool
+}
+
+func init() { families["loopformer"] = newLoopFormer }
+
+// trainedSteps is upstream's default: training cuts the way into eighths. Its configs do not say it.
+const trainedSteps = 8
+
+func newLoopFormer(c *config, has hasTensor) (family, error) {
+	const most = 1 << 20
+	m := &loopFormer{}
+	for _, prefix := range []string{"gpt.", "model.", "module.", "module.gpt."} { // upstream's loader strips them
+		if has(prefix + "transformer.norm_f.weight") {
+			m.prefix = prefix
+		}
+	}
+	m.hidden, m.loop = c.size("n_embd", 1, most, -1), c.size("n_layer", 1, 1000, -1)
+	m.ffn = c.either([]string{"intermediate_dim", "n_inner"}, most, 4*m.hidden)
+	m.vocab, m.context = c.size("vocab_size", 1, 1<<24, -1), c.either([]string{"block_size", "n_positions"}, 1<<24, -1)
+	a := &m.attention
+	a.heads = c.size("n_head", 1, 1<<12, -1)
+	a.kvHeads, a.headDim = a.heads, m.hidden/a.heads
+	if a.heads*a.headDim != m.hidden {
+		c.fail("n_embd is %d, must be a multiple of n_head, %d", m.hidden, a.heads)
+	}
+	c.take("bias", &m.biased)
+	c.must("tie_word_embeddings", "true")
+	m.tied, m.eps = true, torchEpsilon
+	m.loops, m.auto = c.hinted(bundle.LoopRange{Min: 1, Default: trainedSteps, Trained: trainedSteps, Max: 2 * trainedSteps})
+	m.trajectory = &bundle.Trajectory{Choice: true, Grid: m.loops.Trained}
+	m.settleTokens(c, false)
+	return m, c.done()
+}
+
+func (m *loopFormer) build(b *builder) (prelude, block, coda *onnx.Graph) {
+	t := func(name string, shape ...int) *safetensors.Tensor {
+		return b.tensor(m.prefix+"transformer."+name+".weight", shape...)
+	}
+	table := m.prefix + "transformer.wte.weight"
+	if b.ckpt.Tensor(table) == nil { // either of the pair may be missing
+		table = m.prefix + untied
+	}
+	embed := b.tensor(table, m.vocab, m.hidden)
+	prelude, x := m.startPrelude(b, embed, 1)
+	all := b.numbers(prelude, b.act, "positions", b.values(t("wpe", m.context, m.hidden)), int64(m.context), int64(m.hidden))
+	places := prelude.Input("position_ids", onnx.Int64, onnx.Dynamic("rows"))
+	place := prelude.Node("", "Gather", []string{all, places}, onnx.Attr{Name: "axis", V: 0})
+	prelude.NodeTo("", "Add", []string{x, place}, []string{b.inner("hidden")})
+	m.emit(b, prelude, "hidden")
+
+	block, before := m.startBlock(b)
+	m.attention.paging(b, block)
+	where, rows := m.where(b, block)
+	h := before
+	for i := range m.loop {
+		l, mod := m.layer(b, block, i, where, rows)
+		mul := func(x, by string) string { return block.Node("", "Mul", []string{x, by}) }
+		norm := func() string {
+			return b.normBy(block, h, b.constant(block, m.hidden, 1), m.eps)
+		}
+		h = b.add(block, h, mul(b.attention(block, m.attention, l, mul(norm(), mod[2]), i, m.loop), mod[0]))
+		h = b.add(block, h, mul(b.mlp(block, l, mul(norm(), mod[3])), mod[1]))
+	}
+	b.named(block, h, b.inner("hidden_out"))
+	m.finishBlock(b, block, before)
+
+	coda, h = m.startCoda(b)
+	m.finishCoda(b, coda, h, t("norm_f", m.hidden), m.head(b, embed))
+	b.leftover()
+	return prelude, block, coda
+}
+
+// where is silu of the sum of both embeddings of a row's place on its way, in float32. Rows of a span are at one place: each place
+// is embedded once, and rows, where not "", say which one is theirs.
+func (m *loopFormer) where(b *builder, g *onnx.Graph) (where, rows string) {
+	var at [2]string
+	for i, name := range []string{"time", "step"} {
+		at[i] = g.Node("", "Unsqueeze", []string{g.Input(name, onnx.Float, onnx.Dynamic("rows")), g.Ints("axis_1", []int64{1}, 1)})
+	}
+	if b.act == onnx.Float { // CUDA has no kernel for it, and rows to spare
+		rows = g.Name("rows")
+		places := g.Name("places")
+		both := g.Node("", "Concat", at[:], onnx.Attr{Name: "axis", V: 1})
+		g.NodeTo("", "Unique", []string{both}, []string{places, "", rows}, onnx.Attr{Name: "axis", V: 0})
+		copy(at[:], g.NodeN("", "Split", []string{places}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2}))
+	}
+	const pairs = 128
+	frequencies := make([]float32, pairs)
+	for i := range frequencies {
+		frequencies[i] = float32(math.Pow(10000, -float64(i)/pairs))
+	}
+	sum := ""
+	for i, name := range []string{"time_embedder", "dt_embedder"} {
+		angle := g.Node("", "Mul", []string{at[i], b.floats(g, "frequencies", frequencies, 1, pairs)})
+		x := g.Node("", "Concat", []string{g.Node("", "Cos", []string{angle}), g.Node("", "Sin", []string{angle})}, onnx.Attr{Name: "axis", V: 1})
+		x = b.silu(g, m.affine(b, g, F32, x, name+".mlp.0", m.hidden, 2*pairs))
+		x = m.affine(b, g, F32, x, name+".mlp.2", m.hidden, m.hidden)
+		if sum != "" {
+			x = g.Node("", "Add", []string{sum, x})
+		}
+		sum = x
+	}
+	return b.silu(g, sum), rows
+}
+
+// affine appends a product and its bias, of the activations' type but for weights in float32.
+func (m *loopFormer) affine(b *builder, g *onnx.Graph, weights, x, name string, out, in int) string {
+	w, of := b.tensor(m.prefix+name+".weight", out, in), b.act
+	if weights == F32 {
+		of = onnx.Float
+	}
+	bias := b.tensor(m.prefix+name+".bias", out)
+	return biased(g, b.linear(g, x, weights, w), b.numbers(g, of, bias.Name, b.values(bias), int64(out)))
+}
+
+// layer is layer i, and each row's gates of its attention and MLP and the factors of their norms, in this order.
+func (m *loopFormer) layer(b *builder, g *onnx.Graph, i int, where, rows string) (layer, []string) {
+	at := name("transformer.h.blocks", i, "")
+	t := func(name string, shape ...int) *safetensors.Tensor {
+		return b.tensor(m.prefix+at+name+".weight", shape...)
+	}
+	l := layer{
+		qkv: []*safetensors.Tensor{t("attn.c_attn", 3*m.hidden, m.hidden)}, o: t("attn.c_proj", m.hidden, m.hidden),
+		fc: []*safetensors.Tensor{t("mlp.c_fc", m.ffn, m.hidden)}, proj: t("mlp.c_proj", m.hidden, m.ffn), activation: gelu,
+	}
+	if m.biased {
+		l.bias, l.oBias, l.fcBias, l.projBias = b.biasOf(g, l.qkv...), b.biasOf(g, l.o), b.biasOf(g, l.fc...), b.biasOf(g, l.proj)
+	}
+	all := m.affine(b, g, b.opt.Weights, b.down(g, where), at+"adaLN_modulation.1", 4*m.hidden, m.hidden)
+	if rows != "" {
+		all = g.Node("", "Gather", []string{all, rows}, onnx.Attr{Name: "axis", V: 0})
+	}
+	parts := g.NodeN("", "Split", []string{all}, 4, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 4})
+	one := b.numbers(g, b.act, "one", []float32{1}, 1)
+	for _, factor := range parts[2:] {
+		parts = append(parts, g.Node("", "Add", []string{factor, one}))
+	}
+	return l, append(parts[:2], parts[4:]...)
+}
