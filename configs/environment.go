@@ -12,9 +12,10 @@ import (
 
 const envPrefix = "LOOPSERVE_"
 
-// notSettings are variables of this program that are not settings: the key that a client sends, and what tests read.
+// notSettings are variables of this program that are not settings: the key that a client sends, what tests read, and
+// runtime/ort's timer.
 var notSettings = []string{
-	"LOOPSERVE_API_KEY", "LOOPSERVE_VECTORS", "LOOPSERVE_REQUIRE_VECTORS", "LOOPSERVE_JINJA_SNIPPETS",
+	"LOOPSERVE_API_KEY", "LOOPSERVE_VECTORS", "LOOPSERVE_REQUIRE_VECTORS", "LOOPSERVE_JINJA_SNIPPETS", "LOOPSERVE_PROFILE",
 }
 
 // ofKubernetes matches the entries that Kubernetes puts into each pod beside a Service that is named loopserve or

@@ -9,6 +9,7 @@
 
 #include "attention.h"
 #include "customop.h"
+#include "profile.h"
 #include "shim.h"
 
 enum { QUERY, KEY, VALUE, KEYS, VALUES, CUMULATIVE, PAST, TABLE, COS, SIN, Q_NORM, K_NORM, VISIBLE, INPUTS };
@@ -180,6 +181,7 @@ static OrtStatus *arrange_turn(const attributes *at, const ls_tensor *in, ls_att
 
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const attributes *at = kernel;
+  double begun = ls_profile_now();
   ls_tensor in[INPUTS];
   OrtStatus *s = ls_op_read(&ls_paged_attention_op, context, in);
   if (s != NULL) return s;
@@ -204,7 +206,10 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   if (a.scale == 0) a.scale = 1 / sqrtf((float)a.head_dim);
   ls_pool pool = ls_op_pool(context, at->on_crew);
   ls_error e;
-  return ls_paged_attention(&a, &pool, &e) == 0 ? NULL : REFUSE("%s", e.text);
+  begun = ls_profile_add(LS_READING, begun);
+  int refused = ls_paged_attention(&a, &pool, &e);
+  ls_profile_add(LS_ATTENTION, begun);
+  return refused ? REFUSE("%s", e.text) : NULL;
 }
 
 ls_op ls_paged_attention_op = {

@@ -9,6 +9,7 @@
 
 #include "customop.h"
 #include "product.h"
+#include "profile.h"
 #include "shim.h"
 
 enum { X, WEIGHTS, GAIN, BIAS, RESIDUAL, INPUTS };
@@ -150,6 +151,7 @@ void ls_packed_linear_release(void) { free(atomic_exchange(&spare, NULL)); }
 
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const attributes *at = kernel;
+  double begun = ls_profile_now();
   ls_tensor in[INPUTS];
   ls_product_args a;
   OrtStatus *s = ls_op_read(&ls_packed_linear_op, context, in);
@@ -159,7 +161,9 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   scratch *rows = take_scratch(ls_product_scratch(&a));
   if (rows == NULL) return ls_ort.CreateStatus(LS_FAIL, "PackedLinear: out of memory");
   ls_pool pool = ls_op_pool(context, at->on_crew);
+  begun = ls_profile_add(LS_READING, begun);
   ls_product(&a, rows->data, &pool);
+  ls_profile_add(LS_PRODUCTS, begun);
   give_scratch(rows);
   return NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "cpu.h"
 #include "customop.h"
+#include "profile.h"
 
 ls_api ls_ort;
 
@@ -55,6 +56,7 @@ OrtStatus *ls_env_create(int level, int intra, int spin, OrtEnv **out) {
   if (s == NULL) s = ls_ort.SetGlobalInterOpNumThreads(t, 1);
   if (s == NULL) s = ls_ort.SetGlobalSpinControl(t, spin);
   ls_crew_spin(spin);
+  ls_profile_start();
   if (s == NULL) s = ls_ort.CreateEnvWithGlobalThreadPools((ls_level)level, "loopserve", t, out);
   if (t != NULL) ls_ort.ReleaseThreadingOptions(t);
   if (s == NULL) {
@@ -69,6 +71,7 @@ OrtStatus *ls_env_create(int level, int intra, int spin, OrtEnv **out) {
 
 void ls_env_release(OrtEnv *env) {
   ls_custom_ops_release();
+  ls_profile_print();
   if (host != NULL) ls_ort.ReleaseMemoryInfo(host);
   host = NULL;
   if (env != NULL) ls_ort.ReleaseEnv(env);
@@ -217,8 +220,13 @@ OrtStatus *ls_call_run(ls_call *c) {
       out++;
     }
   }
-  return ls_ort.Run(c->session, c->options, c->names, (const OrtValue *const *)c->values, in, c->names + in,
-                    out, c->values + in);
+  const ls_slot *first = &c->slots[0], *result = &c->slots[c->inputs];
+  double entered = ls_profile_enter();
+  OrtStatus *s = ls_ort.Run(c->session, c->options, c->names, (const OrtValue *const *)c->values, in,
+                            c->names + in, out, c->values + in);
+  ls_profile_leave(entered, c->inputs > 0 && first->rank > 0 ? first->shape[0] : 0,
+                   c->outputs > 0 && result->rank > 0 ? result->shape[result->rank - 1] : 0);
+  return s;
 }
 
 void ls_call_interrupt(ls_call *c) { ignore(ls_ort.RunOptionsSetTerminate(c->options)); }

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "cpu.h"
+#include "profile.h"
 
 // Threads that stay. Between calls each looks out for the next one for a while, since a call of a few
 // microseconds cannot wait for a thread to be woken, and then sleeps until it is. Who comes late is not
@@ -76,7 +77,9 @@ static void run_crew(void *context, ls_body body, size_t total, void *data) {
   }
   body(data, 0);
   atomic_fetch_add(&crew.round, 1);
+  double done = ls_profile_now();
   for (unsigned i = 0; atomic_load(&crew.inside) > 0; i++) ls_await(i);
+  ls_profile_add(LS_WAITING, done);
   pthread_mutex_unlock(&one_call);
 }
 
