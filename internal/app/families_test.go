@@ -18,7 +18,7 @@ import (
 )
 
 // Every family over HTTP: all tiny checkpoints on one server, their greedy answers the reference's, to the token, at each loop count.
-func TestFamiliesOverHTTP(t *testing.T) {
+func TestGoldenOverHTTP(t *testing.T) {
 	dir := t.TempDir()
 	type served struct {
 		name, greedy string
