@@ -109,7 +109,7 @@ dist-check: ## the packages, as their users have them
 	scripts/dist/check.sh
 
 simulate: ## a day of arrivals over fleets of REPLICAS=1,10, by ways to schedule and to scale, in simulated time (DAY=4m)
-	@LOOPSERVE_SIMULATE=$(or $(REPLICAS),1,10) LOOPSERVE_DAY=$(or $(DAY),4m) $(GO) test -count 1 -timeout 0 -run TestDay ./internal/measure/simulate
+	@LOOPSERVE_SIMULATE=$(or $(REPLICAS),1,10) LOOPSERVE_DAY=$(or $(DAY),4m) $(GO) test -v -count 1 -timeout 0 -run TestDay ./internal/measure/simulate
 
 lint: ## golangci-lint with the layering rules
 	$(GO) tool -modfile=$(TOOLS) golangci-lint run ./...
