@@ -48,7 +48,7 @@ func readPlan(text string, m *bundle.Manifest) (p capacityPlan, err error) {
 		}
 	}
 	switch {
-	case p.RPS <= 0 || math.IsInf(p.RPS, 0) || p.Price < 0:
+	case !(p.RPS > 0) || math.IsInf(p.RPS, 0) || !(p.Price >= 0) || math.IsInf(p.Price, 0): // also what is no number
 		return p, usagef("--plan is %q: rps must be more than 0, and price not less", text)
 	case p.Prompt < 1 || p.Tokens < 1 || p.Prompt+p.Tokens > m.Context:
 		return p, usagef("--plan is %q: prompt and tokens must be at least 1 and fit the model's context of %d", text, m.Context)

@@ -127,7 +127,7 @@ func TestChatOnATerminal(t *testing.T) {
 func TestTablesOnATerminal(t *testing.T) {
 	t.Setenv("LOOPSERVE_ORT_LIB", library("../.."))
 	s := newTerminal(t, 72)
-	if got := execute([]string{"run", "123+456+789=", "--models", "../../models/adder", "--loops", "1,8", "--temperature", "100", "--seed", "3", "--max-tokens", "40"}, nil, s.end, s.end); got != exitOK {
+	if got := execute([]string{"run", "123+456+789=", "--models", "../../models/adder", "--loops", "1,8", "--temperature", "100", "--seed", "1", "--max-tokens", "40"}, nil, s.end, s.end); got != exitOK {
 		t.Fatal(got)
 	}
 	s.wait("LOOPS")

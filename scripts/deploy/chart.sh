@@ -40,14 +40,16 @@ check plain "${keyed[@]}"
 check open --set settings.insecure=true --set networkPolicy.enabled=false --set topologyKey= --set drainDelaySeconds=0
 check hub --set existingSecret=mine --set 'models={hf:ByteDance/Ouro-1.4B}' --set cache.size=50Gi --set cache.storageClass=fast --set settings.weights=int4 \
   --set 'env[0].name=HF_TOKEN,env[0].valueFrom.secretKeyRef.name=hub,env[0].valueFrom.secretKeyRef.key=token'
-check scaled "${keyed[@]}" --set autoscaling.kind=hpa --set serviceMonitor.enabled=true --set serviceMonitor.labels.release=prometheus
-check keda "${keyed[@]}" --set autoscaling.kind=keda --set cache.size=50Gi
+check scaled "${keyed[@]}" --set autoscaling.kind=hpa --set serviceMonitor.enabled=true --set serviceMonitor.labels.release=prometheus \
+  --set-json 'networkPolicy.metricsFrom=[{"namespaceSelector":{"matchLabels":{"name":"monitoring"}}}]'
+check keda "${keyed[@]}" --set serviceMonitor.enabled=true --set autoscaling.kind=keda --set cache.size=50Gi
 check gateway "${keyed[@]}" --set inferencePool.enabled=true --set servingRuntime.enabled=true
 check bundles "${keyed[@]}" --set bundles.claim=bundles --set 'verify={/bundles/mine}' --set 'models={/opt/loopserve/models}' --set 'image.pullSecrets[0].name=registry' \
   --set nodeSelector.zone=a --set 'tolerations[0].key=gpu' --set disruptionBudget.minAvailable=1
 refused
 refused --set 'apiKeys={short}'
 refused "${keyed[@]}" --set autoscaling.kind=vpa
+refused "${keyed[@]}" --set autoscaling.kind=keda
 refused "${keyed[@]}" --set replica=3
 refused "${keyed[@]}" --set-json 'models=[]'
 echo "chart: refuses a start without keys, short keys, unknown values"

@@ -62,7 +62,8 @@ for arch in ${ARCHES:-amd64 arm64}; do
   rm -r "$home/share"
   install -m 644 deploy/systemd/loopserve.yaml "$deb/etc/loopserve/loopserve.yaml"
   echo /etc/loopserve/loopserve.yaml >"$deb/DEBIAN/conffiles"
-  sed -e "s/@version@/$debian/; s/@arch@/$arch/; s/@glibc@/2.$glibc/; s/@size@/$(du -sk "$deb" | cut -f1)/" deploy/debian/control >"$deb/DEBIAN/control"
+  size=$(find "$deb" -type f -printf "%s\n" | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }') # not du: blocks differ by file system
+  sed -e "s/@version@/$debian/; s/@arch@/$arch/; s/@glibc@/2.$glibc/; s/@size@/$size/" deploy/debian/control >"$deb/DEBIAN/control"
   dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/loopserve_${debian}_$arch.deb" >/dev/null
 
   tree=$work/wheel-$arch

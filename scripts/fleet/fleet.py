@@ -94,11 +94,13 @@ class Load:
             c.close()
             if answer.status != 200:
                 outcome = f"lost: status {answer.status}"
+            elif not stream and not json.loads(text)["choices"]:
+                outcome = "lost: no choice"
             elif stream and not text.rstrip().endswith(b"data: [DONE]"):
                 outcome = "cut: no [DONE]" if b"error" not in text else "cut: error event"
             else:
                 outcome = "ok"
-        except (OSError, http.client.HTTPException) as e:
+        except (OSError, http.client.HTTPException, ValueError) as e:
             outcome = f"{'cut' if first else 'lost'}: {type(e).__name__}"
         return outcome, time.monotonic() - began
 
