@@ -58,7 +58,7 @@ func (c *crowd) submit(reqs ...*loopctl.Request) ([]*loopctl.Stream, error) {
 
 // deaf is a client that reads nothing.
 type deaf struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // its end is the client's
 	header http.Header
 }
 

@@ -31,8 +31,11 @@ func readKey[K any](path, kind string, parse func([]byte) (any, error)) (key K, 
 	}
 	parsed, err := parse(block.Bytes)
 	key, ok := parsed.(K)
-	if err != nil || !ok {
-		return key, fmt.Errorf("key %s: not an ed25519 key (%T, %v): %s", path, parsed, err, howKeys)
+	switch {
+	case err != nil:
+		return key, fmt.Errorf("key %s: not an ed25519 key: %w: %s", path, err, howKeys)
+	case !ok:
+		return key, fmt.Errorf("key %s: not an ed25519 key, but %T: %s", path, parsed, howKeys)
 	}
 	return key, nil
 }

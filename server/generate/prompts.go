@@ -118,7 +118,7 @@ func (m *Model) CheckLength(text, field, where string) error {
 		}
 		ids, err := m.Tokenizer.Encode(text[:cut], false)
 		if err != nil { // which the whole text has, too
-			return nil
+			return nil //nolint:nilerr // it is the encoding of the whole text that tells
 		}
 		if len(ids) > 2*m.Context {
 			return api.Bad(field, "context_length_exceeded", "%s has more than %d tokens: model %s has a context of %d tokens for prompt and completion together: shorten the prompt",
