@@ -10,7 +10,8 @@ make --no-print-directory build >/dev/null
 unset GOFLAGS
 helm=$work/helm
 mkdir -p "$work/tool" && (cd "$work/tool" && GOBIN="$work" go install helm.sh/helm/v3/cmd/helm@v3.22.0) 2>"$work/log" || { tail -3 "$work/log"; echo "SKIP chart: helm could not be built"; exit 77; }
-(cd scripts/deploy/kubecheck && go build -o "$work/kubecheck" .)
+(cd scripts/deploy/kubecheck && go build -o "$work/" . ./envoy)
+"$work/envoy" <deploy/balancer/envoy.yaml && echo "envoy.yaml: decodes strictly into Envoy's messages"
 crds=()
 crd() { # MODULE FILE: a CustomResourceDefinition as its project ships it
   local dir; dir=$(cd "$work/tool" && go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
