@@ -55,6 +55,11 @@ func (r *Request) checkTrajectory(l *Capacity) error {
 			return &FieldError{Field: "trajectory", Value: r.Trajectory, Why: "each step must be a positive number"}
 		}
 	}
+	for i := range r.Trajectory { // a sum that overflows makes each share 0
+		if _, step := r.Trajectory.At(i, 0); step == 0 {
+			return &FieldError{Field: "trajectory", Value: r.Trajectory, Why: fmt.Sprintf("step %d is no share of the sum as a float32: use steps nearer to each other, of a sum below 1e308", i)}
+		}
+	}
 	return nil
 }
 

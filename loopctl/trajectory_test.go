@@ -34,6 +34,8 @@ func TestTrajectory(t *testing.T) {
 		{loopctl.TrajectoryNone, loopctl.Request{Loops: 4, Trajectory: way}, "trajectory is"},
 		{loopctl.TrajectoryAny, loopctl.Request{Loops: 3, Trajectory: way}, "trajectory has 4 steps and loops is 3"},
 		{loopctl.TrajectoryAny, loopctl.Request{Loops: 2, Trajectory: loopctl.Trajectory{1, 0}}, "must be a positive number"},
+		{loopctl.TrajectoryAny, loopctl.Request{Loops: 3, Trajectory: loopctl.Trajectory{1e308, 1e308, 1e308}}, "step 0 is no share of the sum"},
+		{loopctl.TrajectoryAny, loopctl.Request{Loops: 2, Trajectory: loopctl.Trajectory{1, 1e-60}}, "step 1 is no share of the sum"},
 		{loopctl.TrajectoryEven, loopctl.Request{Loops: 4, Elastic: true}, "elastic is true: the state"},
 		{loopctl.TrajectoryEven, loopctl.Request{Loops: 4, Replay: []int{1}}, "replay_loops is [1]: the state"},
 		{loopctl.TrajectoryEven, loopctl.Request{Loops: 4, Replay: []int{4, 1}}, ""},
