@@ -38,8 +38,11 @@ func (c *Controller) align() {
 func (c *Controller) cohort(loops int, saved float64) bool {
 	at := append(c.phases[:0], make([]int, loops)...) // sequences by the ticks until they enter
 	c.phases = at
-	tokens := 0
+	tokens, profit := 0, 0 // who is parked or blocked gets nothing of a tick that is saved
 	for _, q := range c.running {
+		if q.ready || q.aside {
+			profit++
+		}
 		if d := q.distance(); q.loops == loops && d >= 0 && d < loops {
 			at[d]++
 			if d == 0 {
@@ -47,7 +50,7 @@ func (c *Controller) cohort(loops int, saved float64) bool {
 			}
 		}
 	}
-	gain := saved * float64(tokens*len(c.running))
+	gain := saved * float64(tokens*profit)
 	for d := 1; d < loops; d++ {
 		if n := at[d]; n > 0 && at[0]*d <= n*(loops-d) && float64(at[0]*d) < gain {
 			return true
