@@ -147,9 +147,10 @@ func (s *Sampler) draw(logits []float32) int32 {
 // inNucleus says whether top-p surely leaves a token, by those that rank above it alone.
 func (s *Sampler) inNucleus(logits []float32, id int32, high float64) bool {
 	l := logits[id]
+	least := float64(l) - s.p.Temperature*1e-12                        // logits that differ may be of one weight, and then the ids rank
 	room := s.weight(l, high) * s.p.TopP / (1 - s.p.TopP) * (1 - 1e-9) // weight above it beyond which it may be outside
 	for i, x := range logits {
-		if x >= l && i != int(id) {
+		if float64(x) >= least && i != int(id) {
 			if room -= s.weight(x, high); room <= 0 {
 				return false
 			}
