@@ -31,7 +31,9 @@ func KeysOf(dir string) (map[string]string, error) {
 	err = s.choose(c)
 	for _, of := range inert {
 		for _, key := range of.keys {
-			delete(c.seen, key)
+			if of.only != "" || c.seen[key] == keyInert { // a family may honour one: initializer_range
+				delete(c.seen, key)
+			}
 		}
 	}
 	return c.seen, err

@@ -126,6 +126,7 @@ func (f *base) lit(c *config) {
 func (c *config) either(keys []string, high, def int) int {
 	var a agreed[int]
 	for _, key := range keys {
+		c.note(key, keyHonoured)
 		if !c.lacks(key) {
 			a.say(c, key, c.size(key, 1, high, -1))
 		}

@@ -30,11 +30,13 @@ func newHRMText(c *config, has hasTensor) (family, error) {
 	c.ignore("num_key_value_heads") // upstream has one for each query head, whatever stands there
 	m.biasKeys(c, true, true)
 	m.llama(c)
+	c.seen["num_key_value_heads"] = keyInert
 	m.loops, m.auto = c.loops("H_cycles")
 	m.cycles = c.size("L_cycles", 1, 100, 3)
 	c.ignore("L_bp_cycles", "L_bp_steps") // of training
 	// With num_layers_per_stack the other one counts all passes, for upstream's cache.
 	key := "num_hidden_layers"
+	c.note("num_layers_per_stack", keyHonoured)
 	if !c.lacks("num_layers_per_stack") {
 		c.ignore(key)
 		key = "num_layers_per_stack"

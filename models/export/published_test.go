@@ -14,7 +14,7 @@ import (
 	"github.com/loopserve/loopserve/internal/measure/random"
 )
 
-var checkpointTo = flag.String("checkpoint", "", "checkpoint that TestBigCheckpoint writes: ouro-1.4b=FOLDER, or huginn-3.5b, hrm-text-1b, qwen3-4b")
+var checkpointTo = flag.String("checkpoint", "", "checkpoint that TestBigCheckpoint writes: ouro-1.4b=FOLDER, or huginn-3.5b, hrm-text-1b, qwen3-4b, dory-4b, loopformer-3x8")
 
 // TestBigCheckpoint writes a random checkpoint of a released model's exact size, to measure exports of that size:
 //
@@ -45,7 +45,7 @@ func TestBigCheckpoint(t *testing.T) {
 // published are checkpoints with the configs, tensor names, shapes and types of released models, by name: their weights
 // are random, and so they say something of sizes and times alone.
 func published(name string) (*Checkpoint, error) {
-	all := map[string]func() *Checkpoint{"ouro-1.4b": ouro14, "huginn-3.5b": huginn35, "hrm-text-1b": hrm1, "qwen3-4b": qwen4}
+	all := map[string]func() *Checkpoint{"ouro-1.4b": ouro14, "huginn-3.5b": huginn35, "hrm-text-1b": hrm1, "qwen3-4b": qwen4, "dory-4b": dory4, "loopformer-3x8": loopFormer3}
 	checkpoint, ok := all[name]
 	if !ok {
 		names := slices.Sorted(maps.Keys(all))
@@ -125,6 +125,45 @@ func qwen4() *Checkpoint {
 	return c
 }
 
+// loopFormer3 has the sizes of upstream's config/train_loopformer_3blk.py, and biases; the released config was not seen.
+func loopFormer3() *Checkpoint {
+	return Size{Hidden: 2048, Heads: 32, FFN: 5120, Vocab: 50304, Context: 1024, Loop: 3}.LoopFormer()
+}
+
+// dory4 is nvidia/NVIDIA-Nemotron-Labs-Dory1.0-4B-BF16: 3,975,229,440 parameters, each layer stored as two, and the paper's 256 K positions.
+func dory4() *Checkpoint {
+	s := Size{
+		Hidden: 2560, Heads: 16, KVHeads: 4, HeadDim: 256, FFN: 7168, Vocab: 131072, Context: 1 << 18, Prelude: 8, Loop: 20, Coda: 8, Loops: 2, Theta: 10000,
+	}
+	c := s.Dory()
+	for i, t := range c.Tensors {
+		var layer int
+		var name string
+		if _, err := fmt.Sscanf(t.Name, "backbone.layers.%d.%s", &layer, &name); err != nil {
+			continue
+		}
+		part, rest, _ := strings.Cut(name, ".")
+		at, name := 2*layer, "mixer."+rest
+		switch part {
+		case "lambda_1":
+			name = "attn_alpha"
+		case "lambda_2":
+			at, name = at+1, "mlp_alpha"
+		case "mlp":
+			at++
+		}
+		c.Tensors[i].Name = fmt.Sprintf("backbone.layers.%d.%s", at, name)
+	}
+	for key, v := range map[string]any{
+		"architectures": []string{"DoryForCausalLM"}, "hybrid_layer_pattern": strings.Repeat("S-S-S-*-", 9), "rope_theta_2": 1e7,
+		"rope_profile_layers": slices.Repeat([]int{1, 1, 1, 1, 1, 1, 2, 2}, 9), "swa_window_size": 1024, "ngpt_alpha_init": 0.05,
+		"recurrent_kv_cache_mode": "per_loop", "torch_dtype": "bfloat16",
+	} {
+		c.Config[key] = v
+	}
+	return c
+}
+
 // writeShards is random.Write with the tensors in several files of at most so many bytes each (or of one tensor), and an index.
 func writeShards(dir string, config map[string]any, tensors []random.Tensor, dtype string, seed uint64, most int64) error {
 	if err := random.WriteJSON(dir, "config.json", config); err != nil {
@@ -160,7 +199,7 @@ func TestPublishedSizes(t *testing.T) {
 	for name, want := range map[string]struct {
 		tensors  int
 		elements int64
-	}{"ouro-1.4b": {269, 1_434_652_673}, "huginn-3.5b": {0, 0}, "hrm-text-1b": {131, 1_182_795_264}, "qwen3-4b": {398, 4_022_468_096}} {
+	}{"ouro-1.4b": {269, 1_434_652_673}, "huginn-3.5b": {0, 0}, "hrm-text-1b": {131, 1_182_795_264}, "qwen3-4b": {398, 4_022_468_096}, "dory-4b": {507, 3_975_229_440}} {
 		c, err := published(name)
 		if err != nil {
 			t.Fatal(err)
