@@ -103,6 +103,11 @@ func TestConfigsOfOtherWriters(t *testing.T) {
 			"label2id": map[string]any{"a": 0}, "tie_encoder_decoder": false, "torchscript": false, "use_bfloat16": false,
 			"add_cross_attention": false, "attn_implementation": "sdpa", "partial_rotary_factor": 1.0,
 		}},
+		{"loopformer in GPT-2's names", "loopformer/tiny-2x8", map[string]any{"block_size": "-", "n_positions": 128, "max_position_embeddings": 64, "n_inner": 64, "hidden_size": 64}},
+		{"loopformer in Llama's names", "loopformer/tiny-2x8", map[string]any{
+			"n_layer": "-", "num_hidden_layers": 2, "n_head": "-", "num_attention_heads": 4, "n_embd": nil, "hidden_size": 48,
+			"intermediate_dim": "-", "n_inner": 96, "block_size": "-", "max_position_embeddings": 128,
+		}},
 		{"parcae without its class", "parcae/tiny-2-2-2", map[string]any{"_class_name": "-"}},
 		{"huginn without init_values", "huginn/tiny-2-4-2", map[string]any{"init_values": "-"}},
 		{"parcae's training", "parcae/tiny-2-2-2", map[string]any{
@@ -139,6 +144,43 @@ func TestConfigsThatContradictThemselves(t *testing.T) {
 		_, err := export.Export(t.Context(), edited(t, c.path, c.keys), filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
 		mentions(t, err, c.want...)
 	}
+}
+
+// What wraps a LoopFormer prefixes its tensors' names, each on its own: they are stripped, in any order.
+func TestLoopFormerNames(t *testing.T) {
+	const path = "loopformer/tiny-2x8"
+	plain := manifestOf(t, edited(t, path, nil), export.Options{}).Files["weights.data"].SHA256
+	named := func(name func(string) string) string {
+		from := edited(t, path, nil)
+		header(func(h map[string]any) {
+			for _, key := range slices.Collect(maps.Keys(h)) {
+				if key != "__metadata__" {
+					v := h[key]
+					delete(h, key)
+					h[name(key)] = v
+				}
+			}
+		})(t, from)
+		return from
+	}
+	for _, prefix := range []string{"gpt.", "model.", "module.model.", "model.module.gpt.", "gpt.gpt.", "_orig_mod.module."} {
+		for _, only := range []string{"", "transformer."} {
+			from := named(func(key string) string {
+				if strings.HasPrefix(key, only) {
+					return prefix + key
+				}
+				return key
+			})
+			if m := manifestOf(t, from, export.Options{}); m.Files["weights.data"].SHA256 != plain {
+				t.Errorf("%q before %q: other weights", prefix, only)
+			}
+		}
+	}
+	from := named(func(key string) string {
+		return strings.Replace(key, "dt_embedder.mlp.2.bias", "gpt.dt_embedder.mlp.0.bias", 1)
+	})
+	_, err := export.Export(t.Context(), from, filepath.Join(t.TempDir(), "out"), export.Options{Exporter: "test"})
+	mentions(t, err, `"gpt.dt_embedder.mlp.0.bias"`, "keep one")
 }
 
 // A key that is refused names the flag that lets it through, and the flag does.

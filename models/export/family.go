@@ -44,7 +44,6 @@ type base struct {
 	inject                      bool
 	noise                       *bundle.State // what upstream starts from; nil where the config names another distribution
 	gate                        bool
-	prefix                      string     // of all tensors' names, where some checkpoints have one
 	tied                        bool       // the head is the embedding
 	biases                      biases     // of the families in Llama's names
 	headNorms                   bool       // of those: a norm on each head of query and key
@@ -135,6 +134,17 @@ func (c *config) either(keys []string, high, def int) int {
 		return c.size(keys[0], 1, high, def)
 	}
 	return a.v
+}
+
+// first takes a size under the first of the names that is there, whatever stands under the others; def is as in size.
+func (c *config) first(high, def int, keys ...string) int {
+	at := max(0, slices.IndexFunc(keys, func(key string) bool { return !c.lacks(key) }))
+	v := c.size(keys[at], 1, high, def)
+	for _, key := range keys {
+		c.note(key, keyHonoured)
+		delete(c.keys, key)
+	}
+	return v
 }
 
 // same takes a size that may only repeat n; else the message goes on with why.
@@ -294,10 +304,10 @@ func (f *base) startCoda(b *builder) (g *onnx.Graph, h string) {
 
 // head is the table that a tied model has for both ends, or one of its own. A tied one may be stored too, as the same numbers.
 func (f *base) head(b *builder, embed *safetensors.Tensor) *safetensors.Tensor {
-	if f.tied && b.ckpt.Tensor(f.prefix+untied) == nil {
+	if f.tied && b.ckpt.Tensor(untied) == nil {
 		return embed
 	}
-	own := b.tensor(f.prefix+untied, f.vocab, f.hidden)
+	own := b.tensor(untied, f.vocab, f.hidden)
 	if !f.tied {
 		return own
 	}

@@ -153,7 +153,6 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{"dory/tiny-1-3-1-bf16", "rope_theta_2", 5000},
 		{"dory/tiny-1-3-1-bf16", "rope_profile_layers", []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
 		{"dory/tiny-1-3-1-bf16", "n_output_layers", 3},
-		{"loopformer/tiny-2x8", "n_inner", 64},
 		{"loopformer/tiny-2x8", "tie_word_embeddings", false},
 		{"loopformer/tiny-2x8", "n_head", 5},
 		{"parcae/tiny-2-2-2", "injection_type", "linear"},

@@ -2,6 +2,7 @@ package export
 
 import (
 	"math"
+	"strings"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -21,22 +22,18 @@ func init() { families["loopformer"] = newLoopFormer }
 // trainedSteps is upstream's default: training cuts the way into eighths. Its configs do not say it.
 const trainedSteps = 8
 
-func newLoopFormer(c *config, has hasTensor) (family, error) {
+func newLoopFormer(c *config, _ hasTensor) (family, error) {
 	const most = 1 << 20
 	m := &loopFormer{}
-	for _, prefix := range []string{"gpt.", "model.", "module.", "module.gpt."} { // upstream's loader strips them
-		if has(prefix + "transformer.norm_f.weight") {
-			m.prefix = prefix
-		}
-	}
-	m.hidden, m.loop = c.size("n_embd", 1, most, -1), c.size("n_layer", 1, 1000, -1)
-	m.ffn = c.either([]string{"intermediate_dim", "n_inner"}, most, 4*m.hidden)
-	m.vocab, m.context = c.size("vocab_size", 1, 1<<24, -1), c.either([]string{"block_size", "n_positions"}, 1<<24, -1)
+	m.hidden = c.first(most, -1, "n_embd", "hidden_size")
+	m.loop = c.first(1000, 3, "n_layer", "num_hidden_layers")
+	m.ffn = c.first(most, 4*m.hidden, "intermediate_dim", "n_inner")
+	m.vocab, m.context = c.size("vocab_size", 1, 1<<24, 50304), c.first(1<<24, 1024, "block_size", "n_positions", "max_position_embeddings")
 	a := &m.attention
-	a.heads = c.size("n_head", 1, 1<<12, -1)
+	a.heads = c.first(1<<12, 32, "n_head", "num_attention_heads")
 	a.kvHeads, a.headDim = a.heads, m.hidden/a.heads
 	if a.heads*a.headDim != m.hidden {
-		c.fail("n_embd is %d, must be a multiple of n_head, %d", m.hidden, a.heads)
+		c.fail("n_embd (or hidden_size) is %d, must be a multiple of n_head (or num_attention_heads), %d", m.hidden, a.heads)
 	}
 	c.take("bias", &m.biased)
 	c.must("tie_word_embeddings", "true")
@@ -47,13 +44,23 @@ func newLoopFormer(c *config, has hasTensor) (family, error) {
 	return m, c.done()
 }
 
+// tensorName takes off what a model was wrapped in, as upstream's loader does, and torch.compile's prefix, as its sampler does.
+func (m *loopFormer) tensorName(stored string) string {
+	for _, prefix := range []string{"gpt.", "model.", "module.", "_orig_mod."} {
+		if name, ok := strings.CutPrefix(stored, prefix); ok {
+			return m.tensorName(name)
+		}
+	}
+	return stored
+}
+
 func (m *loopFormer) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	t := func(name string, shape ...int) *safetensors.Tensor {
-		return b.tensor(m.prefix+"transformer."+name+".weight", shape...)
+		return b.tensor("transformer."+name+".weight", shape...)
 	}
-	table := m.prefix + "transformer.wte.weight"
+	table := "transformer.wte.weight"
 	if b.ckpt.Tensor(table) == nil { // either of the pair may be missing
-		table = m.prefix + untied
+		table = untied
 	}
 	embed := b.tensor(table, m.vocab, m.hidden)
 	prelude, x := m.startPrelude(b, embed, 1)
@@ -81,7 +88,7 @@ func (m *loopFormer) build(b *builder) (prelude, block, coda *onnx.Graph) {
 
 	coda, h = m.startCoda(b)
 	m.finishCoda(b, coda, h, t("norm_f", m.hidden), m.head(b, embed))
-	b.leftover()
+	b.leftover(".attn.bias") // a mask that old PyTorch stores
 	return prelude, block, coda
 }
 
@@ -120,11 +127,11 @@ func (m *loopFormer) where(b *builder, g *onnx.Graph) (where, rows string) {
 
 // affine appends a product and its bias, of the activations' type but for weights in float32.
 func (m *loopFormer) affine(b *builder, g *onnx.Graph, weights, x, name string, out, in int) string {
-	w, of := b.tensor(m.prefix+name+".weight", out, in), b.act
+	w, of := b.tensor(name+".weight", out, in), b.act
 	if weights == F32 {
 		of = onnx.Float
 	}
-	bias := b.tensor(m.prefix+name+".bias", out)
+	bias := b.tensor(name+".bias", out)
 	return biased(g, b.linear(g, x, weights, w), b.numbers(g, of, bias.Name, b.values(bias), int64(out)))
 }
 
@@ -132,7 +139,7 @@ func (m *loopFormer) affine(b *builder, g *onnx.Graph, weights, x, name string, 
 func (m *loopFormer) layer(b *builder, g *onnx.Graph, i int, where, rows string) (layer, []string) {
 	at := name("transformer.h.blocks", i, "")
 	t := func(name string, shape ...int) *safetensors.Tensor {
-		return b.tensor(m.prefix+at+name+".weight", shape...)
+		return b.tensor(at+name+".weight", shape...)
 	}
 	l := layer{
 		qkv: []*safetensors.Tensor{t("attn.c_attn", 3*m.hidden, m.hidden)}, o: t("attn.c_proj", m.hidden, m.hidden),

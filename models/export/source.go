@@ -157,6 +157,9 @@ func (s *source) choose(c *config) (err error) {
 		return unsupported(s.modelType + class)
 	}
 	s.family, err = newFamily(c, func(tensor string) bool { return s.ckpt.Tensor(tensor) != nil })
+	if of, ok := s.family.(interface{ tensorName(stored string) string }); ok && err == nil {
+		err = s.ckpt.Rename(of.tensorName)
+	}
 	return err
 }
 

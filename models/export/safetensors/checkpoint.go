@@ -137,6 +137,21 @@ func (c *Checkpoint) Names() []string { return slices.Sorted(maps.Keys(c.tensors
 // Tensor returns the tensor of that name, or nil.
 func (c *Checkpoint) Tensor(name string) *Tensor { return c.tensors[name] }
 
+// Rename gives each tensor the name that its stored one stands for. Two that come to the same name are an error.
+func (c *Checkpoint) Rename(name func(stored string) string) error {
+	renamed, stored := map[string]*Tensor{}, map[string]string{}
+	for _, was := range c.Names() {
+		now := name(was)
+		if renamed[now] != nil {
+			return fmt.Errorf("tensors %q and %q are both %q to the model: keep one of them", stored[now], was, now)
+		}
+		c.tensors[was].Name = now
+		renamed[now], stored[now] = c.tensors[was], was
+	}
+	c.tensors = renamed
+	return nil
+}
+
 // SHA256 is the digest of all weight files, in name order. It reads them whole.
 func (c *Checkpoint) SHA256() (string, error) {
 	h := sha256.New()
