@@ -183,6 +183,38 @@ func TestLoopFormerNames(t *testing.T) {
 	mentions(t, err, `"gpt.dt_embedder.mlp.0.bias"`, "keep one")
 }
 
+// Windows: one that is wider than the context is none; a Dory without a sliding layer needs none; Mistral's is one for all layers.
+func TestWindows(t *testing.T) {
+	s := Size{Hidden: 32, Heads: 4, KVHeads: 2, HeadDim: 8, FFN: 32, Vocab: 40, Context: 64, Prelude: 1, Loop: 2, Coda: 1, Loops: 2, Theta: 1000}
+	all := func(kind string) []string { return []string{kind, kind} }
+	for _, c := range []struct {
+		name string
+		of   *Checkpoint
+		keys map[string]any
+		want []string // of the error; nil: none
+	}{
+		{"huge", s.Plain("mistral"), map[string]any{"sliding_window": 1<<31 - 1}, nil},
+		{"zero", s.Plain("mistral"), map[string]any{"sliding_window": 0}, []string{"sliding_window is 0"}},
+		{"negative", s.Plain("qwen2"), map[string]any{"sliding_window": -1}, []string{"sliding_window is -1"}},
+		{"zero and off", s.Plain("qwen2"), map[string]any{"sliding_window": 0, "use_sliding_window": false}, nil},
+		{"full beside one", s.Plain("mistral"), map[string]any{"layer_types": all("full_attention")}, []string{"layer_types[0]", "sliding_window is 5", "leave layer_types out"}},
+		{"sliding without one", s.Plain("mistral"), map[string]any{"layer_types": all("sliding_attention"), "sliding_window": nil}, []string{"layer_types[0]"}},
+		{"sliding", s.Plain("mistral"), map[string]any{"layer_types": all("sliding_attention")}, nil},
+		{"full", s.Plain("mistral"), map[string]any{"layer_types": all("full_attention"), "sliding_window": nil}, nil},
+		{"huge Dory", s.Dory(), map[string]any{"swa_window_size": 1 << 30}, nil},
+		{"Dory without", s.Dory(), map[string]any{"swa_window_size": nil}, []string{"sliding_window is missing"}},
+		{"full Dory", s.Dory(), map[string]any{"swa_window_size": nil, "hybrid_layer_pattern": "*-*-*-*-", "rope_profile_layers": slices.Repeat([]int{2}, 8)}, nil},
+	} {
+		maps.Copy(c.of.Config, c.keys)
+		switch err := try(t, c.of.Config, c.of.Tensors, nil); {
+		case c.want != nil:
+			mentions(t, err, c.want...)
+		case err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 // A key that is refused names the flag that lets it through, and the flag does.
 func TestIgnoreConfig(t *testing.T) {
 	from := edited(t, "ouro/tiny-mha", map[string]any{"a_new_switch": "blue", "early_exit_step": 2})

@@ -47,8 +47,12 @@ func newDory(c *config, _ hasTensor) (family, error) {
 		c.fail("num_attention_heads is %d, num_key_value_heads %d and head_dim %d: needs a multiple, and an even width", a.heads, a.kvHeads, a.headDim)
 		a.kvHeads, a.headDim = a.heads, 2
 	}
-	m.window = c.either([]string{"sliding_window", "swa_window_size"}, 1<<24, -1)
 	m.layers(c)
+	window := -1
+	if !slices.Contains(m.kinds, sliding) {
+		window = m.context // nobody looks at it
+	}
+	m.window = min(c.either([]string{"sliding_window", "swa_window_size"}, math.MaxInt32, window), m.context)
 	m.angles(c)
 	var r agreed[float64]
 	for _, key := range []string{"initializer_range", "init_method_std"} {

@@ -24,7 +24,10 @@ func init() { families["hrm_text"] = newHRMText }
 func newHRMText(c *config, has hasTensor) (family, error) {
 	m := &hrmText{has: has, prefix: true}
 	c.theta = 10000
-	for key, v := range map[string]string{"head_dim": "128", "H_cycles": "2", "rms_norm_eps": "1e-06"} { // upstream's class has it where the file has not
+	for key, v := range map[string]string{ // upstream's class has it where the file has not
+		"vocab_size": "151808", "hidden_size": "1536", "intermediate_size": "4096", "num_hidden_layers": "16", "num_attention_heads": "12",
+		"max_position_embeddings": "2048", "head_dim": "128", "H_cycles": "2", "rms_norm_eps": "1e-06",
+	} {
 		c.orElse(key, v)
 	}
 	c.ignore("num_key_value_heads") // upstream has one for each query head, whatever stands there

@@ -2,6 +2,7 @@ package export
 
 import (
 	"cmp"
+	"math"
 	"strconv"
 	"strings"
 
@@ -24,11 +25,11 @@ func init() {
 
 // plain are the ordinary decoders: in how they differ from each other.
 var plain = map[string]plainKind{
-	"llama":   {biasKeys: true, mlpBias: true},
-	"mistral": {window: 4096},
-	"qwen2":   {switched: true, window: 4096, biases: biases{qkv: true}},
-	"qwen3":   {switched: true, window: 4096, biasKeys: true, headNorms: true, headDim: 128},
-	"smollm3": {switched: true, biasKeys: true, mlpBias: true, theta: 2e6, unturned: true, tied: "true"},
+	"llama":   {biasKeys: true, mlpBias: true, positions: 2048},
+	"mistral": {window: 4096, kvHeads: 8, positions: 131072},
+	"qwen2":   {switched: true, window: 4096, biases: biases{qkv: true}, kvHeads: 32, positions: 32768},
+	"qwen3":   {switched: true, window: 4096, biasKeys: true, headNorms: true, headDim: 128, kvHeads: 32, positions: 32768},
+	"smollm3": {switched: true, biasKeys: true, mlpBias: true, theta: 2e6, unturned: true, tied: "true", kvHeads: 4, positions: 32768},
 }
 
 type plainKind struct {
@@ -37,6 +38,8 @@ type plainKind struct {
 	biases    biases
 	headNorms bool
 	headDim   int  // where config.json has none; 0: hidden_size / num_attention_heads
+	kvHeads   int  // where config.json has none; 0, or where it has null: num_attention_heads
+	positions int  // where config.json has no max_position_embeddings
 	switched  bool // use_sliding_window says whether there are windows: in the later layers, or where layer_types has them
 	window    int  // where config.json has no sliding_window; 0: none
 	theta     float64
@@ -74,7 +77,14 @@ func newPlain(c *config, kind plainKind) (family, error) {
 	if kind.headDim > 0 {
 		c.orElse("head_dim", strconv.Itoa(kind.headDim))
 	}
+	if kind.kvHeads > 0 && !c.null["num_key_value_heads"] {
+		c.orElse("num_key_value_heads", strconv.Itoa(kind.kvHeads))
+	}
+	c.orElse("max_position_embeddings", strconv.Itoa(kind.positions))
 	m.llama(c)
+	for i, w := range m.windows { // as the operator takes it: a wider one sees no more
+		m.windows[i] = min(w, m.context)
+	}
 	m.window(c, layers)
 	m.loops, m.auto = c.hinted(m.untrained(&c.opt))
 	return m, c.done()
@@ -99,7 +109,12 @@ func (f *base) layerKinds(c *config, kind plainKind, n int) {
 		first = c.size("max_window_layers", 0, 1<<20, 28)
 	}
 	size := kind.window
-	if !c.take("sliding_window", &size) && c.null["sliding_window"] {
+	switch {
+	case !on: // nobody looks at it
+		c.take("sliding_window", new(any))
+	case !c.lacks("sliding_window"):
+		size = c.size("sliding_window", 1, math.MaxInt32, -1)
+	case c.null["sliding_window"]:
 		size = 0
 	}
 	var types []string
@@ -108,18 +123,22 @@ func (f *base) layerKinds(c *config, kind plainKind, n int) {
 		types = nil
 	}
 	for i := range n {
-		windowed := on && i >= first
+		windowed := on && size > 0 && i >= first
 		if kind.unturned {
-			windowed = on && f.unturned[i]
+			windowed = on && size > 0 && f.unturned[i]
 		}
 		if types != nil {
-			windowed = types[i] == "sliding_attention"
-			if !windowed && types[i] != "full_attention" || windowed && (!on || size <= 0) {
+			one := windowed
+			windowed = types[i] == sliding
+			switch {
+			case !windowed && types[i] != "full_attention" || windowed && (!on || size == 0):
 				c.fail("layer_types[%d] is %q, with use_sliding_window %v and sliding_window %d: must be full_attention, or sliding_attention where there is a window", i, types[i], on, size)
+			case windowed != one && !kind.switched:
+				c.fail("layer_types[%d] is %q, but sliding_window is %d, and upstream's code for this model_type goes by that alone in every layer: leave layer_types out, or make sliding_window null", i, types[i], size)
 			}
 		}
 		if windowed {
-			f.windows[i] = max(size, 0)
+			f.windows[i] = size
 		}
 	}
 }
