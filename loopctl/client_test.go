@@ -1,6 +1,8 @@
 package loopctl_test
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -22,7 +24,7 @@ type crowded struct {
 func crowd(t *testing.T, l loopctl.Capacity, cfg loopctl.Config) *crowded {
 	c := &crowded{t: t, p: watch(l), now: time.Unix(0, 0)}
 	cfg.Logger, cfg.Now = quiet, func() time.Time { return c.now }
-	cfg.QueueLimit = 1000
+	cfg.QueueLimit = cmp.Or(cfg.QueueLimit, 1000)
 	c.Controller = loopctl.New(c.p, cfg)
 	return c
 }
@@ -210,6 +212,98 @@ func TestShares(t *testing.T) {
 		b := float64(c.p.rows['b'])
 		if got := b / (b + float64(c.p.rows['a'])); got < tt.want*0.97 || got > tt.want*1.03 {
 			t.Errorf("%+v: b had %.3f of the rows", tt, got)
+		}
+	}
+}
+
+// A priority below 0 passes nobody else's requests, and takes nobody else's pages, where clients are equal.
+func TestPriorityAmongEqualClients(t *testing.T) {
+	urgent := func(r *loopctl.Request) { r.Priority = -1000 }
+	c := crowd(t, fairLimits(64), loopctl.Config{MaxRunning: 1})
+	c.come(1, "a", 1, 20, 1)
+	c.turns(2)
+	b, late := c.come(1, "b", 1, 1, 1)[0], c.come(1, "c", 1, 1, 1, urgent)[0]
+	c.first(b)
+	if _, ok := tryNext(late); ok {
+		t.Error("an urgent request passed another client's")
+	}
+	l := fairLimits(64)
+	l.Pages[loopctl.StageBlock] = 40
+	c = crowd(t, l, loopctl.Config{StreamBuffer: 1000})
+	both := append(c.come(1, "a", 4, 500, 1), c.come(1, "b", 4, 500, 1, urgent)...)
+	c.turns(2500)
+	for i, s := range both {
+		_, last := drainAll(t, s)
+		if (last.Stats.Preemptions > 0) != (i == 1) {
+			t.Errorf("sequence %d was preempted %d times", i, last.Stats.Preemptions)
+		}
+	}
+}
+
+// Who waits for a reader, or in the background, is owed nothing for it, and makes newcomers be owed nothing.
+func TestWhoIsOwedNothing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		idle     int    // sequences of a that wait
+		priority int    // theirs
+		newcomer string // whose part is looked at
+	}{
+		"beside one in the background": {1, 9, "c"},
+		"beside one that is not read":  {1, 0, "c"},
+		"when they are read":           {40, 0, "a"},
+	} {
+		c := crowd(t, fairLimits(32), loopctl.Config{StreamBuffer: 4, ParkTime: 10 * time.Millisecond, MaxRunning: 64})
+		var read []*loopctl.Stream
+		turns := func(n int) {
+			for range n {
+				c.Turn()
+				c.now = c.now.Add(time.Millisecond)
+				for _, s := range read {
+					for _, ok := tryNext(s); ok; _, ok = tryNext(s) {
+					}
+				}
+			}
+		}
+		read = c.come(100, "b", 1, 4000, 2)
+		turns(10)
+		idle := c.come(tt.idle, "a", 1, 4000, 2, func(r *loopctl.Request) { r.Priority = tt.priority })
+		turns(1500)
+		c.turns(1) // with its checks
+		if s := c.Snapshot(); s.Waiting < tt.idle || tt.priority == 0 && s.Parked != tt.idle {
+			t.Errorf("%s: %d wait, %d are parked", name, s.Waiting, s.Parked)
+		}
+		if tt.newcomer == "a" {
+			read = append(read, idle...)
+		} else {
+			read = append(read, c.come(60, "c", 1, 4000, 2)...)
+		}
+		clear(c.p.rows)
+		turns(1000)
+		n := float64(c.p.rows[uint64(tt.newcomer[0])])
+		if got := n / (n + float64(c.p.rows['b'])); got < 0.4 || got > 0.55 {
+			t.Errorf("%s: %s has %.3f of the rows", name, tt.newcomer, got)
+		}
+	}
+}
+
+// Those who wait for their readers are bounded: beyond that, of the client with the most, who has waited longest ends.
+func TestMostAsleep(t *testing.T) {
+	c := crowd(t, smallLimits(), loopctl.Config{StreamBuffer: 2, ParkTime: time.Millisecond, QueueLimit: 1})
+	var streams []*loopctl.Stream
+	for _, client := range []string{"a", "b", "b", "c", "d"} {
+		streams = append(streams, c.come(1, client, 1, 5, 1)...)
+		c.turns(20)
+	}
+	if s := c.Snapshot(); s.Running != 0 || s.Waiting != 4 {
+		t.Errorf("%d run and %d wait", s.Running, s.Waiting)
+	}
+	for i, s := range streams {
+		var last loopctl.Event
+		for ev, ok := tryNext(s); ok; ev, ok = tryNext(s) {
+			last = ev
+			c.turns(20)
+		}
+		if ended := errors.Is(last.Err, loopctl.ErrQueueFull); ended != (i == 1) || !ended && last.Finish != loopctl.FinishLength {
+			t.Errorf("sequence %d: %+v", i, last)
 		}
 	}
 }

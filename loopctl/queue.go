@@ -28,9 +28,7 @@ func (c *Controller) receive() {
 
 // wait puts s among those who wait.
 func (c *Controller) wait(s *sequence) {
-	if s.client.waiting == 0 {
-		s.client.used = max(s.client.used, c.level())
-	}
+	c.level(s.client)
 	s.client.waiting++
 	c.waiting = append(c.waiting, s)
 	s.asleep = s.stream.park(c.cfg.StreamBuffer / 2)
@@ -48,11 +46,36 @@ func (c *Controller) rouse() {
 		}
 	}
 	for _, s := range c.waiting {
-		if s.asleep = s.stream.park(c.cfg.StreamBuffer / 2); s.asleep {
+		asleep := s.stream.park(c.cfg.StreamBuffer / 2)
+		if s.asleep && !asleep {
+			c.level(s.client)
+		}
+		if s.asleep = asleep; asleep {
 			c.stats.Parked++
 		}
 	}
+	for ; c.stats.Parked > mostAsleep*c.cfg.QueueLimit; c.stats.Parked-- {
+		c.endSleeper()
+	}
 	c.sleeping.Store(int64(c.stats.Parked))
+}
+
+// mostAsleep is how many preempted sequences may wait for their readers, for each place of the queue.
+const mostAsleep = 4
+
+// endSleeper ends who has waited longest for its reader, of the client that has the most waiting.
+func (c *Controller) endSleeper() {
+	asleep := func(s *sequence) int {
+		if s.asleep {
+			return s.client.waiting
+		}
+		return 0
+	}
+	s := slices.MaxFunc(c.waiting, func(a, b *sequence) int { return cmp.Compare(asleep(a), asleep(b)) })
+	c.waiting = slices.DeleteFunc(c.waiting, func(o *sequence) bool { return o == s })
+	c.queued.Add(-1)
+	c.end(s, Event{Finish: FinishError, Err: fmt.Errorf("%w: %d sequences wait for their readers, at most %d may, and this one's has been behind the longest: read faster",
+		ErrQueueFull, c.stats.Parked, mostAsleep*c.cfg.QueueLimit)})
 }
 
 // reap ends those whose client is gone or whose deadline has come, waiting or running.
