@@ -31,6 +31,9 @@ func (s *Server) postBench(c *gin.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.tenant(c).LoopSteps > 0 { // it is booked for what it asks for, and no time makes it more
+		plan.Least, plan.Most = 0, 0
+	}
 	if v.Bool("force") && !s.operates(c) {
 		e := failure(http.StatusForbidden, "operator_only",
 			"force is true: it slows down everybody's requests, and this API key is no operator's: leave force out, or ask the operator of this server")
@@ -52,17 +55,38 @@ func (s *Server) postBench(c *gin.Context) (any, error) {
 	}
 	j := newJob(jobBench, "bench-"+strings.ToLower(rand.Text()[:16]), t.Model, len(plan.Shapes())*(plan.Runs+plan.WarmUp))
 	j.owner, plan.Progress = c.GetString(keyTenant), j.progress
-	if err := s.tenant(c).take(steps, 0, c.Writer.Header()); err != nil {
+	running, err := s.book(c, j, "concurrency", steps, slices.Max(plan.Concurrency), func(ctx context.Context) (any, error) { return s.runBench(ctx, j, plan) })
+	if err != nil {
 		return nil, err
 	}
-	if running := s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) { return s.runBench(ctx, j, plan) }); running != nil {
-		s.tenant(c).giveBack(steps, 0)
+	if running != nil {
 		return nil, s.occupied(c, running)
 	}
 	note(c, "bench", j.id)
 	c.Writer.Header().Set("Location", s.cfg.RootPath+"/v1/bench/"+j.id)
 	respond(c, http.StatusAccepted, j.look())
 	return nil, nil
+}
+
+// book starts a job, unless one is running, at the cost of the request's key: the loop-steps whole, the sequences while it runs.
+// Where that is more than the key ever has, the error names the field param.
+func (s *Server) book(c *gin.Context, j *job, param string, steps int64, sequences int, run func(context.Context) (any, error)) (running *job, err error) {
+	t := s.tenant(c)
+	if err := t.take(steps, sequences, c.Writer.Header()); err != nil {
+		e := toAPI(err, 0)
+		if e.Param != "" {
+			e.Param = param
+		}
+		return nil, e
+	}
+	running = s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) {
+		defer t.giveBack(0, sequences)
+		return run(ctx)
+	})
+	if running != nil {
+		t.giveBack(steps, sequences)
+	}
+	return running, nil
 }
 
 // occupied is the answer while another measurement runs.

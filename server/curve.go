@@ -50,7 +50,7 @@ func (s *Server) getCurve(c *gin.Context) (any, error) {
 		e.Param = "model"
 		return nil, e
 	}
-	j, err := s.curve(t.Model, depths)
+	j, err := s.curve(c, t.Model, depths)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func curveDepths(v *api.Values, t target) (depths []measure.Depth, err error) {
 }
 
 // curve finds a model's curve, or starts it where nothing else is being measured.
-func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) {
+func (s *Server) curve(c *gin.Context, m *generate.Model, depths []measure.Depth) (*job, error) {
 	id := fmt.Sprint(depths)
 	if j := s.jobs.find(jobCurve, id, m); j != nil {
 		return j, nil
@@ -122,7 +122,10 @@ func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) 
 	e.Problems = measure.Some(e.Problems, curveProblems)
 	j := newJob(jobCurve, id, m, len(depths)*(len(e.Problems)+min(curveTimed, len(e.Problems))))
 	e.Progress = func(done, total int) { j.progress(done, total, measure.Shape{}) }
-	running := s.jobs.start(s.stop, j, func(ctx context.Context) (any, error) {
+	if most := s.tenant(c).Sequences; most > 0 {
+		e.Concurrency = min(e.Concurrency, most)
+	}
+	running, err := s.book(c, j, "loops", curveSteps(e), e.Concurrency, func(ctx context.Context) (any, error) {
 		inside := &measure.Process{Generator: m.Generator, Tokenizer: m.Tokenizer, StopIDs: m.StopIDs, Context: m.Context, Priority: curvePriority}
 		curve, err := measure.Score(ctx, inside, e)
 		if err != nil {
@@ -132,6 +135,8 @@ func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) 
 		return curve, nil
 	})
 	switch {
+	case err != nil:
+		return nil, err
 	case running == nil:
 		return j, nil
 	case running.kind == jobCurve && running.id == id && running.model == m: // somebody else asked in between
@@ -140,6 +145,22 @@ func (s *Server) curve(m *generate.Model, depths []measure.Depth) (*job, error) 
 		return nil, curveRunning("another depth curve is being computed")
 	}
 	return nil, curveRunning("a benchmark is running")
+}
+
+// curveSteps are the loop-steps of an evaluation at worst: a token for each byte.
+func curveSteps(e measure.Evaluation) (steps int64) {
+	rows, answer := 0, 0
+	for i, p := range e.Problems {
+		answer = max(answer, len(p.Answer)+4)
+		if rows += len(p.Prompt); i < e.Timed {
+			rows += len(p.Prompt)
+		}
+	}
+	rows += (len(e.Problems) + min(e.Timed, len(e.Problems))) * answer
+	for _, d := range e.Depths {
+		steps += int64(rows) * int64(d.Loops)
+	}
+	return steps
 }
 
 // curveRunning is the answer while another measurement runs, which ends by itself.

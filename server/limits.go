@@ -74,7 +74,7 @@ func (t *tenant) refuse(cost int64, sequences int, rate float64) error {
 	}
 	switch {
 	case t.Sequences > 0 && sequences > t.Sequences:
-		return api.Bad("n", "request_too_large", "%d sequences asked for (prompts × n): this API key may have %d under way: send fewer prompts, or lower n", sequences, t.Sequences)
+		return api.Bad("n", "request_too_large", "%d sequences asked for (prompts × n, of a benchmark its concurrency): this API key may have %d under way: send fewer prompts, or lower n or concurrency", sequences, t.Sequences)
 	case t.LoopSteps > 0 && cost > t.LoopSteps:
 		e := api.Bad("max_tokens", "request_too_large", "%d loop-steps at worst (prompt and max_tokens × loops × sequences): this API key has %d in a minute: lower max_tokens, n or loops, or shorten the prompt",
 			cost, t.LoopSteps)

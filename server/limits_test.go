@@ -143,6 +143,42 @@ func TestFirstTokenBeside(t *testing.T) {
 	}
 }
 
+// Benchmarks and depth curves are within a key's limits.
+func TestKeyLimitsOfMeasurements(t *testing.T) {
+	s := &script{text: "ab", finish: loopctl.FinishLength}
+	m := model("adder", &generator{submit: s.submit})
+	m.Problems = func() ([]byte, error) { return []byte(`{"prompt":"1+1=","answer":"2"}`), nil }
+	srv := server.New(server.Config{
+		APIKeys: []string{"some", "none"}, KeyLimits: map[string]server.KeyLimits{"some": {LoopSteps: 1000, Sequences: 2}, "none": {LoopSteps: 10}},
+	}, quiet(), nil)
+	if err := srv.SetModels(m); err != nil {
+		t.Fatal(err)
+	}
+	ts := newTestServer(t, srv)
+	ask := func(key, method, path, body string) answer {
+		return send(t, ts, method, path, body, "Authorization", "Bearer "+key)
+	}
+	checkError(t, ask("none", "GET", "/v1/depth/curve?loops=1", ""), 400, "request_too_large", "loops",
+		"18 loop-steps at worst (prompt and max_tokens × loops × sequences): this API key has 10 in a minute: lower max_tokens, n or loops, or shorten the prompt")
+	a := ask("some", "GET", "/v1/depth/curve?loops=1", "") // asked twice, once alone: 2 × (4 + 5) rows at one loop
+	if h := a.header; a.status > 202 || h.Get("x-ratelimit-remaining-loop-steps") != "982" || h.Get("x-ratelimit-remaining-sequences") != "0" {
+		t.Errorf("%d %v", a.status, h)
+	}
+	waitFor(t, 20*time.Second, "the curve", func() bool { return ask("some", "GET", "/v1/depth/curve?loops=1", "").status == 200 })
+	const small = `{"loops":[1],"runs":1,"warmup":0,"max_tokens":2,"prompt_tokens":2,"concurrency":[%s]}`
+	checkError(t, ask("some", "POST", "/v1/bench", strings.ReplaceAll(small, "%s", "3")), 400, "request_too_large", "concurrency",
+		"3 sequences asked for (prompts × n, of a benchmark its concurrency): this API key may have 2 under way: send fewer prompts, or lower n or concurrency")
+	before, _ := s.count()
+	b := readBench(t, ask("some", "POST", "/v1/bench", strings.ReplaceAll(small, "%s", "2")), 202)
+	waitFor(t, 20*time.Second, "the benchmark", func() bool { return strings.Contains(ask("some", "GET", "/v1/bench/"+b.ID, "").body, `"done"`) })
+	if after, _ := s.count(); after != before+2 {
+		t.Errorf("%d requests were made, 2 are paid for", after-before)
+	}
+	if a := ask("some", "POST", "/v1/completions", `{"prompt":"ab","n":2}`); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 func TestKeyLimits(t *testing.T) {
 	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
 	ts, _ := serve(t, s, server.Config{
@@ -186,7 +222,7 @@ func TestKeyLimits(t *testing.T) {
 	checkError(t, a, 429, "too_many_sequences", "null",
 		"2 sequences of this API key are under way and 1 more were asked for: it may have 2: wait until some have ended, or lower n")
 	checkError(t, ask("few", `{"prompt":"ab","n":3}`), 400, "request_too_large", "n",
-		"3 sequences asked for (prompts × n): this API key may have 2 under way: send fewer prompts, or lower n")
+		"3 sequences asked for (prompts × n, of a benchmark its concurrency): this API key may have 2 under way: send fewer prompts, or lower n or concurrency")
 	speak(6)
 	<-open
 	go speak(6)

@@ -49,7 +49,8 @@ type follower struct {
 	called bool // it found calls
 }
 
-func (f *follower) run(ctx context.Context, out chan<- Delta) {
+// run makes deltas until the stream ends or nobody wants them any more, and returns the loops of the one that nobody took.
+func (f *follower) run(ctx context.Context, out chan<- Delta) (missed int) {
 	for {
 		var d Delta
 		if e, err := nextEvent(ctx, f.stream); err != nil {
@@ -63,10 +64,10 @@ func (f *follower) run(ctx context.Context, out chan<- Delta) {
 		select {
 		case out <- d:
 		case <-ctx.Done():
-			return
+			return d.Loops
 		}
 		if d.Finish != "" || d.err != nil {
-			return
+			return 0
 		}
 	}
 }

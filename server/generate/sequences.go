@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/loopserve/loopserve/internal/tracing"
@@ -63,6 +64,7 @@ type Sequences struct {
 	streams []*loopctl.Stream
 	prompts []Prompt
 	deltas  chan Delta
+	missed  atomic.Int64 // loops of deltas that nobody took
 	wg      sync.WaitGroup
 }
 
@@ -115,7 +117,7 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 			f.parser = p.Parser()
 		}
 		f.scorer, _ = requests[i].Scorer.(*promptScorer)
-		g.wg.Go(func() { f.run(g.ctx, g.deltas) })
+		g.wg.Go(func() { g.missed.Add(int64(f.run(g.ctx, g.deltas))) })
 	}
 	return g, nil
 }
@@ -227,7 +229,22 @@ func (g *Sequences) Close() {
 		g.leave(0)
 		return
 	}
-	g.leave(g.Usage.steps() * g.each())
+	g.leave((g.Usage.steps() + g.unread()) * g.each())
+}
+
+// unread are the loops of tokens that were made and that nobody took, and of one under way for each sequence that has not ended.
+func (g *Sequences) unread() int64 {
+	loops := int(g.missed.Load())
+	for _, s := range g.streams {
+		var err error
+		for e := (loopctl.Event{}); err == nil && e.Finish == loopctl.FinishNone; loops += e.Loops {
+			e, err = s.Next(g.ctx)
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			loops += g.Request.Loops
+		}
+	}
+	return int64(loops)
 }
 
 var errStreamEnded = errors.New("stream ended without its last event")

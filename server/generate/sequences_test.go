@@ -61,11 +61,14 @@ func (g *runes) Submit(reqs ...*loopctl.Request) (streams []*loopctl.Stream, err
 }
 
 // gate counts who is inside.
-type gate struct{ inside int }
+type gate struct {
+	inside int
+	used   int64
+}
 
 func (g *gate) Enter(ctx context.Context, _ int64, _ int) (context.Context, func(int64), error) {
 	g.inside++
-	return ctx, func(int64) { g.inside-- }, nil
+	return ctx, func(used int64) { g.inside, g.used = g.inside-1, used }, nil
 }
 
 // begin starts what a body of POST /v1/completions asks for.
@@ -120,6 +123,27 @@ func TestLoopsGoThrough(t *testing.T) {
 	}
 	if s.Close(); host.inside != 0 {
 		t.Error("the request is still counted in")
+	}
+}
+
+// What was made counts, read or not; of a sequence that has not ended, the token under way, too.
+func TestUnreadCounts(t *testing.T) {
+	for text, want := range map[string]int64{"abc": 2 * (1 + 3) * 7, "abc…": 2 * (1 + 4 + 1) * 7} {
+		for reads := range 4 {
+			host := &gate{}
+			s, err := begin(t, host, &runes{text: text}, `{"prompt":"x","loops":7,"n":2}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range reads {
+				if _, err := s.Next(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s.Close(); host.used != want {
+				t.Errorf("%s, %d read: %d loop-steps, want %d", text, reads, host.used, want)
+			}
+		}
 	}
 }
 
