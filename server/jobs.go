@@ -11,7 +11,7 @@ import (
 	"github.com/loopserve/loopserve/server/generate"
 )
 
-// The kinds of measurements, and how many of each are remembered, the running one with them.
+// The kinds of measurements, and how many of each are remembered, of benchmarks each key's, the running one with them.
 const (
 	jobBench = "bench"
 	jobCurve = "depth.curve"
@@ -87,7 +87,8 @@ func (js *jobs) start(parent context.Context, j *job, run func(context.Context) 
 	ctx, cancel := context.WithCancel(parent)
 	j.cancel, j.state.Created = cancel, time.Now().Unix()
 	js.list = slices.Insert(js.list, 0, j)
-	if same, most := js.of(j.kind), map[string]int{jobBench: mostJobs, jobCurve: mostCurves}[j.kind]; len(same) > most {
+	same := slices.DeleteFunc(js.of(j.kind), func(o *job) bool { return o.owner != j.owner })
+	if most := map[string]int{jobBench: mostJobs, jobCurve: mostCurves}[j.kind]; len(same) > most {
 		js.drop(same[most])
 	}
 	js.wg.Go(func() {

@@ -86,23 +86,27 @@ func TestJobsEnd(t *testing.T) {
 	}
 }
 
-// The last few of each kind are remembered, and none pushes out the other kind.
+// The last few of each kind are remembered, and none pushes out the other kind, nor one key's another's.
 func TestJobsForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var js jobs
 		run := func(kind, id string) {
 			j := job1(kind, id)
+			if id == "another's" {
+				j.owner = id
+			}
 			js.start(t.Context(), j, func(context.Context) (any, error) { return nil, nil })
 			<-j.finished
 		}
 		for i := range mostCurves + 1 {
 			run(jobCurve, strconv.Itoa(i))
 		}
+		run(jobBench, "another's")
 		for i := range mostJobs + 2 {
 			run(jobBench, strconv.Itoa(i))
 		}
 		benches, curves := js.all(jobBench), js.all(jobCurve)
-		if len(benches) != mostJobs || benches[0].id != strconv.Itoa(mostJobs+1) || len(curves) != mostCurves {
+		if len(benches) != mostJobs+1 || benches[mostJobs].owner == "" || benches[0].id != strconv.Itoa(mostJobs+1) || len(curves) != mostCurves {
 			t.Errorf("%d benchmarks, %d curves", len(benches), len(curves))
 		}
 		if js.find(jobBench, "0", nil) != nil || js.find(jobCurve, "1", nil) == nil || js.find(jobCurve, "1", &generate.Model{}) != nil {
