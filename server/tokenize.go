@@ -63,12 +63,19 @@ func tokenizeText(v *api.Values, t target, addSpecial bool) ([]int32, error) {
 	return tokens, nil
 }
 
+// mostIDs bounds what one request decodes: an id is two bytes of a body, and may be a hundred of text.
+const mostIDs = 1 << 17
+
 func (s *Server) postDetokenize(c *gin.Context) (any, error) {
 	v, t, err := s.decode(c, api.Detokenize)
 	if err != nil {
 		return nil, err
 	}
-	text, err := t.Tokenizer.Decode(v.IDs("tokens"), false)
+	ids := v.IDs("tokens")
+	if most := max(mostIDs, t.Context); len(ids) > most {
+		return nil, api.Bad("tokens", "request_too_large", "tokens has %d ids: at most %d per request: send several requests", len(ids), most)
+	}
+	text, err := t.Tokenizer.Decode(ids, false)
 	if err != nil {
 		return nil, api.Bad("tokens", api.CodeValue, "tokens cannot be decoded: %s", err.Error())
 	}

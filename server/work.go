@@ -56,6 +56,7 @@ func (h *hold) reach(bytes int64) error {
 	defer h.mu.Unlock()
 	others := h.held - h.bytes
 	if others > 0 && others+bytes > h.budget {
+		defer func() { h.held, h.bytes = others, 0 }() // lest those that come together all refuse each other
 		return fmt.Errorf("%w (%d of %d bytes are taken)", errCrowded, h.held, h.budget)
 	}
 	h.held, h.bytes = others+bytes, bytes
@@ -101,7 +102,7 @@ const keyHold = "hold"
 
 // meter gives the request its share of the work.
 func (s *Server) meter(c *gin.Context) {
-	h := &hold{work: s.work, whole: c.FullPath() == "/tokenize"}
+	h := &hold{work: s.work, whole: c.FullPath() == "/tokenize" || c.FullPath() == "/detokenize"}
 	c.Set(keyHold, h)
 	defer h.end()
 	c.Next()
