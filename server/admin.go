@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -42,7 +43,7 @@ type ModelControl interface {
 }
 
 // Admin is the handler of the admin listener: metrics, profiles, and models in and out of memory. It asks for the same
-// keys as the API, and refuses the same requests of browsers, since a listener on loopback is open to whatever page an
+// keys as the API (where some are operators', for those, but for what tells of the server's health), and refuses the same requests of browsers, since a listener on loopback is open to whatever page an
 // operator looks at. No page of another site may use it.
 func (s *Server) Admin(models ModelControl) http.Handler {
 	r := gin.New()
@@ -50,6 +51,11 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 	r.Use(s.identify, s.account, s.recover, s.authorize, s.guard(s.cfg.AdminListen, nil))
 	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models", r))
 	r.NoMethod(s.noMethod)
+	r.Use(func(c *gin.Context) {
+		if path := c.FullPath(); s.operators && !s.operates(c) && (strings.HasPrefix(path, "/admin") || strings.HasPrefix(path, "/debug")) {
+			fail(c, failure(http.StatusForbidden, "operator_only", "this API key is no operator's: ask the operator of this server for one that is"))
+		}
+	})
 	r.GET("/livez", s.answers(s.getLive))
 	r.GET("/version", s.answers(s.getVersion))
 	r.GET("/metrics", s.getMetrics)

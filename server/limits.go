@@ -19,7 +19,7 @@ type KeyLimits struct {
 	LoopSteps int64   // in a minute, and at once after a minute's rest
 	Sequences int     // under way at one time
 	Weight    float64 // its part beside other keys'; 0: 1
-	Operator  bool    // it may slow down the others: force of a benchmark, and anybody's benchmarks
+	Operator  bool    // it may slow down the others: force of a benchmark, anybody's benchmarks, the admin listener
 }
 
 // tenant is who has a key, and what is left of its limits.

@@ -181,7 +181,7 @@ func TestKeyLimitsOfMeasurements(t *testing.T) {
 
 func TestKeyLimits(t *testing.T) {
 	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
-	ts, _ := serve(t, s, server.Config{
+	ts, srv := serve(t, s, server.Config{
 		APIKeys:   []string{"steps", "few", "free", "boss"},
 		KeyLimits: map[string]server.KeyLimits{"steps": {LoopSteps: 70}, "few": {Sequences: 2, Weight: 3}, "boss": {Operator: true}},
 	})
@@ -255,6 +255,15 @@ func TestKeyLimits(t *testing.T) {
 	}
 	if a := bench("boss", "DELETE", "/"+own, ""); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+	for key, want := range map[string]int{"free": 403, "boss": 200} { // so is the admin listener, but for its health
+		for path, want := range map[string]int{"/admin/models": want, "/debug/pprof/cmdline": want, "/metrics": 200} {
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+			r.Header.Set("Authorization", "Bearer "+key)
+			if srv.Admin(nothing{}).ServeHTTP(w, r); w.Code != want {
+				t.Errorf("%s %s: %d %s", key, path, w.Code, w.Body)
+			}
+		}
 	}
 	own = readBench(t, bench("boss", "POST", "", small+`,"force":true}`), 202).ID
 	if a := bench("boss", "DELETE", "/"+own, ""); a.status != 200 {

@@ -22,14 +22,15 @@ import (
 
 // Server answers HTTP. It is made by New, given its models by SetModels, and ended by Shutdown.
 type Server struct {
-	cfg     Config
-	keys    [][sha256.Size]byte
-	tenants map[string]*tenant // by a key's digest
-	log     *slog.Logger
-	metrics *metrics.Registry
-	router  *gin.Engine
-	work    *work // before the engine
-	http    *http.Server
+	cfg       Config
+	keys      [][sha256.Size]byte
+	tenants   map[string]*tenant // by a key's digest
+	operators bool               // a key is an operator's
+	log       *slog.Logger
+	metrics   *metrics.Registry
+	router    *gin.Engine
+	work      *work // before the engine
+	http      *http.Server
 
 	jobs    jobs                   // benchmarks and depth curves
 	kept    sync.Map               // responses, a *dialect.Shelf for each key's digest
@@ -59,6 +60,7 @@ func New(cfg Config, log *slog.Logger, registry *metrics.Registry) *Server {
 		sum := sha256.Sum256([]byte(k))
 		s.keys = append(s.keys, sum)
 		s.tenants[string(sum[:])] = &tenant{KeyLimits: cfg.KeyLimits[k]}
+		s.operators = s.operators || cfg.KeyLimits[k].Operator
 	}
 	s.work = newWork(s.cfg.BodyBudget)
 	s.LeaveOut()
@@ -224,6 +226,9 @@ func (s *Server) Serve(l net.Listener) error {
 // Leave makes /readyz answer 503 while requests are still taken, so that balancers stop sending them before Shutdown refuses them.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
+// grace is what Shutdown takes beyond its context's deadline, at most: the process has a second.
+const grace = 600 * time.Millisecond
+
 // Shutdown drains: /readyz and new requests get 503 while what is open goes on to its end; then the listener closes.
 // When ctx ends first, open streams get an error event and end. It returns nil if nothing had to be cut short.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -241,14 +246,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		cut = context.Cause(ctx)
 		s.halt(errShutdown)
-		select { // they end as soon as they see it; one whose client is stuck waits for its write deadline
+		select { // they end as soon as they see it, but for one whose client is stuck
 		case <-s.idle:
-		case <-time.After(2 * time.Second):
+		case <-time.After(grace / 2):
 		}
 	}
 	s.halt(errShutdown)
 	s.jobs.wg.Wait() // the requests of benchmarks and curves end with s.stop
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	end := time.Now().Add(2 * time.Second)
+	if late, ok := ctx.Deadline(); ok && late.Add(grace).Before(end) {
+		end = late.Add(grace)
+	}
+	last, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
 	if err := s.http.Shutdown(last); err != nil {
 		return errors.Join(cut, err, s.http.Close())

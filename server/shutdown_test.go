@@ -63,10 +63,19 @@ func TestDrainRunsOutOfTime(t *testing.T) {
 	res, _ := open(t, ts)
 	defer res.Body.Close()
 	s.gate <- struct{}{}
+	hears, hear := context.WithCancel(t.Context()) // one that reads nothing keeps nobody waiting
+	defer hear()
+	r := httptest.NewRequest(http.MethodPost, "/v1/completions", strings.NewReader(`{"prompt":"x","stream":true}`))
+	go srv.ServeHTTP(&deaf{hears, http.Header{}}, r)
+	waitFor(t, time.Minute, "the second stream", func() bool { n, _ := s.count(); return n == 2 })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
+	began := time.Now()
 	if err := srv.Shutdown(ctx); err == nil {
 		t.Error("no error although a stream was cut short")
+	}
+	if took := time.Since(began); took > 1500*time.Millisecond {
+		t.Errorf("it took %v", took)
 	}
 	data, _ := io.ReadAll(res.Body)
 	got := events(t, string(data))
@@ -74,8 +83,8 @@ func TestDrainRunsOutOfTime(t *testing.T) {
 		t.Errorf("last event %s", last)
 	}
 	s.wg.Wait()
-	if _, cancelled := s.count(); cancelled != 1 {
-		t.Error("the sequence was not cancelled")
+	if _, cancelled := s.count(); cancelled != 2 {
+		t.Error("the sequences were not cancelled")
 	}
 }
 
