@@ -87,15 +87,17 @@ func (e *expression) find(dst []span, text []byte) ([]span, error) {
 type watch struct {
 	began time.Time
 	limit time.Duration
-	found int           // matches so far
+	next  time.Duration // since then, when to look again
 	from  time.Duration // the thread's time when the watch began in earnest; 0: not yet
 }
 
 // late says after each match whether the limit is over. To ask for a thread's time is dear, and most texts take no second.
 func (w *watch) late() bool {
-	if w.found++; w.found%64 != 0 || time.Since(w.began) < time.Second {
+	since := time.Since(w.began)
+	if since < max(w.next, time.Second) {
 		return false
 	}
+	w.next = since + 10*time.Millisecond
 	if w.from == 0 {
 		runtime.LockOSThread() // its time is this work's alone from here on
 		w.from = threadTime()
