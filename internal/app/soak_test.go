@@ -90,8 +90,8 @@ func TestSoak(t *testing.T) {
 			t.Errorf("%s: %.1f after the first rounds, %.1f at the end", h.name, first[i], last[i])
 		}
 	}
-	if s.compared.Load() < 100 || s.flipped.Load()*200 > s.drawn.Load()+200 {
-		t.Errorf("%d answers were compared; %d of %d seeded ones differ", s.compared.Load(), s.flipped.Load(), s.drawn.Load())
+	if n := s.compared.Load(); float64(n) < max(100, 2*length.Seconds()) || s.refused.Load()*20 > n || s.flipped.Load()*200 > s.drawn.Load()+200 {
+		t.Errorf("%d answers were compared, %d refused; %d of %d seeded ones differ", n, s.refused.Load(), s.flipped.Load(), s.drawn.Load())
 	}
 	s.ends.Range(func(code, n any) bool { t.Logf("%6d times %v", n.(*atomic.Int64).Load(), code); return true })
 	if path := os.Getenv("LOOPSERVE_SOAK_PLOT"); path != "" {
@@ -241,7 +241,7 @@ func (s *soak) one(rng *rand.Rand, a *asked) {
 	switch {
 	case code == "cancelled" && gone:
 		s.cancelled.Add(1)
-	case strings.HasPrefix(code, "503 "):
+	case code == "503 queue_full" || code == "503 model_unavailable": // the rest says that something is wrong
 		s.refused.Add(1)
 	case code != "":
 		s.Errorf("%s: %v", code, a.body)
