@@ -20,8 +20,8 @@ func (c *Controller) choose() {
 	decodes, prompts := c.census()
 	room := c.capacity.MaxRows - c.rowsForCoda()
 	kept := 0
-	if prompts > 0 && decodes >= room && c.promptStarvedTicks >= starvedLimit {
-		kept = min(room, max(1, min(c.cfg.RowBudget, max(c.capacity.MaxRows/4, c.cfg.wrapRows(c.capacity.KV)))))
+	if prompts > 0 && c.promptStarvedTicks >= starvedLimit {
+		kept = min(room, c.starved(decodes >= room))
 	}
 	for _, s := range c.running {
 		if s.ready && room > kept {
@@ -54,6 +54,27 @@ func (c *Controller) choose() {
 		c.promptStarvedTicks = 0
 	}
 	c.rotate()
+}
+
+// starved is how many rows are kept for the first prompt in order: all that it takes where they must be in one call and latents
+// do not lack, else some where the call is full of decode rows.
+func (c *Controller) starved(full bool) int {
+	for _, s := range c.running {
+		if !s.ready {
+			continue
+		}
+		_, rows := c.runnable(s)
+		switch {
+		case rows == 0:
+		case c.together(s) && (s.inLoop() > 0 || rows <= c.latents.spare(s.latents)):
+			return rows
+		case full:
+			return max(1, min(c.cfg.RowBudget, max(c.capacity.MaxRows/4, c.cfg.wrapRows(c.capacity.KV))))
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // census marks who can run, parks those whose reader is behind, lets cohorts gather, and counts the runnable rows.

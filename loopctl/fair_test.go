@@ -54,6 +54,28 @@ func submitAs(t *testing.T, c *loopctl.Controller, name uint64, prompt, most, lo
 	return s[0]
 }
 
+// TestWholePromptIsNotStarved: a prompt that goes in one call gets its rows where those who decode leave too few, or none.
+func TestWholePromptIsNotStarved(t *testing.T) {
+	for _, decoders := range []uint64{5, 12} {
+		l := fairLimits(8)
+		l.Whole = true
+		c := loopctl.New(loopctltest.New(l), loopctl.Config{StreamBuffer: 1000, Logger: quiet})
+		for i := range decoders {
+			submitAs(t, c, i, 1, 900, 2)
+		}
+		for range 20 {
+			c.Turn()
+		}
+		long := submitAs(t, c, 99, 6, 2, 2)
+		for range 60 {
+			c.Turn()
+		}
+		if _, ok := tryNext(long); !ok {
+			t.Errorf("%d decode in calls of 8 rows: a whole prompt of 6 has no token after 60 ticks", decoders)
+		}
+	}
+}
+
 // TestFairDecode: eight deep and eight shallow sequences decode in a call of 10 rows. Each loop of each costs the same,
 // so each gets the same rows, and none waits longer than two calls.
 func TestFairDecode(t *testing.T) {
