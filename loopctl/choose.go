@@ -36,8 +36,8 @@ func (c *Controller) choose() {
 	for _, s := range c.running {
 		if s.ready && room > 0 {
 			most := room
-			if c.capacity.Whole && c.together(s) {
-				most = left // a prompt that cannot be cut may be longer than RowBudget
+			if (c.capacity.Whole || c.capacity.Beyond > 0) && c.together(s) {
+				most = left // a prompt that must not be cut may be longer than RowBudget
 			}
 			n := c.choosePrompt(s, most)
 			room, left = room-n, left-n

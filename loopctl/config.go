@@ -17,14 +17,16 @@ type Config struct {
 	// sequence owns one latent slot that no other can take (that is why none can be locked out).
 	MaxRunning int
 	// RowBudget is how many prompt rows a block call may have beside decode rows, so that a long prompt does not
-	// stall those who decode. While nobody decodes, the call is filled. Default Capacity.MaxRows/2.
+	// stall those who decode. While nobody decodes, the call is filled. A prompt that must not be cut may have more. Default half of
+	// Capacity.MaxRows less Beyond.
 	RowBudget int
 	// ChunkRows is how many prompt rows travel together through the depths. Default RowBudget.
 	ChunkRows int
 	// WrapRows is how many prompt rows travel together under a KV policy that writes planes more than once (latest,
 	// modulo): rows of a chunk see each other at their own depth, so the cut is always the same. At most ChunkRows and
 	// a quarter of MaxRows. Default 32. Under those that keep one loop's alone (first, last_loop), whose models were made for prompts in
-	// one piece, a chunk is as large as it can be and always find room beside MaxRunning others.
+	// one piece, a chunk has Capacity.Beyond rows; where that is 0, it is as large as it can be and always find room beside MaxRunning
+	// others.
 	WrapRows int
 	// ReserveTokens is how many tokens beyond its prompt a request gets pages for when it is admitted. Those that grow
 	// beyond get theirs page by page; when none are left the youngest is preempted. Negative: for all its MaxTokens, so
@@ -79,11 +81,19 @@ func (c Config) withDefaults(l Capacity) Config {
 	if l.Whole { // the longest prompt finds its latents while all others have theirs
 		latents = max(latents-l.MaxRows+1, 1)
 	}
+	keeps := !l.Whole && l.KV.Keep != kv.KeepAny && l.Beyond > 0
+	if keeps {
+		latents = max(latents-l.Beyond+1, 1)
+	}
 	def(&c.MaxRunning, 64, latents)
-	def(&c.RowBudget, l.MaxRows/2, l.MaxRows)
+	def(&c.RowBudget, max(l.MaxRows-l.Beyond, 2)/2, l.MaxRows)
 	def(&c.ChunkRows, c.RowBudget, l.MaxRows)
 	def(&c.WrapRows, 32, min(c.ChunkRows, c.RowBudget, max(l.MaxRows/4, 1), l.Latents-c.MaxRunning+1))
-	def(&c.pieceRows, max(l.MaxRows-c.MaxRunning, c.WrapRows), min(c.ChunkRows, c.RowBudget, l.Latents-c.MaxRunning+1))
+	if keeps {
+		c.pieceRows = min(l.Beyond, l.MaxRows)
+	} else {
+		def(&c.pieceRows, max(l.MaxRows-c.MaxRunning, c.WrapRows), min(c.ChunkRows, c.RowBudget, l.Latents-c.MaxRunning+1))
+	}
 	def(&c.StreamBuffer, 64, many)
 	c.ParkTime, c.Patience = cmp.Or(c.ParkTime, 10*time.Second), cmp.Or(c.Patience, time.Second)
 	c.ReserveTokens = cmp.Or(c.ReserveTokens, 64)

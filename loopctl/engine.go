@@ -22,6 +22,7 @@ func (s Stage) String() string {
 type Capacity struct {
 	MaxRows  int            // rows in one call, at most
 	Latents  int            // latent slots: rows that may be between prelude and coda at one time
+	Beyond   int            // of MaxRows, and of Latents: those that come on top for a prompt that goes in one call
 	PageSize int            // tokens in a page
 	Pages    [numStages]int // pages of each stage's arena; 0: the stage has no layers and keeps no KV
 	Context  int            // tokens of one sequence, prompt and completion together

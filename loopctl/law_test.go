@@ -56,6 +56,9 @@ func randomMix(rng *rand.Rand) mix {
 	if m.limits.KV.Planes == 1 {
 		m.limits.KV.Keep = kv.Keep(rng.IntN(3))
 	}
+	if l := &m.limits; l.KV.Keep != kv.KeepAny && !l.Whole && l.PageSize%2 == 0 { // no further draw
+		l.Beyond, l.MaxRows, l.Latents = 30, l.MaxRows+30, l.Latents+30
+	}
 	m.cfg = loopctl.Config{
 		MaxRunning: upTo(12), RowBudget: upTo(24), ChunkRows: upTo(12), WrapRows: upTo(8), StreamBuffer: upTo(8), QueueLimit: 100, Logger: quiet,
 		ReserveTokens: rng.IntN(12) - 1, NoPrefixCache: rng.IntN(4) == 0, Scheduling: loopctl.Scheduling(rng.IntN(8) / 7),

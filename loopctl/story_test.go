@@ -68,6 +68,7 @@ func play(t *testing.T, setup string) string {
 		case "limits":
 			over(&l.MaxRows, v["rows"])
 			over(&l.Latents, v["latents"])
+			over(&l.Beyond, v["beyond"])
 			over(&l.PageSize, v["pagesize"])
 			over(&l.Vocab, v["vocab"])
 			over(&l.KV.Planes, v["planes"])

@@ -206,9 +206,9 @@ func (f *Facts) memory(m *bundle.Manifest) {
 	vector := int64(m.HiddenSize) * element
 	def := engine.Options{}.WithDefaults(m)
 	latents, rows, logits := int64(def.Latents), int64(def.MaxRows), int64(def.MaxRows)
-	if m.PrefixLM { // a prompt in one call: its rows come on top
-		latents, rows = latents+int64(l.Length), rows+int64(l.Length)
-	}
+	policy, _ := spec.ParseKVPolicy(f.Policies[0].Name) // the manifest has been checked
+	whole := int64(spec.PromptRows(m, policy, l.Length))
+	latents, rows = latents+whole, rows+whole
 	f.Memory.Weights, f.Memory.Cache = f.FileBytes, tokens*f.Policies[0].TokenBytes
 	f.Memory.Rows = latents*(state+kept*vector) + rows*(2*state+(1+kept)*vector) + logits*4*int64(m.VocabSize)
 	f.Memory.Total = f.Memory.Weights + f.Memory.Cache + f.Memory.Rows

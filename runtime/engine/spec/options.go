@@ -12,7 +12,7 @@ import (
 
 // Options size an engine. A zero field means its default.
 type Options struct {
-	MaxRows  int   // rows of a call, default 256; those of one whole prompt come on top where the bundle reads it in one call
+	MaxRows  int   // rows of a call, default 256; PromptRows come on top
 	Latents  int   // rows between prelude and coda at one time, default 2·MaxRows; the same
 	PageSize int   // tokens of a page, default 16
 	KVBytes  int64 // memory of all KV pages, default 1 GiB
@@ -58,6 +58,22 @@ func (o Options) WithDefaults(m *bundle.Manifest) Options {
 	return o
 }
 
+// mostPromptRows bounds what a call keeps buffers for where a longer prompt may be cut.
+const mostPromptRows = 4096
+
+// PromptRows is how many rows a call has beyond MaxRows, so that a prompt in one piece finds room beside what there is room for:
+// the context where the bundle reads a prompt in both directions; up to mostPromptRows of it under a policy that keeps one loop's
+// rows, where a cut changes the answer.
+func PromptRows(m *bundle.Manifest, p loopctl.KVPolicy, context int) int {
+	switch {
+	case m.PrefixLM:
+		return context
+	case p.Keep != kv.KeepAny:
+		return min(context, mostPromptRows)
+	}
+	return 0
+}
+
 // Capacity is that of the bundle's engine on a provider, of options WithDefaults. The error names what the bundle does not
 // allow, or the memory that is too small.
 func (o Options) Capacity(m *bundle.Manifest, provider string) (loopctl.Capacity, error) {
@@ -83,9 +99,8 @@ func (o Options) Capacity(m *bundle.Manifest, provider string) (loopctl.Capacity
 			l.Trajectories = loopctl.TrajectoryAny
 		}
 	}
-	if l.Whole = m.PrefixLM; l.Whole { // room for the longest prompt beside what there is room for
-		l.MaxRows, l.Latents = l.MaxRows+l.Context, l.Latents+l.Context
-	}
+	l.Whole, l.Beyond = m.PrefixLM, PromptRows(m, o.KV, o.Context)
+	l.MaxRows, l.Latents = l.MaxRows+l.Beyond, l.Latents+l.Beyond
 	if m.Precision.Activations == "f32" { // other latents are not shown
 		l.Hidden = m.HiddenSize
 	}

@@ -3,6 +3,8 @@ package spec
 import (
 	"testing"
 
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/kv"
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/kvcache"
 )
@@ -29,5 +31,25 @@ func TestKVPrecisionAuto(t *testing.T) {
 	}
 	if _, err := KVPrecision("f8", &bundle.Manifest{}, "cpu"); err == nil {
 		t.Error("f8 is taken")
+	}
+}
+
+// Calls have room for a prompt that is not to be cut.
+func TestPromptRows(t *testing.T) {
+	last := loopctl.KVPolicy{Planes: 1, Keep: kv.KeepLast}
+	for _, c := range []struct {
+		prefix        bool
+		kv            loopctl.KVPolicy
+		context, want int
+	}{
+		{false, loopctl.KVPolicy{}, 2048, 0},
+		{false, loopctl.KVPolicy{Planes: 1}, 2048, 0},
+		{false, last, 2048, 2048},
+		{false, last, 1 << 17, mostPromptRows},
+		{true, loopctl.KVPolicy{}, 1 << 17, 1 << 17},
+	} {
+		if got := PromptRows(&bundle.Manifest{PrefixLM: c.prefix}, c.kv, c.context); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
 	}
 }
