@@ -3,6 +3,8 @@
 package engine_test
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -111,22 +113,40 @@ func TestFamiliesAreExact(t *testing.T) {
 	})
 }
 
-// A decoder that is looped without training keeps the promise among requests of different K, with a plane for each loop and with the
-// first loop's alone, where the cut of prompts is the configuration's.
-func TestTrainFreeIsExact(t *testing.T) {
-	c := openCase(t, filepath.Join(goldentest.Dir(t, "golden"), "llama", "tiny-gqa-llama3"))
-	dir := filepath.Join(t.TempDir(), "case")
-	if _, err := export.Export(t.Context(), c.Dir, dir, export.Options{Loop: "1-2", Exporter: "test"}); err != nil {
-		t.Fatal(err)
-	}
-	for _, policy := range []loopctl.KVPolicy{{}, {Planes: 1, Keep: kv.KeepFirst}} {
-		var sum script
-		tokens := 0
-		for seed := range uint64(6) {
-			tokens += exactMix(t, dir, seed, &sum, mixOf{longest: 90, vocab: 256, policy: policy, fixed: true})
-		}
-		if tokens < 200 || sum.depths < 4 {
-			t.Errorf("%+v: %d tokens at up to %d depths in a call prove too little", policy, tokens, sum.depths)
+// The families of which a loop is not one pass of plain layers keep the promise among requests of different K: a decoder looped without
+// training, HRM-Text, Dory and LoopFormer, with a plane for each loop, and where the family has it with one loop's alone; then the cut of
+// prompts is the configuration's.
+func TestOtherLoopsAreExact(t *testing.T) {
+	one := func(keep kv.Keep) loopctl.KVPolicy { return loopctl.KVPolicy{Planes: 1, Keep: keep} }
+	for _, c := range []struct {
+		path, loop string
+		weights    []string
+		policies   []loopctl.KVPolicy
+	}{
+		{"llama/tiny-gqa-llama3", "1-2", []string{export.F32}, []loopctl.KVPolicy{{}, one(kv.KeepFirst)}},
+		{"hrm-text/tiny-h2l3", "", []string{export.F32, export.Int4}, []loopctl.KVPolicy{{}}},
+		{"dory/tiny-1-3-1-bf16", "", []string{export.F32, export.Int4}, []loopctl.KVPolicy{{}, one(kv.KeepLast)}},
+		{"loopformer/tiny-2x8", "", []string{export.F32, export.Int4}, []loopctl.KVPolicy{{}}},
+	} {
+		from := openCase(t, filepath.Join(goldentest.Dir(t, "golden"), filepath.FromSlash(c.path)))
+		for _, weights := range c.weights {
+			dir := filepath.Join(t.TempDir(), "case")
+			m, err := export.Export(t.Context(), from.Dir, dir, export.Options{Loop: c.loop, Weights: weights, Exporter: "test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, policy := range c.policies {
+				t.Run(fmt.Sprintf("%s/%s/%+v", c.path, weights, policy), func(t *testing.T) {
+					var sum script
+					tokens := 0
+					for seed := range uint64(6) {
+						tokens += exactMix(t, dir, seed, &sum, mixOf{longest: 90, vocab: 256, deepest: min(6, m.Loops.Max), policy: policy, fixed: true})
+					}
+					if tokens < 200 || sum.depths < min(4, m.Loops.Max) {
+						t.Errorf("%d tokens at up to %d depths in a call prove too little", tokens, sum.depths)
+					}
+				})
+			}
 		}
 	}
 }
@@ -134,6 +154,7 @@ func TestTrainFreeIsExact(t *testing.T) {
 // mixOf says what a mix is drawn from.
 type mixOf struct {
 	longest, vocab int
+	deepest        int // the most loops; 0: 6
 	policy         loopctl.KVPolicy
 	fixed          bool // no policies that end a row's loops, and calls of one size
 }
@@ -142,7 +163,7 @@ type mixOf struct {
 func exactMix(t *testing.T, dir string, seed uint64, sum *script, of mixOf) (tokens int) {
 	rng := rand.New(rand.NewPCG(seed, 41))
 	precision := []kvcache.Precision{kvcache.F32, kvcache.F16, kvcache.Int8}[seed%3]
-	mixed := &script{players: exactPlayers(rng, seed%2 == 1 && !of.fixed, of.longest, of.vocab)}
+	mixed := &script{players: exactPlayers(rng, seed%2 == 1 && !of.fixed, of)}
 	t.Run("mixed", func(t *testing.T) {
 		most := 24 + rng.IntN(200)
 		cfg := loopctl.Config{
@@ -189,12 +210,12 @@ func exactMix(t *testing.T, dir string, seed uint64, sum *script, of mixOf) (tok
 
 // exactPlayers are requests with prompts of 1 to 300 tokens, some of which begin as an earlier one does; with policies, some
 // leave early or guess.
-func exactPlayers(rng *rand.Rand, policies bool, longest, vocab int) (players []*player) {
+func exactPlayers(rng *rand.Rand, policies bool, of mixOf) (players []*player) {
 	at := 0
 	for i := range 12 {
-		p := &player{loops: 1 + rng.IntN(6), most: 1 + rng.IntN(12), at: at}
-		for range 1 + rng.IntN([]int{8, longest / 3, longest}[rng.IntN(3)]) {
-			p.prompt = append(p.prompt, int32(rng.IntN(vocab)))
+		p := &player{loops: 1 + rng.IntN(cmp.Or(of.deepest, 6)), most: 1 + rng.IntN(12), at: at}
+		for range 1 + rng.IntN([]int{8, of.longest / 3, of.longest}[rng.IntN(3)]) {
+			p.prompt = append(p.prompt, int32(rng.IntN(of.vocab)))
 		}
 		if i > 0 && rng.IntN(2) == 0 {
 			other := players[rng.IntN(i)]
