@@ -108,6 +108,8 @@ func TestConfigsOfOtherWriters(t *testing.T) {
 			"n_layer": "-", "num_hidden_layers": 2, "n_head": "-", "num_attention_heads": 4, "n_embd": nil, "hidden_size": 48,
 			"intermediate_dim": "-", "n_inner": 96, "block_size": "-", "max_position_embeddings": 128,
 		}},
+		{"SmolLM2's", "llama/tiny-gqa-llama3", map[string]any{"is_llama_config": true, "rope_interleaved": false}},
+		{"Qwen2.5's", "qwen2/tiny-tied-bf16", map[string]any{"use_mrope": false}},
 		{"parcae without its class", "parcae/tiny-2-2-2", map[string]any{"_class_name": "-"}},
 		{"huginn without init_values", "huginn/tiny-2-4-2", map[string]any{"init_values": "-"}},
 		{"parcae's training", "parcae/tiny-2-2-2", map[string]any{

@@ -125,6 +125,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{"qwen3/tiny-qknorm-v5", "layer_types", []string{"sliding_attention", "full_attention", "full_attention", "full_attention", "full_attention"}},
 		{"qwen3/tiny-qknorm-v5", "layer_types", []string{"full_attention"}},
 		{"hrm-text/tiny-h2l3", "rope_scaling", map[string]any{"rope_type": "longrope", "factor": 2}},
+		{"llama/tiny-gqa-llama3", "rope_interleaved", true},
 		{"huginn/tiny-2-4-2", "injection_type", "add"},
 		{"huginn/tiny-2-4-2", "test_time_noise", 0.1},
 		{"huginn/tiny-2-4-2", "nonlin_name", "GELU"},

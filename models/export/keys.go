@@ -9,7 +9,7 @@ var inert = []struct {
 }{
 	{"where it came from", "", []string{
 		"architectures", "auto_map", "model_type", "_class_name", "_name_or_path", "name_or_path", "_commit_hash", "transformers_version",
-		"transformers.js_config", "finetuning_task", "unsloth_fixed", "unsloth_version", "model_name", "loopserve",
+		"transformers.js_config", "finetuning_task", "unsloth_fixed", "unsloth_version", "model_name", "is_llama_config", "loopserve",
 	}},
 	{"the tensors say which type they have", "", []string{"torch_dtype", "dtype", "_pre_quantization_dtype"}},
 	{"which kernel upstream runs attention with", "", []string{
@@ -43,4 +43,5 @@ var inert = []struct {
 	}},
 	{"no head is removed", "{}", []string{"pruned_heads"}},
 	{"the whole head is rotated", "1", []string{"partial_rotary_factor"}},
+	{"RoPE turns halves, by one place a token", "false", []string{"rope_interleaved", "use_mrope"}},
 }
