@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -162,5 +163,72 @@ func TestDiskFull(t *testing.T) {
 	left, readErr := os.ReadDir(disk)
 	if err == nil || !strings.Contains(string(out), "no space left") || readErr != nil || len(left) > 0 {
 		t.Errorf("%v: %s; left: %v", err, out, left)
+	}
+}
+
+// A native call or a load that never returns, though it is interrupted: /livez says so, and the process ends with an error a second
+// after drain_delay and drain_timeout of SIGTERM at the latest.
+func TestHangs(t *testing.T) {
+	dir := t.TempDir()
+	lib := filepath.Join(dir, "libonnxruntime.so")
+	headers, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), cmp.Or(os.Getenv("CC"), "cc"), "-shared", "-fPIC", "-I"+strings.TrimSpace(string(headers)), "testdata/hang.c", "-o", lib, "-ldl")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Setenv("HANG_ORT", library("../.."))
+	t.Setenv("LOOPSERVE_ORT_LIB", lib)
+	for _, what := range []string{"run", "load"} {
+		t.Run(what, func(t *testing.T) {
+			file := filepath.Join(dir, what)
+			t.Setenv("HANG_run", file+"_")
+			t.Setenv("HANG_load", file+"_")
+			t.Setenv("HANG_"+what, file)
+			address, process := served(t, "", "--preload", map[string]string{"run": "all", "load": "none"}[what],
+				"--call-timeout", "400ms", "--drain-delay", "300ms", "--drain-timeout", "700ms")
+			if err := os.WriteFile(file, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			answer := make(chan string, 1)
+			go func() {
+				res, err := http.Post("http://"+address+"/v1/completions", "application/json", strings.NewReader(longAnswer))
+				if err != nil {
+					answer <- err.Error()
+					return
+				}
+				defer res.Body.Close()
+				data, err := io.ReadAll(res.Body)
+				answer <- fmt.Sprint(res.StatusCode, err, string(data))
+			}()
+			for end := time.Now().Add(20 * time.Second); exists(file); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("no call hangs")
+				}
+			}
+			if what == "run" {
+				if got := <-answer; !strings.Contains(got, "engine_stuck") {
+					t.Errorf("the request got %s", got)
+				}
+				res, err := http.Get("http://" + address + "/livez")
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Body.Close()
+				if res.StatusCode != http.StatusServiceUnavailable {
+					t.Errorf("/livez: %s", res.Status)
+				}
+			}
+			began := time.Now()
+			if err := process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			state, err := process.Wait()
+			if took := time.Since(began); err != nil || state.ExitCode() != 1 || took < 300*time.Millisecond || took > 3*time.Second {
+				t.Errorf("%v: %v after %v, want exit status 1 after 2s (3s on a busy machine)", err, state, took)
+			}
+		})
 	}
 }
