@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strconv"
 
@@ -15,15 +14,11 @@ type external struct {
 	offset, length int64
 }
 
-// fewInts is how many int64 of a tensor are kept: a shape has less.
-const fewInts = 16
-
 // tensor reads a TensorProto.
 func (g *ONNX) tensor(raw []byte) (name string, t Initializer, err error) {
 	var entries [][]byte
-	var dims, ints []int64
+	var dims []int64
 	var elem int64
-	var stored []byte
 	outside := false
 	err = protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
@@ -31,10 +26,6 @@ func (g *ONNX) tensor(raw []byte) (name string, t Initializer, err error) {
 			dims, err = f.Varints(dims)
 		case 2:
 			elem, err = f.Varint()
-		case 7:
-			ints, err = f.Varints(ints)
-		case 9:
-			stored, err = f.Sub()
 		case 8, 13:
 			var b []byte
 			if b, err = f.Sub(); f.Tag == 8 {
@@ -56,15 +47,7 @@ func (g *ONNX) tensor(raw []byte) (name string, t Initializer, err error) {
 	if err != nil {
 		return name, t, fmt.Errorf("tensor %q: %w", name, err)
 	}
-	if elem == elemInt64 && n <= fewInts && len(stored) == int(8*n) {
-		for ; len(stored) > 0; stored = stored[8:] {
-			ints = append(ints, int64(binary.LittleEndian.Uint64(stored)))
-		}
-	}
-	t = Initializer{Type: elem, Bits: bitsOf(elem), Elements: n, Rank: len(dims), dims: dims}
-	if elem == elemInt64 && n == int64(len(ints)) {
-		t.ints = ints
-	}
+	t = Initializer{Type: elem, Bits: bitsOf(elem), Elements: n, Rank: len(dims)}
 	if !outside && len(entries) == 0 {
 		return name, t, nil
 	}

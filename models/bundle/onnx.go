@@ -21,7 +21,7 @@ const (
 
 	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute, nodeDomain = 1, 2, 3, 4, 5, 7
 
-	attrName, attrFloat, attrInt, attrInts                                  = 1, 2, 3, 8
+	attrName, attrFloat, attrInt                                            = 1, 2, 3
 	attrTensor, attrGraph, attrTensors, attrGraphs, attrSparse, attrSparses = 5, 6, 10, 11, 22, 23
 
 	valueName, valueType, typeTensor = 1, 2, 1
@@ -47,7 +47,6 @@ type Node struct {
 
 	name, domain string
 	floats       map[string]float32 // attributes that are one float
-	value        Initializer        // of a Constant
 }
 
 // Initializer is a tensor that is stored with the graph.
@@ -56,9 +55,6 @@ type Initializer struct {
 	Bits     int64 // of an element; 0 for strings and complex numbers
 	Elements int64
 	Rank     int
-
-	dims []int64
-	ints []int64 // its numbers, where it has few and they are int64
 }
 
 // tensorInfo is a graph's declared input or output. A dimension is −1 where it is dynamic.
@@ -146,7 +142,7 @@ func (g *ONNX) attribute(n *Node, raw []byte) error {
 	var name string
 	var number int64
 	var real float32
-	var tensors, ints int
+	tensors := 0
 	err := protofield.Each(raw, func(f protofield.Field) (err error) {
 		switch f.Tag {
 		case attrName:
@@ -157,13 +153,10 @@ func (g *ONNX) attribute(n *Node, raw []byte) error {
 			}
 		case attrInt:
 			number = int64(f.Number)
-		case attrInts:
-			n.value.ints, err = f.Varints(n.value.ints)
-			ints = len(n.value.ints)
 		case attrTensor, attrTensors:
 			var b []byte
 			if b, err = f.Sub(); err == nil {
-				_, n.value, err = g.tensor(b)
+				_, _, err = g.tensor(b)
 			}
 			if tensors++; f.Tag == attrTensor && tensors > 1 {
 				return fmt.Errorf("%w: an attribute with two tensors", protofield.ErrDamaged)
@@ -179,9 +172,6 @@ func (g *ONNX) attribute(n *Node, raw []byte) error {
 		return fmt.Errorf("it has the attribute %q twice", name)
 	}
 	n.Ints[name], n.floats[name] = number, real
-	if tensors == 0 {
-		n.value.Elements = max(n.value.Elements, int64(ints), int64(len(raw)/4))
-	}
 	return err
 }
 

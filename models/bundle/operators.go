@@ -11,28 +11,20 @@ import (
 // read and write. Control flow, sequences, strings and random numbers are not among them, and neither are kernels that
 // nobody here has looked at.
 var operators = map[string]map[string]bool{
-	"": words(samesize + elementwise + `Attention BatchNormalization Concat ConstantOfShape Conv Einsum EyeLike Expand Gather
-		GatherElements GatherND Gemm MatMul MatMulInteger NonZero OneHot Pad Range RotaryEmbedding Tile`),
+	"": words(`Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention BatchNormalization BitShift BitwiseAnd BitwiseNot
+		BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Compress Concat Constant ConstantOfShape Conv Cos Cosh CumSum DepthToSpace
+		DequantizeLinear Div DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather GatherElements GatherND
+		Gelu Gemm Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN
+		LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization MatMul MatMulInteger Max Mean Min Mish Mod Mul Neg
+		NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
+		ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape RotaryEmbedding Round
+		ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign SimplifiedLayerNormalization Sin Sinh Size Slice Softmax Softplus
+		Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze
+		Where Xor`),
 	"com.microsoft": words(`BiasGelu FastGelu GatherBlockQuantized Gelu MatMulNBits PagedAttention QuickGelu RotaryEmbedding
 		SimplifiedLayerNormalization SkipLayerNormalization SkipSimplifiedLayerNormalization`),
 	"loopserve": words(`PackedLinear PagedAttention QuantLinear`),
 }
-
-// samesize are those whose results are no larger than the largest of their inputs, and take as little work; Shape's and
-// Size's are larger only where that is a number.
-const samesize = `Abs Acos Acosh ArgMax ArgMin Asin Asinh Atan Atanh BitwiseNot Cast CastLike Ceil Celu Clip Compress Constant Cos Cosh CumSum
-	DepthToSpace DequantizeLinear DynamicQuantizeLinear Elu Erf Exp Flatten Floor Gelu GroupNormalization HardSigmoid HardSwish
-	Hardmax Identity InstanceNormalization IsInf IsNaN LayerNormalization LeakyRelu Log LogSoftmax LpNormalization Mish Neg Not
-	QuantizeLinear RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
-	ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign
-	SimplifiedLayerNormalization Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Swish Tan Tanh
-	ThresholdedRelu TopK Transpose Trilu Unique Unsqueeze `
-
-// elementwise are those whose results have the larger of each dimension.
-const elementwise = `Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min
-	Mod Mul Or Pow PRelu Sub Sum Where Xor `
-
-var sameSize, elementWise = words(samesize), words(elementwise)
 
 func words(text string) map[string]bool {
 	out := map[string]bool{}
@@ -55,79 +47,6 @@ func (n *Node) known() error {
 		return fmt.Errorf("the operator is not one of those that a bundle may use (docs/bundle-format.md): export the model without it")
 	}
 	return nil
-}
-
-// maxFolded bounds the numbers that are computed from constants alone, beyond twice those that are stored.
-const maxFolded = 1 << 24
-
-// checkConstants bounds what nodes compute that no input reaches: the runtime does it while it loads.
-func (g *ONNX) checkConstants() error {
-	known, budget := map[string]Initializer{}, int64(maxFolded)
-	for name, t := range g.Initializers {
-		known[name] = t
-		budget += min(2*t.Elements, math.MaxInt64/4-budget)
-	}
-	for i := range g.Nodes {
-		n := &g.Nodes[i]
-		in := make([]Initializer, 0, len(n.Inputs))
-		for _, name := range n.Inputs {
-			if t, ok := known[name]; ok {
-				in = append(in, t)
-			} else if name != "" {
-				in = nil
-				break
-			}
-		}
-		if in == nil || n.Op != "Constant" && len(in) == 0 {
-			continue
-		}
-		out, err := n.folded(in)
-		if budget -= out.Elements; err != nil || budget < 0 {
-			return fmt.Errorf("node %q (%s) computes from constants alone, and up to %d numbers: store its result in the graph instead", n.name, n.Op, out.Elements)
-		}
-		for _, name := range n.Outputs {
-			known[name] = out
-		}
-	}
-	return nil
-}
-
-// folded bounds the result of a node whose inputs are all known, and its work. It fails where it is too large to count.
-func (n *Node) folded(in []Initializer) (out Initializer, err error) {
-	sizes := make([]int64, len(in))
-	for i, t := range in {
-		sizes[i] = t.Elements
-	}
-	switch shape := in[max(len(in), 1)-1:]; {
-	case n.Op == "Constant":
-		return n.value, nil
-	case n.Op == "ConstantOfShape" || n.Op == "Expand" || n.Op == "Tile": // as large as the last input says
-		if sizes = append(sizes[:len(sizes)-1], shape[0].ints...); shape[0].ints == nil {
-			sizes = []int64{-1}
-		}
-	case n.Op == "Concat":
-		for _, size := range sizes {
-			out.Elements += size
-		}
-		return out, nil
-	case sameSize[n.Op]:
-		out.Elements = max(slices.Max(sizes), fewInts)
-		if len(in) == 1 && n.Op != "Transpose" {
-			out.dims = in[0].dims
-		}
-		return out, nil
-	case slices.Contains([]string{"Conv", "Pad", "OneHot", "Range"}, n.Op): // larger than what they read
-		sizes = []int64{-1}
-	case elementWise[n.Op] && !slices.ContainsFunc(in, func(t Initializer) bool { return len(t.dims) != len(in[0].dims) || t.dims == nil }):
-		sizes = slices.Clone(in[0].dims)
-		for _, t := range in {
-			for d := range sizes {
-				sizes[d] = max(sizes[d], t.dims[d])
-			}
-		}
-	}
-	out.Elements, err = elements(sizes)
-	return out, err
 }
 
 // bound is what an integer attribute of an operator of ours may be. A node without it has def.

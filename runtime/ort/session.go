@@ -42,7 +42,7 @@ func truth(b bool) C.int {
 // Upstream: onnxruntime_session_options_config_keys.h
 const (
 	filesDirectly = "session.use_external_initializer_file_buffers_directly" // tensors stay in the buffers of Files
-	foldedBytes   = "optimization.constant_folding_max_output_size_in_bytes" // what is larger is computed in each call
+	without       = "optimization.disable_specified_optimizers"
 )
 
 // LoadBytes loads a graph; name stands in errors. The bytes are no longer needed when it returns, those of opt.Files are.
@@ -101,7 +101,8 @@ func (e *Env) options(opt SessionOptions) (*binding.SessionOptions, error) {
 		err = o.SetMemPattern(false) // the pattern is of one shape, and ours change from call to call
 	}
 	if err == nil {
-		err = errors.Join(o.AddSessionConfigEntry(filesDirectly, "1"), o.AddSessionConfigEntry(foldedBytes, "67108864"))
+		// A load computes nothing that a graph asks for: nobody would bound it.
+		err = errors.Join(o.AddSessionConfigEntry(filesDirectly, "1"), o.AddSessionConfigEntry(without, "ConstantFolding"))
 	}
 	for name, b := range opt.Files {
 		cname := C.CString(name)
