@@ -130,10 +130,11 @@ func loopFormer3() *Checkpoint {
 	return Size{Hidden: 2048, Heads: 32, FFN: 5120, Vocab: 50304, Context: 1024, Loop: 3}.LoopFormer()
 }
 
-// dory4 is nvidia/NVIDIA-Nemotron-Labs-Dory1.0-4B-BF16: 3,975,229,440 parameters, each layer stored as two, and the paper's 256 K positions.
+// dory4 is nvidia/NVIDIA-Nemotron-Labs-Dory1.0-4B-BF16: 3,975,229,440 parameters, each layer stored as two; 8,192 positions are the
+// default of its class, the release's own key was not seen.
 func dory4() *Checkpoint {
 	s := Size{
-		Hidden: 2560, Heads: 16, KVHeads: 4, HeadDim: 256, FFN: 7168, Vocab: 131072, Context: 1 << 18, Prelude: 8, Loop: 20, Coda: 8, Loops: 2, Theta: 10000,
+		Hidden: 2560, Heads: 16, KVHeads: 4, HeadDim: 256, FFN: 7168, Vocab: 131072, Context: 8192, Prelude: 8, Loop: 20, Coda: 8, Loops: 2, Theta: 10000,
 	}
 	c := s.Dory()
 	for i, t := range c.Tensors {
