@@ -127,6 +127,7 @@ func (s *Server) start(c *gin.Context, p *generate.Plan, prompts []generate.Prom
 	if err != nil {
 		return nil, err
 	}
+	holdOf(c).end() // nothing of the body is kept but the prompt, which fits the context: the stream may take hours
 	g.ID = prefix + c.GetString(keyRequestID)
 	setLoopHeaders(c, p)
 	c.Writer.Header().Set(prefixHeader, prefixKey(c.GetHeader(prefixHeader), p.Model.Name, prompts[0].IDs))

@@ -91,6 +91,9 @@ func (h *hold) pause() {
 
 // end gives everything back.
 func (h *hold) end() {
+	if h == nil {
+		return
+	}
 	h.pause()
 	h.mu.Lock()
 	defer h.mu.Unlock()

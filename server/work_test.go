@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -180,5 +181,26 @@ func TestBudgetIsGivenBack(t *testing.T) {
 		if got, _ := tell(t, ts.URL+"/v1/completions", `{"prompt":"a","user":"`+strings.Repeat("a", 700<<10)+`"}`); got != "200 " {
 			t.Fatal(got)
 		}
+	}
+}
+
+// A stream that is open holds nothing of the budget for bodies: a slow reader's would keep everybody else's out.
+func TestOpenStreamsHoldNoBytes(t *testing.T) {
+	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
+	ts, _ := serve(t, s, server.Config{BodyBudget: 300 << 10})
+	body := fmt.Sprintf(`{"prompt":"x","stream":true,"user":%q}`, strings.Repeat("u", 200<<10))
+	streams, stop := context.WithCancel(t.Context())
+	var open sync.WaitGroup
+	defer open.Wait()
+	defer stop()
+	for n := range 3 {
+		open.Go(func() {
+			req, _ := http.NewRequestWithContext(streams, http.MethodPost, ts.URL+"/v1/completions", strings.NewReader(body))
+			if res, err := ts.Client().Do(req); err == nil {
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}
+		})
+		waitFor(t, 20*time.Second, "the stream", func() bool { started, _ := s.count(); return started == n+1 })
 	}
 }
