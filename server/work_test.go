@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,12 +85,16 @@ func TestFloods(t *testing.T) {
 			var served, refused atomic.Int32
 			most := peak(func() {
 				var wg sync.WaitGroup
-				for range tt.n {
+				n := tt.n
+				if testing.Short() { // the race detector makes each body take ten times as long
+					n /= 6
+				}
+				for range n {
 					wg.Go(func() {
 						switch got, retry := tell(t, ts.URL+tt.path, tt.body); {
 						case got == tt.want:
 							served.Add(1)
-						case got == "503 too_many_bytes" && retry != "":
+						case got == "503 too_many_bytes" && retry != "", got == hungUp && !tt.all:
 							refused.Add(1)
 						default:
 							t.Errorf("%s", got)
@@ -113,9 +119,15 @@ func TestFloods(t *testing.T) {
 	}
 }
 
+// hungUp is a refusal whose connection was closed before the client, still sending on a busy machine, had read it.
+const hungUp = "hung up"
+
 // tell posts a body and returns the answer's status and code, and its Retry-After. The answer is not kept.
 func tell(t *testing.T, url, body string) (got, retry string) {
 	res, err := http.Post(url, "application/json", strings.NewReader(body))
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return hungUp, ""
+	}
 	if err != nil {
 		return err.Error(), ""
 	}
