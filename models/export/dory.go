@@ -274,7 +274,7 @@ func (m *dory) attend(b *builder, g *onnx.Graph, t func(string, ...int) *safeten
 		return g.Node("", "Reshape", []string{x, g.Ints(name, dims, int64(len(dims)))})
 	}
 	heads := b.up(g, b.sphere(g, shape(parts[0], "qk_heads", -1, int64(a.heads+a.kvHeads), int64(a.headDim)), a.headDim))
-	places := g.Node("", "Unsqueeze", []string{g.Input("position_ids", onnx.Int64, onnx.Dynamic("rows")), g.Ints("axis_1", []int64{1}, 1)})
+	places := asColumn(g, "position_ids", onnx.Int64)
 	table := func(name string, values []float32) string {
 		return b.floats(g, "rope_"+name+"_"+kind, values, int64(m.context), int64(a.headDim/2))
 	}
@@ -298,7 +298,7 @@ func (m *dory) mlp(b *builder, g *onnx.Graph, t func(string, ...int) *safetensor
 	wide := b.linear(g, x, b.opt.Weights, t("mlp.gate_proj", m.ffn, m.hidden), t("mlp.up_proj", m.ffn, m.hidden))
 	scale := func(v float64) float64 { return v * math.Sqrt(float64(m.hidden)) }
 	wide = b.scaled(g, wide, b.act, scale, t("mlp.suv_gate", m.ffn), t("mlp.suv_up", m.ffn))
-	halves := g.NodeN("", "Split", []string{wide}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2})
+	halves := split(g, wide, 2)
 	u := g.Node("", "Mul", []string{b.silu(g, halves[0]), halves[1]})
 	return b.linear(g, b.sphere(g, u, m.ffn), b.opt.Weights, t("mlp.down_proj", m.hidden, m.ffn))
 }

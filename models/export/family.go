@@ -357,6 +357,15 @@ func (f *base) widthOf(name string) int {
 	return cmp.Or(f.width, f.hidden)
 }
 
+// parts are a state's first hidden numbers and what stands behind them; "" where it has no more.
+func (f *base) parts(g *onnx.Graph, state string) (first, rest string) {
+	if f.width == 0 {
+		return state, ""
+	}
+	both := split(g, state, 2)
+	return both[0], both[1]
+}
+
 // States of Options.
 const (
 	StateZeros  = "zeros"

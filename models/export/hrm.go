@@ -101,18 +101,17 @@ func (m *hrmText) layers(b *builder, g *onnx.Graph, stack string) []layer {
 
 // pass appends one pass of a stack on x; its keys and values are those of the loop's layers from slot on.
 func (m *hrmText) pass(b *builder, g *onnx.Graph, stack []layer, x string, slot int) string {
-	one := b.constant(g, m.hidden, 1)
 	q, _ := m.widths()
 	for i, l := range stack {
-		gqkv := biased(g, b.linear(g, b.normBy(g, x, one, b.eps), b.opt.Weights, l.qkv...), l.bias)
+		gqkv := biased(g, b.linear(g, b.gainless(g, x, m.hidden), b.opt.Weights, l.qkv...), l.bias)
 		w := int64(q)
 		parts := g.NodeN("", "Split", []string{gqkv, g.Ints("gqkv_widths", []int64{w, w, w, w}, 4)}, 4, onnx.Attr{Name: "axis", V: 1})
 		seen := b.attend(g, m.attention, parts[1:4:4], slot+i, m.loop)
 		gated := g.Node("", "Mul", []string{g.Node("", "Sigmoid", parts[:1]), seen})
 		x = b.add(g, x, biased(g, b.linear(g, gated, b.opt.Weights, l.o), l.oBias))
-		x = b.add(g, x, b.mlp(g, l, b.normBy(g, x, one, b.eps)))
+		x = b.add(g, x, b.mlp(g, l, b.gainless(g, x, m.hidden)))
 	}
-	return b.normBy(g, x, one, b.eps)
+	return b.gainless(g, x, m.hidden)
 }
 
 func (m *hrmText) build(b *builder) (prelude, block, coda *onnx.Graph) {
@@ -130,7 +129,7 @@ func (m *hrmText) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	block, h := m.startBlock(b)
 	m.attention.paging(b, block)
 	lowStack, highStack := m.layers(b, block, "L"), m.layers(b, block, "H")
-	high, low := m.halves(block, h)
+	high, low := m.parts(block, h)
 	before, slot := high, 0
 	for range m.cycles {
 		low = m.pass(b, block, lowStack, b.add(block, low, high), slot)
@@ -142,17 +141,10 @@ func (m *hrmText) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	b.relativeChange(block, before, high)
 
 	coda, h = m.startCoda(b)
-	high, _ = m.halves(coda, h)
+	high, _ = m.parts(coda, h)
 	m.finishCoda(b, coda, high, nil, m.head(b, embed))
 	b.leftover("rotary_emb.inv_freq")
 	return prelude, block, coda
-}
-
-// halves are z_H and z_L of a state.
-func (m *hrmText) halves(g *onnx.Graph, state string) (high, low string) {
-	d := int64(m.hidden)
-	parts := g.NodeN("", "Split", []string{state, g.Ints("state_widths", []int64{d, d}, 2)}, 2, onnx.Attr{Name: "axis", V: 1})
-	return parts[0], parts[1]
 }
 
 // hrmTemplate is the prompt that the model was trained on: conditions, of which each is a token, then the question; it has no turns.

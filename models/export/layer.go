@@ -138,7 +138,7 @@ func (b *builder) mlp(g *onnx.Graph, l layer, x string) string {
 		half := g.Node("", "Mul", []string{r, g.Floats("half", []float32{0.5})})
 		return b.linear(g, b.down(g, g.Node("", "Mul", []string{r, half})), b.opt.Weights, l.proj)
 	}
-	halves := g.NodeN("", "Split", []string{wide}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2})
+	halves := split(g, wide, 2)
 	return biased(g, b.linear(g, g.Node("", "Mul", []string{b.silu(g, halves[0]), halves[1]}), b.opt.Weights, l.proj), l.projBias)
 }
 

@@ -12,10 +12,7 @@ import (
 // loopFormer is LoopFormer (arXiv 2602.11451): a GPT of which all layers are looped, and each layer's norms are scaled and its
 // branches gated by vectors made of where the row is on its way (t) and how far this loop goes (dt). Positions are learned; the
 // head is the embedding.
-type loopFormer struct {
-	base
-	biased bool
-}
+type loopFormer struct{ base }
 
 func init() { families["loopformer"] = newLoopFormer }
 
@@ -35,7 +32,9 @@ func newLoopFormer(c *config, _ hasTensor) (family, error) {
 	if a.heads*a.headDim != m.hidden {
 		c.fail("n_embd (or hidden_size) is %d, must be a multiple of n_head (or num_attention_heads), %d", m.hidden, a.heads)
 	}
-	c.take("bias", &m.biased)
+	on := false
+	c.take("bias", &on)
+	m.biases = biases{qkv: on, o: on, mlp: on}
 	c.must("tie_word_embeddings", "true")
 	m.tied, m.eps = true, torchEpsilon
 	m.loops, m.auto = c.hinted(bundle.LoopRange{Min: 1, Default: trainedSteps, Trained: trainedSteps, Max: 2 * trainedSteps})
@@ -77,11 +76,8 @@ func (m *loopFormer) build(b *builder) (prelude, block, coda *onnx.Graph) {
 	for i := range m.loop {
 		l, mod := m.layer(b, block, i, where, rows)
 		mul := func(x, by string) string { return block.Node("", "Mul", []string{x, by}) }
-		norm := func() string {
-			return b.normBy(block, h, b.constant(block, m.hidden, 1), m.eps)
-		}
-		h = b.add(block, h, mul(b.attention(block, m.attention, l, mul(norm(), mod[2]), i, m.loop), mod[0]))
-		h = b.add(block, h, mul(b.mlp(block, l, mul(norm(), mod[3])), mod[1]))
+		h = b.add(block, h, mul(b.attention(block, m.attention, l, mul(b.gainless(block, h, m.hidden), mod[2]), i, m.loop), mod[0]))
+		h = b.add(block, h, mul(b.mlp(block, l, mul(b.gainless(block, h, m.hidden), mod[3])), mod[1]))
 	}
 	b.named(block, h, b.inner("hidden_out"))
 	m.finishBlock(b, block, before)
@@ -97,14 +93,14 @@ func (m *loopFormer) build(b *builder) (prelude, block, coda *onnx.Graph) {
 func (m *loopFormer) where(b *builder, g *onnx.Graph) (where, rows string) {
 	var at [2]string
 	for i, name := range []string{"time", "step"} {
-		at[i] = g.Node("", "Unsqueeze", []string{g.Input(name, onnx.Float, onnx.Dynamic("rows")), g.Ints("axis_1", []int64{1}, 1)})
+		at[i] = asColumn(g, name, onnx.Float)
 	}
 	if b.act == onnx.Float { // CUDA has no kernel for it, and rows to spare
 		rows = g.Name("rows")
 		places := g.Name("places")
 		both := g.Node("", "Concat", at[:], onnx.Attr{Name: "axis", V: 1})
 		g.NodeTo("", "Unique", []string{both}, []string{places, "", rows}, onnx.Attr{Name: "axis", V: 0})
-		copy(at[:], g.NodeN("", "Split", []string{places}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2}))
+		copy(at[:], split(g, places, 2))
 	}
 	const pairs = 128
 	frequencies := make([]float32, pairs)
@@ -145,14 +141,12 @@ func (m *loopFormer) layer(b *builder, g *onnx.Graph, i int, where, rows string)
 		qkv: []*safetensors.Tensor{t("attn.c_attn", 3*m.hidden, m.hidden)}, o: t("attn.c_proj", m.hidden, m.hidden),
 		fc: []*safetensors.Tensor{t("mlp.c_fc", m.ffn, m.hidden)}, proj: t("mlp.c_proj", m.hidden, m.ffn), activation: gelu,
 	}
-	if m.biased {
-		l.bias, l.oBias, l.fcBias, l.projBias = b.biasOf(g, l.qkv...), b.biasOf(g, l.o), b.biasOf(g, l.fc...), b.biasOf(g, l.proj)
-	}
+	m.bias(b, g, &l)
 	all := m.affine(b, g, b.opt.Weights, b.down(g, where), at+"adaLN_modulation.1", 4*m.hidden, m.hidden)
 	if rows != "" {
 		all = g.Node("", "Gather", []string{all, rows}, onnx.Attr{Name: "axis", V: 0})
 	}
-	parts := g.NodeN("", "Split", []string{all}, 4, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 4})
+	parts := split(g, all, 4)
 	one := b.numbers(g, b.act, "one", []float32{1}, 1)
 	for _, factor := range parts[2:] {
 		parts = append(parts, g.Node("", "Add", []string{factor, one}))

@@ -30,11 +30,16 @@ func (b *builder) flush(g *onnx.Graph) {
 	}
 }
 
-// norm appends x·rsqrt(mean x² + eps)·gain (nil: without one), together with the addition that makes x where that has just been added.
+// norm appends x·rsqrt(mean x² + eps)·gain, together with the addition that makes x where that has just been added.
 // With 16-bit activations it is float32 between two casts: the runtime's node for both sums the squares of float16 in
 // float16, and the casts also keep its optimizer from making that node.
 func (b *builder) norm(g *onnx.Graph, x string, gain *safetensors.Tensor) string {
 	return b.normBy(g, x, b.vector(g, gain), b.eps)
+}
+
+// gainless is norm without a gain, of rows of a width.
+func (b *builder) gainless(g *onnx.Graph, x string, width int) string {
+	return b.normBy(g, x, b.constant(g, width, 1), b.eps)
 }
 
 // normBy is norm with an initializer as gain, and an epsilon of its own.
@@ -324,4 +329,14 @@ func (b *builder) matrix(g *onnx.Graph, precision string, parts ...*safetensors.
 		return b.rows(parts, func(row []float32) error { return writeAs(w, elements[precision], row) })
 	})
 	return g.External(key, elements[precision], place, n, parts[0].Shape[1])
+}
+
+// split cuts rows into n equal parts.
+func split(g *onnx.Graph, x string, n int) []string {
+	return g.NodeN("", "Split", []string{x}, n, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: n})
+}
+
+// asColumn is an input [rows] as [rows, 1].
+func asColumn(g *onnx.Graph, name string, t onnx.Type) string {
+	return g.Node("", "Unsqueeze", []string{g.Input(name, t, onnx.Dynamic("rows")), g.Ints("axis_1", []int64{1}, 1)})
 }

@@ -67,30 +67,18 @@ func (m *decoder) describe(to *bundle.Manifest) {
 	}
 }
 
-// parts are x and the anchor of a state; "" where it has none.
-func (f *base) parts(g *onnx.Graph, h string) (x, anchor string) {
-	if f.width == 0 {
-		return h, ""
-	}
-	both := g.NodeN("", "Split", []string{h}, 2, onnx.Attr{Name: "axis", V: 1}, onnx.Attr{Name: "num_outputs", V: 2})
-	return both[0], both[1]
-}
-
 // step ends a block whose layers made natural of x.
 func (f *base) step(b *builder, g *onnx.Graph, x, natural, anchor string) {
 	one := g.Floats("one", []float32{1})
-	column := func(name string) string {
-		return g.Node("", "Unsqueeze", []string{g.Input(name, onnx.Float, onnx.Dynamic("rows")), g.Ints("axis_1", []int64{1}, 1)})
-	}
 	mix := func(from, to, share string) string { // exact where the share is 0 or 1
 		rest := g.Node("", "Sub", []string{one, share})
 		return b.down(g, g.Node("", "Add", []string{g.Node("", "Mul", []string{b.up(g, from), rest}), g.Node("", "Mul", []string{b.up(g, to), share})}))
 	}
-	next, out := mix(x, natural, column("step")), b.inner("hidden_out")
+	next, out := mix(x, natural, asColumn(g, "step", onnx.Float)), b.inner("hidden_out")
 	if anchor == "" {
 		g.NodeTo("", "Identity", []string{next}, []string{out})
 	} else { // the first loop's output is the anchor: its time is 0, a later one's at least 1/loops
-		late := g.Node("", "Mul", []string{column("time"), g.Floats("many", []float32{1 << 20})})
+		late := g.Node("", "Mul", []string{asColumn(g, "time", onnx.Float), g.Floats("many", []float32{1 << 20})})
 		first := g.Node("", "Max", []string{g.Node("", "Sub", []string{one, late}), g.Floats("nothing", []float32{0})})
 		g.NodeTo("", "Concat", []string{next, mix(anchor, natural, first)}, []string{out}, onnx.Attr{Name: "axis", V: 1})
 	}
