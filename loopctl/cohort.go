@@ -11,7 +11,7 @@ const foresight = 32
 
 // align says which sequences' next tokens wait for a later tick.
 func (c *Controller) align() {
-	saved, _ := c.costs[StageCoda].fit()
+	saved := c.costs[StageCoda].fixed()
 	tick := c.shown.SecondsPerTick
 	if saved <= 0 || tick <= 0 || c.cfg.Scheduling == ScheduleLockstep || len(c.running) > c.capacity.MaxRows {
 		return
