@@ -58,8 +58,8 @@ func readPlan(text string, m *bundle.Manifest) (p capacityPlan, err error) {
 	return p, nil
 }
 
-// plan measures what this machine does of such requests at several loop counts, and says how many replicas the load wants.
-func (p capacityPlan) run(cmd *cobra.Command, dir string, load inspect.Load) (err error) {
+// run measures what this machine does of such requests at several loop counts, and says how many replicas the load wants.
+func (p capacityPlan) run(cmd *cobra.Command, b *bundle.Bundle, load inspect.Load) (err error) {
 	on := &benchTarget{}
 	defer func() { err = errors.Join(err, on.close()) }()
 	// The settings are the environment's: flags of the same names say here what inspect shows.
@@ -69,16 +69,15 @@ func (p capacityPlan) run(cmd *cobra.Command, dir string, load inspect.Load) (er
 	if err != nil {
 		return err
 	}
-	if err := on.openConfigured(cmd, dir, cfg); err != nil {
+	if err := on.openConfigured(cmd, b.Dir, cfg); err != nil {
 		return err
 	}
-	m := on.engine.Manifest
-	clients := 32
+	const clients = 32
 	client, stop := on.start(0)
 	defer func() { err = errors.Join(err, stop()) }()
 	loops := []int{p.Loops}
 	for _, l := range []int{p.Loops / 4, p.Loops / 2, 2 * p.Loops} {
-		if l >= max(m.Loops.Min, 1) && l <= m.Loops.Max {
+		if l >= max(b.Manifest.Loops.Min, 1) && l <= b.Manifest.Loops.Max {
 			loops = append(loops, l)
 		}
 	}
@@ -89,10 +88,6 @@ func (p capacityPlan) run(cmd *cobra.Command, dir string, load inspect.Load) (er
 		Runs: 2, WarmUp: 1, Seed: 1, Vocab: on.vocab, Progress: func(done, total int, now measure.Shape) { bar.step(done, total, fmt.Sprintf("%d loops", now.Loops)) },
 	})
 	bar.end()
-	if err != nil {
-		return err
-	}
-	b, err := bundle.Open(dir, bundle.Options{SkipHash: true})
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ a load wants, their memory, and with a price for an hour of one the cost of a mi
 				if err != nil {
 					return err
 				}
-				return p.run(cmd, args[0], load)
+				return p.run(cmd, b, load)
 			}
 			load.KVMemory = int64(app.Sized(&configs.Config{Provider: ort.ProviderCPU, KVMemory: kv}, host.Here(), b.Manifest.FileBytes()).KVMemory)
 			facts, err := inspect.Bundle(b, load)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -85,8 +86,8 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 			a = nil
 		}
 	}()
-	var keys []configs.Key
-	if keys, a.dirs, err = look(cfg); err != nil {
+	keys, dirs, trust, err := look(cfg)
+	if a.dirs = dirs; err != nil {
 		return a, err
 	}
 	here := host.Here()
@@ -98,10 +99,6 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 			return a, err
 		}
 		a.log = slog.New(a.tracer.LogHandler(log.Handler()))
-	}
-	trust, err := bundle.PublicKeys(cfg.Trust)
-	if err != nil {
-		return a, err
 	}
 	registry := metrics.New()
 	if cfg.VLLMAliases {
@@ -128,33 +125,32 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 	return a, nil
 }
 
-// look reads the keys and finds the bundles that a configuration names.
-func look(cfg *configs.Config) (keys []configs.Key, dirs []string, err error) {
+// look reads the keys, of callers and of who may sign, and finds the bundles that a configuration names.
+func look(cfg *configs.Config) (keys []configs.Key, dirs []string, trust []ed25519.PublicKey, err error) {
 	if keys, err = access(cfg); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if _, err = bundle.PublicKeys(cfg.Trust); err != nil {
-		return nil, nil, &ConfigError{fmt.Errorf("trust: %w", err)}
+	if trust, err = bundle.PublicKeys(cfg.Trust); err != nil {
+		return nil, nil, nil, &ConfigError{fmt.Errorf("trust: %w", err)}
 	}
 	if dirs, err = FindBundles(cfg.Models); err != nil {
-		return nil, nil, &ConfigError{err}
+		return nil, nil, nil, &ConfigError{err}
 	}
 	if n := len(dirs); len(cfg.ServedModelName) > 0 && n != 1 {
-		return nil, nil, &ConfigError{fmt.Errorf("served_model_name is for one model, and models leads to %d bundles: name one of them", n)}
+		return nil, nil, nil, &ConfigError{fmt.Errorf("served_model_name is for one model, and models leads to %d bundles: name one of them", n)}
 	}
-	return keys, dirs, nil
+	return keys, dirs, trust, nil
 }
 
 // Check finds what is wrong with a configuration whose models are bundles, without serving anything: its error is a *ConfigError. Of
 // bundles it looks at all but the hashes; one that would be left out is an error where strict, or where no other is left.
 func Check(cfg *configs.Config) error {
-	_, dirs, err := look(cfg)
+	_, dirs, trust, err := look(cfg)
 	if cfg.TLSCert != "" {
 		if _, e := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey); e != nil {
 			err = errors.Join(err, fmt.Errorf("tls_cert and tls_key: %w", e))
 		}
 	}
-	trust, e := bundle.PublicKeys(cfg.Trust)
 	var out []error
 	for _, dir := range dirs {
 		if _, e := bundle.Open(dir, bundle.Options{SkipHash: true, Trust: trust}); e != nil {
@@ -162,9 +158,9 @@ func Check(cfg *configs.Config) error {
 		}
 	}
 	if cfg.Strict || len(out) == len(dirs) {
-		e = errors.Join(append(out, e)...)
+		err = errors.Join(append(out, err)...)
 	}
-	if err = errors.Join(err, e); err != nil {
+	if err != nil {
 		return &ConfigError{err}
 	}
 	return nil

@@ -51,7 +51,7 @@ type Manifest struct {
 	PrefixLM bool `json:"prefix_lm,omitempty"`
 	// Auto is the adaptive depth that the model does well with: what name@auto stands for.
 	Auto *Auto `json:"auto,omitempty"`
-	// KVPolicies lists what the model allows, the default first: depth, latest, modulo:m.
+	// KVPolicies lists what the model allows, the default first: depth, latest, first, last_loop, modulo:m.
 	KVPolicies []string `json:"kv_policies"`
 
 	// Provider is what the graphs need: "" is the CPU, "cuda" a device with ONNX Runtime's CUDA provider.
