@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -43,25 +42,25 @@ type ModelControl interface {
 }
 
 // Admin is the handler of the admin listener: metrics, profiles, and models in and out of memory. It asks for the same
-// keys as the API (where some are operators', for those, but for what tells of the server's health), and refuses the same requests of browsers, since a listener on loopback is open to whatever page an
-// operator looks at. No page of another site may use it.
+// keys as the API (for profiles and models, where some keys are operators', for one of those), and refuses the same requests of
+// browsers, since a listener on loopback is open to whatever page an operator looks at. No page of another site may use it.
 func (s *Server) Admin(models ModelControl) http.Handler {
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.Use(s.identify, s.account, s.recover, s.authorize, s.guard(s.cfg.AdminListen, nil))
 	r.NoRoute(noRoute("the admin listener has /metrics, /debug/pprof/, /livez, /version and /admin/models", r))
 	r.NoMethod(s.noMethod)
-	r.Use(func(c *gin.Context) {
-		if path := c.FullPath(); s.operators && !s.operates(c) && (strings.HasPrefix(path, "/admin") || strings.HasPrefix(path, "/debug")) {
-			fail(c, failure(http.StatusForbidden, "operator_only", "this API key is no operator's: ask the operator of this server for one that is"))
-		}
-	})
 	r.GET("/livez", s.answers(s.getLive))
 	r.GET("/version", s.answers(s.getVersion))
 	r.GET("/metrics", s.getMetrics)
 
-	r.GET("/debug/pprof/*profile", gin.WrapH(http.DefaultServeMux)) // where net/http/pprof puts its handlers
-	r.POST("/debug/pprof/symbol", gin.WrapF(pprof.Symbol))
+	own := r.Group("", func(c *gin.Context) {
+		if s.operators && !s.operates(c) {
+			fail(c, failure(http.StatusForbidden, "operator_only", "this API key is no operator's: ask the operator of this server for one that is"))
+		}
+	})
+	own.GET("/debug/pprof/*profile", gin.WrapH(http.DefaultServeMux)) // where net/http/pprof puts its handlers
+	own.POST("/debug/pprof/symbol", gin.WrapF(pprof.Symbol))
 
 	answer := func(c *gin.Context, err error) {
 		if err != nil {
@@ -70,11 +69,11 @@ func (s *Server) Admin(models ModelControl) http.Handler {
 		}
 		respond(c, http.StatusOK, gin.H{"models": models.ModelStatus()})
 	}
-	r.GET("/admin/models", func(c *gin.Context) { answer(c, nil) })
-	r.POST("/admin/models/:id/reload", func(c *gin.Context) { answer(c, models.Reload(c.Request.Context(), c.Param("id"))) })
-	r.POST("/admin/models/:id/load", func(c *gin.Context) { answer(c, models.LoadModel(c.Request.Context(), c.Param("id"))) })
-	r.POST("/admin/models/:id/unload", func(c *gin.Context) { answer(c, models.UnloadModel(c.Param("id"))) })
-	r.POST("/admin/rescan", func(c *gin.Context) { answer(c, models.Rescan(c.Request.Context())) })
+	own.GET("/admin/models", func(c *gin.Context) { answer(c, nil) })
+	own.POST("/admin/models/:id/reload", func(c *gin.Context) { answer(c, models.Reload(c.Request.Context(), c.Param("id"))) })
+	own.POST("/admin/models/:id/load", func(c *gin.Context) { answer(c, models.LoadModel(c.Request.Context(), c.Param("id"))) })
+	own.POST("/admin/models/:id/unload", func(c *gin.Context) { answer(c, models.UnloadModel(c.Param("id"))) })
+	own.POST("/admin/rescan", func(c *gin.Context) { answer(c, models.Rescan(c.Request.Context())) })
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { s.serve(r, w, q) })
 }
 
