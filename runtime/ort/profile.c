@@ -84,6 +84,7 @@ static double median(const kind *k, ls_time what, double *sorted) {
 
 void ls_profile_print(void) {
   if (!on) return;
+  pthread_mutex_lock(&lock);
   fprintf(stderr, "medians of calls by rows and width, in us\n%6s %7s %7s %9s %9s %9s %9s %9s %9s\n", "rows",
           "width", "calls", "call", "products", "attention", "waiting", "reading", "between");
   for (size_t i = 0; i < count; i++) {
@@ -98,4 +99,5 @@ void ls_profile_print(void) {
     free(k->times);
   }
   count = 0;
+  pthread_mutex_unlock(&lock);
 }
