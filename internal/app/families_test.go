@@ -14,8 +14,30 @@ import (
 
 	"github.com/loopserve/loopserve/internal/golden"
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export"
 )
+
+// exported is a vector's checkpoint as a bundle that can be served, in a folder.
+func exported(t *testing.T, checkpoint, to string, opt export.Options) *bundle.Manifest {
+	t.Helper()
+	from := filepath.Join(t.TempDir(), "checkpoint")
+	if err := os.CopyFS(from, os.DirFS(checkpoint)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(from, "tokenizer.json")); err != nil { // ids alone are sent and compared: any will do
+		text := read(t, filepath.Join(goldentest.Dir(t, "golden"), "ouro/tiny-mha/tokenizer.json"))
+		if err := os.WriteFile(filepath.Join(from, "tokenizer.json"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opt.Exporter = "test"
+	m, err := export.Export(t.Context(), from, to, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
 
 // Every family over HTTP: all tiny checkpoints on one server, their greedy answers the reference's, to the token, at each loop count.
 func TestGoldenOverHTTP(t *testing.T) {
@@ -32,21 +54,8 @@ func TestGoldenOverHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		from := filepath.Join(t.TempDir(), "checkpoint")
-		if err := os.CopyFS(from, os.DirFS(path)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(filepath.Join(from, "tokenizer.json")); err != nil { // ids alone are sent and compared: any will do
-			text := read(t, filepath.Join(goldentest.Dir(t, "golden"), "ouro/tiny-mha/tokenizer.json"))
-			if err := os.WriteFile(filepath.Join(from, "tokenizer.json"), text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
 		name := strings.ReplaceAll(c.Family+"-"+filepath.Base(path), "_", "-")
-		m, err := export.Export(t.Context(), from, filepath.Join(dir, name), export.Options{Exporter: "test"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := exported(t, path, filepath.Join(dir, name), export.Options{})
 		s := served{name, "greedy/", m.Loops.Max, c}
 		if m.PrefixLM {
 			s.greedy = "prefix/greedy/"

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -33,19 +32,7 @@ func TestVectorsOverHTTP(t *testing.T) {
 		"qwen3":  {"qwen3/tiny-qknorm-v5", export.Options{Loop: "2-3", LoopKV: export.LoopFirst}, [][2]string{{`"loops":3`, "cache_first-full/T_3"}, {`"loops":3,"replay_loops":[3,1]`, "cache_first-bypass/T_3"}}},
 		"planes": {"qwen3/tiny-qknorm-v5", export.Options{Loop: "2-3"}, [][2]string{{`"loops":3`, "greedy/T_3"}}},
 	} {
-		from := filepath.Join(t.TempDir(), "checkpoint")
-		if err := os.CopyFS(from, os.DirFS(filepath.Join(vectors, filepath.FromSlash(c.path)))); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(filepath.Join(from, "tokenizer.json")); err != nil { // ids alone are sent and compared: any will do
-			if err := os.WriteFile(filepath.Join(from, "tokenizer.json"), read(t, filepath.Join(vectors, "ouro/tiny-mha/tokenizer.json")), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		c.opt.Exporter = "test"
-		if _, err := export.Export(t.Context(), from, filepath.Join(dir, name), c.opt); err != nil {
-			t.Fatal(err)
-		}
+		exported(t, filepath.Join(vectors, filepath.FromSlash(c.path)), filepath.Join(dir, name), c.opt)
 		for _, a := range c.asks {
 			asks = append(asks, ask{name, a[0], c.path, a[1]})
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,18 +18,8 @@ import (
 
 // A request's own steps over HTTP: the reference's token, a warning of steps that were never trained, and refusals by name.
 func TestTrajectoryOverHTTP(t *testing.T) {
-	vectors := goldentest.Dir(t, "golden")
-	from, dir := filepath.Join(t.TempDir(), "checkpoint"), t.TempDir()
-	path := filepath.Join(vectors, "loopformer", "tiny-2x8")
-	if err := os.CopyFS(from, os.DirFS(path)); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(from, "tokenizer.json"), read(t, filepath.Join(vectors, "ouro/tiny-mha/tokenizer.json")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := export.Export(t.Context(), from, filepath.Join(dir, "m"), export.Options{Exporter: "test"}); err != nil {
-		t.Fatal(err)
-	}
+	dir, path := t.TempDir(), filepath.Join(goldentest.Dir(t, "golden"), "loopformer", "tiny-2x8")
+	exported(t, path, filepath.Join(dir, "m"), export.Options{})
 	c, err := golden.Open(path)
 	if err != nil {
 		t.Fatal(err)

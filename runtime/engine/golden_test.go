@@ -28,14 +28,7 @@ func TestGolden(t *testing.T) {
 	eachCase(t, func(name string, c *golden.Case, dir string) {
 		for how, chunk := range chunks {
 			t.Run(name+"/"+how, func(t *testing.T) {
-				var e parity.Engine = openEngine(t, env, dir, engine.Options{PageSize: 16, KVBytes: 64 << 20})
-				if strings.Contains(how, "company") {
-					e = inCompany(e)
-				}
-				report, err := parity.Check(e, c, parity.Options{Chunk: chunk})
-				if err != nil {
-					t.Fatal(err)
-				}
+				report := checkedIn(t, env, c, dir, how, chunk)
 				if !report.OK() {
 					report.Write(t.Output())
 					t.Error("outside the tolerance")
@@ -136,17 +129,24 @@ func TestGoldenTrainFree(t *testing.T) {
 	}
 }
 
+// checkedIn compares a bundle with its case in one of chunks.
+func checkedIn(t *testing.T, env *ort.Env, c *golden.Case, dir, how string, chunk int) parity.Report {
+	t.Helper()
+	var e parity.Engine = openEngine(t, env, dir, engine.Options{PageSize: 16, KVBytes: 64 << 20})
+	if strings.Contains(how, "company") {
+		e = inCompany(e)
+	}
+	report, err := parity.Check(e, c, parity.Options{Chunk: chunk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
 // sameInEveryWay runs the case in each of chunks.
 func sameInEveryWay(t *testing.T, env *ort.Env, c *golden.Case, dir string) {
 	for how, chunk := range chunks {
-		var e parity.Engine = openEngine(t, env, dir, engine.Options{PageSize: 16, KVBytes: 64 << 20})
-		if strings.Contains(how, "company") {
-			e = inCompany(e)
-		}
-		report, err := parity.Check(e, c, parity.Options{Chunk: chunk})
-		if err != nil {
-			t.Fatal(err)
-		}
+		report := checkedIn(t, env, c, dir, how, chunk)
 		if !report.OK() || len(report.Lines) < 8 {
 			report.Write(t.Output())
 			t.Errorf("%s: outside the tolerance, or too little was compared", how)

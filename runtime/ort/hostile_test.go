@@ -93,7 +93,7 @@ func playHostile(t *testing.T, e *Env, g graph, dims map[string][]int, fill func
 // Attributes, shapes and metadata of an attention node at random, most of them hostile: nothing but an error comes of it.
 func TestHostileAttention(t *testing.T) {
 	e := open(t)
-	loads, runs := 0, 0
+	var played tally
 	for i := range rounds(t) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 11))
@@ -147,28 +147,40 @@ func TestHostileAttention(t *testing.T) {
 					g.inputs[i].dims[d] = fmt.Sprintf("%s_%d", g.inputs[i].name, d)
 				}
 			}
-			loaded, ran := playHostile(t, e, g, dims, func(name string, b *Buffer) {
+			played.add(playHostile(t, e, g, dims, func(name string, b *Buffer) {
 				if of, ok := map[string][]int32{"cumulative_sequence_length": a.cumulative, "past_seqlens": a.past, "block_table": a.table, "visible_seqlens": visible}[name]; ok {
 					copy(b.I32(), of)
 				}
-			}, []int{max(rows, 0), a.qHeads * a.headDim})
-			if loaded {
-				loads++
-			}
-			if ran {
-				runs++
-			}
+			}, []int{max(rows, 0), a.qHeads * a.headDim}))
 		})
 	}
-	if n := rounds(t); runs < n/5 || loads == n || runs == loads {
-		t.Errorf("of %d graphs %d were loaded and %d ran: what is drawn is too tame or too wild to try anything", n, loads, runs)
+	played.judge(t)
+}
+
+// tally counts what was loaded and what ran.
+type tally struct{ loads, runs int }
+
+func (c *tally) add(loaded, ran bool) {
+	if loaded {
+		c.loads++
+	}
+	if ran {
+		c.runs++
+	}
+}
+
+// judge fails where what was drawn did not try anything.
+func (c *tally) judge(t *testing.T) {
+	t.Helper()
+	if n := rounds(t); c.runs < n/5 || c.loads == n || c.runs == c.loads {
+		t.Errorf("of %d graphs %d were loaded and %d ran: what is drawn is too tame or too wild to try anything", n, c.loads, c.runs)
 	}
 }
 
 // The same of a product.
 func TestHostileProduct(t *testing.T) {
 	e := open(t)
-	loads, runs := 0, 0
+	var played tally
 	for i := range rounds(t) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 13))
@@ -194,16 +206,8 @@ func TestHostileProduct(t *testing.T) {
 				d := rng.IntN(len(dims[name]))
 				dims[name][d] = hostile(rng, max(dims[name][d], 1))
 			}
-			loaded, ran := playHostile(t, e, packedLinearGraph(p, attributes), dims, func(string, *Buffer) {}, out)
-			if loaded {
-				loads++
-			}
-			if ran {
-				runs++
-			}
+			played.add(playHostile(t, e, packedLinearGraph(p, attributes), dims, func(string, *Buffer) {}, out))
 		})
 	}
-	if n := rounds(t); runs < n/5 || loads == n || runs == loads {
-		t.Errorf("of %d graphs %d were loaded and %d ran: what is drawn is too tame or too wild to try anything", n, loads, runs)
-	}
+	played.judge(t)
 }
