@@ -6,10 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 skip() { echo "SKIP container: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root, for debootstrap and chroot"
-if [ "${CI:-}" = true ] && command -v apt-get >/dev/null && ! command -v buildah debootstrap >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  { apt-get update && apt-get install -y --no-install-recommends buildah debootstrap; } >/dev/null 2>&1 </dev/null || true
-fi
+. scripts/debian.sh
+from_debian buildah debootstrap >/dev/null 2>&1 || true
 command -v buildah >/dev/null && command -v debootstrap >/dev/null || skip "no buildah or no debootstrap"
 work=$(mktemp -d)
 trap 'finish' EXIT

@@ -3,11 +3,8 @@
 # tarball in a folder, the .deb's unit is hardened; the arm64 binary runs under qemu where there is one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  { apt-get update && apt-get install -y --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static systemd; } \
-    >/dev/null 2>&1 </dev/null || echo "not installed: the arm64 compiler, qemu, systemd"
-fi
+. scripts/debian.sh
+from_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static systemd >/dev/null 2>&1 || echo "not installed: the arm64 compiler, qemu, systemd"
 arches=amd64
 command -v aarch64-linux-gnu-gcc >/dev/null && arches+=" arm64" || echo "arm64: not built, aarch64-linux-gnu-gcc is missing (Debian: gcc-aarch64-linux-gnu)"
 [ "$(uname -m)" = x86_64 ] || { echo "the packages are checked on x86_64"; exit 77; }

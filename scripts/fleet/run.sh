@@ -5,10 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 client=fleet
 . scripts/clients/setup.sh
-if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  { apt-get update && apt-get install -y --no-install-recommends haproxy nginx-light; } >"$work/install.out" 2>&1 </dev/null || true
-fi
+. scripts/debian.sh
+from_debian haproxy nginx-light >"$work/install.out" 2>&1 || true
 make --silent build
 tried=
 for balancer in haproxy nginx; do

@@ -5,13 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 client=playground
 . scripts/clients/setup.sh
+. scripts/debian.sh
 command -v node >/dev/null && command -v npm >/dev/null || skip "no node or no npm"
 browser() { [ -n "${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; }
-if ! browser && [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  { timeout 900 apt-get update && timeout 900 apt-get install -y --no-install-recommends chromium fonts-dejavu-core; } >"$work/install.out" 2>&1 </dev/null ||
-    skip "Chromium not installed: $(tail -n 1 "$work/install.out")"
-fi
+browser || from_debian chromium fonts-dejavu-core >"$work/install.out" 2>&1 || skip "Chromium not installed: $(tail -n 1 "$work/install.out")"
 browser || skip "no Chromium: install the package chromium, or set CHROMIUM to its path"
 dir=.cache/playground
 mkdir -p $dir
