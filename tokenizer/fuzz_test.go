@@ -51,6 +51,7 @@ func FuzzStream(f *testing.F) {
 		all = append(all, loadVector(f, "testdata", name))
 	}
 	f.Add([]byte{1, 2, 3, 200, 255, 0, 17}, false)
+	f.Add([]byte{37, 2, 48}, false) // byte-fallback: <0x20>, <0xFD>, "+"; the space is cut before its run goes bad
 	f.Fuzz(func(t *testing.T, data []byte, skip bool) {
 		for _, tok := range all {
 			var ids []int32

@@ -229,7 +229,8 @@ func checkStreams(t *testing.T, dir string) {
 }
 
 // checkStream: the pieces of a stream are what Decode gives. But a character that was whole before its run of byte tokens
-// went bad has been said by then, where Decode has a U+FFFD, of three bytes, for each of its bytes.
+// went bad has been said by then, where Decode has a U+FFFD, of three bytes, for each of its bytes; and a first space among
+// them was cut by then, where a Strip cuts one.
 func checkStream(t testing.TB, tok tokenizer.Tokenizer, ids []int32, skip bool, want string) {
 	t.Helper()
 	if got := stream(t, tokenizer.NewPatientDecoder(tok, skip), ids); got != want {
@@ -240,7 +241,8 @@ func checkStream(t testing.TB, tok tokenizer.Tokenizer, ids []int32, skip bool, 
 	}
 	got := stream(t, tok.NewDecoder(skip), ids)
 	said := strings.Count(want, "\ufffd") - strings.Count(got, "\ufffd")
-	if said < 0 || said == 0 && got != want || len(want)-len(got) != 2*said || !utf8.ValidString(got) {
+	cut := len(want) - len(got) - 2*said
+	if said < 0 || said == 0 && got != want || cut < 0 || cut > 1 || !utf8.ValidString(got) {
 		t.Errorf("%v: streamed\n got %q\nwant %q", ids, got, want)
 	}
 }
