@@ -32,6 +32,7 @@ type Ref struct {
 }
 
 // Parse reads hf:ORG/NAME, hf:ORG/NAME@REVISION and hf:ORG/NAME/FILE.gguf. ok says whether text begins as one does.
+// FILE has no @, after which a revision would begin.
 func Parse(text string) (ref Ref, ok bool, err error) {
 	rest, ok := strings.CutPrefix(text, "hf:")
 	if !ok {
@@ -46,8 +47,8 @@ func Parse(text string) (ref Ref, ok bool, err error) {
 	}
 	ref.Repo, ref.Revision = name, cmp.Or(revision, "main")
 	if !repoRule.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, "--") || at && revision == "" ||
-		!plain(ref.Revision) || ref.File != "" && (!plain(ref.File) || !strings.HasSuffix(ref.File, ".gguf")) {
-		return ref, true, fmt.Errorf("%q %w: write hf:ORG/NAME, hf:ORG/NAME@REVISION or hf:ORG/NAME/FILE.gguf", text, ErrRef)
+		!plain(ref.Revision) || ref.File != "" && (!plain(ref.File) || strings.Contains(ref.File, "@") || !strings.HasSuffix(ref.File, ".gguf")) {
+		return ref, true, fmt.Errorf("%q %w: write hf:ORG/NAME, hf:ORG/NAME@REVISION or hf:ORG/NAME/FILE.gguf, with no @ in FILE", text, ErrRef)
 	}
 	return ref, true, nil
 }

@@ -156,6 +156,7 @@ func TestParse(t *testing.T) {
 	for _, text := range []string{
 		"hf:", "hf:name", "hf:org/", "hf:/name", "hf:../name", "hf:org/..", "hf:org/na--me", "hf:org/name@", "hf:org/name@../../x", "hf:org/name@/etc",
 		"hf:org/name/sub", "hf:org/name/../x.gguf", "hf:org/name//x.gguf", "hf:org/name@a\\b", "hf:org/na me", "hf:org/name@a\nb",
+		"hf:org/name/a@b.gguf", "hf:org/name@v2/a@b.gguf",
 	} {
 		if _, ok, err := hub.Parse(text); !ok || err == nil {
 			t.Errorf("%q was taken", text)
@@ -517,7 +518,7 @@ func TestTogether(t *testing.T) {
 
 // Whatever stands behind hf:, what is taken names a place below the cache, and is read again as the same.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"hf:a/b", "hf:a/b@v1", "hf:a/b/x.gguf", "hf://a/b@c/d/x.gguf", "hf:../b", "hf:a/b@../../x", "hf:a/b/../x.gguf"} {
+	for _, seed := range []string{"hf:a/b", "hf:a/b@v1", "hf:a/b/x.gguf", "hf://a/b@c/d/x.gguf", "hf:../b", "hf:a/b@../../x", "hf:a/b/../x.gguf", "hf:a/b@c/@.gguf"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
