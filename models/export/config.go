@@ -27,7 +27,7 @@ type config struct {
 	opt  Options // of the window
 
 	theta float64           // RoPE's base where no key says one; 0: one must
-	seen  map[string]string // what the family makes of each key, for docs/families.md
+	seen  map[string]string // what the family makes of each key, for docs/models.md
 }
 
 // readConfig reads config.json as if the keys to ignore were not in it.

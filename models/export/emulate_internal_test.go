@@ -1,8 +1,11 @@
 package export
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/loopserve/loopserve/models/bundle"
 )
 
 // Emulated asks for 16-bit graphs that run on the CPU: the same nodes, with the CPU's float32 attention between casts
@@ -37,6 +40,27 @@ func KeysOf(dir string) (map[string]string, error) {
 		}
 	}
 	return c.seen, err
+}
+
+// Planned is what a checkpoint's config makes of a manifest, before any graph or weight is there.
+func Planned(dir string, has func(tensor string) bool) (*bundle.Manifest, error) {
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	c, err := readConfig(f, nil)
+	if err != nil {
+		return nil, err
+	}
+	m := &bundle.Manifest{Kind: bundle.KindPaged, Precision: bundle.Precision{Activations: F32}}
+	class := c.names(&m.Family)
+	m.Family = cmp.Or(m.Family, classNames[class])
+	made, err := families[m.Family](c, has)
+	if err == nil {
+		made.describe(m)
+	}
+	return m, err
 }
 
 // InertKeys are the rows of the table in docs/export.md.

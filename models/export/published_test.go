@@ -14,7 +14,7 @@ import (
 	"github.com/loopserve/loopserve/internal/measure/random"
 )
 
-var checkpointTo = flag.String("checkpoint", "", "checkpoint that TestBigCheckpoint writes: ouro-1.4b=FOLDER, or huginn-3.5b, hrm-text-1b, qwen3-4b, dory-4b, loopformer-3x8")
+var checkpointTo = flag.String("checkpoint", "", "checkpoint that TestBigCheckpoint writes: NAME=FOLDER, such as ouro-1.4b=FOLDER; an unknown NAME lists all")
 
 // TestBigCheckpoint writes a random checkpoint of a released model's exact size, to measure exports of that size:
 //
@@ -45,7 +45,10 @@ func TestBigCheckpoint(t *testing.T) {
 // published are checkpoints with the configs, tensor names, shapes and types of released models, by name: their weights
 // are random, and so they say something of sizes and times alone.
 func published(name string) (*Checkpoint, error) {
-	all := map[string]func() *Checkpoint{"ouro-1.4b": ouro14, "huginn-3.5b": huginn35, "hrm-text-1b": hrm1, "qwen3-4b": qwen4, "dory-4b": dory4, "loopformer-3x8": loopFormer3}
+	all := map[string]func() *Checkpoint{
+		"ouro-1.4b": ouro14, "ouro-2.6b": ouro26, "huginn-3.5b": huginn35, "retrofit-llama-1b": retrofit1, "nanbeige-3b": nanbeige3, "hrm-text-1b": hrm1,
+		"qwen3-4b": qwen4, "dory-4b": dory4, "loopformer-3x8": loopFormer3, "parcae-1.3b": parcae13, "smollm2-135m": smolLM2,
+	}
 	checkpoint, ok := all[name]
 	if !ok {
 		names := slices.Sorted(maps.Keys(all))
@@ -55,17 +58,22 @@ func published(name string) (*Checkpoint, error) {
 }
 
 // ouro14 is ByteDance/Ouro-1.4B: 1,434,652,673 parameters in 269 tensors.
-func ouro14() *Checkpoint {
+func ouro14() *Checkpoint { return ouroOf(24) }
+
+// ouro26 is ByteDance/Ouro-2.6B: twice the layers.
+func ouro26() *Checkpoint { return ouroOf(48) }
+
+func ouroOf(n int) *Checkpoint {
 	c := Size{
-		Hidden: 2048, Heads: 16, KVHeads: 16, HeadDim: 128, FFN: 5632, Vocab: 49152, Context: 65536, Loop: 24, Loops: 4, Theta: 1e6,
+		Hidden: 2048, Heads: 16, KVHeads: 16, HeadDim: 128, FFN: 5632, Vocab: 49152, Context: 65536, Loop: n, Loops: 4, Theta: 1e6,
 	}.Ouro()
-	layers := make([]string, 24)
+	layers := make([]string, n)
 	for i := range layers {
 		layers[i] = "full_attention"
 	}
 	for key, v := range map[string]any{
 		"architectures": []string{"OuroForCausalLM"}, "attention_dropout": 0.0, "early_exit_step": nil, "initializer_range": 0.02,
-		"layer_types": layers, "max_window_layers": 24, "pad_token_id": 0, "sliding_window": nil, "torch_dtype": "bfloat16",
+		"layer_types": layers, "max_window_layers": n, "pad_token_id": 0, "sliding_window": nil, "torch_dtype": "bfloat16",
 		"use_cache": true, "use_sliding_window": false,
 	} {
 		c.Config[key] = v
@@ -92,6 +100,43 @@ func huginn35() *Checkpoint {
 	}
 	c.add(random.Matrix, "lm_head.weight", 65536, 5280)
 	c.add(random.Buffer, "freqs_cis", 1, 4096, 1, 48, 2)
+	return c
+}
+
+// retrofit1 is smcleish/Recurrent-Llama-3.2-train-recurrence-16: 4, 6 and 4 of Llama-3.2-1B's layers.
+func retrofit1() *Checkpoint {
+	return Size{
+		Hidden: 2048, Heads: 32, KVHeads: 8, FFN: 8192, Vocab: 128256, Context: 1024, Prelude: 4, Loop: 6, Coda: 4, Loops: 16, Theta: 500000,
+	}.Retrofit(false)
+}
+
+// nanbeige3 is Nanbeige/Nanbeige4.2-3B: 4.17 billion parameters.
+func nanbeige3() *Checkpoint {
+	return Size{
+		Hidden: 3072, Heads: 48, KVHeads: 8, HeadDim: 128, FFN: 10752, Vocab: 166144, Context: 262144, Loop: 22, Loops: 2, Theta: 7e7,
+	}.Nanbeige()
+}
+
+// parcae13 is SandyResearch/parcae-1.3b.
+func parcae13() *Checkpoint {
+	c := Size{Hidden: 1536, Heads: 12, FFN: 6144, Vocab: 32768, Context: 2048, Prelude: 8, Loop: 8, Coda: 8, Loops: 8, Theta: 50000}.Parcae()
+	c.Config["recurrent_intermediation_embedding_dimension"] = 6144
+	for _, t := range c.Tensors {
+		if strings.HasPrefix(t.Name, "transformer.core_block.") {
+			for i, n := range t.Shape {
+				t.Shape[i] = min(n, 6144)
+			}
+		}
+	}
+	return c
+}
+
+// smolLM2 is HuggingFaceTB/SmolLM2-135M-Instruct, tied.
+func smolLM2() *Checkpoint {
+	c := Size{Hidden: 576, Heads: 9, KVHeads: 3, HeadDim: 64, FFN: 1536, Vocab: 49152, Context: 8192, Loop: 30, Loops: 1, Theta: 1e5}.llama(
+		"llama", "input_layernorm", "post_attention_layernorm")
+	c.Config["tie_word_embeddings"] = true
+	c.Tensors = slices.DeleteFunc(c.Tensors, func(t random.Tensor) bool { return t.Name == "lm_head.weight" })
 	return c
 }
 
@@ -200,7 +245,7 @@ func TestPublishedSizes(t *testing.T) {
 	for name, want := range map[string]struct {
 		tensors  int
 		elements int64
-	}{"ouro-1.4b": {269, 1_434_652_673}, "huginn-3.5b": {0, 0}, "hrm-text-1b": {131, 1_182_795_264}, "qwen3-4b": {398, 4_022_468_096}, "dory-4b": {507, 3_975_229_440}} {
+	}{"ouro-1.4b": {269, 1_434_652_673}, "huginn-3.5b": {0, 0}, "hrm-text-1b": {131, 1_182_795_264}, "qwen3-4b": {398, 4_022_468_096}, "dory-4b": {507, 3_975_229_440}, "smollm2-135m": {272, 134_515_008}} {
 		c, err := published(name)
 		if err != nil {
 			t.Fatal(err)

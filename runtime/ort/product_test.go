@@ -358,7 +358,7 @@ func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
 	}
 }
 
-// [rows, 1024] × [1024, 5632] as in docs/log.md; GMAC/s counts one multiplication with its addition.
+// [rows, 1024] × [1024, 5632] as in docs/adr/0009; GMAC/s counts one multiplication with its addition.
 func BenchmarkProduct(b *testing.B) {
 	for _, bits := range []int{4, 8, 16, 32} {
 		for _, isa := range []int{productPortable, productAVX2, productAVXVNNI, productAVX512VNNI} {
