@@ -1,4 +1,4 @@
-// Drives the playground of a running server in headless Chromium and asserts what a user would see; docs/playground.md.
+// Drives the playground of a running server in headless Chromium and asserts what a user would see (docs/quickstart.md).
 //
 //   node test.mjs --url http://127.0.0.1:8080 [--keyed http://127.0.0.1:8081 --key KEY] [--shots DIR] [--only NAME]
 //
