@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/loopserve/loopserve/internal/golden"
@@ -86,7 +87,7 @@ func continued() int {
 // TestTable prints docs/export.md's tables (go test ./models/export -run Table -v -whole) and holds their claims: int8
 // keeps greedy tokens and the adder's answers, int4 errs less than symmetric blocks of MatMulNBits did (a mean of 1.051),
 // and products that took in what stands around them err as much as those that did not. bf16 errs less than int8, and float32
-// products are ONNX Runtime's but for rounding.
+// products are ONNX Runtime's but for rounding. With -whole the table of errors must be the page's.
 func TestTable(t *testing.T) {
 	env := openEnv(t)
 	head := "| checkpoint, loops |"
@@ -94,6 +95,10 @@ func TestTable(t *testing.T) {
 		head += " " + p.name + " |"
 	}
 	t.Log(head)
+	told, err := os.ReadFile("../../docs/export.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var totals [len(precisions)]loss
 	for _, path := range goldentest.Cases(t) {
 		c, err := golden.Open(path)
@@ -105,6 +110,8 @@ func TestTable(t *testing.T) {
 		loops := e.Manifest().Loops.Default
 		all, want := texts(t, c, e, loops)
 		line := fmt.Sprintf("| %s, %d |", filepath.Base(filepath.Dir(path))+" "+filepath.Base(path), loops)
+		_, cells, _ := strings.Cut(string(told), "\n"+line)
+		cells, _, _ = strings.Cut(cells, "\n")
 		for i, p := range precisions {
 			q, l := engineOf(t, env, path, p.opt), loss{}
 			for j, text := range all {
@@ -113,6 +120,9 @@ func TestTable(t *testing.T) {
 				totals[i].add(got, want[j])
 			}
 			line += " " + l.String() + " |"
+			if i != 7 && *whole && !strings.Contains(cells, " "+l.String()+" |") {
+				t.Errorf("docs/export.md does not say that %s comes to: %s", p.name, line)
+			}
 		}
 		t.Log(line)
 	}
