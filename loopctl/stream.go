@@ -50,6 +50,9 @@ func (s *Stream) Next(ctx context.Context) (Event, error) {
 	}
 }
 
+// Ready says whether an event is there that Next would give at once.
+func (s *Stream) Ready() bool { return len(s.events) > 0 }
+
 func (s *Stream) took(e Event, ok bool) (Event, error) {
 	if !ok {
 		return Event{}, io.EOF

@@ -203,8 +203,8 @@ func (s *Server) getBenchEvents(c *gin.Context, j *job) (any, error) {
 	for {
 		state, changed := j.watch()
 		state.Result = nil
-		if w.send(state) != nil {
-			return nil, nil //nolint:nilerr // the client has left
+		if w.send(state) != nil || w.flush() != nil {
+			return nil, nil // the client has left
 		}
 		if state.Status != jobRunning {
 			_ = w.done()

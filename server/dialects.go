@@ -70,8 +70,7 @@ func (s *Server) streamTyped(c *gin.Context, g *generate.Sequences, a dialect.An
 	w := newEventWriter(c)
 	send := func(events []dialect.Event) (gone bool) {
 		for _, e := range events {
-			data, err := api.Encode(e.Data)
-			if err != nil || w.event(e.Type, data) != nil {
+			if w.event(e.Type, e.Data) != nil {
 				return true
 			}
 		}
@@ -81,10 +80,13 @@ func (s *Server) streamTyped(c *gin.Context, g *generate.Sequences, a dialect.An
 		return
 	}
 	for {
+		if !g.Ready() && w.flush() != nil {
+			return // the client is gone
+		}
 		d, err := g.Next()
 		if err != nil {
-			if !gone(c, err) {
-				send(a.Fail(s.broken(c, err)))
+			if !gone(c, err) && !send(a.Fail(s.broken(c, err))) {
+				_ = w.flush()
 			}
 			return
 		}
@@ -96,7 +98,9 @@ func (s *Server) streamTyped(c *gin.Context, g *generate.Sequences, a dialect.An
 		}
 	}
 	s.shelf(c).Keep(a) // before the client can follow on it
-	send(a.End())
+	if !send(a.End()) {
+		_ = w.flush()
+	}
 	note(c, "tokens", g.Usage.CompletionTokens)
 }
 

@@ -203,7 +203,7 @@ func model(name string, g generate.Generator) *generate.Model {
 }
 
 // serverOf is a server of some models.
-func serverOf(t *testing.T, models ...*generate.Model) *server.Server {
+func serverOf(t testing.TB, models ...*generate.Model) *server.Server {
 	t.Helper()
 	srv := server.New(server.Config{}, quiet(), nil)
 	if err := srv.SetModels(models...); err != nil {

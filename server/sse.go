@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -16,6 +18,9 @@ import (
 func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer) {
 	w := newEventWriter(c)
 	for open := g.Len(); open > 0; {
+		if !g.Ready() && w.flush() != nil {
+			return // the client is gone
+		}
 		d, err := g.Next()
 		if err != nil {
 			s.endStream(c, w, err)
@@ -71,12 +76,18 @@ func gone(c *gin.Context, err error) bool {
 	return errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil
 }
 
-// eventWriter writes server-sent events, each flushed and each with a deadline of its own.
+// eventWriter writes server-sent events. Those that are there at one time, because a client reads slowly or a machine is busy,
+// go out in one write with one flush and one deadline: whoever waits for further ones has to flush before.
 type eventWriter struct {
 	c *gin.Context
 	// below gin's writer, whose Flush does not tell of errors
-	rc *http.ResponseController
+	rc   *http.ResponseController
+	held bytes.Buffer // events that have not gone out
+	json *json.Encoder
 }
+
+// mostHeld is how many bytes wait for a flush, one event aside.
+const mostHeld = 16 << 10
 
 func newEventWriter(c *gin.Context) *eventWriter {
 	h := c.Writer.Header()
@@ -90,31 +101,50 @@ func newEventWriter(c *gin.Context) *eventWriter {
 	if inner, ok := c.Writer.(interface{ Unwrap() http.ResponseWriter }); ok {
 		w.rc = http.NewResponseController(inner.Unwrap())
 	}
+	w.json = api.NewEncoder(&w.held)
 	extendWrite(c)
 	_ = w.rc.Flush() // the client sees the headers at once; if it cannot, the first event will tell
 	return w
 }
 
-func (w *eventWriter) send(v any) error {
-	data, err := api.Encode(v)
-	if err != nil {
-		return err
-	}
-	return w.event("", data)
+func (w *eventWriter) send(v any) error { return w.event("", v) }
+
+// done sends what ends a stream, and all that is held.
+func (w *eventWriter) done() error {
+	w.held.WriteString("data: [DONE]\n\n")
+	return w.flush()
 }
 
-func (w *eventWriter) done() error { return w.event("", []byte("[DONE]")) }
-
-// event writes an event's name, where it has one, one line of data and the empty line that ends it. JSON has no line break
+// event adds an event's name, where it has one, one line of data and the empty line that ends it. JSON has no line break
 // outside its strings, and none inside them that is not escaped.
-func (w *eventWriter) event(name string, data []byte) error {
-	extendWrite(w.c)
-	buf := make([]byte, 0, len(name)+len(data)+16)
+func (w *eventWriter) event(name string, data any) error {
+	before := w.held.Len()
 	if name != "" {
-		buf = append(append(append(buf, "event: "...), name...), '\n')
+		w.held.WriteString("event: " + name + "\n")
 	}
-	buf = append(append(append(buf, "data: "...), data...), "\n\n"...)
-	if _, err := w.c.Writer.Write(buf); err != nil {
+	w.held.WriteString("data: ")
+	if err := w.json.Encode(data); err != nil {
+		w.held.Truncate(before)
+		return err
+	}
+	w.held.WriteByte('\n')
+	if w.held.Len() < mostHeld {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush sends the events that are held.
+func (w *eventWriter) flush() error {
+	if w.held.Len() == 0 {
+		return nil
+	}
+	extendWrite(w.c)
+	_, err := w.c.Writer.Write(w.held.Bytes())
+	if w.held.Reset(); w.held.Cap() > 4*mostHeld {
+		w.held = bytes.Buffer{} // an echo's: no stream keeps it for hours
+	}
+	if err != nil {
 		return err
 	}
 	return w.rc.Flush()

@@ -49,18 +49,23 @@ type follower struct {
 	called bool // it found calls
 }
 
+// next waits for the next delta.
+func (f *follower) next(ctx context.Context) Delta {
+	e, err := nextEvent(ctx, f.stream)
+	if err != nil {
+		return Delta{Index: f.index, err: err}
+	}
+	d := f.delta(e)
+	d.Index = f.index
+	f.parse(&d)
+	f.begin(&d)
+	return d
+}
+
 // run makes deltas until the stream ends or nobody wants them any more, and returns the loops of the one that nobody took.
 func (f *follower) run(ctx context.Context, out chan<- Delta) (missed int) {
 	for {
-		var d Delta
-		if e, err := nextEvent(ctx, f.stream); err != nil {
-			d.err = err
-		} else {
-			d = f.delta(e)
-			f.parse(&d)
-			f.begin(&d)
-		}
-		d.Index = f.index
+		d := f.next(ctx)
 		select {
 		case out <- d:
 		case <-ctx.Done():

@@ -49,8 +49,8 @@ func (d *Delta) Silent() bool {
 	return d.Text == "" && d.Reasoning == "" && len(d.Calls) == 0 && d.Finish == ""
 }
 
-// Sequences are one request under way: a sequence for each choice, whose deltas come out of one channel. They belong to the
-// handler that started them, which must close them.
+// Sequences are one request under way: a sequence for each choice, whose deltas Next gives. They belong to the handler that
+// started them, which must close them.
 type Sequences struct {
 	*Plan
 
@@ -63,7 +63,8 @@ type Sequences struct {
 	leave   func(used int64)
 	streams []*loopctl.Stream
 	prompts []Prompt
-	deltas  chan Delta
+	alone   *follower    // of the one sequence: whoever calls Next follows it, so that a token wakes one goroutine
+	deltas  chan Delta   // of several, each followed by a goroutine
 	missed  atomic.Int64 // loops of deltas that nobody took
 	wg      sync.WaitGroup
 }
@@ -92,7 +93,7 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 	if err := p.echoed(prompts); err != nil {
 		return nil, err
 	}
-	g := &Sequences{Plan: p, Created: time.Now().Unix(), deltas: make(chan Delta), prompts: prompts, Usage: newUsage(p, prompts)}
+	g := &Sequences{Plan: p, Created: time.Now().Unix(), prompts: prompts, Usage: newUsage(p, prompts)}
 	var err error
 	if g.ctx, g.leave, err = host.Enter(ctx, p.cost(prompts), len(prompts)*p.perPrompt()); err != nil {
 		return nil, err
@@ -110,6 +111,7 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 	if g.streams, err = p.Model.Generator.Submit(requests...); err != nil {
 		return nil, err
 	}
+	g.deltas = make(chan Delta, len(g.streams))
 	for i, stream := range g.streams {
 		prompt := &prompts[i/p.perPrompt()]
 		f := &follower{plan: p, index: i, stream: stream, prompt: prompt, voice: p.voice(prompt.IDs), names: p.names()}
@@ -117,6 +119,10 @@ func (p *Plan) start(ctx context.Context, host Host, call Call, prompts []Prompt
 			f.parser = p.Parser()
 		}
 		f.scorer, _ = requests[i].Scorer.(*promptScorer)
+		if len(g.streams) == 1 {
+			g.alone = f
+			break
+		}
 		g.wg.Go(func() { g.missed.Add(int64(f.run(g.ctx, g.deltas))) })
 	}
 	return g, nil
@@ -180,15 +186,28 @@ func (g *Sequences) Len() int { return len(g.streams) }
 
 // Next waits for a delta of any choice. Its error is why the request must end.
 func (g *Sequences) Next() (Delta, error) {
-	select {
-	case d := <-g.deltas:
-		if d.err == nil {
-			g.Usage.Add(d)
+	var d Delta
+	if g.alone != nil {
+		d = g.alone.next(g.ctx)
+	} else {
+		select {
+		case d = <-g.deltas:
+		case <-g.ctx.Done():
+			return Delta{}, context.Cause(g.ctx)
 		}
-		return d, d.err
-	case <-g.ctx.Done():
-		return Delta{}, context.Cause(g.ctx)
 	}
+	if d.err == nil {
+		g.Usage.Add(d)
+	}
+	return d, d.err
+}
+
+// Ready says whether a delta is there that Next would give at once.
+func (g *Sequences) Ready() bool {
+	if g.alone != nil {
+		return g.alone.stream.Ready()
+	}
+	return len(g.deltas) > 0
 }
 
 // ShownPrompt are a chat's token ids, where return_token_ids asked for them.
@@ -235,6 +254,9 @@ func (g *Sequences) Close() {
 // unread are the loops of tokens that were made and that nobody took, and of one under way for each sequence that has not ended.
 func (g *Sequences) unread() int64 {
 	loops := int(g.missed.Load())
+	for range len(g.deltas) {
+		loops += (<-g.deltas).Loops
+	}
 	for _, s := range g.streams {
 		var err error
 		for e := (loopctl.Event{}); err == nil && e.Finish == loopctl.FinishNone; loops += e.Loops {
