@@ -6,7 +6,7 @@ ADDR ?= 127.0.0.1:8080
 TEST_TIMEOUT ?= 14m
 FUZZTIME ?= 20s
 MIXES ?= 1000
-# Of the soak: 8h once is what docs/security.md asks for.
+# Of the soak: 8h once is what SECURITY.md asks for.
 DURATION ?= 5m
 SEED ?= 1
 HOSTILE ?= 2000

@@ -1,6 +1,8 @@
 package configs_test
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -39,6 +41,42 @@ func TestEveryFieldStandsInTheFile(t *testing.T) {
 		if f.Usage() == "" {
 			t.Errorf("%s has no comment in default.yaml", f.Name)
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the table of settings in docs/operations.md instead of comparing it")
+
+// docs/operations.md has each setting with its spellings, as default.yaml has it.
+func TestDocsListTheSettings(t *testing.T) {
+	const file, begin, end = "../docs/operations.md", "<!-- settings -->\n", "<!-- end -->"
+	table := "| flag | environment | default | meaning |\n|---|---|---|---|\n"
+	for line := range strings.Lines(configs.DefaultYAML()) {
+		if title, ok := strings.CutPrefix(line, "# --- "); ok {
+			table += "| **" + strings.TrimSuffix(title, " ---\n") + "** | | | |\n"
+			continue
+		}
+		key, _, _ := strings.Cut(line, ":")
+		for _, f := range configs.Fields() {
+			if f.Name == key {
+				table += fmt.Sprintf("| `--%s` | `%s` | %s | %s |\n", f.Flag(), f.Env(), f, f.Usage())
+			}
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, found := strings.Cut(rest, end)
+	switch want := before + begin + table + end + after; {
+	case !ok || !found:
+		t.Fatalf("%s has no %q before %q", file, begin, end)
+	case *update:
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case want != string(data):
+		t.Errorf("%s does not have the settings of default.yaml: go test ./configs -run DocsList -update", file)
 	}
 }
 

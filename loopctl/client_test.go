@@ -74,7 +74,7 @@ func (c *crowded) first(s *loopctl.Stream) (ticks int) {
 }
 
 // A small request beside each of those that held the scheduler before has its token loops+2 ticks after it came, at most.
-// docs/security.md promises it.
+// SECURITY.md promises it.
 func TestFirstTokenBeside(t *testing.T) {
 	const loops = 4
 	const bound = loops + 2

@@ -34,7 +34,7 @@ var errSaid = errors.New("said already")
 // errInterrupted is a ^C that a terminal gave as a key.
 var errInterrupted = errors.New("interrupted")
 
-// The exit codes, as docs/cli.md has them.
+// The exit codes, as docs/operations.md has them.
 const (
 	exitOK          = 0
 	exitFailure     = 1
@@ -112,9 +112,9 @@ func mistake(err error) bool {
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "loopserve",
-		Short: "Serves looped transformers: each request chooses how often the block is applied",
+		Short: "Serves looped transformers: each request chooses its number of loops",
 		Long: `Loopserve serves pretrained looped transformers over an OpenAI-compatible API.
-The number of loops, the model's thinking time, is a field of each request.
+The number of loops is a field of each request.
 
 Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 130 interrupted.`,
 		Example: `  loopserve run "123+456+789=" --model adder --loops 1,2,4,8
@@ -136,6 +136,8 @@ var foreignFlags = map[string]string{
 	"max-model-len": "max-context", "ctx-size": "max-context", "context-length": "max-context", "max-num-seqs": "max-running",
 	"parallel": "max-running", "max-running-requests": "max-running", "kv-cache-dtype": "kv-precision", "cache-type-k": "kv-precision",
 	"ssl-certfile": "tls-cert", "ssl-keyfile": "tls-key", "allowed-origins": "cors-origins", "alias": "served-model-name",
+	"gpu-memory-utilization": "model-memory", "kv-cache-memory-bytes": "kv-memory", "block-size": "page-size", "max-num-batched-tokens": "max-rows",
+	"enable-prefix-caching": "prefix-cache", "no-enable-prefix-caching": "prefix-cache", "otlp-traces-endpoint": "trace-endpoint", "download-dir": "cache",
 	"n-predict": "max-tokens", "num-loops": "loops", "temp": "temperature", "device": "provider",
 }
 

@@ -39,7 +39,7 @@ type asked struct {
 	alone  []string // each choice's text and how it ended
 }
 
-// soak is a server under random load. docs/security.md says what it proves.
+// soak is a server under random load. SECURITY.md says what it proves.
 type soak struct {
 	*testing.T
 

@@ -7,52 +7,30 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/loopserve/loopserve/loopctl"
 )
 
 var (
-	descName   = regexp.MustCompile(`fqName: "([^"]+)"`)
-	descLabels = regexp.MustCompile(`variableLabels: \{([^}]*)\}`)
-	inQuery    = regexp.MustCompile(`\b(loopserve_\w+|process_\w+|go_\w+)`)
-	byLabels   = regexp.MustCompile(`by \(([^)]*)\)`)
-	matchers   = regexp.MustCompile(`\{([^{}]*)\}`)
+	inQuery  = regexp.MustCompile(`\b(loopserve_\w+|process_\w+|go_\w+)`)
+	byLabels = regexp.MustCompile(`by \(([^)]*)\)`)
+	matchers = regexp.MustCompile(`\{([^{}]*)\}`)
 )
 
-// described are all metrics that there are, with their labels.
-func described() map[string][]string {
-	m := New()
-	model := Served{
-		Name: "adder", Loaded: func() (bool, int64) { return true, 1 },
-		Snapshot: func() loopctl.Snapshot {
-			return loopctl.Snapshot{PagesTotal: [3]int{1, 1, 1}, RowsByDepth: []int{1}}
-		},
-	}
-	ch := make(chan *prometheus.Desc, 1000)
-	m.registry.Describe(ch)
-	read := make(chan prometheus.Metric, 1000)
-	gauges{func() []Served { return []Served{model} }}.Collect(read)
-	close(read)
-	for metric := range read {
-		ch <- metric.Desc()
-	}
-	close(ch)
+// described are the labels of all metrics that there are.
+func described(t *testing.T) map[string][]string {
 	out := map[string][]string{}
-	for d := range ch {
+	for _, f := range everything(t, New()) {
 		labels := []string{"le", "job", "instance"}
-		if found := descLabels.FindStringSubmatch(d.String()); found != nil && found[1] != "" {
-			labels = append(labels, strings.Split(found[1], ",")...)
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, l.GetName())
 		}
-		out[descName.FindStringSubmatch(d.String())[1]] = labels
+		out[f.GetName()] = labels
 	}
 	return out
 }
 
 // Every query of the dashboard and of the alerts asks for metrics that exist, by labels that they have.
 func TestDashboards(t *testing.T) {
-	known := described()
+	known := described(t)
 	check := func(where, query string) {
 		names := inQuery.FindAllString(query, -1)
 		if len(names) == 0 {
@@ -128,19 +106,6 @@ func TestDashboards(t *testing.T) {
 	}
 }
 
-// docs/observability.md says what each of our metrics means.
-func TestMetricsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/observability.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range described() {
-		if short, ours := strings.CutPrefix(name, "loopserve_"); ours && !strings.Contains(string(text), "`"+short+"`") {
-			t.Errorf("%s is not in docs/observability.md", short)
-		}
-	}
-}
-
 // An alias has the values of what it stands for, and a label that tells of one engine.
 func TestAliases(t *testing.T) {
 	m := New()
@@ -169,7 +134,7 @@ func TestAliases(t *testing.T) {
 		t.Errorf("%d families, %d with %d aliases", len(before), len(after), aliases)
 	}
 	for _, name := range vllmNames {
-		if described()[namespace+"_"+name] == nil {
+		if described(t)[namespace+"_"+name] == nil {
 			t.Errorf("vllm:%s stands for nothing", name)
 		}
 	}

@@ -1,13 +1,18 @@
 package metrics
 
 import (
+	"flag"
+	"fmt"
 	"io"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/loopserve/loopserve/loopctl"
 )
@@ -91,6 +96,29 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
+// everything gathers a registry in which every metric has a value.
+func everything(t *testing.T, m *Registry) []*dto.MetricFamily {
+	t.Helper()
+	m.Watch(func() []Served {
+		return []Served{{Name: "adder", PageBytes: [3]int64{1, 1, 1}, Loaded: func() (bool, int64) { return true, 1 }, Snapshot: func() loopctl.Snapshot {
+			return loopctl.Snapshot{PagesTotal: [3]int{4, 4, 4}, RowsByDepth: []int{1}}
+		}}}
+	})
+	for _, d := range defined {
+		labels := make([]string, len(strings.Fields(d.labels)))
+		if d.buckets == nil {
+			m.counters[d.name].WithLabelValues(labels...).Inc()
+		} else {
+			m.histograms[d.name].WithLabelValues(labels...).Observe(1)
+		}
+	}
+	families, err := m.gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
 // promtool check metrics finds nothing: what ends in _total is a counter, each name has help and a unit, and so on.
 func TestLint(t *testing.T) {
 	for _, aliases := range []bool{false, true} {
@@ -98,24 +126,7 @@ func TestLint(t *testing.T) {
 		if aliases {
 			m.AliasVLLM()
 		}
-		m.Watch(func() []Served {
-			return []Served{{Name: "adder", PageBytes: [3]int64{1, 1, 1}, Loaded: func() (bool, int64) { return true, 1 }, Snapshot: func() loopctl.Snapshot {
-				return loopctl.Snapshot{PagesTotal: [3]int{4, 4, 4}, RowsByDepth: []int{1}}
-			}}}
-		})
-		for _, d := range defined {
-			labels := make([]string, len(strings.Fields(d.labels)))
-			if d.buckets == nil {
-				m.counters[d.name].WithLabelValues(labels...).Inc()
-			} else {
-				m.histograms[d.name].WithLabelValues(labels...).Observe(1)
-			}
-		}
-		families, err := m.gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		problems, err := promlint.NewWithMetricFamilies(families).Lint()
+		problems, err := promlint.NewWithMetricFamilies(everything(t, m)).Lint()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,5 +135,43 @@ func TestLint(t *testing.T) {
 				t.Errorf("%s: %s", p.Metric, p.Text)
 			}
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the list of metrics in docs/operations.md instead of comparing it")
+
+// docs/operations.md lists what there is to scrape.
+func TestDocsListTheMetrics(t *testing.T) {
+	const file, begin, end = "../../docs/operations.md", "<!-- metrics -->\n", "<!-- end -->"
+	list := "| metric `loopserve_…` | type | labels beside `model_name` | vLLM | meaning |\n|---|---|---|---|---|\n"
+	for _, f := range everything(t, New()) {
+		name, ours := strings.CutPrefix(f.GetName(), namespace+"_")
+		if !ours {
+			continue
+		}
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			if l.GetName() != "model_name" {
+				labels = append(labels, l.GetName())
+			}
+		}
+		alias := map[bool]string{true: "yes"}[slices.Contains(vllmNames, name)]
+		list += fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", name, strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), alias, f.GetHelp())
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, found := strings.Cut(rest, end)
+	switch want := before + begin + list + end + after; {
+	case !ok || !found:
+		t.Fatalf("%s has no %q before %q", file, begin, end)
+	case *update:
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case want != string(data):
+		t.Errorf("%s does not list the metrics that there are: go test ./server/metrics -run DocsList -update", file)
 	}
 }

@@ -1,5 +1,5 @@
 // Package simulate_test plays a day of arrivals over a fleet: the real scheduler of each replica, on an engine that takes the measured
-// time of its calls and computes nothing, in testing/synctest's time. `make simulate` prints the tables of docs/deploy.md.
+// time of its calls and computes nothing, in testing/synctest's time. `make simulate` prints the tables of docs/operations.md.
 package simulate_test
 
 import (
