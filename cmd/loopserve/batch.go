@@ -38,17 +38,18 @@ func batchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run-batch -i requests.jsonl -o answers.jsonl",
 		Short: "Answer a file of requests in OpenAI's batch format",
-		Long: `Run-batch sends each line of a file, {"custom_id", "method": "POST", "url": "/v1/…", "body": {…}}, to a server that it runs itself,
-or with --url to another, and writes a line with its answer as soon as there is one, in whatever order. Begun again with the same
-files it goes on: lines that are answered are left alone. The exit code is 1 where an answer is an error; delete its line to ask again.`,
+		Long: `Run-batch sends each line of a file, {"custom_id", "method": "POST", "url": "/v1/…", "body": {…}}, to a server in its own
+process, or with --url to another, and writes a line {"id", "custom_id", "response": {"status_code", "request_id", "body"}, "error"} per answer
+in order of completion. Run again with the same files, it continues with the unanswered lines. A full server is retried; one that is
+unreachable or refuses the key ends the run. The exit code is 1 if an answer is an error; delete its line to ask again.`,
 		Example: `  loopserve run-batch -i requests.jsonl -o answers.jsonl --models models
   loopserve run-batch -i requests.jsonl -o answers.jsonl --url http://127.0.0.1:8080 --concurrency 64`,
 		Args: cobra.NoArgs,
 		RunE: b.run,
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&b.in, "input-file", "i", "", "`file` of requests, one a line")
-	flags.StringVarP(&b.out, "output-file", "o", "", "`file` that answers are added to")
+	flags.StringVarP(&b.in, "input-file", "i", "", "`file` with one request per line")
+	flags.StringVarP(&b.out, "output-file", "o", "", "`file` to append answers to")
 	flags.StringVar(&b.url, "url", "", "server to ask; empty: serve --models in this process. Its key is in LOOPSERVE_API_KEY")
 	flags.StringVar(&b.models, "models", "models", "folder of bundles")
 	flags.IntVar(&b.clients, "concurrency", 16, "requests at the same time")

@@ -23,11 +23,11 @@ func benchCommand() *cobra.Command {
 	var on benchTarget
 	cmd := &cobra.Command{
 		Use:   "bench [bundle]",
-		Short: "Latency against loops: a sweep, and the line latency = a + b·loops",
-		Long: `Bench sweeps loops × concurrency × prompt length × new tokens and prints times to the first token (TTFT), per token
-(TPOT), end to end (e2e), throughput, and the straight line through latency against loops. It runs a bundle in this
-process, without HTTP; or with --url asks any server that speaks OpenAI's completions; or with --random makes a model
-of any size first. docs/benchmarks.md has the definitions.`,
+		Short: "Latency by loops: a sweep, and the fit latency = a + b·loops",
+		Long: `Bench sweeps loops × concurrency × prompt length × new tokens and prints time to first token (TTFT), time per output token
+(TPOT), end-to-end latency (e2e), throughput, and a linear fit of latency by loops. It runs a bundle in this process, without
+HTTP; with --url it measures any server with OpenAI's completions; with --random it makes a model of any size first.
+docs/benchmarks.md has the definitions.`,
 		Example: `  loopserve bench models/adder --loops 1,2,4,8
   loopserve bench --random hidden=1024,layers=4,heads=16,ffn=2816,vocab=32000,weights=int4 --concurrency 1,4,8
   loopserve bench --url http://127.0.0.1:8000 --model qwen --loops 0 --extra '{"cache_prompt":false}'
@@ -62,10 +62,10 @@ of any size first. docs/benchmarks.md has the definitions.`,
 	}
 	flags := cmd.Flags()
 	flags.IntSliceVar(&plan.Loops, "loops", []int{1, 2, 4, 8}, "loop counts; 0: the server's default, for servers without loops")
-	flags.IntSliceVar(&plan.Concurrency, "concurrency", []int{1}, "numbers of clients that send at the same time")
+	flags.IntSliceVar(&plan.Concurrency, "concurrency", []int{1}, "numbers of concurrent clients")
 	flags.IntSliceVar(&plan.PromptTokens, "prompt-tokens", []int{16}, "lengths of prompts")
 	flags.IntSliceVar(&plan.MaxTokens, "max-tokens", []int{16}, "lengths of answers: end-of-sequence is ignored")
-	flags.IntVar(&plan.Runs, "runs", 5, "measured runs of each point, at least: short points get more until their interval is narrow")
+	flags.IntVar(&plan.Runs, "runs", 5, "minimum measured runs per point; short points get more until their confidence interval is narrow")
 	flags.IntVar(&plan.WarmUp, "warmup", 1, "unmeasured runs before the measured ones")
 	flags.Uint64Var(&plan.Seed, "seed", 1, "seed of the prompts")
 	flags.Func("exit-policy", "exit `policy` of every request, loops being the cap", func(name string) (err error) {
@@ -73,12 +73,12 @@ of any size first. docs/benchmarks.md has the definitions.`,
 		return err
 	})
 	flags.Float64Var(&plan.Exit.Threshold, "exit-threshold", 0, "threshold of the exit policy; 0: the policy's default")
-	flags.IntVar(&plan.Draft, "draft", 0, "loops of drafts in every request, below each of --loops; 0: none")
+	flags.IntVar(&plan.Draft, "draft", 0, "loops of draft tokens in every request, below each of --loops; 0: no drafts")
 	on.flags(flags)
 	flags.StringVar(&json, "json", "", "file for the result as JSON; - is standard output")
-	flags.StringVar(&csv, "csv", "", "file for a line per point; - is standard output")
-	flags.StringVar(&benchstat, "benchstat", "", "file for Go-benchmark lines, one per run; - is standard output")
-	flags.StringVar(&svg, "svg", "", "prefix of two plots: PREFIX-latency.svg and PREFIX-throughput.svg")
+	flags.StringVar(&csv, "csv", "", "file with one line per point, as CSV; - is standard output")
+	flags.StringVar(&benchstat, "benchstat", "", "file with Go benchmark lines, one per run; - is standard output")
+	flags.StringVar(&svg, "svg", "", "prefix for two plots: PREFIX-latency.svg and PREFIX-throughput.svg")
 	cmd.AddCommand(benchMixedCommand())
 	return cmd
 }

@@ -18,10 +18,10 @@ func benchMixedCommand() *cobra.Command {
 	var on benchTarget
 	cmd := &cobra.Command{
 		Use:   "mixed [bundle]",
-		Short: "Clients of several depths on one engine, with each way of scheduling beside the other",
-		Long: `Mixed runs clients that ask for different depths at one time and reports the time per token of each class, beside
-what the class takes when all clients are of its depth. It does so for each scheduling in turn: depth lets rows of all
-depths share calls, lockstep lets a batch wait for its deepest row. Against --url there is one scheduling, the server's.`,
+		Short: "Mixed loads of several loop counts on one engine, by scheduling",
+		Long: `Mixed runs clients with different loops at the same time and reports the time per token of each class, beside its time
+when all clients use its loops. It does so for each scheduling in turn: with depth, rows at all depths share calls; with lockstep
+(static batching by depth) a batch waits for its deepest row. With --url there is one scheduling, the server's.`,
 		Example: `  loopserve bench mixed --random hidden=1024,weights=int4 --classes 8x2,8x16
   loopserve bench mixed models/adder --classes 12x1,4x8 --scheduling depth,lockstep --json mixed.json`,
 		Args: cobra.MaximumNArgs(1),
@@ -54,11 +54,11 @@ depths share calls, lockstep lets a batch wait for its deepest row. Against --ur
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&classes, "classes", "8x2,8x16", "clients x loops of each class")
-	flags.StringVar(&schedulings, "scheduling", "depth,lockstep", "ways to schedule, in turn; the last one is what throughput is compared with")
+	flags.StringVar(&schedulings, "scheduling", "depth,lockstep", "schedulings to compare; throughput is relative to the last one")
 	flags.IntVar(&mix.PromptTokens, "prompt-tokens", 8, "length of prompts")
 	flags.IntVar(&mix.MaxTokens, "max-tokens", 48, "length of answers: end-of-sequence is ignored")
-	flags.IntVar(&mix.Requests, "requests", 2, "requests that each client completes in each phase, at least")
-	flags.IntVar(&mix.Rounds, "rounds", 2, "times that every phase is run")
+	flags.IntVar(&mix.Requests, "requests", 2, "minimum requests per client in each phase")
+	flags.IntVar(&mix.Rounds, "rounds", 2, "runs of every phase")
 	flags.Uint64Var(&mix.Seed, "seed", 1, "seed of the prompts and of the order")
 	flags.StringVar(&file, "json", "", "file for the result as JSON; - is standard output")
 	on.flags(flags)
@@ -90,7 +90,7 @@ func (b *benchTarget) schedulings(names string) (out []measure.Scheduling, err e
 	for name := range strings.SplitSeq(names, ",") {
 		kind, ok := kinds[strings.TrimSpace(name)]
 		if !ok {
-			return nil, usagef("--scheduling is %q: must be of depth and lockstep, with commas between", names)
+			return nil, usagef("--scheduling is %q: use depth, lockstep or both, separated by commas", names)
 		}
 		out = append(out, measure.Scheduling{Name: kind.String(), Start: func() (measure.Client, func() error) { return b.start(kind) }})
 	}

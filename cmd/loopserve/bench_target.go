@@ -33,7 +33,7 @@ func (b *benchTarget) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&b.url, "url", "", "OpenAI-compatible server to ask instead of a bundle; its key is in LOOPSERVE_API_KEY")
 	flags.StringVar(&b.model, "model", "", "with --url: the model (default: the server's first)")
 	flags.StringVar(&b.extra, "extra", "", "with --url: JSON object with fields for each request's body")
-	flags.IntVar(&b.vocab, "vocab", 0, "with --url: prompts' token ids are below it (default: what the server says, else 1000)")
+	flags.IntVar(&b.vocab, "vocab", 0, "with --url: upper bound of the prompts' token ids (default: what the server says, else 1000)")
 	flags.StringVar(&b.random, "random", "", "make a model of random weights: hidden=1024,layers=4,heads=16,ffn=2816,vocab=32000,weights=int4; keys: "+random.Keys)
 	addConfigFlags(flags, ofEngine)
 }

@@ -26,9 +26,9 @@ func cacheOf(cmd *cobra.Command) (*store.Store, error) {
 func listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the bundles that were made of checkpoints to serve them",
-		Long: `List shows the cache of bundles: each checkpoint that was served, run or talked to, the commit of its repository, its
-weights, the bundle's size, when it was made, and its folder. The downloads themselves are in the Hugging Face cache.`,
+		Short: "List the cached bundles of checkpoints",
+		Long: `List shows the cache of bundles: each checkpoint that serve, run or chat exported, the commit of its repository, its
+weights, the bundle's size, its date, and its folder. The downloads themselves are in the Hugging Face cache.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := cacheOf(cmd)
@@ -57,9 +57,9 @@ func rmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "rm [checkpoint, model or bundle …]",
 		SuggestFor: []string{"remove", "delete"},
-		Short:      "Remove bundles that were made of checkpoints to serve them",
-		Long: `Rm removes bundles from the cache that list shows: all of a checkpoint or of a model's name, those of one commit, or one by its
-folder. What was downloaded stays in the Hugging Face cache, where hf cache rm removes it.`,
+		Short:      "Remove cached bundles of checkpoints",
+		Long: `Rm removes bundles from the cache: all of a checkpoint or of a model's name, those of one commit, or one by its
+folder. Downloads stay in the Hugging Face cache, where hf cache rm removes them.`,
 		Example: `  loopserve rm hf:org/name
   loopserve rm hf:org/name@0123abc name-int4-0123456789ab
   loopserve rm --all`,
@@ -78,7 +78,7 @@ folder. What was downloaded stays in the Hugging Face cache, where hf cache rm r
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "remove every bundle of the cache, and what killed exports have left in it")
+	cmd.Flags().BoolVar(&all, "all", false, "remove every cached bundle and the remains of killed exports")
 	addConfigFlags(cmd.Flags(), ofCache)
 	return cmd
 }

@@ -29,10 +29,10 @@ func chatCommand() *cobra.Command {
 	var plain bool
 	cmd := &cobra.Command{
 		Use:   "chat [model]",
-		Short: "Talk to a model line by line, changing the loops on the way",
-		Long: `Chat reads lines from standard input, from a person or a pipe, and streams answers. A model with a chat template
-is told the whole conversation each time; one without, or with --plain, gets each line as a prompt by itself. A line that
-fails does not end the conversation; when the lines come from a pipe or a file, the exit code is then 1.
+		Short: "Talk to a model line by line, with the loops of your choice",
+		Long: `Chat reads lines from standard input, a terminal or a pipe, and streams answers. A model with a chat template gets
+the whole conversation each time; one without, or with --plain, gets each line as a separate prompt. A line that
+fails does not end the conversation; if the lines come from a pipe or a file, the exit code is then 1.
 
 ` + chatHelp,
 		Example: `  loopserve chat --model adder --loops 8
@@ -81,24 +81,24 @@ fails does not end the conversation; when the lines come from a pipe or a file, 
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&loops, "loops", "", "loops for each token, or auto (default: the model's own)")
+	cmd.Flags().StringVar(&loops, "loops", "", "loops per token, or auto (default: the model's)")
 	cmd.Flags().StringVar(&system, "system", "", "system message")
-	cmd.Flags().BoolVar(&plain, "plain", false, "each line is a prompt by itself, without a template and without memory")
+	cmd.Flags().BoolVar(&plain, "plain", false, "send each line as a separate prompt, without template and history")
 	a.flags(cmd.Flags())
 	return cmd
 }
 
 const chatHelp = `Lines that begin with / are commands:
-  /loops N|auto      loops of the answers that follow; without N, the model's own
+  /loops N|auto      loops of the following answers; without N, the model's default
   /model NAME        another model
   /system TEXT       a new conversation with this system message
   /reset             a new conversation
-  /tokens N          tokens of an answer, at most
-  /temperature T     0: always the most likely token
+  /tokens N          maximum tokens of an answer
+  /temperature T     sampling temperature; 0: greedy
   /help              this list
   /exit              the end
 
-^C stops an answer; where none is being given, it ends the conversation.`
+^C stops an answer, or at the prompt the conversation; ^D ends it, too.`
 
 // hasTemplate asks whether the model brings a chat template of its own.
 func (a *modelClient) hasTemplate(ctx context.Context) bool {

@@ -21,8 +21,8 @@ func configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Print the effective configuration: flags over environment over file over defaults",
 		Long: `Config prints what serve would use, given the same flags: a YAML file that --config reads. API keys are left out.
-With --origin it prints where each value came from, too. With --check it prints nothing but whether serve would begin: keys,
-certificate and bundles are looked at, and the exit code is 2 where something is wrong.`,
+With --origin it also prints where each value came from. With --check it only checks whether serve would start: keys,
+certificate and bundles; the exit code is 2 if something is wrong.`,
 		Example: `  loopserve config --default > loopserve.yaml
   LOOPSERVE_MAX_ROWS=128 loopserve config --config loopserve.yaml --threads 2 --origin
   loopserve config --config /etc/loopserve/loopserve.yaml --check`,
@@ -62,8 +62,8 @@ certificate and bundles are looked at, and the exit code is 2 where something is
 		},
 	}
 	cmd.Flags().BoolVar(&defaults, "default", false, "print the annotated defaults instead")
-	cmd.Flags().BoolVar(&check, "check", false, "say whether serve would begin with it, instead")
-	cmd.Flags().BoolVar(&origin, "origin", false, "print a table of settings, values and where they came from")
+	cmd.Flags().BoolVar(&check, "check", false, "check whether serve would start, instead")
+	cmd.Flags().BoolVar(&origin, "origin", false, "print a table of settings, values and their sources")
 	addConfigFlags(cmd.Flags(), everySetting)
 	return cmd
 }

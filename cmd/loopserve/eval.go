@@ -35,12 +35,12 @@ func evalCommand() *cobra.Command {
 	var e evaluation
 	cmd := &cobra.Command{
 		Use:   "eval",
-		Short: "Accuracy and latency against loops, through the HTTP API",
+		Short: "Accuracy and latency by loops, through the HTTP API",
 		Long: `Eval asks the problems of a JSONL file ({"prompt", "answer", "group"} on each line) at several loop counts, and under
-exit policies at several thresholds. It prints exact answers, by group, with the loops that a token took on average and
-latencies of requests alone; and the least depth that loses no more than --max-loss points. Without --url it serves the
-bundles of --models itself, to itself; without --problems it takes eval.jsonl of the model's bundle.
-With --draft it compares instead: answers with drafts against answers without, and their speed.`,
+exit policies at several thresholds. It prints the accuracy (exact match) by group, the mean loops per token, the latency of
+single requests, and the min loops that lose at most --max-loss points. Without --url it serves the bundles of --models in
+its own process; without --problems it takes eval.jsonl of the model's bundle.
+With --draft it compares answers and speed with and without draft tokens instead.`,
 		Example: `  loopserve eval --models models --model adder
   loopserve eval --model adder --exit-policy delta --exit-threshold 0.3,0.1,0.03 --max-loss 0.5 --svg adder
   loopserve eval --url http://127.0.0.1:8080 --model adder --problems mine.jsonl --loops 1,4,8 --metric loglikelihood
@@ -52,23 +52,23 @@ With --draft it compares instead: answers with drafts against answers without, a
 	flags := cmd.Flags()
 	flags.StringVar(&e.url, "url", "", "server to ask; empty: serve --models in this process. Its key is in LOOPSERVE_API_KEY")
 	flags.StringVar(&e.models, "models", "models", "folder of bundles")
-	flags.StringSliceVar(&e.names, "model", []string{"adder"}, "model to ask, or several to compare, with commas between")
+	flags.StringSliceVar(&e.names, "model", []string{"adder"}, "model to ask, or several to compare, separated by commas")
 	flags.StringVar(&e.problems, "problems", "", "JSONL file (default: eval.jsonl of the model's bundle)")
-	flags.IntVar(&e.limit, "limit", 0, "ask so many of the problems, at even distances; 0: all")
-	flags.StringVar(&e.metric, "metric", "exact", "exact (generated answers that are the same) or loglikelihood (of the answers that the problems have)")
+	flags.IntVar(&e.limit, "limit", 0, "number of problems, evenly spaced; 0: all")
+	flags.StringVar(&e.metric, "metric", "exact", "exact (match of the generated answers) or loglikelihood (of the given answers)")
 	flags.IntSliceVar(&e.loops, "loops", []int{1, 2, 3, 4, 6, 8, 12, 16}, "loop counts")
 	flags.Func("exit-policy", "exit `policies` to ask as well: delta, gate, kl, entropy, argmax", e.readPolicies)
-	flags.Float64SliceVar(&e.thresholds, "exit-threshold", nil, "thresholds of the policies (default: a few of each policy's own)")
-	flags.IntVar(&e.min, "min-loops", 0, "least loops under a policy; 0: the model's")
-	flags.IntVar(&e.most, "cap", 0, "most loops under a policy; 0: the largest of --loops")
-	flags.Float64Var(&e.maxLoss, "max-loss", 0.5, "points of accuracy that the recommended depth may lose")
-	flags.IntSliceVar(&e.drafts, "draft", nil, "compare drafts of so many loops with plain decoding, at the largest of --loops")
+	flags.Float64SliceVar(&e.thresholds, "exit-threshold", nil, "thresholds of the policies (default: several per policy)")
+	flags.IntVar(&e.min, "min-loops", 0, "min loops under a policy; 0: the model's")
+	flags.IntVar(&e.most, "cap", 0, "max loops under a policy; 0: the largest of --loops")
+	flags.Float64Var(&e.maxLoss, "max-loss", 0.5, "points of accuracy that the recommended loops may lose")
+	flags.IntSliceVar(&e.drafts, "draft", nil, "compare draft tokens of so many loops with plain decoding, at the largest of --loops")
 	flags.StringVar(&e.file, "json", "", "file for the result as JSON; - is standard output")
 	flags.StringVar(&e.svg, "svg", "", "prefix of plots: PREFIX-accuracy.svg; for policies PREFIX-policies.svg and PREFIX-difficulty.svg; for several models PREFIX-MODEL-… of each, and PREFIX-depth.svg")
 	flags.BoolVar(&e.logScale, "log", false, "draw loops on a logarithmic axis")
-	flags.IntVar(&e.opt.Concurrency, "concurrency", 16, "requests at the same time while counting answers")
-	flags.IntVar(&e.opt.Timed, "timed", 50, "requests asked one after another for latencies; 0: none")
-	flags.IntVar(&e.opt.MaxTokens, "max-tokens", 0, "tokens of an answer, at most; 0: the longest answer's bytes + 4")
+	flags.IntVar(&e.opt.Concurrency, "concurrency", 16, "requests at the same time while measuring accuracy")
+	flags.IntVar(&e.opt.Timed, "timed", 50, "single requests to measure latency; 0: none")
+	flags.IntVar(&e.opt.MaxTokens, "max-tokens", 0, "maximum tokens of an answer; 0: the longest answer's bytes + 4")
 	addConfigFlags(flags, ofEngine)
 	return cmd
 }

@@ -25,7 +25,7 @@ func exportCommand() *cobra.Command {
 		Short:      "Turn a Hugging Face checkpoint or a GGUF file into a bundle",
 		Long: `Export reads config.json and the safetensors files of a checkpoint, or a GGUF file, and writes a bundle: three ONNX graphs,
 the tokenizer and a manifest. hf:ORG/NAME[@REVISION] and hf:ORG/NAME/FILE.gguf are fetched from the Hugging Face hub, or found in its local cache.
-A tokenizer that serve would refuse is refused before anything is written. No Python is needed, and no tensor is held in memory whole.
+A tokenizer that serve would refuse is refused before anything is written. No Python is needed; tensors are streamed, not held in memory.
 Families: ` + strings.Join(export.Families(), ", ") + `.`,
 		Example: `  loopserve export ./checkpoint -o models/mine
   loopserve export hf:ByteDance/Ouro-1.4B -o models/ouro --weights int4
@@ -79,21 +79,21 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.StringVarP(&out, "output", "o", "", "folder of the bundle")
 	flags.StringVar(&opt.Name, "name", "", "the model's name for clients (default: the folder's)")
 	flags.StringVar(&opt.DType, "dtype", "", "type of activations and KV cache: f32 for the CPU (default), f16 or bf16 for CUDA")
-	flags.StringVar(&opt.Weights, "weights", "", "type of the layers' weights, on the CPU: f32 (default), bf16, int8, int4, or keep (what a GGUF file has, all else int8); norms stay f32")
-	flags.StringVar(&opt.Embedding, "embedding", "", "type of the token table, on the CPU: f32 (default), f16, bf16, int8, int4 or keep (default with weights keep)")
-	flags.StringVar(&opt.Head, "head", "", "type of the head: f32, bf16, int8, int4 or keep on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
-	flags.BoolVar(&fused, "fuse", true, "take norms, additions and activations into the quantized products")
-	flags.StringVar(&opt.State, "state", "", "state before the first loop, where the model injects: zeros (default) or normal, drawn by (seed, position)")
-	flags.StringVar(&opt.Tokenizer, "tokenizer", "", "folder with the tokenizer of a GGUF file (default: the one that the file's metadata describes)")
-	flags.StringVar(&opt.Loop, "loop", "", "layers of a plain decoder (llama, qwen2, …) that are looped without training, as 15-18, counted from 0 (default: no loop)")
-	flags.IntVar(&opt.LoopSteps, "loop-steps", 0, "with --loop: loops of requests that don't say (default: 1, the model itself)")
-	flags.StringVar(&opt.LoopBeta, "loop-beta", "", "with --loop: share of the first loop's output in what the layers after the window read, 0 to 1 (default: 0.5)")
-	flags.StringVar(&opt.LoopKV, "loop-kv", "", "with --loop: planes, KV of each loop (default), or first, the first loop's alone")
-	flags.BoolVar(&opt.LoopNaive, "loop-naive", false, "with --loop: repeat the layers, and nothing else")
-	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "take this key of config.json as absent (may be repeated)")
-	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export although no server could open the checkpoint's tokenizer: to measure and to verify")
+	flags.StringVar(&opt.Weights, "weights", "", "weight type of the layers on the CPU: f32 (default), bf16, int8, int4, or keep (a GGUF file's own, everything else int8); norms stay f32")
+	flags.StringVar(&opt.Embedding, "embedding", "", "type of the token embeddings on the CPU: f32 (default), f16, bf16, int8, int4 or keep (default with weights keep)")
+	flags.StringVar(&opt.Head, "head", "", "type of the LM head: f32, bf16, int8, int4 or keep on the CPU, the dtype or f32 on CUDA (default: as --weights, int8 with int4)")
+	flags.BoolVar(&fused, "fuse", true, "fuse norms, additions and activations into the quantized matrix products")
+	flags.StringVar(&opt.State, "state", "", "initial state of models that inject their input: zeros (default) or normal, drawn by (seed, position)")
+	flags.StringVar(&opt.Tokenizer, "tokenizer", "", "folder with the tokenizer of a GGUF file (default: the one in the file's metadata)")
+	flags.StringVar(&opt.Loop, "loop", "", "layers of a plain decoder (llama, qwen2, …) to loop without training, for example 15-18, counted from 0 (default: none)")
+	flags.IntVar(&opt.LoopSteps, "loop-steps", 0, "with --loop: default loops (default: 1, the model itself)")
+	flags.StringVar(&opt.LoopBeta, "loop-beta", "", "with --loop: weight of the first loop's output in the input of the layers after the loop, 0 to 1 (default: 0.5)")
+	flags.StringVar(&opt.LoopKV, "loop-kv", "", "with --loop: planes, a KV cache per loop (default), or first, only the first loop's")
+	flags.BoolVar(&opt.LoopNaive, "loop-naive", false, "with --loop: only repeat the layers, without mixing")
+	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "treat this key of config.json as absent (may be repeated)")
+	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export even if no server can open the checkpoint's tokenizer, for measurements and verification")
 	flags.StringVar(&sign, "sign", "", "sign the bundle with this private key (PEM, ed25519), so that serve --trust takes it")
-	flags.BoolVar(&opt.Force, "force", false, "replace a bundle that is in the folder")
+	flags.BoolVar(&opt.Force, "force", false, "replace an existing bundle")
 	if err := cmd.MarkFlagRequired("output"); err != nil {
 		panic(err) // a typing mistake in the line above
 	}

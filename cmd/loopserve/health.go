@@ -19,10 +19,10 @@ func healthCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask a server whether it is ready: exit code 0 or 1, for probes without curl",
+		Short: "Probe a server: exit code 0 if it is ready, else 1",
 		Long: `Health asks /readyz of the server that listens where the configuration says (listen of --config, or LOOPSERVE_LISTEN),
-or at --url, and exits with 0 where the answer is 200. With --live it asks /livez, which is 200 while models load, too.
-A certificate is not checked: the probe asks its own machine.`,
+or at --url, and exits with 0 if the answer is 200. With --live it asks /livez, which is 200 while models load, too.
+The certificate is not checked, because the probe asks its own machine.`,
 		Example: `  loopserve health
   loopserve health --url http://10.0.0.7:8080 --live`,
 		Args: cobra.NoArgs,
@@ -40,9 +40,9 @@ A certificate is not checked: the probe asks its own machine.`,
 		},
 	}
 	addConfigFlags(cmd.Flags(), onlyListen)
-	cmd.Flags().StringVar(&url, "url", "", "the server's address; empty: where listen says")
-	cmd.Flags().BoolVar(&live, "live", false, "ask whether the process lives, not whether it is ready")
-	cmd.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "time for the answer")
+	cmd.Flags().StringVar(&url, "url", "", "the server's address; empty: from listen")
+	cmd.Flags().BoolVar(&live, "live", false, "probe liveness instead of readiness")
+	cmd.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "maximum time to wait")
 	return cmd
 }
 

@@ -20,12 +20,12 @@ func inspectCommand() *cobra.Command {
 	var plan string
 	cmd := &cobra.Command{
 		Use:   "inspect <bundle>",
-		Short: "Print a page of facts: layers, parameters, loops, KV bytes, FLOPs, memory",
-		Long: `Inspect reads the manifest and the graphs, not the weights, and prints layers and parameters of each stage, the loops and
-KV policies, the KV bytes of a token in a plane, the floating-point operations of a token, the tokens that fit in
-the KV memory, and the memory that a number of requests of one length take at a depth. Sizes of files are checked; their hashes are what verify is for.
-With --plan it runs the model instead: what this machine does of such requests at several loop counts, and so how many replicas
-a load wants, their memory, and with a price for an hour of one the cost of a million tokens.`,
+		Short: "Print layers, parameters, loops, KV bytes, FLOPs and memory of a bundle",
+		Long: `Inspect reads the manifest and the graphs, not the weights, and prints layers and parameters of each stage, loops and KV policies,
+KV bytes per token and loop, floating-point operations of a token, the tokens that fit in the KV memory, and the memory of
+a number of requests of one length at a loop count. It checks sizes of files; verify checks their hashes.
+With --plan it runs the model instead and prints, for several loop counts, this machine's throughput for such requests, the replicas
+that a load needs, their memory and, with a price for an hour of a replica, the cost of a million tokens.`,
 		Example: `  loopserve inspect models/adder
   loopserve inspect models/adder --requests 64 --length 64 --loops 12
   loopserve inspect models/adder --json
@@ -61,11 +61,11 @@ a load wants, their memory, and with a price for an hour of one the cost of a mi
 	}
 	cmd.Flags().IntVar(&load.Requests, "requests", 1, "requests at the same time")
 	cmd.Flags().IntVar(&load.Length, "length", 0, "tokens of each request, prompt and completion; 0: the model's context")
-	cmd.Flags().IntVar(&load.Loops, "loops", 0, "loops of each token; 0: the model's default")
-	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens in a page")
-	cmd.Flags().StringVar(&load.Precision, "kv-precision", "auto", "numbers in the KV pages: f32, f16 or int8; auto: f16 for int4 and int8 bundles, else f32")
-	cmd.Flags().TextVar(&kv, "kv-memory", configs.Bytes(0), "memory for KV pages; 0: what a server of this bundle alone would take on this machine now")
-	cmd.Flags().StringVar(&plan, "plan", "", "a load to plan replicas for: rps=…,prompt=…,tokens=… and, if you like, loops=…,price=…")
+	cmd.Flags().IntVar(&load.Loops, "loops", 0, "loops per token; 0: the model's default")
+	cmd.Flags().IntVar(&load.PageSize, "page-size", 16, "tokens per KV page")
+	cmd.Flags().StringVar(&load.Precision, "kv-precision", "auto", "number type of KV pages: f32, f16 or int8; auto: f16 for int4 and int8 bundles, else f32")
+	cmd.Flags().TextVar(&kv, "kv-memory", configs.Bytes(0), "memory for KV pages; 0: what a server with only this bundle would take on this machine now")
+	cmd.Flags().StringVar(&plan, "plan", "", "load to plan replicas for: rps=…,prompt=…,tokens=… and optionally loops=…,price=…")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

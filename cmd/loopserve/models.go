@@ -16,7 +16,7 @@ func modelsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:        "models [folder …]",
 		SuggestFor: []string{"ls", "ps"},
-		Short:      "List the bundles of folders, with their loops and sizes",
+		Short:      "List bundles in folders, with loops and sizes",
 		Example:    "  loopserve models models",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

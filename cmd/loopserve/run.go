@@ -24,9 +24,10 @@ func runCommand() *cobra.Command {
 		Use:        "run [model] <prompt>",
 		SuggestFor: []string{"generate", "complete"},
 		Short:      "Answer one prompt, or compare the answers at several loop counts",
-		Long: `Run answers a prompt with a model that it runs itself, without a server; or with --url, that a server runs.
-The prompt "-" is read from standard input. At one loop count the answer is streamed; at several there is a table, whose
-times are of a request alone: MS to the last token, FIRST to the first one, prompt and all.`,
+		Long: `Run answers a prompt with a model in its own process, or with --url with a model of a server.
+The prompt "-" is read from standard input. At one loop count the answer is streamed. At several the output is a table; each request
+runs alone, after a warm-up: FIRST is the time in ms from the start to the first token, MS to the last. auto among the loop counts is the
+model's recommended exit policy. The settings of the environment (LOOPSERVE_THREADS, LOOPSERVE_KV_MEMORY, …) apply.`,
 		Example: `  loopserve run "123+456+789=" --model adder
   loopserve run "123+456+789=" --model adder --loops 1,2,4,8
   loopserve run "123+456+789=" --model adder --loops 4,16,auto --json
@@ -66,7 +67,7 @@ times are of a request alone: MS to the last token, FIRST to the first one, prom
 		},
 	}
 	cmd.Flags().StringVar(&loops, "loops", "", "loop counts, like 1,2,4,8, or auto (default: the model's own)")
-	cmd.Flags().BoolVar(&chat, "chat", false, "the prompt is a message of a chat")
+	cmd.Flags().BoolVar(&chat, "chat", false, "send the prompt as a chat message")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each loop count")
 	a.flags(cmd.Flags())
 	return cmd

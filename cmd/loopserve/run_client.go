@@ -34,16 +34,16 @@ type modelClient struct {
 }
 
 func (a *modelClient) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&a.url, "url", "", "server to ask; empty: the model runs in this process")
-	flags.StringVar(&a.models, "models", "models", "folder of bundles, where there is no --url")
+	flags.StringVar(&a.url, "url", "", "server to ask; empty: run the model in this process")
+	flags.StringVar(&a.models, "models", "models", "folder of bundles, without --url")
 	flags.StringVar(&a.model, "model", "", "name of a model, a bundle's folder, or a checkpoint: a folder, a GGUF file or hf:ORG/NAME[@REVISION] (default: the only model there is)")
 	addSettings(flags, ofCheckpoints)
-	flags.StringVar(&a.library, "ort-lib", "", "path of ONNX Runtime's shared library, where there is no --url (default: the pinned one)")
+	flags.StringVar(&a.library, "ort-lib", "", "path of ONNX Runtime's shared library, without --url (default: the pinned one)")
 	flags.StringVar(&a.key, "api-key", "", "key for --url (default: LOOPSERVE_API_KEY)")
-	flags.IntVar(&a.tokens, "max-tokens", 0, "tokens of an answer, at most; 0: as many as the context has room for, up to 256 outside a chat")
-	flags.Float64Var(&a.temperature, "temperature", 0, "temperature of sampling; 0: always the most likely token")
-	flags.Int64Var(&a.seed, "seed", 0, "seed of sampling; 0: a random one")
-	flags.StringVar(&a.policy, "exit-policy", "", "let tokens leave the loop early: delta, gate, kl, entropy, argmax")
+	flags.IntVar(&a.tokens, "max-tokens", 0, "maximum tokens of an answer; 0: the rest of the context, up to 256 outside a chat")
+	flags.Float64Var(&a.temperature, "temperature", 0, "sampling temperature; 0: greedy")
+	flags.Int64Var(&a.seed, "seed", 0, "sampling seed; 0: random")
+	flags.StringVar(&a.policy, "exit-policy", "", "exit policy: delta, gate, kl, entropy or argmax")
 }
 
 // named takes the model from the command line, where it is named there.

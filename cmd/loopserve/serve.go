@@ -23,11 +23,11 @@ func serveCommand() *cobra.Command {
 		Use:        "serve [model …]",
 		SuggestFor: []string{"server", "start"},
 		Short:      "Serve bundles and checkpoints over HTTP",
-		Long: `Serve answers OpenAI's API for the models that are named, or those of --models, until SIGINT or SIGTERM, then lets open requests end.
+		Long: `Serve answers OpenAI's API for the named models, or those of --models, until SIGINT or SIGTERM; open requests may then finish.
 A model is a bundle, a folder of bundles, or a checkpoint: a folder, a GGUF file or hf:ORG/NAME[@REVISION] on the Hugging Face hub, which
-is fetched, exported with --weights and kept in a cache, so that it is at hand the next time (loopserve list, loopserve rm).
-The port is open while models load: /readyz is 503 until they have. A bundle that cannot be served is left out, unless --strict.
-On SIGHUP it reads bundles again whose manifest has changed, and finds new ones: streams go on.
+is fetched, exported with --weights and cached for the next start (loopserve list, loopserve rm).
+The port is open while models load; /readyz is 503 until they have. A bundle that cannot be served is left out, unless --strict.
+SIGHUP rereads bundles whose manifest has changed and adds new ones; streams continue.
 Each flag is also a key of the file of --config, and an environment variable (--max-rows: LOOPSERVE_MAX_ROWS).`,
 		Example: `  loopserve serve
   loopserve serve models/adder

@@ -12,9 +12,9 @@ func signCommand() *cobra.Command {
 	var key string
 	cmd := &cobra.Command{
 		Use:   "sign <bundle>",
-		Short: "Sign a bundle, so that serve --trust takes it",
-		Long: `Sign checks the bundle, hashes too, and writes manifest.sig: an ed25519 signature of manifest.json, which has the hash of every other file.
-The key is a PEM file, as openssl genpkey -algorithm ed25519 writes it; serve and verify take the public one by --trust.`,
+		Short: "Sign a bundle for serve --trust",
+		Long: `Sign checks the bundle with its hashes and writes manifest.sig: an ed25519 signature of manifest.json, which has the hash of every other file.
+The key is a PEM file of openssl genpkey -algorithm ed25519; serve and verify take the public key with --trust.`,
 		Example: `  openssl genpkey -algorithm ed25519 -out key.pem && openssl pkey -in key.pem -pubout -out key.pub
   loopserve sign models/adder --key key.pem
   loopserve serve models/adder --trust key.pub`,

@@ -14,7 +14,7 @@ import (
 func tokenizeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "tokenize [text]",
-		Short:   "Print the token ids of a text, or of standard input",
+		Short:   "Print the token ids of a text or of standard input",
 		Example: "  loopserve tokenize --tokenizer models/adder '123+456='",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -32,7 +32,7 @@ func tokenizeCommand() *cobra.Command {
 func detokenizeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "detokenize [ids]",
-		Short:   "Print the text of token ids, given as arguments or on standard input",
+		Short:   "Print the text of token ids, from arguments or standard input",
 		Example: "  loopserve detokenize --tokenizer models/adder 4 5 6",
 	}
 	skip := cmd.Flags().Bool("skip-special", false, "leave special tokens out")

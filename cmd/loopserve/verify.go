@@ -23,24 +23,24 @@ func verifyCommand() *cobra.Command {
 	var v verification
 	cmd := &cobra.Command{
 		Use:   "verify <bundle>",
-		Short: "Check a bundle's files and graphs and, given golden vectors, its numbers",
+		Short: "Check a bundle's files and graphs and, with --golden, its logits and hidden states",
 		Long: `Verify checks the manifest, the size and sha256 of each file, that serve can open the tokenizer, and that the graphs keep
-the bundle contract: what a graph made by hand lacks is named with the remedy. A bundle of the kind dense is also run, whole and token by token,
-because its graphs could let a row see later ones.
-With --golden it runs the vectors of a reference and prints, for each prompt and loop count, the largest absolute
-difference of logits, hidden states, gates and exit criteria, and whether tokens and exits agree; the worst of each kind
-comes last. The exit code is 1 where anything fails.`,
+the bundle contract; an error names the remedy. A bundle of the kind dense also runs, whole and token by token, because its graphs
+could let a row see later ones.
+With --golden it compares with reference tests (recorded logits and hidden states) and prints, for each prompt and loop count, the largest
+absolute difference of logits, hidden states, gates and exit criteria, and whether tokens and exits agree; the worst of each kind
+comes last. The exit code is 1 if anything fails.`,
 		Example: `  loopserve verify models/adder
   loopserve verify ./tiny --golden internal/golden/testdata/golden/looped-llama/tiny-2x4
   loopserve verify ./tiny --golden internal/golden/testdata/golden/ouro/tiny-mha --summary`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return v.run(cmd.OutOrStdout(), args[0]) },
 	}
-	cmd.Flags().StringVar(&v.vectors, "golden", "", "folder with golden.json and golden.safetensors")
-	cmd.Flags().BoolVar(&v.summary, "summary", false, "print only the worst of each kind of number")
-	cmd.Flags().StringSliceVar(&v.trust, "trust", nil, "files with public keys (PEM, ed25519), of which one must have signed the bundle")
+	cmd.Flags().StringVar(&v.vectors, "golden", "", "folder of a reference test: golden.json and golden.safetensors")
+	cmd.Flags().BoolVar(&v.summary, "summary", false, "print only the largest difference of each kind")
+	cmd.Flags().StringSliceVar(&v.trust, "trust", nil, "files with public keys (PEM, ed25519); one of them must have signed the bundle")
 	cmd.Flags().StringVar(&v.library, "ort-lib", "", "path of ONNX Runtime's shared library (default: the pinned one)")
-	cmd.Flags().IntVar(&v.threads, "threads", 0, "threads of the pool; 0: one for each core")
+	cmd.Flags().IntVar(&v.threads, "threads", 0, "threads of the pool; 0: one per core")
 	return cmd
 }
 

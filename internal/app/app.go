@@ -114,7 +114,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		return a, err
 	}
 	log.Info("ONNX Runtime", "version", a.env.Version(), "provider", a.env.Provider(), "threads", a.env.Threads())
-	log.Info("sizes", "processors", here.Affinity, "cpu_quota", here.Quota, "threads", cfg.Threads, "gomaxprocs", runtime.GOMAXPROCS(0),
+	log.Info("resources", "cpus", here.Affinity, "cpu_quota", here.Quota, "threads", cfg.Threads, "gomaxprocs", runtime.GOMAXPROCS(0),
 		"memory", configs.Bytes(here.Memory).About(), "free", configs.Bytes(here.Free).About(),
 		"model_memory", cfg.ModelMemory.About(), "kv_memory", cfg.KVMemory.About())
 	a.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, a.log, registry.Model)
@@ -236,7 +236,7 @@ func (a *App) Run(ctx context.Context, l net.Listener) error {
 		case err = <-served:
 			served <- nil
 		case <-ctx.Done():
-			a.log.Info("draining", "after", a.cfg.DrainDelay, "at_most", a.cfg.DrainTimeout)
+			a.log.Info("draining", "delay", a.cfg.DrainDelay, "timeout", a.cfg.DrainTimeout)
 			a.server.Leave()
 			select {
 			case err = <-served:
@@ -277,7 +277,7 @@ func EndWithin(ctx context.Context, limit time.Duration, log *slog.Logger, exit 
 			return
 		}
 		late = time.AfterFunc(limit+lateness, func() {
-			log.Error("the process is ended although something in it has not: requests are lost", "after", limit+lateness)
+			log.Error("forced exit: shutdown hangs, open requests are lost", "after", limit+lateness)
 			exit(1)
 		})
 	})

@@ -92,7 +92,7 @@ func Meanwhile(cfg *configs.Config, version string, log *slog.Logger, l net.List
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := errors.Join(s.Shutdown(ctx), <-served); err != nil {
-			log.Warn("requests were cut short that asked for models before there were any", "reason", err)
+			log.Warn("requests were cut short before any model was loaded", "reason", err)
 		}
 	}
 	return &handedOver{pipe: late, from: l}, stop, nil

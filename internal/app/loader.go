@@ -87,7 +87,7 @@ func (k *loader) read(dir string) (*model, error) {
 	}
 	if k.cfg.Generation != "off" {
 		if out.card.Defaults, err = defaultsOf(b); err != nil {
-			k.log.Warn("left out of a model's generation_config.json", "model", m.Name, "err", err)
+			k.log.Warn("generation_config.json: fields ignored", "model", m.Name, "error", err)
 		}
 	}
 	for i, s := range shapes(m, k.cfg, k.env.Provider()) {

@@ -120,14 +120,14 @@ state before the first loop: prelude
 loops 1 to 8, default 4, trained 4: 4 layers deep at the default
 precision: activations f32, weights f32, embedding f32, head f32; 24.4 KiB on disk
 
-    stage  layers  parameters  FLOPs of a row  bytes of a token in a plane  planes at 4 loops
-  prelude       0      1.54 k               0                            0                  0
-    block       1      2.19 k           4.1 k                           64                  4
-     coda       0         544          1.02 k                            0                  0
+    stage  layers  parameters   FLOPs per row  bytes per token and loop  KV caches at 4 loops
+  prelude       0      1.54 k               0                         0                     0
+    block       1      2.19 k           4.1 k                        64                     4
+     coda       0         544          1.02 k                         0                     0
       all              4.27 k
 
 KV policies at 4 loops:
-  depth: 4 planes, 256 bytes a token; 1 GiB holds 8192 tokens
+  depth: 256 bytes per token in 4 KV caches; 1 GiB holds 8192 tokens
 
 one token at length 10 and 4 loops: 165 k FLOPs: prelude 0, each loop 41 k, coda 1.02 k
   without a cache, stages with layers compute the whole sequence again for each token; attention's own products are not in it
