@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -53,24 +52,6 @@ func TestOpenAPIIsTheTable(t *testing.T) {
 	}
 }
 
-func TestDocsAreTheTable(t *testing.T) {
-	const file = "../../docs/api.md"
-	have := read(t, file)
-	want := have
-	for name, rows := range map[string][]Field{
-		"depth":       served(slices.Concat(depthRows[1:], scheduleRows), Completions),
-		"completions": served(slices.Concat(depthRows[:1], otherRows[len(scheduleRows):]), Completions),
-		"chats":       less(served(otherRows, Chat), served(otherRows, Completions)),
-		"responses":   less(served(table, Responses), served(table, Chat)),
-		"messages":    less(served(table, Messages), served(table, Chat)),
-		"embeddings":  served(otherRows[len(scheduleRows):], Embeddings),
-	} {
-		want = splice(t, want, "<!-- fields: "+name+" -->\n", "<!-- end -->", fieldTable(rows)+"\n")
-	}
-	want = splice(t, want, "<!-- fields: refused -->\n", "<!-- end -->", refusedTable()+"\n")
-	same(t, file, have, want)
-}
-
 func read(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -114,13 +95,6 @@ func same(t *testing.T, file, have, want string) {
 // served are the rows of a route that it takes, those inside an object too.
 func served(rows []Field, route Route) []Field {
 	return slices.DeleteFunc(slices.Clone(rows), func(f Field) bool { return f.Routes&route == 0 || f.Kind == Refused })
-}
-
-// less leaves the rows out that other ones tell already.
-func less(rows, others []Field) []Field {
-	return slices.DeleteFunc(slices.Clone(rows), func(f Field) bool {
-		return slices.ContainsFunc(others, func(o Field) bool { return o.Name == f.Name && o.told().help == f.told().help })
-	})
 }
 
 // schemaOf is a route's request, with a line for each property.
@@ -292,99 +266,4 @@ func (f *Field) rangeSchema() string {
 		return `, "minimum": -9223372036854775808, "maximum": 9223372036854775807`
 	}
 	return fmt.Sprintf(`, "minimum": %.0f, "maximum": %.0f`, f.Lo, f.Hi)
-}
-
-// fieldTable is a table of docs/api.md; what a body must have comes first.
-func fieldTable(rows []Field) string {
-	var b strings.Builder
-	b.WriteString("| field | type | default | |\n|---|---|---|---|")
-	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(x, y Field) int { return rank(x) - rank(y) })
-	for i := range rows {
-		f := &rows[i]
-		def := ""
-		switch d := f.Default.(type) {
-		case nil:
-			if f.Kind == Bool && !strings.Contains(f.told().help, "Default: ") {
-				def = "false"
-			}
-		case string:
-			def = "`" + d + "`"
-		default:
-			def = fmt.Sprint(d)
-		}
-		fmt.Fprintf(&b, "\n| `%s` | %s | %s | %s |", f.Name, f.typeName(), def, strings.ReplaceAll(f.told().help, "|", `\|`))
-	}
-	return b.String()
-}
-
-func rank(f Field) int {
-	if f.Name == "model" || f.Missing != "" {
-		return 0
-	}
-	return 1
-}
-
-// typeName is a field's type in docs.
-func (f *Field) typeName() string {
-	switch f.Kind {
-	case Bool:
-		return "boolean"
-	case Int:
-		switch {
-		case f.Range != nil:
-			return "integer, at least 1"
-		case f.Lo == 0 && f.Hi == 0:
-			return "integer"
-		}
-		return strings.TrimPrefix(integerRange(int64(f.Lo), int64(f.Hi)), "an ")
-	case Depth:
-		return "integer"
-	case Number:
-		if f.Above {
-			return "number above " + plain(f.Lo) + ", at most " + plain(f.Hi)
-		}
-		return "number from " + plain(f.Lo) + " to " + plain(f.Hi)
-	case Text:
-		if len(f.Words) > 0 {
-			return "`" + strings.Join(f.Words, "`, `") + "`"
-		}
-		return "string"
-	case Object:
-		return "object"
-	case TextList:
-		return "string or list"
-	case IDList, DepthList:
-		return "list of integers"
-	case IntList:
-		return "integer or list"
-	}
-	if m := schemaType.FindStringSubmatch(f.told().rest); m != nil {
-		return m[1]
-	}
-	return ""
-}
-
-var schemaType = regexp.MustCompile(`^, "type": \[?"(\w+)"`)
-
-// refusedTable lists fields that are not served, those of one remedy together.
-func refusedTable() string {
-	var b strings.Builder
-	b.WriteString("| field | instead |\n|---|---|")
-	var remedies []string
-	names := map[string][]string{}
-	for i := range refusedRows {
-		f := &refusedRows[i]
-		if f.Routes&Completions == 0 {
-			continue
-		}
-		if names[f.Remedy] == nil {
-			remedies = append(remedies, f.Remedy)
-		}
-		names[f.Remedy] = append(names[f.Remedy], "`"+f.Name+"`")
-	}
-	for _, r := range remedies {
-		fmt.Fprintf(&b, "\n| %s | %s |", strings.Join(names[r], ", "), r)
-	}
-	return b.String()
 }

@@ -33,7 +33,7 @@ var refusedRows = slices.Concat(
 	refused(generating, "set top_p or min_p", "top_n_sigma=-1|0", "nsigma=0", "top_a=0"),
 	refused(generating, "set temperature", "adaptive_target=-1", "dynamic_temperature=false"),
 	refused(generating, "set temperature to 0 for greedy choice", "do_sample=true"),
-	refused(generating, "use logit_bias, allowed_token_ids or a form of the answer", "logits_processors=[]", "suppress_tokens=[]", "sequence_bias", "force_words_ids", "ban_eos_token=false"),
+	refused(generating, "use logit_bias, allowed_token_ids or structured output", "logits_processors=[]", "suppress_tokens=[]", "sequence_bias", "force_words_ids", "ban_eos_token=false"),
 	refused(generating, "the order is temperature, min_p, top_k, top_p: leave the field out", `samplers="edkypmxt"|"edskypmxt"|`+samplerList, "temperature_last=false", "sampler_order"),
 	refused(generating, "put its fields at the top level", "options={}", "parameters={}", "sampling_params={}", "generation_config={}", "generationConfig={}", "gen_kwargs={}"),
 	refused(looped, useForms, "structural_tag", "guided_whitespace_pattern"),

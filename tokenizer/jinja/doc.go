@@ -5,7 +5,7 @@
 // and continue, raise_exception, strftime_now, and tojson as plain json.dumps(ensure_ascii=False). Values are Python's:
 // True and None print so, dicts keep their order, strings count in code points. What would come out otherwise than in
 // Python is refused by name (UnsupportedError): an integer past 64 bits prints, and nothing computes with it.
-// docs/chat-templates.md lists what is supported.
+// docs/api.md (Jinja) lists what is supported.
 //
 // A source goes through lexer (whitespace control), parser (one table of precedence; every node knows how to run itself)
 // and render (one run: its budgets, its scopes). Filters, tests, methods and functions are rows of tables, with their
