@@ -21,7 +21,7 @@ func (c *Controller) guessFrom(s *sequence, logits []float32) {
 	}
 	tok, err := draw(s.guess, logits)
 	if err != nil {
-		c.cfg.Logger.Error("sampler failed on a draft; the request goes on without guesses", "request", s.req.ID, "err", err)
+		c.cfg.Logger.Error("sampler failed on a draft token; the request goes on without drafts", "request", s.req.ID, "err", err)
 		s.draft, s.guess = 0, nil
 		return
 	}

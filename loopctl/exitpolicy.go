@@ -70,10 +70,10 @@ type Threshold struct {
 }
 
 var thresholds = [numExits]Threshold{
-	ExitDelta:   {Default: 0.03, High: 2, Means: "the latent's relative change below which a token leaves"},
-	ExitGate:    {Default: 0.5, High: 1, Means: "the probability at which a token leaves"},
-	ExitKL:      {Default: 1e-3, High: 100, Means: "the divergence of two loops below which a token leaves"},
-	ExitEntropy: {Default: 1e-3, High: 100, Means: "the change of entropy, in nats, below which a token leaves"},
+	ExitDelta:   {Default: 0.03, High: 2, Means: "the relative change of the hidden state below which a token exits"},
+	ExitGate:    {Default: 0.5, High: 1, Means: "the probability at which a token exits"},
+	ExitKL:      {Default: 1e-3, High: 100, Means: "the KL divergence of two loops below which a token exits"},
+	ExitEntropy: {Default: 1e-3, High: 100, Means: "the change of entropy, in nats, below which a token exits"},
 	ExitArgmax:  {Default: 5, Integer: true, Means: "for how many loops the most likely token must stay the same"},
 }
 

@@ -112,7 +112,7 @@ func (r *Request) Check(l *Capacity) error {
 		return err
 	}
 	if r.OnLatent != nil && l.Hidden == 0 {
-		return &FieldError{Field: "embedding", Why: "is not possible: the latents of this model cannot be read"}
+		return &FieldError{Field: "embedding", Why: "is not possible: the hidden states of this model cannot be read"}
 	}
 	if _, forks := r.Sampler.(Forking); r.Draft > 0 && !forks {
 		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs a sampler that can be copied"}
@@ -166,11 +166,11 @@ func (r *Request) CheckDepth(l *Capacity) error {
 	case r.Draft == 0:
 		return nil
 	case r.Draft < 0 || r.Draft >= loops:
-		return outside("draft_loops", r.Draft, 0, loops-1, fmt.Sprintf("it must be below loops, which is %d, or 0 for no guesses", loops))
+		return outside("draft_loops", r.Draft, 0, loops-1, fmt.Sprintf("it must be below loops, which is %d, or 0 for no draft tokens", loops))
 	case r.Draft < l.Loops.Min:
-		return outside("draft_loops", r.Draft, l.Loops.Min, l.Loops.Max-1, fmt.Sprintf("it must be from %d to %d, or 0 for no guesses", l.Loops.Min, l.Loops.Max-1))
+		return outside("draft_loops", r.Draft, l.Loops.Min, l.Loops.Max-1, fmt.Sprintf("it must be from %d to %d, or 0 for no draft tokens", l.Loops.Min, l.Loops.Max-1))
 	case wraps:
-		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs the KV policy depth, and this server keeps fewer planes"}
+		return &FieldError{Field: "draft_loops", Value: r.Draft, Why: "it needs the KV policy depth, and this server keeps the KV of fewer loops"}
 	}
 	return nil
 }
@@ -186,10 +186,10 @@ func (r *Request) checkConflicts() error {
 	}{
 		{replay && policy, "replay_loops", "exit_policy", "the depths are given", one},
 		{replay && r.Elastic, "replay_loops", "elastic", "a replay needs a depth that stays", one},
-		{draft && policy, "draft_loops", "exit_policy", "guessing ahead needs one depth for all tokens", "set exit_policy to none, or leave draft_loops out"},
-		{draft && replay, "draft_loops", "replay_loops", "guessing ahead needs one depth for all tokens", one},
-		{draft && r.Lens > 0, "draft_loops", "return_lens", "a guess is not looked at loop by loop", one},
-		{draft && r.Elastic, "draft_loops", "elastic", "guessing ahead needs a depth that stays", one},
+		{draft && policy, "draft_loops", "exit_policy", "draft tokens need the same loops for all tokens", "set exit_policy to none, or leave draft_loops out"},
+		{draft && replay, "draft_loops", "replay_loops", "draft tokens need the same loops for all tokens", one},
+		{draft && r.Lens > 0, "draft_loops", "return_lens", "a draft token has no lens", one},
+		{draft && r.Elastic, "draft_loops", "elastic", "draft tokens need loops that stay", one},
 		{r.TargetITL > 0 && !r.Elastic, "target_itl_ms", "elastic", "the time is met by lowering the depth", "set elastic to true, or leave target_itl_ms out"},
 	} {
 		if x.both {
@@ -208,7 +208,7 @@ func (r *Request) checkExit(l *Capacity) error {
 	case l.Trajectories != TrajectoryNone && x.Kind != ExitNone:
 		return &FieldError{Field: "exit_policy", Value: x.Kind, Why: targetCounts + "; use none"}
 	case !l.Allows(x.Kind):
-		lacks := map[ExitKind]string{ExitDelta: "the latent's change", ExitGate: "a gate"}[x.Kind]
+		lacks := map[ExitKind]string{ExitDelta: "the change of its hidden state", ExitGate: "a gate"}[x.Kind]
 		use := ""
 		for _, k := range ExitKinds() {
 			if l.Allows(k) {
@@ -274,7 +274,7 @@ func (r *Request) checkWhole(l *Capacity) error {
 	case r.Scorer != nil:
 		return &FieldError{Field: "prompt_logprobs", Why: "is not possible: this model reads a prompt in both directions, so that logits there predict nothing"}
 	case r.OnLatent != nil && r.Exit.Kind.Probes():
-		return &FieldError{Field: "exit_policy", Value: r.Exit.Kind, Why: "this model reads a prompt whole, and a latent's row is not probed: use delta, gate or none"}
+		return &FieldError{Field: "exit_policy", Value: r.Exit.Kind, Why: "this model reads a prompt whole, and an embedding's tokens are not probed: use delta, gate or none"}
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func TestCheckDepth(t *testing.T) {
 		{&l, loopctl.Request{Loops: 1}, "loops", 2, 8, "", "loops is 1: this model takes 2 to 8"},
 		{&l, loopctl.Request{Exit: exit(loopctl.ExitGate, 0)}, "exit_policy", 0, 0, "", "exit_policy is gate: this model does not emit a gate; use one of none, delta, kl, entropy, argmax"},
 		{&l, loopctl.Request{Exit: exit(99, 0)}, "exit_policy", 0, 0, "", "exit_policy is 99: it is not a known policy"},
-		{&l, loopctl.Request{Exit: exit(loopctl.ExitDelta, 2.5)}, "exit_threshold", 0, 2, "", "exit_threshold is 2.5: policy delta takes a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
+		{&l, loopctl.Request{Exit: exit(loopctl.ExitDelta, 2.5)}, "exit_threshold", 0, 2, "", "exit_threshold is 2.5: policy delta takes a number above 0 and at most 2: the relative change of the hidden state below which a token exits (default 0.03)"},
 		{&l, loopctl.Request{Exit: exit(loopctl.ExitKL, math.NaN())}, "exit_threshold", 0, 100, "", ""},
 		{&l, loopctl.Request{Exit: exit(loopctl.ExitArgmax, 1.5)}, "exit_threshold", 1, 8, "", "exit_threshold is 1.5: policy argmax takes an integer from 1 to 8: for how many loops the most likely token must stay the same (default 5)"},
 		{&l, loopctl.Request{Exit: exit(loopctl.ExitArgmax, 9)}, "exit_threshold", 1, 8, "", ""},
@@ -101,8 +101,8 @@ func TestCheckDepth(t *testing.T) {
 		{&l, loopctl.Request{Replay: []int{2}, Elastic: true}, "replay_loops", 0, 0, "elastic", ""},
 		{&l, loopctl.Request{TargetITL: 1}, "target_itl_ms", 0, 0, "elastic", ""},
 		{&l, loopctl.Request{Lens: 51}, "return_lens", 0, 50, "", "return_lens is 51: it must be from 0 to the size of the vocabulary, 50"},
-		{&l, loopctl.Request{Loops: 4, Draft: 4}, "draft_loops", 0, 3, "", "draft_loops is 4: it must be below loops, which is 4, or 0 for no guesses"},
-		{&l, loopctl.Request{Loops: 4, Draft: 1}, "draft_loops", 2, 7, "", "draft_loops is 1: it must be from 2 to 7, or 0 for no guesses"},
+		{&l, loopctl.Request{Loops: 4, Draft: 4}, "draft_loops", 0, 3, "", "draft_loops is 4: it must be below loops, which is 4, or 0 for no draft tokens"},
+		{&l, loopctl.Request{Loops: 4, Draft: 1}, "draft_loops", 2, 7, "", "draft_loops is 1: it must be from 2 to 7, or 0 for no draft tokens"},
 		{&l, loopctl.Request{Loops: 4, Draft: 2, Lens: 1}, "draft_loops", 0, 0, "return_lens", ""},
 		{&l, loopctl.Request{Loops: 4, Draft: 2, Elastic: true}, "draft_loops", 0, 0, "elastic", ""},
 		{&l, loopctl.Request{Loops: 4, Draft: 2, Replay: []int{3}}, "draft_loops", 0, 0, "replay_loops", ""},
@@ -111,7 +111,7 @@ func TestCheckDepth(t *testing.T) {
 		{&first, loopctl.Request{Exit: exit(loopctl.ExitDelta, 0)}, "exit_policy", 0, 0, "", "exit_policy is delta: it needs a KV policy that keeps every loop, and this server's keeps one: use none"},
 		{&first, loopctl.Request{Lens: 1}, "return_lens", 0, 0, "", ""},
 		{&first, loopctl.Request{Loops: 4, Replay: []int{3, 4}}, "replay_loops", 0, 0, "", "replay_loops[0] is 3: the prompt's rows go together under a KV policy that keeps one loop: it must be loops, which is 4"},
-		{&latest, loopctl.Request{Loops: 4, Draft: 2}, "draft_loops", 0, 0, "", "draft_loops is 2: it needs the KV policy depth, and this server keeps fewer planes"},
+		{&latest, loopctl.Request{Loops: 4, Draft: 2}, "draft_loops", 0, 0, "", "draft_loops is 2: it needs the KV policy depth, and this server keeps the KV of fewer loops"},
 	} {
 		err := tc.r.CheckDepth(tc.l)
 		fe, ok := errors.AsType[*loopctl.FieldError](err)

@@ -131,13 +131,13 @@ func TestBadForms(t *testing.T) {
 		{`"regex":7`, "invalid_type", "regex", "regex is 7: it must be a string, a regular expression"},
 		{`"choice":"a"`, "invalid_type", "choice", `choice is "a", a string: it must be a list of strings`},
 		{`"choice":[]`, "invalid_value", "choice", "choice: choice is an empty list: give at least one text"},
-		{`"choice":["☃"]`, "unsupported_constraint", "choice", "choice: model adder cannot write any text of this form: its vocabulary lacks characters that all of them need: ask for another form, or use another model"},
-		{`"regex":"a","choice":["a"]`, "conflicting_fields", "regex", "regex and choice exclude each other: an answer has one form: leave one of the two out"},
-		{`"regex":"a","ignore_eos":true`, "conflicting_fields", "regex", "regex and ignore_eos exclude each other: an answer of a form ends where the form does: leave ignore_eos out"},
+		{`"choice":["☃"]`, "unsupported_constraint", "choice", "choice: model adder cannot write any such output: its vocabulary lacks characters that every one needs: ask for another, or use another model"},
+		{`"regex":"a","choice":["a"]`, "conflicting_fields", "regex", "regex and choice exclude each other: an answer takes one structured output: leave one of the two out"},
+		{`"regex":"a","ignore_eos":true`, "conflicting_fields", "regex", "regex and ignore_eos exclude each other: structured output ends where it is complete: leave ignore_eos out"},
 		{`"structured_outputs":{"structural_tag":"x"}`, "unsupported_field", "structured_outputs.structural_tag", "structured_outputs.structural_tag is not supported: use json, json_object, regex, choice or grammar"},
 		{`"structured_outputs":{"grammar":7}`, "invalid_type", "structured_outputs.grammar", "structured_outputs.grammar is 7: it must be a string, a grammar"},
 		{`"guided_grammar":"x"`, "invalid_value", "guided_grammar", "guided_grammar: the grammar, line 1: x stands outside of a rule"},
-		{`"structured_outputs":{"regex":"a","choice":["a"]}`, "conflicting_fields", "structured_outputs.choice", "structured_outputs.choice and structured_outputs.regex exclude each other: an answer has one form: leave one of the two out"},
+		{`"structured_outputs":{"regex":"a","choice":["a"]}`, "conflicting_fields", "structured_outputs.choice", "structured_outputs.choice and structured_outputs.regex exclude each other: an answer takes one structured output: leave one of the two out"},
 		{`"structural_tag":"x"`, "unsupported_field", "structural_tag", `structural_tag is "x", a string: the field is not supported by this version: use structured_outputs with json, regex, choice or grammar`},
 	} {
 		t.Run(tt.fields, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestFormsOfAPoorVocabulary(t *testing.T) {
 	srv := serverOf(t, m)
 	ts := newTestServer(t, srv)
 	checkError(t, post(t, ts, `{"prompt":"1","response_format":{"type":"json_object"}}`), 400, "unsupported_constraint", "response_format",
-		"response_format: model adder cannot write any text of this form: its vocabulary lacks characters that all of them need: ask for another form, or use another model")
+		"response_format: model adder cannot write any such output: its vocabulary lacks characters that every one needs: ask for another, or use another model")
 	decode(t, post(t, ts, `{"prompt":"1","regex":"[0-9a-f]{4}"}`))
 	s.wg.Wait()
 	logits := make([]float32, 256)

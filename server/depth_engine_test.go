@@ -192,7 +192,7 @@ func TestEmbeddingsBadInput(t *testing.T) {
 	}
 	plain, _ := serve(t, &script{}, server.Config{})
 	checkError(t, send(t, plain, http.MethodPost, "/v1/embeddings", `{"input":"a"}`), 400, "unsupported_model", "model",
-		"model adder gives no embeddings: its engine does not let its latents be read: use another model")
+		"model adder gives no embeddings: its engine does not expose hidden states: use another model")
 	for _, tt := range []struct {
 		err           error
 		code, message string

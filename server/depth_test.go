@@ -76,12 +76,12 @@ func TestBadDepth(t *testing.T) {
 	}
 	tests := []struct{ fields, code, param, message string }{
 		{`"exit_policy":"gate"`, "unsupported_policy", "exit_policy", `exit_policy is "gate": model adder does not emit a gate; use one of ` + policies},
-		{`"exit_policy":"logit_delta"`, "invalid_value", "exit_policy", `exit_policy is "logit_delta", which is not known here: "kl" compares the logits of two loops, "delta" the latents; the policies are ` + policies},
+		{`"exit_policy":"logit_delta"`, "invalid_value", "exit_policy", `exit_policy is "logit_delta", which is not known here: "kl" compares the logits of two loops, "delta" the hidden states; the policies are ` + policies},
 		{`"exit_policy":"magic"`, "invalid_value", "exit_policy", `exit_policy is "magic": model adder takes one of ` + policies},
 		{`"exit_policy":7`, "invalid_type", "exit_policy", "exit_policy is 7: it must be a string"},
-		{`"exit_policy":"delta","exit_threshold":0`, "invalid_value", "exit_threshold", "exit_threshold is 0: policy delta takes a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
-		{`"exit_policy":"delta","exit_threshold":2.5`, "invalid_value", "exit_threshold", "exit_threshold is 2.5: policy delta takes a number above 0 and at most 2: the latent's relative change below which a token leaves (default 0.03)"},
-		{`"exit_policy":"kl","exit_threshold":"x"`, "invalid_type", "exit_threshold", `exit_threshold is "x", a string: policy kl takes a number above 0 and at most 100: the divergence of two loops below which a token leaves (default 0.001)`},
+		{`"exit_policy":"delta","exit_threshold":0`, "invalid_value", "exit_threshold", "exit_threshold is 0: policy delta takes a number above 0 and at most 2: the relative change of the hidden state below which a token exits (default 0.03)"},
+		{`"exit_policy":"delta","exit_threshold":2.5`, "invalid_value", "exit_threshold", "exit_threshold is 2.5: policy delta takes a number above 0 and at most 2: the relative change of the hidden state below which a token exits (default 0.03)"},
+		{`"exit_policy":"kl","exit_threshold":"x"`, "invalid_type", "exit_threshold", `exit_threshold is "x", a string: policy kl takes a number above 0 and at most 100: the KL divergence of two loops below which a token exits (default 0.001)`},
 		{`"exit_policy":"argmax","exit_threshold":0.5`, "invalid_value", "exit_threshold", "exit_threshold is 0.5: policy argmax takes an integer from 1 to 12: for how many loops the most likely token must stay the same (default 5)"},
 		{`"exit_threshold":0.5`, "missing_field", "exit_threshold", without("exit_threshold")},
 		{`"exit_agree":2`, "missing_field", "exit_agree", without("exit_agree")},
@@ -96,10 +96,10 @@ func TestBadDepth(t *testing.T) {
 		{`"replay_loops":[3],"exit_policy":"delta"`, "conflicting_fields", "replay_loops", "replay_loops and exit_policy exclude each other: the depths are given; leave one of the two out"},
 		{`"replay_loops":[3],"elastic":true`, "conflicting_fields", "replay_loops", "replay_loops and elastic exclude each other: a replay needs a depth that stays; leave one of the two out"},
 		{`"replay_loops":[3],"n":2`, "conflicting_fields", "replay_loops", "replay_loops and n exclude each other: it holds for one sequence: send one prompt with n = 1"},
-		{`"draft_loops":2,"exit_policy":"delta"`, "conflicting_fields", "draft_loops", `draft_loops and exit_policy exclude each other: guessing ahead needs one depth for all tokens; set exit_policy to none, or leave draft_loops out`},
-		{`"draft_loops":2,"replay_loops":[3]`, "conflicting_fields", "draft_loops", "draft_loops and replay_loops exclude each other: guessing ahead needs one depth for all tokens; leave one of the two out"},
-		{`"draft_loops":2,"target_itl_ms":5`, "conflicting_fields", "draft_loops", "draft_loops and target_itl_ms exclude each other: guessing ahead needs a depth that stays; leave one of the two out"},
-		{`"draft_loops":4`, "loops_out_of_range", "draft_loops", "draft_loops is 4: it must be below loops, which is 4, or 0 for no guesses"},
+		{`"draft_loops":2,"exit_policy":"delta"`, "conflicting_fields", "draft_loops", `draft_loops and exit_policy exclude each other: draft tokens need the same loops for all tokens; set exit_policy to none, or leave draft_loops out`},
+		{`"draft_loops":2,"replay_loops":[3]`, "conflicting_fields", "draft_loops", "draft_loops and replay_loops exclude each other: draft tokens need the same loops for all tokens; leave one of the two out"},
+		{`"draft_loops":2,"target_itl_ms":5`, "conflicting_fields", "draft_loops", "draft_loops and target_itl_ms exclude each other: draft tokens need loops that stay; leave one of the two out"},
+		{`"draft_loops":4`, "loops_out_of_range", "draft_loops", "draft_loops is 4: it must be below loops, which is 4, or 0 for no draft tokens"},
 		{`"target_itl_ms":0`, "invalid_value", "target_itl_ms", "target_itl_ms is 0: it must be a number above 0 and at most 3600000; the milliseconds between two tokens to aim at"},
 		{`"target_itl_ms":5,"elastic":false`, "conflicting_fields", "target_itl_ms", "target_itl_ms and elastic exclude each other: the time is met by lowering the depth; set elastic to true, or leave target_itl_ms out"},
 		{`"loop_budget":3`, "invalid_value", "loop_budget", "loop_budget is 3 and one token may take 4 loops: raise loop_budget or lower loops"},
@@ -148,7 +148,7 @@ func TestModelPolicies(t *testing.T) {
 		t.Errorf("card %s", a.body)
 	}
 	a = post(t, ts, `{"model":"plain","prompt":"x","exit_policy":"delta"}`)
-	checkError(t, a, 400, "unsupported_policy", "exit_policy", `exit_policy is "delta": model plain does not emit the latent's change; use one of none, kl, entropy, argmax, auto`)
+	checkError(t, a, 400, "unsupported_policy", "exit_policy", `exit_policy is "delta": model plain does not emit the change of its hidden state; use one of none, kl, entropy, argmax, auto`)
 	a = send(t, ts, "GET", "/v1/depth/curve?model=plain&exit_policy=delta", "")
 	if a.status != 400 || !strings.Contains(a.body, "unsupported_policy") {
 		t.Errorf("a depth curve of a policy that the model lacks: %d %s", a.status, a.body)

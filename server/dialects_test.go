@@ -194,7 +194,7 @@ func TestMessages(t *testing.T) {
 		{`"stop_sequences":["m"]`, `"stop_reason":"stop_sequence","stop_sequence":"m"`},
 		{`"max_tokens":3`, `"stop_reason":"max_tokens","stop_sequence":null`},
 		{`"max_tokens":1000000`, `"stop_reason":"end_turn","stop_sequence":null`}, // what the context leaves
-		{`"thinking":{"type":"enabled","budget_tokens":9}`, `"warnings":["thinking.budget_tokens does not act`},
+		{`"thinking":{"type":"enabled","budget_tokens":9}`, `"warnings":["thinking.budget_tokens has no effect`},
 	} {
 		if !strings.Contains(tt.fields, "max_tokens\"") {
 			tt.fields += `,"max_tokens":100`

@@ -244,7 +244,7 @@ func TestForcedCalls(t *testing.T) {
 			}
 		}
 		checkError(t, chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[`+addTool+`],"tool_choice":"required","regex":"a"}`), 400,
-			"conflicting_fields", "tool_choice", "tool_choice and regex exclude each other: an answer has one form: leave one of the two out")
+			"conflicting_fields", "tool_choice", "tool_choice and regex exclude each other: an answer takes one structured output: leave one of the two out")
 		both := chat(t, ts, `{"messages":[{"role":"user","content":"x"}],"tools":[`+addTool+`],"tool_choice":"required","response_format":{"type":"json_object"},"temperature":0}`)
 		if both.status != 200 { // as OpenAI: response_format is about text, of which a call has none
 			t.Errorf("tool_choice beside response_format: %d %s", both.status, both.body)

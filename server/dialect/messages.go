@@ -67,7 +67,7 @@ func (r *messagesRequest) readThinking(v *api.Values) error {
 	args["enable_thinking"] = kind != "disabled"
 	r.set("chat_template_kwargs", args)
 	if v.Has("thinking.budget_tokens") {
-		r.warnings = append(r.warnings, "thinking.budget_tokens does not act: max_tokens bounds thought and answer together, and loops is how long a token is thought about")
+		r.warnings = append(r.warnings, "thinking.budget_tokens has no effect: max_tokens bounds reasoning and answer together, and loops sets the computation of each token")
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (p *Plan) readConstraint(v *api.Values) error {
 	case err != nil || len(list) == 0:
 		return err
 	case len(list) > 1:
-		return api.Conflict(list[0].field, list[1].field, "an answer has one form: leave one of the two out")
+		return api.Conflict(list[0].field, list[1].field, "an answer takes one structured output: leave one of the two out")
 	}
 	form, err := list[0].form()
 	if err != nil {
@@ -54,9 +54,9 @@ func (p *Plan) Hold(w Form) error {
 	m := p.Model
 	switch {
 	case p.form != nil && (w.Field != "tool_choice" || !strings.HasPrefix(p.formField, "response_format")): // a call has no text to be of that form
-		return api.Conflict(w.Field, p.formField, "an answer has one form: leave one of the two out")
+		return api.Conflict(w.Field, p.formField, "an answer takes one structured output: leave one of the two out")
 	case p.IgnoreEOS:
-		return api.Conflict(w.Field, "ignore_eos", "an answer of a form ends where the form does: leave ignore_eos out")
+		return api.Conflict(w.Field, "ignore_eos", "structured output ends where it is complete: leave ignore_eos out")
 	case len(p.Sampling.Allowed) > 0:
 		return api.Conflict(w.Field, "allowed_token_ids", "both say which tokens may come: leave one of the two out")
 	case len(m.StopIDs)+len(p.StopIDs) == 0:
@@ -66,7 +66,7 @@ func (p *Plan) Hold(w Form) error {
 	switch {
 	case errors.Is(err, constrain.ErrVocabulary):
 		return api.Bad(w.Field, "unsupported_constraint",
-			"%s: model %s cannot write any text of this form: its vocabulary lacks characters that all of them need: ask for another form, or use another model", w.Field, m.Name)
+			"%s: model %s cannot write any such output: its vocabulary lacks characters that every one needs: ask for another, or use another model", w.Field, m.Name)
 	case err != nil:
 		return api.Bad(w.Field, api.CodeValue, "%s: %s", w.Field, strings.TrimPrefix(err.Error(), constrain.ErrForm.Error()+": "))
 	}

@@ -136,7 +136,7 @@ var policyNames = map[string]loopctl.ExitKind{
 }
 
 var nearPolicies = map[string]string{
-	"logit_delta": `"kl" compares the logits of two loops, "delta" the latents`,
+	"logit_delta": `"kl" compares the logits of two loops, "delta" the hidden states`,
 	"latent":      `write "delta"`, "delta_h": `write "delta"`, "logits": `write "kl"`, "minp-kl": `write "kl"`, "hazard": `write "gate"`,
 	"ponder": `write "gate"`, "q_exit": `write "gate"`, "confidence": `"entropy" is nearest`, "fixed": `write "none"`, "off": `write "none"`,
 }

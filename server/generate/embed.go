@@ -71,7 +71,7 @@ func (e *Embedding) Wait(g *Sequences) (*EmbeddingList, error) {
 // ReadEmbedding reads the body of POST /v1/embeddings.
 func ReadEmbedding(b api.Body, t Target, call Call, lim api.Limits) (*Embedding, error) {
 	if t.HiddenSize == 0 {
-		return nil, api.Bad("model", "unsupported_model", "model %s gives no embeddings: its engine does not let its latents be read: use another model", t.Name)
+		return nil, api.Bad("model", "unsupported_model", "model %s gives no embeddings: its engine does not expose hidden states: use another model", t.Name)
 	}
 	e := &Embedding{Plan: &Plan{Model: t.Model, N: 1}}
 	v, err := api.DecodeDepth(b, api.Embeddings, t.Bounds(lim))
@@ -157,14 +157,14 @@ func (p *latentMean) vector(normalize bool) ([]float32, error) {
 		want = 1
 	}
 	if p.rows != want {
-		return nil, fmt.Errorf("%w: %d of %d latents were given", loopctl.ErrEngine, p.rows, want)
+		return nil, fmt.Errorf("%w: %d of %d hidden states were given", loopctl.ErrEngine, p.rows, want)
 	}
 	scale, squares := 1/float64(p.rows), 0.0
 	for _, v := range p.sum {
 		squares += v * v
 	}
 	if math.IsNaN(squares) || math.IsInf(squares, 0) {
-		return nil, fmt.Errorf("%w: a latent is not finite", loopctl.ErrEngine)
+		return nil, fmt.Errorf("%w: a hidden state is not finite", loopctl.ErrEngine)
 	}
 	if normalize && squares > 0 {
 		scale = 1 / math.Sqrt(squares)

@@ -9,7 +9,7 @@ import (
 // Latent copies the first hidden_size numbers of a slot's state, as the last call left it, into dst.
 func (e *Engine) Latent(slot int32, dst []float32) error {
 	if e.elementSize() != 4 {
-		return fmt.Errorf("latents of type %s cannot be read, only those of type f32", e.m.Precision.Activations)
+		return fmt.Errorf("hidden states of type %s cannot be read, only those of type f32", e.m.Precision.Activations)
 	}
 	if err := spec.CheckLatent(slot, dst, &e.limits, e.m); err != nil {
 		return err
