@@ -59,7 +59,7 @@ func (d *drift) String() string {
 }
 
 // A prompt on every case's checkpoint, at the loops that it was trained with, in chunks: KV of each precision against
-// float32. Run with -v, it prints the table of docs/adr/0004-kv-precision.md.
+// float32. Run with -v, it prints what docs/adr/0004-kv-precision.md sums up.
 func TestKVPrecisionOnGoldens(t *testing.T) {
 	env := openEnv(t)
 	eachCase(t, func(name string, _ *golden.Case, dir string) {
