@@ -6,9 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/dialect"
+	"github.com/loopserve/loopserve/server/generate"
 )
 
 func decoded(t *testing.T, route api.Route, body string) (api.Body, *api.Values) {
@@ -148,5 +151,27 @@ func TestRename(t *testing.T) {
 		if e, ok := errors.AsType[*api.Error](got); !ok || e.Param != tt.wantParam || e.Message != tt.want {
 			t.Errorf("%s: %v", tt.message, got)
 		}
+	}
+}
+
+// What is kept is what is sent, although a second may begin between them. A response that was cut has not completed.
+func TestCompletedAt(t *testing.T) {
+	for finish, want := range map[string]string{"stop": `"completed_at":946684800,`, "length": `"completed_at":null,`} {
+		synctest.Test(t, func(t *testing.T) { // its clock starts in 2000
+			b, v := decoded(t, api.Responses, `{"input":"q"}`)
+			shelf := &dialect.Shelf{}
+			r, err := dialect.ReadResponse(b, v, shelf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := r.Answer(&generate.Sequences{Plan: &generate.Plan{Model: &generate.Model{}}, ID: "resp_1", Usage: &generate.Usage{}})
+			a.Add(&generate.Delta{Text: "a", Finish: finish})
+			shelf.Keep(a)
+			kept, _ := shelf.Whole("resp_1")
+			time.Sleep(time.Second)
+			if sent, err := api.Encode(a.Whole()); err != nil || string(sent) != string(kept) || !strings.Contains(string(sent), want) {
+				t.Errorf("%v\nkept %s\nsent %s\nwant %s", err, kept, sent, want)
+			}
+		})
 	}
 }

@@ -210,13 +210,14 @@ type response struct {
 	*generate.Sequences
 	parts
 
-	asked    *responseRequest
-	sequence int
-	items    []any // that are done
-	logprobs func(*generate.ChatLogprobs, *generate.Delta) *generate.ChatLogprobs
-	waiting  *generate.ChatLogprobs // of tokens whose text has not come yet
-	told     *generate.ChatLogprobs // of the part
-	failed   *api.Error
+	asked     *responseRequest
+	sequence  int
+	items     []any // that are done
+	logprobs  func(*generate.ChatLogprobs, *generate.Delta) *generate.ChatLogprobs
+	waiting   *generate.ChatLogprobs // of tokens whose text has not come yet
+	told      *generate.ChatLogprobs // of the part
+	completed int64                  // Unix seconds
+	failed    *api.Error
 }
 
 func (r *responseRequest) Answer(g *generate.Sequences) Answer {
@@ -237,6 +238,9 @@ func (r *response) Begin() []Event {
 func (r *response) Add(d *generate.Delta) []Event {
 	if r.waiting = r.logprobs(r.waiting, d); d.Thinks && d.Text == "" { // a thought may be hidden, so that no part takes them
 		r.waiting = nil
+	}
+	if d.Finish != "" {
+		r.completed = time.Now().Unix()
 	}
 	return r.add(d, r.Sequences, r)
 }
@@ -363,7 +367,7 @@ func (r *response) status() string {
 func (r *response) Whole() any {
 	v := r.asked.values
 	f := fields{
-		"id": r.ID, "object": "response", "created_at": r.Created, "model": r.Model.Name, "status": r.status(), "output": slices.Clone(r.items),
+		"id": r.ID, "object": "response", "created_at": r.Created, "completed_at": nil, "model": r.Model.Name, "status": r.status(), "output": slices.Clone(r.items),
 		"error": nil, "incomplete_details": nil, "background": false, "truncation": "disabled", "service_tier": "default", "usage": nil,
 		"instructions": v.Raw("instructions"), "previous_response_id": v.Raw("previous_response_id"), "user": v.Raw("user"),
 		"max_output_tokens": v.Raw("max_output_tokens"), "top_logprobs": v.Int("top_logprobs"), "store": v.Bool("store"),
@@ -383,9 +387,10 @@ func (r *response) Whole() any {
 		return f
 	case "incomplete":
 		f["incomplete_details"] = fields{"reason": "max_output_tokens"}
+	case "completed":
+		f["completed_at"] = r.completed
 	}
 	u := r.Usage
-	f["completed_at"] = time.Now().Unix()
 	f["usage"] = fields{
 		"input_tokens": u.PromptTokens, "input_tokens_details": u.PromptTokensDetails,
 		"output_tokens": u.CompletionTokens, "output_tokens_details": u.CompletionTokensDetails, "total_tokens": u.TotalTokens,
