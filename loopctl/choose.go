@@ -69,7 +69,7 @@ func (c *Controller) starved(full bool) int {
 		case c.together(s) && (s.inLoop() > 0 || rows <= c.latents.spare(s.latents)):
 			return rows
 		case full:
-			return max(1, min(c.cfg.RowBudget, max(c.capacity.MaxRows/4, c.cfg.wrapRows(c.capacity.KV))))
+			return max(1, min(c.cfg.RowBudget, max(c.capacity.MaxRows/4, c.cfg.WrapRows)))
 		default:
 			return 0
 		}
@@ -219,7 +219,7 @@ func (c *Controller) entrance(s *sequence) int {
 
 // piece is how many rows of the prompt, from the next one on, are in one chunk where planes are written more than once.
 func (c *Controller) piece(s *sequence) int {
-	first, rows := 0, c.cfg.wrapRows(c.capacity.KV)
+	first, rows := 0, c.cfg.WrapRows
 	for _, end := range s.req.Cut {
 		if s.computed < end {
 			return end - s.computed

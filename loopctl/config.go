@@ -25,8 +25,7 @@ type Config struct {
 	// WrapRows is how many prompt rows travel together under a KV policy that writes planes more than once (latest,
 	// modulo): rows of a chunk see each other at their own depth, so the cut is always the same. At most ChunkRows and
 	// a quarter of MaxRows. Default 32. Under those that keep one loop's alone (first, last_loop), whose models were made for prompts in
-	// one piece, a chunk has Capacity.Beyond rows; where that is 0, it is as large as it can be and always find room beside MaxRunning
-	// others.
+	// one piece, it is Capacity.Beyond where an engine has that.
 	WrapRows int
 	// ReserveTokens is how many tokens beyond its prompt a request gets pages for when it is admitted. Those that grow
 	// beyond get theirs page by page; when none are left the youngest is preempted. Negative: for all its MaxTokens, so
@@ -57,15 +56,6 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-
-	pieceRows int // WrapRows under a policy that keeps one loop's
-}
-
-func (c *Config) wrapRows(p KVPolicy) int {
-	if p.Keep != kv.KeepAny {
-		return c.pieceRows
-	}
-	return c.WrapRows
 }
 
 func (c Config) withDefaults(l Capacity) Config {
@@ -90,9 +80,7 @@ func (c Config) withDefaults(l Capacity) Config {
 	def(&c.ChunkRows, c.RowBudget, l.MaxRows)
 	def(&c.WrapRows, 32, min(c.ChunkRows, c.RowBudget, max(l.MaxRows/4, 1), l.Latents-c.MaxRunning+1))
 	if keeps {
-		c.pieceRows = min(l.Beyond, l.MaxRows)
-	} else {
-		def(&c.pieceRows, max(l.MaxRows-c.MaxRunning, c.WrapRows), min(c.ChunkRows, c.RowBudget, l.Latents-c.MaxRunning+1))
+		c.WrapRows = l.Beyond
 	}
 	def(&c.StreamBuffer, 64, many)
 	c.ParkTime, c.Patience = cmp.Or(c.ParkTime, 10*time.Second), cmp.Or(c.Patience, time.Second)

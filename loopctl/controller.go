@@ -73,7 +73,7 @@ func (c *Controller) Submit(reqs ...*Request) ([]*Stream, error) {
 		if err := r.Check(&c.capacity); err != nil {
 			return nil, err
 		}
-		if err := r.checkCut(c.cfg.wrapRows(c.capacity.KV)); err != nil {
+		if err := r.checkCut(c.cfg.WrapRows); err != nil {
 			return nil, err
 		}
 		group[i] = c.newSequence(r)

@@ -32,7 +32,7 @@ func (c *Controller) checkClients() error {
 }
 
 // WrapRows is the configured number, with its default and bounds.
-func (c *Controller) WrapRows() int { return c.cfg.wrapRows(c.capacity.KV) }
+func (c *Controller) WrapRows() int { return c.cfg.WrapRows }
 
 // CheckEmpty also wants everything given back.
 func (c *Controller) CheckEmpty() error {
