@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,68 +130,6 @@ func leftovers(t *testing.T, c *hub.Hub) (out []string) {
 		t.Fatal(err)
 	}
 	return found
-}
-
-func TestParse(t *testing.T) {
-	commit := strings.Repeat("0f", 20)
-	for text, want := range map[string]hub.Ref{
-		"hf:org/name":                         {Repo: "org/name", Revision: "main"},
-		"hf://org/name":                       {Repo: "org/name", Revision: "main"},
-		"hf:org/Name-1.4B@v2":                 {Repo: "org/Name-1.4B", Revision: "v2"},
-		"hf:org/name@" + commit:               {Repo: "org/name", Revision: commit},
-		"hf:org/name@refs/pr/3":               {Repo: "org/name", Revision: "refs/pr/3"},
-		"hf:org/name/a-q4.gguf":               {Repo: "org/name", Revision: "main", File: "a-q4.gguf"},
-		"hf:org/name/q4/a.gguf@v2":            {Repo: "org/name", Revision: "v2", File: "q4/a.gguf"},
-		"hf:org/name@v2/q4/a.gguf":            {Repo: "org/name", Revision: "v2", File: "q4/a.gguf"},
-		"hf:HuggingFaceTB/SmolLM2-135M@main":  {Repo: "HuggingFaceTB/SmolLM2-135M", Revision: "main"},
-		"hf:org/name/Model Q4 (new).gguf@a b": {Repo: "org/name", Revision: "a b", File: "Model Q4 (new).gguf"},
-	} {
-		got, ok, err := hub.Parse(text)
-		if err != nil || !ok || got != want {
-			t.Errorf("%s: %+v %v %v", text, got, ok, err)
-		}
-	}
-	for _, text := range []string{
-		"hf:", "hf:name", "hf:org/", "hf:/name", "hf:../name", "hf:org/..", "hf:org/na--me", "hf:org/name@", "hf:org/name@../../x", "hf:org/name@/etc",
-		"hf:org/name/sub", "hf:org/name/../x.gguf", "hf:org/name//x.gguf", "hf:org/name@a\\b", "hf:org/na me", "hf:org/name@a\nb",
-		"hf:org/name/a@b.gguf", "hf:org/name@v2/a@b.gguf",
-	} {
-		if _, ok, err := hub.Parse(text); !ok || err == nil {
-			t.Errorf("%q was taken", text)
-		}
-	}
-	if _, ok, err := hub.Parse("models/adder"); ok || err != nil {
-		t.Error(ok, err)
-	}
-}
-
-func TestEnvironment(t *testing.T) {
-	home := t.TempDir()
-	if err := os.WriteFile(filepath.Join(home, "token"), []byte("from-file\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		env             map[string]string
-		endpoint, cache string
-		token           string
-		offline         bool
-	}{
-		"nothing":           {map[string]string{"HOME": "/h"}, "https://huggingface.co", "/h/.cache/huggingface/hub", "", false},
-		"XDG":               {map[string]string{"HOME": "/h", "XDG_CACHE_HOME": "/x"}, "https://huggingface.co", "/x/huggingface/hub", "", false},
-		"HF_HOME":           {map[string]string{"HOME": "/h", "XDG_CACHE_HOME": "/x", "HF_HOME": home}, "https://huggingface.co", home + "/hub", "from-file", false},
-		"HF_HUB_CACHE":      {map[string]string{"HOME": "/h", "HF_HOME": "/y", "HF_HUB_CACHE": "~/c/$U", "U": "me"}, "https://huggingface.co", "/h/c/me", "", false},
-		"tokens":            {map[string]string{"HF_HOME": home, "HF_TOKEN": " mine\n"}, "https://huggingface.co", home + "/hub", "mine", false},
-		"a token's file":    {map[string]string{"HF_HOME": "/y", "HF_TOKEN_PATH": home + "/token"}, "https://huggingface.co", "/y/hub", "from-file", false},
-		"offline, a mirror": {map[string]string{"HF_HOME": "/y", "HF_HUB_OFFLINE": "yes", "HF_ENDPOINT": "http://mirror:1/hub/"}, "http://mirror:1/hub", "/y/hub", "", true},
-		"not offline":       {map[string]string{"HF_HOME": "/y", "HF_HUB_OFFLINE": "0"}, "https://huggingface.co", "/y/hub", "", false},
-	} {
-		h, err := hub.FromEnvironment(func(name string) string { return c.env[name] })
-		if err != nil || h.Endpoint != c.endpoint || h.Cache != c.cache || h.Token != c.token || h.Offline != c.offline {
-			t.Errorf("%s: %+v, %v", name, h, err)
-		}
-	}
-	_, err := hub.FromEnvironment(func(string) string { return "huggingface.co" })
-	mentions(t, err, "HF_ENDPOINT", `"huggingface.co"`)
 }
 
 // A repository comes into the cache once, in the layout of huggingface_hub. A branch is asked for each time, a commit never again.
@@ -368,126 +304,6 @@ func size(path string) int64 {
 	return info.Size()
 }
 
-// hashOf fetches into another cache, to learn the weights' name.
-func hashOf(t *testing.T, server *hubtest.Hub) string {
-	t.Helper()
-	spoiled := map[string]bool{}
-	server.Change(func(h *hubtest.Hub) { h.Spoil, spoiled = spoiled, h.Spoil })
-	c, _ := client(t, server, t.TempDir())
-	link, err := os.Readlink(filepath.Join(must(t, c, "hf:org/tiny").Dir(), "model.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Change(func(h *hubtest.Hub) { h.Spoil = spoiled })
-	return filepath.Base(link)
-}
-
-// A file that is not what its hash says leaves nothing behind, whole or begun.
-func TestWrongHash(t *testing.T) {
-	server, c, _ := open(t)
-	server.Change(func(h *hubtest.Hub) { h.Spoil["model.safetensors"] = true })
-	_, err := fetch(t, c, "hf:org/tiny")
-	mentions(t, err, "hf:org/tiny@main", "model.safetensors", "its hash is", "removed", hashOf(t, server))
-	for _, place := range []string{"blobs/" + hashOf(t, server), "blobs/" + hashOf(t, server) + ".incomplete", "snapshots/*/model.safetensors", "refs/main"} {
-		if found, _ := filepath.Glob(filepath.Join(c.Cache, "models--org--tiny", place)); len(found) > 0 {
-			t.Errorf("%v is there", found)
-		}
-	}
-	server.Change(func(h *hubtest.Hub) { h.Spoil = map[string]bool{} })
-	has(t, must(t, c, "hf:org/tiny"), files())
-}
-
-func TestRefused(t *testing.T) {
-	for name, c := range map[string]struct {
-		text   string
-		change func(h *hubtest.Hub)
-		token  string
-		words  []string
-	}{
-		"no such repository":       {"hf:org/nothing", nil, "", []string{"hf:org/nothing", "does not exist, or is private or gated", "HF_TOKEN"}},
-		"no such one with a token": {"hf:org/nothing", nil, "secret", []string{"does not exist (HTTP 404)", "/org/nothing"}},
-		"no such revision":         {"hf:org/tiny@v9", nil, "", []string{`no revision "v9"`, "/org/tiny/tree/main"}},
-		"no such commit":           {"hf:org/tiny@" + strings.Repeat("0", 40), nil, "", []string{"no revision"}},
-		"private":                  {"hf:org/tiny", func(h *hubtest.Hub) { h.Token = "secret" }, "", []string{"HTTP 401", "set HF_TOKEN"}},
-		"a wrong token":            {"hf:org/tiny", func(h *hubtest.Hub) { h.Token = "secret" }, "other", []string{"token is not valid", "/settings/tokens"}},
-		"gated":                    {"hf:org/tiny", func(h *hubtest.Hub) { h.Gated = true }, "secret", []string{"accept the licence at", "/org/tiny", "HF_TOKEN"}},
-		"a path upwards":           {"hf:org/tiny", func(h *hubtest.Hub) { h.Listed = []string{"../../escape"} }, "", []string{`"../../escape"`, "outside"}},
-		"an absolute path":         {"hf:org/tiny", func(h *hubtest.Hub) { h.Listed = []string{"/etc/passwd"} }, "", []string{`"/etc/passwd"`}},
-		"a path of Windows":        {"hf:org/tiny", func(h *hubtest.Hub) { h.Listed = []string{`..\x`} }, "", []string{`..\\x`}},
-		"a full disk":              {"hf:org/tiny", func(h *hubtest.Hub) { h.Claim = map[string]int64{"model.safetensors": 1 << 60} }, "", []string{"no room", "1152921504606.8 MB", "HF_HUB_CACHE"}},
-		"more than was told":       {"hf:org/tiny", func(h *hubtest.Hub) { h.Claim = map[string]int64{"model.safetensors": 1000} }, "", []string{"model.safetensors", "more than the 1000 bytes"}},
-		"a file that is not there": {"hf:org/tiny", func(h *hubtest.Hub) { h.Listed = []string{"listed.json"} }, "", []string{"no such file"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			server, client, _ := open(t)
-			client.Token = c.token
-			if c.change != nil {
-				server.Change(c.change)
-			}
-			_, err := fetch(t, client, c.text)
-			mentions(t, err, c.words...)
-			if strings.Contains(err.Error(), "secret") {
-				t.Errorf("the token is in %v", err)
-			}
-			if found, _ := filepath.Glob(filepath.Join(client.Cache, "models--org--tiny/refs/*")); len(found) > 0 {
-				t.Errorf("%v is there", found)
-			}
-		})
-	}
-}
-
-// withoutCDN is a network on which the CDN is down.
-type withoutCDN struct{}
-
-func (withoutCDN) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.RawQuery != "" {
-		return nil, errors.New("the CDN is down")
-	}
-	return http.DefaultTransport.RoundTrip(r)
-}
-
-// What is said or reported has neither a CDN's signature nor the endpoint's user and password.
-func TestSecrets(t *testing.T) {
-	_, c, said := open(t)
-	c.Endpoint = strings.Replace(c.Endpoint, "//", "//me:pass@", 1)
-	c.Client = &http.Client{Transport: withoutCDN{}}
-	_, err := fetch(t, c, "hf:org/tiny")
-	mentions(t, err, "the CDN is down")
-	if text := strings.Join(append(*said, err.Error()), "\n"); strings.Contains(text, "X-Signature") || strings.Contains(text, "pass") || strings.Contains(text, "me:") {
-		t.Error(text)
-	}
-}
-
-// A list whose body never comes is given up.
-func TestListThatNeverComes(t *testing.T) {
-	_, c, _ := open(t)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-	}))
-	defer server.Close()
-	c.Endpoint = server.URL
-	_, err := fetch(t, c, "hf:org/tiny")
-	mentions(t, err, "list of files", "has not come for 300ms")
-}
-
-// Links that lead out of the cache are not followed, whoever has laid them.
-func TestLinksOut(t *testing.T) {
-	for _, place := range []string{"models--org--tiny", "models--org--tiny/blobs", "models--org--tiny/snapshots", ".locks"} {
-		_, c, _ := open(t)
-		elsewhere := t.TempDir()
-		at := filepath.Join(c.Cache, place)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(elsewhere, at)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := fetch(t, c, "hf:org/tiny")
-		mentions(t, err, "escapes")
-		if left, _ := os.ReadDir(elsewhere); len(left) > 0 {
-			t.Errorf("%s: %v was written", place, left)
-		}
-	}
-}
-
 // Many at one time fetch each file once.
 func TestTogether(t *testing.T) {
 	server, c, _ := open(t)
@@ -514,25 +330,4 @@ func TestTogether(t *testing.T) {
 		t.Errorf("the weights were asked for %d times", len(got))
 	}
 	has(t, must(t, c, "hf:org/tiny"), files())
-}
-
-// Whatever stands behind hf:, what is taken names a place below the cache, and is read again as the same.
-func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"hf:a/b", "hf:a/b@v1", "hf:a/b/x.gguf", "hf://a/b@c/d/x.gguf", "hf:../b", "hf:a/b@../../x", "hf:a/b/../x.gguf", "hf:a/b@c/@.gguf"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		ref, ok, err := hub.Parse(text)
-		if !ok || err != nil {
-			return
-		}
-		for _, path := range []string{ref.Repo, ref.Revision, ref.File} {
-			if path != "" && !filepath.IsLocal(path) {
-				t.Errorf("%q leads to %q", text, path)
-			}
-		}
-		if again, _, err := hub.Parse(ref.String()); err != nil || again != ref {
-			t.Errorf("%q is %+v, and %q %+v, %v", text, ref, ref, again, err)
-		}
-	})
 }
