@@ -120,13 +120,15 @@ func TestBadDepth(t *testing.T) {
 	}
 }
 
-// A model with a gate, a recommendation of its own, and no delta.
+// A model with a recommendation of its own, one without delta, and one with a gate, which is what its auto is.
 func TestModelPolicies(t *testing.T) {
 	s := &script{text: "ab", finish: loopctl.FinishLength}
 	ouro := model("ouro", &generator{submit: s.submit})
 	ouro.Gate, ouro.Recommended = true, generate.AutoPolicy{Exit: loopctl.ExitPolicy{Kind: loopctl.ExitGate, Threshold: 0.9, MinLoops: 2}, Loops: 10}
 	plain := model("plain", &generator{submit: s.submit})
 	plain.Delta = false
+	gated := model("gated", &generator{})
+	gated.Gate = true
 	srv := serverOf(t, ouro, plain)
 	ts := newTestServer(t, srv)
 	decode(t, post(t, ts, `{"model":"ouro@auto","prompt":"x"}`))
@@ -141,6 +143,9 @@ func TestModelPolicies(t *testing.T) {
 	}
 	if r := s.requests[1]; r.Loops != 8 || r.Exit.Kind != loopctl.ExitKL || r.Exit.Threshold != 1e-3 {
 		t.Errorf("plain@auto is %+v", r)
+	}
+	if a := gated.AutoDepth(); a.Loops != gated.TrainedLoops() || a.Exit.Kind != loopctl.ExitGate || a.Exit.Threshold != 0.5 {
+		t.Errorf("gated@auto is %+v", a)
 	}
 	a := send(t, ts, "GET", "/v1/models/ouro@auto", "")
 	if !strings.Contains(a.body, `"id":"ouro@auto"`) || !strings.Contains(a.body, `"auto":{"loops":10,"exit_policy":"gate","exit_threshold":0.9,"min_loops":2}`) ||
