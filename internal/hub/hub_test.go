@@ -52,7 +52,7 @@ func client(t *testing.T, server *hubtest.Hub, cache string) (*hub.Hub, *[]strin
 		t.Fatal(err)
 	}
 	var said []string
-	c.Say, c.Patience = func(text string) { said = append(said, text) }, 300*time.Millisecond
+	c.Say, c.Patience = func(text string) { said = append(said, text) }, 3*time.Second // a machine that is busy stalls for less
 	return c, &said
 }
 
@@ -270,8 +270,9 @@ func TestResume(t *testing.T) {
 	t.Run("a server that stops sending", func(t *testing.T) {
 		server, c, said := open(t)
 		server.Change(func(h *hubtest.Hub) { h.Stall["model.safetensors"] = half })
+		c.Patience = time.Second
 		has(t, must(t, c, "hf:org/tiny"), files())
-		if got := strings.Join(*said, "\n"); !strings.Contains(got, "nothing came for 300ms") {
+		if got := strings.Join(*said, "\n"); !strings.Contains(got, "nothing came for 1s") {
 			t.Errorf("it said %q", got)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/internal/hub/hubtest"
 )
@@ -110,7 +111,7 @@ func TestListThatNeverComes(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
-	c.Endpoint = server.URL
+	c.Endpoint, c.Patience = server.URL, 300*time.Millisecond
 	_, err := fetch(t, c, "hf:org/tiny")
 	mentions(t, err, "list of files", "has not come for 300ms")
 }
