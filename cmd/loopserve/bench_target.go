@@ -129,6 +129,17 @@ func (b *benchTarget) openBundle(cmd *cobra.Command, dir string) error {
 	return b.openConfigured(cmd, dir, cfg)
 }
 
+// openFromEnvironment opens a bundle with the settings of the environment: flags of the same names say to inspect what it shows.
+func (b *benchTarget) openFromEnvironment(cmd *cobra.Command, dir string) error {
+	settings := pflag.NewFlagSet("", pflag.ContinueOnError)
+	addConfigFlags(settings, ofEngine)
+	cfg, _, err := loadConfig(settings, ofEngine)
+	if err != nil {
+		return err
+	}
+	return b.openConfigured(cmd, dir, cfg)
+}
+
 func (b *benchTarget) openConfigured(cmd *cobra.Command, dir string, cfg *configs.Config) (err error) {
 	cfg.Models = []string{dir}
 	if err := bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), sayTo(cmd.ErrOrStderr())); err != nil {

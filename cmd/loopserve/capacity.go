@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/inspect"
@@ -62,14 +61,7 @@ func readPlan(text string, m *bundle.Manifest) (p capacityPlan, err error) {
 func (p capacityPlan) run(cmd *cobra.Command, b *bundle.Bundle, load inspect.Load) (err error) {
 	on := &benchTarget{}
 	defer func() { err = errors.Join(err, on.close()) }()
-	// The settings are the environment's: flags of the same names say here what inspect shows.
-	settings := pflag.NewFlagSet("", pflag.ContinueOnError)
-	addConfigFlags(settings, ofEngine)
-	cfg, _, err := loadConfig(settings, ofEngine)
-	if err != nil {
-		return err
-	}
-	if err := on.openConfigured(cmd, b.Dir, cfg); err != nil {
+	if err := on.openFromEnvironment(cmd, b.Dir); err != nil {
 		return err
 	}
 	const clients = 32

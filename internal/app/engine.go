@@ -71,6 +71,11 @@ func (e *Engine) Start(scheduling loopctl.Scheduling) (c *measure.Process, stop 
 	}
 }
 
+// RowCosts times the engine's calls by their rows, for so long. No controller may run.
+func (e *Engine) RowCosts(ctx context.Context, rows []int, most time.Duration) ([]measure.RowCost, error) {
+	return measure.RowCosts(ctx, e.engine, rows, most)
+}
+
 // Close frees the engine. It is safe on a half-opened one.
 func (e *Engine) Close() error {
 	if e == nil {
