@@ -69,6 +69,7 @@ type Config struct {
 	ReserveTokens int           `yaml:"reserve_tokens" least:"-1"`
 	RowBudget     int           `yaml:"row_budget" least:"0"`
 	Scheduling    string        `yaml:"scheduling" oneof:"depth lockstep"`
+	Draft         string        `yaml:"draft" oneof:"off auto"`
 	PrefixCache   bool          `yaml:"prefix_cache"`
 	SharePrefixes bool          `yaml:"share_prefixes"`
 	ElasticAfter  time.Duration `yaml:"elastic_after"`

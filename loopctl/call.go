@@ -51,6 +51,7 @@ func (c *Controller) call(st Stage) error {
 	c.calls.end()
 	t.Took = c.cfg.Now().Sub(start)
 	c.costs[st].add(t.Rows, t.Took)
+	c.byRows[st].add(t.Rows, t.Took)
 	if err != nil {
 		err = fmt.Errorf("%w: %s of %d rows: %w", ErrEngine, st, c.batch.Rows, err)
 		t.Err = err

@@ -18,6 +18,7 @@ func (c *Controller) choose() {
 		slices.SortStableFunc(c.running, func(a, b *sequence) int { return cmp.Compare(a.client.used, b.client.used) })
 	}
 	decodes, prompts := c.census()
+	c.chances.company = decodes
 	room := c.capacity.MaxRows - c.rowsForCoda()
 	kept := 0
 	if prompts > 0 && c.promptStarvedTicks >= starvedLimit {
@@ -44,7 +45,7 @@ func (c *Controller) choose() {
 		}
 	}
 	for _, s := range c.running {
-		if s.draft > 0 && s.ready && left > 0 {
+		if s.known < len(s.tokens) && s.ready && left > 0 {
 			left -= c.chooseGuesses(s, left)
 		}
 	}

@@ -61,7 +61,7 @@ func (c *Controller) cohort(loops int, saved float64) bool {
 
 // distance is how many ticks pass until the next token of s enters; −1 where that isn't known: it has none yet, or may leave early.
 func (s *sequence) distance() int {
-	if s.varies || s.draft > 0 || s.held || !s.ready && !s.aside {
+	if s.varies || s.draft > 0 || s.known < len(s.tokens) || s.held || !s.ready && !s.aside {
 		return -1
 	}
 	for i := len(s.chunks) - 1; i >= 0; i-- {

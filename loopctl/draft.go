@@ -10,7 +10,7 @@ package loopctl
 
 // drafts says whether the next token is to be guessed from chunk k, which has just been looped.
 func (s *sequence) drafts(k *chunk) bool {
-	return s.draft > 0 && k.decode && !k.left && k.depth == s.draft && k.end() == len(s.tokens) &&
+	return s.draft > 0 && len(s.tokens)-s.known < s.ahead && k.decode && !k.left && k.depth == s.draft && k.end() == len(s.tokens) &&
 		len(s.tokens) < s.req.rows() && len(s.tokens) < s.holding.Covers() && s.stream.room(len(s.tokens)-s.known+2)
 }
 
@@ -33,6 +33,7 @@ func (c *Controller) guessFrom(s *sequence, logits []float32) {
 // confirm takes a token that full depth chose into the sequence. A right guess is there already; wrong ones go.
 func (c *Controller) confirm(s *sequence, id int32) {
 	if s.known < len(s.tokens) {
+		c.chances.note(wager{s.loops, s.draft}, s.tokens[s.known] == id)
 		if s.tokens[s.known] == id {
 			s.known++
 			s.stats.Accepted++

@@ -99,6 +99,9 @@ func randomMix(rng *rand.Rand) mix {
 			at += 1 + rng.IntN(min(len(r.Prompt)-at-1, m.wrap))
 			r.Cut = append(r.Cut, at)
 		}
+		if r.Draft == 0 && i%3 == 2 { // no further draw
+			r.Draft = loopctl.DraftAuto
+		}
 		m.reqs = append(m.reqs, r)
 		m.at = append(m.at, rng.IntN(30))
 		m.cancel = append(m.cancel, 0)

@@ -62,7 +62,7 @@ type Request struct {
 	TargetITL time.Duration
 	// Draft, where positive, guesses each token after that many loops and lets the guess start while its predecessor
 	// still loops. The answer is the same as without, token for token: a guess that was wrong is taken back.
-	// It must be below Loops; it holds for a fixed depth only.
+	// It must be below Loops; it holds for a fixed depth only. DraftAuto leaves both to the controller.
 	Draft int
 	// Priority orders a client's waiting requests, lower first (as in vLLM); equal ones by arrival. A waiting request may preempt
 	// running ones of a higher number. Beside other clients' requests a priority below 0 counts as 0.
@@ -163,7 +163,7 @@ func (r *Request) CheckDepth(l *Capacity) error {
 		return &FieldError{Field: "replay_loops", Item: "[0]", Value: r.Replay[0], Why: fmt.Sprintf("the prompt's rows go together under a KV policy that keeps one loop: it must be loops, which is %d", loops)}
 	case r.Lens < 0 || r.Lens > l.Vocab:
 		return outside("return_lens", r.Lens, 0, l.Vocab, fmt.Sprintf("it must be from 0 to the size of the vocabulary, %d", l.Vocab))
-	case r.Draft == 0:
+	case r.Draft == 0 || r.Draft == DraftAuto:
 		return nil
 	case r.Draft < 0 || r.Draft >= loops:
 		return outside("draft_loops", r.Draft, 0, loops-1, fmt.Sprintf("it must be below loops, which is %d, or 0 for no draft tokens", loops))

@@ -125,6 +125,9 @@ func (c *Controller) emit(s *sequence, logits []float32, loops int, now time.Tim
 		return
 	}
 	c.confirm(s, tok.ID)
+	if s.auto && !s.wraps {
+		c.weigh(s)
+	}
 	if first {
 		c.share(s)
 	}

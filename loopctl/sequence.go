@@ -21,6 +21,8 @@ type sequence struct {
 	exit   ExitPolicy // with its defaults filled in
 	loops  int        // depth at which its rows leave the block at the latest
 	draft  int        // depth at which the next token is guessed; 0: never
+	ahead  int        // guesses at one time, at most
+	auto   bool       // both are the controller's to choose
 	owed   int64      // loop-steps still in the backlog for it
 
 	tokens   []int32 // prompt and completion, with room for all; behind known ones the guesses
@@ -64,7 +66,8 @@ func (c *Controller) newSequence(r *Request) *sequence {
 		r.Arrived = c.cfg.Now()
 	}
 	s.exit = r.Exit.withDefaults(c.capacity.Loops)
-	s.draft = r.Draft
+	s.draft, s.ahead = max(r.Draft, 0), r.rows()
+	s.auto = r.Draft == DraftAuto && c.mayGuess(r)
 	s.known = len(r.Prompt)
 	s.varies = s.exit.Kind != ExitNone || len(r.Replay) > 0
 	s.ordered = c.capacity.Pages[StageCoda] > 0 || r.Scorer != nil || r.OnLatent != nil

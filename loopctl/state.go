@@ -15,11 +15,13 @@ type engineState struct {
 	plan               // what runs in this tick
 	buffers            // of the native call that is being made
 
-	turns   uint64          // ticks tried
-	audited uint64          // turns at the last audit
-	began   time.Time       // this tick
-	stats   TickStats       // this tick
-	costs   [numStages]line // measured
+	turns   uint64           // ticks tried
+	audited uint64           // turns at the last audit
+	began   time.Time        // this tick
+	stats   TickStats        // this tick
+	costs   [numStages]line  // measured
+	byRows  [numStages]table // the same, by rows
+	chances chances          // of guesses
 }
 
 // queue is the sequences that have not ended.
@@ -68,6 +70,7 @@ func newEngineState(l Capacity, cfg Config) engineState {
 	e := engineState{memory: kv.New(*g), latents: newSlots(l.Latents)}
 	e.latent = make([]float32, l.Hidden)
 	e.clients = map[string]*client{}
+	e.chances.odds, e.chances.credit = map[wager]odds{}, mostWrong
 	e.running = make([]*sequence, 0, cfg.MaxRunning)
 	e.identity = make([]int32, l.MaxRows)
 	for i := range e.identity {

@@ -90,6 +90,7 @@ func (c *Controller) finish() bool {
 	t.Tick++
 	t.Running, t.Waiting = len(c.running), int(c.queued.Load())
 	t.Took = c.cfg.Now().Sub(c.began)
+	c.chances.tick(t)
 	c.shown.time(t)
 	c.cfg.Observer.Tick(t)
 	return true

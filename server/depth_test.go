@@ -40,6 +40,7 @@ func TestDepthFields(t *testing.T) {
 		{"elastic", `"elastic":true,"loops":8,"min_loops":2`, loopctl.Request{Loops: 8, Elastic: true, Exit: loopctl.ExitPolicy{MinLoops: 2}}},
 		{"target", `"target_itl_ms":2.5,"loops":8`, loopctl.Request{Loops: 8, Elastic: true, TargetITL: 2500 * time.Microsecond}},
 		{"draft", `"draft_loops":2,"loops":8`, loopctl.Request{Loops: 8, Draft: 2}},
+		{"a draft by the server's choice", `"draft_loops":"auto","loops":8`, loopctl.Request{Loops: 8, Draft: loopctl.DraftAuto}},
 		{"lens", `"return_lens":3`, loopctl.Request{Loops: 4, Lens: 3}},
 		{"lens by a word", `"return_lens":true`, loopctl.Request{Loops: 4, Lens: 5}},
 		{"budget", `"loop_budget":10,"loops":3`, loopctl.Request{Loops: 3, MaxTokens: 3}},
@@ -263,6 +264,24 @@ type wireLens struct {
 			Token string
 			ID    int32
 			Prob  float64
+		}
+	}
+}
+
+// Where the server guesses by itself a request's own word wins, and nothing that contradicts guesses is refused.
+func TestAutoDraft(t *testing.T) {
+	s := &script{text: "ab", finish: loopctl.FinishLength}
+	m := model("adder", &generator{submit: s.submit})
+	m.AutoDraft = true
+	ts := newTestServer(t, serverOf(t, m))
+	for fields, want := range map[string]int{
+		``: loopctl.DraftAuto, `,"draft_loops":null`: loopctl.DraftAuto, `,"draft_loops":0`: 0, `,"draft_loops":2`: 2,
+		`,"exit_policy":"delta"`: loopctl.DraftAuto, `,"return_lens":1`: loopctl.DraftAuto,
+	} {
+		s.requests = nil
+		decode(t, post(t, ts, `{"prompt":"x"`+fields+`}`))
+		if got := s.requests[0].Draft; got != want {
+			t.Errorf("%s: draft %d, want %d", fields, got, want)
 		}
 	}
 }

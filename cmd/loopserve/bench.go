@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,7 +74,10 @@ docs/benchmarks.md has the definitions.`,
 		return err
 	})
 	flags.Float64Var(&plan.Exit.Threshold, "exit-threshold", 0, "threshold of the exit policy; 0: the policy's default")
-	flags.IntVar(&plan.Draft, "draft", 0, "loops of draft tokens in every request, below each of --loops; 0: no drafts")
+	flags.Func("draft", "`loops` of draft tokens in every request, below each of --loops, or auto; 0: no drafts (default 0)", func(word string) (err error) {
+		plan.Draft, err = draftNamed(word)
+		return err
+	})
 	on.flags(flags)
 	flags.StringVar(&json, "json", "", "file for the result as JSON; - is standard output")
 	flags.StringVar(&csv, "csv", "", "file with one line per point, as CSV; - is standard output")
@@ -81,6 +85,18 @@ docs/benchmarks.md has the definitions.`,
 	flags.StringVar(&svg, "svg", "", "prefix for two plots: PREFIX-latency.svg and PREFIX-throughput.svg")
 	cmd.AddCommand(benchMixedCommand())
 	return cmd
+}
+
+// draftNamed reads the loops of drafts.
+func draftNamed(word string) (int, error) {
+	if word == "auto" {
+		return loopctl.DraftAuto, nil
+	}
+	n, err := strconv.Atoi(word)
+	if err != nil || n < 0 {
+		return 0, errors.New("must be a number of loops, or auto")
+	}
+	return n, nil
 }
 
 // bar is a progress bar on a terminal, and nothing elsewhere.

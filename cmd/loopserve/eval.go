@@ -21,7 +21,8 @@ import (
 type evaluation struct {
 	url, models, problems, file, svg string
 	names                            []string // of models
-	loops, drafts                    []int
+	loops                            []int
+	drafts                           []string
 	policies                         []loopctl.ExitKind
 	thresholds                       []float64
 	metric                           string
@@ -62,7 +63,7 @@ With --draft it compares answers and speed with and without draft tokens instead
 	flags.IntVar(&e.min, "min-loops", 0, "min loops under a policy; 0: the model's")
 	flags.IntVar(&e.most, "cap", 0, "max loops under a policy; 0: the largest of --loops")
 	flags.Float64Var(&e.maxLoss, "max-loss", 0.5, "points of accuracy that the recommended loops may lose")
-	flags.IntSliceVar(&e.drafts, "draft", nil, "compare draft tokens of so many loops with plain decoding, at the largest of --loops")
+	flags.StringSliceVar(&e.drafts, "draft", nil, "compare draft tokens of so many loops, or auto, with plain decoding, at the largest of --loops")
 	flags.StringVar(&e.file, "json", "", "file for the result as JSON; - is standard output")
 	flags.StringVar(&e.svg, "svg", "", "prefix of plots: PREFIX-accuracy.svg; for policies PREFIX-policies.svg and PREFIX-difficulty.svg; for several models PREFIX-MODEL-… of each, and PREFIX-depth.svg")
 	flags.BoolVar(&e.logScale, "log", false, "draw loops on a logarithmic axis")
@@ -79,8 +80,8 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	switch {
 	case slices.ContainsFunc(e.loops, notPositive):
 		return usagef("--loops is %v: must be integers from 1", e.loops)
-	case slices.ContainsFunc(e.drafts, notPositive):
-		return usagef("--draft is %v: must be integers from 1", e.drafts)
+	case slices.ContainsFunc(e.drafts, func(word string) bool { n, err := draftNamed(word); return err != nil || n == 0 }):
+		return usagef("--draft is %v: must be integers from 1, or auto", e.drafts)
 	case slices.ContainsFunc(e.thresholds, func(v float64) bool { return !(v > 0) }):
 		return usagef("--exit-threshold is %v: must be positive numbers, like 0.3,0.1", e.thresholds)
 	case e.opt.Concurrency < 1 || e.opt.Timed < 0:
@@ -169,7 +170,8 @@ func (e *evaluation) curve(cmd *cobra.Command, server *measure.HTTP) (*measure.C
 		loops = []int{most}
 	}
 	e.opt.Depths = measure.Depths(loops, most, e.policies, e.thresholds, e.min)
-	for _, n := range e.drafts {
+	for _, word := range e.drafts {
+		n, _ := draftNamed(word) // run has looked
 		e.opt.Depths = append(e.opt.Depths, measure.Depth{Loops: most, Draft: n})
 	}
 	bar := newBar(cmd.ErrOrStderr(), "asking")

@@ -68,7 +68,7 @@ func (k *loader) read(dir string) (*model, error) {
 		Name: m.Name, Names: names, Description: m.Description, Created: created.Unix(), Generator: out, Tokenizer: tok,
 		Loops: holds.Loops, Context: holds.Context, Vocab: holds.Vocab, HiddenSize: holds.Hidden, Delta: holds.Delta, Gate: holds.Gate, StopIDs: m.Tokens.Stop, BOS: m.Tokens.BOS, PAD: m.Tokens.PAD,
 		KVPolicies: m.KVPolicies, KVPolicy: spec.KVPolicyName(holds.KV), KV: holds.KV, KVTokens: holds.Tokens, ChatTemplate: tok.Config().ChatTemplate,
-		Problems: problemsOf(b), Trajectories: holds.Trajectories,
+		Problems: problemsOf(b), Trajectories: holds.Trajectories, AutoDraft: k.cfg.Draft == "auto",
 	}
 	if t := m.Trajectory; t != nil {
 		out.card.Grid = t.Grid

@@ -26,12 +26,19 @@ type Depth struct {
 // Name is the depth as tables have it.
 func (d Depth) Name() string {
 	switch {
-	case d.Draft > 0:
-		return fmt.Sprintf("%d, draft %d", d.Loops, d.Draft)
+	case d.Draft != 0:
+		return fmt.Sprintf("%d, draft %s", d.Loops, draftWord(d.Draft))
 	case d.policy():
 		return d.Exit.Kind.String() + " " + strconv.FormatFloat(d.Exit.Threshold, 'g', -1, 64)
 	}
 	return strconv.Itoa(d.Loops)
+}
+
+func draftWord(draft int) string {
+	if draft == loopctl.DraftAuto {
+		return "auto"
+	}
+	return strconv.Itoa(draft)
 }
 
 func (d Depth) fixed() bool { return d.Exit.Kind == loopctl.ExitNone && d.Draft == 0 }

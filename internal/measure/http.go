@@ -89,6 +89,9 @@ func (h *HTTP) body(a *Ask) (path string, b map[string]any) {
 	}
 	maps.DeleteFunc(given, func(_ string, value any) bool { return reflect.ValueOf(value).IsZero() })
 	maps.Copy(b, given)
+	if a.Draft == loopctl.DraftAuto {
+		b["draft_loops"] = "auto"
+	}
 	if a.Exit.Kind != loopctl.ExitNone {
 		b["exit_policy"] = a.Exit.Kind.String()
 	}

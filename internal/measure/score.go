@@ -96,7 +96,7 @@ func Score(ctx context.Context, c Client, e Evaluation) (*Curve, error) {
 	}
 	out := &Curve{Object: "depth.curve", Problems: len(e.Problems), Date: now()}
 	for i, d := range e.Depths {
-		if d.Draft > 0 {
+		if d.Draft != 0 {
 			plain := slices.Index(e.Depths, Depth{Loops: d.Loops})
 			out.Drafts = append(out.Drafts, e.compare(d, replies[i], replies[plain], alone[i], alone[plain]))
 			continue
@@ -117,7 +117,7 @@ func (e Evaluation) ask(ctx context.Context, c Client) (replies, alone [][]*Repl
 		return nil, nil, errors.New("nothing to ask: needs depths and problems")
 	}
 	for _, d := range e.Depths {
-		if d.Draft > 0 && !slices.Contains(e.Depths, Depth{Loops: d.Loops}) {
+		if d.Draft != 0 && !slices.Contains(e.Depths, Depth{Loops: d.Loops}) {
 			return nil, nil, fmt.Errorf("drafts at %d loops have nothing to be compared with: ask without, too", d.Loops)
 		}
 	}
@@ -220,6 +220,9 @@ type DraftOutcome struct {
 func (d *DraftOutcome) Acceptance() float64 {
 	return 100 * float64(d.Accepted) / float64(max(d.Drafted, 1))
 }
+
+// Word is the draft as it is asked for.
+func (d *DraftOutcome) Word() string { return draftWord(d.Draft) }
 
 // SpeedUp is how many times faster a token came; below 1 it came later.
 func (d *DraftOutcome) SpeedUp() float64 { return ratio(d.Plain, d.Drafting) }

@@ -153,6 +153,9 @@ func (f *Field) read(b Body, name string, bounds *Bounds) (any, error) {
 	case IntList:
 		return f.integers(raw, bounds)
 	case Depth:
+		if f.Auto != 0 && string(raw) == `"auto"` {
+			return f.Auto, nil
+		}
 		n, ok := f.depth(raw)
 		if !ok {
 			return nil, bounds.outOfRange(f.Name, f.Name, raw)

@@ -94,6 +94,9 @@ func (f *Field) typeName() string {
 		}
 		return strings.TrimPrefix(integerRange(int64(f.Lo), int64(f.Hi)), "an ")
 	case Depth:
+		if f.Auto != 0 {
+			return "integer, or `auto`"
+		}
 		return "integer"
 	case Number:
 		if f.Above {

@@ -14,6 +14,7 @@ type Field struct {
 	Words   []string // the only texts
 	Default any      // what absence stands for: int, float64, bool or string; nil is the kind's zero
 	True    int      // the integer that true stands for; 0: true is an error
+	Auto    int      // of a depth, the number that "auto" stands for; 0: "auto" is an error
 	Missing string   // the field is required: what to give
 	Remedy  string   // what to do instead: the end of a message
 	// Harmless are values that ask for nothing, as absence does. Numbers match however they are written.

@@ -201,6 +201,9 @@ func (f *Field) kindSchema(rows []Field) string {
 	case Bool:
 		return `{"type": ["boolean", "null"]}`
 	case Int, Depth:
+		if f.Auto != 0 {
+			return `{"anyOf": [` + integers + `, {"const": "auto"}` + null
+		}
 		if f.True != 0 {
 			return `{"anyOf": [{"type": "boolean"}, ` + integers + null
 		}

@@ -49,7 +49,7 @@ var depthRows = []Field{
 		Remedy: "the milliseconds between two tokens to aim at",
 	},
 	{Name: "elastic", Kind: Bool, Routes: generating, Ours: true, Aliases: []string{"loops_elastic", "elastic_loops", "elastic_depth"}},
-	{Name: "draft_loops", Kind: Depth, Routes: generating, Ours: true},
+	{Name: "draft_loops", Kind: Depth, Auto: -1, Routes: generating, Ours: true}, // loopctl.DraftAuto
 	{Name: "loop_budget", Kind: Int, Lo: 1, Hi: noBound, Routes: generating, Ours: true, Aliases: []string{"max_loop_steps", "loops_budget"}},
 	{
 		Name: "return_lens", Kind: Int, Hi: 20, Routes: generating, Ours: true, Aliases: []string{"lens", "loop_lens"},

@@ -37,7 +37,10 @@ func (p *Plan) readDepth(v *api.Values, t Target, header string) error {
 	r.Cut = v.Ints("prompt_cut")
 	r.TargetITL = time.Duration(v.Number("target_itl_ms") * float64(time.Millisecond))
 	r.Elastic = v.Bool("elastic") || r.TargetITL > 0 && !v.Has("elastic")
-	r.Draft, r.Lens, p.Budget = v.Int("draft_loops"), min(v.Int("return_lens"), m.Vocab), v.Int("loop_budget")
+	if r.Draft = v.Int("draft_loops"); m.AutoDraft && !v.Has("draft_loops") {
+		r.Draft = loopctl.DraftAuto
+	}
+	r.Lens, p.Budget = min(v.Int("return_lens"), m.Vocab), v.Int("loop_budget")
 	if err := r.CheckDepth(m.capacity()); err != nil {
 		return depthError(err, v, from)
 	}

@@ -67,6 +67,8 @@ type Model struct {
 	// Trajectories says whether a request's loops count beside those done, Grid that the model knows multiples of 1/Grid.
 	Trajectories loopctl.Trajectories
 	Grid         int
+	// AutoDraft is draft_loops "auto" where a request leaves the field out.
+	AutoDraft bool
 	// Delta and Gate say what the block emits for exit policies.
 	Delta, Gate bool
 	// Recommended is what name@auto stands for; the zero value leaves it to the server.

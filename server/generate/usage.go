@@ -143,13 +143,13 @@ type Timings struct {
 	LoopsPerSecond     Measure `json:"loops_per_second"`
 	MSPerLoop          Measure `json:"ms_per_loop"`
 
-	Drafted  *int `json:"drafted,omitempty"` // tokens guessed, where draft_loops asked for it
+	Drafted  *int `json:"drafted,omitempty"` // tokens guessed, where draft_loops, or the server for it, asked for guesses
 	Accepted *int `json:"accepted,omitempty"`
 
 	*llamaTimings // where "timings": true asked for them
 }
 
-// timings go from the first arrival to the last end. drafts says that draft_loops was asked for.
+// timings go from the first arrival to the last end. drafts says that guesses were asked for.
 func (u *Usage) timings(drafts bool) *Timings {
 	var scheduled, first, finished time.Time
 	var queue, decoding time.Duration
@@ -223,7 +223,7 @@ type llamaTimings struct {
 
 // Timings are the request's so far, under llama.cpp's names as well where it asked for them.
 func (g *Sequences) Timings() *Timings {
-	t := g.Usage.timings(g.Request.Draft > 0)
+	t := g.Usage.timings(g.Request.Draft != 0)
 	if g.LlamaTimings {
 		t.llamaTimings = llamaTimingsOf(g.Usage, t)
 	}

@@ -1,0 +1,155 @@
+package loopctl_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/loopctl/loopctltest"
+)
+
+// guessed is an engine that after depth loops knows the token of a position with a probability, and all calls of which take a
+// time that is known.
+type guessed struct {
+	timed
+	loops  int
+	knows  func(depth, position int) float64
+	fixed  time.Duration // of a block call
+	row    time.Duration // of a row in it
+	coda   time.Duration // of a call of the coda
+	depths map[int32]int // by latent
+	logits [][]float32
+}
+
+func (e *guessed) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
+	e.now = e.now.Add(e.fixed + time.Duration(b.Rows)*e.row)
+	for i := range b.Spans {
+		for _, slot := range b.Spans[i].Rows {
+			e.depths[slot] = b.Spans[i].Depth + 1
+		}
+	}
+	return e.Engine.Block(b)
+}
+
+func (e *guessed) Coda(b *loopctl.Batch) ([][]float32, error) {
+	e.now = e.now.Add(e.coda)
+	out := e.logits[:0]
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		for _, at := range s.LogitRows {
+			position := s.Past + int(at)
+			noise := uint64(position+1) * (s.Seed + 1) * 0x9e3779b97f4a7c15 >> 20
+			id := int(noise % 49)
+			if depth := e.depths[s.Rows[at]]; depth < e.loops && float64(noise>>8%1000)/1000 >= e.knows(depth, position) {
+				id++
+			}
+			row := make([]float32, 50)
+			row[id] = 1
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// play is how long clients take for tokens each, with draft, and how many tokens were guessed.
+func (e guessed) play(t *testing.T, clients, tokens, draft int) (time.Duration, [][]int32, int) {
+	t.Helper()
+	e.timed = timed{Engine: loopctltest.New(fairLimits(64)), now: time.Unix(0, 0)}
+	e.depths = map[int32]int{}
+	c := loopctl.New(&e, loopctl.Config{StreamBuffer: 10000, Logger: quiet, Now: func() time.Time { return e.now }})
+	var streams []*loopctl.Stream
+	for i := range clients {
+		streams = append(streams, submit(t, c, &loopctl.Request{Seed: uint64(i), Prompt: make([]int32, 16), MaxTokens: tokens, Loops: e.loops, Draft: draft, StopIDs: []int32{99}}))
+	}
+	for c.Turn() {
+	}
+	said, drafted := make([][]int32, clients), 0
+	for i, s := range streams {
+		for ev, ok := tryNext(s); ok; ev, ok = tryNext(s) {
+			said[i] = append(said[i], ev.Token.ID)
+			if ev.Stats != nil {
+				drafted += ev.Stats.Drafted
+			}
+		}
+		if len(said[i]) != tokens {
+			t.Fatalf("%d tokens", len(said[i]))
+		}
+	}
+	return e.now.Sub(time.Unix(0, 0)), said, drafted
+}
+
+func after(depth int, p float64) func(int, int) float64 {
+	return func(d, _ int) float64 {
+		if d >= depth {
+			return p
+		}
+		return 0
+	}
+}
+
+// Guesses begin where they pay, and nowhere else; the tokens are the same.
+func TestDraftAuto(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		engine  guessed
+		clients int
+		gain    float64 // at least
+		drafts  bool
+	}{
+		{"rows cost little and guesses are right", guessed{loops: 8, knows: after(2, 1), fixed: 1000, row: 50, coda: 300}, 1, 2, true},
+		{"most are right after half of the loops", guessed{loops: 8, knows: after(4, 0.8), fixed: 1000, row: 50, coda: 300}, 1, 1.3, true},
+		{"the head costs as much as the block", guessed{loops: 4, knows: after(2, 0.9), fixed: 900, row: 50, coda: 950}, 1, 1.15, true},
+		{"they become right", guessed{loops: 8, knows: func(d, at int) float64 { return after(4, float64(at/1000))(d, at) }, fixed: 1000, row: 50, coda: 300}, 1, 1.2, true},
+		{"none is right", guessed{loops: 8, knows: after(9, 1), fixed: 1000, row: 50, coda: 300}, 1, 0.98, false},
+		{"few are right", guessed{loops: 4, knows: after(1, 0.3), fixed: 900, row: 50, coda: 950}, 1, 0.98, false},
+		{"they become wrong", guessed{loops: 8, knows: func(d, at int) float64 { return after(4, 1-float64(at/100))(d, at) }, fixed: 1000, row: 50, coda: 300}, 1, 0.98, false},
+		{"a row costs what a call costs", guessed{loops: 8, knows: after(2, 1), row: 1000, coda: 300}, 1, 0.98, false},
+		{"calls are full of others' rows", guessed{loops: 8, knows: after(2, 0.9), row: 200, fixed: 100, coda: 300}, 8, 0.98, false},
+		{"others' rows cost little", guessed{loops: 8, knows: after(2, 1), row: 10, fixed: 1000, coda: 50}, 4, 1.5, true},
+		{"one loop", guessed{loops: 1, knows: after(1, 1), fixed: 1000, coda: 300}, 1, 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const tokens = 2000
+			plain, want, _ := tt.engine.play(t, tt.clients, tokens, 0)
+			auto, got, drafted := tt.engine.play(t, tt.clients, tokens, loopctl.DraftAuto)
+			for i := range want {
+				if !slices.Equal(got[i], want[i]) {
+					t.Fatalf("sequence %d says something else", i)
+				}
+			}
+			gain, share := float64(plain)/float64(auto), float64(drafted)/float64(tokens*tt.clients)
+			if gain < tt.gain || share > 0.4 != tt.drafts && gain > 1 {
+				t.Errorf("%.3f times as fast, want %.2f; %.3f of the tokens guessed", gain, tt.gain, share)
+			}
+		})
+	}
+}
+
+// Whatever a guess is worth and calls cost, tokens don't come slower than 0.98 times as fast.
+func TestDraftAutoIsNeverSlow(t *testing.T) {
+	worst, where := 2.0, ""
+	for _, loops := range []int{2, 3, 4, 8} {
+		for _, p := range []float64{0, 0.3, 0.6, 0.9} {
+			for _, row := range []time.Duration{0, 300} {
+				for _, coda := range []time.Duration{50, 1000} {
+					for _, clients := range []int{1, 6} {
+						e := guessed{loops: loops, fixed: 1000 - row, row: row, coda: coda, knows: func(depth, _ int) float64 {
+							return p * float64(depth+1) / float64(loops)
+						}}
+						plain, _, _ := e.play(t, clients, 400, 0)
+						auto, _, _ := e.play(t, clients, 400, loopctl.DraftAuto)
+						if gain := float64(plain) / float64(auto); gain < worst {
+							worst, where = gain, fmt.Sprintf("%d loops, right %.1f, a row %d, coda %d, %d clients", loops, p, row, coda, clients)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%.3f: %s", worst, where)
+	if worst < 0.98 {
+		t.Errorf("%.3f times as fast: %s", worst, where)
+	}
+}
