@@ -133,17 +133,17 @@ func (b *batch) read() ([]batchRequest, error) {
 		err := json.Unmarshal(line, &r)
 		switch {
 		case err != nil:
-			return nil, usagef("%s:%d is no request: %w", b.in, number, err)
+			return nil, usagef("%s:%d is not a request: %w", b.in, number, err)
 		case r.ID == "":
-			return nil, usagef("%s:%d: custom_id is missing: give each line one of its own", b.in, number)
+			return nil, usagef("%s:%d: custom_id is missing: give each line a unique one", b.in, number)
 		case seen[r.ID] > 0:
-			return nil, usagef("%s:%d: custom_id %q is that of line %d, too: give each line one of its own", b.in, number, r.ID, seen[r.ID])
+			return nil, usagef("%s:%d: custom_id %q is also that of line %d: give each line a unique one", b.in, number, r.ID, seen[r.ID])
 		case r.Method != http.MethodPost || !strings.HasPrefix(r.URL, "/") || len(r.Body) == 0 || r.Body[0] != '{':
 			return nil, usagef(`%s:%d: method, url and body must be "POST", a route as "/v1/chat/completions", and an object`, b.in, number)
 		}
 		var body struct{ Stream any }
 		if _ = json.Unmarshal(r.Body, &body); body.Stream == true { // it is an object; what is wrong in it the server says
-			return nil, usagef("%s:%d: body.stream is true: an answer is one line, leave stream out", b.in, number)
+			return nil, usagef("%s:%d: body.stream is true: remove it, an answer is one line", b.in, number)
 		}
 		seen[r.ID] = number
 		out = append(out, r)

@@ -74,7 +74,7 @@ func readClasses(text string) (out []measure.Class, err error) {
 		case err != nil || c.Clients < 1 || c.Loops < 1 || fmt.Sprintf("%dx%d", c.Clients, c.Loops) != strings.TrimSpace(s):
 			return nil, usagef("--classes is %q: must be clients x loops, like 8x2,8x16", text)
 		case slices.ContainsFunc(out, func(o measure.Class) bool { return o.Loops == c.Loops }):
-			return nil, usagef("--classes is %q: %d loops stand there twice", text, c.Loops)
+			return nil, usagef("--classes is %q: %d loops appear twice", text, c.Loops)
 		}
 		out = append(out, c)
 	}

@@ -65,7 +65,7 @@ folder. Downloads stay in the Hugging Face cache, where hf cache rm removes them
   loopserve rm --all`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
-				return usagef("name what to remove, or give --all")
+				return usagef("name what to remove, or use --all")
 			}
 			s, err := cacheOf(cmd)
 			if err != nil {

@@ -48,7 +48,7 @@ func readPlan(text string, m *bundle.Manifest) (p capacityPlan, err error) {
 	}
 	switch {
 	case !(p.RPS > 0) || math.IsInf(p.RPS, 0) || !(p.Price >= 0) || math.IsInf(p.Price, 0): // also what is no number
-		return p, usagef("--plan is %q: rps must be more than 0, and price not less", text)
+		return p, usagef("--plan is %q: rps must be above 0 and price at least 0", text)
 	case p.Prompt < 1 || p.Tokens < 1 || p.Prompt+p.Tokens > m.Context:
 		return p, usagef("--plan is %q: prompt and tokens must be at least 1 and fit the model's context of %d", text, m.Context)
 	case p.Loops < m.Loops.Min || p.Loops > m.Loops.Max:
@@ -95,11 +95,11 @@ func (p capacityPlan) run(cmd *cobra.Command, b *bundle.Bundle, load inspect.Loa
 
 // write prints a line for each loop count. memory is what a replica holds with so many requests at one time.
 func (p capacityPlan) write(out io.Writer, r *measure.SweepResult, memory func(loops, requests int) (int64, error)) error {
-	fmt.Fprintf(out, "%g requests/s of %d prompt tokens and %d more, on replicas like this machine at %.0f %% of what it can do:\n\n", p.RPS, p.Prompt, p.Tokens, 100*utilisation)
+	fmt.Fprintf(out, "%g requests/s of %d prompt and %d completion tokens, on replicas like this machine at %.0f %% utilization:\n\n", p.RPS, p.Prompt, p.Tokens, 100*utilisation)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "loops\tms alone\trequests/s of a replica\ttokens/s\treplicas\trequests at one time\tmemory of each\t")
+	fmt.Fprint(w, "loops\tms alone\trequests/s per replica\ttokens/s\treplicas\tconcurrency\tmemory per replica\t")
 	if p.Price > 0 {
-		fmt.Fprint(w, "cost of 1M tokens\t")
+		fmt.Fprint(w, "cost per 1M tokens\t")
 	}
 	fmt.Fprintln(w)
 	alone := map[int]float64{}

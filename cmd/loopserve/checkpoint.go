@@ -30,7 +30,7 @@ func bundles(ctx context.Context, cfg *configs.Config, w io.Writer, say func(str
 			"weights": cfg.Weights, "embedding": cfg.Embedding, "head": cfg.Head, "dtype": cfg.DType, "ignore_config": strings.Join(cfg.IgnoreConfig, ","),
 		} {
 			if value != "" {
-				return usagef("%s is %q: it is for checkpoints, and models (%s) has bundles, which stay as they were exported", name, value, strings.Join(cfg.Models, ", "))
+				return usagef("%s is %q: it applies to checkpoints, but models (%s) has only bundles, which are exported already", name, value, strings.Join(cfg.Models, ", "))
 			}
 		}
 		return nil

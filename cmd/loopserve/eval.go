@@ -91,7 +91,7 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 	case e.drafts != nil && len(e.names) > 1:
 		return usagef("--draft compares one model with itself: give one --model")
 	case e.drafts != nil && e.policies != nil:
-		return usagef("--draft needs a fixed depth: give no --exit-policy")
+		return usagef("--draft needs fixed loops: remove --exit-policy")
 	case e.policies == nil && (e.thresholds != nil || e.min != 0):
 		return usagef("--exit-threshold and --min-loops need --exit-policy")
 	}

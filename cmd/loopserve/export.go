@@ -54,7 +54,7 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 			if !noTokenizer {
 				opt.Check = func(checkpoint fs.FS) error {
 					if err := servable(checkpoint); err != nil {
-						return fmt.Errorf("%w; or export with --no-tokenizer what is to be measured and not served", err)
+						return fmt.Errorf("%w; or use --no-tokenizer, to measure without serving", err)
 					}
 					return nil
 				}

@@ -44,7 +44,7 @@ func detokenizeCommand() *cobra.Command {
 				return "", usagef("ids has %q: must be integers", word)
 			}
 			if _, ok := tok.IDToToken(int32(n)); !ok { // Decode would leave it out
-				return "", usagef("ids has %d: no token of %s has that id", n, dir)
+				return "", usagef("ids has %d: %s has no token with that id", n, dir)
 			}
 			ids = append(ids, int32(n))
 		}

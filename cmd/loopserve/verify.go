@@ -84,7 +84,7 @@ func (v *verification) run(w io.Writer, dir string) error {
 func writeMemory(w io.Writer, m *bundle.Manifest) {
 	line := func(what string, p kvcache.Precision) {
 		kv := spec.Shapes(m, 1, p)
-		fmt.Fprintf(w, "%s of a token: %d bytes for each loop, and %d beside the loops", what, kv[1].TokenBytes(), kv[0].TokenBytes()+kv[2].TokenBytes())
+		fmt.Fprintf(w, "%s: %d bytes per token and loop, plus %d per token", what, kv[1].TokenBytes(), kv[0].TokenBytes()+kv[2].TokenBytes())
 	}
 	if m.Kind == bundle.KindDense {
 		line("Memory", kvcache.F32)
@@ -99,7 +99,7 @@ func writeMemory(w io.Writer, m *bundle.Manifest) {
 		line("KV memory in "+spec.Shapes(m, 1, p)[1].Precision.String(), p)
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "KV policies, which say how many loops keep memory: %v\n", m.KVPolicies)
+	fmt.Fprintf(w, "KV policies (which loops keep a KV cache): %v\n", m.KVPolicies)
 }
 
 // numbers runs the bundle.
@@ -137,7 +137,7 @@ func (v *verification) numbers(w io.Writer, b *bundle.Bundle) (err error) {
 	}
 	report.WriteSummary(w)
 	if !report.OK() {
-		fmt.Fprintln(w, "the bundle does not give the reference's numbers")
+		fmt.Fprintln(w, "the bundle does not match the reference")
 		return errSaid
 	}
 	return nil
@@ -167,7 +167,7 @@ func explain(w io.Writer, dir string, err error) bool {
 func tryOut(w io.Writer, e engine.Engine) error {
 	promises, err := parity.Promises(e)
 	if err != nil {
-		return fmt.Errorf("the graphs keep the contract and do not run: %w", err)
+		return fmt.Errorf("the graphs keep the contract, but do not run: %w", err)
 	}
 	m := e.Manifest()
 	layers := [3]int{m.Prelude.Layers, m.Block.Layers, m.Coda.Layers}
