@@ -100,9 +100,9 @@ func (c *Controller) checkInfo() error {
 
 // guardFill copies rows that left to the planes that they skipped.
 func (c *Controller) guardFill(fills []Fill) (err error) {
-	defer caught("the fill", &err)
+	defer caught("KV propagation", &err)
 	if err := c.engine.Fill(fills); err != nil {
-		return fmt.Errorf("%w: fill of %d rows: %w", ErrEngine, len(fills), err)
+		return fmt.Errorf("%w: KV propagation of %d rows: %w", ErrEngine, len(fills), err)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func (c *Controller) check() error {
 	own := func(slots []int32) error {
 		for _, id := range slots {
 			if seen[id] {
-				return fmt.Errorf("latents: slot %d has two owners", id)
+				return fmt.Errorf("hidden states: slot %d has two owners", id)
 			}
 			seen[id] = true
 		}
@@ -35,7 +35,7 @@ func (c *Controller) check() error {
 		}
 	}
 	if held != c.capacity.Latents || empty != c.latents.withoutLatent || len(c.latents.free) < empty {
-		return fmt.Errorf("latents: %d of %d have an owner, %d are free; %d sequences hold none and %d are recorded",
+		return fmt.Errorf("hidden states: %d of %d slots have an owner, %d are free; %d sequences hold none and %d are recorded",
 			held, c.capacity.Latents, len(c.latents.free), empty, c.latents.withoutLatent)
 	}
 	// Submit counts a request first and its loop-steps second, at any time: so they are read the other way round.
@@ -61,7 +61,7 @@ func (s *sequence) check(own func([]int32) error) error {
 		}
 	}
 	if slots != s.latents {
-		return fmt.Errorf("holds %d latents, %d are recorded", slots, s.latents)
+		return fmt.Errorf("holds %d hidden states, %d are recorded", slots, s.latents)
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (c *Controller) audit() {
 		return
 	}
 	c.shown.update(func(s *Snapshot) { s.Mismatches++ })
-	c.cfg.Logger.Error("page accounting is inconsistent and is reset", "err", err, "tick", c.stats.Tick,
+	c.cfg.Logger.Error("page accounting is inconsistent and is reset", "err", err, "engine_step", c.stats.Tick,
 		"snapshot", c.Snapshot(), "stack", string(debug.Stack()))
 	fresh := newEngineState(c.capacity, c.cfg)
 	c.memory, c.latents = fresh.memory, fresh.latents

@@ -81,7 +81,7 @@ func (c *Controller) fill() (failed bool) {
 	c.stats.Fills += len(fills)
 	if err := c.guardFill(fills); err != nil {
 		failed = true
-		c.cfg.Logger.Error("fill failed", "err", err)
+		c.cfg.Logger.Error("KV propagation failed", "err", err)
 		for _, s := range c.filled {
 			if !s.ended {
 				c.end(s, Event{Finish: FinishError, Err: err})

@@ -186,7 +186,7 @@ func (c *Controller) show(k *chunk) (err error) {
 		}
 		s.shown = position + 1
 		if err := c.engine.Latent(slot, c.latent); err != nil {
-			return fmt.Errorf("%w: read latent of position %d: %w", ErrEngine, position, err)
+			return fmt.Errorf("%w: read hidden state of position %d: %w", ErrEngine, position, err)
 		}
 		s.req.OnLatent(position, c.latent)
 	}

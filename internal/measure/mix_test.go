@@ -90,7 +90,8 @@ func TestMixed(t *testing.T) {
 		t.Errorf("alone %+v", a)
 	}
 	var table bytes.Buffer
-	if err := measure.Write(&table, measure.Table, r); err != nil || !strings.Contains(table.String(), "| lockstep | 2 | 16 |") {
+	if err := measure.Write(&table, measure.Table, r); err != nil || !strings.Contains(table.String(), "| lockstep | 2 | 16 |") ||
+		!strings.HasSuffix(table.String(), "\n\nlockstep: static batching by depth, a batch waits for its row of the most loops\n") {
 		t.Errorf("%v %s", err, table.String())
 	}
 }

@@ -44,7 +44,7 @@ func (m *Memory) check(stage int, held iter.Seq[*Holding]) error {
 			return err
 		}
 		for plane, ids := range t.planes {
-			if err := mark(ids[min(len(h.shared), len(ids)):], "sequence %d, plane %d,", number, plane); err != nil {
+			if err := mark(ids[min(len(h.shared), len(ids)):], "sequence %d, KV cache of loop %d,", number, plane); err != nil {
 				return err
 			}
 		}

@@ -241,10 +241,10 @@ func (e *Engine) checkSpan(st loopctl.Stage, s *loopctl.Span) error {
 	}
 	for r, slot := range s.Rows {
 		if slot < 0 || int(slot) >= e.capacity.Latents {
-			return fmt.Errorf("latent slot %d of %d", slot, e.capacity.Latents)
+			return fmt.Errorf("hidden-state slot %d of %d", slot, e.capacity.Latents)
 		}
 		if e.slots[slot] == e.serial {
-			return fmt.Errorf("latent slot %d is in two places of one call", slot)
+			return fmt.Errorf("hidden-state slot %d is in two places of one call", slot)
 		}
 		e.slots[slot] = e.serial
 		if st == loopctl.StagePrelude {

@@ -35,8 +35,8 @@ func TestBadBatches(t *testing.T) {
 		want  string // in the message
 		code  error
 	}{
-		{"slot beyond the last", loopctl.StageBlock, row(loopctl.Span{Rows: []int32{6}, Pages: []int32{0}}), "latent slot 6 is outside 0…5", nil},
-		{"negative slot", loopctl.StageCoda, row(loopctl.Span{Rows: []int32{-1}}), "latent slot -1", nil},
+		{"slot beyond the last", loopctl.StageBlock, row(loopctl.Span{Rows: []int32{6}, Pages: []int32{0}}), "hidden-state slot 6 is outside 0…5", nil},
+		{"negative slot", loopctl.StageCoda, row(loopctl.Span{Rows: []int32{-1}}), "hidden-state slot -1", nil},
 		{"too many rows", loopctl.StageBlock, row(loopctl.Span{Rows: []int32{0, 1, 2, 3, 4}, Pages: []int32{0}}), "a call takes 1…4", nil},
 		{"no rows", loopctl.StageBlock, loopctl.Batch{}, "a call takes 1…4", nil},
 		{"rows miscounted", loopctl.StageBlock, loopctl.Batch{Rows: 2, Spans: []loopctl.Span{{Rows: []int32{0}, Pages: []int32{0}}}}, "1 rows in spans, 2 announced", nil},

@@ -40,7 +40,7 @@ func Plan(budget int64, stages [3]Shape, typical, atMost, tokens int) ([3]int, e
 	}
 	n := budget / perPage
 	if n < 1 {
-		return out, fmt.Errorf("%w: %d bytes, but one page of %d tokens in %d planes takes %d: raise kv_memory",
+		return out, fmt.Errorf("%w: %d bytes, but one page of %d tokens in %d per-loop KV caches takes %d: raise kv_memory",
 			ErrBudget, budget, stages[1].PageSize, typical, perPage)
 	}
 	for i, s := range stages {

@@ -235,7 +235,7 @@ func (p *Plan) fitReplay(v *api.Values) error {
 		r.Exit = loopctl.ExitPolicy{}
 	}
 	if v.Has("min_loops") && r.Exit.Kind == loopctl.ExitNone {
-		return api.Conflict("replay_loops", "min_loops", "the depths are given; leave one of the two out")
+		return api.Conflict("replay_loops", "min_loops", "the loops are given; leave one of the two out")
 	}
 	return nil
 }

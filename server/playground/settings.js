@@ -70,7 +70,7 @@ function fitPolicy(chosen) {
   if (!loops) return;
   const name = byId('policy').value;
   const none = name === 'none';
-  byId('loops-name').textContent = none ? 'Loops' : 'At most loops';
+  byId('loops-name').textContent = none ? 'Loops' : 'Max loops';
   const threshold = byId('threshold');
   const least = byId('min-loops');
   threshold.disabled = none;

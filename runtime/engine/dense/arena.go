@@ -38,7 +38,7 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 		return nil
 	}
 	if a.mem == nil {
-		return fmt.Errorf("fill: the block of %s has no layers, so no pages", e.m.Name)
+		return fmt.Errorf("KV propagation: the block of %s has no layers, so no pages", e.m.Name)
 	}
 	if err := spec.CheckFills(fills, &e.limits); err != nil {
 		return err

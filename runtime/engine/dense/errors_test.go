@@ -25,7 +25,7 @@ func TestCallsThatCannotBe(t *testing.T) {
 		change func(s *loopctl.Span)
 		want   string
 	}{
-		{"a slot that is not there", func(s *loopctl.Span) { s.Rows = []int32{0, 8} }, "latent slot 8 is outside 0…7"},
+		{"a slot that is not there", func(s *loopctl.Span) { s.Rows = []int32{0, 8} }, "hidden-state slot 8 is outside 0…7"},
 		{"a page that is not there", func(s *loopctl.Span) { s.Pages = []int32{int32(pages)} }, "page"},
 		{"too few pages", func(s *loopctl.Span) { s.Past = 3 }, "1 pages cannot hold 5 tokens"},
 		{"past the context", func(s *loopctl.Span) { s.Past = 63 }, "rows 63 to 65 exceed the context of 64"},

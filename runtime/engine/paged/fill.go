@@ -21,7 +21,7 @@ func (e *Engine) Fill(fills []loopctl.Fill) error {
 		return nil
 	}
 	if a == nil {
-		return fmt.Errorf("fill: the block of %s has no layers, so no KV memory", e.m.Name)
+		return fmt.Errorf("KV propagation: the block of %s has no layers, so no KV memory", e.m.Name)
 	}
 	if err := spec.CheckFills(fills, &e.limits); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (e *Engine) copyRows() error {
 	err := e.block.arena.CopyRows(rows.from, rows.to)
 	rows.from, rows.to = rows.from[:0], rows.to[:0]
 	if err != nil {
-		return fmt.Errorf("fill: %w", err)
+		return fmt.Errorf("KV propagation: %w", err)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func CheckBatch(stage loopctl.Stage, b *loopctl.Batch, l *loopctl.Capacity, toke
 		want += len(s.LogitRows)
 		for _, slot := range s.Rows {
 			if slot < 0 || int(slot) >= l.Latents {
-				return fmt.Errorf("%s call: latent slot %d is outside 0…%d", stage, slot, l.Latents-1)
+				return fmt.Errorf("%s call: hidden-state slot %d is outside 0…%d", stage, slot, l.Latents-1)
 			}
 		}
 		for _, r := range s.LogitRows {
@@ -40,11 +40,11 @@ func CheckFills(fills []loopctl.Fill, l *loopctl.Capacity) error {
 	for i := range fills {
 		f := &fills[i]
 		if f.Position < 0 || f.Position >= l.Context {
-			return fmt.Errorf("fill: position %d is outside 0…%d", f.Position, l.Context-1)
+			return fmt.Errorf("KV propagation: position %d is outside 0…%d", f.Position, l.Context-1)
 		}
 		for _, pages := range [][]int32{{f.From}, f.To} {
 			if err := CheckPages(pages, l.Pages[loopctl.StageBlock]); err != nil {
-				return fmt.Errorf("fill: %w", err)
+				return fmt.Errorf("KV propagation: %w", err)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func CheckPages(pages []int32, have int) error {
 // CheckLatent refuses a slot that is not there, and a destination that is not of hidden_size.
 func CheckLatent(slot int32, dst []float32, l *loopctl.Capacity, m *bundle.Manifest) error {
 	if slot < 0 || int(slot) >= l.Latents || len(dst) != m.HiddenSize {
-		return fmt.Errorf("latent slot %d into %d numbers: slots are 0…%d and have %d numbers", slot, len(dst), l.Latents-1, m.HiddenSize)
+		return fmt.Errorf("hidden-state slot %d into %d numbers: slots are 0…%d and have %d numbers", slot, len(dst), l.Latents-1, m.HiddenSize)
 	}
 	return nil
 }
