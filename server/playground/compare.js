@@ -17,7 +17,7 @@ function runCompare() {
     for (const pane of panes) pane.mark('waiting');
     answer.replaceChildren(...panes.map((pane) => pane.node));
     kept.panes = panes.map((pane) => ({ pane }));
-    say(`Running at ${plural(depths.length, 'depth')}.`);
+    say(`Running at ${plural(depths.length, 'loop count')}.`);
     await warmUp(depths[0], signal);
     for (const [i, pane] of panes.entries()) {
       const request = requestOf(depths[i], false);

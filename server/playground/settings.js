@@ -10,7 +10,7 @@ const defaultThresholds = { delta: 0.03, gate: 0.5, kl: 0.001, entropy: 0.001, a
 
 const policyNames = {
   none: 'none: all loops', delta: 'delta: the hidden state has settled', gate: 'gate: the model says stop',
-  kl: 'kl: the prediction has settled', entropy: 'entropy: the doubt has settled', argmax: 'argmax: the same token for long',
+  kl: 'kl: the prediction has settled', entropy: 'entropy: the uncertainty has settled', argmax: 'argmax: the same token for several loops',
 };
 
 async function loadModels() {
