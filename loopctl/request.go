@@ -184,13 +184,13 @@ func (r *Request) checkConflicts() error {
 		field, with, reason string
 		remedy              string
 	}{
-		{replay && policy, "replay_loops", "exit_policy", "the depths are given", one},
-		{replay && r.Elastic, "replay_loops", "elastic", "a replay needs a depth that stays", one},
+		{replay && policy, "replay_loops", "exit_policy", "the loops are given", one},
+		{replay && r.Elastic, "replay_loops", "elastic", "a replay needs loops that stay the same", one},
 		{draft && policy, "draft_loops", "exit_policy", "draft tokens need the same loops for all tokens", "set exit_policy to none, or leave draft_loops out"},
 		{draft && replay, "draft_loops", "replay_loops", "draft tokens need the same loops for all tokens", one},
 		{draft && r.Lens > 0, "draft_loops", "return_lens", "a draft token has no lens", one},
 		{draft && r.Elastic, "draft_loops", "elastic", "draft tokens need loops that stay", one},
-		{r.TargetITL > 0 && !r.Elastic, "target_itl_ms", "elastic", "the time is met by lowering the depth", "set elastic to true, or leave target_itl_ms out"},
+		{r.TargetITL > 0 && !r.Elastic, "target_itl_ms", "elastic", "the time is met by lowering the loops", "set elastic to true, or leave target_itl_ms out"},
 	} {
 		if x.both {
 			return &FieldError{Field: x.field, With: x.with, Why: fmt.Sprintf("and %s exclude each other: %s; %s", x.with, x.reason, x.remedy)}

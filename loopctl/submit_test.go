@@ -97,7 +97,7 @@ func TestCheckDepth(t *testing.T) {
 		{&l, loopctl.Request{Loops: 4, Exit: loopctl.ExitPolicy{MinLoops: 5}}, "min_loops", 2, 4, "", "min_loops is 5: it must be from 2 to loops, which is 4"},
 		{&l, loopctl.Request{Exit: loopctl.ExitPolicy{Agree: 9}}, "exit_agree", 1, 8, "", "exit_agree is 9: it must be from 1 to 8"},
 		{&l, loopctl.Request{Loops: 4, Replay: []int{4, 5}}, "replay_loops", 2, 4, "", "replay_loops[1] is 5: it must be from 2 to loops, which is 4"},
-		{&l, loopctl.Request{Replay: []int{2}, Exit: exit(loopctl.ExitDelta, 0)}, "replay_loops", 0, 0, "exit_policy", "replay_loops and exit_policy exclude each other: the depths are given; leave one of the two out"},
+		{&l, loopctl.Request{Replay: []int{2}, Exit: exit(loopctl.ExitDelta, 0)}, "replay_loops", 0, 0, "exit_policy", "replay_loops and exit_policy exclude each other: the loops are given; leave one of the two out"},
 		{&l, loopctl.Request{Replay: []int{2}, Elastic: true}, "replay_loops", 0, 0, "elastic", ""},
 		{&l, loopctl.Request{TargetITL: 1}, "target_itl_ms", 0, 0, "elastic", ""},
 		{&l, loopctl.Request{Lens: 51}, "return_lens", 0, 50, "", "return_lens is 51: it must be from 0 to the size of the vocabulary, 50"},
