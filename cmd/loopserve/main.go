@@ -169,7 +169,7 @@ func suggestFlag(cmd *cobra.Command, err error) error {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(), runCommand(), chatCommand(), exportCommand(), signCommand(), verifyCommand(), inspectCommand(), evalCommand(), benchCommand(),
-		batchCommand(), modelsCommand(), listCommand(), rmCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(), healthCommand(), versionCommand(),
+		batchCommand(), modelsCommand(), listCommand(), rmCommand(), tokenizeCommand(), detokenizeCommand(), configCommand(), healthCommand(), versionCommand(), manCommand(),
 	}
 }
 

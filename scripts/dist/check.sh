@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/debian.sh
-from_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static systemd >/dev/null 2>&1 || echo "not installed: the arm64 compiler, qemu, systemd"
+from_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static systemd groff-base >/dev/null 2>&1 || echo "not installed: the arm64 compiler, qemu, systemd, groff"
 arches=amd64
 command -v aarch64-linux-gnu-gcc >/dev/null && arches+=" arm64" || echo "arm64: not built, aarch64-linux-gnu-gcc is missing (Debian: gcc-aarch64-linux-gnu)"
 [ "$(uname -m)" = x86_64 ] || { echo "the packages are checked on x86_64"; exit 77; }
@@ -37,6 +37,21 @@ tar -xzf dist/loopserve_*_linux_amd64.tar.gz -C "$work"
 serves tarball "${clean[@]}" "$work"/loopserve-*/bin/loopserve
 dpkg-deb -x dist/loopserve_*_amd64.deb "$work/deb"
 serves deb "${clean[@]}" "$work/deb/opt/loopserve/bin/loopserve"
+documents() { # NAME SHARE ZSH: a page of each command, without a complaint of groff's, and what three shells load
+  local page pages=("$2"/man/man1/*.1.gz)
+  [ "${#pages[@]}" -gt 15 ] || { echo "$1: ${#pages[@]} manual pages" >&2; exit 1; }
+  for page in "${pages[@]}"; do
+    [[ $(zcat "$page") == ".TH LOOPSERVE"* ]]
+    ! command -v groff >/dev/null || ! zcat "$page" | groff -man -Tutf8 -Kutf8 -ww -z 2>&1 | grep . || { echo "$1: $page" >&2; exit 1; }
+  done
+  bash -n "$2/bash-completion/completions/loopserve"
+  grep -q '^#compdef loopserve' "$2/zsh/$3/_loopserve"
+  grep -q '^complete -c loopserve' "$2/fish/vendor_completions.d/loopserve.fish"
+  echo "$1: ${#pages[@]} manual pages, completions for bash, zsh and fish"
+}
+documents wheel "$work/venv/share" site-functions
+documents tarball "$work"/loopserve-*/share site-functions
+documents deb "$work/deb/usr/share" vendor-completions
 python3 -c 'import json, sys; b = json.load(open(sys.argv[1])); n = {c["name"] for c in b["components"]}; assert {"onnxruntime", "github.com/gin-gonic/gin"} <= n, n' dist/*amd64.cdx.json
 if command -v systemd-analyze >/dev/null; then
   systemd-analyze security --offline=true --threshold=20 deploy/systemd/loopserve.service | tail -1

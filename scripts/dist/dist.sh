@@ -27,6 +27,15 @@ pack() { # FOLDER TARBALL: the same bytes for the same files
   tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$(dirname "$1")" -cf - "$(basename "$1")" | gzip -9n >"$2"
 }
 
+# What shells and man know of the commands and their flags, from the commands themselves; where each looks below a prefix.
+share=$work/share
+mkdir -p "$share"/{man/man1,bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
+go build -trimpath -buildvcs=false -ldflags "-X main.version=$version" -o "$work/loopserve" ./cmd/loopserve
+"$work/loopserve" man "$share/man/man1" && gzip -9n "$share"/man/man1/*.1
+"$work/loopserve" completion bash >"$share/bash-completion/completions/loopserve"
+"$work/loopserve" completion zsh >"$share/zsh/site-functions/_loopserve"
+"$work/loopserve" completion fish >"$share/fish/vendor_completions.d/loopserve.fish"
+
 for arch in ${ARCHES:-amd64 arm64}; do
   case $arch in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; *) echo "no packages are made for $arch" >&2; exit 2 ;; esac
   cc=gcc
@@ -35,13 +44,13 @@ for arch in ${ARCHES:-amd64 arm64}; do
   make --no-print-directory ort MACHINE="$machine" >/dev/null
 
   home=$work/$arch/opt/loopserve
-  mkdir -p "$home"/{bin,lib,models,share/bash-completion/completions}
+  mkdir -p "$home"/{bin,lib,models}
   CC=$cc GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$version" -o "$home/bin/loopserve" ./cmd/loopserve
   cp ".cache/ort/$ort/$machine/onnxruntime/capi/libonnxruntime.so.$ort" "$home/lib/"
   for m in models/*/manifest.json; do cp -r "$(dirname "$m")" "$home/models/"; done
   cp LICENSE README.md CHANGELOG.md "$home/"
+  cp -r "$share" "$home/share"
   cp -r deploy/systemd "$home/share/systemd"
-  go run ./cmd/loopserve completion bash >"$home/share/bash-completion/completions/loopserve"
   chmod -R u=rwX,go=rX "$home"
 
   # The oldest glibc whose symbols the binary needs is what the wheel's tag and the .deb's dependency promise.
@@ -54,11 +63,12 @@ for arch in ${ARCHES:-amd64 arm64}; do
   rm -r "$work/loopserve-$number"
 
   deb=$work/$arch
-  mkdir -p "$deb"/{DEBIAN,usr/bin,usr/lib/systemd/system,usr/share/bash-completion/completions,usr/share/doc/loopserve,etc/loopserve}
+  mkdir -p "$deb"/{DEBIAN,usr/bin,usr/lib/systemd/system,usr/share/{doc/loopserve,zsh},etc/loopserve}
   ln -s /opt/loopserve/bin/loopserve "$deb/usr/bin/loopserve"
   ln -s /opt/loopserve/LICENSE "$deb/usr/share/doc/loopserve/copyright"
   mv "$home/share/systemd/loopserve."* "$deb/usr/lib/systemd/system/"
-  mv "$home/share/bash-completion/completions/loopserve" "$deb/usr/share/bash-completion/completions/"
+  mv "$home"/share/{man,bash-completion,fish} "$deb/usr/share/"
+  mv "$home/share/zsh/site-functions" "$deb/usr/share/zsh/vendor-completions"
   rm -r "$home/share"
   install -m 644 deploy/systemd/loopserve.yaml "$deb/etc/loopserve/loopserve.yaml"
   echo /etc/loopserve/loopserve.yaml >"$deb/DEBIAN/conffiles"
@@ -67,7 +77,8 @@ for arch in ${ARCHES:-amd64 arm64}; do
   dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/loopserve_${debian}_$arch.deb" >/dev/null
 
   tree=$work/wheel-$arch
-  mkdir -p "$tree/loopserve-$python.data/scripts" "$tree/loopserve-$python.dist-info/licenses"
+  mkdir -p "$tree/loopserve-$python.data"/{scripts,data} "$tree/loopserve-$python.dist-info/licenses"
+  cp -r "$share" "$tree/loopserve-$python.data/data/share"
   cp "$home/bin/loopserve" "$tree/loopserve-$python.data/scripts/"
   cp LICENSE "$tree/loopserve-$python.dist-info/licenses/"
   { sed "s/@version@/$python/; s/@ort@/$ort/" scripts/dist/METADATA; sed -e '/<img/d' README.md; } >"$tree/loopserve-$python.dist-info/METADATA"
