@@ -171,3 +171,31 @@ func TestExitNumbersAgainstTheirDefinitions(t *testing.T) {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
+
+// Of any length, with equal ones, infinities and NaN.
+func TestArgmaxOfAnyLength(t *testing.T) {
+	values := []float32{-1, 0, 1, 2, -inf, inf, nan}
+	for n := range 2000 {
+		logits := make([]float32, n%40)
+		want, high := 0, -inf
+		for i := range logits {
+			logits[i] = values[rand.IntN(1+n%len(values))]
+			if logits[i] > high {
+				want, high = i, logits[i]
+			}
+		}
+		if got := loopctl.Argmax(logits); got != want {
+			t.Fatalf("%v: %d, want %d", logits, got, want)
+		}
+	}
+}
+
+func BenchmarkArgmax(b *testing.B) {
+	logits := make([]float32, 8*32000) // eight rows, as they follow each other
+	for i := range logits {
+		logits[i] = float32(rand.NormFloat64())
+	}
+	for i := 0; b.Loop(); i = (i + 32000) % len(logits) {
+		loopctl.Argmax(logits[i : i+32000])
+	}
+}
