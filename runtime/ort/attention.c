@@ -104,6 +104,7 @@ typedef struct {
   ls_plan plan;
   _Atomic(int64_t) next_row, prepared;
   atomic_size_t next;
+  size_t threads;
   float *parts;
 } work;
 
@@ -133,23 +134,42 @@ static void prepare_some(work *w) {
   for (unsigned i = 0; atomic_load_explicit(&w->prepared, memory_order_acquire) < a->rows; i++) ls_await(i);
 }
 
+// Where a thread is in the tasks; its numbers only grow.
+typedef struct {
+  int64_t span, before, used, base;  // tasks and floats of parts before the span
+  ls_cut cut;
+} place;
+
+// Takes the next task; 0: there is none.
+static int take_task(work *w, place *at, ls_task *t) {
+  int64_t n = (int64_t)atomic_fetch_add(&w->next, 1);
+  if (n >= (int64_t)w->plan.tasks) return 0;
+  while (n >= at->before + at->cut.tiles * at->cut.chunks * at->cut.parts) {
+    at->before += at->cut.tiles * at->cut.chunks * at->cut.parts;
+    at->base = at->used;
+    at->cut = ls_plan_span(&w->plan, ++at->span, &at->used);
+  }
+  *t = ls_plan_task(&w->plan, &at->cut, at->span, n - at->before, w->parts + at->base);
+  return 1;
+}
+
+// While many are left a thread takes two, so that the first one's end asks for the second one's beginning.
 static void attend_some(void *data, size_t unused) {
   (void)unused;
   work *w = data;
   prepare_some(w);
-  // Tasks and parts before `span`: this thread's numbers only grow.
-  int64_t span = 0, before = 0, used = 0, base = 0;
-  ls_cut cut = ls_plan_span(&w->plan, 0, &used);
-  for (;;) {
-    int64_t n = (int64_t)atomic_fetch_add(&w->next, 1);
-    if (n >= (int64_t)w->plan.tasks) return;
-    while (n >= before + cut.tiles * cut.chunks * cut.parts) {
-      before += cut.tiles * cut.chunks * cut.parts;
-      base = used;
-      cut = ls_plan_span(&w->plan, ++span, &used);
-    }
-    ls_task t = ls_plan_task(&w->plan, &cut, span, n - before, w->parts + base);
+  place at = {.span = 0};
+  at.cut = ls_plan_span(&w->plan, 0, &at.used);
+  ls_task t, then;
+  for (int more = take_task(w, &at, &t); more;) {
+    int two = atomic_load(&w->next) + 2 * w->threads < w->plan.tasks && take_task(w, &at, &then);
+    t.then = two ? &then : NULL;
     w->plan.k->attend(&t);
+    if (two) {
+      t = then;
+    } else {
+      more = take_task(w, &at, &t);
+    }
   }
 }
 
@@ -157,7 +177,7 @@ int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error
   if (check_shapes(a, e) || check_spans(a, e)) return -1;
   if (a->rows == 0) return 0;
   double width = (double)(a->q_heads + 2 * a->kv_heads) * (double)a->head_dim;
-  work w = {.plan = ls_plan_call(a, kernels(a->kv), pool->threads, PART_FLOATS)};
+  work w = {.plan = ls_plan_call(a, kernels(a->kv), pool->threads, PART_FLOATS), .threads = pool->threads};
   if (w.plan.parts > 0) w.parts = malloc((size_t)w.plan.parts * sizeof *w.parts);
   if (w.plan.parts > 0 && w.parts == NULL)
     w.plan = ls_plan_call(a, w.plan.k, pool->threads, 0);  // slower, and the same

@@ -76,7 +76,8 @@ typedef struct ls_task {
   // Not NULL: other tasks see other segments, each leaves its sums here. Per segment, row and head of the
   // span, head_dim + 2 numbers: sums, largest score, sum of weights.
   float *parts;
-  int64_t segment;  // the first one that has a place in parts
+  int64_t segment;             // the first one that has a place in parts
+  const struct ls_task *then;  // what the thread does afterwards: asked for in time; NULL: not known
 } ls_task;
 
 typedef struct {

@@ -121,12 +121,31 @@ static inline void few_mask(const ls_task *t, float *line, int64_t block, int64_
   for (int64_t j = seen > 0 ? seen : 0; j < LS_KEYS; j++) line[j] = -INFINITY;
 }
 
-// Of four rows the part that a head begins: where its end has little in a line, the next head asks for that.
-static inline void fetch(const kv_t *const *rows, int64_t at, int64_t hd) {
-  const int64_t line = LINE_BYTES / (int64_t)sizeof(kv_t);
-  for (int j = 0; j < 4; j++)
-    for (int64_t d = 0; d == 0 || d + line / 2 < kv_row(hd); d += line)
-      __builtin_prefetch(rows[j] + at + d, 0, 2);
+// Rows that are read later, asked for in the order in which they lie in memory, a part at a time: head by
+// head, as they are read, memory gives half as much.
+typedef struct {
+  const kv_t *const *rows;
+  int64_t line, lines, part,
+      left;  // the next line of a row and how many it has; lines at a time, and to come
+} asking;
+
+static inline asking ask(const kv_t *const *rows, int64_t count, int64_t bytes, int64_t parts) {
+  int64_t lines = (bytes + LINE_BYTES - 1) / LINE_BYTES, all = count * lines;
+  return (asking){rows, 0, lines, (all + parts - 1) / parts, all};
+}
+
+static inline void fetch(asking *at) {
+  for (int64_t i = 0; i < at->part && at->left > 0; i++, at->left--) {
+    __builtin_prefetch((const char *)*at->rows + at->line * LINE_BYTES, 0, 2);
+    if (++at->line == at->lines) at->line = 0, at->rows++;
+  }
+}
+
+// The first keys that a task reads, n at most.
+static inline int64_t locate_first(const ls_task *t, int64_t n, const kv_t **k, const kv_t **v) {
+  if (t->to - t->from < n) n = t->to - t->from;
+  locate(t->a, t->span, t->from, n, t->kv_head, k, v);
+  return n;
 }
 
 static void attend_few(const ls_task *t) {
@@ -136,12 +155,11 @@ static void attend_few(const ls_task *t) {
   float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * LS_KEYS];
   float fix[LS_FEW_VECTORS], ones[LS_FEW_VECTORS];
   ls_sums segment[LS_FEW_VECTORS], sums[LS_FEW_VECTORS];
-  // What the walk reads in order: the block's keys, its values, the next block's keys.
+  // What the walk reads in order: the block's keys, its values, the keys of the next block or task.
   const kv_t *walk[2 * LS_KEYS + FEW_AHEAD + 8];
   int64_t ahead = 4;  // keys that are asked for in advance: some 64 KiB, into the second-level cache
   int64_t row = kv_row(hd), bytes = t->kv_heads * row * (int64_t)sizeof(kv_t);
   while (ahead < FEW_AHEAD && ahead * bytes < 65536) ahead += 4;
-  int narrow = bytes < 4096;  // longer rows the processor fetches ahead by itself
   for (int64_t i = 0; i < nq; i++) ones[i] = 1;
   float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
   for (int64_t i = 0; i < all; i++) {
@@ -162,12 +180,15 @@ static void attend_few(const ls_task *t) {
     for (int64_t j = n; j < padded; j++) k[j] = k[n - 1], v[j] = v[n - 1];
     int64_t more = t->to - block - n < ahead ? t->to - block - n : ahead;
     locate(a, t->span, block + n, more, t->kv_head, next, unused);
-    for (int64_t j = more; j < ahead + 4; j++) next[j] = k[from];
-    for (int64_t j = from / 4 * 4; j < padded; j += 4)
+    if (more < ahead && t->then != NULL) more += locate_first(t->then, ahead - more, next + more, unused);
+    for (int64_t j = more; j < ahead + 8; j++) next[j] = k[from];
+    for (int64_t j = from / 4 * 4; j < padded; j += 4) {
+      asking later = ask(k + j + ahead, 4, bytes, t->kv_heads);
       for (int64_t h = 0; h < t->kv_heads; h++) {
-        if (narrow) fetch(k + j + ahead, h * row, hd);
+        fetch(&later);
         few_scores(q + h * nq * hd, nq, k + j, h * row, hd, s + h * nq * LS_KEYS + j);
       }
+    }
     for (int64_t i = 0; i < all; i++) {
       float *line = s + i * LS_KEYS;
       if (a->softcap > 0)
@@ -176,12 +197,14 @@ static void attend_few(const ls_task *t) {
       fix[i] = few_softmax(line, segment + i);
       scale_weights(line + from, v + from, i / nq * row, n - from, hd);
     }
-    for (int64_t j = from; j < n; j += 8)
+    for (int64_t j = from; j < n; j += 8) {
+      asking later = ask(v + j + ahead, 8, bytes, t->kv_heads);
       for (int64_t h = 0; h < t->kv_heads; h++) {
-        if (narrow) fetch(v + j + ahead, h * row, hd), fetch(v + j + 4 + ahead, h * row, hd);
+        fetch(&later);
         few_values(acc + h * nq * hd, nq, j > from ? ones : fix + h * nq, s + h * nq * LS_KEYS + j, v + j,
                    h * row, n - j < 8 ? n - j : 8, hd);
       }
+    }
     if (ends(t, block))
       for (int64_t i = 0; i < all; i++) settle(t, i, block, acc + i * hd, segment[i], sums + i);
   }
