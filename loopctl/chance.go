@@ -12,6 +12,7 @@ const (
 	gainOn    = 1.05 // a token must be so many times as fast before guesses begin
 	gainOff   = 1.02 // and so many before they end
 	fewTries  = 4    // below it nothing is known
+	enough    = 16   // from it on luck is no argument
 	wrongOnes = 32   // tokens of each that pay for a try that was wrong, where luck would pay
 	mostWrong = 8    // such tries in a row
 	settled   = 128  // tokens of each between two tries where it is known that they don't pay
@@ -89,6 +90,8 @@ func (c *Controller) weigh(s *sequence) {
 	one := 1 / float64(max(c.chances.company, 1))
 	c.chances.since, c.chances.credit = c.chances.since+one, min(c.chances.credit+one/wrongOnes, mostWrong)
 	switch try := c.chances.since >= settled || hope > gainOn && c.chances.credit >= 1; {
+	case best > 0 && hope > most && c.chances.odds[wager{s.loops, at}].tries < enough: // another may pay more
+		s.draft, s.ahead = at, 1
 	case best > 0:
 		s.draft, s.ahead = best, s.req.rows()
 	case at > 0 && try:

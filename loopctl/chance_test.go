@@ -101,6 +101,9 @@ func TestDraftAuto(t *testing.T) {
 		{"rows cost little and guesses are right", guessed{loops: 8, knows: after(2, 1), fixed: 1000, row: 50, coda: 300}, 1, 2, true},
 		{"most are right after half of the loops", guessed{loops: 8, knows: after(4, 0.8), fixed: 1000, row: 50, coda: 300}, 1, 1.3, true},
 		{"the head costs as much as the block", guessed{loops: 4, knows: after(2, 0.9), fixed: 900, row: 50, coda: 950}, 1, 1.15, true},
+		{"more are right after half of the loops than after a quarter", guessed{loops: 8, knows: func(d, at int) float64 {
+			return max(after(2, 0.4)(d, at), after(4, 1)(d, at))
+		}, fixed: 1000, row: 50, coda: 300}, 1, 1.6, true},
 		{"they become right", guessed{loops: 8, knows: func(d, at int) float64 { return after(4, float64(at/1000))(d, at) }, fixed: 1000, row: 50, coda: 300}, 1, 1.2, true},
 		{"none is right", guessed{loops: 8, knows: after(9, 1), fixed: 1000, row: 50, coda: 300}, 1, 0.98, false},
 		{"few are right", guessed{loops: 4, knows: after(1, 0.3), fixed: 900, row: 50, coda: 950}, 1, 0.98, false},
