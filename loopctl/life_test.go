@@ -150,6 +150,7 @@ func TestContextCancelsWaiting(t *testing.T) {
 		}
 		synctest.Wait()
 		drainAll(t, submitAs(t, c, 1, 1, 1, 1)) // takes the place of the one that nobody reads
+		synctest.Wait()                         // its end is told before the tick that it ends in is over
 		if got := c.Snapshot(); got.Waiting != 1 || got.Running != 0 {
 			t.Errorf("%+v", got)
 		}
