@@ -74,7 +74,7 @@ func (c *Controller) endSleeper() {
 	s := slices.MaxFunc(c.waiting, func(a, b *sequence) int { return cmp.Compare(asleep(a), asleep(b)) })
 	c.waiting = slices.DeleteFunc(c.waiting, func(o *sequence) bool { return o == s })
 	c.queued.Add(-1)
-	c.end(s, Event{Finish: FinishError, Err: fmt.Errorf("%w: %d sequences wait for their readers, at most %d may, and this one's has been behind the longest: read faster",
+	c.end(s, Event{Finish: FinishError, Err: fmt.Errorf("%w: %d sequences wait for clients to read their streams (limit %d), and this one has waited longest: read faster",
 		ErrQueueFull, c.stats.Parked, mostAsleep*c.cfg.QueueLimit)})
 }
 

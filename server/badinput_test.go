@@ -131,7 +131,7 @@ func TestBadInput(t *testing.T) {
 		{`"repeat_penalty":1.3`, bad, "unsupported_field", "repeat_penalty", gone("repeat_penalty", "1.3", "set repetition_penalty")},
 		{`"mirostat":2`, bad, "unsupported_field", "mirostat", gone("mirostat", "2", out)},
 		{`"best_of":1,"n":2`, bad, "invalid_value", "best_of", "best_of is 1 and n is 2: best_of must be at least n"},
-		{`"best_of":4,"stream":true`, bad, "conflicting_fields", "best_of", "best_of is 4 and stream is true: which are the best is known at the end only: leave one of the two out"},
+		{`"best_of":4,"stream":true`, bad, "conflicting_fields", "best_of", "best_of is 4 and stream is true: the best are known only at the end: leave one of the two out"},
 		{`"model":"nope"`, http.StatusNotFound, "model_not_found", "model", `model "nope" is not served here: use one of adder`},
 		{`"model":7`, bad, "invalid_type", "model", "model is 7: it must be a string"},
 		{`"loops":1,"loops":2`, bad, "duplicate_field", "loops", `field "loops" is given twice: give it once`},

@@ -131,7 +131,7 @@ func (a *App) preload(ctx context.Context, models []*model) ([]*model, error) {
 			return nil, fmt.Errorf("preload: model %s needs up to %s, but %s of model_memory (%s) are in use: raise it, or preload fewer models",
 				m.name, takes.About(), used.About(), memory.About())
 		case full && all:
-			a.log.Info("model not preloaded, its first request loads it", "name", m.name, "needs", takes.About(), "model_memory", memory.About())
+			a.log.Info("model not preloaded; its first request will load it", "name", m.name, "needs", takes.About(), "model_memory", memory.About())
 		case named || all:
 			err = a.fleet.loadNow(m)
 		}

@@ -67,7 +67,7 @@ func (h *HTTP) Range(ctx context.Context) (least, most int, err error) {
 		return 0, 0, err
 	}
 	if card.Loops.Max < 1 {
-		return 0, 0, fmt.Errorf("%s%s names no range of loops: it is not a server of looped models, give --loops", h.URL, path)
+		return 0, 0, fmt.Errorf("%s%s gives no range of loops, so it is not a server of looped models: give --loops", h.URL, path)
 	}
 	return card.Loops.Min, card.Loops.Max, nil
 }

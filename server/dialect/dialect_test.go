@@ -121,7 +121,7 @@ func TestMessagesBecomeChats(t *testing.T) {
 			`"messages":[{"role":"user","content":"q"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm"},{"type":"thinking","thinking":"so"}]}]`,
 			`max_tokens 9` + "\n" + `messages [{"role":"user","content":"q"},{"role":"assistant","reasoning":"hmso"}]`,
 		},
-		{`"messages":[{"role":"system","content":"q"}]`, `messages[0].role is "system": it must be user or assistant; what a system says goes into system`},
+		{`"messages":[{"role":"system","content":"q"}]`, `messages[0].role is "system": it must be user or assistant; put system text into the field system`},
 		{`"messages":[{"role":"user","content":[{"type":"image"}]}]`, `messages[0].content[0] is of type "image", which a message of the role user cannot have here: models served here read text only`},
 		{`"messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image"}]}]}]`, `messages[0].content[0].content[0] is of type "image": models served here read text only`},
 		{`"messages":[{"role":"user","content":"q"}],"tools":[{"type":"bash_20250124","name":"bash"}]`, `tools[0].type is "bash_20250124": the server runs no tools itself: use tools of type custom, which the client runs`},

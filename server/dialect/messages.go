@@ -115,7 +115,7 @@ func (r *messagesRequest) readMessages(raw json.RawMessage) error {
 		where := fmt.Sprintf("messages[%d]", i)
 		switch {
 		case m.Role != "user" && m.Role != "assistant":
-			return api.Bad("messages", api.CodeValue, "%s.role is %s: it must be user or assistant; what a system says goes into system", where, api.Quote(m.Role))
+			return api.Bad("messages", api.CodeValue, "%s.role is %s: it must be user or assistant; put system text into the field system", where, api.Quote(m.Role))
 		case m.Content == nil || m.Content[0] == '"':
 			r.add(&message{Role: m.Role, Content: m.Content, where: where})
 			continue

@@ -174,7 +174,7 @@ func (p *Plan) readChoices(v *api.Values) error {
 	case v.Has("best_of") && p.BestOf < p.N && v.Has("n"):
 		return api.Bad("best_of", api.CodeValue, "best_of is %d and n is %d: best_of must be at least n", p.BestOf, p.N)
 	case p.BestOf > p.N && p.Stream:
-		return api.Bad("best_of", "conflicting_fields", "best_of is %d and stream is true: which are the best is known at the end only: leave one of the two out", p.BestOf)
+		return api.Bad("best_of", "conflicting_fields", "best_of is %d and stream is true: the best are known only at the end: leave one of the two out", p.BestOf)
 	}
 	return nil
 }

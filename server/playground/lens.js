@@ -31,7 +31,7 @@ function lensLoop(loop, chosen, most) {
   const facts = el('div', { class: 'facts' }, el('strong', {}, `Loop ${loop.loop}`));
   if (loop.entropy !== null) facts.append(fact('entropy', loop.entropy, 'nats', most.entropy));
   if (loop.delta !== null) facts.append(fact('change', loop.delta, '', most.delta));
-  if (loop.gate !== null) facts.append(fact('stop', loop.gate, '', 1));
+  if (loop.gate !== null) facts.append(fact('gate', loop.gate, '', 1));
   const guesses = el('ul', { class: 'guesses', 'aria-label': `After loop ${loop.loop}` });
   for (const guess of loop.top) {
     const mine = guess.id === chosen;

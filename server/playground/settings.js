@@ -9,7 +9,7 @@ const models = {
 const defaultThresholds = { delta: 0.03, gate: 0.5, kl: 0.001, entropy: 0.001, argmax: 5 };
 
 const policyNames = {
-  none: 'none: all loops', delta: 'delta: the hidden state has settled', gate: 'gate: the model says stop',
+  none: 'none: all loops', delta: 'delta: the hidden state has settled', gate: 'gate: the exit probability is reached',
   kl: 'kl: the prediction has settled', entropy: 'entropy: the uncertainty has settled', argmax: 'argmax: the same token for several loops',
 };
 
