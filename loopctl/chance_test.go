@@ -53,16 +53,23 @@ func (e *guessed) Coda(b *loopctl.Batch) ([][]float32, error) {
 	return out, nil
 }
 
-// play is how long clients take for tokens each, with draft, and how many tokens were guessed.
-func (e guessed) play(t *testing.T, clients, tokens, draft int) (time.Duration, [][]int32, int) {
+// start is a controller of e to which clients have come for tokens each, with draft.
+func (e *guessed) start(t *testing.T, clients, tokens, draft int) (*loopctl.Controller, []*loopctl.Stream) {
 	t.Helper()
 	e.timed = timed{Engine: loopctltest.New(fairLimits(64)), now: time.Unix(0, 0)}
 	e.depths = map[int32]int{}
-	c := loopctl.New(&e, loopctl.Config{StreamBuffer: 10000, Logger: quiet, Now: func() time.Time { return e.now }})
+	c := loopctl.New(e, loopctl.Config{StreamBuffer: 10000, Logger: quiet, Now: func() time.Time { return e.now }})
 	var streams []*loopctl.Stream
 	for i := range clients {
 		streams = append(streams, submit(t, c, &loopctl.Request{Seed: uint64(i), Prompt: make([]int32, 16), MaxTokens: tokens, Loops: e.loops, Draft: draft, StopIDs: []int32{99}}))
 	}
+	return c, streams
+}
+
+// play is how long clients take for tokens each, with draft, and how many tokens were guessed.
+func (e guessed) play(t *testing.T, clients, tokens, draft int) (time.Duration, [][]int32, int) {
+	t.Helper()
+	c, streams := e.start(t, clients, tokens, draft)
 	for c.Turn() {
 	}
 	said, drafted := make([][]int32, clients), 0
@@ -127,6 +134,24 @@ func TestDraftAuto(t *testing.T) {
 				t.Errorf("%.3f times as fast, want %.2f; %.3f of the tokens guessed", gain, tt.gain, share)
 			}
 		})
+	}
+}
+
+// A guess speaks for the depth at which it was made, also where what is learnt of others' has chosen another for the next one.
+func TestGuessesAreNotedWhereTheyWereMade(t *testing.T) {
+	e := guessed{loops: 8, knows: func(d, at int) float64 { // after 2 loops they become wrong, and after 4 are right: the depth changes
+		return max(after(2, 1-float64(at/200)*0.6)(d, at), after(4, 1)(d, at))
+	}, fixed: 1000, row: 50, coda: 300}
+	c, _ := e.start(t, 3, 1000, loopctl.DraftAuto)
+	for c.Turn() {
+		for draft, want := range map[int]float64{0: 0, 1: 0, 4: 1} {
+			if tries, right := c.Odds(8, draft); right != want*tries || draft == 0 && tries > 0 {
+				t.Fatalf("after %d of 8 loops %.1f of %.1f guesses were right, want %.0f of each", draft, right, tries, want)
+			}
+		}
+	}
+	if tries, _ := c.Odds(8, 4); tries < 16 {
+		t.Errorf("%.1f guesses after 4 of 8 loops", tries)
 	}
 }
 

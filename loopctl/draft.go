@@ -1,5 +1,7 @@
 package loopctl
 
+import "slices"
+
 // Drafting guesses a token from the logits after a few loops and lets the guess enter at depth 0 while its predecessor
 // still loops: a wavefront of one-row chunks, each guessed from the one before it. When the predecessor's logits at full
 // depth choose the guess, its loops are already done, in planes that are exactly those of plain decoding. When they
@@ -14,8 +16,8 @@ func (s *sequence) drafts(k *chunk) bool {
 		len(s.tokens) < s.req.rows() && len(s.tokens) < s.holding.Covers() && s.stream.room(len(s.tokens)-s.known+2)
 }
 
-// guessFrom appends the token that the logits after a few loops say.
-func (c *Controller) guessFrom(s *sequence, logits []float32) {
+// guessFrom appends the token that the logits after so many loops say.
+func (c *Controller) guessFrom(s *sequence, logits []float32, depth int) {
 	if s.guess == nil {
 		s.guess = s.req.Sampler.(Forking).Fork() // Submit has checked
 	}
@@ -25,7 +27,7 @@ func (c *Controller) guessFrom(s *sequence, logits []float32) {
 		s.draft, s.guess = 0, nil
 		return
 	}
-	s.tokens = append(s.tokens, tok.ID)
+	s.tokens, s.guessed = append(s.tokens, tok.ID), append(s.guessed, depth)
 	s.stats.Drafted++
 	c.stats.Drafted++
 }
@@ -33,8 +35,10 @@ func (c *Controller) guessFrom(s *sequence, logits []float32) {
 // confirm takes a token that full depth chose into the sequence. A right guess is there already; wrong ones go.
 func (c *Controller) confirm(s *sequence, id int32) {
 	if s.known < len(s.tokens) {
-		c.chances.note(wager{s.loops, s.draft}, s.tokens[s.known] == id)
-		if s.tokens[s.known] == id {
+		right := s.tokens[s.known] == id
+		c.chances.note(wager{s.loops, s.guessed[0]}, right) // s.draft may be another by now
+		if right {
+			s.guessed = slices.Delete(s.guessed, 0, 1)
 			s.known++
 			s.stats.Accepted++
 			c.stats.Accepted++
@@ -57,7 +61,7 @@ func (c *Controller) takeBack(s *sequence) {
 	for n := len(s.chunks); n > 0 && s.chunks[n-1].first >= s.known; n-- {
 		c.retire(s.chunks[n-1])
 	}
-	s.tokens, s.guess = s.tokens[:s.known], nil
+	s.tokens, s.guessed, s.guess = s.tokens[:s.known], s.guessed[:0], nil
 	s.computed, s.reached = min(s.computed, s.known), min(s.reached, s.known)
 }
 

@@ -56,3 +56,9 @@ func (c *Controller) Steal() {
 
 // Audit checks the accounting as the engine goroutine does when idle.
 func (c *Controller) Audit() { c.audit() }
+
+// Odds is how guesses after draft of so many loops have fared, old ones counting less.
+func (c *Controller) Odds(loops, draft int) (tries, right float64) {
+	o := c.chances.odds[wager{loops, draft}]
+	return o.tries, o.right
+}

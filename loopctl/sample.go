@@ -62,7 +62,7 @@ func (c *Controller) depart(k *chunk) bool {
 func (c *Controller) probeLogits(k *chunk, logits []float32, now time.Time) {
 	s := k.seq
 	if s.draft > 0 {
-		c.guessFrom(s, logits)
+		c.guessFrom(s, logits, k.depth)
 		return
 	}
 	s.look(logits)

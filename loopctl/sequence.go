@@ -37,6 +37,7 @@ type sequence struct {
 	ordered bool     // rows go through the coda in order of position
 	wraps   bool     // planes are written more than once: prompts go chunk after chunk
 	probe   probe
+	guessed []int     // loops after which each guess was made
 	guess   Forking   // samples guesses, as far ahead as there are; nil without any
 	scored  int       // positions that the Scorer has seen
 	shown   int       // positions that OnLatent has seen
