@@ -88,7 +88,7 @@ Families: ` + strings.Join(export.Families(), ", ") + `.`,
 	flags.StringVar(&opt.Loop, "loop", "", "layers of a plain decoder (llama, qwen2, …) to loop without training, for example 15-18, counted from 0 (default: none)")
 	flags.IntVar(&opt.LoopSteps, "loop-steps", 0, "with --loop: default loops (default: 1, the model itself)")
 	flags.StringVar(&opt.LoopBeta, "loop-beta", "", "with --loop: weight of the first loop's output in the input of the layers after the loop, 0 to 1 (default: 0.5)")
-	flags.StringVar(&opt.LoopKV, "loop-kv", "", "with --loop: planes, a KV cache per loop (default), or first, only the first loop's")
+	flags.StringVar(&opt.LoopKV, "loop-kv", "", "with --loop: depth, a KV cache per loop (default), or first, only the first loop's")
 	flags.BoolVar(&opt.LoopNaive, "loop-naive", false, "with --loop: only repeat the layers, without mixing")
 	flags.StringArrayVar(&opt.IgnoreConfig, "ignore-config", nil, "treat this key of config.json as absent (may be repeated)")
 	flags.BoolVar(&noTokenizer, "no-tokenizer", false, "export even if no server can open the checkpoint's tokenizer, for measurements and verification")

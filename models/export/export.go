@@ -29,7 +29,7 @@ type Options struct {
 	Loop      string // of plain decoders: the layers of the block, FIRST-LAST, counted from 0; "": all, which are passed once
 	LoopSteps int    // loops of a request that doesn't say; 0: 1, the model itself
 	LoopBeta  string // share of the first loop's output in what the layers after the window read, 0 to 1; default 0.5
-	LoopKV    string // planes (default) or first
+	LoopKV    string // depth (default) or first
 	LoopNaive bool   // the window is repeated, and that is all
 	Unfused   bool   // keep norms, additions and activations out of the products, and float32 ones ONNX's own, to compare with
 	Force     bool   // replace an existing bundle

@@ -11,7 +11,8 @@ import (
 
 // KV policies of a window that is looped without training.
 const (
-	LoopPlanes = "planes" // one for each application: exact
+	LoopDepth  = "depth"  // one for each application: exact
+	LoopPlanes = "planes" // as older scripts call it
 	LoopFirst  = "first"  // the first application's alone: the model's own keys and values
 )
 
@@ -21,8 +22,10 @@ type trainFree struct{ beta float64 }
 
 // settleLoop fills in the options of the window, and refuses what they can't be.
 func (o *Options) settleLoop() error {
-	o.LoopKV = cmp.Or(o.LoopKV, LoopPlanes)
-	more := o.LoopSteps != 0 || o.LoopBeta != "" || o.LoopKV != LoopPlanes || o.LoopNaive
+	if o.LoopKV = cmp.Or(o.LoopKV, LoopDepth); o.LoopKV == LoopPlanes {
+		o.LoopKV = LoopDepth
+	}
+	more := o.LoopSteps != 0 || o.LoopBeta != "" || o.LoopKV != LoopDepth || o.LoopNaive
 	beta, err := strconv.ParseFloat(cmp.Or(o.LoopBeta, "0.5"), 64)
 	switch {
 	case more && o.Loop == "":
@@ -31,8 +34,8 @@ func (o *Options) settleLoop() error {
 		return fmt.Errorf("loop-steps is %d: must be 1 to 64", o.LoopSteps)
 	case err != nil || !(beta >= 0 && beta <= 1):
 		return fmt.Errorf("loop-beta is %q: must be a number from 0 to 1", o.LoopBeta)
-	case o.LoopKV != LoopPlanes && o.LoopKV != LoopFirst:
-		return fmt.Errorf("loop-kv is %q: must be %s or %s", o.LoopKV, LoopPlanes, LoopFirst)
+	case o.LoopKV != LoopDepth && o.LoopKV != LoopFirst:
+		return fmt.Errorf("loop-kv is %q: must be %s or %s", o.LoopKV, LoopDepth, LoopFirst)
 	case o.LoopNaive && o.LoopBeta != "":
 		return fmt.Errorf("loop-beta is %s, but loop-naive repeats the layers and blends nothing: leave one of the two out", o.LoopBeta)
 	}
@@ -63,7 +66,7 @@ func (m *decoder) untrained(o *Options) bundle.LoopRange {
 func (m *decoder) describe(to *bundle.Manifest) {
 	m.base.describe(to)
 	if m.kvFirst {
-		to.KVPolicies = []string{LoopFirst, "depth", "latest"}
+		to.KVPolicies = []string{LoopFirst, LoopDepth, "latest"}
 	}
 }
 

@@ -31,9 +31,9 @@ func TestTrainFreeOptions(t *testing.T) {
 		otherKVPolicy string
 	}{
 		{export.Options{}, 1, 1, 0, false, "depth", "latest"},
-		{export.Options{Loop: "1-1"}, 1, 8, 192, true, "depth", "first"},
+		{export.Options{Loop: "1-1", LoopKV: "depth"}, 1, 8, 192, true, "depth", "first"},
 		{export.Options{Loop: "1-1", LoopSteps: 6, LoopBeta: "0", LoopKV: "first"}, 6, 12, 0, true, "first", "depth"},
-		{export.Options{Loop: "1-1", LoopSteps: 2, LoopNaive: true}, 2, 8, 0, false, "depth", "first"},
+		{export.Options{Loop: "1-1", LoopSteps: 2, LoopKV: "planes", LoopNaive: true}, 2, 8, 0, false, "depth", "first"},
 	} {
 		c.opt.Exporter = "test"
 		m, err := export.Export(t.Context(), from, t.TempDir()+"/out", c.opt)
