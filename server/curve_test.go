@@ -66,11 +66,11 @@ func TestDepthCurve(t *testing.T) {
 		t.Errorf("%d requests more for a curve that is there", again-asked)
 	}
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=some", ""), 400, "invalid_type", "max_loss",
-		`max_loss is "some", a string: it must be a number from 0 to 100; points of accuracy that the recommended depth may lose`)
+		`max_loss is "some", a string: it must be a number from 0 to 100; points of accuracy that the recommended loops may lose`)
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=", ""), 400, "invalid_type", "max_loss",
-		`max_loss is "", a string: it must be a number from 0 to 100; points of accuracy that the recommended depth may lose`)
+		`max_loss is "", a string: it must be a number from 0 to 100; points of accuracy that the recommended loops may lose`)
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?max_loss=null", ""), 400, "invalid_type", "max_loss",
-		`max_loss is "null", a string: it must be a number from 0 to 100; points of accuracy that the recommended depth may lose`)
+		`max_loss is "null", a string: it must be a number from 0 to 100; points of accuracy that the recommended loops may lose`)
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=1&loops=2", ""), 400, "invalid_value", "loops", "loops is given 2 times: give it once")
 	checkError(t, send(t, ts, "GET", "/v1/depth/curve?loops=0", ""), 400, "loops_out_of_range", "loops",
 		`loops is 0: model adder takes an integer from 1 to 12`)

@@ -21,7 +21,7 @@ func benchMixedCommand() *cobra.Command {
 		Short: "Mixed loads of several loop counts on one engine, by scheduling",
 		Long: `Mixed runs clients with different loops at the same time and reports the time per token of each class, beside its time
 when all clients use its loops. It does so for each scheduling in turn: with depth, rows at all depths share calls; with lockstep
-(static batching by depth) a batch waits for its deepest row. With --url there is one scheduling, the server's.`,
+(static batching by depth) a batch waits for its row of the most loops. With --url there is one scheduling, the server's.`,
 		Example: `  loopserve bench mixed --random hidden=1024,weights=int4 --classes 8x2,8x16
   loopserve bench mixed models/adder --classes 12x1,4x8 --scheduling depth,lockstep --json mixed.json`,
 		Args: cobra.MaximumNArgs(1),

@@ -40,7 +40,7 @@ func Open(dir string) (*Case, error) {
 	}
 	if err != nil {
 		root.Close()
-		return nil, fmt.Errorf("golden case %s: %w", dir, err)
+		return nil, fmt.Errorf("reference case %s: %w", dir, err)
 	}
 	return c, nil
 }
@@ -69,7 +69,7 @@ func (c *Case) Close() error {
 func (c *Case) Floats(name string) ([]float32, []int64, error) {
 	t := c.values.Tensor(name)
 	if t == nil {
-		return nil, nil, fmt.Errorf("golden case %s has no %q", c.Dir, name)
+		return nil, nil, fmt.Errorf("reference case %s has no %q", c.Dir, name)
 	}
 	v, err := t.Floats()
 	return v, t.Shape, err
@@ -98,7 +98,7 @@ func (c *Case) Folders(prefix string) []string {
 func (c *Case) IDs(name string) ([]int32, error) {
 	t := c.values.Tensor(name)
 	if t == nil {
-		return nil, fmt.Errorf("golden case %s has no %q", c.Dir, name)
+		return nil, fmt.Errorf("reference case %s has no %q", c.Dir, name)
 	}
 	wide, err := t.Ints()
 	ids := make([]int32, len(wide))

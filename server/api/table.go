@@ -204,7 +204,7 @@ var benchRows = []Field{
 var curveRows = []Field{
 	{Name: "loops", Kind: IntList, Most: entries(mostNumbers), Routes: Curve},
 	{Name: "exit_policy", Kind: Text, Routes: Curve},
-	{Name: "max_loss", Kind: Number, Hi: 100, Default: 0.5, Remedy: "points of accuracy that the recommended depth may lose", Routes: Curve},
+	{Name: "max_loss", Kind: Number, Hi: 100, Default: 0.5, Remedy: "points of accuracy that the recommended loops may lose", Routes: Curve},
 	{Name: "format", Kind: Text, Words: []string{"json", "svg"}, Default: "json", Routes: Curve},
 	{Name: "log", Kind: Bool, Routes: Curve},
 }
