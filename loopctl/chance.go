@@ -110,17 +110,17 @@ func (c *Controller) gain(w wager, right float64) float64 {
 	if n*chain > float64(c.capacity.MaxRows) {
 		return 0
 	}
-	calls := func(ticks, rows, codas float64) float64 { // for a token of each
+	calls := func(ticks, rows, looks, codas float64) float64 { // for a token of each, at which so many looks are in so many calls
 		made := min(ticks, n*codas)
-		return ticks*(c.byRows[StageBlock].of(rows)+c.chances.overhead) + made*c.byRows[StageCoda].of(n*codas/made)
+		return ticks*(c.byRows[StageBlock].of(rows)+c.chances.overhead) + made*c.byRows[StageCoda].of(n*looks/made)
 	}
-	looks := 1.0 // at a guess and at the token that it follows, in one call or in two
+	codas := 1.0 // a look at a guess and one at the token that it follows are in one call, or in two
 	if w.loops%w.draft > 0 {
-		looks = 2
+		codas = 2
 	}
 	plain := loops*(c.byRows[StageBlock].of(n)+c.chances.overhead) + c.byRows[StageCoda].of(n)
-	hit := calls(draft, n*chain, looks)
-	miss := calls(loops, n*(1+chain)/2, chain)
+	hit := calls(draft, n*chain, 2, codas)
+	miss := calls(loops, n*(1+chain)/2, chain, chain)
 	if guess := right*hit + (1-right)*miss; guess > 0 {
 		return plain / guess
 	}

@@ -19,6 +19,7 @@ type guessed struct {
 	fixed  time.Duration // of a block call
 	row    time.Duration // of a row in it
 	coda   time.Duration // of a call of the coda
+	look   time.Duration // of a row in it
 	depths map[int32]int // by latent
 	logits [][]float32
 }
@@ -34,7 +35,7 @@ func (e *guessed) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 }
 
 func (e *guessed) Coda(b *loopctl.Batch) ([][]float32, error) {
-	e.now = e.now.Add(e.coda)
+	e.now = e.now.Add(e.coda + time.Duration(b.Rows)*e.look)
 	out := e.logits[:0]
 	for i := range b.Spans {
 		s := &b.Spans[i]
@@ -108,6 +109,7 @@ func TestDraftAuto(t *testing.T) {
 		{"rows cost little and guesses are right", guessed{loops: 8, knows: after(2, 1), fixed: 1000, row: 50, coda: 300}, 1, 2, true},
 		{"most are right after half of the loops", guessed{loops: 8, knows: after(4, 0.8), fixed: 1000, row: 50, coda: 300}, 1, 1.3, true},
 		{"the head costs as much as the block", guessed{loops: 4, knows: after(2, 0.9), fixed: 900, row: 50, coda: 950}, 1, 1.15, true},
+		{"two looks cost what one does", guessed{loops: 2, knows: after(1, 1), fixed: 950, row: 50, coda: 950}, 1, 1.35, true},
 		{"more are right after half of the loops than after a quarter", guessed{loops: 8, knows: func(d, at int) float64 {
 			return max(after(2, 0.4)(d, at), after(4, 1)(d, at))
 		}, fixed: 1000, row: 50, coda: 300}, 1, 1.6, true},
@@ -159,14 +161,13 @@ func TestGuessesAreNotedWhereTheyWereMade(t *testing.T) {
 func TestDraftAutoIsNeverSlow(t *testing.T) {
 	worst, where := 2.0, ""
 	for _, loops := range []int{2, 3, 4, 8} {
-		for _, p := range []float64{0, 0.3, 0.6, 0.9} {
-			for _, row := range []time.Duration{0, 300} {
-				for _, coda := range []time.Duration{50, 1000} {
-					for _, clients := range []int{1, 6} {
-						e := guessed{loops: loops, fixed: 1000 - row, row: row, coda: coda, knows: func(depth, _ int) float64 {
-							return p * float64(depth+1) / float64(loops)
-						}}
-						plain, _, _ := e.play(t, clients, 400, 0)
+		for _, row := range []time.Duration{0, 300, 700} {
+			for _, coda := range [][2]time.Duration{{50, 0}, {1000, 0}, {0, 1000}} {
+				for _, clients := range []int{1, 6} {
+					e := guessed{loops: loops, fixed: 1000 - row, row: row, coda: coda[0], look: coda[1]}
+					plain, _, _ := e.play(t, clients, 400, 0)
+					for _, p := range []float64{0, 0.3, 0.6, 0.9, 1.8} {
+						e.knows = func(depth, _ int) float64 { return p * float64(depth+1) / float64(loops) }
 						auto, _, _ := e.play(t, clients, 400, loopctl.DraftAuto)
 						if gain := float64(plain) / float64(auto); gain < worst {
 							worst, where = gain, fmt.Sprintf("%d loops, right %.1f, a row %d, coda %d, %d clients", loops, p, row, coda, clients)

@@ -55,7 +55,8 @@ func unstalled(took time.Duration, mean, n float64) float64 {
 	return 2 * mean
 }
 
-// of is what a call of so many rows takes, between calls that were measured; beyond all of them, what their rows took each.
+// of is what a call of so many rows takes, between calls that were measured; beyond all of them, as long as the largest:
+// one that is never made would never be measured.
 func (t *table) of(rows float64) float64 {
 	var below, above struct{ n, rows, seconds float64 }
 	for _, e := range t {
@@ -72,7 +73,7 @@ func (t *table) of(rows float64) float64 {
 	case below.n == 0:
 		return above.seconds * rows / above.rows
 	case above.n == 0:
-		return below.seconds * rows / below.rows
+		return below.seconds
 	}
 	return below.seconds + (above.seconds-below.seconds)*(rows-below.rows)/(above.rows-below.rows)
 }
