@@ -94,7 +94,7 @@ func (c *Controller) weigh(s *sequence) {
 		s.draft, s.ahead = at, 1
 	case best > 0:
 		s.draft, s.ahead = best, s.req.rows()
-	case at > 0 && try:
+	case at > 0 && try && (len(s.chunks) == 0 || s.chunks[len(s.chunks)-1].depth < at): // else the next row has passed it
 		s.draft, s.ahead = at, 1
 		c.chances.since, c.chances.credit = 0, c.chances.credit-1
 	default:

@@ -120,6 +120,7 @@ func TestDraftAuto(t *testing.T) {
 		{"a row costs what a call costs", guessed{loops: 8, knows: after(2, 1), row: 1000, coda: 300}, 1, 0.98, false},
 		{"calls are full of others' rows", guessed{loops: 8, knows: after(2, 0.9), row: 200, fixed: 100, coda: 300}, 8, 0.98, false},
 		{"others' rows cost little", guessed{loops: 8, knows: after(2, 1), row: 10, fixed: 1000, coda: 50}, 4, 1.5, true},
+		{"a try is charged where one can be made", guessed{loops: 8, knows: after(4, 1), fixed: 950, row: 50, coda: 50}, 3, 1.5, true},
 		{"one loop", guessed{loops: 1, knows: after(1, 1), fixed: 1000, coda: 300}, 1, 1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
