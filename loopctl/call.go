@@ -50,9 +50,10 @@ func (c *Controller) call(st Stage) error {
 	err := c.guard(st)
 	c.calls.end()
 	t.Took = c.cfg.Now().Sub(start)
-	c.costs[st].add(t.Rows, t.Took)
-	c.byRows[st].add(t.Rows, t.Took)
-	if err != nil {
+	if err == nil { // one that failed took as long as it liked
+		c.costs[st].add(t.Rows, t.Took)
+		c.byRows[st].add(t.Rows, t.Took)
+	} else {
 		err = fmt.Errorf("%w: %s of %d rows: %w", ErrEngine, st, c.batch.Rows, err)
 		t.Err = err
 		c.cfg.Logger.Error("engine call failed", "stage", st.String(), "rows", c.batch.Rows, "spans", len(c.batch.Spans), "err", err)

@@ -158,6 +158,24 @@ func TestGuessesAreNotedWhereTheyWereMade(t *testing.T) {
 	}
 }
 
+// A call that fails says nothing of what calls take.
+func TestFailedCallsDontCount(t *testing.T) {
+	e := guessed{loops: 8, knows: after(9, 1), fixed: 1000, row: 50, coda: 300}
+	c, _ := e.start(t, 1, 10, 0)
+	e.Fault = func(st loopctl.Stage, nth int) error {
+		if st == loopctl.StageBlock && nth == 10 {
+			e.now = e.now.Add(time.Hour)
+			return errInjected
+		}
+		return nil
+	}
+	for c.Turn() {
+	}
+	if got := c.Cost(loopctl.StageBlock, 1); got > 2e-6 {
+		t.Errorf("a row takes %g s", got)
+	}
+}
+
 // Whatever a guess is worth and calls cost, tokens don't come slower than 0.98 times as fast.
 func TestDraftAutoIsNeverSlow(t *testing.T) {
 	worst, where := 2.0, ""

@@ -62,3 +62,6 @@ func (c *Controller) Odds(loops, draft int) (tries, right float64) {
 	o := c.chances.odds[wager{loops, draft}]
 	return o.tries, o.right
 }
+
+// Cost is what calls of a stage with so many rows take, in seconds.
+func (c *Controller) Cost(st Stage, rows float64) float64 { return c.byRows[st].of(rows) }
