@@ -158,6 +158,28 @@ func TestGuessesAreNotedWhereTheyWereMade(t *testing.T) {
 	}
 }
 
+// A client is charged for no guess of auto's that was wrong, and for one that was right what its token takes without.
+func TestGuessesOfAutoAreNotCharged(t *testing.T) {
+	const tokens = 500
+	used := func(draft int) float64 {
+		e := guessed{loops: 8, knows: after(2, 0.5), fixed: 1000, row: 50, coda: 300}
+		c, s := e.start(t, 1, tokens+1, draft)
+		for n := 0; n < tokens; {
+			c.Turn()
+			if _, ok := tryNext(s[0]); ok {
+				n++
+			}
+		}
+		if tries, _ := c.Odds(8, 2); draft != 0 && tries < 32 {
+			t.Errorf("%.1f guesses", tries)
+		}
+		return c.Used("")
+	}
+	if plain, auto := used(0), used(loopctl.DraftAuto); auto < plain || auto > plain+8 { // the next token's, too
+		t.Errorf("%.0f loop-steps with guesses, %.0f without", auto, plain)
+	}
+}
+
 // A call that fails says nothing of what calls take.
 func TestFailedCallsDontCount(t *testing.T) {
 	e := guessed{loops: 8, knows: after(9, 1), fixed: 1000, row: 50, coda: 300}

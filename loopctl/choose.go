@@ -306,7 +306,9 @@ func (c *Controller) choosePiece(s *sequence, k *chunk) int {
 
 func (c *Controller) take(s *sequence, k *chunk) {
 	s.served, k.chosen = true, c.turns
-	s.client.used += float64(k.rows()) / s.client.weight
+	if !s.auto || k.first < s.known { // nobody asked for the guess: what it took is charged where it was right
+		s.client.charge(k.rows())
+	}
 	c.looping = append(c.looping, k)
 }
 

@@ -19,6 +19,9 @@ type client struct {
 // share is how much of the engine the client holds, or would hold with some more sequences.
 func (k *client) share(more int) float64 { return float64(k.running+more) / k.weight }
 
+// charge counts loop-steps that the client has had.
+func (k *client) charge(steps int) { k.used += float64(steps) / k.weight }
+
 // join finds the client of s, or makes it.
 func (c *Controller) join(s *sequence) {
 	k := c.clients[s.req.Client]

@@ -65,3 +65,6 @@ func (c *Controller) Odds(loops, draft int) (tries, right float64) {
 
 // Cost is what calls of a stage with so many rows take, in seconds.
 func (c *Controller) Cost(st Stage, rows float64) float64 { return c.byRows[st].of(rows) }
+
+// Used is how many loop-steps by weight a client counts as having had.
+func (c *Controller) Used(client string) float64 { return c.clients[client].used }
