@@ -180,6 +180,34 @@ func TestGuessesOfAutoAreNotCharged(t *testing.T) {
 	}
 }
 
+// forgetful is a sampler whose copies fail.
+type forgetful struct {
+	loopctltest.Greedy
+	forks *int
+}
+
+func (s forgetful) Fork() loopctl.Forking {
+	*s.forks++
+	return broken{}
+}
+
+type broken struct{ loopctltest.Greedy }
+
+func (broken) Sample([]float32) loopctl.Sampled { panic("no") }
+
+// A request whose sampler fails on a guess goes on without guesses for good, also where they are the controller's to choose.
+func TestNoGuessesAfterOneFailed(t *testing.T) {
+	e := guessed{loops: 8, knows: after(1, 1), fixed: 1000, row: 50, coda: 300}
+	c, _ := e.start(t, 0, 0, 0)
+	forks := 0
+	s := submit(t, c, &loopctl.Request{Prompt: make([]int32, 16), MaxTokens: 400, Loops: 8, Draft: loopctl.DraftAuto, Sampler: forgetful{forks: &forks}})
+	for c.Turn() {
+	}
+	if ids, last := drainAll(t, s); len(ids) != 400 || last.Finish != loopctl.FinishLength || forks != 1 {
+		t.Errorf("%d tokens, %v; %d copies of the sampler", len(ids), last.Finish, forks)
+	}
+}
+
 // A call that fails says nothing of what calls take.
 func TestFailedCallsDontCount(t *testing.T) {
 	e := guessed{loops: 8, knows: after(9, 1), fixed: 1000, row: 50, coda: 300}

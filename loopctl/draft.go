@@ -24,7 +24,7 @@ func (c *Controller) guessFrom(s *sequence, logits []float32, depth int) {
 	tok, err := draw(s.guess, logits)
 	if err != nil {
 		c.cfg.Logger.Error("sampler failed on a draft token; the request goes on without drafts", "request", s.req.ID, "err", err)
-		s.draft, s.guess = 0, nil
+		s.draft, s.auto, s.guess = 0, false, nil
 		return
 	}
 	s.tokens, s.guessed = append(s.tokens, tok.ID), append(s.guessed, depth)
