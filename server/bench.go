@@ -203,8 +203,8 @@ func (s *Server) getBenchEvents(c *gin.Context, j *job) (any, error) {
 	for {
 		state, changed := j.watch()
 		state.Result = nil
-		if w.send(state) != nil || w.flush() != nil {
-			return nil, nil // the client has left
+		if left := w.send(state) != nil || w.flush() != nil; left {
+			return nil, nil
 		}
 		if state.Status != jobRunning {
 			_ = w.done()

@@ -84,8 +84,9 @@ func newReader(t *testing.T) *reader {
 			}
 		}
 	}
-	if err := os.Symlink(filepath.Join(clone, "bin"), filepath.Join(r.folder, "bin")); err != nil { // where make will leave the binary
-		t.Fatal(err)
+	bin := filepath.Join(clone, "bin") // where make will leave the binary; a fresh clone has none
+	if os.MkdirAll(bin, 0o755) != nil || os.Symlink(bin, filepath.Join(r.folder, "bin")) != nil {
+		t.Fatalf("%s cannot be made or linked", bin)
 	}
 	if err := os.WriteFile(filepath.Join(r.folder, ".curlrc"), []byte("silent\nshow-error\n"), 0o600); err != nil { // no meter: this is no terminal
 		t.Fatal(err)
@@ -190,7 +191,7 @@ func (r *reader) stop() {
 		return
 	}
 	_ = syscall.Kill(-r.server.Process.Pid, syscall.SIGINT) // it may have ended
-	<-r.ended
+	r.t.Logf("make run has ended: %v", <-r.ended)
 	r.server = nil
 }
 

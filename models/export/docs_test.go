@@ -118,8 +118,10 @@ var releases = []struct{ hub, size, licence, tested string }{
 	{"`nvidia/NVIDIA-Nemotron-Labs-Dory1.0-4B-BF16`", "dory-4b", "–", exportMeasured},
 	{"`armenjeddi/LoopFormer-3block-8iterations`", "loopformer-3x8", "–", exportMeasured},
 	{"`Qwen/Qwen3-4B`", "qwen3-4b", "Apache-2.0", exportMeasured},
-	{"`HuggingFaceTB/SmolLM2-135M-Instruct`", "smollm2-135m", "Apache-2.0",
-		"**real weights**: [logits and tokens](export.md#a-real-model-smollm2-135m-instruct), [speed](benchmarks.md#a-real-model)"},
+	{
+		"`HuggingFaceTB/SmolLM2-135M-Instruct`", "smollm2-135m", "Apache-2.0",
+		"**real weights**: [logits and tokens](export.md#a-real-model-smollm2-135m-instruct), [speed](benchmarks.md#a-real-model)",
+	},
 }
 
 const (
