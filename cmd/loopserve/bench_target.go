@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +53,7 @@ func (b *benchTarget) open(cmd *cobra.Command, args []string) error {
 	case b.random != "" && len(args) > 0:
 		return usagef("--random with a bundle: give one of them")
 	case b.url != "":
-		return b.openURL(cmd.Context())
+		return b.openURL(cmd)
 	case b.random != "":
 		dir, err := b.makeRandom(cmd)
 		if err != nil {
@@ -90,15 +89,15 @@ func asked(cmd *cobra.Command, url string, models *string) (server *measure.HTTP
 	return &c, stop, nil
 }
 
-func (b *benchTarget) openURL(ctx context.Context) error {
+func (b *benchTarget) openURL(cmd *cobra.Command) error {
 	b.http = askedOften(b.url)
-	b.http.Model, b.http.Vocab = b.model, b.vocab
+	b.http.Model, b.http.Vocab, b.http.Drafts = b.model, b.vocab, cmd.Flags().Changed("draft")
 	if b.extra != "" {
 		if err := json.Unmarshal([]byte(b.extra), &b.http.Extra); err != nil {
 			return usagef("--extra is %q: must be a JSON object, like {\"cache_prompt\":false}: %w", b.extra, err)
 		}
 	}
-	if err := b.http.Discover(ctx); err != nil {
+	if err := b.http.Discover(cmd.Context()); err != nil {
 		return err
 	}
 	b.vocab, b.name, b.where = b.http.Vocab, b.http.Model, b.url

@@ -22,6 +22,8 @@ type HTTP struct {
 	Client *http.Client
 	Model  string
 	Vocab  int // ids of prompts are below it: Discover fills it in
+	// Drafts says that draft tokens are what is measured: bodies name draft_loops 0, too, lest the server make some.
+	Drafts bool
 	// Extra goes into each body, over the fields that this client sets itself.
 	Extra map[string]any
 }
@@ -87,7 +89,9 @@ func (h *HTTP) body(a *Ask) (path string, b map[string]any) {
 		"max_tokens": a.MaxTokens, "seed": a.Seed, "ignore_eos": a.IgnoreEOS, "stream": a.Stream,
 		"loops": a.Loops, "draft_loops": a.Draft, "min_loops": a.Exit.MinLoops, "exit_threshold": a.Exit.Threshold,
 	}
-	maps.DeleteFunc(given, func(_ string, value any) bool { return reflect.ValueOf(value).IsZero() })
+	maps.DeleteFunc(given, func(name string, value any) bool {
+		return reflect.ValueOf(value).IsZero() && (name != "draft_loops" || !h.Drafts)
+	})
 	maps.Copy(b, given)
 	if a.Draft == loopctl.DraftAuto {
 		b["draft_loops"] = "auto"
