@@ -38,11 +38,12 @@ serves tarball "${clean[@]}" "$work"/loopserve-*/bin/loopserve
 dpkg-deb -x dist/loopserve_*_amd64.deb "$work/deb"
 serves deb "${clean[@]}" "$work/deb/opt/loopserve/bin/loopserve"
 documents() { # NAME SHARE ZSH: a page of each command, without a complaint of groff's, and what three shells load
-  local page pages=("$2"/man/man1/*.1.gz)
+  local said page pages=("$2"/man/man1/*.1.gz)
   [ "${#pages[@]}" -gt 15 ] || { echo "$1: ${#pages[@]} manual pages" >&2; exit 1; }
   for page in "${pages[@]}"; do
     [[ $(zcat "$page") == ".TH LOOPSERVE"* ]]
-    ! command -v groff >/dev/null || ! zcat "$page" | groff -man -Tutf8 -Kutf8 -ww -z 2>&1 | grep . || { echo "$1: $page" >&2; exit 1; }
+    command -v groff >/dev/null || continue
+    said=$(zcat "$page" | groff -man -Tutf8 -Kutf8 -ww -z 2>&1) && [ -z "$said" ] || { echo "$1: $page: $said" >&2; exit 1; }
   done
   bash -n "$2/bash-completion/completions/loopserve"
   grep -q '^#compdef loopserve' "$2/zsh/$3/_loopserve"
