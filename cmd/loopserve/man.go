@@ -86,11 +86,14 @@ func manPage(cmd *cobra.Command) []byte {
 	return b.Bytes()
 }
 
+// asItIs is how man(7) spells what a terminal of UTF-8 would be shown other characters for: groff_char(7).
+var asItIs = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, "\t", "    ")
+
 // roff is text that troff prints as it is.
 func roff(text string) string {
-	lines := strings.Split(strings.NewReplacer(`\`, `\e`, "-", `\-`, "\t", "    ").Replace(text), "\n")
+	lines := strings.Split(asItIs.Replace(text), "\n")
 	for i, line := range lines {
-		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+		if strings.HasPrefix(line, ".") {
 			lines[i] = `\&` + line
 		}
 	}
