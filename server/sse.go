@@ -77,7 +77,7 @@ func gone(c *gin.Context, err error) bool {
 }
 
 // eventWriter writes server-sent events. Those that are there at one time, because a client reads slowly or a machine is busy,
-// go out in one write with one flush and one deadline: whoever waits for further ones has to flush before.
+// go out together: whoever waits for further ones has to flush before.
 type eventWriter struct {
 	c *gin.Context
 	// below gin's writer, whose Flush does not tell of errors
@@ -88,6 +88,9 @@ type eventWriter struct {
 
 // mostHeld is how many bytes wait for a flush, one event aside.
 const mostHeld = 16 << 10
+
+// mostWritten is how many bytes have the time of one write: a reader that takes fewer in it is cut off.
+const mostWritten = 4 << 10
 
 func newEventWriter(c *gin.Context) *eventWriter {
 	h := c.Writer.Header()
@@ -135,17 +138,15 @@ func (w *eventWriter) event(name string, data any) error {
 }
 
 // flush sends the events that are held.
-func (w *eventWriter) flush() error {
-	if w.held.Len() == 0 {
-		return nil
+func (w *eventWriter) flush() (err error) {
+	for w.held.Len() > 0 && err == nil {
+		extendWrite(w.c)
+		if _, err = w.c.Writer.Write(w.held.Next(mostWritten)); err == nil {
+			err = w.rc.Flush()
+		}
 	}
-	extendWrite(w.c)
-	_, err := w.c.Writer.Write(w.held.Bytes())
-	if w.held.Reset(); w.held.Cap() > 4*mostHeld {
+	if w.held.Cap() > 4*mostHeld {
 		w.held = bytes.Buffer{} // an echo's: no stream keeps it for hours
 	}
-	if err != nil {
-		return err
-	}
-	return w.rc.Flush()
+	return err
 }

@@ -9,21 +9,34 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/generate"
 )
 
-// counted is a response whose writes are counted, and that tells of each flush.
+// counted is a response whose writes are counted, apart from those that are full pieces of one, and that tells of each flush.
 type counted struct {
 	*httptest.ResponseRecorder
-	writes, flushes int
-	flushed         func()
+	writes, pieces, flushes int
+	flushed                 func()
+	since, most             int // bytes since a deadline was set
 }
 
 func (c *counted) Write(p []byte) (int, error) {
-	c.writes++
+	if len(p) < 4096 {
+		c.writes++
+	} else {
+		c.pieces++
+	}
+	c.since += len(p)
+	c.most = max(c.most, c.since)
 	return c.ResponseRecorder.Write(p)
+}
+
+func (c *counted) SetWriteDeadline(time.Time) error {
+	c.since = 0
+	return nil
 }
 
 func (c *counted) Flush() {
@@ -92,8 +105,8 @@ func TestEventsTogether(t *testing.T) {
 				t.Errorf("%d, %d and %d writes of 56 tokens that come 1, 5 and 56 at a time", single.writes, five.writes, all.writes)
 			}
 			for _, w := range []*counted{single, five, all} {
-				if w.flushes != w.writes+1 { // the headers
-					t.Errorf("%d writes, %d flushes", w.writes, w.flushes)
+				if w.flushes != w.writes+w.pieces+1 { // the headers
+					t.Errorf("%d writes, %d flushes", w.writes+w.pieces, w.flushes)
 				}
 			}
 		})
@@ -105,6 +118,9 @@ func TestEventsTogetherBounded(t *testing.T) {
 	w := streamed(t, "/v1/completions", `{"prompt":"`+strings.Repeat("x", 400)+`","echo":true,"return_token_ids":true,"max_tokens":60,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}`, 56)
 	if n := w.Body.Len(); n < 20<<10 || w.writes != 1+n/(17<<10) {
 		t.Errorf("%d bytes in %d writes", n, w.writes)
+	}
+	if w.most < 4000 || w.most > 4096 { // a slow reader has the time of a write for few
+		t.Errorf("%d bytes have the time of one write", w.most)
 	}
 }
 
