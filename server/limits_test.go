@@ -170,7 +170,9 @@ func TestKeyLimitsOfMeasurements(t *testing.T) {
 		"3 sequences asked for (prompts × n, of a benchmark its concurrency): this API key may have 2 under way: send fewer prompts, or lower n or concurrency")
 	before, _ := s.count()
 	b := readBench(t, ask("some", "POST", "/v1/bench", strings.ReplaceAll(small, "%s", "2")), 202)
-	waitFor(t, 20*time.Second, "the benchmark", func() bool { return strings.Contains(ask("some", "GET", "/v1/bench/"+b.ID, "").body, `"done"`) })
+	waitFor(t, 20*time.Second, "the benchmark", func() bool {
+		return strings.Contains(ask("some", "GET", "/v1/bench/"+b.ID, "").body, `"status":"done"`)
+	})
 	if after, _ := s.count(); after != before+2 {
 		t.Errorf("%d requests were made, 2 are paid for", after-before)
 	}
