@@ -92,8 +92,7 @@ vulns: ## known faults of the modules that are called, from Go's data base (need
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...
 
 fuzz: ## each fuzz target for $(FUZZTIME)
-	@set -e; grep -rEo --include='*_test.go' --exclude-dir=.cache '^func Fuzz[A-Za-z0-9]+' . | sort | while IFS=: read -r file name; do \
-	  echo "== $${file%/*} $${name#func }"; $(GO) test -run '^$$' -fuzz "^$${name#func }$$" -fuzztime $(FUZZTIME) $${file%/*} </dev/null; done
+	@GO="$(GO)" FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
 bench: ort ## the benchmarks, for benchstat
 	$(GO) test -run '^$$' -bench . -count 6 ./... | tee bench.txt
