@@ -1,5 +1,5 @@
-// Where a call's time goes, for docs/adr/0009. With LOOPSERVE_PROFILE in the environment a table is written to
-// stderr when the environment of ONNX Runtime is released; without it each node looks at one number.
+// Where a call's time goes, for docs/adr/0009. With LOOPSERVE_PROFILE in the environment a table is written
+// to stderr when the environment of ONNX Runtime is released; without it each node looks at one number.
 #ifndef LOOPSERVE_PROFILE_H
 #define LOOPSERVE_PROFILE_H
 #include <stddef.h>
