@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/internal/docs"
 )
 
 func write(t *testing.T, text string) string {
@@ -48,7 +49,6 @@ var update = flag.Bool("update", false, "write the table of settings in docs/ope
 
 // docs/operations.md has each setting with its spellings, as default.yaml has it.
 func TestDocsListTheSettings(t *testing.T) {
-	const file, begin, end = "../docs/operations.md", "<!-- settings -->\n", "<!-- end -->"
 	table := "| flag | environment | default | meaning |\n|---|---|---|---|\n"
 	for line := range strings.Lines(configs.DefaultYAML()) {
 		if title, ok := strings.CutPrefix(line, "# --- "); ok {
@@ -62,22 +62,7 @@ func TestDocsListTheSettings(t *testing.T) {
 			}
 		}
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(data), begin)
-	_, after, found := strings.Cut(rest, end)
-	switch want := before + begin + table + end + after; {
-	case !ok || !found:
-		t.Fatalf("%s has no %q before %q", file, begin, end)
-	case *update:
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	case want != string(data):
-		t.Errorf("%s does not have the settings of default.yaml: go test ./configs -run DocsList -update", file)
-	}
+	docs.Hold(t, "../docs/operations.md", *update, "go test ./configs -run DocsList -update", docs.Part{Begin: "<!-- settings -->\n", End: "<!-- end -->", Text: table})
 }
 
 func TestDefaults(t *testing.T) {

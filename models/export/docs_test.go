@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/docs"
 	"github.com/loopserve/loopserve/internal/golden/goldentest"
 	"github.com/loopserve/loopserve/internal/measure/random"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -30,12 +31,6 @@ var plainNames = []string{"mistral", "smollm3"}
 // docs/models.md says of each family what its code does: the manifest of its vectors' checkpoint, and what becomes of each key; and of
 // each released model what its config comes to (go test ./models/export -run ModelsAreTold -update).
 func TestModelsAreTold(t *testing.T) {
-	const file = "../../docs/models.md"
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	have := string(raw)
 	families := "| family | `model_type` | reference | layers before, in and after the loop | loops: default (range) | a prefix serves | KV policies |\n|---|---|---|---|---|---|---|\n"
 	keys := "| family | honoured | only these values, others are refused | inert |\n|---|---|---|---|\n"
 	paths := goldentest.Cases(t)
@@ -86,24 +81,11 @@ func TestModelsAreTold(t *testing.T) {
 		t.Errorf("the table tells of %v, and the registry has %v", told, export.Families())
 	}
 	count := fmt.Sprintf("The registry has %d model types and tells %d families apart: %d looped ones and %d plain decoders.\n", len(types), looped+plain, looped, plain)
-	want := have
+	var parts []docs.Part
 	for name, text := range map[string]string{"count": count, "families": families, "keys": keys, "released": releasedTable(t)} {
-		before, rest, ok := strings.Cut(want, "<!-- "+name+" -->\n")
-		_, after, found := strings.Cut(rest, "<!-- end -->")
-		if !ok || !found {
-			t.Fatalf("%s has no place for %s", file, name)
-		}
-		want = before + "<!-- " + name + " -->\n" + text + "<!-- end -->" + after
+		parts = append(parts, docs.Part{Begin: "<!-- " + name + " -->\n", End: "<!-- end -->", Text: text})
 	}
-	switch {
-	case have == want:
-	case *update:
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		t.Errorf("%s is not what the code does: go test ./models/export -run ModelsAreTold -update", file)
-	}
+	docs.Hold(t, "../../docs/models.md", *update, "go test ./models/export -run ModelsAreTold -update", parts...)
 }
 
 // releases are models on the hub whose configs this exporter takes. size is the name of the published sizes.

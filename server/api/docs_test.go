@@ -6,12 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/loopserve/loopserve/internal/docs"
 )
 
 func TestDocsAreTheTable(t *testing.T) {
-	const file = "../../docs/api.md"
-	have := read(t, file)
-	want := have
+	part := func(name, text string) docs.Part {
+		return docs.Part{Begin: "<!-- fields: " + name + " -->\n", End: "<!-- end -->", Text: text + "\n"}
+	}
+	parts := []docs.Part{part("refused", refusedTable())}
 	for name, rows := range map[string][]Field{
 		"depth":       served(slices.Concat(depthRows[1:], scheduleRows), Completions),
 		"completions": served(slices.Concat(depthRows[:1], otherRows[len(scheduleRows):]), Completions),
@@ -21,10 +24,9 @@ func TestDocsAreTheTable(t *testing.T) {
 		"embeddings":  served(otherRows[len(scheduleRows):], Embeddings),
 		"bench":       served(table[1:], Bench),
 	} {
-		want = splice(t, want, "<!-- fields: "+name+" -->\n", "<!-- end -->", fieldTable(rows)+"\n")
+		parts = append(parts, part(name, fieldTable(rows)))
 	}
-	want = splice(t, want, "<!-- fields: refused -->\n", "<!-- end -->", refusedTable()+"\n")
-	same(t, file, have, want)
+	docs.Hold(t, "../../docs/api.md", *update, "go generate ./server/api", parts...)
 }
 
 // less leaves the rows out that other ones tell already.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/loopserve/loopserve/internal/docs"
 )
 
 // go generate ./server/api writes what the table says into the two files that the tests below hold against it. What a field
@@ -35,60 +37,18 @@ var requests = []struct {
 }
 
 func TestOpenAPIIsTheTable(t *testing.T) {
-	const file = openapiFile
-	have := read(t, file)
-	want := have
+	var parts []docs.Part
 	for _, r := range requests {
 		for _, f := range served(table, r.route) {
 			if f.told().help == "" {
 				t.Errorf("%s of %s has no description: write one", f.Name, r.name)
 			}
 		}
-		want = splice(t, want, "\n   \""+r.name+"\": ", "\n   }", schemaOf(r.route, r.example))
+		parts = append(parts, docs.Part{Begin: "\n   \"" + r.name + "\": ", End: "\n   }", Text: schemaOf(r.route, r.example)})
 	}
-	same(t, file, have, want)
+	want := docs.Hold(t, openapiFile, *update, "go generate ./server/api", parts...)
 	if !json.Valid([]byte(want)) {
 		t.Error("openapi.json is not JSON any more")
-	}
-}
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-// splice puts text between two marks.
-func splice(t *testing.T, in, begin, end, text string) string {
-	t.Helper()
-	before, rest, ok := strings.Cut(in, begin)
-	_, after, found := strings.Cut(rest, end)
-	if !ok || !found {
-		t.Fatalf("no %q before %q", begin, end)
-	}
-	return before + begin + text + end + after
-}
-
-func same(t *testing.T, file, have, want string) {
-	t.Helper()
-	switch {
-	case have == want:
-	case *update:
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		a, b := strings.Split(have, "\n"), strings.Split(want, "\n")
-		for i := range min(len(a), len(b)) {
-			if a[i] != b[i] {
-				t.Errorf("%s:%d is not what the table says: go generate ./server/api\nhave %s\nwant %s", file, i+1, a[i], b[i])
-				return
-			}
-		}
-		t.Errorf("%s has %d lines, the table makes %d: go generate ./server/api", file, len(a), len(b))
 	}
 }
 

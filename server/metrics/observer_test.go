@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/loopserve/loopserve/internal/docs"
 	"github.com/loopserve/loopserve/loopctl"
 )
 
@@ -142,7 +142,6 @@ var update = flag.Bool("update", false, "write the list of metrics in docs/opera
 
 // docs/operations.md lists what there is to scrape.
 func TestDocsListTheMetrics(t *testing.T) {
-	const file, begin, end = "../../docs/operations.md", "<!-- metrics -->\n", "<!-- end -->"
 	list := "| metric `loopserve_…` | type | labels beside `model_name` | vLLM | meaning |\n|---|---|---|---|---|\n"
 	for _, f := range everything(t, New()) {
 		name, ours := strings.CutPrefix(f.GetName(), namespace+"_")
@@ -158,20 +157,5 @@ func TestDocsListTheMetrics(t *testing.T) {
 		alias := map[bool]string{true: "yes"}[slices.Contains(vllmNames, name)]
 		list += fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", name, strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), alias, f.GetHelp())
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(data), begin)
-	_, after, found := strings.Cut(rest, end)
-	switch want := before + begin + list + end + after; {
-	case !ok || !found:
-		t.Fatalf("%s has no %q before %q", file, begin, end)
-	case *update:
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	case want != string(data):
-		t.Errorf("%s does not list the metrics that there are: go test ./server/metrics -run DocsList -update", file)
-	}
+	docs.Hold(t, "../../docs/operations.md", *update, "go test ./server/metrics -run DocsList -update", docs.Part{Begin: "<!-- metrics -->\n", End: "<!-- end -->", Text: list})
 }
