@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -116,7 +117,7 @@ func Parse(name, text string) *Page {
 	for _, m := range heading.FindAllStringSubmatch(outside, -1) {
 		slug := Slug(m[1])
 		if n := seen[slug]; n > 0 {
-			p.Anchor[slug+"-"+string(rune('0'+n))] = true
+			p.Anchor[slug+"-"+strconv.Itoa(n)] = true
 		}
 		seen[slug]++
 		p.Anchor[slug] = true
