@@ -122,11 +122,11 @@ static inline void few_mask(const ls_task *t, float *line, int64_t block, int64_
 }
 
 // Rows that are read later, asked for in the order in which they lie in memory, a part at a time: head by
-// head, as they are read, memory gives half as much.
+// head, as they are read, a key takes up to a fifth longer.
 typedef struct {
   const kv_t *const *rows;
-  int64_t line, lines, part,
-      left;  // the next line of a row and how many it has; lines at a time, and to come
+  int64_t line, lines;  // the next one of a row, and how many it has
+  int64_t part, left;   // lines at a time, and to come
 } asking;
 
 static inline asking ask(const kv_t *const *rows, int64_t count, int64_t bytes, int64_t parts) {
