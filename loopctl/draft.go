@@ -39,8 +39,10 @@ func (c *Controller) confirm(s *sequence, id int32) {
 		c.chances.note(wager{s.loops, s.guessed[0]}, right) // s.draft may be another by now
 		if right {
 			s.guessed = slices.Delete(s.guessed, 0, 1)
-			if i := slices.IndexFunc(s.chunks, func(k *chunk) bool { return k.first == s.known }); s.auto && i >= 0 {
-				s.client.charge(s.chunks[i].depth)
+			if s.auto {
+				if i := slices.IndexFunc(s.chunks, func(k *chunk) bool { return k.first == s.known }); i >= 0 {
+					s.client.charge(s.chunks[i].depth)
+				}
 			}
 			s.known++
 			s.stats.Accepted++

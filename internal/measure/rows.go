@@ -29,9 +29,9 @@ const rowRounds = 7
 // numbers take turns, so that a machine that becomes slower meanwhile is the same to all, for so long. Nobody else may use the engine.
 func RowCosts(ctx context.Context, e loopctl.Engine, rows []int, most time.Duration) (out []RowCost, err error) {
 	var blocks, codas [][]float64
+	l := e.Capacity()
 	for began, round := time.Now(), 0; round <= rowRounds || time.Since(began) < most; round++ {
 		for i, n := range rows {
-			l := e.Capacity()
 			if n > min(l.MaxRows, l.Latents) || l.Pages[loopctl.StageBlock] > 0 && n > l.Pages[loopctl.StageBlock] {
 				break
 			}
