@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -89,56 +90,60 @@ func TestFirstTokenBeside(t *testing.T) {
 		{"the same, urgent", 4000, func(c *crowd) bool { return c.ctl.Snapshot().Waiting == 16 }, []string{`{"prompt":"attack","max_tokens":50,"n":32,"loops":12,"ignore_eos":true,"priority":-9}`}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &crowd{reached: make(chan struct{}), release: make(chan struct{}), took: make(chan int, 1)}
-			engine := loopctltest.New(engineLimits(tt.pages))
-			parks := strings.Contains(tt.bodies[0], "stream")
-			stop, buffer := 3, 64
-			if tt.another {
-				stop = 60 // beyond the prompts, whose rows have all the latents
-			}
-			if parks {
-				stop, buffer = 0, 2 // it stands still by itself
-			}
-			engine.Fault = func(stage loopctl.Stage, nth int) error {
-				if stage == loopctl.StageBlock && nth == stop {
-					close(c.reached)
-					<-c.release
+			synctest.Test(t, func(t *testing.T) {
+				c := &crowd{reached: make(chan struct{}), release: make(chan struct{}), took: make(chan int, 1)}
+				engine := loopctltest.New(engineLimits(tt.pages))
+				parks := strings.Contains(tt.bodies[0], "stream")
+				stop, buffer := 3, 64
+				if tt.another {
+					stop = 60 // beyond the prompts, whose rows have all the latents
 				}
-				return nil
-			}
-			c.ctl = loopctl.New(engine, loopctl.Config{QueueLimit: 64, MaxRunning: 16, StreamBuffer: buffer, ReserveTokens: 8, Observer: c, Logger: quiet()})
-			c.ctl.Start()
-			c.Server = serverOf(t, model("adder", &generator{submit: c.submit, snapshot: c.ctl.Snapshot}))
-			ctx, cancel := context.WithCancel(t.Context())
-			var clients sync.WaitGroup
-			ask := func(w http.ResponseWriter, body, remote string) {
-				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/completions", strings.NewReader(body))
-				r.RemoteAddr = remote
-				c.ServeHTTP(w, r)
-			}
-			for i, body := range tt.bodies {
-				if i > 0 {
+				if parks {
+					stop, buffer = 0, 2 // it stands still by itself
+				}
+				engine.Fault = func(stage loopctl.Stage, nth int) error {
+					if stage == loopctl.StageBlock && nth == stop {
+						close(c.reached)
+						<-c.release
+					}
+					return nil
+				}
+				c.ctl = loopctl.New(engine, loopctl.Config{QueueLimit: 64, MaxRunning: 16, StreamBuffer: buffer, ReserveTokens: 8, Observer: c, Logger: quiet()})
+				c.ctl.Start()
+				c.Server = serverOf(t, model("adder", &generator{submit: c.submit, snapshot: c.ctl.Snapshot}))
+				ctx, cancel := context.WithCancel(t.Context())
+				var clients sync.WaitGroup
+				ask := func(w http.ResponseWriter, body, remote string) {
+					r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/completions", strings.NewReader(body))
+					r.RemoteAddr = remote
+					c.ServeHTTP(w, r)
+				}
+				for i, body := range tt.bodies {
+					if i > 0 {
+						<-c.reached
+					}
+					clients.Go(func() { ask(&deaf{ctx, http.Header{}}, body, "192.0.2.1:1") })
+				}
+				if !parks && len(tt.bodies) == 1 {
 					<-c.reached
 				}
-				clients.Go(func() { ask(&deaf{ctx, http.Header{}}, body, "192.0.2.1:1") })
-			}
-			if !parks && len(tt.bodies) == 1 {
-				<-c.reached
-			}
-			waitFor(t, time.Minute, "the attack", func() bool { return tt.ready(c) })
-			remote, w := "192.0.2.1:1", httptest.NewRecorder()
-			if tt.another {
-				remote = "192.0.2.1:2"
-			}
-			ask(w, `{"prompt":"ab","max_tokens":1,"loops":4,"temperature":0}`, remote)
-			if took := <-c.took; w.Code != 200 || took > 4+2 {
-				t.Errorf("%d ticks; %d %s", took, w.Code, w.Body)
-			}
-			cancel()
-			clients.Wait()
-			if err := c.ctl.Close(context.Background()); err != nil {
-				t.Error(err)
-			}
+				if synctest.Wait(); !tt.ready(c) { // the attack stands still
+					t.Fatalf("%+v", c.ctl.Snapshot())
+				}
+				remote, w := "192.0.2.1:1", httptest.NewRecorder()
+				if tt.another {
+					remote = "192.0.2.1:2"
+				}
+				ask(w, `{"prompt":"ab","max_tokens":1,"loops":4,"temperature":0}`, remote)
+				if took := <-c.took; w.Code != 200 || took > 4+2 {
+					t.Errorf("%d ticks; %d %s", took, w.Code, w.Body)
+				}
+				cancel()
+				clients.Wait()
+				if err := c.ctl.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }
