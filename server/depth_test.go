@@ -100,6 +100,7 @@ func TestBadDepth(t *testing.T) {
 		{`"draft_loops":2,"exit_policy":"delta"`, "conflicting_fields", "draft_loops", `draft_loops and exit_policy exclude each other: draft tokens need the same loops for all tokens; set exit_policy to none, or leave draft_loops out`},
 		{`"draft_loops":2,"replay_loops":[3]`, "conflicting_fields", "draft_loops", "draft_loops and replay_loops exclude each other: draft tokens need the same loops for all tokens; leave one of the two out"},
 		{`"draft_loops":2,"target_itl_ms":5`, "conflicting_fields", "draft_loops", "draft_loops and target_itl_ms exclude each other: draft tokens need loops that stay; leave one of the two out"},
+		{`"draft_loops":"aut"`, "loops_out_of_range", "draft_loops", `draft_loops is "aut", a string: model adder takes an integer from 1 to 12, or "auto"`},
 		{`"draft_loops":4`, "loops_out_of_range", "draft_loops", "draft_loops is 4: it must be below loops, which is 4, or 0 for no draft tokens"},
 		{`"target_itl_ms":0`, "invalid_value", "target_itl_ms", "target_itl_ms is 0: it must be a number above 0 and at most 3600000; the milliseconds between two tokens to aim at"},
 		{`"target_itl_ms":5,"elastic":false`, "conflicting_fields", "target_itl_ms", "target_itl_ms and elastic exclude each other: the time is met by lowering the loops; set elastic to true, or leave target_itl_ms out"},

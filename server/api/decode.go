@@ -158,7 +158,11 @@ func (f *Field) read(b Body, name string, bounds *Bounds) (any, error) {
 		}
 		n, ok := f.depth(raw)
 		if !ok {
-			return nil, bounds.outOfRange(f.Name, f.Name, raw)
+			e := bounds.outOfRange(f.Name, f.Name, raw)
+			if f.Auto != 0 {
+				e.Message += `, or "auto"`
+			}
+			return nil, e
 		}
 		return n, nil
 	case DepthList:
