@@ -232,3 +232,31 @@ func TestLibraryInSitePackages(t *testing.T) {
 		t.Errorf("found %q, %v; want %s", got, err, library)
 	}
 }
+
+// ONNX Runtime's own telemetry is off: its uploader would keep an identifier and a database in the user's cache.
+func TestNothingIsToldToOthers(t *testing.T) {
+	if os.Getenv("LOOPSERVE_TEST_HOME") != "" { // the library has not been loaded in this process
+		env, err := Open(Options{Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := env.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	path, err := findLibrary("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsToldToOthers$", "-test.count=1")
+	cmd.Env = append(os.Environ(), "LOOPSERVE_TEST_HOME=1", "ORT_DISABLE_TELEMETRY=0", LibraryEnv+"="+path, "HOME="+home, "XDG_CACHE_HOME="+home, "TMPDIR="+home)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	left, err := os.ReadDir(home)
+	if err != nil || len(left) > 0 {
+		t.Errorf("the library wrote %v into the user's folder (%v)", left, err)
+	}
+}
