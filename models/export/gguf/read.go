@@ -147,97 +147,73 @@ func (r *reader) count(what string, least int64) int64 {
 	return n
 }
 
-// Types of metadata values.
-const (
-	typeBool   = 7
-	typeString = 8
-	typeArray  = 9
-)
+// valueType is a type of metadata values.
+type valueType struct {
+	least int64 // bytes of a value
+	one   func(r *reader) any
+	list  func(r *reader, n int64) any
+}
 
-// numbers are the other types: bytes, and what they are.
-var numbers = map[uint32]struct {
-	bytes int64
-	value func(b []byte) any
-}{
-	0:  {1, func(b []byte) any { return int64(b[0]) }},
-	1:  {1, func(b []byte) any { return int64(int8(b[0])) }},
-	2:  {2, func(b []byte) any { return int64(binary.LittleEndian.Uint16(b)) }},
-	3:  {2, func(b []byte) any { return int64(int16(binary.LittleEndian.Uint16(b))) }},
-	4:  {4, func(b []byte) any { return int64(binary.LittleEndian.Uint32(b)) }},
-	5:  {4, func(b []byte) any { return int64(int32(binary.LittleEndian.Uint32(b))) }},
-	6:  {4, func(b []byte) any { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) }},
-	10: {8, func(b []byte) any { return int64(binary.LittleEndian.Uint64(b)) }},
-	11: {8, func(b []byte) any { return int64(binary.LittleEndian.Uint64(b)) }},
-	12: {8, func(b []byte) any { return math.Float64frombits(binary.LittleEndian.Uint64(b)) }},
+func valuesOf[T any](least int64, read func(r *reader) T) valueType {
+	return valueType{least, func(r *reader) any { return read(r) }, func(r *reader, n int64) any {
+		out := make([]T, 0, n)
+		for range n {
+			if out = append(out, read(r)); r.err != nil {
+				return nil
+			}
+		}
+		return out
+	}}
+}
+
+func integers(bytes int64, of func(b []byte) int64) valueType {
+	return valuesOf(bytes, func(r *reader) int64 { return of(r.bytes(bytes)) })
+}
+
+func floats(bytes int64, of func(b []byte) float64) valueType {
+	return valuesOf(bytes, func(r *reader) float64 {
+		v := of(r.bytes(bytes))
+		if r.err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
+			r.fail("is %v", v)
+		}
+		return v
+	})
+}
+
+const typeArray = 9
+
+// valueTypes are the types by GGUF's number, but for lists.
+var valueTypes = map[uint32]valueType{
+	0:  integers(1, func(b []byte) int64 { return int64(b[0]) }),
+	1:  integers(1, func(b []byte) int64 { return int64(int8(b[0])) }),
+	2:  integers(2, func(b []byte) int64 { return int64(binary.LittleEndian.Uint16(b)) }),
+	3:  integers(2, func(b []byte) int64 { return int64(int16(binary.LittleEndian.Uint16(b))) }),
+	4:  integers(4, func(b []byte) int64 { return int64(binary.LittleEndian.Uint32(b)) }),
+	5:  integers(4, func(b []byte) int64 { return int64(int32(binary.LittleEndian.Uint32(b))) }),
+	6:  floats(4, func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) }),
+	7:  valuesOf(1, func(r *reader) bool { return r.bytes(1)[0] != 0 }),
+	8:  valuesOf(8, (*reader).text),
+	10: integers(8, func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) }),
+	11: integers(8, func(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) }),
+	12: floats(8, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) }),
 }
 
 func (r *reader) value(kind uint32) any {
-	switch kind {
-	case typeBool:
-		return r.bytes(1)[0] != 0
-	case typeString:
-		return r.text()
-	case typeArray:
-		return r.array()
+	isList := kind == typeArray
+	if isList {
+		if kind = r.u32(); kind == typeArray {
+			r.fail("is a list of lists, which is not read")
+		}
 	}
-	n, ok := numbers[kind]
+	of, ok := valueTypes[kind]
 	if !ok {
 		r.fail("has a value of type %d, which GGUF does not have", kind)
 		return nil
 	}
-	v := n.value(r.bytes(n.bytes))
-	if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) && r.err == nil {
-		r.fail("is %v", f)
+	if isList {
+		return of.list(r, r.count("list", of.least))
 	}
-	return v
-}
-
-func (r *reader) array() any {
-	of := r.u32()
-	if of == typeArray {
-		r.fail("is a list of lists, which is not read")
-		return nil
-	}
-	least := int64(1)
-	if of == typeString {
-		least = 8
-	}
-	n := r.count("list", max(least, numbers[of].bytes))
-	switch r.value0(of).(type) {
-	case string:
-		return list[string](r, of, n)
-	case bool:
-		return list[bool](r, of, n)
-	case float64:
-		return list[float64](r, of, n)
-	}
-	return list[int64](r, of, n)
-}
-
-// value0 is a value of that type, to tell Go's type by; nothing is read.
-func (*reader) value0(of uint32) any {
-	switch of {
-	case typeBool:
-		return false
-	case typeString:
-		return ""
-	}
-	if n, ok := numbers[of]; ok {
-		return n.value(make([]byte, 8))
-	}
-	return nil
-}
-
-func list[T any](r *reader, of uint32, n int64) []T {
-	out := make([]T, 0, n)
-	for range n {
-		v, ok := r.value(of).(T)
-		if r.err != nil || !ok {
-			return nil
-		}
-		out = append(out, v)
-	}
-	return out
+	return of.one(r)
 }
 
 func (r *reader) info(i int64) info {

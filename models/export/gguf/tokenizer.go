@@ -60,28 +60,20 @@ type vocabulary struct {
 // Tokenizer is tokenizer.json, tokenizer_config.json and generation_config.json, by name, as the metadata has it. A tokenizer that
 // can't be told from that is an error that says what was found.
 func (m *Model) Tokenizer() (map[string]any, error) {
-	v := vocabulary{}
-	var err error
-	take := func(key string, to any) {
-		if err == nil {
-			err = m.take(key, to)
-		}
+	f := &fields{metadata: m.header.metadata}
+	model, pre := take(f, "model", ""), take(f, "pre", "")
+	v := vocabulary{
+		list: take[[]string](f, "tokens", nil), types: take[[]int64](f, "token_type", nil),
+		scores: take[[]float64](f, "scores", nil), merges: take[[]string](f, "merges", nil),
 	}
-	var model, pre string
-	take("model", &model)
-	take("pre", &pre)
-	take("tokens", &v.list)
-	take("token_type", &v.types)
-	take("scores", &v.scores)
-	take("merges", &v.merges)
-	if err == nil {
-		err = v.check()
+	if f.err != nil {
+		return nil, f.err
 	}
-	if err != nil {
+	if err := v.check(); err != nil {
 		return nil, err
 	}
 	var file object
-	bos, space := true, true
+	bos := true
 	switch model {
 	case "gpt2":
 		p, ok := knownBy[pre]
@@ -93,62 +85,53 @@ func (m *Model) Tokenizer() (map[string]any, error) {
 		if len(v.scores) == 0 {
 			return nil, fmt.Errorf("%w: tokenizer.ggml.scores is missing, which SentencePiece's order of merges is in", ErrFormat)
 		}
-		take("add_space_prefix", &space)
-		file = v.sentencePiece(space)
+		file = v.sentencePiece(take(f, "add_space_prefix", true))
 	default:
 		return nil, fmt.Errorf("tokenizer.ggml.model is %q, which is not read (only gpt2 and llama): %s", model, exportWith)
 	}
-	eos := false
-	take("add_bos_token", &bos)
-	take("add_eos_token", &eos)
+	bos = take(f, "add_bos_token", bos)
+	eos := take(f, "add_eos_token", false)
 	config := object{"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": bos, "add_eos_token": eos}
 	special := map[string]int64{}
 	for _, n := range []struct{ key, token string }{{"bos", "bos_token"}, {"eos", "eos_token"}, {"unknown", "unk_token"}, {"padding", "pad_token"}} {
-		id := int64(-1)
-		take(n.key+"_token_id", &id)
-		if err == nil && id >= int64(len(v.list)) {
-			err = fmt.Errorf("%w: tokenizer.ggml.%s_token_id is %d, but there are %d tokens", ErrFormat, n.key, id, len(v.list))
+		id := take(f, n.key+"_token_id", int64(-1))
+		if f.err == nil && id >= int64(len(v.list)) {
+			f.err = fmt.Errorf("%w: tokenizer.ggml.%s_token_id is %d, but there are %d tokens", ErrFormat, n.key, id, len(v.list))
 		}
-		if err == nil && id >= 0 {
+		if f.err == nil && id >= 0 {
 			special[n.token], config[n.token] = id, v.list[id]
 		}
 	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	around, err := v.around(special, bos, eos)
 	if err != nil {
 		return nil, err
 	}
-	if file["post_processor"], err = v.around(special, bos, eos); err != nil {
-		return nil, err
-	}
+	file["post_processor"] = around
 	m.templates(config)
 	return map[string]any{"tokenizer.json": file, "tokenizer_config.json": config, "generation_config.json": m.generation()}, nil
 }
 
-// take decodes tokenizer.ggml.key, where it is there.
-func (m *Model) take(key string, to any) error {
+// fields are the metadata's values of tokenizer.ggml. err is the first that has another type.
+type fields struct {
+	metadata map[string]any
+	err      error
+}
+
+// take is the value of a key, or byDefault where it is not there.
+func take[T any](f *fields, key string, byDefault T) T {
 	key = "tokenizer.ggml." + key
-	v, there := m.header.metadata[key]
+	v, there := f.metadata[key]
 	if !there {
-		return nil
+		return byDefault
 	}
-	ok := false
-	switch to := to.(type) {
-	case *string:
-		*to, ok = v.(string)
-	case *bool:
-		*to, ok = v.(bool)
-	case *int64:
-		*to, ok = v.(int64)
-	case *[]string:
-		*to, ok = v.([]string)
-	case *[]int64:
-		*to, ok = v.([]int64)
-	case *[]float64:
-		*to, ok = v.([]float64)
+	out, ok := v.(T)
+	if !ok && f.err == nil {
+		f.err = fmt.Errorf("%w: %s is of the type %T", ErrFormat, key, v)
 	}
-	if !ok {
-		return fmt.Errorf("%w: %s is of the type %T", ErrFormat, key, v)
-	}
-	return nil
+	return out
 }
 
 // check makes the lists equally long, and refuses tokens that no text file can hold.
