@@ -48,12 +48,12 @@ func (b *builder) tensor(name string, shape ...int) *safetensors.Tensor {
 	return &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: want}
 }
 
-// indexed is the tensor prefix.i.rest.
-func (b *builder) indexed(prefix string, i int, rest string, shape ...int) *safetensors.Tensor {
-	return b.tensor(name(prefix, i, rest), shape...)
+// weights gives the tensors prefix.NAME.weight.
+func (b *builder) weights(prefix string) func(name string, shape ...int) *safetensors.Tensor {
+	return func(name string, shape ...int) *safetensors.Tensor {
+		return b.tensor(prefix+"."+name+".weight", shape...)
+	}
 }
-
-func name(prefix string, i int, rest string) string { return fmt.Sprintf("%s.%d.%s", prefix, i, rest) }
 
 func (b *builder) fail(format string, args ...any) {
 	if b.err == nil {

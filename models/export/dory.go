@@ -66,26 +66,22 @@ func newDory(c *config, _ hasTensor) (family, error) {
 		c.fail("recurrent_kv_cache_mode is %q, must be per_loop or last_loop", mode)
 	}
 	m.lastLoop = mode == "last_loop"
-	for _, only := range [][]string{
-		{"hidden_act", `"silu"`},
-		{"mlp_hidden_act", `"silu"`},
-		{"attention_bias", "false"},
-		{"mlp_bias", "false"},
-		{"attention_output_gate", "true"},
-		{"attention_output_gate_logit_scale_init"},
-		{"tie_word_embeddings", "false"},
-		{"ngpt", "true"},
-		{"fngpt", "true"},
-		{"ngpt_enable_final_norm", "false"},
-		{"input_transform", `"residual"`},
-		{"output_transform", `"replace"`},
-		{"initial_state", `"input_copy"`},
-		{"mixer_type"},
-		{"dory_format_version", "1"},
-		{"partial_rotary_factor_2", "1"},
-	} {
-		c.must(only[0], only[1:]...)
-	}
+	c.must("hidden_act", `"silu"`)
+	c.must("mlp_hidden_act", `"silu"`)
+	c.must("attention_bias", "false")
+	c.must("mlp_bias", "false")
+	c.must("attention_output_gate", "true")
+	c.must("attention_output_gate_logit_scale_init")
+	c.must("tie_word_embeddings", "false")
+	c.must("ngpt", "true")
+	c.must("fngpt", "true")
+	c.must("ngpt_enable_final_norm", "false")
+	c.must("input_transform", `"residual"`)
+	c.must("output_transform", `"replace"`)
+	c.must("initial_state", `"input_copy"`)
+	c.must("mixer_type")
+	c.must("dory_format_version", "1")
+	c.must("partial_rotary_factor_2", "1")
 	var bare []int
 	if c.take("no_rope_layers", &bare); slices.ContainsFunc(bare, func(n int) bool { return n != 0 }) {
 		c.fail("no_rope_layers is %v, but layers without RoPE are not implemented (only zeros)", bare)
@@ -246,19 +242,19 @@ func (m *dory) names(b *builder, i int) func(name string, shape ...int) *safeten
 			name += ".weight"
 		}
 		if !halves {
-			return b.indexed("backbone.layers", i, name, shape...)
+			return b.tensor(fmt.Sprintf("backbone.layers.%d.%s", i, name), shape...)
 		}
 		part, rest, _ := strings.Cut(name, ".")
-		switch at := 2 * i; part {
+		at, half := 2*i, "mixer."+rest
+		switch part {
 		case "lambda_1":
-			return b.indexed("backbone.layers", at, "attn_alpha", shape...)
+			half = "attn_alpha"
 		case "lambda_2":
-			return b.indexed("backbone.layers", at+1, "mlp_alpha", shape...)
+			at, half = at+1, "mlp_alpha"
 		case "mlp":
-			return b.indexed("backbone.layers", at+1, "mixer."+rest, shape...)
-		default:
-			return b.indexed("backbone.layers", at, "mixer."+rest, shape...)
+			at++
 		}
+		return b.tensor(fmt.Sprintf("backbone.layers.%d.%s", at, half), shape...)
 	}
 }
 

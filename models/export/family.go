@@ -165,9 +165,7 @@ func (f *base) llamaLayers(b *builder, g *onnx.Graph, from, n int, norms ...stri
 	q, kv := f.widths()
 	layers := make([]layer, n)
 	for i := range layers {
-		t := func(name string, shape ...int) *safetensors.Tensor {
-			return b.indexed("model.layers", from+i, name+".weight", shape...)
-		}
+		t := b.weights(fmt.Sprintf("model.layers.%d", from+i))
 		l := layer{
 			qkv: []*safetensors.Tensor{
 				t("self_attn.q_proj", q, f.hidden), t("self_attn.k_proj", kv, f.hidden), t("self_attn.v_proj", kv, f.hidden),

@@ -1,7 +1,7 @@
 package export
 
 import (
-	"strconv"
+	"fmt"
 
 	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -72,23 +72,21 @@ func (m *hrmText) layers(b *builder, g *onnx.Graph, stack string) []layer {
 	q, _ := m.widths()
 	out := make([]layer, m.stack)
 	for i := range out {
-		at := "model." + stack + "_module.layers." + strconv.Itoa(i) + "."
-		t := func(name string, rows, columns int) *safetensors.Tensor {
-			return b.tensor(at+name+".weight", rows, columns)
-		}
+		at := fmt.Sprintf("model.%s_module.layers.%d", stack, i)
+		t := b.weights(at)
 		attention := "attn."
-		if !m.has(at + "attn.o_proj.weight") {
+		if !m.has(at + ".attn.o_proj.weight") {
 			attention = "self_attn."
 		}
 		l := layer{o: t(attention+"o_proj", m.hidden, q), proj: t("mlp.down_proj", m.hidden, m.ffn)}
-		if m.has(at + attention + "gqkv_proj.weight") {
+		if m.has(at + "." + attention + "gqkv_proj.weight") {
 			l.qkv = []*safetensors.Tensor{t(attention+"gqkv_proj", 4*q, m.hidden)}
 		} else {
 			for _, name := range []string{"gate_proj", "q_proj", "k_proj", "v_proj"} {
 				l.qkv = append(l.qkv, t(attention+name, q, m.hidden))
 			}
 		}
-		if m.has(at + "mlp.gate_up_proj.weight") {
+		if m.has(at + ".mlp.gate_up_proj.weight") {
 			l.fc = []*safetensors.Tensor{t("mlp.gate_up_proj", 2*m.ffn, m.hidden)}
 		} else {
 			l.fc = []*safetensors.Tensor{t("mlp.gate_proj", m.ffn, m.hidden), t("mlp.up_proj", m.ffn, m.hidden)}

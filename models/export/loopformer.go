@@ -1,6 +1,7 @@
 package export
 
 import (
+	"fmt"
 	"math"
 	"strings"
 
@@ -54,9 +55,7 @@ func (m *loopFormer) tensorName(stored string) string {
 }
 
 func (m *loopFormer) build(b *builder) (prelude, block, coda *onnx.Graph) {
-	t := func(name string, shape ...int) *safetensors.Tensor {
-		return b.tensor("transformer."+name+".weight", shape...)
-	}
+	t := b.weights("transformer")
 	table := "transformer.wte.weight"
 	if b.ckpt.Tensor(table) == nil { // either of the pair may be missing
 		table = untied
@@ -133,16 +132,14 @@ func (m *loopFormer) affine(b *builder, g *onnx.Graph, weights, x, name string, 
 
 // layer is layer i, and each row's gates of its attention and MLP and the factors of their norms, in this order.
 func (m *loopFormer) layer(b *builder, g *onnx.Graph, i int, where, rows string) (layer, []string) {
-	at := name("transformer.h.blocks", i, "")
-	t := func(name string, shape ...int) *safetensors.Tensor {
-		return b.tensor(at+name+".weight", shape...)
-	}
+	at := fmt.Sprintf("transformer.h.blocks.%d", i)
+	t := b.weights(at)
 	l := layer{
 		qkv: []*safetensors.Tensor{t("attn.c_attn", 3*m.hidden, m.hidden)}, o: t("attn.c_proj", m.hidden, m.hidden),
 		fc: []*safetensors.Tensor{t("mlp.c_fc", m.ffn, m.hidden)}, proj: t("mlp.c_proj", m.hidden, m.ffn), activation: gelu,
 	}
 	m.bias(b, g, &l)
-	all := m.affine(b, g, b.opt.Weights, b.down(g, where), at+"adaLN_modulation.1", 4*m.hidden, m.hidden)
+	all := m.affine(b, g, b.opt.Weights, b.down(g, where), at+".adaLN_modulation.1", 4*m.hidden, m.hidden)
 	if rows != "" {
 		all = g.Node("", "Gather", []string{all, rows}, onnx.Attr{Name: "axis", V: 0})
 	}

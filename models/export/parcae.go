@@ -1,6 +1,7 @@
 package export
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -35,21 +36,17 @@ func newParcae(c *config, has hasTensor) (family, error) {
 	m.rope(c)
 	c.take("prelude_norm", &m.preludeNorm)
 	m.tied = c.tied(false, "tie_embeddings", "tie_word_embeddings")
-	for _, only := range []struct{ key, value string }{
-		{"block_class_name", `"TransformerPreNormBlock"`},
-		{"norm_class_name", `"RMSNorm"`},
-		{"mlp_class_name", `"BaseMLP"`},
-		{"nonlin_name", `"ReLU2"`},
-		{"model_class_name", `"Parcae"`},
-		{"injection_type", `"diagonal"`},
-		{"qk_norm", "true"},
-		{"qk_bias", "false"},
-		{"bias", "false"},
-		{"mup_model_scaling_factor", "1"},
-		{"_is_recurrent_block_config", "false"},
-	} {
-		c.must(only.key, only.value)
-	}
+	c.must("block_class_name", `"TransformerPreNormBlock"`)
+	c.must("norm_class_name", `"RMSNorm"`)
+	c.must("mlp_class_name", `"BaseMLP"`)
+	c.must("nonlin_name", `"ReLU2"`)
+	c.must("model_class_name", `"Parcae"`)
+	c.must("injection_type", `"diagonal"`)
+	c.must("qk_norm", "true")
+	c.must("qk_bias", "false")
+	c.must("bias", "false")
+	c.must("mup_model_scaling_factor", "1")
+	c.must("_is_recurrent_block_config", "false")
 	c.must("init_strategy", `"scaled-zero"`, `"scaled"`, `"scaled-geiping"`, `"scaled-stuck"`) // which scale neither embedding nor logits
 	c.must("clip_qkv")
 	c.must("logit_softcap")
@@ -89,9 +86,7 @@ func (m *parcae) layers(b *builder, stage string, first, n, ffn int) []layer {
 	out := make([]layer, n)
 	q, kv := m.widths()
 	for i := range out {
-		t := func(name string, shape ...int) *safetensors.Tensor {
-			return b.indexed("transformer."+stage, i, name+".weight", shape...)
-		}
+		t := b.weights(fmt.Sprintf("transformer.%s.%d", stage, i))
 		out[i] = layer{
 			norms: []*safetensors.Tensor{t("norm_1", m.hidden), t("norm_2", m.hidden)},
 			qkv:   []*safetensors.Tensor{t("attn.c_q", q, m.hidden), t("attn.c_k", kv, m.hidden), t("attn.c_v", kv, m.hidden)},
@@ -105,7 +100,7 @@ func (m *parcae) layers(b *builder, stage string, first, n, ffn int) []layer {
 
 // value is a layer's value embedding: it acts only where both its table and the layer's gate are stored.
 func (m *parcae) value(b *builder, stage string, i, global int) *valueEmbedding {
-	gate, table := name("transformer."+stage, i, "attn.ve_gate.weight"), name("value_embeds", global, "weight")
+	gate, table := fmt.Sprintf("transformer.%s.%d.attn.ve_gate.weight", stage, i), fmt.Sprintf("value_embeds.%d.weight", global)
 	if !m.has(gate) || !m.has(table) {
 		b.used[gate], b.used[table] = true, true // one without the other does nothing upstream
 		return nil
@@ -126,9 +121,7 @@ func (m *parcae) stack(b *builder, g *onnx.Graph, h string, layers []layer, afte
 }
 
 func (m *parcae) build(b *builder) (prelude, block, coda *onnx.Graph) {
-	t := func(name string, shape ...int) *safetensors.Tensor {
-		return b.tensor("transformer."+name+".weight", shape...)
-	}
+	t := b.weights("transformer")
 	embed := t("wte", m.vocab, m.hidden)
 	prelude, x := m.startPrelude(b, embed, 1)
 	var norm *safetensors.Tensor

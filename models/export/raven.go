@@ -1,6 +1,7 @@
 package export
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/loopserve/loopserve/models/export/onnx"
@@ -85,9 +86,8 @@ func (m *raven) layers(b *builder, g *onnx.Graph, stage string, n int) []layer {
 	out := make([]layer, n)
 	q, kv := m.widths()
 	for i := range out {
-		t := func(name string, shape ...int) *safetensors.Tensor {
-			return b.indexed("transformer."+stage, i, name+".weight", shape...)
-		}
+		at := fmt.Sprintf("transformer.%s.%d", stage, i)
+		t := b.weights(at)
 		l := layer{
 			norms: []*safetensors.Tensor{t("norm_1", m.hidden), t("norm_2", m.hidden)},
 			qkv:   []*safetensors.Tensor{t("attn.Wqkv", q+2*kv, m.hidden)}, o: t("attn.proj", m.hidden, q),
@@ -97,7 +97,7 @@ func (m *raven) layers(b *builder, g *onnx.Graph, stage string, n int) []layer {
 			l.norms = append(l.norms, t("norm_3", m.hidden), t("norm_4", m.hidden))
 		}
 		if m.qkBias {
-			l.bias = b.headBias(g, b.indexed("transformer."+stage, i, "attn.qk_bias", 2, 1, m.attention.heads, m.attention.headDim), kv)
+			l.bias = b.headBias(g, b.tensor(at+".attn.qk_bias", 2, 1, m.attention.heads, m.attention.headDim), kv)
 		}
 		if m.wholeNorms {
 			l.qNorm, l.kNorm = t("attn.q_norm", q), t("attn.k_norm", kv)
