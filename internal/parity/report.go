@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Line is one comparison.
@@ -28,12 +29,7 @@ type Report struct {
 
 // OK reports whether every line is.
 func (r Report) OK() bool {
-	for _, l := range r.Lines {
-		if !l.OK() {
-			return false
-		}
-	}
-	return len(r.Lines) > 0
+	return len(r.Lines) > 0 && !slices.ContainsFunc(r.Lines, func(l Line) bool { return !l.OK() })
 }
 
 // Summary has one line for each kind, in the order of their first appearance: the worst of each.

@@ -66,21 +66,11 @@ func checkGraph(raw []byte, g namedGraph, m *Manifest) (*ONNX, error) {
 		return nil, err
 	}
 	inputs, outputs := m.contract(g)
-	return info, errors.Join(
-		compare("input", inputs, withoutDefaults(info)),
-		compare("output", outputs, info.outputs),
-	)
-}
-
-// withoutDefaults leaves out inputs that have an initializer of the same name: nobody needs to feed them.
-func withoutDefaults(g *ONNX) []tensorInfo {
-	var needed []tensorInfo
-	for _, v := range g.inputs {
-		if _, stored := g.Initializers[v.name]; !stored {
-			needed = append(needed, v)
-		}
-	}
-	return needed
+	fed := slices.DeleteFunc(slices.Clone(info.inputs), func(v tensorInfo) bool { // nobody needs to feed the others
+		_, stored := info.Initializers[v.name]
+		return stored
+	})
+	return info, errors.Join(compare("input", inputs, fed), compare("output", outputs, info.outputs))
 }
 
 // contract is the table of docs/bundle-format.md for one graph. The kinds differ in what a row is: one of all that are
@@ -174,7 +164,9 @@ func compare(what string, want []port, have []tensorInfo) error {
 	for _, v := range have {
 		byName[v.name] = v
 	}
-	unknown := unknownPorts(want, have)
+	unknown := slices.DeleteFunc(slices.Clone(have), func(v tensorInfo) bool {
+		return slices.ContainsFunc(want, func(p port) bool { return p.name == v.name })
+	})
 	for _, p := range want {
 		v, ok := byName[p.name]
 		switch {
@@ -184,7 +176,7 @@ func compare(what string, want []port, have []tensorInfo) error {
 			errs = append(errs, problem)
 		case ok:
 			if why := p.differs(v); why != "" {
-				errs = append(errs, &Problem{fmt.Sprintf("the %s %s %s", what, p.name, why), p.want(), p.remedy(what, v)})
+				errs = append(errs, &Problem{fmt.Sprintf("the %s %s %s", what, p.name, why), p.want(), p.remedy(v)})
 			}
 		}
 	}

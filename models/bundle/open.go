@@ -232,7 +232,7 @@ func Parse(raw []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("%w: %s is not JSON: %w", ErrManifest, FileName, err)
 	}
 	if string(version.V) != fmt.Sprint(Version) {
-		return nil, fmt.Errorf("%w: manifest_version is %s, but this version of loopserve reads %d: export the model again with this version", ErrManifest, orNothing(version.V), Version)
+		return nil, fmt.Errorf("%w: manifest_version is %s, but this version of loopserve reads %d: export the model again with this version", ErrManifest, cmp.Or(string(version.V), "missing"), Version)
 	}
 	m := &Manifest{}
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -244,13 +244,6 @@ func Parse(raw []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
 	}
 	return m, nil
-}
-
-func orNothing(raw json.RawMessage) string {
-	if len(raw) == 0 {
-		return "missing"
-	}
-	return string(raw)
 }
 
 // plainName reports whether a file name stays in its folder.

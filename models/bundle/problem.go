@@ -81,7 +81,7 @@ func (p port) missing(what string, unknown []tensorInfo) (problem *Problem, rest
 }
 
 // remedy says what to do about a port that is there and differs.
-func (p port) remedy(what string, v tensorInfo) string {
+func (p port) remedy(v tensorInfo) string {
 	if v.elem != p.elem {
 		return fmt.Sprintf("cast it in the graph, or export with an example of %s", elemNames[p.elem])
 	}
@@ -100,15 +100,4 @@ func (p port) remedy(what string, v tensorInfo) string {
 		return fmt.Sprintf("export again with dynamic_shapes={%q: {%s}}", p.name, strings.Join(axes, ", "))
 	}
 	return "correct the graph, or the size in " + FileName + ": one of them is wrong"
-}
-
-// unknownPorts are the graph's ports that the contract does not name.
-func unknownPorts(want []port, have []tensorInfo) []tensorInfo {
-	var out []tensorInfo
-	for _, v := range have {
-		if !slices.ContainsFunc(want, func(p port) bool { return p.name == v.name }) {
-			out = append(out, v)
-		}
-	}
-	return out
 }
