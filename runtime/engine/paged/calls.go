@@ -12,9 +12,7 @@ func (e *Engine) Prelude(b *loopctl.Batch) error {
 	}
 	rows, d, state := int64(b.Rows), int64(e.m.HiddenSize), int64(e.m.StateWidth())
 	s := &e.prelude
-	packTokens(b, e.rows.ids.I64())
-	s.In("input_ids", e.rows.ids, rows)
-	e.positions(s, b)
+	e.pack(s, b)
 	s.Out("hidden", e.rows.hiddenOut, rows, state)
 	s.Out("inject", e.rows.inject, rows, d)
 	if err := s.run(b, &e.meta); err != nil {
@@ -36,31 +34,9 @@ func (e *Engine) Block(b *loopctl.Batch) (loopctl.RowInfo, error) {
 	if err := spec.CheckBatch(loopctl.StageBlock, b, &e.limits, e.block.Reads("input_ids")); err != nil {
 		return loopctl.RowInfo{}, err
 	}
-	rows, d, state := int64(b.Rows), int64(e.m.HiddenSize), int64(e.m.StateWidth())
+	rows, state := int64(b.Rows), int64(e.m.StateWidth())
 	s := &e.block
-	e.hidden.gather(b, e.rows.hiddenIn)
-	s.In("hidden", e.rows.hiddenIn, rows, state)
-	if s.Reads("inject") {
-		e.inject.gather(b, e.rows.inject)
-		s.In("inject", e.rows.inject, rows, d)
-	}
-	if s.Reads("input_ids") {
-		packTokens(b, e.rows.ids.I64())
-		s.In("input_ids", e.rows.ids, rows)
-	}
-	if s.Reads("depth") {
-		packRows(b, e.rows.depth.I64(), func(s *loopctl.Span, _ int) int64 { return int64(s.Depth) })
-		s.In("depth", e.rows.depth, rows)
-	}
-	if s.Reads("time") {
-		packRows(b, e.rows.time.F32(), func(s *loopctl.Span, _ int) float32 { return s.Time })
-		s.In("time", e.rows.time, rows)
-	}
-	if s.Reads("step") {
-		packRows(b, e.rows.step.F32(), func(s *loopctl.Span, _ int) float32 { return s.Step })
-		s.In("step", e.rows.step, rows)
-	}
-	e.positions(s, b)
+	e.pack(s, b)
 	s.Out("hidden_out", e.rows.hiddenOut, rows, state)
 	s.Out("delta", e.rows.delta, rows)
 	s.Out("gate", e.rows.gate, rows)
@@ -81,19 +57,13 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 	if err := spec.CheckBatch(loopctl.StageCoda, b, &e.limits, e.coda.Reads("input_ids")); err != nil {
 		return nil, err
 	}
-	rows, d, vocab := int64(b.Rows), int64(e.m.HiddenSize), e.m.VocabSize
+	d, vocab := int64(e.m.HiddenSize), e.m.VocabSize
 	s := &e.coda
 	m := packLogitRows(b, e.rows.logitRows.I64())
 	if m == 0 && e.m.Coda.Layers == 0 {
 		return e.views[:0], nil // nothing to write and nothing to read
 	}
-	e.hidden.gather(b, e.rows.hiddenIn)
-	s.In("hidden", e.rows.hiddenIn, rows, int64(e.m.StateWidth()))
-	if s.Reads("input_ids") { // value embeddings look the token up again
-		packTokens(b, e.rows.ids.I64())
-		s.In("input_ids", e.rows.ids, rows)
-	}
-	e.positions(s, b)
+	e.pack(s, b)
 	s.In("logit_rows", e.rows.logitRows, int64(m))
 	s.Out("logits", e.rows.logits, int64(m), int64(vocab))
 	s.Out("final_hidden", e.rows.finalHidden, int64(m), d)
@@ -108,10 +78,36 @@ func (e *Engine) Coda(b *loopctl.Batch) ([][]float32, error) {
 	return e.views, nil
 }
 
-// positions gives a graph that reads them the rows' places in their sequences.
-func (e *Engine) positions(s *stage, b *loopctl.Batch) {
+// pack binds what a graph reads of the batch's rows: their latents, and numbers of which each stage may read any. Value
+// embeddings look the token up in every stage.
+func (e *Engine) pack(s *stage, b *loopctl.Batch) {
+	rows := int64(b.Rows)
+	if s.Reads("hidden") {
+		e.hidden.gather(b, e.rows.hiddenIn)
+		s.In("hidden", e.rows.hiddenIn, rows, int64(e.m.StateWidth()))
+	}
+	if s.Reads("inject") {
+		e.inject.gather(b, e.rows.inject)
+		s.In("inject", e.rows.inject, rows, int64(e.m.HiddenSize))
+	}
+	if s.Reads("input_ids") {
+		packRows(b, e.rows.ids.I64(), func(s *loopctl.Span, i int) int64 { return int64(s.Tokens[i]) })
+		s.In("input_ids", e.rows.ids, rows)
+	}
 	if s.Reads("position_ids") {
 		packRows(b, e.rows.positions.I64(), func(s *loopctl.Span, i int) int64 { return int64(s.Past + i) })
-		s.In("position_ids", e.rows.positions, int64(b.Rows))
+		s.In("position_ids", e.rows.positions, rows)
+	}
+	if s.Reads("depth") {
+		packRows(b, e.rows.depth.I64(), func(s *loopctl.Span, _ int) int64 { return int64(s.Depth) })
+		s.In("depth", e.rows.depth, rows)
+	}
+	if s.Reads("time") {
+		packRows(b, e.rows.time.F32(), func(s *loopctl.Span, _ int) float32 { return s.Time })
+		s.In("time", e.rows.time, rows)
+	}
+	if s.Reads("step") {
+		packRows(b, e.rows.step.F32(), func(s *loopctl.Span, _ int) float32 { return s.Step })
+		s.In("step", e.rows.step, rows)
 	}
 }

@@ -34,16 +34,6 @@ func (m *metadata) pack(b *loopctl.Batch) (columns int) {
 	return columns
 }
 
-func packTokens(b *loopctl.Batch, dst []int64) {
-	at := 0
-	for i := range b.Spans {
-		for _, id := range b.Spans[i].Tokens {
-			dst[at] = int64(id)
-			at++
-		}
-	}
-}
-
 // packRows writes a number for each row: of makes it of the row's span and its place there.
 func packRows[T int64 | float32](b *loopctl.Batch, dst []T, of func(s *loopctl.Span, i int) T) {
 	at := 0
