@@ -92,15 +92,9 @@ func (s *Server) getTokenizerInfo(c *gin.Context) (any, error) {
 	if len(t.StopIDs) > 0 {
 		eos = &t.StopIDs[0]
 	}
-	orNull := func(text string) any {
-		if text == "" {
-			return nil
-		}
-		return text
-	}
 	return gin.H{
 		"model": t.Name, "max_model_len": t.Context, "vocab_size": t.Vocab, "stop_token_ids": slices.Concat([]int32{}, t.StopIDs),
-		"bos_token": orNull(t.Token(t.BOS)), "pad_token": orNull(t.Token(t.PAD)), "eos_token": orNull(t.Token(eos)),
-		"chat_template": orNull(t.ChatTemplate),
+		"bos_token": api.OrNull(t.Token(t.BOS)), "pad_token": api.OrNull(t.Token(t.PAD)), "eos_token": api.OrNull(t.Token(eos)),
+		"chat_template": api.OrNull(t.ChatTemplate),
 	}, nil
 }

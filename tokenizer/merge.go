@@ -31,14 +31,14 @@ func (m *bpe) merge(s *bpeScratch, symbols []int32) []int32 {
 		return symbols
 	}
 	if len(symbols) <= shortPiece {
-		return m.mergeShort(s, symbols)
+		return m.mergeShort(symbols)
 	}
 	return m.mergeLong(s, symbols)
 }
 
 // mergeShort keeps the rank of each adjacent pair and closes the gap after
 // each merge.
-func (m *bpe) mergeShort(s *bpeScratch, ids []int32) []int32 {
+func (m *bpe) mergeShort(ids []int32) []int32 {
 	var ranks [shortPiece]uint32
 	var merged [shortPiece]int32
 	n := len(ids) - 1

@@ -100,13 +100,12 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 
 // mistake says whether what was asked for is wrong: a command found out, a server, or the engine in this process.
 func mistake(err error) bool {
-	var usage *usageError
-	var refused *measure.StatusError
-	var config *app.ConfigError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*measure.StatusError](err); ok {
 		return refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotFound
 	}
-	return errors.As(err, &usage) || errors.As(err, &config) || errors.Is(err, hub.ErrRef) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
+	_, usage := errors.AsType[*usageError](err)
+	_, config := errors.AsType[*app.ConfigError](err)
+	return usage || config || errors.Is(err, hub.ErrRef) || errors.Is(err, loopctl.ErrBadRequest) || errors.Is(err, loopctl.ErrPromptTooLong)
 }
 
 func root() *cobra.Command {

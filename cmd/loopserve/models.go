@@ -28,18 +28,17 @@ func modelsCommand() *cobra.Command {
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tFAMILY\tLAYERS\tLOOPS\tCONTEXT\tWEIGHTS\tSIZE\tFOLDER")
-			var list []*bundle.Bundle
-			folders := map[*bundle.Bundle]string{}
+			list := map[string]*bundle.Manifest{}
 			for _, dir := range dirs {
 				b, err := bundle.Open(dir, bundle.Options{SkipHash: true})
 				if err != nil {
 					return err
 				}
-				list, folders[b] = append(list, b), dir
+				list[dir] = &b.Manifest
 			}
-			slices.SortStableFunc(list, func(a, b *bundle.Bundle) int { return strings.Compare(a.Manifest.Name, b.Manifest.Name) })
-			for _, b := range list {
-				m, dir := &b.Manifest, folders[b]
+			slices.SortStableFunc(dirs, func(a, b string) int { return strings.Compare(list[a].Name, list[b].Name) })
+			for _, dir := range dirs {
+				m := list[dir]
 				fmt.Fprintf(w, "%s\t%s\t%d + %d×L + %d\t%d…%d (%d)\t%d\t%s\t%.1f MB\t%s\n", m.Name, m.Family, m.Prelude.Layers, m.Block.Layers,
 					m.Coda.Layers, m.Loops.Min, m.Loops.Max, m.Loops.Default, m.Context, m.Precision.Weights, float64(m.FileBytes())/1e6, dir)
 			}

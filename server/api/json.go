@@ -206,6 +206,14 @@ func Show(raw json.RawMessage) string {
 	return s
 }
 
+// OrNull is a text, or JSON's null where it is empty.
+func OrNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
 // Encode is json.Marshal that leaves <, > and & as they are: answers are read by programs, not inside HTML.
 func Encode(v any) ([]byte, error) {
 	var out bytes.Buffer

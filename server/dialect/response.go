@@ -189,7 +189,7 @@ func (r *response) Whole() any {
 		"instructions": v.Raw("instructions"), "previous_response_id": v.Raw("previous_response_id"), "user": v.Raw("user"),
 		"max_output_tokens": v.Raw("max_output_tokens"), "top_logprobs": v.Int("top_logprobs"), "store": v.Bool("store"),
 		"temperature": v.Number("temperature"), "top_p": v.Number("top_p"), "parallel_tool_calls": v.Bool("parallel_tool_calls"),
-		"reasoning": fields{"effort": orNull(v.Effort()), "summary": orNull(v.Text("reasoning.summary"))},
+		"reasoning": fields{"effort": api.OrNull(v.Effort()), "summary": api.OrNull(v.Text("reasoning.summary"))},
 		"metadata":  given(v, "metadata", fields{}), "tools": given(v, "tools", []any{}), "tool_choice": given(v, "tool_choice", "auto"),
 		"text": given(v, "text", fields{"format": fields{"type": "text"}}),
 	}
@@ -221,11 +221,4 @@ func given(v *api.Values, name string, byDefault any) any {
 		return raw
 	}
 	return byDefault
-}
-
-func orNull(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
 }
