@@ -82,7 +82,7 @@ size_t ls_product_scratch(const ls_product_args *a) { return (size_t)a->rows * r
 
 // Groups that are multiplied together, a gate with its up; shares that a call is cut into at most: more
 // threads than that only help.
-enum { PIECE = 2, MOST_SHARES = 64 };
+enum { PIECE = 4, MOST_SHARES = 64 };
 
 typedef struct {
   _Alignas(64) _Atomic(int64_t) next;  // by itself in its line: its thread takes groups without waiting
@@ -93,6 +93,7 @@ typedef struct {
   const ls_product_args *a;
   const ls_product_kernels *kernels;
   int format;
+  int64_t tile;
   char *x;
   size_t row_bytes;
   _Atomic(int64_t) next, prepared;  // row to be prepared, rows that are
@@ -100,70 +101,76 @@ typedef struct {
   share share[MOST_SHARES];
 } work;
 
+static int64_t tile_rows(const work *w, int64_t first) {
+  return w->a->rows - first < w->tile ? w->a->rows - first : w->tile;
+}
+
 // Prepares rows until all are, by whichever thread.
 static void prepare_some(work *w) {
   int64_t row;
   while ((row = atomic_fetch_add(&w->next, 1)) < w->a->rows) {
-    w->kernels->of[w->format].prepare(w->a, row, w->x + (size_t)row * w->row_bytes);
+    int64_t at = row % w->tile, first = row - at;
+    w->kernels->of[w->format].prepare(w->a, row, w->x + (size_t)first * w->row_bytes, at,
+                                      tile_rows(w, first));
     atomic_fetch_add_explicit(&w->prepared, 1, memory_order_release);
   }
   for (unsigned i = 0; atomic_load_explicit(&w->prepared, memory_order_acquire) < w->a->rows; i++)
     ls_await(i);
 }
 
-// Most groups are whole: a constant is copied without a call.
-static inline void copy_columns(float *out, const float *y, int64_t n) {
-  if (n == LS_GROUP) {
-    memcpy(out, y, LS_GROUP * sizeof *out);
-  } else {
-    memcpy(out, y, (size_t)n * sizeof *out);
-  }
-}
-
 // Writes the columns of a group that exist, with what is added to them.
 static void finish(const ls_product_args *a, int64_t row, int64_t first, const float *y) {
-  int64_t n = a->n - first < LS_GROUP ? a->n - first : LS_GROUP;
-  float *out = a->out + row * a->n + first;
-  if (a->bias != NULL && a->residual != NULL) {
-    const float *residual = a->residual + row * a->n + first;
-    for (int64_t i = 0; i < n; i++) out[i] = residual[i] + (y[i] + a->bias[first + i]);
-  } else if (a->bias != NULL) {
-    for (int64_t i = 0; i < n; i++) out[i] = y[i] + a->bias[first + i];
-  } else if (a->residual != NULL) {
-    const float *residual = a->residual + row * a->n + first;
-    for (int64_t i = 0; i < n; i++) out[i] = residual[i] + y[i];
-  } else {
-    copy_columns(out, y, n);
+  int64_t n = a->n - first < LS_GROUP ? a->n - first : LS_GROUP, at = row * a->n + first;
+  for (int64_t i = 0; i < n; i++) {
+    float sum = a->bias != NULL ? y[i] + a->bias[first + i] : y[i];
+    a->out[at + i] = a->residual != NULL ? a->residual[at + i] + sum : sum;
   }
 }
 
-// Multiplies `groups` groups of the weights from `first` on with a tile of rows.
-static void multiply_tile(const work *w, int64_t first, int64_t groups, int64_t row, int64_t rows) {
+// Multiplies `groups` groups of the weights from `first` on with the tile of rows that begins at `row`.
+static void multiply_tile(const work *w, int64_t first, int64_t groups, int64_t row) {
   const ls_product_args *a = w->a;
+  const int64_t rows = tile_rows(w, row), column = first * LS_GROUP, at = row * a->n + column;
   size_t bytes = group_bytes(a->k, a->bits);
   float y[PIECE * LS_MOST_TILE * LS_GROUP];
   ls_product_part part = {
       .w = a->weights + (size_t)first * bytes,
-      .next = a->weights + (size_t)(first + groups) * bytes,
+      .next = row > 0 ? NULL : a->weights + (size_t)(first + groups) * bytes,
       .groups = groups,
       .blocks = blocks_of(a->k),
       .rows = rows,
       .x = w->x + (size_t)row * w->row_bytes,
-      .y = y,
+      .to = {.y = y, .group = rows * LS_GROUP, .row = LS_GROUP},
   };
+  int direct = a->activation == LS_PLAIN && column + groups * LS_GROUP <= a->n;
+  if (direct) {
+    part.to = (ls_results){.y = a->out + at,
+                           .group = LS_GROUP,
+                           .row = a->n,
+                           .bias = a->bias != NULL ? a->bias + column : NULL,
+                           .residual = a->residual != NULL ? a->residual + at : NULL};
+    for (int64_t r = 0; a->residual != NULL && r < rows; r++)
+      for (int64_t g = 0; g < groups; g++) __builtin_prefetch(part.to.residual + r * a->n + g * LS_GROUP);
+  }
   w->kernels->of[w->format].multiply(&part);
+  if (direct) return;
   if (a->activation == LS_PLAIN) {
-    for (int64_t i = 0; i < groups * rows; i++)
-      finish(a, row + i % rows, (first + i / rows) * LS_GROUP, y + i * LS_GROUP);
+    for (int64_t g = 0; g < groups; g++)
+      for (int64_t r = 0; r < rows; r++)
+        finish(a, row + r, column + g * LS_GROUP, y + (g * rows + r) * LS_GROUP);
     return;
   }
   for (int64_t g = 0; g < groups; g += 2) {
     float *gate = y + g * rows * LS_GROUP;
     int64_t width = a->n / 2, column = (first + g) / 2 * LS_GROUP,
             n = width - column < LS_GROUP ? width - column : LS_GROUP;
-    w->kernels->swiglu(gate, gate + rows * LS_GROUP, gate, rows * LS_GROUP);
+    if (n == LS_GROUP) {
+      w->kernels->swiglu(gate, gate + rows * LS_GROUP, rows, a->out + row * width + column, width);
+      continue;
+    }
+    w->kernels->swiglu(gate, gate + rows * LS_GROUP, rows, gate, LS_GROUP);
     for (int64_t r = 0; r < rows; r++)
-      copy_columns(a->out + (row + r) * width + column, gate + r * LS_GROUP, n);
+      memcpy(a->out + (row + r) * width + column, gate + r * LS_GROUP, (size_t)n * sizeof *gate);
   }
 }
 
@@ -186,14 +193,12 @@ static int take(share *s, int64_t *from, int64_t *to) {
 static void multiply_some(void *data, size_t index) {
   work *w = data;
   prepare_some(w);
-  int64_t rows = w->a->rows, tile = w->kernels->of[w->format].tile;
   for (size_t i = 0; i < w->shares; i++) {
     int64_t group, end;
     while (take(&w->share[(index + i) % w->shares], &group, &end)) {
       for (; group < end; group += PIECE) {
         int64_t groups = end - group < PIECE ? end - group : PIECE;
-        for (int64_t row = 0; row < rows; row += tile)
-          multiply_tile(w, group, groups, row, rows - row < tile ? rows - row : tile);
+        for (int64_t row = 0; row < w->a->rows; row += w->tile) multiply_tile(w, group, groups, row);
       }
     }
   }
@@ -203,6 +208,7 @@ void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool) {
   if (a->rows == 0) return;
   work w = {
       .a = a, .kernels = kernels(), .format = format_of(a->bits), .x = scratch, .row_bytes = row_bytes(a)};
+  w.tile = w.kernels->of[w.format].tile;
   int64_t pair = a->activation == LS_SWIGLU ? 2 : 1, groups = groups_of(a->n, a->activation);
   w.shares = pool->threads < MOST_SHARES ? pool->threads : MOST_SHARES;
   for (size_t i = 0; i < w.shares; i++) {

@@ -58,13 +58,15 @@ int ls_product_has(int isa);  // whether this processor has the instructions
 int ls_product_force_isa(
     int isa);  // for tests: -1 gives the choice back; returns 0 where the processor has it
 
-// A block of a row's quantized inputs: x ≈ scale·code.
+// A block of a row's quantized inputs: x ≈ scale·code. With 4 bits so many blocks share a scale, which costs
+// less than the weights' own rounding by far; with 8 bits it would not.
+enum { LS_SHARE_4 = 4 };
 typedef struct {
   int8_t codes[LS_BLOCK];
   float scale;
   union {
-    float weighed;  // with 4 bits: scale · the sum of the codes, what a minimum is multiplied by
-    int32_t bias;   // with 8 bits: −128 · the sum of the codes
+    float codes;   // with 4 bits: their sum, what a minimum is multiplied by
+    int32_t bias;  // with 8 bits: −128 · their sum
   } sum;
 } ls_qblock;
 
@@ -72,23 +74,33 @@ typedef struct {
 // the rows of a tile do not push each other out of the first cache.
 static inline int64_t ls_float_stride(int64_t blocks) { return blocks * LS_BLOCK + LS_GROUP; }
 
+// Where results go, and what is added to them there: group g of row r is y[g·group + r·row …], and is
+// residual, there too, + (sum + bias[g·LS_GROUP …]); both may be NULL.
+typedef struct {
+  float *y;
+  int64_t group, row;
+  const float *bias, *residual;
+} ls_results;
+
 // Adjacent groups of columns for some rows.
 typedef struct {
   const uint8_t *w;     // of the first group
-  const uint8_t *next;  // of what is multiplied afterwards: asked for in time
+  const uint8_t *next;  // of what is multiplied afterwards: asked for in time; NULL: all is near
   int64_t groups, blocks, rows;
-  const void *x;  // as prepared: ls_qblock [rows, blocks], or float [rows, ls_float_stride(blocks)]
-  float *y;       // [groups, rows, LS_GROUP], without bias and residual
+  const void *x;  // a tile as prepared: ls_qblock [blocks, rows], or float [rows, ls_float_stride(blocks)]
+  ls_results to;
 } ls_product_part;
 
 // The inner loops of one instruction set; each product_<isa>.c defines one.
 typedef struct {
   struct {
-    void (*prepare)(const ls_product_args *a, int64_t row, void *out);  // norms a row, and quantizes it
+    // Norms a row, and quantizes it: the one at `at` of a tile of `rows` rows.
+    void (*prepare)(const ls_product_args *a, int64_t row, void *tile, int64_t at, int64_t rows);
     void (*multiply)(const ls_product_part *p);
     int64_t tile;  // rows that share one reading of the weights: LS_MOST_TILE at most
   } of[LS_FORMATS];
-  void (*swiglu)(const float *gate, const float *up, float *out, int64_t n);
+  // out[row·stride …] = silu(gate)·up, of gate and up [rows, LS_GROUP].
+  void (*swiglu)(const float *gate, const float *up, int64_t rows, float *out, int64_t stride);
 } ls_product_kernels;
 enum { LS_MOST_TILE = 12 };
 extern const ls_product_kernels ls_product_portable, ls_product_avx2, ls_product_avxvnni,

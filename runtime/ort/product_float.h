@@ -12,8 +12,24 @@ typedef struct {
   size_t group, block;      // bytes
   int64_t blocks;
   const void *x;
-  float *y;
+  ls_results to;
 } reading;
+
+// Writes a vector of a group's columns.
+static inline void put(const ls_results *to, int64_t group, int64_t row, int part, vf sum) {
+  int64_t at = group * to->group + row * to->row + part * LS_W;
+  if (to->bias != NULL) sum += load(to->bias + group * LS_GROUP + part * LS_W);
+  if (to->residual != NULL) sum = load(to->residual + at) + sum;
+  store(to->y + at, sum);
+}
+
+// The groups after the first n.
+static inline void advance(reading *in, int64_t n) {
+  in->w += (size_t)n * in->group;
+  in->to.y += n * in->to.group;
+  if (in->to.bias != NULL) in->to.bias += n * LS_GROUP;
+  if (in->to.residual != NULL) in->to.residual += n * in->to.group;
+}
 
 // What is to be asked for while block b is read: the core's own prefetching stops at each page and comes
 // late.
@@ -52,12 +68,13 @@ static inline __attribute__((always_inline)) void float_tile(const reading *in, 
   for (int v = 0; v < vectors; v++)
     for (int r = 0; r < rows; r++) sums[v][r] = (vf){};
   for (int64_t b = 0; b < in->blocks; b++) {
-    const uint8_t *ask = later(in, b, groups, rows);
+    const uint8_t *ask = in->next != NULL ? later(in, b, groups, rows) : NULL;
     for (int line = 0; line < LS_BLOCK / each; line++, w += LINE, ask += LINE, x += each) {
       vi raw[2 * PARTS];
       for (int v = 0; v < vectors; v++)
         raw[v] = (vi)load((const float *)(w + (size_t)(v / PARTS) * in->group) + v % PARTS * LS_W);
-      for (int g = 0; g < groups; g++) ask_line(ask + (size_t)g * in->group, rows);
+      for (int g = 0; g < groups; g++)
+        if (in->next != NULL) ask_line(ask + (size_t)g * in->group, rows);
       for (int i = 0; i < each; i++) {
         vf weights[2 * PARTS];
         for (int v = 0; v < vectors; v++)
@@ -69,8 +86,7 @@ static inline __attribute__((always_inline)) void float_tile(const reading *in, 
     }
   }
   for (int v = 0; v < vectors; v++)
-    for (int r = 0; r < rows; r++)
-      store(in->y + (v / PARTS * rows + r) * LS_GROUP + v % PARTS * LS_W, sums[v][r]);
+    for (int r = 0; r < rows; r++) put(&in->to, v / PARTS, r, v % PARTS, sums[v][r]);
 }
 
 #define LS_ROWS(rows)                                             \
@@ -86,15 +102,18 @@ static inline __attribute__((always_inline)) void float_tile(const reading *in, 
 
 // Two groups share the loading of the inputs, and keep twice as many sums under way.
 static inline __attribute__((always_inline)) void multiply_floats(const ls_product_part *p, int bits) {
-  reading in = {
-      .w = p->w, .block = LS_BLOCK * LS_GROUP * (size_t)bits / 8, .blocks = p->blocks, .x = p->x, .y = p->y};
+  reading in = {.w = p->w,
+                .block = LS_BLOCK * LS_GROUP * (size_t)bits / 8,
+                .blocks = p->blocks,
+                .x = p->x,
+                .to = p->to};
   in.group = in.block * (size_t)p->blocks;
   int64_t together = p->rows <= LS_FLOAT_WIDE ? 2 : 1;
   for (int64_t left = p->groups, n; left > 0; left -= n) {
     n = together < left ? together : left;
-    in.next = left > n ? in.w + (size_t)n * in.group : p->next;
+    in.next = p->next == NULL || left == n ? p->next : in.w + (size_t)n * in.group;
     switch (p->rows) { LS_ROWS4(1, 2, 3, 4) LS_ROWS4(5, 6, 7, 8) LS_ROWS4(9, 10, 11, 12) }
-    in.w += (size_t)n * in.group, in.y += n * p->rows * LS_GROUP;
+    advance(&in, n);
   }
 }
 

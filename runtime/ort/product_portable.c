@@ -34,43 +34,41 @@ static float half(const uint8_t *p) {
   return f;
 }
 
-static void multiply4(const ls_product_part *p) {
-  const uint8_t *w = p->w;
-  memset(p->y, 0, (size_t)(p->groups * p->rows) * LS_GROUP * sizeof *p->y);
-  for (int64_t b = 0; b < p->groups * p->blocks; b++, w += LS_BLOCK_BYTES_4) {
-    const uint8_t *scales = w + LS_BLOCK * LS_GROUP / 2;
-    for (int64_t r = 0; r < p->rows; r++) {
-      const ls_qblock *in = (const ls_qblock *)p->x + r * p->blocks + b % p->blocks;
-      for (int c = 0; c < LS_GROUP; c++) {
-        int32_t products = 0;
-        for (int i = 0; i < LS_BLOCK; i++) {
-          int code = w[i / 8 * 64 + 4 * c + i % 4] >> (i & 4) & 15;
-          products += code * in->codes[i];
+// What the codes of a block come to: with 4 bits Σ code·input, with 8 bits Σ (code − 128)·input.
+static inline int32_t multiply_codes(const uint8_t *w, int bits, int column, const ls_qblock *in) {
+  int32_t sum = bits == 4 ? 0 : in->sum.bias;
+  for (int i = 0; i < LS_BLOCK; i++) {
+    int at = 4 * column + i % 4;
+    sum += in->codes[i] * (bits == 4 ? w[i / 8 * 64 + at] >> (i & 4) & 15 : w[i / 4 * 64 + at]);
+  }
+  return sum;
+}
+
+static inline void multiply(const ls_product_part *p, int bits) {
+  const size_t codes = LS_BLOCK * LS_GROUP * (size_t)bits / 8,
+               bytes = bits == 4 ? LS_BLOCK_BYTES_4 : LS_BLOCK_BYTES_8;
+  for (int64_t i = 0; i < p->groups * p->rows; i++) {
+    const uint8_t *w = p->w + (size_t)(i / p->rows * p->blocks) * bytes;
+    const ls_qblock *in = (const ls_qblock *)p->x + i % p->rows;
+    float y[LS_GROUP] = {0};
+    const int64_t share = bits == 4 ? LS_SHARE_4 : 1;
+    for (int64_t b = 0, end; b < p->blocks;) {
+      float scaled[LS_GROUP] = {0};
+      for (end = b + share < p->blocks ? b + share : p->blocks; b < end; b++, w += bytes, in += p->rows)
+        for (int c = 0; c < LS_GROUP; c++) {
+          const uint8_t *scale = w + codes + 2 * c;
+          scaled[c] += (float)multiply_codes(w, bits, c, in) * half(scale);
+          if (bits == 4) scaled[c] += half(scale + 2 * LS_GROUP) * in->sum.codes;
         }
-        p->y[(b / p->blocks * p->rows + r) * LS_GROUP + c] +=
-            (float)products * in->scale * half(scales + 2 * c) +
-            half(scales + 2 * (LS_GROUP + c)) * in->sum.weighed;
-      }
+      for (int c = 0; c < LS_GROUP; c++) y[c] += scaled[c] * in[-p->rows].scale;
     }
+    for (int part = 0; part < PARTS; part++)
+      put(&p->to, i / p->rows, i % p->rows, part, load(y + part * LS_W));
   }
 }
 
-static void multiply8(const ls_product_part *p) {
-  const uint8_t *w = p->w;
-  memset(p->y, 0, (size_t)(p->groups * p->rows) * LS_GROUP * sizeof *p->y);
-  for (int64_t b = 0; b < p->groups * p->blocks; b++, w += LS_BLOCK_BYTES_8) {
-    const uint8_t *scales = w + LS_BLOCK * LS_GROUP;
-    for (int64_t r = 0; r < p->rows; r++) {
-      const ls_qblock *in = (const ls_qblock *)p->x + r * p->blocks + b % p->blocks;
-      for (int c = 0; c < LS_GROUP; c++) {
-        int32_t products = in->sum.bias;
-        for (int i = 0; i < LS_BLOCK; i++) products += w[i / 4 * 64 + 4 * c + i % 4] * in->codes[i];
-        p->y[(b / p->blocks * p->rows + r) * LS_GROUP + c] +=
-            (float)products * in->scale * half(scales + 2 * c);
-      }
-    }
-  }
-}
+static void multiply4(const ls_product_part *p) { multiply(p, 4); }
+static void multiply8(const ls_product_part *p) { multiply(p, 8); }
 
 const ls_product_kernels ls_product_portable = {
     .of = {{quantize, multiply4, 4},

@@ -19,32 +19,6 @@ static float inverse_rms(const float *x, int64_t k, float epsilon) {
   return 1 / sqrtf(sum(sums[0]) / (float)k + epsilon);
 }
 
-// One block of inputs. The largest is found among the bits, where NaN is above every number: it makes the
-// scale NaN, and with it all of the row's results.
-static inline void quantize_block(const float *x, float weight_scale, int bits, ls_qblock *out) {
-  const vf magic =
-      (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
-  vi largest_bits = {0};
-  for (int i = 0; i < LS_BLOCK / LS_W; i++) {
-    vi magnitude = (vi)load(x + i * LS_W) & 0x7fffffff;
-    largest_bits = larger(largest_bits, magnitude);
-  }
-  int32_t most = largest_lane(largest_bits);
-  float extreme;
-  memcpy(&extreme, &most, sizeof extreme);
-  float inverse = extreme > 0 ? 127 / extreme : 0;
-  if (inverse > FLT_MAX) inverse = 0, extreme = 0;  // denormal: as good as zero
-  vi q[LS_BLOCK / LS_W];
-  for (int i = 0; i < LS_BLOCK / LS_W; i++) q[i] = (vi)(load(x + i * LS_W) * inverse + magic) - (vi)magic;
-  int32_t codes = narrow(q, out->codes);
-  out->scale = extreme / 127 * weight_scale;
-  if (bits == 4) {
-    out->sum.weighed = out->scale * (float)codes;
-  } else {
-    out->sum.bias = -128 * codes;
-  }
-}
-
 // A block of a row as it enters: normed where there is a gain, filled up with zeros.
 static inline void enter(const ls_product_args *a, const float *x, float inverse, int64_t from,
                          float *block) {
@@ -60,33 +34,67 @@ static inline void enter(const ls_product_args *a, const float *x, float inverse
   }
 }
 
-static void quantize(const ls_product_args *a, int64_t row, void *blocks) {
-  ls_qblock *out = blocks;
-  const float *x = a->x + row * a->k;
-  float inverse = a->gain != NULL ? inverse_rms(x, a->k, a->epsilon) : 1;
-  for (int64_t from = 0; from < a->k; from += LS_BLOCK, out++) {
-    float block[LS_BLOCK];
-    if (a->gain == NULL && a->k - from >= LS_BLOCK) {
-      quantize_block(x + from, a->weight_scale, a->bits, out);
-      continue;
+// The blocks that share a scale. The largest is found among the bits, where NaN is above every number: it
+// makes the scale NaN, and with it all of the row's results.
+static inline void quantize_blocks(const float *x, int64_t blocks, float weight_scale, int bits,
+                                   ls_qblock *out, int64_t step) {
+  const vf magic =
+      (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
+  vi largest_bits[2] = {{0}};
+  for (int64_t i = 0; i < blocks * LS_BLOCK; i += 2 * LS_W)
+    for (int j = 0; j < 2; j++)
+      largest_bits[j] = larger(largest_bits[j], (vi)load(x + i + j * LS_W) & 0x7fffffff);
+  int32_t most = largest_lane(larger(largest_bits[0], largest_bits[1]));
+  float extreme;
+  memcpy(&extreme, &most, sizeof extreme);
+  float inverse = extreme > 0 ? 127 / extreme : 0;
+  if (inverse > FLT_MAX) inverse = 0, extreme = 0;  // denormal: as good as zero
+  for (int64_t b = 0; b < blocks; b++, x += LS_BLOCK, out += step) {
+    vi q[LS_BLOCK / LS_W];
+    for (int i = 0; i < LS_BLOCK / LS_W; i++) q[i] = (vi)(load(x + i * LS_W) * inverse + magic) - (vi)magic;
+    int32_t codes = narrow(q, out->codes);
+    out->scale = extreme / 127 * weight_scale;
+    if (bits == 4) {
+      out->sum.codes = (float)codes;
+    } else {
+      out->sum.bias = -128 * codes;
     }
-    enter(a, x, inverse, from, block);
-    quantize_block(block, a->weight_scale, a->bits, out);
   }
 }
 
-static void prepare_floats(const ls_product_args *a, int64_t row, void *out) {
+static void quantize(const ls_product_args *a, int64_t row, void *tile, int64_t at, int64_t rows) {
+  const int64_t share = a->bits == 4 ? LS_SHARE_4 : 1;
+  ls_qblock *out = (ls_qblock *)tile + at;
   const float *x = a->x + row * a->k;
   float inverse = a->gain != NULL ? inverse_rms(x, a->k, a->epsilon) : 1;
-  for (int64_t from = 0; from < a->k; from += LS_BLOCK) enter(a, x, inverse, from, (float *)out + from);
+  for (int64_t from = 0; from < a->k; from += share * LS_BLOCK, out += share * rows) {
+    if (a->gain == NULL && a->k - from >= share * LS_BLOCK) {
+      quantize_blocks(x + from, share, a->weight_scale, a->bits, out, rows);
+      continue;
+    }
+    float block[LS_SHARE_4 * LS_BLOCK];
+    int64_t n = 0;
+    for (; n < share && from + n * LS_BLOCK < a->k; n++)
+      enter(a, x, inverse, from + n * LS_BLOCK, block + n * LS_BLOCK);
+    quantize_blocks(block, n, a->weight_scale, a->bits, out, rows);
+  }
 }
 
-// out = silu(gate)·up; n is a multiple of LS_W.
-static void swiglu(const float *gate, const float *up, float *out, int64_t n) {
-  for (int64_t i = 0; i < n; i += LS_W) {
+static void prepare_floats(const ls_product_args *a, int64_t row, void *tile, int64_t at, int64_t rows) {
+  (void)rows;
+  float *out = (float *)tile + at * ls_float_stride((a->k + LS_BLOCK - 1) / LS_BLOCK);
+  const float *x = a->x + row * a->k;
+  float inverse = a->gain != NULL ? inverse_rms(x, a->k, a->epsilon) : 1;
+  for (int64_t from = 0; from < a->k; from += LS_BLOCK) enter(a, x, inverse, from, out + from);
+}
+
+// As ls_product_kernels says.
+static void swiglu(const float *gate, const float *up, int64_t rows, float *out, int64_t stride) {
+  for (int64_t i = 0; i < rows * LS_GROUP; i += LS_W) {
     vf x = load(gate + i);
     vi negative = x < 0.0f;
     vf e = exp2_neg(choose(negative, x, -x) * log2e);
-    store(out + i, x * (choose(negative, e, (vf){} + 1.0f) / (1.0f + e)) * load(up + i));
+    store(out + i / LS_GROUP * stride + i % LS_GROUP,
+          x * (choose(negative, e, (vf){} + 1.0f) / (1.0f + e)) * load(up + i));
   }
 }

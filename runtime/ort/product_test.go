@@ -86,9 +86,10 @@ func (p *product) reference(row int) (want, tolerance []float64) {
 			x[i] *= float64(p.gain[i]) / math.Sqrt(squares/float64(p.k)+float64(p.epsilon))
 		}
 	}
-	step := make([]float64, p.k) // of the codes: where rounding is a near tie the kernel may take the neighbour
-	for from := 0; from < p.k && p.bits < 16; from += 32 {
-		block, most := x[from:min(from+32, p.k)], 0.0
+	step := make([]float64, p.k)                                  // of the codes: where rounding is a near tie the kernel may take the neighbour
+	share := map[int]int{4: 128, 8: 32, 16: p.k, 32: p.k}[p.bits] // inputs with one scale
+	for from := 0; from < p.k && p.bits < 16; from += share {
+		block, most := x[from:min(from+share, p.k)], 0.0
 		for _, v := range block {
 			most = max(most, math.Abs(v))
 		}
@@ -215,7 +216,7 @@ func TestProductAgainstPlainArithmetic(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		pick := func(of ...int) int { return of[rng.IntN(len(of))] }
 		for range 300 {
-			p := newProduct(rng, 1+rng.IntN(28), pick(1, 4, 31, 32, 33, 64, 100, 256),
+			p := newProduct(rng, 1+rng.IntN(28), pick(1, 4, 31, 32, 33, 64, 100, 127, 256, 300),
 				2*pick(1, 7, 8, 15, 16, 17, 40), pick(4, 8, 16, 32), rng.IntN(3) == 0, rng.IntN(2) == 0)
 			if !p.swiglu && rng.IntN(2) == 0 {
 				p.bias = make([]float32, p.n)

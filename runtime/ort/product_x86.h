@@ -118,53 +118,57 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
   // One row has a chain of sums to itself: with two of them fewer steps wait, and one shift serves for four.
   const int vectors = groups * PARTS, apart = LS_W == 16 && bits == 4 && rows == 1;
   const uint8_t *w[MOST_VECTORS];
-  LS_FLOATS sums[MOST_VECTORS][LS_TILE];
+  // With 4 bits `scaled` is of the blocks that share the row's scale, so that it is multiplied with once.
+  LS_FLOATS sums[MOST_VECTORS][LS_TILE], scaled[MOST_VECTORS][LS_TILE];
   for (int v = 0; v < vectors; v++) {
     w[v] = in->w + (size_t)(v / PARTS) * in->group;
-    for (int r = 0; r < rows; r++) sums[v][r] = LS_OP(setzero_ps)();
+    for (int r = 0; r < rows; r++) sums[v][r] = scaled[v][r] = LS_OP(setzero_ps)();
   }
   const ls_qblock *x = in->x;
-  for (int64_t b = 0; b < in->blocks; b++, x++) {
-    ask(in, b, groups, rows);
+  for (int64_t b = 0; b < in->blocks; b++, x += rows) {
+    if (in->next != NULL) ask(in, b, groups, rows);
     vw exact[MOST_VECTORS][LS_TILE], high[MOST_VECTORS] = {LS_ZERO, LS_ZERO};
     for (int v = 0; v < vectors; v++)
       for (int r = 0; r < rows; r++)
-        exact[v][r] = bits == 8 && LS_VNNI ? LS_OP(set1_epi32)(x[r * in->blocks].sum.bias) : LS_ZERO;
+        exact[v][r] = bits == 8 && LS_VNNI ? LS_OP(set1_epi32)(x[r].sum.bias) : LS_ZERO;
     for (int i = 0; i < VECTORS; i += 2) {
       for (int v = 0; v < vectors; v++) {
         vw even, odd;
         load_codes(w[v] + v % PARTS * LS_W * 4, bits, apart, i, &even, &odd);
         for (int r = 0; r < rows; r++) {
           vw *to = apart ? &high[v] : &exact[v][r];
-          exact[v][r] = multiply_add(exact[v][r], bits, even, x + r * in->blocks, i);
-          *to = multiply_add(*to, bits, odd, x + r * in->blocks, i + 1);
+          exact[v][r] = multiply_add(exact[v][r], bits, even, x + r, i);
+          *to = multiply_add(*to, bits, odd, x + r, i + 1);
           if (!LS_VNNI) hold(&exact[v][r]);
         }
       }
     }
+    const int last = b % LS_SHARE_4 == LS_SHARE_4 - 1 || b == in->blocks - 1;
     for (int v = 0; v < vectors; v++) {
       const uint8_t *scales = w[v] + (bits == 4 ? SCALES_4 : SCALES_8) + v % PARTS * LS_W * 2;
       LS_FLOATS scale = LS_HALFS(scales), minimum = bits == 4 ? LS_HALFS(scales + 2 * LS_GROUP) : scale;
       for (int r = 0; r < rows; r++) {
-        const ls_qblock *row = x + r * in->blocks;
+        const ls_qblock *row = x + r;
         vw sum = apart ? LS_OP(add_epi32)(exact[v][r], LS_OP(srai_epi32)(high[v], 4)) : exact[v][r];
 #if !LS_VNNI
         if (bits == 4) sum = LS_OP(madd_epi16)(sum, LS_OP(set1_epi16)(1));
 #endif
-        LS_FLOATS products = LS_OP(mul_ps)(LS_OP(cvtepi32_ps)(sum), LS_OP(set1_ps)(row->scale));
         if (bits == 8) {
+          LS_FLOATS products = LS_OP(mul_ps)(LS_OP(cvtepi32_ps)(sum), LS_OP(set1_ps)(row->scale));
           sums[v][r] = LS_OP(fmadd_ps)(products, scale, sums[v][r]);
           continue;
         }
-        LS_FLOATS least = LS_OP(mul_ps)(minimum, LS_OP(set1_ps)(row->sum.weighed));
-        sums[v][r] = LS_OP(add_ps)(sums[v][r], LS_OP(fmadd_ps)(products, scale, least));
+        scaled[v][r] = LS_OP(fmadd_ps)(LS_OP(cvtepi32_ps)(sum), scale, scaled[v][r]);
+        scaled[v][r] = LS_OP(fmadd_ps)(minimum, LS_OP(set1_ps)(row->sum.codes), scaled[v][r]);
+        if (!last) continue;
+        sums[v][r] = LS_OP(fmadd_ps)(scaled[v][r], LS_OP(set1_ps)(row->scale), sums[v][r]);
+        scaled[v][r] = LS_OP(setzero_ps)();
       }
       w[v] += bits == 4 ? LS_BLOCK_BYTES_4 : LS_BLOCK_BYTES_8;
     }
   }
   for (int v = 0; v < vectors; v++)
-    for (int r = 0; r < rows; r++)
-      LS_OP(storeu_ps)(in->y + (v / PARTS * rows + r) * LS_GROUP + v % PARTS * LS_W, sums[v][r]);
+    for (int r = 0; r < rows; r++) put(&in->to, v / PARTS, r, v % PARTS, (vf)sums[v][r]);
 }
 
 #define LS_CASE(bits, groups, rows) \
@@ -180,17 +184,17 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
 #endif
 // Two groups share the loading of 2 to 4 rows' inputs. One row, and 8 bits, wait for memory, where one stream
 // of reading is the fastest.
-#define LS_MULTIPLY(bits)                                                                                \
-  static void multiply##bits(const ls_product_part *p) {                                                 \
-    reading in = {.w = p->w, .block = LS_BLOCK_BYTES_##bits, .blocks = p->blocks, .x = p->x, .y = p->y}; \
-    in.group = in.block * (size_t)p->blocks;                                                             \
-    int64_t together = LS_W == 16 && bits == 4 && p->rows >= 2 && p->rows <= 4 ? 2 : 1;                  \
-    for (int64_t left = p->groups, n; left > 0; left -= n) {                                             \
-      n = together < left ? together : left;                                                             \
-      in.next = left > n ? in.w + (size_t)n * in.group : p->next;                                        \
-      switch (16 * n + p->rows) { LS_CASE(bits, 1, 1) LS_FEW(bits, 1) LS_WIDE(bits) }                    \
-      in.w += (size_t)n * in.group, in.y += n * p->rows * LS_GROUP;                                      \
-    }                                                                                                    \
+#define LS_MULTIPLY(bits)                                                                                  \
+  static void multiply##bits(const ls_product_part *p) {                                                   \
+    reading in = {.w = p->w, .block = LS_BLOCK_BYTES_##bits, .blocks = p->blocks, .x = p->x, .to = p->to}; \
+    in.group = in.block * (size_t)p->blocks;                                                               \
+    int64_t together = LS_W == 16 && bits == 4 && p->rows >= 2 && p->rows <= 4 ? 2 : 1;                    \
+    for (int64_t left = p->groups, n; left > 0; left -= n) {                                               \
+      n = together < left ? together : left;                                                               \
+      in.next = p->next == NULL || left == n ? p->next : in.w + (size_t)n * in.group;                      \
+      switch (16 * n + p->rows) { LS_CASE(bits, 1, 1) LS_FEW(bits, 1) LS_WIDE(bits) }                      \
+      advance(&in, n);                                                                                     \
+    }                                                                                                      \
   }
 LS_MULTIPLY(4)
 LS_MULTIPLY(8)
