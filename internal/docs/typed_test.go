@@ -29,8 +29,8 @@ func TestCommandsAnswer(t *testing.T) {
 	for _, name := range []string{"README.md", "docs/quickstart.md"} {
 		t.Run(name, func(t *testing.T) {
 			p := pages(t)[name]
-			steps := p.Steps()
-			if !slices.ContainsFunc(steps, func(s Step) bool { return len(s.Want) > 0 }) {
+			steps := p.steps()
+			if !slices.ContainsFunc(steps, func(s step) bool { return len(s.Want) > 0 }) {
 				t.Fatalf("%s has no console block with an answer", name)
 			}
 			r := newReader(t)
@@ -101,7 +101,7 @@ var (
 )
 
 // types runs a step and says whether it answered as its page says.
-func (r *reader) types(s Step) bool {
+func (r *reader) types(s step) bool {
 	r.t.Helper()
 	s.Command = strings.ReplaceAll(s.Command, "8080", r.port)
 	for i, line := range s.Want {
@@ -120,7 +120,7 @@ func (r *reader) types(s Step) bool {
 	} else {
 		err = r.command(ctx, s.Command, &out).Run()
 	}
-	if err != nil || !Matches(s.Want, out.lines()) {
+	if err != nil || !matches(s.Want, out.lines()) {
 		r.t.Errorf("line %d: $ %s\nprints\n%s\n(%v) and not\n%s", s.Line, s.Command, strings.Join(out.lines(), "\n"), err, strings.Join(s.Want, "\n"))
 		return false
 	}
@@ -149,7 +149,7 @@ func (r *reader) command(ctx context.Context, line string, out *output) *exec.Cm
 }
 
 // serve starts a server, in the place of the one before, and waits until it is ready and has said what it should.
-func (r *reader) serve(ctx context.Context, s Step, out *output) error {
+func (r *reader) serve(ctx context.Context, s step, out *output) error {
 	r.stop()
 	r.server = r.command(context.WithoutCancel(ctx), strings.TrimSuffix(s.Command, " &"), out)
 	r.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -162,7 +162,7 @@ func (r *reader) serve(ctx context.Context, s Step, out *output) error {
 	r.ended = ended
 	for tries := 0; ; { // what a server that is ready says may come a moment later
 		if tries > 0 || isReady("http://127.0.0.1:"+r.port+"/readyz") {
-			if tries++; tries > 100 || Matches(s.Want, out.lines()) {
+			if tries++; tries > 100 || matches(s.Want, out.lines()) {
 				return nil
 			}
 		}
