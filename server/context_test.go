@@ -21,7 +21,7 @@ import (
 
 // words is a tokenizer like Llama 2's: a text's first word has no space, byte b is token 4+b (a special one), and 364 is
 // "▁loop".
-func words(t *testing.T) generate.Tokenizer {
+func words(t *testing.T) tokenizer.Tokenizer {
 	t.Helper()
 	f, err := os.Open("../tokenizer/testdata/byte-fallback.tokenizer.json.gz")
 	if err != nil {

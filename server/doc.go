@@ -11,8 +11,8 @@
 // one JSON answer, or sse.go (one event per token). errors.go is the one table from errors to statuses. Another route is
 // another file that uses the same parts.
 //
-// The package knows gin, and no tensor and no graph. What it serves it takes through two interfaces of generate, Generator
-// and Tokenizer.
+// The package knows gin, and no tensor and no graph. What it serves it takes through two interfaces, generate.Generator
+// and tokenizer.Tokenizer.
 //
 // Goroutines: each request has its handler, which closes its sequences before it returns. A client that is gone or does not
 // read for WriteTimeout cancels its sequences; nothing else waits for it.

@@ -18,6 +18,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server"
 	"github.com/loopserve/loopserve/server/generate"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // generator is a generate.Generator of function fields.
@@ -141,7 +142,7 @@ func (s *script) count() (requests, cancelled int) {
 }
 
 // letters is a tokenizer whose ids are the letters' code points, up to 255; 0 ends a sequence.
-type letters struct{}
+type letters struct{ tokenizer.Tokenizer }
 
 func (letters) Encode(text string, addSpecial bool) ([]int32, error) {
 	var out []int32
@@ -170,7 +171,7 @@ func (letters) Decode(ids []int32, skipSpecial bool) (string, error) {
 	return out.String(), nil
 }
 
-func (letters) NewDecoder(skipSpecial bool) generate.Decoder {
+func (letters) NewDecoder(skipSpecial bool) tokenizer.Decoder {
 	return &letterDecoder{skip: skipSpecial}
 }
 
@@ -179,6 +180,8 @@ func (letters) IDToToken(id int32) (string, bool) { return string(rune(id)), id 
 func (letters) TokenBytes(id int32) []byte { return []byte(string(rune(id))) }
 
 func (letters) IsSpecial(id int32) bool { return id < 2 }
+
+func (letters) Config() tokenizer.Config { return tokenizer.Config{BOS: "\x01", EOS: "\x00"} }
 
 type letterDecoder struct{ skip bool }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/loopctl/loopctltest"
 	"github.com/loopserve/loopserve/server/generate"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // A template of a model that thinks and calls: the prompt opens the thought unless it is told not to.
@@ -25,13 +26,13 @@ const (
 	oneCall = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"x\": 1}}\n</tool_call>"
 )
 
-func serveThinking(t *testing.T, s *script, tok generate.Tokenizer) *httptest.Server {
+func serveThinking(t *testing.T, s *script, tok tokenizer.Tokenizer) *httptest.Server {
 	t.Helper()
 	return serveLong(t, s, tok, thinkingTemplate)
 }
 
 // serveLong has room for tools.
-func serveLong(t *testing.T, s *script, tok generate.Tokenizer, template string) *httptest.Server {
+func serveLong(t *testing.T, s *script, tok tokenizer.Tokenizer, template string) *httptest.Server {
 	t.Helper()
 	m := model("adder", &generator{submit: s.submit})
 	m.ChatTemplate, m.Context, m.Tokenizer = template, 1024, tok
@@ -173,7 +174,7 @@ func (m marked) IDToToken(id int32) (string, bool) {
 
 func (m marked) IsSpecial(id int32) bool { return id >= 200 || m.letters.IsSpecial(id) }
 
-func (m marked) NewDecoder(skipSpecial bool) generate.Decoder { return &markedDecoder{m, skipSpecial} }
+func (m marked) NewDecoder(skipSpecial bool) tokenizer.Decoder { return &markedDecoder{m, skipSpecial} }
 
 type markedDecoder struct {
 	m    marked

@@ -35,13 +35,7 @@ type Template struct {
 
 // New is the model's own, or a plain one where it has none.
 func New(m *generate.Model) *Template {
-	config := tokenizer.Config{BOS: m.Token(m.BOS), PAD: m.Token(m.PAD)}
-	if len(m.StopIDs) > 0 {
-		config.EOS = m.Token(&m.StopIDs[0])
-	}
-	if c, ok := m.Tokenizer.(interface{ Config() tokenizer.Config }); ok { // what Hugging Face's own code reads
-		config = c.Config()
-	}
+	config := m.Tokenizer.Config() // what Hugging Face's own code reads
 	t := &Template{model: m, bos: config.BOS, eos: config.EOS, marks: marksOf(m.Tokenizer, thinkOpen, thinkClose)}
 	t.special = map[string]string{"unk_token": config.UNK, "pad_token": config.PAD}
 	maps.DeleteFunc(t.special, func(_, text string) bool { return text == "" })
@@ -55,7 +49,7 @@ func New(m *generate.Model) *Template {
 }
 
 // marksOf finds the marks that are special tokens of their own.
-func marksOf(t generate.Tokenizer, marks ...string) map[int32]string {
+func marksOf(t tokenizer.Tokenizer, marks ...string) map[int32]string {
 	out := map[int32]string{}
 	for _, mark := range marks {
 		ids, err := t.Encode(mark, false)

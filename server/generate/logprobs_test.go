@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // pieces is a tokenizer of which only the tokens' bytes are asked for.
 type pieces struct {
-	Tokenizer
+	tokenizer.Tokenizer
 
 	tokens []string
 }

@@ -28,24 +28,6 @@ type Loaded interface {
 // RetryAfter() time.Duration says when to try again.
 var ErrModelUnavailable = errors.New("model is not loaded")
 
-// Tokenizer is text to ids and back; what the package tokenizer opens is one. It may be used from many goroutines at one time.
-type Tokenizer interface {
-	Encode(text string, addSpecial bool) ([]int32, error)
-	Decode(ids []int32, skipSpecial bool) (string, error)
-	// NewDecoder decodes one sequence id by id.
-	NewDecoder(skipSpecial bool) Decoder
-	// IDToToken is the vocabulary's own spelling of an id.
-	IDToToken(id int32) (string, bool)
-	// TokenBytes are what an id adds inside a text, often part of a character; nil outside the vocabulary.
-	TokenBytes(id int32) []byte
-	// IsSpecial tells whether Decode may leave the id out.
-	IsSpecial(id int32) bool
-}
-
-// Decoder turns ids into pieces of text. It is the tokenizer package's own interface: one of ours would be another type,
-// and no tokenizer would fit Tokenizer.
-type Decoder = tokenizer.Decoder
-
 // Model is what the server knows of a model that it serves. It is not changed, and not copied, once it is served.
 type Model struct {
 	Name        string
@@ -53,7 +35,7 @@ type Model struct {
 	Description string
 	Created     int64 // Unix seconds
 	Generator   Generator
-	Tokenizer   Tokenizer
+	Tokenizer   tokenizer.Tokenizer
 	Loops       loopctl.LoopRange
 	Context     int // tokens of one sequence, prompt and completion together
 	Vocab       int

@@ -10,10 +10,13 @@ import (
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/server/api"
 	"github.com/loopserve/loopserve/server/generate"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // runes is a tokenizer whose ids are code points, and a generator that answers with the letters of its text.
 type runes struct {
+	tokenizer.Tokenizer
+
 	text   string
 	refuse func(r *loopctl.Request) error
 	asked  []*loopctl.Request
@@ -27,7 +30,7 @@ func (*runes) Encode(text string, _ bool) (ids []int32, err error) {
 }
 
 func (*runes) Decode(ids []int32, _ bool) (string, error) { return string(ids), nil }
-func (*runes) NewDecoder(bool) generate.Decoder           { return decoder{} }
+func (*runes) NewDecoder(bool) tokenizer.Decoder          { return decoder{} }
 func (*runes) IDToToken(id int32) (string, bool)          { return string(id), true }
 func (*runes) TokenBytes(id int32) []byte                 { return []byte(string(id)) }
 func (*runes) IsSpecial(int32) bool                       { return false }

@@ -5,12 +5,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/tokenizer"
 )
 
 // voice says a sequence's tokens as text: what they add to the prompt's, up to a stop string. Each sequence has one that is
 // shown, and one on the engine's goroutine where stop strings must end it.
 type voice struct {
-	decoder   Decoder
+	decoder   tokenizer.Decoder
 	stops     *StopMatcher
 	stopIDs   []int32
 	marks     map[int32]string // special tokens that must be seen and that the decoder leaves out
