@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -91,10 +92,7 @@ func fromPython(text string) string {
 		if token[0] == '\'' {
 			return string(quoted(strings.NewReplacer(`\'`, `'`, `\\`, `\`, `\n`, "\n", `\t`, "\t").Replace(token[1 : len(token)-1])))
 		}
-		if word, ok := words[token]; ok {
-			return word
-		}
-		return token
+		return cmp.Or(words[token], token)
 	})
 	if !json.Valid([]byte(value)) {
 		return string(quoted(text))
