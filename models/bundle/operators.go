@@ -23,7 +23,7 @@ var operators = map[string]map[string]bool{
 		Where Xor`),
 	"com.microsoft": words(`BiasGelu FastGelu GatherBlockQuantized Gelu MatMulNBits PagedAttention QuickGelu RotaryEmbedding
 		SimplifiedLayerNormalization SkipLayerNormalization SkipSimplifiedLayerNormalization`),
-	"loopserve": words(`PackedLinear PagedAttention QuantLinear`),
+	"loopserve": words(`PackedLinear PagedAttention QuantLinear RelativeChange`),
 }
 
 func words(text string) map[string]bool {
@@ -88,7 +88,7 @@ func (g *ONNX) checkOurs(layers int, m *Manifest) error {
 				return fmt.Errorf("node %q (PagedAttention): layer is %d, as another node's: each has its own", n.name, layer)
 			}
 			seen = append(seen, layer)
-		case n.domain != "loopserve":
+		case n.domain != "loopserve", n.Op == "RelativeChange":
 			continue
 		}
 		for _, b := range bounds {

@@ -78,6 +78,11 @@ func (b *builder) values(t *safetensors.Tensor) []float32 {
 
 // relativeChange appends delta = ‖h′−h‖/‖h′‖ for each row. The floor keeps a zero state from dividing by zero.
 func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
+	if b.act == onnx.Float && !b.opt.Unfused {
+		g.NodeTo("loopserve", "RelativeChange", []string{before, after}, []string{"delta"})
+		g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
+		return
+	}
 	axes := g.Ints("delta_axes", []int64{-1}, 1)
 	floor := g.Floats("delta_floor", []float32{1e-30})
 	keep := onnx.Attr{Name: "keepdims", V: 0}

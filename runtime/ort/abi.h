@@ -79,7 +79,6 @@ enum { LS_MEM_DEFAULT = 0 };
   X(61, OrtStatus *, GetDimensionsCount, (const OrtTensorTypeAndShapeInfo *, size_t *))                      \
   X(62, OrtStatus *, GetDimensions, (const OrtTensorTypeAndShapeInfo *, int64_t *, size_t))                  \
   X(63, OrtStatus *, GetSymbolicDimensions, (const OrtTensorTypeAndShapeInfo *, const char **, size_t))      \
-  X(65, OrtStatus *, GetTensorTypeAndShape, (const OrtValue *, OrtTensorTypeAndShapeInfo **))                \
   X(68, OrtStatus *, CreateMemoryInfo,                                                                       \
     (const char *, ls_allocator_type, int, ls_mem_type, OrtMemoryInfo **))                                   \
   X(75, OrtStatus *, AllocatorAlloc, (OrtAllocator *, size_t, void **))                                      \
@@ -98,7 +97,6 @@ enum { LS_MEM_DEFAULT = 0 };
   X(96, void, ReleaseValue, (OrtValue *))                                                                    \
   X(97, void, ReleaseRunOptions, (OrtRunOptions *))                                                          \
   X(98, void, ReleaseTypeInfo, (OrtTypeInfo *))                                                              \
-  X(99, void, ReleaseTensorTypeAndShapeInfo, (OrtTensorTypeAndShapeInfo *))                                  \
   X(101, void, ReleaseCustomOpDomain, (OrtCustomOpDomain *))                                                 \
   X(119, OrtStatus *, CreateEnvWithGlobalThreadPools,                                                        \
     (ls_level, const char *, const OrtThreadingOptions *, OrtEnv **))                                        \
@@ -119,7 +117,9 @@ enum { LS_MEM_DEFAULT = 0 };
     (const OrtKernelContext *, void (*)(void *, size_t), size_t, size_t, void *))                            \
   X(279, OrtStatus *, AddExternalInitializersFromFilesInMemory,                                              \
     (OrtSessionOptions *, const char *const *, char *const *, const size_t *, size_t))                       \
-  X(293, OrtStatus *, SessionOptionsSetLoadCancellationFlag, (OrtSessionOptions *, bool))
+  X(293, OrtStatus *, SessionOptionsSetLoadCancellationFlag, (OrtSessionOptions *, bool))                    \
+  X(414, OrtStatus *, GetTensorElementTypeAndShapeDataReference,                                             \
+    (const OrtValue *, ls_type *, const int64_t **, size_t *))
 
 // ls_api holds the entries by name; ls_library_load fills it from the library's table.
 typedef struct ls_api {

@@ -201,7 +201,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   s = arrange_caches(at, in, &a);
   if (s == NULL) s = arrange_rows(at, in, &a);
   if (s == NULL) s = arrange_turn(at, in, &a);
-  if (s == NULL) s = ls_op_output(context, a.rows, a.q_heads * a.head_dim, &a.out);
+  if (s == NULL) s = ls_op_output(context, 2, a.rows, a.q_heads * a.head_dim, &a.out);
   if (s != NULL) return s;
   if (a.scale == 0) a.scale = 1 / sqrtf((float)a.head_dim);
   ls_pool pool = ls_op_pool(context, at->on_crew);

@@ -10,7 +10,8 @@
 #include "shim.h"
 
 // Every operator of the domain: a new one is a file that defines it, and a line here.
-static ls_op *const ops[] = {&ls_paged_attention_op, &ls_packed_linear_op, &ls_quant_linear_op};
+static ls_op *const ops[] = {&ls_paged_attention_op, &ls_packed_linear_op, &ls_quant_linear_op,
+                             &ls_relative_change_op};
 
 static size_t pool_threads = 1;
 void ls_custom_ops_threads(size_t n) { pool_threads = n > 0 ? n : 1; }
@@ -104,22 +105,17 @@ OrtStatus *ls_op_refuse(const ls_op *op, const char *format, ...) {
 
 OrtStatus *ls_op_tensor(const ls_op *op, size_t i, const OrtValue *value, ls_tensor *out) {
   const ls_op_input *want = &op->inputs[i];
-  OrtTensorTypeAndShapeInfo *info = NULL;
+  const int64_t *dims = NULL;
   size_t rank = 0;
   out->present = 1;
-  OrtStatus *s = ls_ort.GetTensorTypeAndShape(value, &info);
+  OrtStatus *s = ls_ort.GetTensorElementTypeAndShapeDataReference(value, &out->type, &dims, &rank);
   if (s != NULL) return s;
-  s = ls_ort.GetTensorElementType(info, &out->type);
-  if (s == NULL) s = ls_ort.GetDimensionsCount(info, &rank);
   ls_type type = want->type == LS_TYPE_UNDEFINED ? out->type : want->type;
-  if (s == NULL && (out->type != type || rank != (size_t)want->rank)) {
-    s = ls_op_refuse(op, "%s has element type %u and rank %zu, must have %u and %d", want->name, out->type,
-                     rank, type, want->rank);
-  }
-  if (s == NULL) s = ls_ort.GetDimensions(info, out->dims, rank);
-  ls_ort.ReleaseTensorTypeAndShapeInfo(info);
-  if (s == NULL) s = ls_ort.GetTensorMutableData((OrtValue *)value, &out->data);
-  return s;
+  if (out->type != type || rank != (size_t)want->rank)
+    return ls_op_refuse(op, "%s has element type %u and rank %zu, must have %u and %d", want->name, out->type,
+                        rank, type, want->rank);
+  memcpy(out->dims, dims, rank * sizeof *dims);
+  return ls_ort.GetTensorMutableData((OrtValue *)value, &out->data);
 }
 
 OrtStatus *ls_op_read(const ls_op *op, const OrtKernelContext *context, ls_tensor *in) {
@@ -134,10 +130,10 @@ OrtStatus *ls_op_read(const ls_op *op, const OrtKernelContext *context, ls_tenso
   return s;
 }
 
-OrtStatus *ls_op_output(OrtKernelContext *context, int64_t rows, int64_t columns, float **out) {
+OrtStatus *ls_op_output(OrtKernelContext *context, size_t rank, int64_t rows, int64_t columns, float **out) {
   int64_t shape[2] = {rows, columns};
   OrtValue *value = NULL;
-  OrtStatus *s = ls_ort.KernelContext_GetOutput(context, 0, shape, 2, &value);
+  OrtStatus *s = ls_ort.KernelContext_GetOutput(context, 0, shape, rank, &value);
   return s != NULL ? s : ls_ort.GetTensorMutableData(value, (void **)out);
 }
 

@@ -36,7 +36,7 @@ typedef struct {
   void (*destroy)(void *kernel);
 } ls_op;
 
-extern ls_op ls_paged_attention_op, ls_packed_linear_op, ls_quant_linear_op;
+extern ls_op ls_paged_attention_op, ls_packed_linear_op, ls_quant_linear_op, ls_relative_change_op;
 void ls_packed_linear_release(void);  // what its last call left for the next
 
 // What follows is for the operators.
@@ -55,8 +55,8 @@ typedef struct {
 OrtStatus *ls_op_tensor(const ls_op *op, size_t i, const OrtValue *value, ls_tensor *out);
 // Reads inputs 0 to op->input_count-1 of a call, their types and ranks checked.
 OrtStatus *ls_op_read(const ls_op *op, const OrtKernelContext *context, ls_tensor *in);
-// Gives the memory of the output [rows, columns].
-OrtStatus *ls_op_output(OrtKernelContext *context, int64_t rows, int64_t columns, float **out);
+// Gives the memory of the output [rows, columns], or [rows] with a rank of 1.
+OrtStatus *ls_op_output(OrtKernelContext *context, size_t rank, int64_t rows, int64_t columns, float **out);
 // Whether the session that is being made runs its operators on the crew, for create to keep.
 int ls_op_on_crew(void);
 // The threads of a call: the crew, or ONNX Runtime's own pool for the time of the call.

@@ -156,7 +156,7 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   ls_product_args a;
   OrtStatus *s = ls_op_read(&ls_packed_linear_op, context, in);
   if (s == NULL) s = arrange(at, in, &a);
-  if (s == NULL) s = ls_op_output(context, a.rows, a.activation == LS_SWIGLU ? a.n / 2 : a.n, &a.out);
+  if (s == NULL) s = ls_op_output(context, 2, a.rows, a.activation == LS_SWIGLU ? a.n / 2 : a.n, &a.out);
   if (s != NULL) return s;
   scratch *rows = take_scratch(ls_product_scratch(&a));
   if (rows == NULL) return ls_ort.CreateStatus(LS_FAIL, "PackedLinear: out of memory");
