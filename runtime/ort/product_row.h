@@ -12,8 +12,8 @@ static float inverse_rms(const float *x, int64_t k, float epsilon) {
   float last[LS_BLOCK] = {0};
   memcpy(last, x + k / LS_BLOCK * LS_BLOCK, (size_t)(k % LS_BLOCK) * sizeof *x);
   for (const float *end = x + k / LS_BLOCK * LS_BLOCK; x < end; x += LS_BLOCK)
-    for (int j = 0; j < SUMS; j++) sums[j] += load(x + j * LS_W) * load(x + j * LS_W);
-  for (int j = 0; j < SUMS; j++) sums[j] += load(last + j * LS_W) * load(last + j * LS_W);
+    for (int j = 0; j < SUMS; j++) sums[j] = LS_MADD(load(x + j * LS_W), load(x + j * LS_W), sums[j]);
+  for (int j = 0; j < SUMS; j++) sums[j] = LS_MADD(load(last + j * LS_W), load(last + j * LS_W), sums[j]);
   for (int n = SUMS / 2; n > 0; n /= 2)
     for (int j = 0; j < n; j++) sums[j] += sums[j + n];
   return 1 / sqrtf(sum(sums[0]) / (float)k + epsilon);
@@ -51,7 +51,8 @@ static inline void quantize_blocks(const float *x, int64_t blocks, float weight_
   if (inverse > FLT_MAX) inverse = 0, extreme = 0;  // denormal: as good as zero
   for (int64_t b = 0; b < blocks; b++, x += LS_BLOCK, out += step) {
     vi q[LS_BLOCK / LS_W];
-    for (int i = 0; i < LS_BLOCK / LS_W; i++) q[i] = (vi)(load(x + i * LS_W) * inverse + magic) - (vi)magic;
+    for (int i = 0; i < LS_BLOCK / LS_W; i++)
+      q[i] = (vi)LS_MADD(load(x + i * LS_W), splat(inverse), magic) - (vi)magic;
     int32_t codes = narrow(q, out->codes);
     out->scale = extreme / 127 * weight_scale;
     if (bits == 4) {

@@ -1,0 +1,113 @@
+// The products with weights of 4 and 8 bits on processors with vectors, equal to the bit on all of them: sums
+// of codes are exact, and floats are added in one order, each multiplication with its addition in one
+// rounding. Over GCC's vectors, product_float.h, product_row.h, and what the including file defines: LS_NAME,
+// LS_TILE (rows), LS_LOAD_F16(p), LS_BIASED (1: codes of 8 bits are multiplied as they are, so that sums
+// begin at the bias), LS_HOLD_SUMS, LS_UNROLL (a pragma for the loop over a block), the type vw of LS_W
+// int32, and functions:
+//   void hold(vw *v);  // keeps a value in a register where it is
+//   // Of inputs 4i to 4i+3, and 4i+4 to 4i+7:
+//   void load_codes(const uint8_t *w, int bits, int apart, int i, vw *even, vw *odd);
+//   // sum + Σ codes·inputs:
+//   vw multiply_add(vw sum, int bits, vw codes, const ls_qblock *x, int i);
+//   vw whole(vw sum, int bits);  // of what multiply_add has summed
+
+enum { VECTORS = LS_BLOCK / 4, SCALES_4 = LS_BLOCK * LS_GROUP / 2, SCALES_8 = LS_BLOCK * LS_GROUP };
+enum { MOST_VECTORS = PARTS > 2 ? PARTS : 2 };
+
+static inline __attribute__((always_inline)) void ask(const reading *in, int64_t b, int groups, int rows) {
+  const uint8_t *p = later(in, b, groups, rows);
+  for (int g = 0; g < groups; g++, p += in->group)
+    for (size_t i = 0; i < in->block; i += LINE) ask_line(p + i, rows);
+}
+
+// Some groups of columns for some rows: constants, so that sums stay in registers.
+static inline __attribute__((always_inline)) void tile(const reading *in, int bits, int groups, int rows) {
+  // One row has a chain of sums to itself: with two of them fewer steps wait, and one shift serves for four.
+  const int vectors = groups * PARTS, apart = LS_W == 16 && bits == 4 && rows == 1;
+  const uint8_t *w[MOST_VECTORS];
+  // With 4 bits `scaled` is of the blocks that share the row's scale, so that it is multiplied with once.
+  vf sums[MOST_VECTORS][LS_TILE], scaled[MOST_VECTORS][LS_TILE];
+  for (int v = 0; v < vectors; v++) {
+    w[v] = in->w + (size_t)(v / PARTS) * in->group;
+    for (int r = 0; r < rows; r++) sums[v][r] = scaled[v][r] = (vf){};
+  }
+  const ls_qblock *x = in->x;
+  for (int64_t b = 0; b < in->blocks; b++, x += rows) {
+    if (in->next != NULL) ask(in, b, groups, rows);
+    vw exact[MOST_VECTORS][LS_TILE], high[MOST_VECTORS] = {};
+    for (int v = 0; v < vectors; v++)
+      for (int r = 0; r < rows; r++)
+        exact[v][r] = (vw)((vi){} + (bits == 8 && LS_BIASED ? x[r].sum.bias : 0));
+    LS_UNROLL
+    for (int i = 0; i < VECTORS; i += 2) {
+      for (int v = 0; v < vectors; v++) {
+        vw even, odd;
+        load_codes(w[v] + v % PARTS * LS_W * 4, bits, apart, i, &even, &odd);
+        for (int r = 0; r < rows; r++) {
+          vw *to = apart ? &high[v] : &exact[v][r];
+          exact[v][r] = multiply_add(exact[v][r], bits, even, x + r, i);
+          *to = multiply_add(*to, bits, odd, x + r, i + 1);
+          if (LS_HOLD_SUMS) hold(&exact[v][r]);
+        }
+      }
+    }
+    const int last = b % LS_SHARE_4 == LS_SHARE_4 - 1 || b == in->blocks - 1;
+    for (int v = 0; v < vectors; v++) {
+      const uint8_t *scales = w[v] + (bits == 4 ? SCALES_4 : SCALES_8) + v % PARTS * LS_W * 2;
+      vf scale = LS_LOAD_F16(scales), minimum = bits == 4 ? LS_LOAD_F16(scales + 2 * LS_GROUP) : scale;
+      for (int r = 0; r < rows; r++) {
+        const ls_qblock *row = x + r;
+        vi sum = (vi)whole(apart ? (vw)((vi)exact[v][r] + ((vi)high[v] >> 4)) : exact[v][r], bits);
+        vf products = __builtin_convertvector(sum, vf);
+        if (bits == 8) {
+          sums[v][r] = LS_MADD(products * splat(row->scale), scale, sums[v][r]);
+          continue;
+        }
+        scaled[v][r] = LS_MADD(products, scale, scaled[v][r]);
+        scaled[v][r] = LS_MADD(minimum, splat(row->sum.codes), scaled[v][r]);
+        if (!last) continue;
+        sums[v][r] = LS_MADD(scaled[v][r], splat(row->scale), sums[v][r]);
+        scaled[v][r] = (vf){};
+      }
+      w[v] += bits == 4 ? LS_BLOCK_BYTES_4 : LS_BLOCK_BYTES_8;
+    }
+  }
+  for (int v = 0; v < vectors; v++)
+    for (int r = 0; r < rows; r++) put(&in->to, v / PARTS, r, v % PARTS, sums[v][r]);
+}
+
+#define LS_CASE(bits, groups, rows) \
+  case 16 * groups + rows:          \
+    tile(&in, bits, groups, rows);  \
+    break;
+#define LS_FEW(bits, groups) LS_CASE(bits, groups, 2) LS_CASE(bits, groups, 3) LS_CASE(bits, groups, 4)
+#if LS_W == 16
+#define LS_MANY(bits) LS_CASE(bits, 1, 5) LS_CASE(bits, 1, 6) LS_CASE(bits, 1, 7) LS_CASE(bits, 1, 8)
+#define LS_WIDE(bits) LS_FEW(bits, 2) LS_MANY(bits)
+#else
+#define LS_WIDE(bits)
+#endif
+// Two groups share the loading of 2 to 4 rows' inputs. One row, and 8 bits, wait for memory, where one stream
+// of reading is the fastest.
+#define LS_MULTIPLY(bits)                                                                                  \
+  static void multiply##bits(const ls_product_part *p) {                                                   \
+    reading in = {.w = p->w, .block = LS_BLOCK_BYTES_##bits, .blocks = p->blocks, .x = p->x, .to = p->to}; \
+    in.group = in.block * (size_t)p->blocks;                                                               \
+    int64_t together = LS_W == 16 && bits == 4 && p->rows >= 2 && p->rows <= 4 ? 2 : 1;                    \
+    for (int64_t left = p->groups, n; left > 0; left -= n) {                                               \
+      n = together < left ? together : left;                                                               \
+      in.next = p->next == NULL || left == n ? p->next : in.w + (size_t)n * in.group;                      \
+      switch (16 * n + p->rows) { LS_CASE(bits, 1, 1) LS_FEW(bits, 1) LS_WIDE(bits) }                      \
+      advance(&in, n);                                                                                     \
+    }                                                                                                      \
+  }
+LS_MULTIPLY(4)
+LS_MULTIPLY(8)
+
+const ls_product_kernels LS_NAME = {
+    .of = {{quantize, multiply4, LS_TILE},
+           {quantize, multiply8, LS_TILE},
+           {prepare_floats, multiply16, LS_FLOAT_TILE},
+           {prepare_floats, multiply32, LS_FLOAT_TILE}},
+    .swiglu = swiglu,
+};
