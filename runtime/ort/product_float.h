@@ -51,7 +51,7 @@ static inline __attribute__((always_inline)) void ask_line(const uint8_t *p, int
 // Rows of a tile, and of one with two groups: as many sums as registers hold beside weights and an input.
 #if LS_W == 16
 enum { LS_FLOAT_TILE = 12, LS_FLOAT_WIDE = 12 };
-#elif LS_W == 8
+#elif LS_W == 8 || defined(__aarch64__)
 enum { LS_FLOAT_TILE = 6, LS_FLOAT_WIDE = 2 };
 #else
 enum { LS_FLOAT_TILE = 3, LS_FLOAT_WIDE = 1 };
