@@ -4,6 +4,10 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 static atomic_int forced_isa = -1;
 
@@ -21,6 +25,9 @@ int ls_product_has(int isa) {
       return ls_product_has(LS_PRODUCT_AVX2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__)
+    case LS_PRODUCT_NEON:
+      return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #endif
     default:
       return 0;
@@ -34,19 +41,21 @@ int ls_product_force_isa(int isa) {
 }
 
 static const ls_product_kernels *kernels(void) {
-  static const ls_product_kernels *const tables[] = {
-    &ls_product_portable,
+  static const ls_product_kernels *const tables[LS_PRODUCT_ISAS] = {
+    [LS_PRODUCT_PORTABLE] = &ls_product_portable,
 #if defined(__x86_64__)
-    &ls_product_avx2,
-    &ls_product_avxvnni,
-    &ls_product_avx512vnni,
+    [LS_PRODUCT_AVX2] = &ls_product_avx2,
+    [LS_PRODUCT_AVXVNNI] = &ls_product_avxvnni,
+    [LS_PRODUCT_AVX512VNNI] = &ls_product_avx512vnni,
+#elif defined(__aarch64__)
+    [LS_PRODUCT_NEON] = &ls_product_neon,
 #endif
   };
   static atomic_int best = -1;
   int isa = atomic_load(&forced_isa);
   if (isa < 0) isa = atomic_load(&best);
   if (isa < 0) {
-    for (isa = (int)(sizeof tables / sizeof *tables) - 1; !ls_product_has(isa);) isa--;
+    for (isa = LS_PRODUCT_ISAS - 1; !ls_product_has(isa);) isa--;
     atomic_store(&best, isa);
   }
   return tables[isa];

@@ -55,6 +55,7 @@ const (
 	productAVX2       = C.LS_PRODUCT_AVX2
 	productAVXVNNI    = C.LS_PRODUCT_AVXVNNI
 	productAVX512VNNI = C.LS_PRODUCT_AVX512VNNI
+	productNEON       = C.LS_PRODUCT_NEON
 )
 
 // setCrewSpin is whether the threads of our own wait awake for the next call, for tests.

@@ -53,7 +53,14 @@ size_t ls_product_scratch(const ls_product_args *a);
 // Computes out. scratch has ls_product_scratch(a) bytes, aligned to 64.
 void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool);
 
-enum { LS_PRODUCT_PORTABLE, LS_PRODUCT_AVX2, LS_PRODUCT_AVXVNNI, LS_PRODUCT_AVX512VNNI };
+enum {
+  LS_PRODUCT_PORTABLE,
+  LS_PRODUCT_AVX2,
+  LS_PRODUCT_AVXVNNI,
+  LS_PRODUCT_AVX512VNNI,
+  LS_PRODUCT_NEON,  // with dot products
+  LS_PRODUCT_ISAS
+};
 int ls_product_has(int isa);  // whether this processor has the instructions
 int ls_product_force_isa(
     int isa);  // for tests: -1 gives the choice back; returns 0 where the processor has it
@@ -104,5 +111,5 @@ typedef struct {
 } ls_product_kernels;
 enum { LS_MOST_TILE = 12 };
 extern const ls_product_kernels ls_product_portable, ls_product_avx2, ls_product_avxvnni,
-    ls_product_avx512vnni;
+    ls_product_avx512vnni, ls_product_neon;
 #endif

@@ -51,7 +51,7 @@ func rival(rng *rand.Rand, k, n, bits int) graph {
 // which a busy machine disturbs least; ratio is of the two.
 func BenchmarkPackedLinear(b *testing.B) {
 	const k, n = 1024, 5632
-	for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI} {
+	for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI, productNEON} {
 		for _, bits := range []int{4, 8, 16, 32} {
 			for _, rows := range []int{1, 2, 4, 8, 16, 128} {
 				b.Run(fmt.Sprintf("isa=%d/bits=%d/rows=%d", isa, bits, rows), func(b *testing.B) {

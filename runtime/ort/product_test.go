@@ -5,6 +5,7 @@ package ort
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // eachProductISA runs f with every instruction set that this processor has.
 func eachProductISA(t *testing.T, f func(t *testing.T)) {
 	for name, isa := range map[string]int{
-		"portable": productPortable, "avx2": productAVX2, "avxvnni": productAVXVNNI, "avx512vnni": productAVX512VNNI,
+		"portable": productPortable, "avx2": productAVX2, "avxvnni": productAVXVNNI, "avx512vnni": productAVX512VNNI, "neon": productNEON,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !forceProductISA(isa) {
@@ -337,17 +338,22 @@ func TestProductsAtTheSameTime(t *testing.T) {
 	}
 }
 
-// What a row gives is the same to the bit on every instruction set with vectors: they share the order of floats.
+// What a row gives is the same to the bit on every instruction set with vectors, x86's and ARM's: they share the order of
+// floats. The sum over all bits is the same wherever this test runs.
 func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
-	rng := rand.New(rand.NewPCG(9, 10))
+	const everywhere = 0x3219728d2cc19e27 // until rounding is changed on purpose
+	sum, rng := fnv.New64a(), rand.New(rand.NewPCG(9, 10))
 	for range 80 {
 		p := newProduct(rng, 1+rng.IntN(19), 1+rng.IntN(300), 2*(1+rng.IntN(60)), 4<<rng.IntN(4), rng.IntN(2) == 0, rng.IntN(2) == 0)
+		p.threads = 1 + rng.IntN(3)
 		var want []float32
-		for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI} {
+		for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI, productNEON, -1} { // -1: the one that is chosen
 			if !forceProductISA(isa) {
 				continue
 			}
-			p.threads = 1 + rng.IntN(3)
+			if isa < 0 && want == nil {
+				t.Skip("this processor has none with vectors")
+			}
 			p.run()
 			forceProductISA(-1)
 			if want == nil {
@@ -356,13 +362,19 @@ func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
 				t.Fatalf("%d rows of %d×%d in %d bits: instruction set %d differs from the first one", p.rows, p.n, p.k, p.bits, isa)
 			}
 		}
+		for _, v := range want {
+			sum.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
+		}
+	}
+	if got := sum.Sum64(); got != everywhere {
+		t.Errorf("the bits of all products come to %#x, elsewhere to %#x", got, everywhere)
 	}
 }
 
 // [rows, 1024] × [1024, 5632] as in docs/adr/0009; GMAC/s counts one multiplication with its addition.
 func BenchmarkProduct(b *testing.B) {
 	for _, bits := range []int{4, 8, 16, 32} {
-		for _, isa := range []int{productPortable, productAVX2, productAVXVNNI, productAVX512VNNI} {
+		for _, isa := range []int{productPortable, productAVX2, productAVXVNNI, productAVX512VNNI, productNEON} {
 			for _, rows := range []int{1, 2, 4, 8, 16, 128} {
 				b.Run(fmt.Sprintf("bits=%d/isa=%d/rows=%d", bits, isa, rows), func(b *testing.B) {
 					if !forceProductISA(isa) {
