@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/debian.sh
-from_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static systemd groff-base >/dev/null 2>&1 || echo "not installed: the arm64 compiler, qemu, systemd, groff"
+. scripts/qemu.sh
+from_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user-static systemd groff-base >/dev/null 2>&1 || echo "not installed: the arm64 compiler, qemu, systemd, groff"
 arches=amd64
 command -v aarch64-linux-gnu-gcc >/dev/null && arches+=" arm64" || echo "arm64: not built, aarch64-linux-gnu-gcc is missing (Debian: gcc-aarch64-linux-gnu)"
 [ "$(uname -m)" = x86_64 ] || { echo "the packages are checked on x86_64"; exit 77; }
@@ -61,7 +62,8 @@ else
 fi
 if [[ $arches == *arm64* ]] && command -v qemu-aarch64-static >/dev/null; then
   dpkg-deb -x dist/loopserve_*_arm64.deb "$work/arm64"
-  # Not a model: ONNX Runtime's cpuinfo crashes where qemu shows it the processors of this machine.
-  env -i HOME="$work" QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64-static "$work/arm64/opt/loopserve/bin/loopserve" version | grep 'linux/arm64'
-  env -i HOME="$work" QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64-static "$work/arm64/opt/loopserve/bin/loopserve" inspect models/adder >/dev/null
+  arm64_root "$work/root"
+  arm64=("${clean[@]}" qemu-aarch64-static -L "$work/root" "$work/arm64/opt/loopserve/bin/loopserve")
+  "${arm64[@]}" version | grep 'linux/arm64'
+  "${arm64[@]}" run '123+456+789=' --model models/adder --loops 8 --max-tokens 8 | grep -q 1368 && echo "deb for arm64: answers, under qemu"
 fi
