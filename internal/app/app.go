@@ -119,7 +119,7 @@ func Open(cfg *configs.Config, version string, log *slog.Logger) (a *App, err er
 		"model_memory", cfg.ModelMemory.About(), "kv_memory", cfg.KVMemory.About())
 	a.fleet = newFleet(int64(cfg.ModelMemory), cfg.ModelWait, cfg.QueueLimit, a.log, registry.Model)
 	a.loader = &loader{
-		cfg: cfg, log: a.log, env: a.env, fleet: a.fleet, trust: trust,
+		cfg: cfg, log: a.log, env: a.env, fleet: a.fleet, trust: trust, settle: a.settle,
 		observer: func(name string) loopctl.Observer { return a.tracer.Observer(name, registry.Observer(name)) },
 	}
 	return a, nil

@@ -45,7 +45,7 @@ func OpenEngine(cfg *configs.Config, dir string) (e *Engine, err error) {
 	if e.env, err = openRuntime(cfg, slog.New(slog.DiscardHandler)); err != nil {
 		return e, err
 	}
-	e.engine, err = openEngine(e.env, b, cfg)
+	e.engine, err = openEngine(e.env, b, cfg, false)
 	return e, err
 }
 

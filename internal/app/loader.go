@@ -29,6 +29,7 @@ type loader struct {
 	observer func(model string) loopctl.Observer
 	fleet    *fleet
 	trust    []ed25519.PublicKey
+	settle   func(*model, *bundle.Bundle, engine.Engine) // after a load with mapped weights
 }
 
 // read opens a bundle without its graphs. Hashes are compared as verify says.
@@ -60,7 +61,7 @@ func (k *loader) read(dir string) (*model, error) {
 		created = info.ModTime()
 	}
 	out := &model{name: m.Name, dir: dir, digest: digest, fleet: k.fleet, bytes: memoryOf(m, &holds, k.cfg, k.env.Provider())}
-	out.open = func() (*loaded, error) { return k.load(b) }
+	out.open = func() (*loaded, error) { return k.load(out, b, !early) }
 	if k.cfg.Verify == "lazy" && !early {
 		out.verify = b.Verify
 	}
@@ -117,10 +118,10 @@ func problemsOf(b *bundle.Bundle) func() ([]byte, error) {
 	return func() ([]byte, error) { return fs.ReadFile(b.FS(), name) }
 }
 
-// load opens the engine and starts its controller.
-func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
+// load opens the engine and starts its controller. With mapped weights the files must stay as they are for a while.
+func (k *loader) load(out *model, b *bundle.Bundle, mapped bool) (*loaded, error) {
 	m, cfg := &b.Manifest, k.cfg
-	e, err := openEngine(k.env, b, cfg)
+	e, err := openEngine(k.env, b, cfg, mapped)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +133,9 @@ func (k *loader) load(b *bundle.Bundle) (*loaded, error) {
 	k.log.Info("model", "name", m.Name, "family", m.Family, "loops", fmt.Sprintf("%d…%d, default %d", m.Loops.Min, m.Loops.Max, m.Loops.Default),
 		"context", holds.Context, "weights", m.Precision.Weights, "block_pages", holds.Pages[loopctl.StageBlock],
 		"kv_tokens_at_default_loops", holds.Tokens(m.Loops.Default))
+	if mapped {
+		k.fleet.wg.Go(func() { k.settle(out, b, e) })
+	}
 	return &loaded{controller: c, free: e.Close}, nil
 }
 
@@ -140,12 +144,13 @@ func openRuntime(cfg *configs.Config, log *slog.Logger) (*ort.Env, error) {
 	return ort.Open(ort.Options{Library: cfg.ORTLib, Threads: cfg.Threads, Spin: true, Provider: cfg.Provider, DeviceID: cfg.DeviceID, Logger: log, LoadTimeout: cfg.LoadTimeout})
 }
 
-// openEngine opens a bundle's engine with the sizes of a configuration.
-func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config) (engine.Engine, error) {
+// openEngine opens a bundle's engine with the sizes of a configuration, its weights read or mapped.
+func openEngine(env *ort.Env, b *bundle.Bundle, cfg *configs.Config, mapped bool) (engine.Engine, error) {
 	opt, err := engineOptions(cfg, &b.Manifest, env.Provider())
 	if err != nil {
 		return nil, err
 	}
+	opt.MapWeights = mapped
 	return engine.Open(env, b, opt)
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
+	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/server"
 )
 
@@ -79,20 +81,42 @@ func (a *App) mark(dir string, err error) {
 	a.server.LeaveOut(list...)
 }
 
-// settling is how long a model is served before its hashes are compared.
-const settling = time.Second
+// The first requests go first: how long a model is served before its mapped weights are read, and before its hashes are compared.
+const (
+	settleAfter = 500 * time.Millisecond
+	checkAfter  = time.Second
+)
+
+// settle reads a served model's mapped weights into memory. One whose files were written meanwhile is ended.
+func (a *App) settle(m *model, b *bundle.Bundle, e engine.Engine) {
+	a.behind(m, settleAfter, func() (string, error) {
+		n, err := e.Settle(a.checking)
+		switch {
+		case err != nil && a.checking.Err() == nil:
+			a.log.Warn("weights stay mapped: whoever writes to their files changes the model", "name", m.name, "error", err)
+		case n == 0:
+			return "", nil
+		}
+		return "weights read into memory", b.Unchanged()
+	})
+}
 
 // check compares the hashes of a model that is served already. One that is not what its manifest says is ended.
 func (a *App) check(m *model) {
-	select { // the first requests go first
-	case <-time.After(settling):
+	a.behind(m, checkAfter, func() (string, error) { return "model verified", m.verify(a.checking) })
+}
+
+// behind does work for a model that is served already, and ends the model where the work fails. The log says what is done.
+func (a *App) behind(m *model, after time.Duration, work func() (done string, err error)) {
+	select {
+	case <-time.After(after):
 	case <-a.checking.Done():
 		return
 	}
 	a.hashing.Lock() // one after another: requests need the processors
 	defer a.hashing.Unlock()
 	start := time.Now()
-	err := m.verify(a.checking)
+	done, err := work()
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	switch {
@@ -100,8 +124,8 @@ func (a *App) check(m *model) {
 	case err != nil:
 		a.leaveOut(m.dir, err)
 		a.fleet.condemn(m, err)
-	default:
-		a.log.Info("model verified", "name", m.name, "took", time.Since(start).Round(time.Millisecond))
+	case done != "":
+		a.log.Info(done, "name", m.name, "took", time.Since(start).Round(time.Millisecond))
 	}
 }
 

@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,13 +51,21 @@ func TestOnlyPlainFiles(t *testing.T) {
 				says("digest", func() error { _, err := bundle.Digest(dir); return err })
 			} else {
 				says("read", func() error { _, err := b.ReadFile(name); return err })
-				says("load", func() error { return b.Load(name, nil) })
+				says("load", func() error { return b.Load(name, into(nil)) })
 				says("file", func() error { _, err := b.FS().Open(name); return err })
 			}
 			if err := errors.Join(os.Remove(path), os.Rename(path+"~", path)); err != nil {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// into has Load read a file whole.
+func into(held []byte) func(f *os.File, size int) ([]byte, error) {
+	return func(f *os.File, _ int) ([]byte, error) {
+		_, err := io.ReadFull(f, held)
+		return held, err
 	}
 }
 
@@ -101,15 +110,14 @@ func TestFilesThatChange(t *testing.T) {
 		if err := c.change(path, raw); err != nil {
 			t.Fatal(err)
 		}
-		into := make([]byte, len(raw))
-		err = b.Load("weights.data", into)
+		err = b.Load("weights.data", into(make([]byte, len(raw))))
 		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, bundle.ErrFile) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 		if err != nil || c.opt.SkipHash && !c.opt.HashNewer {
 			continue
 		}
-		if err := b.Verify(t.Context()); err != nil {
+		if err := errors.Join(b.Unchanged(), b.Verify(t.Context())); err != nil {
 			t.Errorf("%s: verified: %v", c.name, err)
 		}
 		if err := errors.Join(os.Chmod(path, 0o640), b.Verify(t.Context())); err != nil {
@@ -121,8 +129,10 @@ func TestFilesThatChange(t *testing.T) {
 		if err := os.Rename(path+"~", path); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "written after it was loaded") {
-			t.Errorf("%s: written after the load: %v", c.name, err)
+		for what, err := range map[string]error{"unchanged": b.Unchanged(), "verified": b.Verify(t.Context())} {
+			if err == nil || !strings.Contains(err.Error(), "written after it was loaded") {
+				t.Errorf("%s: written after the load, but %s: %v", c.name, what, err)
+			}
 		}
 	}
 }

@@ -143,10 +143,9 @@ func (b *Bundle) compare(name string, size int64, sum string) error {
 	return nil
 }
 
-// Load reads a listed file into memory of its size. A file that is no longer the one that was looked at before is hashed,
-// unless hashes are never compared; one that changes meanwhile is an error. What the memory then holds nobody changes,
-// whatever becomes of the file.
-func (b *Bundle) Load(name string, into []byte) error {
+// Load has a listed file of its size brought into memory. A file that is no longer the one that was looked at before is hashed,
+// unless hashes are never compared; one that changes meanwhile is an error.
+func (b *Bundle) Load(name string, read func(f *os.File, size int) (held []byte, err error)) error {
 	return b.with(name, func(root *os.Root) error {
 		f, info, err := openPlain(root, name)
 		if err != nil {
@@ -157,8 +156,9 @@ func (b *Bundle) Load(name string, into []byte) error {
 			return err
 		}
 		before, err := identify(f)
+		var held []byte
 		if err == nil {
-			_, err = io.ReadFull(f, into)
+			held, err = read(f, int(info.Size()))
 		}
 		if after, again := identify(f); err != nil || after != before {
 			return fmt.Errorf("it changed while it was read: %w", cmp.Or(err, again, io.ErrUnexpectedEOF))
@@ -166,7 +166,7 @@ func (b *Bundle) Load(name string, into []byte) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.known[name].identity != before && b.hashes() {
-			sum := sha256.Sum256(into)
+			sum := sha256.Sum256(held)
 			if err := b.compare(name, info.Size(), hex.EncodeToString(sum[:])); err != nil {
 				return err
 			}
@@ -214,9 +214,14 @@ func Digest(dir string) (sum [sha256.Size]byte, err error) {
 
 // Verify compares the hashes of all files with the manifest's, and says whether any has changed since it was opened or
 // loaded. It ends early with ctx.
-func (b *Bundle) Verify(ctx context.Context) error {
+func (b *Bundle) Verify(ctx context.Context) error { return b.checkAll(ctx, true) }
+
+// Unchanged is Verify without the hashes.
+func (b *Bundle) Unchanged() error { return b.checkAll(context.Background(), false) }
+
+func (b *Bundle) checkAll(ctx context.Context, hash bool) error {
 	for name := range b.Manifest.Files {
-		if err := b.checkFile(ctx, name, func(os.FileInfo) bool { return true }); err != nil {
+		if err := b.checkFile(ctx, name, func(os.FileInfo) bool { return hash }); err != nil {
 			return fmt.Errorf("bundle %s: %w", b.Dir, err)
 		}
 	}
@@ -314,7 +319,9 @@ func (b *Bundle) checkFile(ctx context.Context, name string, hash func(os.FileIn
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		before := b.known[name]
-		b.known[name] = look{is, before.loaded}
+		if sum != "" || before == (look{}) {
+			b.known[name] = look{is, before.loaded}
+		}
 		if before.attended = is.attended; before.loaded && before.identity != is {
 			return fmt.Errorf("%w: %s was written after it was loaded: reload the model", ErrFile, name)
 		}

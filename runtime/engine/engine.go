@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -22,6 +23,8 @@ type Engine interface {
 	// FinalHidden is what the head was applied to in the last Coda, for its i-th logits; nil where the graph hides it.
 	FinalHidden(i int) []float32
 	Manifest() *bundle.Manifest
+	// Settle reads weights into memory that Options.MapWeights has mapped, and says how many bytes. It may run beside all else.
+	Settle(ctx context.Context) (bytes int, err error)
 	Close() error
 }
 
@@ -45,9 +48,9 @@ func open(env *ort.Env, b *bundle.Bundle, opt Options) (Engine, error) {
 	}
 	switch b.Manifest.Kind {
 	case bundle.KindPaged:
-		return paged.New(env, b, limits, opt.KVPrecision)
+		return paged.New(env, b, limits, opt)
 	case bundle.KindDense:
-		return dense.New(env, b, limits)
+		return dense.New(env, b, limits, opt)
 	}
 	return nil, fmt.Errorf("no engine runs bundles of kind %q", b.Manifest.Kind)
 }

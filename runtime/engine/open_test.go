@@ -3,10 +3,15 @@
 package engine_test
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/loopserve/loopserve/internal/parity"
 	"github.com/loopserve/loopserve/loopctl"
+	"github.com/loopserve/loopserve/models/bundle"
 	"github.com/loopserve/loopserve/runtime/engine"
 	"github.com/loopserve/loopserve/runtime/engine/dense"
 	"github.com/loopserve/loopserve/runtime/engine/paged"
@@ -48,4 +53,62 @@ func TestOpenEitherKind(t *testing.T) {
 			t.Errorf("%s: %d rows of logits, %v", dir, len(logits), err)
 		}
 	}
+}
+
+// Large weights can be mapped: the engine computes the same before and after Settle, which the file's end does not touch any more.
+func TestMappedWeights(t *testing.T) {
+	ort.CheckLeaks(t)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(adder)); err != nil {
+		t.Fatal(err)
+	}
+	const large = 64 << 20 // zeros after the weights, which no tensor has
+	weights := filepath.Join(dir, "weights.data")
+	raw, err := os.ReadFile(filepath.Join(dir, bundle.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := bundle.Parse(raw)
+	if err == nil {
+		err = os.Truncate(weights, large)
+	}
+	if err == nil {
+		err = bundle.Save(dir, m)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	inMaps := func() bool {
+		maps, err := os.ReadFile("/proc/self/maps")
+		return err == nil && bytes.Contains(maps, []byte(weights))
+	}
+	env := openEnv(t)
+	prompt := []int32{1, 2, 3, 4, 5}
+	logits := func(e engine.Engine) [][]float32 {
+		out, err := parity.Alone(e, 4, 0)(prompt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	want := logits(openEngine(t, env, adder, engine.Options{KVBytes: 1 << 20}))
+	if e := openEngine(t, env, dir, engine.Options{KVBytes: 1 << 20}); inMaps() {
+		t.Errorf("%T: the weights are mapped, though nobody asked for it", e)
+	}
+	e := openEngine(t, env, dir, engine.Options{KVBytes: 1 << 20, MapWeights: true})
+	same := func(when string) {
+		if !slices.EqualFunc(logits(e), want, slices.Equal) {
+			t.Errorf("%s: other logits", when)
+		}
+	}
+	if same("mapped"); !inMaps() {
+		t.Error("the weights are not mapped")
+	}
+	if n, err := e.Settle(t.Context()); n != large || err != nil || inMaps() {
+		t.Errorf("%d bytes settled, %v, still mapped: %v", n, err, inMaps())
+	}
+	if err := os.Truncate(weights, 0); err != nil {
+		t.Fatal(err)
+	}
+	same("settled, without the file")
 }

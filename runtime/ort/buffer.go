@@ -8,7 +8,10 @@ package ort
 import "C"
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,29 +22,61 @@ import (
 type Buffer struct {
 	ptr    unsafe.Pointer
 	size   int
-	host   []byte // the mapping; nil for device memory
-	device *space
+	device *space // nil for host memory
+
+	settling sync.Mutex
+	file     *os.File // that host memory still is; nil for memory of our own
 }
 
-// hugePages is from how many bytes on memory is asked for in pages of 2 MiB: half of the time to read keys and values
-// that lie in pages of 4 KiB, one a token, goes into looking up their addresses.
-const hugePages = 8 << 20
+// hugePage is the size of large pages. Memory of at least four is asked for in them: half of the time to read keys and
+// values that lie in pages of 4 KiB, one a token, goes into looking up their addresses.
+const hugePage = 2 << 20
 
 // NewBuffer maps host memory. Zero bytes are taken for one, so that every buffer has an address.
 func NewBuffer(bytes int) (*Buffer, error) {
 	if bytes < 0 {
 		return nil, fmt.Errorf("a buffer of %d bytes", bytes)
 	}
-	mem, err := unix.Mmap(-1, 0, max(bytes, 1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	mem, err := anonymous(bytes)
 	if err != nil {
 		return nil, fmt.Errorf("a buffer of %d bytes: %w", bytes, err)
 	}
-	if bytes >= hugePages {
-		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // a system without them serves as well
-	}
-	b := &Buffer{ptr: unsafe.Pointer(unsafe.SliceData(mem)), size: bytes, host: mem}
+	return newBuffer(mem, bytes), nil
+}
+
+func newBuffer(mem unsafe.Pointer, bytes int) *Buffer {
+	b := &Buffer{ptr: mem, size: bytes}
 	trace.opened(b, fmt.Sprintf("buffer of %d bytes", bytes))
-	return b, nil
+	return b
+}
+
+// anonymous maps memory of nobody else's, at an address where large pages fit if it is large.
+func anonymous(bytes int) (unsafe.Pointer, error) {
+	slack := uintptr(0)
+	if bytes >= 4*hugePage {
+		slack = hugePage
+	}
+	whole := extent(bytes)
+	mem, err := unix.MmapPtr(-1, 0, nil, whole+slack, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	if err != nil || slack == 0 {
+		return mem, err
+	}
+	before := -uintptr(mem) % hugePage
+	at := unsafe.Add(mem, before)
+	if before > 0 {
+		err = unix.MunmapPtr(mem, before)
+	}
+	if after := slack - before; err == nil && after > 0 {
+		err = unix.MunmapPtr(unsafe.Add(at, whole), after)
+	}
+	_ = unix.Madvise(unsafe.Slice((*byte)(at), bytes), unix.MADV_HUGEPAGE) // a system without them serves as well
+	return at, err
+}
+
+// extent is what so many bytes take in whole pages.
+func extent(bytes int) uintptr {
+	page := unix.Getpagesize()
+	return uintptr((max(bytes, 1) + page - 1) / page * page)
 }
 
 // NewDeviceBuffer takes memory where the session's provider computes: host memory on the CPU.
@@ -54,10 +89,7 @@ func (s *Session) NewDeviceBuffer(bytes int) (*Buffer, error) {
 
 // Bytes is the buffer's memory, good until Close; nil for device memory.
 func (b *Buffer) Bytes() []byte {
-	if b.host == nil {
-		return nil
-	}
-	return b.host[:b.size:b.size]
+	return view[byte](b)
 }
 
 // F32 is the memory as float32.
@@ -70,7 +102,7 @@ func (b *Buffer) I32() []int32 { return view[int32](b) }
 func (b *Buffer) I64() []int64 { return view[int64](b) }
 
 func view[T any](b *Buffer) []T {
-	if b.host == nil {
+	if b.ptr == nil || b.device != nil {
 		return nil
 	}
 	var t T
@@ -90,15 +122,15 @@ func (b *Buffer) Close() error {
 	if b == nil || b.ptr == nil {
 		return nil
 	}
+	b.settling.Lock()
+	defer b.settling.Unlock()
 	trace.closed(b)
-	ptr := b.ptr
+	ptr, whole := b.ptr, extent(b.size)
 	b.ptr, b.size = nil, 0
 	if b.device != nil {
 		C.ls_space_free(b.device.allocator, ptr)
 		b.device.session.users.Add(-1)
 		return nil
 	}
-	mem := b.host
-	b.host = nil
-	return unix.Munmap(mem)
+	return errors.Join(b.release(), unix.MunmapPtr(ptr, whole))
 }

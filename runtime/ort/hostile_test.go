@@ -29,8 +29,7 @@ func guarded(t *testing.T, bytes int) *Buffer {
 	if err := unix.Mprotect(mem[whole-page:], unix.PROT_NONE); err != nil {
 		t.Fatal(err)
 	}
-	b := &Buffer{host: mem[whole-page-bytes : whole-page : whole-page], size: bytes}
-	b.ptr = unsafe.Add(unsafe.Pointer(unsafe.SliceData(mem)), whole-page-bytes)
+	b := &Buffer{ptr: unsafe.Add(unsafe.Pointer(unsafe.SliceData(mem)), whole-page-bytes), size: bytes}
 	t.Cleanup(func() {
 		b.ptr = nil
 		if err := unix.Munmap(mem); err != nil {

@@ -2,6 +2,11 @@
 
 package ort
 
+import (
+	"context"
+	"os"
+)
+
 // Without cgo the constructors give ErrNoCgo, so nobody ever holds a value of these types. Their methods are those of the
 // cgo build, promoted from interfaces that stay empty: so the rest of the project compiles and is tested without a C
 // compiler.
@@ -48,6 +53,7 @@ type buffer interface {
 	I32() []int32
 	I64() []int64
 	CopyRows(width int, from, to []int64) error
+	Settle(ctx context.Context) (moved int, err error)
 	Close() error
 }
 
@@ -56,6 +62,9 @@ func Open(Options) (*Env, error) { return nil, ErrNoCgo }
 
 // NewBuffer gives ErrNoCgo.
 func NewBuffer(int) (*Buffer, error) { return nil, ErrNoCgo }
+
+// MapFile gives ErrNoCgo.
+func MapFile(*os.File, int) (*Buffer, error) { return nil, ErrNoCgo }
 
 // Close does nothing: it is called on nil, too.
 func (*Env) Close() error { return nil }

@@ -35,8 +35,9 @@ func (b *Buffer) CopyRows(width int, from, to []int64) error {
 	if b.device != nil {
 		return b.device.mover.copyRows(b, width, from, to)
 	}
+	mem := b.Bytes()
 	for i := range from {
-		copy(b.host[to[i]*int64(width):(to[i]+1)*int64(width)], b.host[from[i]*int64(width):])
+		copy(mem[to[i]*int64(width):(to[i]+1)*int64(width)], mem[from[i]*int64(width):])
 	}
 	return nil
 }

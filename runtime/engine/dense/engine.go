@@ -1,6 +1,7 @@
 package dense
 
 import (
+	"context"
 	"errors"
 
 	"github.com/loopserve/loopserve/loopctl"
@@ -32,8 +33,8 @@ type Engine struct {
 const leastRows = 1024
 
 // New opens the bundle's three graphs on env and allocates every buffer, for calls within limits.
-func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity) (*Engine, error) {
-	e := &Engine{m: &b.Manifest, limits: limits}
+func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity, opt spec.Options) (*Engine, error) {
+	e := &Engine{m: &b.Manifest, limits: limits, memory: native.Memory{MapWeights: opt.MapWeights}}
 	if err := e.open(env, b); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -109,6 +110,9 @@ func (e *Engine) injected(slot int32) []float32 { return vector(e.inject, slot, 
 func vector(of *ort.Buffer, slot int32, n int) []float32 {
 	return of.F32()[int(slot)*n : (int(slot)+1)*n : (int(slot)+1)*n]
 }
+
+// Settle reads weights into memory that are still mapped.
+func (e *Engine) Settle(ctx context.Context) (bytes int, err error) { return e.memory.Settle(ctx) }
 
 // Close frees sessions and buffers. It is safe on a nil or half-made engine, and more than once.
 func (e *Engine) Close() error {

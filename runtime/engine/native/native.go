@@ -3,8 +3,13 @@
 package native
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
 
 	"github.com/loopserve/loopserve/loopctl"
 	"github.com/loopserve/loopserve/models/bundle"
@@ -64,6 +69,9 @@ func (g *Graph) Close() error { return errors.Join(g.call.Close(), g.Session.Clo
 
 // Memory is the buffers of one engine.
 type Memory struct {
+	// MapWeights has Read map large files instead of reading them: Settle does that later.
+	MapWeights bool
+
 	buffers []*ort.Buffer
 	err     error
 }
@@ -79,7 +87,7 @@ func (m *Memory) New(bytes int) *ort.Buffer {
 }
 
 // Read reads a bundle's graphs, held to the contract once more, and the files of their tensors into memory: what becomes of
-// the files later changes nothing.
+// the files later changes nothing, unless they are mapped.
 func (m *Memory) Read(b *bundle.Bundle) (graphs [3][]byte, files map[string]*ort.Buffer, err error) {
 	files = map[string]*ort.Buffer{}
 	for i, g := range []bundle.Graph{b.Manifest.Prelude, b.Manifest.Block, b.Manifest.Coda} {
@@ -91,16 +99,63 @@ func (m *Memory) Read(b *bundle.Bundle) (graphs [3][]byte, files map[string]*ort
 			if files[name] != nil {
 				continue
 			}
-			files[name] = m.New(int(b.Manifest.Files[name].Size))
-			if m.err != nil {
-				return graphs, nil, m.err
-			}
-			if err := b.Load(name, files[name].Bytes()); err != nil {
+			if err := b.Load(name, func(f *os.File, size int) ([]byte, error) {
+				weights, err := m.file(f, size)
+				if err != nil {
+					return nil, err
+				}
+				files[name] = weights
+				return weights.Bytes(), nil
+			}); err != nil {
 				return graphs, nil, err
 			}
 		}
 	}
 	return graphs, files, nil
+}
+
+// mapFrom is the size of files from which on mapping them is worth it: a smaller one is read in a few milliseconds.
+const mapFrom = 64 << 20
+
+// file is a buffer with what a file has.
+func (m *Memory) file(f *os.File, size int) (*ort.Buffer, error) {
+	if m.MapWeights && size >= mapFrom {
+		if b, err := ort.MapFile(f, size); err == nil { // some file systems map nothing
+			m.buffers = append(m.buffers, b)
+			return b, nil
+		}
+	}
+	b := m.New(size)
+	if m.err != nil {
+		return nil, m.err
+	}
+	return b, read(f, b.Bytes())
+}
+
+// read fills into with a file's beginning. Several threads do it, since most of the time goes into zeroing new pages.
+func read(f *os.File, into []byte) error {
+	var reading sync.WaitGroup
+	parts := runtime.GOMAXPROCS(0)
+	errs, each := make([]error, parts), (len(into)/parts/align+1)*align
+	for i := range parts {
+		from, to := min(i*each, len(into)), min((i+1)*each, len(into))
+		reading.Go(func() { _, errs[i] = io.ReadFull(io.NewSectionReader(f, int64(from), int64(to-from)), into[from:to]) })
+	}
+	reading.Wait()
+	return errors.Join(errs...)
+}
+
+// align keeps two threads from zeroing one page.
+const align = 2 << 20
+
+// Settle reads the files that were mapped into memory, while calls run, unless ctx or Close ends it: then they have pages of
+// the best size, and what becomes of the files changes nothing any more. It says how many bytes it has read.
+func (m *Memory) Settle(ctx context.Context) (bytes int, err error) {
+	for _, b := range m.buffers {
+		n, wrong := b.Settle(ctx)
+		bytes, err = bytes+n, errors.Join(err, wrong)
+	}
+	return bytes, err
 }
 
 // Err is the first error of New.

@@ -2,6 +2,7 @@ package paged
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"sync"
 
@@ -31,9 +32,9 @@ type Engine struct {
 }
 
 // New opens the bundle's three graphs on env and allocates every buffer, for calls within limits.
-func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity, kv kvcache.Precision) (*Engine, error) {
-	e := &Engine{m: &b.Manifest, limits: limits}
-	if err := e.open(env, b, kv); err != nil {
+func New(env *ort.Env, b *bundle.Bundle, limits loopctl.Capacity, opt spec.Options) (*Engine, error) {
+	e := &Engine{m: &b.Manifest, limits: limits, memory: native.Memory{MapWeights: opt.MapWeights}}
+	if err := e.open(env, b, opt.KVPrecision); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
@@ -82,6 +83,9 @@ func (e *Engine) Interrupt() { native.Interrupt(&e.prelude.Graph, &e.block.Graph
 
 // Manifest is the bundle's.
 func (e *Engine) Manifest() *bundle.Manifest { return e.m }
+
+// Settle reads weights into memory that are still mapped.
+func (e *Engine) Settle(ctx context.Context) (bytes int, err error) { return e.memory.Settle(ctx) }
 
 // Close frees sessions and buffers. It is safe on a nil or half-made engine, and more than once.
 func (e *Engine) Close() error {

@@ -23,6 +23,10 @@ type Options struct {
 	// as the graphs have them, and another precision than float32 (the zero value) is refused.
 	KVPrecision kvcache.Precision
 
+	// MapWeights has the weights be their files until the engine's Settle: it opens at once, but whoever cuts such a file short
+	// meanwhile ends the process.
+	MapWeights bool
+
 	KV loopctl.KVPolicy // of the block, one of those that the bundle allows; the zero value is `depth`
 }
 
