@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/internal/app"
+	"github.com/loopserve/loopserve/internal/store"
 )
 
 func serveCommand() *cobra.Command {
@@ -55,9 +57,13 @@ Each flag is also a key of the file of --config, and an environment variable (--
 				return fmt.Errorf("listen is %q: %w", cfg.Listen, err)
 			}
 			signal.Ignore(syscall.SIGHUP) // until there are models to read again
-			rest, stop, err := app.Meanwhile(cfg, versionText(), log, l)
-			if err != nil {
-				return errors.Join(err, l.Close())
+			stop := func() {}
+			if slices.ContainsFunc(cfg.Models, store.IsCheckpoint) { // a start without fetching takes no time, and hands nothing over
+				rest, end, err := app.Meanwhile(cfg, versionText(), log, l)
+				if err != nil {
+					return errors.Join(err, l.Close())
+				}
+				l, stop = rest, end
 			}
 			err = bundles(cmd.Context(), cfg, cmd.ErrOrStderr(), func(text string) { log.Info(text) })
 			stop()
@@ -65,18 +71,18 @@ Each flag is also a key of the file of --config, and an environment variable (--
 				if interrupted(cmd.Context(), err) { // a stop before models are there is a stop
 					err = nil
 				}
-				return errors.Join(err, rest.Close())
+				return errors.Join(err, l.Close())
 			}
 			p, err := app.Open(cfg, versionText(), log)
 			if err != nil {
-				return errors.Join(err, rest.Close())
+				return errors.Join(err, l.Close())
 			}
 			defer onHangup(cmd.Context(), func(ctx context.Context) {
 				if err := p.Rescan(ctx); err != nil {
 					log.Error("reload after SIGHUP", "error", err)
 				}
 			})()
-			return p.Run(cmd.Context(), rest)
+			return p.Run(cmd.Context(), l)
 		},
 	}
 	addConfigFlags(cmd.Flags(), everySetting)
