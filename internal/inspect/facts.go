@@ -188,7 +188,7 @@ func (f *Facts) operations() {
 // What a server takes beside weights and cache, as measured: the process with ONNX Runtime's library, and the vectors of
 // hidden_size that a call keeps for each of its rows.
 const (
-	processBytes = 60 << 20
+	processBytes = 70 << 20
 	rowVectors   = 20
 )
 

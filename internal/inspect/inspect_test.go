@@ -72,8 +72,8 @@ func TestLoad(t *testing.T) {
 	if f.Memory.Total != f.Memory.Weights+f.Memory.Cache+f.Memory.Rows || f.Memory.Weights != f.FileBytes {
 		t.Errorf("the sum is wrong: %+v", f.Memory)
 	}
-	// What comes to memory: weights and cache, beside a process of 60 MiB.
-	if got, most := f.Memory.Resident-60<<20, f.Memory.Weights+f.Memory.Cache+f.Memory.Rows; got <= f.Memory.Weights+f.Memory.Cache || got > most {
+	// What comes to memory: weights and cache, beside the process.
+	if got, most := f.Memory.Resident-70<<20, f.Memory.Weights+f.Memory.Cache+f.Memory.Rows; got <= f.Memory.Weights+f.Memory.Cache || got > most {
 		t.Errorf("resident beside the process: %d bytes, want more than the cache's %d and at most %d", got, f.Memory.Cache, most)
 	}
 	// scores and values: 2 products of 20 × 32, two operations each, in 2 layers
@@ -132,7 +132,7 @@ KV policies at 4 loops:
 one token at length 10 and 4 loops: 165 k FLOPs: prelude 0, each loop 41 k, coda 1.02 k
   without a cache, stages with layers compute the whole sequence again for each token; attention's own products are not in it
 memory of 8 requests of 10 tokens at 4 loops, policy depth: 168 KiB: weights 24.4 KiB, cache 32 KiB, rows 112 KiB
-  resident in a server: 60.2 MiB
+  resident in a server: 70.2 MiB
 `
 	if page.String() != want {
 		t.Errorf("got\n%s", &page)

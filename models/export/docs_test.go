@@ -141,7 +141,7 @@ func releasedTable(t *testing.T) string {
 		token := beside + float64(m.Loops.Default)*kib(1, kvcache.F16) // under the policy depth
 		parameters, bytes := c.weigh()
 		const length = 2048
-		memory := bytes + float64(8*m.Context*m.Attention.HeadDim/2) + token*1024*float64(min(length, m.Context)) + 60<<20
+		memory := bytes + float64(8*m.Context*m.Attention.HeadDim/2) + token*1024*float64(min(length, m.Context)) + 70<<20
 		table += fmt.Sprintf("| %s | %.2f B | %s | %d (%d to %d) | %.4g / %.4g / %.4g | %.4g | %d | %.1f | %s | %s |\n", r.hub, parameters/1e9, r.licence,
 			m.Loops.Default, m.Loops.Min, m.Loops.Max, kib(1, kvcache.F32), kib(1, kvcache.F16), kib(1, kvcache.Int8), beside,
 			int(1<<20/token), memory/(1<<30), cmp.Or(decoded[r.size], "–"), r.tested)
