@@ -10,7 +10,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 typed="${PEERS:+PEERS=… }scripts/compare.sh${*:+ $*}"
 usage() { sed -n '2,7s/^# \{0,1\}//p' "$0"; }
 
-only=loopserve,loopserve-f16,loopserve-engine,genai,llamacpp,llama-server,openvino,torch,vllm
+only=loopserve,loopserve-head,loopserve-f16,loopserve-engine,genai,llamacpp,llama-server,openvino,torch,vllm
 all=$only,torch-compile # compiles for minutes, once for each C
 precisions=int4,int8,f32 rounds=3 threads=$(nproc) out=$root/out/compare docs='' given=''
 shapes=('128+64:1,4,8' '4+128:1,4,8,16,32,64')

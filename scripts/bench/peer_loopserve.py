@@ -11,18 +11,18 @@ from common import each_shape, flags, line
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 a = flags(["f32", "int8", "int4"], via=dict(default="server", choices=["server", "engine"]),
-          port=dict(type=int, default=18082), kv=dict(default="auto", help="--kv-precision"))
+          port=dict(type=int, default=18082), kv=dict(default="auto", help="--kv-precision"), head=dict(default="", help="--head of the export"))
 BIN = os.environ.get("BENCH_LOOPSERVE", os.path.join(HERE, "../../bin/loopserve"))
 VERSION = os.environ.get("BENCH_VERSION", "")
 source = json.load(open(os.path.join(a.models, "looped/config.json")))
-bundle = os.path.join(a.cache, "loopserve-" + a.precision)
+bundle = os.path.join(a.cache, "loopserve-" + a.precision + (a.head and "-head-" + a.head))
 if not os.path.exists(bundle + "/manifest.json"):
     with tempfile.TemporaryDirectory(dir=a.cache) as src:  # the checkpoint calls itself a Llama, for transformers
         config = dict(source, model_type="looped_llama", num_loop_layers=source["num_hidden_layers"])
         json.dump(config, open(src + "/config.json", "w"))
         for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
             shutil.copyfile(os.path.join(a.models, "looped", name), os.path.join(src, name))
-        subprocess.run([BIN, "export", src, "-o", bundle, "--weights", a.precision, "--name", "m"], check=True,
+        subprocess.run([BIN, "export", src, "-o", bundle, "--weights", a.precision, "--name", "m"] + (["--head", a.head] if a.head else []), check=True,
                        stdout=subprocess.DEVNULL)
 
 PAGE = 16
@@ -51,7 +51,7 @@ def measure_engine():
 def measure_server():
     with client_openai.Server([BIN, "serve", "--models", bundle, "--listen", f"127.0.0.1:{a.port}"] + engine,
                               a.port, "/readyz") as s:
-        client_openai.bench(a, "loopserve" + (f", {a.kv} pages" if a.kv != "auto" else ""), VERSION, "looped", s.pid)
+        client_openai.bench(a, "loopserve" + (f", {a.kv} pages" if a.kv != "auto" else "") + (a.head and f", {a.head} head"), VERSION, "looped", s.pid)
 
 
 for _ in each_shape(a):

@@ -6,7 +6,7 @@
 # ONLY=loopserve,llamacpp,...  PRECISIONS=int4,int8,f32
 set -uo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd); PEERS=$(realpath -m "${PEERS:-$HERE/../../.cache/peers}"); MODELS=${MODELS:-$PEERS/models/base}
-ONLY=${ONLY:-loopserve,loopserve-f16,loopserve-engine,genai,llamacpp,llama-server,openvino,torch,torch-compile,vllm}
+ONLY=${ONLY:-loopserve,loopserve-head,loopserve-f16,loopserve-engine,genai,llamacpp,llama-server,openvino,torch,torch-compile,vllm}
 PRECISIONS=${PRECISIONS:-int4,int8,f32} LIMIT=${LIMIT:-1200}
 export PEERS LLAMA_BIN=${LLAMA_BIN:-$PEERS/llama.cpp-build/bin} BENCH_TORCH_PY=$PEERS/torch/bin/python BENCH_OV_PY=$PEERS/openvino/bin/python
 cd "$HERE" || exit
@@ -36,6 +36,7 @@ for precision in ${PRECISIONS//,/ }; do
     case $who.$precision in
     loopserve.*)               go - peer_loopserve.py --precision "$precision" ;;
     loopserve-f16.*)           go - peer_loopserve.py --precision "$precision" --kv f16 ;;
+    loopserve-head.int4)       go - peer_loopserve.py --precision int4 --head int4 ;;
     loopserve-engine.*)        go - peer_loopserve.py --precision "$precision" --via engine ;;
     genai.*)                   go ort peer_genai.py --precision "${word[$precision]}" ;;
     llamacpp.*)                go llama peer_llamacpp.py --precision "${ggml[$precision]}" --model looped ;;
@@ -44,7 +45,7 @@ for precision in ${PRECISIONS//,/ }; do
     torch.f32 | torch.int8)    go torch peer_torch.py --precision "${word[$precision]}" ;;
     torch-compile.f32)         go torch peer_torch.py --compile ;;
     vllm.f32)                  go vllm peer_vllm.py --precision fp32 ;;
-    torch.* | torch-compile.* | vllm.*) absent "has no such precision" ;;
+    loopserve-head.* | torch.* | torch-compile.* | vllm.*) absent "has no such precision" ;;
     *) echo "unknown contender or precision $who $precision" >&2; exit 2 ;;
     esac
   done
