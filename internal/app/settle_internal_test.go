@@ -1,15 +1,21 @@
+//go:build cgo && linux
+
 package app
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/loopserve/loopserve/configs"
 	"github.com/loopserve/loopserve/models/bundle"
+	"github.com/loopserve/loopserve/runtime/engine"
 )
 
 // A server maps large weights, and reads them a little later: a file that was written in between ends its model, unless
@@ -92,3 +98,22 @@ func TestWeightsThatAreWrittenWhileMapped(t *testing.T) {
 		}
 	}
 }
+
+// Weights for which there is no memory stay mapped: the model goes on, and the log says that alone.
+func TestWeightsThatStayMapped(t *testing.T) {
+	b, err := bundle.Open("../../models/adder", bundle.Options{SkipHash: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	m := &model{name: "adder"}
+	a := &App{log: slog.New(slog.NewTextHandler(&log, nil)), checking: t.Context(), models: []*model{m}}
+	a.settle(m, b, withoutMemory{})
+	if got := log.String(); !strings.Contains(got, "weights stay mapped") || strings.Contains(got, "read into memory") || m.ended {
+		t.Errorf("ended: %v, %s", m.ended, got)
+	}
+}
+
+type withoutMemory struct{ engine.Engine }
+
+func (withoutMemory) Settle(context.Context) (int, error) { return 1, errors.New("no memory") }

@@ -91,13 +91,17 @@ const (
 func (a *App) settle(m *model, b *bundle.Bundle, e engine.Engine) {
 	a.behind(m, settleAfter, func() (string, error) {
 		n, err := e.Settle(a.checking)
-		switch {
-		case err != nil && a.checking.Err() == nil:
-			a.log.Warn("weights stay mapped: whoever writes to their files changes the model", "name", m.name, "error", err)
-		case n == 0:
+		if n == 0 && err == nil { // none was mapped
 			return "", nil
 		}
-		return "weights read into memory", b.Unchanged()
+		if changed := b.Unchanged(); changed != nil || err == nil {
+			return "weights read into memory", changed
+		}
+		if a.checking.Err() == nil {
+			a.log.Warn("weights stay mapped: don't write to their files, reload the model, or have verify: start read them first",
+				"name", m.name, "error", err)
+		}
+		return "", nil
 	})
 }
 
