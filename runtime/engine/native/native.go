@@ -3,6 +3,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,7 +143,7 @@ func read(f *os.File, into []byte) error {
 		reading.Go(func() { _, errs[i] = io.ReadFull(io.NewSectionReader(f, int64(from), int64(to-from)), into[from:to]) })
 	}
 	reading.Wait()
-	return errors.Join(errs...)
+	return cmp.Or(errs...)
 }
 
 // align keeps two threads from zeroing one page.
