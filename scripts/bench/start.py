@@ -3,7 +3,7 @@
 
   scripts/bench/start.py BUNDLE [--loops N] [--runs N] [--pause SECONDS] [-- further flags of loopserve serve]
 """
-import argparse, http.client, json, os, re, signal, socket, statistics, subprocess, sys, time
+import argparse, http.client, json, os, re, signal, socket, statistics, subprocess, sys, tempfile, time
 
 
 def port_of():
@@ -22,10 +22,10 @@ def ask(port, method, path, body=None):
         return 0, b""
 
 
-def until(port, path, good, p):
+def until(port, path, good, p, log):
     while not good(ask(port, "GET", path)[0]):
         if p.poll() is not None:
-            sys.exit(f"the server ended with {p.returncode}: {open(p.args[-1]).read()}")
+            sys.exit(f"the server ended with {p.returncode}: {open(log).read()}")
         time.sleep(0.002)
 
 
@@ -38,7 +38,7 @@ def once(o, log):
         try:
             marks = []
             for path, good in (("/livez", bool), ("/readyz", lambda s: s == 200)):
-                until(port, path, good, p)
+                until(port, path, good, p, log)
                 marks.append(time.perf_counter() - start)
             body = {"prompt": [1], "max_tokens": 1, "temperature": 0, "ignore_eos": True}
             for _ in range(2):  # the first token, and what a token takes once all is warm
@@ -60,11 +60,12 @@ def main():
     a.add_argument("--loops", type=int, default=0, help="of the token; 0: the model's default")
     a.add_argument("--runs", type=int, default=5, help="after one that is not counted, which reads the files into the page cache")
     a.add_argument("--pause", type=float, default=0, help="seconds between runs, in which a virtual machine gives memory back to its host")
-    a.add_argument("--log", default="/dev/null", help="where the server's log of the last run goes")
-    mine, _, flags = " ".join(sys.argv[1:]).partition(" -- ")
-    o = a.parse_args(mine.split())
-    o.flags = flags.split()
-    runs = [once(o, o.log) for _ in range(o.runs + 1)][1:]
+    a.add_argument("--log", help="where the server's log of the last run goes")
+    cut = (sys.argv + ["--"]).index("--")
+    o = a.parse_args(sys.argv[1:cut])
+    o.flags = sys.argv[cut + 1:]
+    with tempfile.NamedTemporaryFile() as temp:
+        runs = [once(o, o.log or temp.name) for _ in range(o.runs + 1)][1:]
     for i, name in enumerate(("port open", "ready", "first token", "second token")):
         each = sorted(r[0][i] for r in runs)
         print(f"{name:12}  median {statistics.median(each):.3f} s  ({each[0]:.3f} to {each[-1]:.3f})")
