@@ -19,8 +19,9 @@ static atomic_llong live_values;
 
 int ls_library_load(const char *path, const char **version, char *err, size_t err_size) {
   *version = "";
-  // Official builds send what they run, and on what, to Microsoft. Only this variable also keeps the uploader from
-  // being made: its threads, a folder in the user's cache and a database in it (Privacy.md beside the library).
+  // Official builds send what they run, and on what, to Microsoft. Only this variable also keeps the uploader
+  // from being made: its threads, a folder in the user's cache and a database in it (Privacy.md beside the
+  // library).
   setenv("ORT_DISABLE_TELEMETRY", "1", 1);
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (handle == NULL) {
