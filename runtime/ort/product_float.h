@@ -68,7 +68,7 @@ static inline __attribute__((always_inline)) void float_tile(const reading *in, 
   for (int v = 0; v < vectors; v++)
     for (int r = 0; r < rows; r++) sums[v][r] = (vf){};
   for (int64_t b = 0; b < in->blocks; b++) {
-    const uint8_t *ask = in->next != NULL ? later(in, b, groups, rows) : NULL;
+    const uint8_t *ask = in->next != NULL ? later(in, b, groups, rows) : w;
     for (int line = 0; line < LS_BLOCK / each; line++, w += LINE, ask += LINE, x += each) {
       vi raw[2 * PARTS];
       for (int v = 0; v < vectors; v++)
