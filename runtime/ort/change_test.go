@@ -10,16 +10,19 @@ import (
 	"testing"
 )
 
+func changeGraph() graph {
+	return graph{
+		inputs:  []value{{"before", Float32, []any{"rows", "width"}}, {"after", Float32, []any{"rows_after", "width_after"}}},
+		outputs: []value{{"delta", Float32, []any{"rows_out"}}},
+		nodes:   []node{{domain: "loopserve", op: "RelativeChange", inputs: []string{"before", "after"}, outputs: []string{"delta"}}},
+	}
+}
+
 // newChange is a call of a graph with one RelativeChange of states [rows, width].
 func newChange(t *testing.T, before, after []float32, rows, width int) (*Call, []float32) {
 	t.Helper()
-	g := graph{
-		inputs:  []value{{"before", Float32, []any{"rows", "width"}}, {"after", Float32, []any{"rows", "wide"}}},
-		outputs: []value{{"delta", Float32, []any{"rows"}}},
-		nodes:   []node{{domain: "loopserve", op: "RelativeChange", inputs: []string{"before", "after"}, outputs: []string{"delta"}}},
-	}
-	_, c := g.load(t)
-	in, out, delta := buffer(t, 4*len(before)), buffer(t, 4*len(after)), buffer(t, 4*rows)
+	_, c := changeGraph().load(t)
+	in, out, delta := buffer(t, 4*max(len(before), rows)), buffer(t, 4*max(len(after), rows)), buffer(t, 4*rows)
 	copy(in.F32(), before)
 	copy(out.F32(), after)
 	c.In(0, in, int64(rows), int64(width))
@@ -28,11 +31,11 @@ func newChange(t *testing.T, before, after []float32, rows, width int) (*Call, [
 	return c, delta.F32()
 }
 
-// Against plain arithmetic, with widths that fill no vector, a state of zeros and one that did not move; a row is the same to
-// the bit alone and in company.
+// Against plain arithmetic, with widths that fill no vector, a state of zeros, one that did not move and one of nothing; a row
+// is the same to the bit alone and in company.
 func TestRelativeChange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, width := range []int{1, 15, 16, 17, 1000, 4096} {
+	for _, width := range []int{0, 1, 15, 16, 17, 1000, 4096} {
 		const rows = 70
 		before, after := make([]float32, rows*width), make([]float32, rows*width)
 		for i := range before {

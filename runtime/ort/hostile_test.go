@@ -81,11 +81,12 @@ func playHostile(t *testing.T, e *Env, g graph, dims map[string][]int, fill func
 		fill(in.name, b.buffers[in.name])
 		b.bind(in.name, dims[in.name]...)
 	}
-	size := 4
-	for _, d := range out {
+	size, shape := 4, make([]int64, len(out))
+	for i, d := range out {
 		size *= d
+		shape[i] = int64(d)
 	}
-	c.Out(0, guarded(t, size), int64(out[0]), int64(out[1]))
+	c.Out(0, guarded(t, size), shape...)
 	return true, c.Run() == nil
 }
 
@@ -206,6 +207,37 @@ func TestHostileProduct(t *testing.T) {
 				dims[name][d] = hostile(rng, max(dims[name][d], 1))
 			}
 			played.add(playHostile(t, e, packedLinearGraph(p, attributes), dims, func(string, *Buffer) {}, out))
+		})
+	}
+	played.judge(t)
+}
+
+// The same of a loop's change: types, ranks and shapes are all that it has.
+func TestHostileChange(t *testing.T) {
+	e := open(t)
+	var played tally
+	for i := range rounds(t) {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(uint64(i), 17))
+			g, rows := changeGraph(), rng.IntN(20)
+			width := rng.IntN(70)
+			dims := map[string][]int{"before": {rows, width}, "after": {rows, width}}
+			in := &g.inputs[rng.IntN(2)]
+			switch rng.IntN(5) {
+			case 0:
+				in.t = Int32
+			case 1:
+				dims[in.name] = [][]int{{}, {rows * width}, {rows, width, 1}}[rng.IntN(3)]
+				in.dims = []any{"a", "b", "c"}[:len(dims[in.name])]
+			case 2:
+				dims[in.name][rng.IntN(2)] = hostile(rng, max(width, 1))
+			case 3:
+				d := rng.IntN(2)
+				dims["before"][d] = hostile(rng, max(width, 1))
+				dims["before"][1-d] *= rng.IntN(2)
+				dims["after"] = dims["before"]
+			}
+			played.add(playHostile(t, e, g, dims, func(string, *Buffer) {}, []int{rows}))
 		})
 	}
 	played.judge(t)
