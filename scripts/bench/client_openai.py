@@ -94,9 +94,8 @@ def bench(a, peer, version, model, pid, model_name="m", **extra):
     """A line for each C of the server at a.port; extra are more fields of the body."""
     for c in a.conc:
         best = None
-        for rep in range(a.repeat + 1):  # the first one warms up
-            new = a.new if rep else 4
-            out = run(a.port, [dict(model=model_name, prompt=p, max_tokens=new, temperature=0, stream=True, ignore_eos=True, **extra)
+        for rep in range(a.repeat + 1):  # the first one warms up: memory that was never written costs a virtual machine a lot
+            out = run(a.port, [dict(model=model_name, prompt=p, max_tokens=a.new, temperature=0, stream=True, ignore_eos=True, **extra)
                                for p in prompts(a, c, rep)])
             end = max(times[-1] for times, _ in out)
             if rep and (best is None or end < best[0]):
