@@ -14,7 +14,7 @@ fi
 mkdir -p .cache/sanitize
 printf '#!/bin/sh\nexec %s "$@" -O1\n' "$cc" >.cache/sanitize/cc
 chmod +x .cache/sanitize/cc
-export CC=$PWD/.cache/sanitize/cc
+export CC="'$PWD/.cache/sanitize/cc'" # quoted: Go takes a blank in it for an argument
 export ASAN_OPTIONS=detect_leaks=0 LOOPSERVE_HOSTILE=${LOOPSERVE_HOSTILE:-2000}
 export CGO_CFLAGS="$flags" CGO_LDFLAGS="-fsanitize=address,undefined -Wl,--no-as-needed -lstdc++"
 # What touches memory in new ways: tests that compare numbers and bits over many mixes play the same kernels again, for minutes.
