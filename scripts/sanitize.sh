@@ -12,9 +12,9 @@ if ! echo 'int main(void) { return 0; }' | $cc $flags -x c - -o /dev/null 2>/dev
 fi
 # -O1 after the package's own -O3, with which each of the attention's files compiles for half a minute.
 mkdir -p .cache/sanitize
-printf '#!/bin/sh\nexec %s "$@" -O1\n' "$cc" >.cache/sanitize/cc
-chmod +x .cache/sanitize/cc
-export CC="'$PWD/.cache/sanitize/cc'" # quoted: Go takes a blank in it for an argument
+printf '#!/bin/sh\nexec %s "$@" -O1\n' "$cc" >.cache/sanitize/sanitizing-cc
+chmod +x .cache/sanitize/sanitizing-cc
+export CC=sanitizing-cc PATH=$PWD/.cache/sanitize:$PATH # Go takes a blank in a path for the next argument
 export ASAN_OPTIONS=detect_leaks=0 LOOPSERVE_HOSTILE=${LOOPSERVE_HOSTILE:-2000}
 export CGO_CFLAGS="$flags" CGO_LDFLAGS="-fsanitize=address,undefined -Wl,--no-as-needed -lstdc++"
 # What touches memory in new ways: tests that compare numbers and bits over many mixes play the same kernels again, for minutes.
