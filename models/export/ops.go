@@ -78,9 +78,9 @@ func (b *builder) values(t *safetensors.Tensor) []float32 {
 
 // relativeChange appends delta = ‖h′−h‖/‖h′‖ for each row. The floor keeps a zero state from dividing by zero.
 func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
+	g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
 	if b.act == onnx.Float && !b.opt.Unfused {
 		g.NodeTo("loopserve", "RelativeChange", []string{before, after}, []string{"delta"})
-		g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
 		return
 	}
 	axes := g.Ints("delta_axes", []int64{-1}, 1)
@@ -90,7 +90,6 @@ func (b *builder) relativeChange(g *onnx.Graph, before, after string) {
 	change := g.Node("", "ReduceL2", []string{g.Node("", "Sub", []string{after, before}), axes}, keep)
 	size := g.Node("", "Max", []string{g.Node("", "ReduceL2", []string{after, axes}, keep), floor})
 	g.NodeTo("", "Div", []string{change, size}, []string{"delta"})
-	g.Output("delta", onnx.Float, onnx.Dynamic("rows"))
 }
 
 // linear appends y = x·Wᵀ, where W [n, k] is the stored matrices stacked on each other: on the CPU by
