@@ -1,15 +1,15 @@
 // The products with weights of 4 and 8 bits on processors with vectors, equal to the bit on all of them: sums
 // of codes are exact, and floats are added in one order, each multiplication with its addition in one
 // rounding. Over GCC's vectors, product_float.h, product_row.h, and what the including file defines: LS_NAME,
-// LS_TILE (rows), LS_LOAD_F16(p), LS_BIASED (1: codes of 8 bits are multiplied as they are, so that sums
-// begin at the bias), LS_HOLD_SUMS, LS_UNROLL (a pragma for the loop over a block), the type vw of LS_W
-// int32, and functions:
+// LS_TILE (rows), LS_LOAD_F16(p), the type vw of LS_W int32, LS_BIASED (1: codes of 8 bits are multiplied as
+// they are, so that sums begin at the bias), and either a function for a whole block,
+//   void LS_SUM_BLOCK(int bits, int rows, const uint8_t *w, const ls_qblock *x, vw low[], vw high[]);
+// or LS_UNROLL (a pragma for the loop over a block), LS_HOLD_SUMS, and functions:
 //   void hold(vw *v);  // keeps a value in a register where it is
 //   // Of inputs 4i to 4i+3, and 4i+4 to 4i+7:
 //   void load_codes(const uint8_t *w, int bits, int apart, int i, vw *even, vw *odd);
 //   // sum + Σ codes·inputs:
 //   vw multiply_add(vw sum, int bits, vw codes, const ls_qblock *x, int i);
-//   vw whole(vw sum, int bits);  // of what multiply_add has summed
 
 enum { VECTORS = LS_BLOCK / 4, SCALES_4 = LS_BLOCK * LS_GROUP / 2, SCALES_8 = LS_BLOCK * LS_GROUP };
 enum { MOST_VECTORS = PARTS > 2 ? PARTS : 2 };
@@ -38,6 +38,10 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
     for (int v = 0; v < vectors; v++)
       for (int r = 0; r < rows; r++)
         exact[v][r] = (vw)((vi){} + (bits == 8 && LS_BIASED ? x[r].sum.bias : 0));
+#ifdef LS_SUM_BLOCK
+    (void)high;
+    LS_SUM_BLOCK(bits, rows, w[0], x, exact[0], exact[1]);
+#else
     LS_UNROLL
     for (int i = 0; i < VECTORS; i += 2) {
       for (int v = 0; v < vectors; v++) {
@@ -51,13 +55,14 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
         }
       }
     }
+#endif
     const int last = b % LS_SHARE_4 == LS_SHARE_4 - 1 || b == in->blocks - 1;
     for (int v = 0; v < vectors; v++) {
       const uint8_t *scales = w[v] + (bits == 4 ? SCALES_4 : SCALES_8) + v % PARTS * LS_W * 2;
       vf scale = LS_LOAD_F16(scales), minimum = bits == 4 ? LS_LOAD_F16(scales + 2 * LS_GROUP) : scale;
       for (int r = 0; r < rows; r++) {
         const ls_qblock *row = x + r;
-        vi sum = (vi)whole(apart ? (vw)((vi)exact[v][r] + ((vi)high[v] >> 4)) : exact[v][r], bits);
+        vi sum = apart ? (vi)exact[v][r] + ((vi)high[v] >> 4) : (vi)exact[v][r];
         vf products = __builtin_convertvector(sum, vf);
         if (bits == 8) {
           sums[v][r] = LS_MADD(products * splat(row->scale), scale, sums[v][r]);

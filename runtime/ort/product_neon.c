@@ -61,11 +61,6 @@ static inline __attribute__((always_inline)) vw multiply_add(vw sum, int bits, v
   }
 }
 
-static inline vw whole(vw sum, int bits) {
-  (void)bits;
-  return sum;
-}
-
 #define LS_BIASED 0
 #define LS_HOLD_SUMS 1
 #define LS_UNROLL _Pragma("GCC unroll 4")

@@ -48,16 +48,8 @@ static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes) {
 #include "product_float.h"
 #include "product_row.h"
 
-#if LS_W == 8
-static inline vw inputs(const ls_qblock *x, int i) {
-  int32_t four;
-  memcpy(&four, x->codes + 4 * i, sizeof four);
-  return LS_OP(set1_epi32)(four);
-}
-#endif
-
-// Keeps a value in a register where it is: GCC otherwise loads codes again for each row, and reorders sums
-// until they spill.
+#if LS_VNNI
+// Keeps a value in a register where it is: GCC otherwise loads codes again for each row.
 static inline __attribute__((always_inline)) void hold(vw *v) { __asm__("" : "+v"(*v)); }
 
 // The codes of a vector's columns with inputs 4i to 4i+3, and 4i+4 to 4i+7; these 16-fold where they stay
@@ -76,38 +68,24 @@ static inline __attribute__((always_inline)) void load_codes(const uint8_t *w, i
   *odd = apart ? LS_ANDNOT(low, both) : LS_AND(LS_OP(srli_epi16)(both, 4), low);
 }
 
-// sum + Σ codes·inputs. Without VNNI, the 32 products of 4-bit codes with inputs, 15·127·2·8 = 30,480 for a
-// pair, are added in 16 bits; an 8-bit code's sign goes to the input, so that a pair, 128·127·2, fits.
+// sum + Σ codes·inputs.
 static inline __attribute__((always_inline)) vw multiply_add(vw sum, int bits, vw codes, const ls_qblock *x,
                                                              int i) {
+  (void)bits;
+  const int8_t *inputs = x->codes + 4 * i;
 #if LS_W == 16  // by hand: GCC spreads the inputs to a register first
-  (void)bits;
-  __asm__("vpdpbusd %2%{1to16%}, %1, %0"
-          : "+v"(sum)
-          : "v"(codes), "m"(*(const int8_t(*)[4])(x->codes + 4 * i)));
+  __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(codes), "m"(*(const int8_t(*)[4])inputs));
   return sum;
-#elif LS_VNNI
-  (void)bits;
-  return _mm256_dpbusd_avx_epi32(sum, codes, inputs(x, i));
 #else
-  vw four = inputs(x, i);
-  if (bits == 4) return LS_OP(add_epi16)(sum, LS_OP(maddubs_epi16)(codes, four));
-  codes = LS_OP(xor_si256)(codes, LS_OP(set1_epi8)(-128));
-  vw pairs = LS_OP(maddubs_epi16)(LS_OP(abs_epi8)(codes), LS_OP(sign_epi8)(four, codes));
-  return LS_OP(add_epi32)(sum, LS_OP(madd_epi16)(pairs, LS_OP(set1_epi16)(1)));
+  int32_t four;
+  memcpy(&four, inputs, sizeof four);
+  return _mm256_dpbusd_avx_epi32(sum, codes, _mm256_set1_epi32(four));
 #endif
 }
 
-// Of sums over a block: with 4 bits and without VNNI two stand in a lane.
-static inline vw whole(vw sum, int bits) {
-#if !LS_VNNI
-  if (bits == 4) return LS_OP(madd_epi16)(sum, LS_OP(set1_epi16)(1));
+#define LS_HOLD_SUMS 0
+#define LS_UNROLL
 #endif
-  (void)bits;
-  return sum;
-}
 
 #define LS_BIASED LS_VNNI
-#define LS_HOLD_SUMS !LS_VNNI
-#define LS_UNROLL
 #include "product_codes.h"
