@@ -15,7 +15,8 @@ const (
 	enough    = 16   // from it on luck is no argument
 	wrongOnes = 32   // tokens of each that pay for a try that was wrong, where luck would pay
 	mostWrong = 8    // such tries in a row
-	settled   = 128  // tokens of each between two tries where it is known that they don't pay
+	settled   = 128  // tokens of each between two tries where it is known that they don't pay, at first; doubled by each wrong one
+	rarest    = 512  // up to so many
 	oddsKept  = 64   // tries that the odds are about
 )
 
@@ -32,6 +33,7 @@ func (o odds) lucky() float64  { return (o.right + 1) / (o.tries + 1) }
 type chances struct {
 	odds     map[wager]odds
 	since    float64 // tokens since the last try, of each that decodes
+	pause    float64 // tokens until the next one, where it is known that they don't pay
 	credit   float64 // tries that may be wrong
 	company  int     // sequences that decode
 	overhead float64 // seconds of a tick beside its calls
@@ -43,7 +45,8 @@ func (c *chances) note(w wager, right bool) {
 	const keep = 1 - 1.0/oddsKept
 	o := c.odds[w]
 	o.tries, o.right = o.tries*keep+1, o.right*keep
-	if right {
+	if c.pause = min(max(2*c.pause, settled), rarest); right {
+		c.pause = settled
 		o.right++
 		c.credit = min(c.credit+1, mostWrong)
 	}
@@ -89,7 +92,7 @@ func (c *Controller) weigh(s *sequence) {
 	}
 	one := 1 / float64(max(c.chances.company, 1))
 	c.chances.since, c.chances.credit = c.chances.since+one, min(c.chances.credit+one/wrongOnes, mostWrong)
-	switch try := c.chances.since >= settled || hope > gainOn && c.chances.credit >= 1; {
+	switch try := c.chances.since >= max(c.chances.pause, settled) || hope > gainOn && c.chances.credit >= 1; {
 	case best > 0 && hope > most && c.chances.odds[wager{s.loops, at}].tries < enough: // another may pay more
 		s.draft, s.ahead = at, 1
 	case best > 0:
