@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -57,6 +58,40 @@ func checkKnown(b Body, route Route) error {
 		}
 	}
 	return nil
+}
+
+// idle are fields of OpenAI's and llama.cpp's requests that ask nothing of an answer, or nothing without one that is refused.
+var idle = []string{
+	"cache_prompt", "id_slot", "metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "store", "user",
+	"dry_allowed_length", "dry_base", "dry_penalty_last_n", "dynatemp_exponent", "reasoning_format", "repeat_last_n", "timings_per_token", "xtc_threshold",
+}
+
+// Warnings names the fields of the body that are not known: they have no effect.
+func (v *Values) Warnings() []string {
+	known := map[string]bool{}
+	for _, name := range idle {
+		known[name] = true
+	}
+	for i := range table {
+		if table[i].Routes&v.route != 0 {
+			name, _, _ := strings.Cut(table[i].Name, ".")
+			known[name] = true
+		}
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(v.body)) {
+		if !known[name] && v.body.Has(name) {
+			names = append(names, Quote(name))
+		}
+	}
+	const most = 8
+	switch n := len(names); {
+	case n == 0:
+		return nil
+	case n > most:
+		names = append(names[:most], fmt.Sprintf("and %d more", n-most))
+	}
+	return []string{"fields that are not known here have no effect: " + strings.Join(names, ", ")}
 }
 
 // misspelt finds which of our fields a name was meant to be: another program's word for it, another way of writing it,

@@ -234,7 +234,7 @@ func (p *Prompt) IDs(addSpecial bool) ([]int32, error) {
 // Prompts is what the model goes on from. It adds to the plan what the conversation and the request's body say of its answer.
 func (p *Prompt) Prompts(ctx context.Context, v *api.Values, plan *generate.Plan) ([]generate.Prompt, error) {
 	form := p.answerForm(ctx, v)
-	plan.Warnings = p.Warnings
+	plan.Warnings = append(plan.Warnings, p.Warnings...)
 	if p.tools.forced {
 		if err := plan.Hold(p.tools.answerForm(form.calls.CallSyntax)); err != nil {
 			return nil, err

@@ -87,6 +87,7 @@ func ReadEmbedding(b api.Body, t Target, call Call, lim api.Limits) (*Embedding,
 	if err := v.DecodeRest(); err != nil {
 		return nil, err
 	}
+	e.Warnings = append(e.Warnings, v.Warnings()...)
 	e.readSchedule(v, call)
 	e.base64, e.last, e.normalize = v.Text("encoding_format") == "base64", v.Text("pooling") == "last", v.Bool("normalize")
 	e.Request.NoCache = true // a cached row does not go through the loop, and has no latent to pool

@@ -84,6 +84,7 @@ func ReadPlan(b api.Body, route api.Route, t Target, call Call, lim api.Limits) 
 	if err := v.DecodeRest(); err != nil {
 		return nil, nil, err
 	}
+	p.Warnings = append(p.Warnings, v.Warnings()...)
 	p.readSchedule(v, call)
 	p.Echo = v.Bool("echo")
 	p.IgnoreEOS, p.IncludeStop = v.Bool("ignore_eos"), v.Bool("include_stop_str_in_output")
