@@ -15,7 +15,7 @@ const (
 	enough    = 16   // from it on luck is no argument
 	wrongOnes = 32   // tokens of each that pay for a try that was wrong, where luck would pay
 	mostWrong = 8    // such tries in a row
-	settled   = 128  // tokens of each between two tries where it is known that they don't pay, at first; doubled by each wrong one
+	settled   = 128  // tokens of each between two tries where it is known that they don't pay, twice as many after each wrong one
 	rarest    = 512  // up to so many
 	oddsKept  = 64   // tries that the odds are about
 )
@@ -23,8 +23,8 @@ const (
 // wager is a guess after draft of so many loops.
 type wager struct{ loops, draft int }
 
-// odds are how guesses have fared.
-type odds struct{ tries, right float64 }
+// odds are how guesses have fared; pause is the tokens until another one, where it is known that they don't pay.
+type odds struct{ tries, right, pause float64 }
 
 func (o odds) likely() float64 { return o.right / max(o.tries, 1) }
 func (o odds) lucky() float64  { return (o.right + 1) / (o.tries + 1) }
@@ -33,7 +33,6 @@ func (o odds) lucky() float64  { return (o.right + 1) / (o.tries + 1) }
 type chances struct {
 	odds     map[wager]odds
 	since    float64 // tokens since the last try, of each that decodes
-	pause    float64 // tokens until the next one, where it is known that they don't pay
 	credit   float64 // tries that may be wrong
 	company  int     // sequences that decode
 	overhead float64 // seconds of a tick beside its calls
@@ -45,8 +44,13 @@ func (c *chances) note(w wager, right bool) {
 	const keep = 1 - 1.0/oddsKept
 	o := c.odds[w]
 	o.tries, o.right = o.tries*keep+1, o.right*keep
-	if c.pause = min(max(2*c.pause, settled), rarest); right {
-		c.pause = settled
+	switch {
+	case right:
+		o.pause = settled
+	case o.tries >= enough:
+		o.pause = min(max(2*o.pause, settled), rarest)
+	}
+	if right {
 		o.right++
 		c.credit = min(c.credit+1, mostWrong)
 	}
@@ -92,7 +96,7 @@ func (c *Controller) weigh(s *sequence) {
 	}
 	one := 1 / float64(max(c.chances.company, 1))
 	c.chances.since, c.chances.credit = c.chances.since+one, min(c.chances.credit+one/wrongOnes, mostWrong)
-	switch try := c.chances.since >= max(c.chances.pause, settled) || hope > gainOn && c.chances.credit >= 1; {
+	switch try := c.chances.since >= max(c.chances.odds[wager{s.loops, at}].pause, settled) || hope > gainOn && c.chances.credit >= 1; {
 	case best > 0 && hope > most && c.chances.odds[wager{s.loops, at}].tries < enough: // another may pay more
 		s.draft, s.ahead = at, 1
 	case best > 0:

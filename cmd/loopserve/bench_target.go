@@ -91,7 +91,7 @@ func asked(cmd *cobra.Command, url string, models *string) (server *measure.HTTP
 
 func (b *benchTarget) openURL(cmd *cobra.Command) error {
 	b.http = askedOften(b.url)
-	b.http.Model, b.http.Vocab, b.http.Drafts = b.model, b.vocab, cmd.Flags().Changed("draft")
+	b.http.Model, b.http.Vocab = b.model, b.vocab
 	if b.extra != "" {
 		if err := json.Unmarshal([]byte(b.extra), &b.http.Extra); err != nil {
 			return usagef("--extra is %q: must be a JSON object, like {\"cache_prompt\":false}: %w", b.extra, err)
@@ -100,6 +100,7 @@ func (b *benchTarget) openURL(cmd *cobra.Command) error {
 	if err := b.http.Discover(cmd.Context()); err != nil {
 		return err
 	}
+	b.http.Drafts = cmd.Flags().Changed("draft") || b.http.Loops(cmd.Context())
 	b.vocab, b.name, b.where = b.http.Vocab, b.http.Model, b.url
 	b.title = b.name + " at " + b.url
 	return nil

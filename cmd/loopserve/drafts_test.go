@@ -25,6 +25,8 @@ func TestPlainIsAskedForBesideDrafts(t *testing.T) {
 		want []any // values of draft_loops; nil: left out
 	}{
 		{"eval", []string{"eval", "--model", "m", "--problems", problems, "--loops", "4", "--timed", "0"}, []any{nil}},
+		{"eval of a server with loops", []string{"eval", "--model", "looped", "--problems", problems, "--loops", "4", "--timed", "0"}, []any{0.0}},
+		{"bench of a server with loops", []string{"bench", "--model", "looped", "--loops", "4", "--runs", "1"}, []any{0.0}},
 		{"eval of drafts", []string{"eval", "--model", "m", "--problems", problems, "--loops", "4", "--timed", "0", "--draft", "2,auto"}, []any{0.0, 2.0, "auto"}},
 		{"bench", []string{"bench", "--loops", "4", "--runs", "1"}, []any{nil}},
 		{"bench without drafts", []string{"bench", "--loops", "4", "--runs", "1", "--draft", "0"}, []any{0.0}},
@@ -35,6 +37,7 @@ func TestPlainIsAskedForBesideDrafts(t *testing.T) {
 			var seen []any
 			mux := http.NewServeMux()
 			mux.HandleFunc("/v1/models", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":"m"}]}`) })
+			mux.HandleFunc("/v1/models/looped", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"loops":{"min":1,"max":8}}`) })
 			mux.HandleFunc("/v1/completions", func(w http.ResponseWriter, r *http.Request) {
 				var body map[string]any
 				if err := json.NewDecoder(r.Body).Decode(&body); err != nil {

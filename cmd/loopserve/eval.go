@@ -104,10 +104,10 @@ func (e *evaluation) run(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	server.Drafts = e.drafts != nil
 	fmt.Fprintf(tableTo(cmd, e.file), "%s, %d problems of %s\n\n", strings.Join(e.names, ","), len(e.opt.Problems), e.problems)
 	var curves []*measure.Curve
 	for _, server.Model = range e.names {
+		server.Drafts = e.drafts != nil || server.Loops(cmd.Context())
 		c, err := e.curve(cmd, server)
 		if err != nil {
 			return err

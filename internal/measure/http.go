@@ -22,7 +22,7 @@ type HTTP struct {
 	Client *http.Client
 	Model  string
 	Vocab  int // ids of prompts are below it: Discover fills it in
-	// Drafts says that draft tokens are what is measured: bodies name draft_loops 0, too, lest the server make some.
+	// Drafts says that bodies name draft_loops 0, too, lest the server make some.
 	Drafts bool
 	// Extra goes into each body, over the fields that this client sets itself.
 	Extra map[string]any
@@ -59,6 +59,12 @@ func (h *HTTP) Discover(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Loops says whether the server takes loops: then it may make drafts that nobody asked for.
+func (h *HTTP) Loops(ctx context.Context) bool {
+	_, _, err := h.Range(ctx)
+	return err == nil
 }
 
 // Range is which loops the model takes.
