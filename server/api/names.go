@@ -60,10 +60,12 @@ func checkKnown(b Body, route Route) error {
 	return nil
 }
 
-// idle are fields of OpenAI's and llama.cpp's requests that ask nothing of an answer, or nothing without one that is refused.
+// idle are fields of other servers' requests that ask nothing of an answer, or nothing without one that is refused.
 var idle = []string{
-	"cache_prompt", "id_slot", "metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "store", "user",
-	"dry_allowed_length", "dry_base", "dry_penalty_last_n", "dynatemp_exponent", "reasoning_format", "repeat_last_n", "timings_per_token", "xtc_threshold",
+	"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", // OpenAI
+	"request_id", "length_penalty", "early_stopping", // vLLM
+	"cache_prompt", "id_slot", "n_keep", "min_keep", "return_progress", "reasoning_format", "timings_per_token", "repeat_last_n", "mirostat_tau", // llama.cpp
+	"mirostat_eta", "dynatemp_exponent", "xtc_threshold", "dry_base", "dry_allowed_length", "dry_penalty_last_n",
 }
 
 // Warnings names the fields of the body that are not known: they have no effect.

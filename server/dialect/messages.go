@@ -19,7 +19,7 @@ type messagesRequest struct {
 
 // ReadMessages makes a chat of a body of POST /v1/messages.
 func ReadMessages(b api.Body, v *api.Values) (Request, error) {
-	r := &messagesRequest{request: newRequest(b, "messages", "system", "stop_sequences", "thinking", "output_config", "metadata", "tools", "tool_choice")}
+	r := &messagesRequest{request: newRequest(b, "messages", "system", "stop_sequences", "thinking", "output_config", "metadata", "tools", "tool_choice", "mcp_servers")}
 	r.names = [][2]string{{"stop", "stop_sequences"}, {"response_format.json_schema", "output_config.format"}, {"response_format", "output_config.format"}}
 	if raw := v.Raw("system"); raw != nil {
 		text, err := r.texts(raw, "system", "system")
