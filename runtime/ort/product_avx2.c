@@ -6,7 +6,8 @@
 
 // Sums over a block, of both vectors of a group's columns for up to four rows, in assembly: with four rows
 // they take all 16 registers with the weights and inputs, and GCC would have some of them in memory. Row r's
-// sums are ymm<r> and ymm1<r>, the weights ymm4 and ymm5, inputs and products ymm6 and ymm7.
+// sums are ymm<r> and ymm1<r>, the weights ymm4 and ymm5, made of ymm8 and ymm9, inputs and products ymm6 and
+// ymm7; the last two are the compiler's to fill with constants.
 static inline __attribute__((always_inline)) void sum_block(int bits, int rows, const uint8_t *w,
                                                             const ls_qblock *x, __m256i low[4],
                                                             __m256i high[4]) {

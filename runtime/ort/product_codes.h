@@ -2,7 +2,8 @@
 // of codes are exact, and floats are added in one order, each multiplication with its addition in one
 // rounding. Over GCC's vectors, product_float.h, product_row.h, and what the including file defines: LS_NAME,
 // LS_TILE (rows), LS_LOAD_F16(p), the type vw of LS_W int32, LS_BIASED (1: codes of 8 bits are multiplied as
-// they are, so that sums begin at the bias), and either a function for a whole block,
+// they are, so that sums begin at the bias), and either a function that gives a whole block's sums, without
+// LS_BIASED, where a group is two vectors,
 //   void LS_SUM_BLOCK(int bits, int rows, const uint8_t *w, const ls_qblock *x, vw low[], vw high[]);
 // or LS_UNROLL (a pragma for the loop over a block), LS_HOLD_SUMS, and functions:
 //   void hold(vw *v);  // keeps a value in a register where it is
@@ -39,6 +40,7 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int bi
       for (int r = 0; r < rows; r++)
         exact[v][r] = (vw)((vi){} + (bits == 8 && LS_BIASED ? x[r].sum.bias : 0));
 #ifdef LS_SUM_BLOCK
+    _Static_assert(PARTS == 2 && !LS_BIASED, "what LS_SUM_BLOCK is for");
     (void)high;
     LS_SUM_BLOCK(bits, rows, w[0], x, exact[0], exact[1]);
 #else
