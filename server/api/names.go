@@ -43,19 +43,28 @@ func checkNames(b Body) error {
 	return nil
 }
 
+// knows says whether the route has a row for a field, or for what is in it.
+func (r Route) knows(name string) bool {
+	return slices.ContainsFunc(table, func(f Field) bool {
+		whole, _, _ := strings.Cut(f.Name, ".")
+		return f.Routes&r != 0 && whole == name
+	})
+}
+
 // checkKnown refuses fields that the route has no row for. Only benchmarks are so strict: no client of another server
 // sends one here, and a misspelt field would measure something else.
 func checkKnown(b Body, route Route) error {
-	var known []string
-	for i := range table {
-		if table[i].Routes&route != 0 {
-			known = append(known, table[i].Name)
-		}
-	}
 	for _, name := range slices.Sorted(maps.Keys(b)) {
-		if !slices.Contains(known, name) {
-			return Bad(name, "unknown_field", "%s is not a field of a benchmark: the fields are %s", Quote(name), strings.Join(known, ", "))
+		if route.knows(name) {
+			continue
 		}
+		var known []string
+		for i := range table {
+			if table[i].Routes&route != 0 {
+				known = append(known, table[i].Name)
+			}
+		}
+		return Bad(name, "unknown_field", "%s is not a field of a benchmark: the fields are %s", Quote(name), strings.Join(known, ", "))
 	}
 	return nil
 }
@@ -70,19 +79,9 @@ var idle = []string{
 
 // Warnings names the fields of the body that are not known: they have no effect.
 func (v *Values) Warnings() []string {
-	known := map[string]bool{}
-	for _, name := range idle {
-		known[name] = true
-	}
-	for i := range table {
-		if table[i].Routes&v.route != 0 {
-			name, _, _ := strings.Cut(table[i].Name, ".")
-			known[name] = true
-		}
-	}
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(v.body)) {
-		if !known[name] && v.body.Has(name) {
+		if v.body.Has(name) && !v.route.knows(name) && !slices.Contains(idle, name) {
 			names = append(names, Quote(name))
 		}
 	}
