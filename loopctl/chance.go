@@ -44,15 +44,12 @@ func (c *chances) note(w wager, right bool) {
 	const keep = 1 - 1.0/oddsKept
 	o := c.odds[w]
 	o.tries, o.right = o.tries*keep+1, o.right*keep
-	switch {
-	case right:
-		o.pause = settled
-	case o.tries >= enough:
-		o.pause = min(max(2*o.pause, settled), rarest)
-	}
 	if right {
 		o.right++
+		o.pause = settled
 		c.credit = min(c.credit+1, mostWrong)
+	} else if o.tries >= enough {
+		o.pause = min(max(2*o.pause, settled), rarest)
 	}
 	c.odds[w] = o
 }
