@@ -65,6 +65,8 @@ int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error
 
 // Query vectors of a `few` task, and their numbers, at most.
 enum { LS_FEW_VECTORS = 64, LS_FEW_FLOATS = 8192 };
+// Tiles of a task that is not `few`, and numbers of their query vectors, at most: 256 rows of 64 numbers.
+enum { LS_TILES = 11, LS_TILE_FLOATS = 33 * LS_MAX_HEAD_DIM };
 
 typedef struct ls_task {
   const ls_attention_args *a;
@@ -87,7 +89,7 @@ typedef struct {
   // Writes the attention of a row and head, of which `count` segments have been summed, each `stride` floats
   // behind the one before.
   void (*join)(const float *parts, int64_t count, int64_t stride, int64_t head_dim, float *out);
-  int64_t tile, few;  // query vectors of a task, and up to how many for a KV head `few` pays
+  int64_t tile, few;  // query vectors of a tile, and up to how many for a KV head `few` pays
 } ls_kernels;
 #define LS_KERNELS(isa) ls_kernels_##isa##_f32, ls_kernels_##isa##_f16, ls_kernels_##isa##_int8  // by LS_KV_…
 extern const ls_kernels LS_KERNELS(portable), LS_KERNELS(avx2), LS_KERNELS(avx512);

@@ -10,10 +10,6 @@
   _mm_storeu_si128((__m128i *)(p), _mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
 #define LS_LOAD_INT8(p) ((vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
 // Of 16 registers:
-#define LS_QV 3  // 3 × 4 score accumulators
-#define LS_QK 4
-#define LS_QK2 4
-#define LS_QK3 4
-#define LS_PQ 6  // 6 × 2 value accumulators
-#define LS_PV 2
+#define LS_TQ 3
+#define LS_TV 2
 #define LS_FQ 2

@@ -10,9 +10,6 @@
   _mm256_storeu_si256((__m256i *)(p), _mm512_cvtps_ph((__m512)(v), _MM_FROUND_TO_NEAREST_INT))
 #define LS_LOAD_INT8(p) ((vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
 // Of 32 registers:
-#define LS_QV 2  // 2 × 8 score accumulators
-#define LS_QK 8
-#define LS_QK2 4
-#define LS_PQ 4  // 4 × 4 value accumulators
-#define LS_PV 4
+#define LS_TQ 6
+#define LS_TV 4
 #define LS_FQ 4

@@ -5,32 +5,21 @@
 #ifndef LOOPSERVE_ATTENTION_FEW_H
 #define LOOPSERVE_ATTENTION_FEW_H
 
-#include "attention_task.h"
+#include "attention_block.h"
 
 enum { FEW_QUERIES = 5, FEW_AHEAD = 64 };
 
 // s[i][0..3] = q[i]·k[0..3] for NQ queries.
 #define FEW_SCORES(NQ)                                                                             \
+  SCORES(few_dots_##NQ, NQ, kv_t, load_kv, one_kv)                                                 \
   static inline void few_scores_##NQ(const float *q, const kv_t *const *k, int64_t at, int64_t hd, \
                                      float *s) {                                                   \
-    vf acc[NQ][4];                                                                                 \
+    quad x[NQ];                                                                                    \
     const kv_t *row[4] = {k[0] + at, k[1] + at, k[2] + at, k[3] + at};                             \
-    memset(acc, 0, sizeof acc);                                                                    \
-    int64_t d = 0;                                                                                 \
-    for (; d + LS_W <= hd; d += LS_W) {                                                            \
-      vf kv[4];                                                                                    \
-      for (int j = 0; j < 4; j++) kv[j] = load_kv(row[j] + d);                                     \
-      for (int i = 0; i < NQ; i++) {                                                               \
-        vf qv = load(q + i * hd + d);                                                              \
-        for (int j = 0; j < 4; j++) acc[i][j] = LS_MADD(qv, kv[j], acc[i][j]);                     \
-      }                                                                                            \
-    }                                                                                              \
+    few_dots_##NQ(q, row, hd, x);                                                                  \
     for (int i = 0; i < NQ; i++) {                                                                 \
-      quad x = sum4(acc[i][0], acc[i][1], acc[i][2], acc[i][3]);                                   \
-      for (int64_t e = d; e < hd; e++)                                                             \
-        for (int j = 0; j < 4; j++) x[j] = LS_MADD1(q[i * hd + e], one_kv(row[j] + e), x[j]);      \
-      x = scaled4(x, row, hd);                                                                     \
-      memcpy(s + i * LS_KEYS, &x, sizeof x);                                                       \
+      x[i] = scaled4(x[i], row, hd);                                                               \
+      memcpy(s + i * LS_KEYS, &x[i], sizeof *x);                                                   \
     }                                                                                              \
   }
 FEW_SCORES(1)
@@ -49,28 +38,12 @@ static inline void few_scores(const float *q, int64_t nq, const kv_t *const *k, 
   if (i < nq) few_scores_1(q + i * hd, k, at, hd, s + i * LS_KEYS);
 }
 
-// acc[i] = acc[i]·fix[i] + Σ_j p[i][j]·v[j] for NQ queries and NV vectors of the head.
-#define FEW_VALUES(NQ, NV)                                                                             \
-  static inline void few_values_##NQ##_##NV(float *acc, const float *fix, const float *p,              \
-                                            const kv_t *const *v, int64_t at, int64_t n, int64_t hd) { \
-    vf x[NQ][NV];                                                                                      \
-    for (int i = 0; i < NQ; i++)                                                                       \
-      for (int c = 0; c < NV; c++) x[i][c] = load(acc + i * hd + c * LS_W) * fix[i];                   \
-    for (int64_t j = 0; j < n; j++) {                                                                  \
-      vf b[NV];                                                                                        \
-      for (int c = 0; c < NV; c++) b[c] = load_kv(v[j] + at + c * LS_W);                               \
-      for (int i = 0; i < NQ; i++)                                                                     \
-        for (int c = 0; c < NV; c++) x[i][c] = LS_MADD(b[c], splat(p[i * LS_KEYS + j]), x[i][c]);      \
-    }                                                                                                  \
-    for (int i = 0; i < NQ; i++)                                                                       \
-      for (int c = 0; c < NV; c++) store(acc + i * hd + c * LS_W, x[i][c]);                            \
-  }
-FEW_VALUES(1, 1)
-FEW_VALUES(1, 4)
-FEW_VALUES(2, 1)
-FEW_VALUES(2, 4)
+VALUES(few_values_1_1, 1, 1, kv_t, load_kv)
+VALUES(few_values_1_4, 1, 4, kv_t, load_kv)
+VALUES(few_values_2_1, 2, 1, kv_t, load_kv)
+VALUES(few_values_2_4, 2, 4, kv_t, load_kv)
 #if LS_W < 16
-FEW_VALUES(1, 8)
+VALUES(few_values_1_8, 1, 8, kv_t, load_kv)
 #endif
 
 static inline void few_values(float *acc, int64_t nq, const float *fix, const float *p, const kv_t *const *v,
@@ -94,31 +67,6 @@ static inline void few_values(float *acc, int64_t nq, const float *fix, const fl
         acc[r * hd + d] = s;
       }
   }
-}
-
-// One pass of online softmax over a row of scores, padded with -∞ to LS_KEYS: the factor for what was summed
-// before. Weights are added lane by lane, as tile_softmax does.
-static inline float few_softmax(float *s, ls_sums *sums) {
-  vf m = splat(sums->top), t = {};
-  for (int j = 0; j < LS_KEYS; j += LS_W) m = LS_MAX(m, load(s + j));
-  float high = largest(m),
-        fix = high == sums->top ? 1 : shrink(splat(sums->top), splat(high))[0];  // mostly it is
-  for (int j = 0; j < LS_KEYS; j += LS_W) {
-    vf e = exp2_neg(load(s + j) - high);
-    store(s + j, e);
-    t += e;
-  }
-  *sums = (ls_sums){high, LS_MADD1(sums->total, fix, sum(t))};
-  return fix;
-}
-
-// -∞ where a row at that position does not see the block's keys: those before `from`, after the position, and
-// before the window.
-static inline void few_mask(const ls_task *t, float *line, int64_t block, int64_t from, int64_t position) {
-  int64_t seen = position + 1 - block, window = t->a->window;
-  if (window > 0 && position - window + 1 - block > from) from = position - window + 1 - block;
-  for (int64_t j = 0; j < from && j < LS_KEYS; j++) line[j] = -INFINITY;
-  for (int64_t j = seen > 0 ? seen : 0; j < LS_KEYS; j++) line[j] = -INFINITY;
 }
 
 // Rows that are read later, asked for in the order in which they lie in memory, a part at a time: head by
@@ -193,8 +141,8 @@ static void attend_few(const ls_task *t) {
       float *line = s + i * LS_KEYS;
       if (a->softcap > 0)
         for (int64_t j = 0; j < LS_KEYS; j += LS_W) store(line + j, cap(load(line + j), a->softcap));
-      few_mask(t, line, block, from, ls_sees(a, t->span, first + i % nq / t->heads) - 1);
-      fix[i] = few_softmax(line, segment + i);
+      mask(t, line, block, from, ls_sees(a, t->span, first + i % nq / t->heads) - 1);
+      fix[i] = softmax(line, segment + i);
       scale_weights(line + from, v + from, i / nq * row, n - from, hd);
     }
     for (int64_t j = from; j < n; j += 8) {

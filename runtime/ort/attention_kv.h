@@ -154,34 +154,16 @@ static inline void scale_weights(float *p, const kv_t *const *v, int64_t at, int
   for (int64_t j = 0; LS_SCALED && j < n; j++) p[j] *= kv_scale(v[j] + at, hd);
 }
 
-// Where many queries share a block of keys or values, it is widened to float32 once, int8 without its scale;
-// float32 stays where it is.
-#if LS_KV == LS_KV_F32
-#define WIDE_FLOATS 1
-static inline const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd,
-                                        float *wide, const float **at) {
-  return rows;
-}
-#else
-#define WIDE_FLOATS (LS_KEYS * LS_MAX_HEAD_DIM)
-static const float *const *widen(const kv_t *const *rows, int64_t n, int64_t padded, int64_t hd, float *wide,
-                                 const float **at) {
-  for (int64_t j = 0; j < n; j++) {
-    float *to = wide + j * hd;
+// Where many queries share a block of n keys or values, their heads are put side by side as float32, [n, hd],
+// int8 without its scale, which goes to `scale`. In a cache they are a power of two apart, and so share few
+// sets of the first-level cache.
+static void widen(const kv_t *const *heads, int64_t n, int64_t hd, float *wide, float *scale) {
+  for (int64_t j = 0; j < n; j++, wide += hd) {
     int64_t d = 0;
-    for (; d + LS_W <= hd; d += LS_W) store(to + d, load_kv(rows[j] + d));
-    for (; d < hd; d++) to[d] = one_kv(rows[j] + d);
-    at[j] = to;
+    for (; d + LS_W <= hd; d += LS_W) store(wide + d, load_kv(heads[j] + d));
+    for (; d < hd; d++) wide[d] = one_kv(heads[j] + d);
+    if (LS_SCALED) scale[j] = kv_scale(heads[j], hd);
   }
-  for (int64_t j = n; j < padded; j++) at[j] = at[n - 1];
-  return at;
-}
-#endif
-
-// Asks for a head that will be read soon, into the second-level cache.
-static inline void fetch_head(const kv_t *head, int64_t hd) {
-  for (int64_t d = 0; d < kv_row(hd); d += LINE_BYTES / (int64_t)sizeof(kv_t))
-    __builtin_prefetch(head + d, 0, 2);
 }
 
 #endif

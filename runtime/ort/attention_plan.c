@@ -62,10 +62,15 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   }
   int64_t per_group = parted(group, least(group, p->k->tile));
   c.head_chunk = least(group, p->k->tile), c.kv_chunk = 1;
-  c.tiles = parted(rows, p->k->tile / c.head_chunk);
-  c.tile_rows = parted(rows, c.tiles);  // equal tiles, rather than a small one at the end
+  // As many tiles as there is room for, unless that leaves threads idle.
+  int64_t of_tile = p->k->tile / c.head_chunk, tiles = parted(rows, of_tile);
+  int64_t most = least(LS_TILES, LS_TILE_FLOATS / (p->k->tile * a->head_dim));
+  int64_t wanted = at_least_1(cost / (p->target * (double)per_group) + 0.5);
+  c.tile_rows =
+      parted(tiles, least(tiles, wanted > parted(tiles, most) ? wanted : parted(tiles, most))) * of_tile;
+  c.tiles = parted(rows, c.tile_rows);
   c.chunks = a->kv_heads * per_group;
-  if (c.tiles == 1)
+  if (tiles == 1)
     c.parts = cut_keys(p, rows, c.segments, at_least_1(cost / (p->target * (double)per_group)), parts_used);
   return c;
 }

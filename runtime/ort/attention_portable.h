@@ -17,9 +17,11 @@
 #define LS_MADD(a, b, c) ((a) * (b) + (c))
 #define LS_MADD1(a, b, c) ((a) * (b) + (c))
 #endif
-#define LS_QV 2
-#define LS_QK 4
-#define LS_QK2 4
-#define LS_PQ 4
-#define LS_PV 2
+#if defined(__aarch64__)  // 32 registers
+#define LS_TQ 6
+#define LS_TV 4
+#else
+#define LS_TQ 3
+#define LS_TV 2
+#endif
 #define LS_FQ 2

@@ -52,18 +52,15 @@ static inline float sum(vf v) {
   (vi) { a, b, c, d }
 #endif
 
-// The sums of four vectors, by transposition: neighbours first, one after another, four by four, and fold
-// adds these sums.
+// The sums of four vectors, by transposition: in each four lanes the first and third, the second and fourth,
+// then these two, and fold adds the rest.
 static inline quad sum4(vf a, vf b, vf c, vf d) {
-  vf ab = __builtin_shuffle(a, b, QUARTERS(0, LS_W, 1, LS_W + 1));
-  vf cd = __builtin_shuffle(c, d, QUARTERS(0, LS_W, 1, LS_W + 1));
-  vf ab2 = __builtin_shuffle(a, b, QUARTERS(2, LS_W + 2, 3, LS_W + 3));
-  vf cd2 = __builtin_shuffle(c, d, QUARTERS(2, LS_W + 2, 3, LS_W + 3));
-  vf first = __builtin_shuffle(ab, cd, QUARTERS(0, 1, LS_W, LS_W + 1));
-  vf second = __builtin_shuffle(ab, cd, QUARTERS(2, 3, LS_W + 2, LS_W + 3));
-  vf third = __builtin_shuffle(ab2, cd2, QUARTERS(0, 1, LS_W, LS_W + 1));
-  vf fourth = __builtin_shuffle(ab2, cd2, QUARTERS(2, 3, LS_W + 2, LS_W + 3));
-  return fold(first + second + third + fourth);
+  vf ab = __builtin_shuffle(a, b, QUARTERS(0, LS_W, 1, LS_W + 1)) +
+          __builtin_shuffle(a, b, QUARTERS(2, LS_W + 2, 3, LS_W + 3));
+  vf cd = __builtin_shuffle(c, d, QUARTERS(0, LS_W, 1, LS_W + 1)) +
+          __builtin_shuffle(c, d, QUARTERS(2, LS_W + 2, 3, LS_W + 3));
+  return fold(__builtin_shuffle(ab, cd, QUARTERS(0, 1, LS_W, LS_W + 1)) +
+              __builtin_shuffle(ab, cd, QUARTERS(2, 3, LS_W + 2, LS_W + 3)));
 }
 
 static inline float largest(vf v) {
