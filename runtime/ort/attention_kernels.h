@@ -3,8 +3,8 @@
 // blocks.
 //
 // The headers are a chain, each on top of the one before: attention_vector.h (arithmetic), attention_kv.h
-// (numbers of a cache), attention_prepare.h (first half of a call), attention_task.h, attention_tile.h and
-// attention_few.h (second half), and this one.
+// (numbers of a cache), attention_prepare.h (first half of a call), attention_task.h, attention_block.h (what
+// both ways to attend are made of), attention_tile.h and attention_few.h (second half), and this one.
 #include "attention_few.h"
 #include "attention_tile.h"
 
