@@ -5,14 +5,14 @@
 # target runs again, three times at most. A failing input or a panic is a failure at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-work=$(mktemp -d)
+work=$(realpath "$(mktemp -d)")
 trap 'rm -rf "$work"' EXIT
 go=${GO:-go} said=$work/said
 kept=$($go env GOCACHE)/fuzz
 grep -rEo --include='*_test.go' --exclude-dir=.cache '^func Fuzz[A-Za-z0-9]+' . | sort | while IFS=: read -r file name; do
   name=${name#func } package=${file%/*}
   binary=$work/${package//\//-}.test
-  [ -e "$binary" ] || $go test -c -vet=off -fuzz . -o "$binary" "$package" </dev/null
+  [ -e "$binary" ] || $go test -c -vet=off -ldflags=-w -fuzz . -o "$binary" "$package" </dev/null
   fuzz=("$binary" -test.run '^$' -test.fuzz "^$name\$" -test.fuzztime "${FUZZTIME:-2s}" -test.paniconexit0)
   fuzz+=(-test.fuzzcachedir "$kept/$($go list "$package")")
   for try in 1 2 3; do

@@ -10,7 +10,7 @@ if ! echo 'int main(void) { return 0; }' | $cc $flags -x c - -o /dev/null 2>/dev
   echo "not installed: libasan and libubsan of this C compiler (Debian: apt install libgcc-12-dev)"
   exit 77
 fi
-# -O1 after the package's own -O3, with which each of the attention's files compiles for half a minute.
+# -O1 after the package's own -O3, with which they would compile for minutes.
 mkdir -p .cache/sanitize
 printf '#!/bin/sh\nexec %s "$@" -O1\n' "$cc" >.cache/sanitize/sanitizing-cc
 chmod +x .cache/sanitize/sanitizing-cc

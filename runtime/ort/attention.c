@@ -144,8 +144,8 @@ typedef struct {
 static int take_task(work *w, place *at, ls_task *t) {
   int64_t n = (int64_t)atomic_fetch_add(&w->next, 1);
   if (n >= (int64_t)w->plan.tasks) return 0;
-  while (n >= at->before + at->cut.tiles * at->cut.chunks * at->cut.parts) {
-    at->before += at->cut.tiles * at->cut.chunks * at->cut.parts;
+  while (n >= at->before + at->cut.runs * at->cut.chunks * at->cut.parts) {
+    at->before += at->cut.runs * at->cut.chunks * at->cut.parts;
     at->base = at->used;
     at->cut = ls_plan_span(&w->plan, ++at->span, &at->used);
   }

@@ -65,7 +65,7 @@ int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error
 
 // Query vectors of a `few` task, and their numbers, at most.
 enum { LS_FEW_VECTORS = 64, LS_FEW_FLOATS = 8192 };
-// Tiles of a task that is not `few`, and numbers of their query vectors, at most: 256 rows of 64 numbers.
+// Tiles of a task that is not `few`, and numbers of their query vectors, at most: 264 vectors of 64 numbers.
 enum { LS_TILES = 11, LS_TILE_FLOATS = 33 * LS_MAX_HEAD_DIM };
 
 typedef struct ls_task {
@@ -103,9 +103,9 @@ typedef struct {
   int64_t room, parts;  // floats that the sums of shared segments may take, and take
 } ls_plan;
 typedef struct {
-  int64_t tiles, chunks, parts;  // of rows, of heads, of keys; their product is the number of tasks
-  int64_t tile_rows, head_chunk, kv_chunk;  // of a task: rows, query heads for a KV head, KV heads
-  int64_t segment, segments;                // the first one that the span sees, and how many they are
+  int64_t runs, chunks, parts;             // of rows, of heads, of keys; their product is the number of tasks
+  int64_t run_rows, head_chunk, kv_chunk;  // of a task: rows, query heads for a KV head, KV heads
+  int64_t segment, segments;               // the first one that the span sees, and how many they are
   int few;
 } ls_cut;
 ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, int64_t room);

@@ -48,10 +48,12 @@ func TestAttentionWritesOnlyItsOwn(t *testing.T) {
 		return wide
 	}
 	eachISA(t, func(t *testing.T) {
-		for _, headDim := range []int{1, 8, 31, 64, 200, 512} {
-			for _, spans := range [][]span{{{0, 0}, {37, 1}, {0, 0}, {3, 40}, {0, 0}}, {{300, 2}}, {{0, 0}}, {}} {
+		for _, headDim := range []int{1, 8, 31, 64, 129, 200, 352, 353, 512} { // beyond 64, as many tiles as there is room for
+			for _, spans := range [][]span{{{0, 0}, {37, 1}, {0, 0}, {3, 40}, {0, 0}}, {{300, 2}}, {{0, 0}}, {}, {{3, 100}}} {
 				a := newCase(rand.New(rand.NewPCG(13, 14)), shape{qHeads: 6, kvHeads: 2, headDim: headDim, pageSize: 5, layers: 2, layer: 1, spans: spans})
-				a.threads = 3
+				if a.threads = 3; len(spans) == 1 {
+					a.threads = 1
+				}
 				rows := int(a.cumulative[len(a.past)])
 				a.q, a.qStride = widen(a.q, rows, a.qStride, a.qStride+3), a.qStride+3
 				a.k, a.kStride = widen(a.k, rows, a.kStride, a.kStride+5), a.kStride+5

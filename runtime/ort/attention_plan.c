@@ -1,8 +1,8 @@
 //go:build cgo
 
-// How a call is cut into tasks: rows into tiles, heads into chunks and, where that leaves threads idle, keys
-// into parts of whole segments, which are joined at the end. It decides who computes what, never what comes
-// out.
+// How a call is cut into tasks: rows into runs of some tiles, heads into chunks and, where that leaves
+// threads idle, keys into parts of whole segments, which are joined at the end. It decides who computes what,
+// never what comes out.
 #include <math.h>
 
 #include "attention.h"
@@ -47,7 +47,7 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   const ls_attention_args *a = p->a;
   int64_t rows = span_rows(a, s), group = a->q_heads / a->kv_heads;
   double cost = head_cost(a, s);
-  ls_cut c = {.tiles = 0, .chunks = 1, .parts = 1, .segment = span_low(a, s) / LS_SEGMENT};
+  ls_cut c = {.runs = 0, .chunks = 1, .parts = 1, .segment = span_low(a, s) / LS_SEGMENT};
   if (rows == 0) return c;
   c.segments = parted(span_keys(a, s), LS_SEGMENT) - c.segment;
   c.few = rows * group <= p->k->few && rows * group * a->head_dim <= LS_FEW_FLOATS;
@@ -56,19 +56,19 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
     int64_t most = least(LS_FEW_VECTORS / (rows * group), LS_FEW_FLOATS / (rows * group * a->head_dim));
     c.parts = cut_keys(p, rows, c.segments, wanted, parts_used);
     c.kv_chunk = least(parted(a->kv_heads, least(parted(wanted, 2 * c.parts), a->kv_heads)), most);
-    c.tiles = 1, c.tile_rows = rows, c.head_chunk = group;
+    c.runs = 1, c.run_rows = rows, c.head_chunk = group;
     c.chunks = parted(a->kv_heads, c.kv_chunk);
     return c;
   }
-  int64_t per_group = parted(group, least(group, p->k->tile));
-  c.head_chunk = least(group, p->k->tile), c.kv_chunk = 1;
+  int64_t per_group = parted(group, p->k->tile);
+  c.head_chunk = parted(group, per_group), c.kv_chunk = 1;
   // As many tiles as there is room for, unless that leaves threads idle.
   int64_t of_tile = p->k->tile / c.head_chunk, tiles = parted(rows, of_tile);
   int64_t most = least(LS_TILES, LS_TILE_FLOATS / (p->k->tile * a->head_dim));
   int64_t wanted = at_least_1(cost / (p->target * (double)per_group) + 0.5);
-  c.tile_rows =
+  c.run_rows =
       parted(tiles, least(tiles, wanted > parted(tiles, most) ? wanted : parted(tiles, most))) * of_tile;
-  c.tiles = parted(rows, c.tile_rows);
+  c.runs = parted(rows, c.run_rows);
   c.chunks = a->kv_heads * per_group;
   if (tiles == 1)
     c.parts = cut_keys(p, rows, c.segments, at_least_1(cost / (p->target * (double)per_group)), parts_used);
@@ -78,10 +78,10 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
 ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t number, float *parts) {
   const ls_attention_args *a = p->a;
   int64_t rows = span_rows(a, s), group = a->q_heads / a->kv_heads, per_group = parted(group, c->head_chunk);
-  int64_t tile = c->tiles - 1 - number % c->tiles;  // the last tile sees the most keys: longest first
-  int64_t chunk = number / c->tiles % c->chunks, part = number / c->tiles / c->chunks;
-  ls_task t = {.a = a, .span = s, .first = tile * c->tile_rows, .few = c->few};
-  t.count = rows - t.first < c->tile_rows ? rows - t.first : c->tile_rows;
+  int64_t run = c->runs - 1 - number % c->runs;  // the last one sees the most keys: longest first
+  int64_t chunk = number / c->runs % c->chunks, part = number / c->runs / c->chunks;
+  ls_task t = {.a = a, .span = s, .first = run * c->run_rows, .few = c->few};
+  t.count = rows - t.first < c->run_rows ? rows - t.first : c->run_rows;
   t.kv_head = chunk / per_group * c->kv_chunk;
   t.kv_heads = a->kv_heads - t.kv_head < c->kv_chunk ? a->kv_heads - t.kv_head : c->kv_chunk;
   int64_t within = chunk % per_group * c->head_chunk;
@@ -106,7 +106,7 @@ ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t thr
   if (threads > 1) p.target = p.cost / (double)(4 * threads) + 1;
   for (int64_t s = 0; s < a->spans; s++) {
     ls_cut c = ls_plan_span(&p, s, &p.parts);
-    p.tasks += (size_t)(c.tiles * c.chunks * c.parts);
+    p.tasks += (size_t)(c.runs * c.chunks * c.parts);
   }
   return p;
 }

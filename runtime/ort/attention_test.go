@@ -39,7 +39,7 @@ type shape struct {
 func anyShape(rng *rand.Rand) shape {
 	pick := func(of ...int) int { return of[rng.IntN(len(of))] }
 	s := shape{
-		kvHeads: pick(1, 2, 3), headDim: pick(2, 8, 16, 24, 31, 32, 64, 80, 96, 128), pageSize: pick(1, 7, 16, 32),
+		kvHeads: pick(1, 2, 3), headDim: pick(2, 8, 16, 24, 31, 32, 64, 80, 96, 128, 160), pageSize: pick(1, 7, 16, 32),
 		layers: 1 + rng.IntN(3), qkNorm: pick(0, 0, 1, 2), window: pick(0, 0, 1, 5, 40),
 		interleaved: rng.IntN(2) == 0, packed: rng.IntN(2) == 0, gains: rng.IntN(2) == 0,
 	}

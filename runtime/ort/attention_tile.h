@@ -22,8 +22,9 @@ typedef struct {
   ls_sums segment[TILE_QUERIES], sums[TILE_QUERIES];
 } tile;
 
-// A block of keys, of which a task sees those from the `from`-th to before the `to`-th. Numbers of others are
-// 0. Values are widened when the first tile gets to them: then they are in the first-level cache.
+// A block of keys, of which a task sees those from the `from`-th to before the `to`-th. Others are zeros or
+// of an earlier block: their scores are masked, their values are not read. Values are widened when the first
+// tile gets to them: then they are in the first-level cache.
 typedef struct {
   int64_t begin, from, to;
   int values_are_wide;
@@ -37,13 +38,14 @@ static void tile_block(tile *x, keys *b) {
   const ls_task *t = &x->rows;
   const ls_attention_args *a = t->a;
   int64_t hd = a->head_dim, first = a->past[t->span] + t->first;
+  int64_t from = t->from - b->begin > b->from ? t->from - b->begin : b->from;
   int64_t to = t->to - b->begin < b->to ? t->to - b->begin : b->to;
   float s[TILE_QUERIES * LS_KEYS], fix[TILE_QUERIES] = {0};
   if (begins(t, b->begin)) {
     memset(x->acc, 0, (size_t)(TILE_QUERIES * hd) * sizeof *x->acc);
     for (int64_t i = 0; i < TILE_QUERIES; i++) x->segment[i] = (ls_sums){-FLT_MAX, 0};
   }
-  for (int64_t j = b->from / 4 * 4; j < to; j += 4) {
+  for (int64_t j = from / 4 * 4; j < to; j += 4) {
     for (int64_t i = 0; i < x->queries; i += LS_TQ) {
       quad score[LS_TQ];
       tile_dots(x->q + i * hd, b->k + j, hd, score);
@@ -61,7 +63,7 @@ static void tile_block(tile *x, keys *b) {
     float *line = s + i * LS_KEYS;
     if (a->softcap > 0)
       for (int64_t j = 0; j < LS_KEYS; j += LS_W) store(line + j, cap(load(line + j), a->softcap));
-    mask(t, line, b->begin, b->from, ls_sees(a, t->span, first + i / t->heads) - 1);
+    mask(t, line, b->begin, from, ls_sees(a, t->span, first + i / t->heads) - 1);
     fix[i] = softmax(line, x->segment + i);
     for (int64_t j = 0; LS_SCALED && j < LS_KEYS; j++) line[j] *= b->v_scale[j];
   }
@@ -69,10 +71,10 @@ static void tile_block(tile *x, keys *b) {
   for (int64_t i = 0; i < x->queries; i += TILE_VALUES) {
     int64_t last = i + TILE_VALUES <= x->queries ? i + TILE_VALUES - 1 : x->queries - 1, d = 0;
     int64_t seen = ls_sees(a, t->span, first + last / t->heads) - b->begin;
-    int64_t n = (seen < to ? seen : to) - b->from;
+    int64_t n = (seen < to ? seen : to) - from;
     float *acc = x->acc + i * hd;
-    const float *p = s + i * LS_KEYS + b->from;
-    const float *const *v = b->v + b->from;
+    const float *p = s + i * LS_KEYS + from;
+    const float *const *v = b->v + from;
     for (; d + LS_TV * LS_W <= hd; d += LS_TV * LS_W) tile_values_n(acc + d, fix + i, p, v, d, n, hd);
     for (; d + LS_W <= hd; d += LS_W) tile_values_1(acc + d, fix + i, p, v, d, n, hd);
     for (; d < hd; d++)

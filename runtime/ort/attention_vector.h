@@ -14,7 +14,6 @@ typedef float vf __attribute__((vector_size(LS_W * 4)));
 typedef int32_t vi __attribute__((vector_size(LS_W * 4)));
 typedef float vfu __attribute__((vector_size(LS_W * 4), aligned(4), may_alias));
 typedef float quad __attribute__((vector_size(16)));
-typedef int32_t quad_index __attribute__((vector_size(16)));
 
 static inline vf load(const float *p) { return *(const vfu *)p; }
 static inline void store(float *p, vf v) { *(vfu *)p = v; }
