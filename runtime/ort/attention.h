@@ -57,6 +57,11 @@ static inline int64_t ls_sees(const ls_attention_args *a, int64_t span, int64_t 
   return position + 1 > least ? position + 1 : least;
 }
 
+// The first of them.
+static inline int64_t ls_oldest(const ls_attention_args *a, int64_t position) {
+  return a->window > 0 && position >= a->window ? position - a->window + 1 : 0;
+}
+
 // Writes K and V of the rows into the caches and the attention into out. Checks all metadata before it
 // touches any memory: on an error it returns -1, with a message in e that names the field and the value.
 int ls_paged_attention(const ls_attention_args *a, const ls_pool *pool, ls_error *e);

@@ -65,10 +65,28 @@ static inline float softmax(float *s, ls_sums *sums) {
 // -∞ where a row at that position does not see the block's keys: those before `from`, after the position, and
 // before the window.
 static inline void mask(const ls_task *t, float *line, int64_t block, int64_t from, int64_t position) {
-  int64_t seen = position + 1 - block, window = t->a->window;
-  if (window > 0 && position - window + 1 - block > from) from = position - window + 1 - block;
+  int64_t seen = position + 1 - block, oldest = ls_oldest(t->a, position) - block;
+  if (oldest > from) from = oldest;
   for (int64_t j = 0; j < from && j < LS_KEYS; j++) line[j] = -INFINITY;
   for (int64_t j = seen > 0 ? seen : 0; j < LS_KEYS; j++) line[j] = -INFINITY;
+}
+
+// Scores of a row of the task and a block, of which the task sees the keys from `from` on, become weights.
+static inline float weigh(const ls_task *t, float *line, int64_t block, int64_t from, int64_t row,
+                          ls_sums *sums) {
+  const ls_attention_args *a = t->a;
+  if (a->softcap > 0)
+    for (int64_t j = 0; j < LS_KEYS; j += LS_W) store(line + j, cap(load(line + j), a->softcap));
+  mask(t, line, block, from, ls_sees(a, t->span, a->past[t->span] + t->first + row) - 1);
+  return softmax(line, sums);
+}
+
+// The i-th query vector of a task, in the scores' units.
+static inline void take_query(const ls_task *t, int64_t i, float *q) {
+  const ls_attention_args *a = t->a;
+  const float *from = task_query(t, i);
+  float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
+  for (int64_t d = 0; d < a->head_dim; d++) q[d] = from[d] * factor;
 }
 
 #endif

@@ -99,7 +99,6 @@ static inline int64_t locate_first(const ls_task *t, int64_t n, const kv_t **k, 
 static void attend_few(const ls_task *t) {
   const ls_attention_args *a = t->a;
   int64_t hd = a->head_dim, nq = t->count * t->heads, all = nq * t->kv_heads;
-  int64_t first = a->past[t->span] + t->first;
   float q[LS_FEW_FLOATS], acc[LS_FEW_FLOATS], s[LS_FEW_VECTORS * LS_KEYS];
   float fix[LS_FEW_VECTORS], ones[LS_FEW_VECTORS];
   ls_sums segment[LS_FEW_VECTORS], sums[LS_FEW_VECTORS];
@@ -109,11 +108,7 @@ static void attend_few(const ls_task *t) {
   int64_t row = kv_row(hd), bytes = t->kv_heads * row * (int64_t)sizeof(kv_t);
   while (ahead < FEW_AHEAD && ahead * bytes < 65536) ahead += 4;
   for (int64_t i = 0; i < nq; i++) ones[i] = 1;
-  float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
-  for (int64_t i = 0; i < all; i++) {
-    const float *from = task_query(t, i);
-    for (int64_t d = 0; d < hd; d++) q[i * hd + d] = from[d] * factor;
-  }
+  for (int64_t i = 0; i < all; i++) take_query(t, i, q + i * hd);
   for (int64_t block = t->from - t->from % LS_KEYS; block < t->to; block += LS_KEYS) {
     if (begins(t, block)) {
       memset(acc, 0, (size_t)(all * hd) * sizeof *acc);
@@ -139,10 +134,7 @@ static void attend_few(const ls_task *t) {
     }
     for (int64_t i = 0; i < all; i++) {
       float *line = s + i * LS_KEYS;
-      if (a->softcap > 0)
-        for (int64_t j = 0; j < LS_KEYS; j += LS_W) store(line + j, cap(load(line + j), a->softcap));
-      mask(t, line, block, from, ls_sees(a, t->span, first + i % nq / t->heads) - 1);
-      fix[i] = softmax(line, segment + i);
+      fix[i] = weigh(t, line, block, from, i % nq / t->heads, segment + i);
       scale_weights(line + from, v + from, i / nq * row, n - from, hd);
     }
     for (int64_t j = from; j < n; j += 8) {

@@ -17,10 +17,7 @@ static int64_t span_keys(const ls_attention_args *a, int64_t s) {
   return ls_sees(a, s, a->past[s] + span_rows(a, s) - 1);
 }
 
-static int64_t span_low(const ls_attention_args *a, int64_t s) {
-  int64_t low = a->window > 0 ? a->past[s] - a->window + 1 : 0;
-  return low > 0 ? low : 0;
-}
+static int64_t span_low(const ls_attention_args *a, int64_t s) { return ls_oldest(a, a->past[s]); }
 
 // What one KV head of a span costs, in multiply-adds: a key that is only read counts as some arithmetic too.
 static double head_cost(const ls_attention_args *a, int64_t s) {
@@ -87,8 +84,7 @@ ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t numbe
   int64_t within = chunk % per_group * c->head_chunk;
   t.head = t.kv_head * group + within;
   t.heads = group - within < c->head_chunk ? group - within : c->head_chunk;
-  int64_t oldest = a->window > 0 ? a->past[s] + t.first - a->window + 1 : 0;
-  t.from = oldest > 0 ? oldest : 0;
+  t.from = ls_oldest(a, a->past[s] + t.first);
   t.to = ls_sees(a, s, a->past[s] + t.first + t.count - 1);
   if (c->parts > 1) {
     int64_t from = c->segment + part * c->segments / c->parts,

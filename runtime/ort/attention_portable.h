@@ -1,6 +1,6 @@
 // Any processor: vectors of four floats, which SSE2 and NEON have and GCC breaks up elsewhere. Every 64-bit
 // ARM has NEON with FMA and float16, so there this is the form with vectors.
-#pragma GCC optimize("no-var-tracking")  // where a debugger finds variables takes a third of the time
+#pragma GCC optimize("no-var-tracking")  // a quarter of the time to compile
 #define LS_W 4
 #if defined(__SSE2__)
 #include <emmintrin.h>

@@ -22,9 +22,9 @@ typedef struct {
   ls_sums segment[TILE_QUERIES], sums[TILE_QUERIES];
 } tile;
 
-// A block of keys, of which a task sees those from the `from`-th to before the `to`-th. Others are zeros or
-// of an earlier block: their scores are masked, their values are not read. Values are widened when the first
-// tile gets to them: then they are in the first-level cache.
+// A block of keys, of which a task sees those from the `from`-th to before the `to`-th. Other keys
+// are 0 or of an earlier block, and their scores masked; other values are not read. Values are widened when
+// the first tile gets to them: then they are in the first-level cache.
 typedef struct {
   int64_t begin, from, to;
   int values_are_wide;
@@ -61,10 +61,7 @@ static void tile_block(tile *x, keys *b) {
   b->values_are_wide = 1;
   for (int64_t i = 0; i < x->queries; i++) {
     float *line = s + i * LS_KEYS;
-    if (a->softcap > 0)
-      for (int64_t j = 0; j < LS_KEYS; j += LS_W) store(line + j, cap(load(line + j), a->softcap));
-    mask(t, line, b->begin, from, ls_sees(a, t->span, first + i / t->heads) - 1);
-    fix[i] = softmax(line, x->segment + i);
+    fix[i] = weigh(t, line, b->begin, from, i / t->heads, x->segment + i);
     for (int64_t j = 0; LS_SCALED && j < LS_KEYS; j++) line[j] *= b->v_scale[j];
   }
   memset(s + x->queries * LS_KEYS, 0, (size_t)((TILE_QUERIES - x->queries) * LS_KEYS) * sizeof *s);
@@ -94,26 +91,23 @@ static void attend_tile(const ls_task *t) {
   int64_t hd = a->head_dim, per_tile = TILE_QUERIES / t->heads, tiles = 0;
   float q[LS_TILE_FLOATS], acc[LS_TILE_FLOATS], k[LS_KEYS * LS_MAX_HEAD_DIM], v[LS_KEYS * LS_MAX_HEAD_DIM];
   tile all[LS_TILES];
-  float factor = a->softcap > 0 ? a->scale : a->scale * log2e;
   for (int64_t row = 0; row < t->count; row += per_tile, tiles++) {
     tile *x = all + tiles;
     x->rows = *t;
     if (t->count > per_tile) {  // each sees other keys
       x->rows.first = t->first + row;
       x->rows.count = t->count - row < per_tile ? t->count - row : per_tile;
-      int64_t first = a->past[t->span] + x->rows.first, oldest = a->window > 0 ? first - a->window + 1 : 0;
-      x->rows.from = oldest > 0 ? oldest : 0;
+      int64_t first = a->past[t->span] + x->rows.first;
+      x->rows.from = ls_oldest(a, first);
       x->rows.to = ls_sees(a, t->span, first + x->rows.count - 1);
     }
     x->queries = x->rows.count * t->heads;
     x->q = q + tiles * TILE_QUERIES * hd, x->acc = acc + tiles * TILE_QUERIES * hd;
-    for (int64_t i = 0; i < TILE_QUERIES; i++) {  // those beyond the last are computed, and not used
-      const float *from = task_query(&x->rows, i < x->queries ? i : 0);
-      for (int64_t d = 0; d < hd; d++) x->q[i * hd + d] = from[d] * factor;
-    }
+    for (int64_t i = 0; i < TILE_QUERIES; i++)  // those beyond the last are computed, and not used
+      take_query(&x->rows, i < x->queries ? i : 0, x->q + i * hd);
   }
   keys b = {.wide_v = v};
-  memset(k, 0, (size_t)(LS_KEYS * hd) * sizeof *k), memset(v, 0, (size_t)(LS_KEYS * hd) * sizeof *v);
+  memset(k, 0, (size_t)(LS_KEYS * hd) * sizeof *k);
   for (int64_t j = 0; j < LS_KEYS; j++) b.k[j] = k + j * hd, b.v[j] = v + j * hd;
   for (b.begin = t->from - t->from % LS_KEYS; b.begin < t->to; b.begin += LS_KEYS) {
     b.from = b.begin < t->from ? t->from - b.begin : 0;
