@@ -274,13 +274,13 @@ func TestBodyThatNeverComes(t *testing.T) {
 func TestBodyThatHasCome(t *testing.T) {
 	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
 	ts, _ := serve(t, s, server.Config{BodyTimeout: 50 * time.Millisecond})
-	res, _ := open(t, ts)
+	res := open(t, ts, s)
 	defer res.Body.Close()
 	if res.Close {
 		t.Error("the connection closes")
 	}
 	time.Sleep(150 * time.Millisecond)
-	for range 3 {
+	for range 2 {
 		s.gate <- struct{}{}
 	}
 	if all, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(all), "[DONE]") {

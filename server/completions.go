@@ -170,8 +170,11 @@ func warn(c *gin.Context, warnings []string) {
 // answer is what the route makes of the deltas; nothing is left of it where it was streamed.
 func (s *Server) answer(c *gin.Context, g *generate.Sequences, a generate.Answer) (any, error) {
 	if g.Stream {
-		s.stream(c, g, a)
-		return nil, nil
+		d, err := g.Next()
+		if err == nil {
+			s.stream(c, g, a, d)
+		}
+		return nil, err
 	}
 	if err := g.Collect(a.Add); err != nil {
 		return nil, err

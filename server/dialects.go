@@ -48,8 +48,11 @@ func (s *Server) translate(c *gin.Context, route api.Route, id string, read func
 	a := r.Answer(g)
 	warn(c, g.Warnings[told:]) // the dialect's own
 	if g.Stream {
-		s.streamTyped(c, g, a)
-		return nil, nil
+		d, err := g.Next()
+		if err == nil {
+			s.streamTyped(c, g, a, d)
+		}
+		return nil, err
 	}
 	for {
 		d, err := g.Next()
@@ -65,8 +68,9 @@ func (s *Server) translate(c *gin.Context, route api.Route, id string, read func
 	return a.Whole(), nil
 }
 
-// streamTyped answers with events that have types.
-func (s *Server) streamTyped(c *gin.Context, g *generate.Sequences, a dialect.Answer) {
+// streamTyped answers with events that have types, from the first delta on, as stream does.
+func (s *Server) streamTyped(c *gin.Context, g *generate.Sequences, a dialect.Answer, d generate.Delta) {
+	var err error
 	w := newEventWriter(c)
 	send := func(events []dialect.Event) (gone bool) {
 		for _, e := range events {
@@ -80,21 +84,20 @@ func (s *Server) streamTyped(c *gin.Context, g *generate.Sequences, a dialect.An
 		return
 	}
 	for {
-		if !g.Ready() && w.flush() != nil {
-			return // the client is gone
-		}
-		d, err := g.Next()
-		if err != nil {
-			if !gone(c, err) && !send(a.Fail(s.broken(c, err))) {
-				_ = w.flush()
-			}
-			return
-		}
 		if send(a.Add(&d)) {
 			return
 		}
 		if d.Finish != "" {
 			break
+		}
+		if !g.Ready() && w.flush() != nil {
+			return // the client is gone
+		}
+		if d, err = g.Next(); err != nil {
+			if !gone(c, err) && !send(a.Fail(s.broken(c, err))) {
+				_ = w.flush()
+			}
+			return
 		}
 	}
 	s.shelf(c).Keep(a) // before the client can follow on it

@@ -29,7 +29,7 @@ func waitFor(t *testing.T, within time.Duration, what string, ok func() bool) {
 func TestDrain(t *testing.T) {
 	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
 	ts, srv := serve(t, s, server.Config{})
-	res, _ := open(t, ts)
+	res := open(t, ts, s)
 	defer res.Body.Close()
 	done := make(chan error, 1)
 	go func() { done <- srv.Shutdown(t.Context()) }()
@@ -44,7 +44,7 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("shutdown returned %v with a stream open", err)
 	default:
 	}
-	for range 3 {
+	for range 2 {
 		s.gate <- struct{}{}
 	}
 	data, err := io.ReadAll(res.Body)
@@ -60,9 +60,8 @@ func TestDrain(t *testing.T) {
 func TestDrainRunsOutOfTime(t *testing.T) {
 	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
 	ts, srv := serve(t, s, server.Config{})
-	res, _ := open(t, ts)
+	res := open(t, ts, s)
 	defer res.Body.Close()
-	s.gate <- struct{}{}
 	hears, hear := context.WithCancel(t.Context()) // one that reads nothing keeps nobody waiting
 	defer hear()
 	r := httptest.NewRequest(http.MethodPost, "/v1/completions", strings.NewReader(`{"prompt":"x","stream":true}`))

@@ -14,18 +14,12 @@ import (
 
 // stream answers with one event per token (two for a chat's first), in the order in which the choices' tokens come, and
 // the closing "[DONE]" that clients wait for. The last event carries the timings: the one with the usage, if that was
-// asked for.
-func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer) {
+// asked for. It begins with the first delta: until that is there an error has a status of its own, and a balancer may ask
+// another replica.
+func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer, d generate.Delta) {
+	var err error
 	w := newEventWriter(c)
-	for open := g.Len(); open > 0; {
-		if !g.Ready() && w.flush() != nil {
-			return // the client is gone
-		}
-		d, err := g.Next()
-		if err != nil {
-			s.endStream(c, w, err)
-			return
-		}
+	for open := g.Len(); ; {
 		if d.Finish != "" {
 			open--
 		}
@@ -40,6 +34,16 @@ func (s *Server) stream(c *gin.Context, g *generate.Sequences, a generate.Answer
 			if w.send(e) != nil {
 				return // the client is gone
 			}
+		}
+		if open == 0 {
+			break
+		}
+		if !g.Ready() && w.flush() != nil {
+			return // the client is gone
+		}
+		if d, err = g.Next(); err != nil {
+			s.endStream(c, w, err)
+			return
 		}
 	}
 	if g.IncludeUsage {
@@ -92,6 +96,7 @@ const mostHeld = 16 << 10
 // mostWritten is how many bytes have the time of one write: a reader that takes fewer in it is cut off.
 const mostWritten = 4 << 10
 
+// newEventWriter begins an answer of events; its headers go out with the first flush.
 func newEventWriter(c *gin.Context) *eventWriter {
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -105,8 +110,6 @@ func newEventWriter(c *gin.Context) *eventWriter {
 		w.rc = http.NewResponseController(inner.Unwrap())
 	}
 	w.json = api.NewEncoder(&w.held)
-	extendWrite(c)
-	_ = w.rc.Flush() // the client sees the headers at once; if it cannot, the first event will tell
 	return w
 }
 

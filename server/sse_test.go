@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -104,11 +107,13 @@ func TestStreamError(t *testing.T) {
 func TestFlushPerToken(t *testing.T) {
 	s := &script{text: "abc", finish: loopctl.FinishLength, gate: make(chan struct{})}
 	ts, _ := serve(t, s, server.Config{})
-	res, _ := open(t, ts)
+	res := open(t, ts, s)
 	defer res.Body.Close()
 	lines := bufio.NewReader(res.Body)
-	for _, want := range []string{`"text":"a"`, `"text":"b"`, `"text":"c"`} {
-		s.gate <- struct{}{}
+	for i, want := range []string{`"text":"a"`, `"text":"b"`, `"text":"c"`} {
+		if i > 0 {
+			s.gate <- struct{}{}
+		}
 		line, err := lines.ReadString('\n')
 		if err != nil || !strings.Contains(line, want) {
 			t.Fatalf("%q, %v; want %s", line, err, want)
@@ -121,17 +126,50 @@ func TestFlushPerToken(t *testing.T) {
 	}
 }
 
-// open begins a stream and returns when its headers are there.
-func open(t *testing.T, ts *httptest.Server) (*http.Response, context.CancelFunc) {
+// open begins a stream and opens the gate to its first token, with which its headers come.
+func open(t *testing.T, ts *httptest.Server, s *script) *http.Response {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, ts.URL+"/v1/completions", strings.NewReader(`{"prompt":"x","max_tokens":60,"stream":true}`))
+	go func() { s.gate <- struct{}{} }()
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, ts.URL+"/v1/completions", strings.NewReader(`{"prompt":"x","max_tokens":60,"stream":true}`))
 	res, err := ts.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(cancel)
-	return res, cancel
+	return res
+}
+
+// Until a stream's first token nothing is on the wire, so that a balancer may ask another replica; an error has its status.
+func TestStreamBeginsWithItsFirstToken(t *testing.T) {
+	const chat, typed = `{"model":"adder","messages":[{"role":"user","content":"x"}],"max_tokens":9,"stream":true}`, `{"model":"adder","input":"x","stream":true}`
+	for path, body := range map[string]string{"/v1/completions": `{"prompt":"x","stream":true}`, "/v1/chat/completions": chat, "/v1/messages": chat, "/v1/responses": typed} {
+		t.Run(path, func(t *testing.T) {
+			fails := &script{text: "a", finish: loopctl.FinishError, err: loopctl.ErrEngine}
+			ts, _ := serve(t, fails, server.Config{})
+			if a := send(t, ts, http.MethodPost, path, body); a.status != http.StatusInternalServerError || !strings.Contains(a.body, "engine failed") || strings.Contains(a.body, "data:") {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+			s := &script{text: "ab", finish: loopctl.FinishStop, gate: make(chan struct{})}
+			ts, _ = serve(t, s, server.Config{})
+			conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+			waitFor(t, time.Minute, "submitted", func() bool { n, _ := s.count(); return n == 1 })
+			_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("%d bytes before the first token, %v", n, err)
+			}
+			s.gate <- struct{}{}
+			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+			first := make([]byte, 64<<10)
+			if n, err := conn.Read(first); err != nil || !strings.Contains(string(first[:n]), "data:") {
+				t.Errorf("the first bytes have no event: %q, %v", first[:n], err)
+			}
+			s.gate <- struct{}{}
+		})
+	}
 }
 
 func TestClientGone(t *testing.T) {
