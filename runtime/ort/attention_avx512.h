@@ -1,7 +1,12 @@
 // AVX-512 F, VL and DQ.
 #pragma GCC optimize("no-var-tracking")  // a quarter of the time to compile
+#ifdef LS_EMULATE_AVX512
+#pragma GCC target("avx2,fma,f16c")
+#include "avx512_emulated.h"
+#else
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx2,fma")
 #include <immintrin.h>
+#endif
 #define LS_W 16
 #define LS_MAX(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define LS_MADD(a, b, c) ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))

@@ -10,9 +10,7 @@ static atomic_int forced = -1;
 
 static int best(void) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq"))
-    return LS_ISA_AVX512;
+  if (LS_HAS_512("f") && LS_HAS_512("vl") && LS_HAS_512("dq")) return LS_ISA_AVX512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
     return LS_ISA_AVX2;
 #endif

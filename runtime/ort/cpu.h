@@ -6,6 +6,13 @@
 #include <sched.h>
 #include <stddef.h>
 
+// Whether this processor has a part of AVX-512.
+#ifdef LS_EMULATE_AVX512
+#define LS_HAS_512(part) 1
+#else
+#define LS_HAS_512(part) __builtin_cpu_supports("avx512" part)
+#endif
+
 enum { LS_ISA_PORTABLE, LS_ISA_AVX2, LS_ISA_AVX512, LS_ISAS };
 int ls_isa(void);           // the one to run on: the best that this processor has, or the forced one
 int ls_isa_force(int isa);  // for tests: -1 gives the choice back; returns 0 where the processor has it

@@ -22,9 +22,8 @@ int ls_product_has(int isa) {
     case LS_PRODUCT_AVXVNNI:
       return ls_product_has(LS_PRODUCT_AVX2) && __builtin_cpu_supports("avxvnni");
     case LS_PRODUCT_AVX512VNNI:
-      return ls_product_has(LS_PRODUCT_AVX2) && __builtin_cpu_supports("avx512f") &&
-             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+      return ls_product_has(LS_PRODUCT_AVX2) && LS_HAS_512("f") && LS_HAS_512("vl") && LS_HAS_512("bw") &&
+             LS_HAS_512("dq") && LS_HAS_512("vnni");
 #elif defined(__aarch64__)
     case LS_PRODUCT_NEON:
       return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;

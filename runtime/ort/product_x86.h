@@ -50,7 +50,13 @@ static inline int32_t narrow(const vi q[LS_BLOCK / LS_W], int8_t *codes) {
 
 #if LS_VNNI
 // Keeps a value in a register where it is: GCC otherwise loads codes again for each row.
-static inline __attribute__((always_inline)) void hold(vw *v) { __asm__("" : "+v"(*v)); }
+static inline __attribute__((always_inline)) void hold(vw *v) {
+#if LS_W == 16 && defined(LS_EMULATE_AVX512)
+  (void)v;
+#else
+  __asm__("" : "+v"(*v));
+#endif
+}
 
 // The codes of a vector's columns with inputs 4i to 4i+3, and 4i+4 to 4i+7; these 16-fold where they stay
 // apart.
@@ -73,7 +79,9 @@ static inline __attribute__((always_inline)) vw multiply_add(vw sum, int bits, v
                                                              int i) {
   (void)bits;
   const int8_t *inputs = x->codes + 4 * i;
-#if LS_W == 16  // by hand: GCC spreads the inputs to a register first
+#if LS_W == 16 && defined(LS_EMULATE_AVX512)
+  return ls_dpbusd(sum, codes, inputs);
+#elif LS_W == 16  // by hand: GCC spreads the inputs to a register first
   __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(codes), "m"(*(const int8_t(*)[4])inputs));
   return sum;
 #else
