@@ -72,7 +72,7 @@ func (g *ONNX) checkOurs(layers int, m *Manifest) error {
 	if m.Provider == ProviderCUDA { // layers are in the page table
 		attention = slices.Delete(attention, 2, 5)
 	}
-	product := []bound{{"K", 1, 1 << 24, 0}, {"N", 1, 1 << 28, 0}, {"bits", 4, 32, 0}, {"activation", 0, 1, 0}}
+	product := []bound{{"K", 1, 1 << 24, 0}, {"N", 1, 1 << 28, 0}, {"bits", 4, 32, 0}, {"scale_bits", 8, 16, 16}, {"activation", 0, 1, 0}}
 	fed := g.isInput("key_cache") && g.isInput("value_cache")
 	var seen []int64
 	for _, n := range g.Nodes {

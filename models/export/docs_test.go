@@ -153,7 +153,7 @@ func releasedTable(t *testing.T) string {
 func (c *Checkpoint) weigh() (parameters, bytes float64) {
 	tables, table := 0, 0.0
 	for _, t := range c.Tensors {
-		n, bits := float64(t.Elements()), 5.0
+		n, bits := float64(t.Elements()), 4.5
 		switch {
 		case t.Kind == random.Buffer:
 			continue

@@ -126,10 +126,14 @@ func (b *builder) packedLinear(g *onnx.Graph, x, weights string, act int, parts 
 		key += "/swiglu"
 	}
 	k := parts[0].Shape[1]
-	p := packer{bits, 1}
+	p, scaleBits := packer{bits: bits, unit: 1}, 16
 	if bits < 16 {
-		if most := b.largest(key, parts); !kept { // else scales and minima stay the float16 that they are
-			p = newPacker(bits, most)
+		switch most := b.largest(key, parts); {
+		case kept: // scales and minima stay the float16 that they are
+		case bits == 4:
+			p.bytes, scaleBits = true, 8
+		default:
+			p = eightBits(most)
 		}
 	}
 	place := b.put(key, func(w io.Writer) error { return b.pack(w, p, act, parts, kept) })
@@ -137,7 +141,7 @@ func (b *builder) packedLinear(g *onnx.Graph, x, weights string, act int, parts 
 	inputs[linearX], inputs[linearWeights] = x, g.External(key, onnx.Uint8, place, place.Length)
 	return g.Node(onnx.Loopserve, packedLinear, inputs,
 		onnx.Attr{Name: "K", V: int(k)}, onnx.Attr{Name: "N", V: int(n)}, onnx.Attr{Name: "bits", V: bits},
-		onnx.Attr{Name: "activation", V: act}, onnx.Attr{Name: "weight_scale", V: float64(p.unit)})
+		onnx.Attr{Name: "scale_bits", V: scaleBits}, onnx.Attr{Name: "activation", V: act}, onnx.Attr{Name: "weight_scale", V: float64(p.unit)})
 }
 
 // sameBlocks reports whether the parts have numbers of few bits that the packed layout holds as they are.

@@ -11,23 +11,25 @@ import (
 
 // The layout that loopserve.PackedLinear reads (docs/bundle-format.md): groups of 16 columns of the product, each a run
 // of blocks of 32 inputs, in each float numbers input by input, or the codes, then the scales, then with 4 bits the minima.
+// groupOfBytes says how blocks stand whose scales are bytes.
 const groupColumns = 16
 
-// packer writes a matrix in that layout: with 4 bits w = scale·code + minimum, with 8 bits w = scale·(code − 128), with 16
-// bits a bfloat16, with 32 a float32.
+// packer writes a matrix in that layout: with 4 bits w = scale·code + minimum, or w = column's unit·(scale·code − 4·minimum)
+// in bytes, with 8 bits w = scale·(code − 128), with 16 bits a bfloat16, with 32 a float32.
 type packer struct {
-	bits int
-	unit float32 // scales and minima are stored as float16 multiples of it: a power of two
+	bits  int
+	bytes bool    // scales and minima are bytes
+	unit  float32 // else they are float16 multiples of it: a power of two
 }
 
-// newPacker chooses the unit so that the largest scale or minimum of a matrix stays well inside float16, whose small
-// numbers then are far below what the matrix can tell apart. most is the matrix's largest absolute value.
-func newPacker(bits int, most float32) packer {
+// eightBits chooses the unit so that the largest scale of a matrix stays well inside float16, whose small numbers then are
+// far below what the matrix can tell apart. most is the matrix's largest absolute value.
+func eightBits(most float32) packer {
 	if most == 0 {
-		return packer{bits, 1}
+		return packer{bits: 8, unit: 1}
 	}
 	_, exponent := math.Frexp(float64(most)) // most < 2^exponent
-	return packer{bits, float32(math.Ldexp(1, max(exponent, -100)-14))}
+	return packer{bits: 8, unit: float32(math.Ldexp(1, max(exponent, -100)-14))}
 }
 
 func (p packer) blockBytes() int64 {
@@ -57,6 +59,9 @@ func newColumn(k int64, kept bool) column {
 func (p packer) group(w io.Writer, columns []column) error {
 	if p.bits >= 16 {
 		return p.floats(w, columns)
+	}
+	if p.bytes {
+		return groupOfBytes(w, columns)
 	}
 	k := len(columns[0].values)
 	block := make([]byte, p.blockBytes())
@@ -95,14 +100,11 @@ func (p packer) block(block []byte, c int, from *column, at int) {
 	var codes [blockSize]uint8
 	var scale, minimum uint16
 	values := from.values[at:min(at+blockSize, len(from.values))]
-	switch {
-	case from.codes != nil: // whole blocks
+	if from.codes != nil { // whole blocks
 		copy(codes[:], from.codes[at:])
 		scale, minimum = from.scales[at/blockSize], from.minima[at/blockSize]
-	case p.bits == 8:
+	} else {
 		scale = p.quantize8(&codes, values)
-	default:
-		scale, minimum = p.quantize4(&codes, values)
 	}
 	if p.bits == 8 {
 		for i, code := range codes {
@@ -144,36 +146,106 @@ func (p packer) quantize8(codes *[blockSize]uint8, values []float32) (scale uint
 	return scale
 }
 
-// quantize4 chooses the scale and the minimum whose codes leave the least squared error. It starts from the line through
-// the block's least and largest, tries ranges a little wider and narrower than that, and fits each one's codes.
-func (p packer) quantize4(codes *[blockSize]uint8, values []float32) (scale, minimum uint16) {
-	low, high := values[0], values[0]
+// groupOfBytes is group for scales and minima that are bytes: two blocks side by side, and each column's unit at the end.
+func groupOfBytes(w io.Writer, columns []column) error {
+	const codes, pair = groupColumns * blockSize / 2, groupColumns*blockSize + 4*groupColumns
+	blocks := int(blocksOf(int64(len(columns[0].values))))
+	group := make([]byte, (blocks+1)/2*pair+4*groupColumns)
+	for c, column := range columns {
+		lines, most := make([]fitted, blocks), float32(0)
+		for b := range lines {
+			lines[b] = lineOf(column.block(b))
+			most = max(most, lines[b].scale)
+		}
+		unit := most / mostScale
+		if unit < 0x1p-126 { // its inverse may be infinite
+			continue
+		}
+		binary.LittleEndian.PutUint32(group[len(group)-4*groupColumns+4*c:], math.Float32bits(unit))
+		for b, line := range lines {
+			best := line.inBytes(column.block(b), unit)
+			at := group[b/2*pair:]
+			for i, code := range best.codes {
+				at[b%2*codes+i/8*64+4*c+i%4] |= code << (i & 4)
+			}
+			scales := at[2*codes+b%2*2*groupColumns:]
+			scales[c], scales[groupColumns+c] = best.scale, best.minimum
+		}
+	}
+	_, err := w.Write(group)
+	return err
+}
+
+// block is the column's inputs of a block.
+func (c *column) block(b int) []float32 {
+	return c.values[b*blockSize : min((b+1)*blockSize, len(c.values))]
+}
+
+// mostScale is the largest scale of a byte: the products of four blocks with it stay below 2²⁴, where float32 has each
+// integer, and the largest minimum, 4·255, is 15 of it.
+const mostScale = 68
+
+// lineOf looks for the line whose codes leave the least squared error of a block. It starts from the one through its least
+// and largest and zero, tries ranges a little wider and narrower than that, and fits each one's codes. Its minimum is one
+// that inBytes can have.
+func lineOf(values []float32) fitted {
+	low, high := float32(0), float32(0)
 	for _, v := range values {
 		low, high = min(low, v), max(high, v)
 	}
-	line := fitted{minimum: 0, scale: (high - low) / 15}
-	if line.scale > 0 {
-		var above [blockSize]float32 // of the least: sums of squares do not cancel
-		for i, v := range values {
-			above[i] = v - low
-		}
-		start := 15 / (high - low)
-		for _, wider := range [...]float32{0, -0.5, 0.5, 1, 1.5} {
-			line.try(above[:len(values)], start*(1+wider/15), 0)
-		}
-		line.try(above[:len(values)], 1/line.scale, line.minimum) // the fitted line may move codes
+	whole := fitted{scale: (high - low) / 15, minimum: low}
+	if whole.scale == 0 {
+		return whole
 	}
-	scale, minimum = float16.Of(line.scale/p.unit), float16.Of((low+line.minimum)/p.unit)
-	s, m, inverse := p.widen(scale), p.widen(minimum), float32(0)
-	if s > 0 {
-		inverse = 1 / s
+	var above [blockSize]float32 // of low: sums of squares do not cancel
+	for i, v := range values {
+		above[i] = v - low
 	}
-	for i := range codes {
-		if codes[i] = 0; i < len(values) {
-			codes[i] = uint8(code15((values[i] - m) * inverse))
+	line := fitted{scale: whole.scale}
+	for _, wider := range [...]float32{0, -0.5, 0.5, 1, 1.5} {
+		line.try(above[:len(values)], (1+wider/15)/whole.scale, 0)
+	}
+	line.try(above[:len(values)], 1/line.scale, line.minimum) // the fitted line may move codes
+	if line.minimum += low; line.minimum > 0 || -line.minimum > 15*line.scale {
+		return whole
+	}
+	return line
+}
+
+// levels is a block whose scale and minimum are bytes.
+type levels struct {
+	codes          [blockSize]uint8
+	scale, minimum uint8
+}
+
+// inBytes finds the scale and the minimum near a line that leave the least squared error: of the two multiples of unit next
+// to its scale, each with the line's minimum and with those that the codes then ask for.
+func (f *fitted) inBytes(values []float32, unit float32) (best levels) {
+	var x [blockSize]float32 // in units
+	for i, v := range values {
+		x[i] = v / unit
+	}
+	least, down := float32(math.Inf(1)), min(max(int(f.scale/unit), 1), mostScale)
+	for scale := down; scale <= min(down+1, mostScale); scale++ {
+		step, inverse, minimum := float32(scale), 1/float32(scale), f.minimum/unit
+		for range 3 {
+			try := levels{scale: uint8(scale), minimum: uint8(min(max(nearest(minimum/-4, 255), 0), 255))}
+			from := 4 * float32(try.minimum)
+			sum, wrong := float32(0), float32(0)
+			for i, v := range x[:len(values)] {
+				code := code15((v + from) * inverse)
+				try.codes[i] = uint8(code)
+				rest := v - float32(code)*step
+				sum += rest
+				wrong += (rest + from) * (rest + from)
+			}
+			if wrong < least {
+				least, best = wrong, try
+			}
+			minimum = sum / float32(len(values))
 		}
 	}
-	return scale, minimum
+	return best
 }
 
 // fitted is the best line so far, and how much of the block's squared sum it explains.

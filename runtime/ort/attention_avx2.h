@@ -10,6 +10,7 @@
 #define LS_STORE_F16(p, v) \
   _mm_storeu_si128((__m128i *)(p), _mm256_cvtps_ph((__m256)(v), _MM_FROUND_TO_NEAREST_INT))
 #define LS_LOAD_INT8(p) ((vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
+#define LS_LOAD_UINT8(p) ((vf)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
 // Of 16 registers:
 #define LS_TQ 3
 #define LS_TV 2

@@ -15,6 +15,7 @@
 #define LS_STORE_F16(p, v) \
   _mm256_storeu_si256((__m256i *)(p), _mm512_cvtps_ph((__m512)(v), _MM_FROUND_TO_NEAREST_INT))
 #define LS_LOAD_INT8(p) ((vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
+#define LS_LOAD_UINT8(p) ((vf)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
 // Of 32 registers:
 #define LS_TQ 6
 #define LS_TV 4

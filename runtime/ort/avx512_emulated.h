@@ -36,6 +36,7 @@ LS_FLOATS(cvtepi32_ps, (__m512i v), _mm256_cvtepi32_ps(LS_I(v)))
 LS_FLOATS(cvtph_ps, (__m256i v),
           _mm256_cvtph_ps(h ? _mm256_extracti128_si256(v, 1) : _mm256_castsi256_si128(v)))
 LS_INTS(cvtepi8_epi32, (__m128i v), _mm256_cvtepi8_epi32(h ? _mm_srli_si128(v, 8) : v))
+LS_INTS(cvtepu8_epi32, (__m128i v), _mm256_cvtepu8_epi32(h ? _mm_srli_si128(v, 8) : v))
 LS_INTS(loadu_si512, (const void *p), _mm256_loadu_si256((const __m256i *)p + h))
 LS_INTS(set1_epi8, (char c), _mm256_set1_epi8(c))
 LS_INTS(and_si512, (__m512i a, __m512i b), _mm256_and_si256(LS_I(a), LS_I(b)))
@@ -72,6 +73,7 @@ static inline __m512i ls_dpbusd(__m512i sum, __m512i codes, const int8_t *inputs
 #define _mm512_cvtph_ps ls_cvtph_ps
 #define _mm512_cvtps_ph(v, nearest) ls_to_f16(v)
 #define _mm512_cvtepi8_epi32 ls_cvtepi8_epi32
+#define _mm512_cvtepu8_epi32 ls_cvtepu8_epi32
 #define _mm512_loadu_si512 ls_loadu_si512
 #define _mm512_set1_epi8 ls_set1_epi8
 #define _mm512_and_si512 ls_and_si512

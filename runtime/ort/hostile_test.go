@@ -186,19 +186,23 @@ func TestHostileProduct(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 13))
 			swiglu, bits := rng.IntN(3) == 0, []int{4, 8, 16, 32}[rng.IntN(4)]
 			k, n, rows := 1+rng.IntN(100), 2*(1+rng.IntN(40)), rng.IntN(20)
-			p := &product{rows: rows, k: k, n: n, bits: bits, swiglu: swiglu, weightScale: 1, epsilon: 1e-6, gain: []float32{}}
+			scaleBits := 16
+			if bits == 4 && rng.IntN(2) == 0 {
+				scaleBits = 8
+			}
+			p := &product{rows: rows, k: k, n: n, bits: bits, scaleBits: scaleBits, swiglu: swiglu, weightScale: 1, epsilon: 1e-6, gain: []float32{}}
 			if !swiglu && rng.IntN(2) == 0 {
 				p.bias, p.residual = []float32{}, []float32{}
 			}
 			attributes := p.attributes()
-			dims := map[string][]int{"x": {rows, k}, "weights": {packedSize(n, k, bits, swiglu)}, "gain": {k}, "bias": {n}, "residual": {rows, n}}
+			dims := map[string][]int{"x": {rows, k}, "weights": {packedSize(n, k, bits, scaleBits, swiglu)}, "gain": {k}, "bias": {n}, "residual": {rows, n}}
 			out := []int{rows, n}
 			if swiglu {
 				out[1] = n / 2
 			}
 			switch rng.IntN(3) {
 			case 0:
-				name := []string{"K", "N", "bits", "activation"}[rng.IntN(4)]
+				name := []string{"K", "N", "bits", "scale_bits", "activation"}[rng.IntN(5)]
 				near, _ := attributes[name].(int)
 				attributes[name] = hostile(rng, max(near, 1))
 			case 1:

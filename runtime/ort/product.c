@@ -60,7 +60,9 @@ static const ls_product_kernels *kernels(void) {
   return tables[isa];
 }
 
-static int format_of(int bits) { return __builtin_ctz((unsigned)bits) - 2; }
+static int format_of(int bits, int scale_bits) {
+  return bits == 4 && scale_bits == 8 ? LS_BITS_4B : __builtin_ctz((unsigned)bits) - 2;
+}
 
 static int64_t blocks_of(int64_t k) { return (k + LS_BLOCK - 1) / LS_BLOCK; }
 
@@ -70,14 +72,9 @@ static int64_t groups_of(int64_t n, int activation) {
   return (n + LS_GROUP - 1) / LS_GROUP;
 }
 
-static size_t group_bytes(int64_t k, int bits) {
-  static const size_t block[LS_FORMATS] = {LS_BLOCK_BYTES_4, LS_BLOCK_BYTES_8, LS_BLOCK_BYTES_16,
-                                           LS_BLOCK_BYTES_32};
-  return (size_t)blocks_of(k) * block[format_of(bits)];
-}
-
-size_t ls_product_weights(int64_t n, int64_t k, int bits, int activation) {
-  return (size_t)groups_of(n, activation) * (activation == LS_SWIGLU ? 2 : 1) * group_bytes(k, bits);
+size_t ls_product_weights(int64_t n, int64_t k, int bits, int scale_bits, int activation) {
+  return (size_t)groups_of(n, activation) * (activation == LS_SWIGLU ? 2 : 1) *
+         ls_group_bytes(blocks_of(k), format_of(bits, scale_bits));
 }
 
 // Of a prepared row.
@@ -139,7 +136,7 @@ static void finish(const ls_product_args *a, int64_t row, int64_t first, const f
 static void multiply_tile(const work *w, int64_t first, int64_t groups, int64_t row) {
   const ls_product_args *a = w->a;
   const int64_t rows = tile_rows(w, row), column = first * LS_GROUP, at = row * a->n + column;
-  size_t bytes = group_bytes(a->k, a->bits);
+  size_t bytes = ls_group_bytes(blocks_of(a->k), w->format);
   float y[PIECE * LS_MOST_TILE * LS_GROUP];
   ls_product_part part = {
       .w = a->weights + (size_t)first * bytes,
@@ -214,8 +211,11 @@ static void multiply_some(void *data, size_t index) {
 
 void ls_product(const ls_product_args *a, void *scratch, const ls_pool *pool) {
   if (a->rows == 0) return;
-  work w = {
-      .a = a, .kernels = kernels(), .format = format_of(a->bits), .x = scratch, .row_bytes = row_bytes(a)};
+  work w = {.a = a,
+            .kernels = kernels(),
+            .format = format_of(a->bits, a->scale_bits),
+            .x = scratch,
+            .row_bytes = row_bytes(a)};
   w.tile = w.kernels->of[w.format].tile;
   int64_t pair = a->activation == LS_SWIGLU ? 2 : 1, groups = groups_of(a->n, a->activation);
   w.shares = pool->threads < MOST_SHARES ? pool->threads : MOST_SHARES;

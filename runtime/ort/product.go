@@ -14,6 +14,7 @@ import "unsafe"
 // which C uses during the call only.
 type product struct {
 	rows, k, n, bits     int
+	scaleBits            int // 0: 16
 	swiglu               bool
 	weightScale, epsilon float32
 	x, gain              []float32
@@ -28,6 +29,7 @@ func (p *product) run() {
 	pin := pinner{}
 	defer pin.Unpin()
 	args.rows, args.k, args.n, args.bits = C.int64_t(p.rows), C.int64_t(p.k), C.int64_t(p.n), C.int(p.bits)
+	args.scale_bits = C.int(p.scaleBits)
 	if p.swiglu {
 		args.activation = C.LS_SWIGLU
 	}
@@ -41,12 +43,12 @@ func (p *product) run() {
 }
 
 // packedSize is the number of bytes that packed weights take.
-func packedSize(n, k, bits int, swiglu bool) int {
+func packedSize(n, k, bits, scaleBits int, swiglu bool) int {
 	activation := C.int(C.LS_PLAIN)
 	if swiglu {
 		activation = C.LS_SWIGLU
 	}
-	return int(C.ls_product_weights(C.int64_t(n), C.int64_t(k), C.int(bits), activation))
+	return int(C.ls_product_weights(C.int64_t(n), C.int64_t(k), C.int(bits), C.int(scaleBits), activation))
 }
 
 // The instruction sets of the products.

@@ -16,24 +16,30 @@
 // block is 32 vectors of 16 float32, one for each input; with 16 it is 16 vectors of 16 pairs of bfloat16, of
 // inputs 2i and 2i + 1; what is beyond n and k is zero. With 4 and 8 bits it is 32·16 codes, then 16 scales
 // (float16), then, with 4 bits, 16 minima (float16): w = scale·code + minimum with 4 bits, and scale·(code −
-// 128) with 8. Codes stand in vectors of 64 bytes, 4 neighbouring inputs of column 0, then of column 1 …;
-// with 4 bits a vector holds inputs 8i … 8i+3 in its low and 8i+4 … 8i+7 in its high nibbles. What a group or
-// a block has beyond n and k is ignored, as long as its scales and minima are zeros.
+// 128) with 8. With 4 bits and scales of 8 these are a byte each, scales at most 68, and a group has 16
+// float32 at its end: w = float·(scale·code − 4·minimum). There two blocks are together, the codes of both
+// and then the rest of the first and of the second, so that codes lie in whole lines; a last one that is
+// alone has the room of two. Codes stand in vectors of 64 bytes, 4 neighbouring inputs of column 0, then of
+// column 1 …; with 4 bits a vector holds inputs 8i … 8i+3 in its low and 8i+4 … 8i+7 in its high nibbles.
+// What a group or a block has beyond n and k is ignored, as long as its scales and minima are zeros.
 enum {
   LS_GROUP = 16,
   LS_BLOCK = 32,
-  LS_BLOCK_BYTES_4 = LS_BLOCK * LS_GROUP / 2 + 4 * LS_GROUP,
+  LS_CODES_4 = LS_BLOCK * LS_GROUP / 2,
+  LS_BLOCK_BYTES_4 = LS_CODES_4 + 4 * LS_GROUP,
+  LS_BLOCK_BYTES_4B = LS_CODES_4 + 2 * LS_GROUP,
   LS_BLOCK_BYTES_8 = LS_BLOCK * LS_GROUP + 2 * LS_GROUP,
   LS_BLOCK_BYTES_16 = LS_BLOCK * LS_GROUP * 2,
   LS_BLOCK_BYTES_32 = LS_BLOCK * LS_GROUP * 4,
 };
 
-enum { LS_BITS_4, LS_BITS_8, LS_BITS_16, LS_BITS_32, LS_FORMATS };
+enum { LS_BITS_4, LS_BITS_8, LS_BITS_16, LS_BITS_32, LS_BITS_4B, LS_FORMATS };  // 4B: scales of 8 bits
 enum { LS_PLAIN, LS_SWIGLU };  // what is done with the columns
 
 typedef struct {
   int64_t rows, k, n;  // x is [rows, k]; n counts the columns of W
   int bits;            // 4, 8, 16 (bfloat16) or 32 (float32)
+  int scale_bits;      // 8, with 4 bits, or 16
   int activation;      // LS_SWIGLU: groups of gate and up take turns, out is silu(gate)·up, [rows, n/2]
   float weight_scale;  // of all scales and minima; with 4 and 8 bits
   const float *x;
@@ -47,7 +53,7 @@ typedef struct {
 
 // Bytes that the weights of n columns and k inputs take; with LS_SWIGLU n/2 columns are rounded up to groups
 // twice.
-size_t ls_product_weights(int64_t n, int64_t k, int bits, int activation);
+size_t ls_product_weights(int64_t n, int64_t k, int bits, int scale_bits, int activation);
 // Bytes of scratch that a call needs.
 size_t ls_product_scratch(const ls_product_args *a);
 // Computes out. scratch has ls_product_scratch(a) bytes, aligned to 64.
@@ -72,10 +78,18 @@ typedef struct {
   int8_t codes[LS_BLOCK];
   float scale;
   union {
-    float codes;   // with 4 bits: their sum, what a minimum is multiplied by
+    float codes;   // with 4 bits what a minimum is multiplied by: their sum, times −4·scale with bytes
     int32_t bias;  // with 8 bits: −128 · their sum
   } sum;
 } ls_qblock;
+
+// The bytes of a group of columns.
+static inline size_t ls_group_bytes(int64_t blocks, int format) {
+  static const size_t block[LS_FORMATS] = {LS_BLOCK_BYTES_4, LS_BLOCK_BYTES_8, LS_BLOCK_BYTES_16,
+                                           LS_BLOCK_BYTES_32, LS_BLOCK_BYTES_4B};
+  if (format != LS_BITS_4B) return (size_t)blocks * block[format];
+  return (size_t)(blocks + 1) / 2 * 2 * LS_BLOCK_BYTES_4B + LS_GROUP * sizeof(float);
+}
 
 // The floats from one row to the next where they are multiplied as floats: an odd number of lines, so that
 // the rows of a tile do not push each other out of the first cache.

@@ -8,12 +8,13 @@
 // they take all 16 registers with the weights and inputs, and GCC would have some of them in memory. Row r's
 // sums are ymm<r> and ymm1<r>, the weights ymm4 and ymm5, made of ymm8 and ymm9, inputs and products ymm6 and
 // ymm7; the last two are the compiler's to fill with constants.
-static inline __attribute__((always_inline)) void sum_block(int bits, int rows, const uint8_t *w,
-                                                            const ls_qblock *x, __m256i low[4],
-                                                            __m256i high[4]) {
+static inline __attribute__((always_inline)) void sum_block(int format, int rows, const uint8_t *w,
+                                                            const uint8_t *scales, const ls_qblock *x,
+                                                            __m256i low[4], __m256i high[4]) {
   register __m256i l0 __asm__("ymm0"), l1 __asm__("ymm1"), l2 __asm__("ymm2"), l3 __asm__("ymm3");
   register __m256i h0 __asm__("ymm10"), h1 __asm__("ymm11"), h2 __asm__("ymm12"), h3 __asm__("ymm13");
   const __m256i ones = _mm256_set1_epi16(1);
+  const int bits = format == LS_BITS_8 ? 8 : 4;
   // The 32 products of 4-bit codes with inputs, 15·127·2·8 = 30,480 for a pair, are added in 16 bits.
   if (bits == 4) {
     __asm__(
@@ -47,12 +48,20 @@ static inline __attribute__((always_inline)) void sum_block(int bits, int rows, 
         ".endr"
         : "=&x"(l0), "=&x"(l1), "=&x"(l2), "=&x"(l3), "=&x"(h0), "=&x"(h1), "=&x"(h2), "=&x"(h3)
         : [w] "r"(w), [x] "r"(x), [rows] "i"(rows), [row] "i"(sizeof *x), [mask] "x"(_mm256_set1_epi8(15)),
-          "m"(*(const char(*)[LS_BLOCK_BYTES_4])w), "m"(*(const ls_qblock(*)[4])x)
+          "m"(*(const char(*)[LS_CODES_4])w), "m"(*(const ls_qblock(*)[4])x)
         : "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9");
-    l0 = _mm256_madd_epi16(l0, ones), h0 = _mm256_madd_epi16(h0, ones);
-    l1 = _mm256_madd_epi16(l1, ones), h1 = _mm256_madd_epi16(h1, ones);
-    l2 = _mm256_madd_epi16(l2, ones), h2 = _mm256_madd_epi16(h2, ones);
-    l3 = _mm256_madd_epi16(l3, ones), h3 = _mm256_madd_epi16(h3, ones);
+    __m256i by = ones, high_by = ones;
+    if (format == LS_BITS_4B) {  // a column's goes to both halves of its 32 bits
+      const __m256i spread = _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1,
+                                              4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1);
+      const __m256i all = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)scales));
+      by = _mm256_shuffle_epi8(all, spread);
+      high_by = _mm256_shuffle_epi8(all, _mm256_add_epi8(spread, _mm256_set1_epi16(8)));
+    }
+    l0 = _mm256_madd_epi16(l0, by), h0 = _mm256_madd_epi16(h0, high_by);
+    l1 = _mm256_madd_epi16(l1, by), h1 = _mm256_madd_epi16(h1, high_by);
+    l2 = _mm256_madd_epi16(l2, by), h2 = _mm256_madd_epi16(h2, high_by);
+    l3 = _mm256_madd_epi16(l3, by), h3 = _mm256_madd_epi16(h3, high_by);
   } else {
     // An 8-bit code's sign goes to the input, so that a pair of products, 128·127·2, fits into 16 bits.
     __asm__(
@@ -82,7 +91,7 @@ static inline __attribute__((always_inline)) void sum_block(int bits, int rows, 
         ".endr"
         : "=&x"(l0), "=&x"(l1), "=&x"(l2), "=&x"(l3), "=&x"(h0), "=&x"(h1), "=&x"(h2), "=&x"(h3)
         : [w] "r"(w), [x] "r"(x), [rows] "i"(rows), [row] "i"(sizeof *x), [bias] "x"(_mm256_set1_epi8(-128)),
-          [ones] "x"(ones), "m"(*(const char(*)[LS_BLOCK_BYTES_8])w), "m"(*(const ls_qblock(*)[4])x)
+          [ones] "x"(ones), "m"(*(const char(*)[LS_BLOCK * LS_GROUP]) w), "m"(*(const ls_qblock(*)[4])x)
         : "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9");
   }
   low[0] = l0, high[0] = h0;

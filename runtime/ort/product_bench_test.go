@@ -52,7 +52,7 @@ func rival(rng *rand.Rand, k, n, bits int) graph {
 func BenchmarkPackedLinear(b *testing.B) {
 	const k, n = 1024, 5632
 	for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI, productNEON} {
-		for _, bits := range []int{4, 8, 16, 32} {
+		for _, bits := range []int{4, inBytes, 8, 16, 32} {
 			for _, rows := range []int{1, 2, 4, 8, 16, 128} {
 				b.Run(fmt.Sprintf("isa=%d/bits=%d/rows=%d", isa, bits, rows), func(b *testing.B) {
 					if !forceProductISA(isa) {
@@ -67,7 +67,7 @@ func BenchmarkPackedLinear(b *testing.B) {
 					x, y := buffer(b, 4*rows*k), buffer(b, 4*rows*n)
 					copy(x.F32(), p.x)
 					var calls [2]*Call
-					for i, g := range []graph{ours, rival(rng, k, n, bits)} {
+					for i, g := range []graph{ours, rival(rng, k, n, p.bits)} {
 						_, calls[i] = g.load(b)
 						calls[i].In(0, x, int64(rows), k)
 						calls[i].Out(0, y, int64(rows), n)

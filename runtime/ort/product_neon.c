@@ -61,6 +61,13 @@ static inline __attribute__((always_inline)) vw multiply_add(vw sum, int bits, v
   }
 }
 
+#define LS_LOAD_UINT8(p) load_uint8(p)
+static inline vf load_uint8(const uint8_t *p) {
+  uint32_t four;
+  memcpy(&four, p, sizeof four);
+  return (vf)vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(four)))));
+}
+
 #define LS_BIASED 0
 #define LS_HOLD_SUMS 1
 #define LS_UNROLL _Pragma("GCC unroll 4")

@@ -29,7 +29,7 @@ static const ls_op_input inputs[INPUTS] = {
 #define REFUSE(...) ls_op_refuse(&ls_packed_linear_op, __VA_ARGS__)
 
 typedef struct {
-  int64_t k, n, bits, activation;
+  int64_t k, n, bits, scale_bits, activation;
   float weight_scale, epsilon;
   int on_crew;
 } attributes;
@@ -39,6 +39,7 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
   OrtStatus *s = ls_op_integer(op, info, "K", &a->k);
   if (s == NULL) s = ls_op_integer(op, info, "N", &a->n);
   if (s == NULL) s = ls_op_integer(op, info, "bits", &a->bits);
+  if (s == NULL) s = ls_op_integer(op, info, "scale_bits", &a->scale_bits);
   if (s == NULL) s = ls_op_integer(op, info, "activation", &a->activation);
   if (s == NULL) s = ls_op_float(op, info, "weight_scale", &a->weight_scale);
   if (s == NULL) s = ls_op_float(op, info, "epsilon", &a->epsilon);
@@ -47,6 +48,8 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
   if (a->n < 1 || a->n > MOST_N) return REFUSE("N is %" PRId64 ", must be 1 to %d", a->n, MOST_N);
   if (a->bits != 4 && a->bits != 8 && a->bits != 16 && a->bits != 32)
     return REFUSE("bits is %" PRId64 ", must be 4, 8, 16 or 32", a->bits);
+  if (a->scale_bits != 16 && (a->scale_bits != 8 || a->bits != 4))
+    return REFUSE("scale_bits is %" PRId64 ", must be 16, or 8 with 4 bits", a->scale_bits);
   if (a->activation != LS_PLAIN && a->activation != LS_SWIGLU)
     return REFUSE("activation is %" PRId64 ", must be 0 (none) or 1 (SwiGLU)", a->activation);
   if (a->activation == LS_SWIGLU && a->n % 2 != 0)
@@ -57,11 +60,12 @@ static OrtStatus *read_attributes(const OrtKernelInfo *info, attributes *a) {
 }
 
 static OrtStatus *check_weights(const attributes *a, int64_t bytes) {
-  int64_t want = (int64_t)ls_product_weights(a->n, a->k, (int)a->bits, (int)a->activation);
+  int64_t want =
+      (int64_t)ls_product_weights(a->n, a->k, (int)a->bits, (int)a->scale_bits, (int)a->activation);
   if (bytes == want) return NULL;
   return REFUSE("weights have %" PRId64 " bytes, [%" PRId64 ", %" PRId64 "] in %" PRId64
-                " bits takes %" PRId64,
-                bytes, a->n, a->k, a->bits, want);
+                " bits with scales of %" PRId64 " takes %" PRId64,
+                bytes, a->n, a->k, a->bits, a->scale_bits, want);
 }
 
 // Weights that are an initializer are known before the first call.
@@ -78,7 +82,7 @@ static OrtStatus *check_initializer(const OrtKernelInfo *info, const attributes 
 static OrtStatus *create(const OrtKernelInfo *info, void **kernel) {
   attributes *a = calloc(1, sizeof *a);
   if (a == NULL) return ls_ort.CreateStatus(LS_FAIL, "out of memory");
-  a->weight_scale = 1, a->epsilon = 1e-6f, a->on_crew = ls_op_on_crew();
+  a->scale_bits = 16, a->weight_scale = 1, a->epsilon = 1e-6f, a->on_crew = ls_op_on_crew();
   OrtStatus *s = read_attributes(info, a);
   if (s == NULL) s = check_initializer(info, a);
   if (s != NULL) {
@@ -111,6 +115,7 @@ static OrtStatus *arrange(const attributes *at, const ls_tensor *in, ls_product_
       .k = at->k,
       .n = at->n,
       .bits = (int)at->bits,
+      .scale_bits = (int)at->scale_bits,
       .activation = (int)at->activation,
       .weight_scale = at->weight_scale,
       .epsilon = at->epsilon,

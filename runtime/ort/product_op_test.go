@@ -19,6 +19,9 @@ type packedLinear struct {
 
 func (p *product) attributes() map[string]any {
 	a := map[string]any{"K": p.k, "N": p.n, "bits": p.bits, "weight_scale": p.weightScale, "epsilon": p.epsilon}
+	if p.scaleBits != 0 {
+		a["scale_bits"] = p.scaleBits
+	}
 	if p.swiglu {
 		a["activation"] = 1
 	}
@@ -95,6 +98,7 @@ func TestPackedLinearThroughONNXRuntime(t *testing.T) {
 		"SwiGLU":     newProduct(rng, 9, 96, 2*40, 4, true, true),
 		"everything": withAll(rng, 7, 70, 33, 8),
 		"large":      withAll(rng, 33, 512, 700, 4),
+		"bytes":      withAll(rng, 33, 512, 700, inBytes),
 		"float32":    withAll(rng, 14, 70, 33, 32),
 		"bfloat16":   newProduct(rng, 9, 96, 2*40, 16, true, true),
 	} {
@@ -168,7 +172,7 @@ func TestPackedLinearRefusesWrongShapes(t *testing.T) {
 		says       string
 	}{
 		{"x", []int{2, 63}, []int{2, 64}, "x has 63 columns, K is 64"},
-		{"weights", []int{len(p.weights) - 1}, []int{len(p.weights)}, "weights have 1279 bytes, [32, 64] in 4 bits takes 1280"},
+		{"weights", []int{len(p.weights) - 1}, []int{len(p.weights)}, "weights have 1279 bytes, [32, 64] in 4 bits with scales of 16 takes 1280"},
 		{"gain", []int{63}, []int{64}, "gain has 63 entries, K is 64"},
 		{"bias", []int{31}, []int{32}, "bias has 31 entries, N is 32"},
 		{"residual", []int{1, 32}, []int{2, 32}, "residual is [1, 32], must be [2, 32]"},
@@ -198,12 +202,16 @@ func TestPackedLinearRefusesWrongNodes(t *testing.T) {
 		{"K", 1 << 60, "K is 1152921504606846976, must be 1 to"},
 		{"N", -1, "N is -1"},
 		{"bits", 5, "bits is 5, must be 4, 8, 16 or 32"},
+		{"scale_bits", 8, "scale_bits is 8, must be 16, or 8 with 4 bits"},
+		{"scale_bits", 4, "scale_bits is 4, must be 16, or 8 with 4 bits"},
 		{"bits", float32(4), "attribute bits must be an integer"},
 		{"activation", 2, "activation is 2"},
 		{"weight_scale", 1, "attribute weight_scale must be a float"},
 	} {
 		attributes := maps.Clone(p.attributes())
-		attributes[test.attribute] = test.v
+		if attributes[test.attribute] = test.v; test.v == 8 {
+			attributes["bits"] = 8
+		}
 		s, err := e.Load(packedLinearGraph(p, attributes).file(t), SessionOptions{})
 		if err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s = %v: error %v, want %q in it", test.attribute, test.v, err, test.says)

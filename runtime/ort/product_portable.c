@@ -67,6 +67,27 @@ static inline void multiply(const ls_product_part *p, int bits) {
   }
 }
 
+static void multiply4B(const ls_product_part *p) {
+  const size_t group = ls_group_bytes(p->blocks, LS_BITS_4B);
+  for (int64_t i = 0; i < p->groups * p->rows; i++) {
+    const uint8_t *first = p->w + (size_t)(i / p->rows) * group;
+    const ls_qblock *in = (const ls_qblock *)p->x + i % p->rows;
+    float y[LS_GROUP] = {0}, columns[LS_GROUP];
+    for (int64_t b = 0; b < p->blocks; b++, in += p->rows) {
+      const uint8_t *pair = first + (size_t)(b / 2) * 2 * LS_BLOCK_BYTES_4B, *w = pair + b % 2 * LS_CODES_4,
+                    *scales = pair + 2 * LS_CODES_4 + b % 2 * 2 * LS_GROUP;
+      for (int c = 0; c < LS_GROUP; c++) {
+        y[c] += (float)scales[LS_GROUP + c] * in->sum.codes;
+        y[c] += (float)(multiply_codes(w, 4, c, in) * scales[c]) * in->scale;
+      }
+    }
+    memcpy(columns, first + group - sizeof columns, sizeof columns);
+    for (int c = 0; c < LS_GROUP; c++) y[c] *= columns[c];
+    for (int part = 0; part < PARTS; part++)
+      put(&p->to, i / p->rows, i % p->rows, part, load(y + part * LS_W));
+  }
+}
+
 static void multiply4(const ls_product_part *p) { multiply(p, 4); }
 static void multiply8(const ls_product_part *p) { multiply(p, 8); }
 
@@ -74,6 +95,7 @@ const ls_product_kernels ls_product_portable = {
     .of = {{quantize, multiply4, 4},
            {quantize, multiply8, 4},
            {prepare_floats, multiply16, LS_FLOAT_TILE},
-           {prepare_floats, multiply32, LS_FLOAT_TILE}},
+           {prepare_floats, multiply32, LS_FLOAT_TILE},
+           {quantize, multiply4B, 4}},
     .swiglu = swiglu,
 };

@@ -36,8 +36,8 @@ static inline void enter(const ls_product_args *a, const float *x, float inverse
 
 // The blocks that share a scale. The largest is found among the bits, where NaN is above every number: it
 // makes the scale NaN, and with it all of the row's results.
-static inline void quantize_blocks(const float *x, int64_t blocks, float weight_scale, int bits,
-                                   ls_qblock *out, int64_t step) {
+static inline void quantize_blocks(const ls_product_args *a, const float *x, int64_t blocks, ls_qblock *out,
+                                   int64_t step) {
   const vf magic =
       (vf){} + 12582912.0f;  // 1.5·2^23: adding it rounds to an integer, which stands in the low bits
   vi largest_bits[2] = {{0}};
@@ -54,9 +54,9 @@ static inline void quantize_blocks(const float *x, int64_t blocks, float weight_
     for (int i = 0; i < LS_BLOCK / LS_W; i++)
       q[i] = (vi)LS_MADD(load(x + i * LS_W), splat(inverse), magic) - (vi)magic;
     int32_t codes = narrow(q, out->codes);
-    out->scale = extreme / 127 * weight_scale;
-    if (bits == 4) {
-      out->sum.codes = (float)codes;
+    out->scale = extreme / 127 * a->weight_scale;
+    if (a->bits == 4) {
+      out->sum.codes = a->scale_bits == 8 ? (float)(-4 * codes) * out->scale : (float)codes;
     } else {
       out->sum.bias = -128 * codes;
     }
@@ -70,14 +70,14 @@ static void quantize(const ls_product_args *a, int64_t row, void *tile, int64_t 
   float inverse = a->gain != NULL ? inverse_rms(x, a->k, a->epsilon) : 1;
   for (int64_t from = 0; from < a->k; from += share * LS_BLOCK, out += share * rows) {
     if (a->gain == NULL && a->k - from >= share * LS_BLOCK) {
-      quantize_blocks(x + from, share, a->weight_scale, a->bits, out, rows);
+      quantize_blocks(a, x + from, share, out, rows);
       continue;
     }
     float block[LS_SHARE_4 * LS_BLOCK];
     int64_t n = 0;
     for (; n < share && from + n * LS_BLOCK < a->k; n++)
       enter(a, x, inverse, from + n * LS_BLOCK, block + n * LS_BLOCK);
-    quantize_blocks(block, n, a->weight_scale, a->bits, out, rows);
+    quantize_blocks(a, block, n, out, rows);
   }
 }
 

@@ -5,6 +5,7 @@ package ort
 import (
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
@@ -41,8 +42,24 @@ func float16(h uint16) float64 {
 	return v
 }
 
+// inBytes stands for 4 bits with scales of 8, among the numbers of bits.
+const inBytes = -4
+
 // blockBytes is what 32 inputs of 16 columns take, by bits.
 var blockBytes = map[int]int{4: 320, 8: 544, 16: 1024, 32: 2048}
+
+// byteGroup is the bytes of a group with scales of 8 bits: pairs of blocks, and a float32 of each column.
+func byteGroup(k int) int { return (k+63)/64*576 + 64 }
+
+// weightInBytes is weight with scales of 8 bits, of a column of a group.
+func (p *product) weightInBytes(group, column, input int) float64 {
+	bytes := p.weights[group*byteGroup(p.k):][:byteGroup(p.k)]
+	unit := math.Float32frombits(binary.LittleEndian.Uint32(bytes[len(bytes)-64+4*column:]))
+	pair, second, i := bytes[input/64*576:], input/32%2, input%32
+	code := pair[second*256+i/8*64+column*4+i%4] >> (i & 4) & 15
+	scales := pair[512+second*32:]
+	return float64(unit) * float64(p.weightScale) * (float64(scales[column])*float64(code) - 4*float64(scales[16+column]))
+}
 
 // weight reads W[column, input] of packed weights by the contract of product.h.
 func (p *product) weight(column, input int) float64 {
@@ -50,6 +67,9 @@ func (p *product) weight(column, input int) float64 {
 	if p.swiglu { // groups of gate and up take turns
 		half := p.n / 2
 		group, inGroup = column%half/16*2+column/half, column%half%16
+	}
+	if p.scaleBits == 8 {
+		return p.weightInBytes(group, inGroup, input)
 	}
 	blockBytes := blockBytes[p.bits]
 	block := p.weights[(group*((p.k+31)/32)+input/32)*blockBytes:][:blockBytes]
@@ -143,6 +163,9 @@ func (p *product) reference(row int) (want, tolerance []float64) {
 // newProduct draws inputs and packed weights: random codes, and scales with zeros among them.
 func newProduct(rng *rand.Rand, rows, k, n, bits int, swiglu, norm bool) *product {
 	p := &product{rows: rows, k: k, n: n, bits: bits, swiglu: swiglu, weightScale: 0.25, epsilon: 1e-6}
+	if bits == inBytes {
+		p.bits, p.scaleBits = 4, 8
+	}
 	p.x = make([]float32, rows*k)
 	for i := range p.x {
 		p.x[i] = float32(rng.NormFloat64())
@@ -153,9 +176,23 @@ func newProduct(rng *rand.Rand, rows, k, n, bits int, swiglu, norm bool) *produc
 			p.gain[i] = float32(1 + rng.NormFloat64()/4)
 		}
 	}
-	p.weights = make([]byte, packedSize(n, k, bits, swiglu))
+	p.weights = make([]byte, packedSize(n, k, p.bits, p.scaleBits, swiglu))
+	if bits == inBytes {
+		for i := range p.weights {
+			p.weights[i] = byte(rng.Uint32())
+			if i%byteGroup(k)%576 >= 512 && i%byteGroup(k)%32 < 16 {
+				p.weights[i] &= 63
+			}
+		}
+		for end := byteGroup(k); end <= len(p.weights); end += byteGroup(k) {
+			for c := range 16 {
+				unit := float32(rng.IntN(9)) / 512 // zero among them
+				binary.LittleEndian.PutUint32(p.weights[end-64+4*c:], math.Float32bits(unit))
+			}
+		}
+	}
 	scales := map[int]int{4: 256, 8: 512}[bits]
-	for at := 0; at < len(p.weights); at += blockBytes[bits] {
+	for at := 0; bits != inBytes && at < len(p.weights); at += blockBytes[bits] {
 		block := p.weights[at : at+blockBytes[bits]]
 		if bits >= 16 {
 			randomFloats(rng, block, bits)
@@ -218,7 +255,7 @@ func TestProductAgainstPlainArithmetic(t *testing.T) {
 		pick := func(of ...int) int { return of[rng.IntN(len(of))] }
 		for range 300 {
 			p := newProduct(rng, 1+rng.IntN(28), pick(1, 4, 31, 32, 33, 64, 100, 127, 256, 300),
-				2*pick(1, 7, 8, 15, 16, 17, 40), pick(4, 8, 16, 32), rng.IntN(3) == 0, rng.IntN(2) == 0)
+				2*pick(1, 7, 8, 15, 16, 17, 40), pick(4, inBytes, 8, 16, 32), rng.IntN(3) == 0, rng.IntN(2) == 0)
 			if !p.swiglu && rng.IntN(2) == 0 {
 				p.bias = make([]float32, p.n)
 				for i := range p.bias {
@@ -238,34 +275,64 @@ func TestProductAgainstPlainArithmetic(t *testing.T) {
 	})
 }
 
-// The largest codes on both sides: no sum of the kernel may leave its integers.
+// The largest codes and scales of bytes: no sum of the kernel may leave its integers, and up to a scale of 68 the same bits
+// come out everywhere.
 func TestProductOfExtremes(t *testing.T) {
+	type kind struct {
+		bits        int
+		code, scale byte
+		sign        float32
+	}
+	first := map[kind][]float32{}
 	eachProductISA(t, func(t *testing.T) {
-		for _, bits := range []int{4, 8} {
+		for _, bits := range []int{4, 8, inBytes} {
 			for _, code := range []byte{0, 255} {
 				for _, sign := range []float32{1, -1} {
-					p := newProduct(rand.New(rand.NewPCG(3, 4)), 5, 96, 32, bits, false, false)
-					scales := map[int]int{4: 256, 8: 512}[bits]
-					for i := range p.weights {
-						if i%blockBytes[bits] < scales {
-							p.weights[i] = code
+					for _, scale := range []byte{68, 255} {
+						p := newProduct(rand.New(rand.NewPCG(3, 4)), 5, 160, 32, bits, false, false)
+						p.fill(code, scale)
+						for i := range p.x {
+							p.x[i] = sign
+						}
+						p.run()
+						p.check(t)
+						k := kind{bits, code, scale, sign}
+						if t.Name() == "TestProductOfExtremes/portable" || bits == inBytes && scale > 68 {
+							continue
+						}
+						if first[k] == nil {
+							first[k] = slices.Clone(p.out)
+						} else if !slices.Equal(p.out, first[k]) {
+							t.Errorf("%v: other bits than on another instruction set", k)
 						}
 					}
-					for i := range p.x {
-						p.x[i] = sign
-					}
-					p.run()
-					p.check(t)
 				}
 			}
 		}
 	})
 }
 
+// fill sets all codes, and all scales that are bytes.
+func (p *product) fill(code, scale byte) {
+	group, block, codes := len(p.weights), blockBytes[p.bits], map[int]int{4: 256, 8: 512}[p.bits]
+	if p.scaleBits == 8 {
+		group, block, codes = byteGroup(p.k), 576, 512
+	}
+	for i := range p.weights {
+		switch at := i % group; {
+		case p.scaleBits == 8 && at >= group-64: // the columns' floats
+		case at%block < codes:
+			p.weights[i] = code
+		case p.scaleBits == 8 && at%32 < 16:
+			p.weights[i] = scale
+		}
+	}
+}
+
 // What is not a number, or infinite, spoils its own row and no other.
 func TestProductKeepsNaNToItsRow(t *testing.T) {
 	eachProductISA(t, func(t *testing.T) {
-		for _, bits := range []int{4, 8, 16, 32} {
+		for _, bits := range []int{4, inBytes, 8, 16, 32} {
 			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
 				p := newProduct(rand.New(rand.NewPCG(5, 6)), 3, 64, 16, bits, false, false)
 				p.run()
@@ -289,9 +356,13 @@ func TestProductKeepsNaNToItsRow(t *testing.T) {
 func TestProductRowAloneEqualsRowInCompany(t *testing.T) {
 	eachProductISA(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(7, 8))
-		for _, bits := range []int{4, 8, 16, 32} {
+		for _, bits := range []int{4, inBytes, 8, 16, 32} {
 			for _, swiglu := range []bool{false, true} {
-				all := newProduct(rng, 37, 320, 96, bits, swiglu, true)
+				k := map[bool]int{false: 320, true: 340}[bits == inBytes] // blocks that make no pairs
+				all := withAll(rng, 37, k, 96, bits)
+				if swiglu {
+					all = newProduct(rng, 37, k, 96, bits, true, true)
+				}
 				width := len(all.out) / all.rows
 				all.threads = 2
 				all.run()
@@ -299,7 +370,9 @@ func TestProductRowAloneEqualsRowInCompany(t *testing.T) {
 					some := *all
 					some.rows, some.threads = min(1+rng.IntN(14), all.rows-from), 1+rng.IntN(3)
 					some.x = all.x[from*all.k : (from+some.rows)*all.k]
-					some.out = make([]float32, some.rows*width)
+					if some.out = make([]float32, some.rows*width); !swiglu {
+						some.residual = all.residual[from*width : (from+some.rows)*width]
+					}
 					some.run()
 					if !slices.Equal(some.out, all.out[from*width:(from+some.rows)*width]) {
 						t.Fatalf("%d bits: rows %d to %d differ from the same rows among %d", bits, from, from+some.rows, all.rows)
@@ -341,10 +414,17 @@ func TestProductsAtTheSameTime(t *testing.T) {
 // What a row gives is the same to the bit on every instruction set with vectors, x86's and ARM's: they share the order of
 // floats. The sum over all bits is the same wherever this test runs.
 func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
-	const everywhere = 0x3219728d2cc19e27 // until rounding is changed on purpose
-	sum, rng := fnv.New64a(), rand.New(rand.NewPCG(9, 10))
-	for range 80 {
-		p := newProduct(rng, 1+rng.IntN(19), 1+rng.IntN(300), 2*(1+rng.IntN(60)), 4<<rng.IntN(4), rng.IntN(2) == 0, rng.IntN(2) == 0)
+	everywhere := [...]uint64{0x3219728d2cc19e27, 0x685aae8644ae988f} // until rounding is changed on purpose
+	sums, rng := [...]hash.Hash64{fnv.New64a(), fnv.New64a()}, rand.New(rand.NewPCG(9, 10))
+	for i := range 120 {
+		sum, draw := sums[0], func() int { return 4 << rng.IntN(4) }
+		if i >= 80 {
+			sum, draw = sums[1], func() int { return inBytes }
+		}
+		p := newProduct(rng, 1+rng.IntN(19), 1+rng.IntN(300), 2*(1+rng.IntN(60)), draw(), rng.IntN(2) == 0, rng.IntN(2) == 0)
+		if i >= 80 && !p.swiglu {
+			p = withAll(rng, p.rows, p.k, p.n, inBytes)
+		}
 		p.threads = 1 + rng.IntN(3)
 		var want []float32
 		for _, isa := range []int{productAVX2, productAVXVNNI, productAVX512VNNI, productNEON, -1} { // -1: the one that is chosen
@@ -366,14 +446,16 @@ func TestProductIsTheSameOnEveryVectorISA(t *testing.T) {
 			sum.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
 		}
 	}
-	if got := sum.Sum64(); got != everywhere {
-		t.Errorf("the bits of all products come to %#x, elsewhere to %#x", got, everywhere)
+	for i, want := range everywhere {
+		if got := sums[i].Sum64(); got != want {
+			t.Errorf("the bits of all products come to %#x, elsewhere to %#x", got, want)
+		}
 	}
 }
 
 // [rows, 1024] × [1024, 5632] as in docs/adr/0009; GMAC/s counts one multiplication with its addition.
 func BenchmarkProduct(b *testing.B) {
-	for _, bits := range []int{4, 8, 16, 32} {
+	for _, bits := range []int{4, inBytes, 8, 16, 32} {
 		for _, isa := range []int{productPortable, productAVX2, productAVXVNNI, productAVX512VNNI, productNEON} {
 			for _, rows := range []int{1, 2, 4, 8, 16, 128} {
 				b.Run(fmt.Sprintf("bits=%d/isa=%d/rows=%d", bits, isa, rows), func(b *testing.B) {
