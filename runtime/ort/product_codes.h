@@ -23,10 +23,6 @@ static inline __attribute__((always_inline)) void ask(const reading *in, int64_t
     for (size_t i = 0; i < in->block; i += LINE) ask_line(p + i, rows);
 }
 
-// A tile comes to `sums`, by vectors of columns and rows. With 4 bits `scaled` is of the blocks that share
-// the row's scale, so that it is multiplied with once; with scales of 8 bits it is exact, an integer, in
-// float32 too: 32·15·127·68·LS_SHARE_4 is below 2^24.
-
 // Where the scales and minima of 8 bits are that come next.
 typedef struct {
   int step, scales;        // bytes from the codes of this block to those of the next one, and to its scales
@@ -108,6 +104,8 @@ static inline __attribute__((always_inline)) void tile(const reading *in, int fo
   // One row has a chain of sums to itself: with two of them fewer steps wait, and one shift serves for four.
   const int vectors = groups * PARTS, apart = LS_W == 16 && bits == 4 && rows == 1;
   const uint8_t *w[MOST_VECTORS];
+  // With 4 bits `scaled` is of the blocks that share the row's scale, so that it is multiplied with once;
+  // with scales of 8 bits it is an integer, exact in float32 too: 32·15·127·68·LS_SHARE_4 is below 2^24.
   vf sums[MOST_VECTORS][LS_TILE], scaled[MOST_VECTORS][LS_TILE];
   bytes_at at = {.step = LS_CODES_4, .scales = 2 * LS_CODES_4, .first = in->x};
   for (int v = 0; v < vectors; v++) {
