@@ -7,6 +7,8 @@
 
 #include "attention.h"
 
+enum { TASKS = 4 };  // of a thread, so that all are busy to the end
+
 static int64_t at_least_1(double x) { return x < 1 ? 1 : x > INT32_MAX ? INT32_MAX : (int64_t)x; }
 static int64_t parted(int64_t n, int64_t size) { return (n + size - 1) / size; }
 static int64_t span_rows(const ls_attention_args *a, int64_t s) {
@@ -48,11 +50,17 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
   if (rows == 0) return c;
   c.segments = parted(span_keys(a, s), LS_SEGMENT) - c.segment;
   c.few = rows * group <= p->k->few && rows * group * a->head_dim <= LS_FEW_FLOATS;
-  if (c.few) {  // by keys, and by heads only for two tasks a thread: rows of all heads stream in much faster
+  // By keys, in whole segments, and by heads only as far as the longest part would leave threads idle for
+  // most of the time: rows of all heads stream in much faster, since a core that needs a part of each also
+  // reads ahead what is another one's.
+  if (c.few) {
     int64_t wanted = at_least_1(cost * (double)a->kv_heads / p->target + 0.5);
     int64_t most = least(LS_FEW_VECTORS / (rows * group), LS_FEW_FLOATS / (rows * group * a->head_dim));
     c.parts = cut_keys(p, rows, c.segments, wanted, parts_used);
-    c.kv_chunk = least(parted(a->kv_heads, least(parted(wanted, 2 * c.parts), a->kv_heads)), most);
+    int64_t keys = span_keys(a, s) - span_low(a, s),
+            longest = least(parted(c.segments, c.parts) * LS_SEGMENT, keys);
+    int64_t by_heads = at_least_1((double)longest * (double)wanted / (double)(TASKS * keys) + 0.25);
+    c.kv_chunk = least(parted(a->kv_heads, least(by_heads, a->kv_heads)), most);
     c.runs = 1, c.run_rows = rows, c.head_chunk = group;
     c.chunks = parted(a->kv_heads, c.kv_chunk);
     return c;
@@ -99,7 +107,7 @@ ls_task ls_plan_task(const ls_plan *p, const ls_cut *c, int64_t s, int64_t numbe
 ls_plan ls_plan_call(const ls_attention_args *a, const ls_kernels *k, size_t threads, int64_t room) {
   ls_plan p = {.a = a, .k = k, .room = room, .target = INFINITY};
   for (int64_t s = 0; s < a->spans; s++) p.cost += head_cost(a, s) * (double)a->kv_heads;
-  if (threads > 1) p.target = p.cost / (double)(4 * threads) + 1;
+  if (threads > 1) p.target = p.cost / (double)(TASKS * threads) + 1;
   for (int64_t s = 0; s < a->spans; s++) {
     ls_cut c = ls_plan_span(&p, s, &p.parts);
     p.tasks += (size_t)(c.runs * c.chunks * c.parts);
