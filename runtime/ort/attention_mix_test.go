@@ -31,6 +31,34 @@ func TestAttentionCutByKeys(t *testing.T) {
 	})
 }
 
+// By keys, by heads, or by both, with an uneven rest of each: no bit of a decoded row tells how its call was cut.
+func TestAttentionHasTheSameBitsHoweverItIsCut(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(15, 16))
+		for _, c := range []shape{
+			{qHeads: 5, kvHeads: 5, headDim: 16, spans: []span{{511, 1}}},
+			{qHeads: 16, kvHeads: 16, headDim: 32, spans: []span{{256, 1}}},
+			{qHeads: 16, kvHeads: 16, headDim: 16, spans: []span{{767, 1}, {130, 1}}},
+			{qHeads: 20, kvHeads: 5, headDim: 24, spans: []span{{299, 1}, {0, 1}, {1100, 1}}},
+			{qHeads: 7, kvHeads: 7, headDim: 31, spans: []span{{1500, 2}}, window: 700},
+		} {
+			c.pageSize, c.layers, c.rotary = 16, 1, c.headDim/2*2
+			a := newCase(rng, c)
+			run := func(threads int) []float32 {
+				a.threads, a.out = threads, make([]float32, len(a.out))
+				if err := a.run(); err != nil {
+					t.Fatal(err)
+				}
+				return a.out
+			}
+			want := run(1)
+			for _, threads := range []int{2, 3, 7, 15, 64} {
+				sameBits(t, fmt.Sprintf("%+v on %d threads", c, threads), run(threads), want, a.qHeads*a.headDim)
+			}
+		}
+	})
+}
+
 // Rows with gaps between them, and a guard before and after every buffer that is written: guards and gaps stay as
 // they are, and the inputs too.
 func TestAttentionWritesOnlyItsOwn(t *testing.T) {

@@ -7,7 +7,7 @@
 
 #include "attention.h"
 
-enum { TASKS = 4 };  // of a thread, so that all are busy to the end
+enum { TASKS = 4 };  // of a thread: what a call is worth dividing into, so that all are busy to the end
 
 static int64_t at_least_1(double x) { return x < 1 ? 1 : x > INT32_MAX ? INT32_MAX : (int64_t)x; }
 static int64_t parted(int64_t n, int64_t size) { return (n + size - 1) / size; }
