@@ -60,7 +60,7 @@ ls_cut ls_plan_span(const ls_plan *p, int64_t s, int64_t *parts_used) {
     int64_t keys = span_keys(a, s) - span_low(a, s),
             longest = least(parted(c.segments, c.parts) * LS_SEGMENT, keys);
     int64_t by_heads = at_least_1((double)longest * (double)wanted / (double)(TASKS * keys) + 0.25);
-    c.kv_chunk = least(parted(a->kv_heads, least(by_heads, a->kv_heads)), most);
+    c.kv_chunk = least(parted(a->kv_heads, by_heads), most);
     c.runs = 1, c.run_rows = rows, c.head_chunk = group;
     c.chunks = parted(a->kv_heads, c.kv_chunk);
     return c;
